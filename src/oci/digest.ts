@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import { DigestInvalidError } from './errors.js';
+
+declare const brand: unique symbol;
+
+/** A content digest, `algorithm:lower-case hex`, of an algorithm that Berth verifies. */
+export type Digest = string & { readonly [brand]: 'Digest' };
+
+/** The algorithms that Berth verifies; {@link CANONICAL_ALGORITHM} is always computed, the others when asked for. */
+export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
+export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
+
+/** Every blob has a digest of this algorithm; it is the blob's identity inside Berth. */
+export const CANONICAL_ALGORITHM = 'sha256' satisfies DigestAlgorithm;
+
+const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
+
+/**
+ * Parses a digest as image-spec's descriptor.md has it ("Digests"), restricted to the algorithms that Berth verifies.
+ *
+ * @throws DigestInvalidError when the text is malformed or its algorithm is unknown.
+ */
+export function parseDigest(text: string): Digest {
+  const separator = text.indexOf(':');
+  const algorithm = parseDigestAlgorithm(text.slice(0, Math.max(separator, 0)));
+  const hex = text.slice(separator + 1);
+  if (hex.length !== HEX_LENGTH[algorithm] || !/^[0-9a-f]+$/.test(hex)) {
+    throw new DigestInvalidError(`expected ${algorithm}: and ${HEX_LENGTH[algorithm]} lower-case hex digits`);
+  }
+  return text as Digest;
+}
+
+/** @throws DigestInvalidError when Berth doesn't verify the algorithm. */
+export function parseDigestAlgorithm(text: string): DigestAlgorithm {
+  const known = DIGEST_ALGORITHMS.find((algorithm) => algorithm === text);
+  if (known === undefined) {
+    throw new DigestInvalidError(`expected a digest of ${DIGEST_ALGORITHMS.join(' or ')}`);
+  }
+  return known;
+}
+
+/** Joins what a hash function gave to a digest. */
+export function formatDigest(algorithm: DigestAlgorithm, sum: Uint8Array): Digest {
+  return `${algorithm}:${Buffer.from(sum).toString('hex')}` as Digest;
+}
+
+export function digestAlgorithm(digest: Digest): DigestAlgorithm {
+  return digest.slice(0, digest.indexOf(':')) as DigestAlgorithm;
+}
+
+export function digestHex(digest: Digest): string {
+  return digest.slice(digest.indexOf(':') + 1);
+}
+
+/** The digest of bytes that are in memory anyway (a manifest). */
+export function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Digest {
+  return formatDigest(algorithm, createHash(algorithm).update(bytes).digest());
+}

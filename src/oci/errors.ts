@@ -1,0 +1,78 @@
+import { ERROR_CODES, type ErrorCode } from './error-codes.js';
+
+export interface RegistryErrorOptions {
+  /** What a client's author needs to see, as JSON; never a secret, never another repository's data. */
+  readonly detail?: unknown;
+  readonly cause?: unknown;
+  /** Where the spec has another status than the code's own: 413 for a manifest's size, 416 for a range. */
+  readonly status?: number;
+  /** Response headers that belong to the error, such as `Range` or `Retry-After`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An error that a client of the distribution spec is told in the spec's words. Services throw its subclasses. */
+export class RegistryError extends Error {
+  readonly status: number;
+  readonly detail: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string = ERROR_CODES[code].message,
+    options: RegistryErrorOptions = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.status = options.status ?? ERROR_CODES[code].status;
+    this.detail = options.detail;
+    this.headers = options.headers ?? {};
+  }
+}
+
+export class DigestInvalidError extends RegistryError {
+  constructor(message?: string, options?: RegistryErrorOptions) {
+    super('DIGEST_INVALID', message, options);
+  }
+}
+
+export class NameInvalidError extends RegistryError {
+  constructor(message?: string, options?: RegistryErrorOptions) {
+    super('NAME_INVALID', message, options);
+  }
+}
+
+export class NameUnknownError extends RegistryError {
+  constructor(name: string) {
+    super('NAME_UNKNOWN', undefined, { detail: { name } });
+  }
+}
+
+export class BlobUnknownError extends RegistryError {
+  constructor(digest: string) {
+    super('BLOB_UNKNOWN', undefined, { detail: { digest } });
+  }
+}
+
+export class ManifestUnknownError extends RegistryError {
+  constructor(reference: string) {
+    super('MANIFEST_UNKNOWN', undefined, { detail: { reference } });
+  }
+}
+
+export class ManifestInvalidError extends RegistryError {
+  constructor(message: string, options?: RegistryErrorOptions) {
+    super('MANIFEST_INVALID', message, options);
+  }
+}
+
+export class SizeInvalidError extends RegistryError {
+  constructor(message: string, options?: RegistryErrorOptions) {
+    super('SIZE_INVALID', message, options);
+  }
+}
+
+export class UnsupportedError extends RegistryError {
+  constructor(message?: string, options?: RegistryErrorOptions) {
+    super('UNSUPPORTED', message, options);
+  }
+}

@@ -1,0 +1,127 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from '../oci/digest.js';
+import type { ObjectKey } from './object-key.js';
+
+/** What JSON can carry: the driver's own state lives in a `jsonb` column of the upload's row. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue };
+
+/**
+ * What a driver has to remember of an upload between two requests, two processes or two machines (a path, a
+ * multipart id, parts with their ETags …). Opaque to everybody but the driver that made it.
+ */
+export type DriverUploadState = { [name: string]: JsonValue };
+
+/** One stored object. */
+export interface ObjectStat {
+  readonly key: ObjectKey;
+  /** Length in bytes. */
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+}
+
+/** A span of bytes, both ends inclusive and zero based, as in RFC 9110 section 14.1.2. */
+export interface ByteSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. */
+export interface IoOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** An upload as the driver is told of it: its identity, never used twice, and what it last remembered. */
+export interface DriverUpload {
+  readonly id: string;
+  readonly state: DriverUploadState;
+}
+
+/**
+ * The open end of an upload. One writer at a time; a caller that breaks this (a fenced writer, see `openUpload`)
+ * may lose its own bytes, never acknowledged ones.
+ */
+export interface UploadSink {
+  /**
+   * Takes the bytes of `chunk`. The buffer belongs to the sink until the promise settles, then to the caller
+   * again. Settles when the driver wants more: this is the backpressure. What was written is not durable, and not
+   * visible to anyone, until `flush`. After a rejection only `close` may be called.
+   */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Makes every byte written so far durable: it survives the process, and the machine where the driver's medium
+   * does (`memory` survives nothing). Answers the state to be recorded with the offset; a state that is not
+   * recorded is forgotten, with the bytes written since the last one that was.
+   */
+  flush(): Promise<DriverUploadState>;
+  /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. */
+  close(): Promise<void>;
+}
+
+/**
+ * Where the bytes of blobs live. One contract for every medium; `test/contract/storage-driver.contract.ts` is its
+ * executable form and runs against each driver.
+ *
+ * Promised:
+ * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) whole or not at all. The bytes of an upload
+ *   are not an object before `finishUpload` settles.
+ * - **Durability.** What `flush` and `finishUpload` acknowledged is on the medium when their promise settles.
+ * - **No copies.** `finishUpload` costs the same for any size (one exception is documented at the file system
+ *   driver: joining segments after a takeover from a writer that never let go).
+ * - **Keys are never used twice**, and objects never change: the same key always reads the same bytes or is missing.
+ * - **A missing object**: `stat` and `read` reject with {@link ObjectNotFoundError}; `delete` and `abortUpload` of
+ *   what isn't there succeed.
+ * - Every failure is a {@link StorageError} with its `cause`; an SDK's error never leaves a driver.
+ *
+ * Undefined, so don't rely on it:
+ * - what a reader sees whose object is deleted while it reads: the remaining bytes, or an error. Never other bytes;
+ * - whether `list` shows objects made or deleted while it runs;
+ * - two sinks of one upload that write at once: the caller's fencing decides whose state is recorded.
+ */
+export interface StorageDriver {
+  /** The driver's name as in `STORAGE_DRIVER`. */
+  readonly name: string;
+  /** Where the bytes are, for a person to read in the banner. Without credentials. */
+  readonly location: string;
+
+  /** Called once, at boot: creates what is missing. Rejects with a {@link StorageError} whose message a person can act on. */
+  prepare(): Promise<void>;
+  /** Readiness: settles when bytes could be stored now, rejects with a {@link StorageError} otherwise. */
+  check(options?: IoOptions): Promise<void>;
+
+  stat(key: ObjectKey, options?: IoOptions): Promise<ObjectStat>;
+  /**
+   * Streams an object, or a span of it that lies within the object. Rejects (rather than failing the stream later)
+   * when the object is missing. Destroying the stream frees what it holds.
+   */
+  read(key: ObjectKey, span: ByteSpan | undefined, options?: IoOptions): Promise<Readable>;
+  /** Removes an object. Missing is success. */
+  delete(key: ObjectKey, options?: IoOptions): Promise<void>;
+  /** Objects whose key starts with `prefix` (`''` is all), in no promised order, without holding them all in memory. */
+  list(prefix: string, options?: IoOptions): AsyncIterable<ObjectStat>;
+
+  /** Begins an upload. `id` is unique for ever. Answers the first state to record. */
+  createUpload(id: string, options?: IoOptions): Promise<DriverUploadState>;
+  /**
+   * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`. Bytes past
+   * it, which nobody acknowledged, are dropped.
+   */
+  openUpload(upload: DriverUpload, offsetBytes: number, options?: IoOptions): Promise<UploadSink>;
+  /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */
+  readUpload(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
+  /**
+   * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is the
+   * content's sha256 digest: a driver may use it in the key so that a person can find the blob. Idempotent: repeated
+   * with the same arguments, by any process, after a crash at any point, it answers the same key.
+   */
+  finishUpload(
+    upload: DriverUpload,
+    digest: Digest,
+    sizeBytes: number,
+    options?: IoOptions,
+  ): Promise<ObjectKey>;
+  /** Forgets an upload that was never finished, and its bytes. Idempotent. Does not touch a finished object. */
+  abortUpload(upload: DriverUpload, options?: IoOptions): Promise<void>;
+}
+
+/** DI token of the configured {@link StorageDriver}. */
+export const STORAGE_DRIVER = Symbol('STORAGE_DRIVER');
