@@ -76,3 +76,22 @@ export class UnsupportedError extends RegistryError {
     super('UNSUPPORTED', message, options);
   }
 }
+
+/** A tag that breaks the spec's grammar. The spec has no code of its own for it: 400 MANIFEST_INVALID. */
+export class TagInvalidError extends RegistryError {
+  constructor(message?: string, options?: RegistryErrorOptions) {
+    super('MANIFEST_INVALID', message ?? 'invalid tag', options);
+  }
+}
+
+export class BlobUploadUnknownError extends RegistryError {
+  constructor(id: string) {
+    super('BLOB_UPLOAD_UNKNOWN', undefined, { detail: { id } });
+  }
+}
+
+export class BlobUploadInvalidError extends RegistryError {
+  constructor(message?: string, options?: RegistryErrorOptions) {
+    super('BLOB_UPLOAD_INVALID', message, options);
+  }
+}

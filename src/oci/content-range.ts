@@ -1,0 +1,40 @@
+import { BlobUploadInvalidError } from './errors.js';
+
+/** The bytes of one chunk: offsets in the blob, both inclusive, `end >= start`. */
+export interface ContentRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+const CONTENT_RANGE = /^([0-9]+)-([0-9]+)$/;
+
+/**
+ * Parses the `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"): `<start>-<end>`, with no
+ * unit and no total, unlike HTTP's own header of that name. Both ends are safe integers.
+ *
+ * @throws BlobUploadInvalidError (400) for anything else, an end before the start included.
+ */
+export function parseContentRange(text: string): ContentRange {
+  const match = CONTENT_RANGE.exec(text);
+  const start = Number(match?.[1]);
+  const end = Number(match?.[2]);
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || end < start) {
+    throw new BlobUploadInvalidError(
+      'invalid Content-Range: expected <start>-<end>, both inclusive, without a unit',
+    );
+  }
+  return { start, end };
+}
+
+/** The number of bytes that a chunk of this range has; at least 1. */
+export function contentRangeLength(range: ContentRange): number {
+  return range.end - range.start + 1;
+}
+
+/**
+ * The `Range` header of an upload whose first `offset` bytes are durable: `0-<last byte>`. An empty session says
+ * `0-0` as well, since the header has no form for "none" and clients expect exactly that.
+ */
+export function formatUploadRange(offset: number): string {
+  return `0-${Math.max(offset - 1, 0)}`;
+}
