@@ -1,0 +1,113 @@
+import type { Readable } from 'node:stream';
+import { Inject, Injectable } from '@nestjs/common';
+import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import type { Digest } from '../oci/digest.js';
+import { BlobUnknownError } from '../oci/errors.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import type { ObjectKey } from '../storage/object-key.js';
+import { type ByteSpan, type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { type BlobRecord, BlobStore } from './blob.store.js';
+import { RepositoryStore } from './repository.store.js';
+
+/** Content whose bytes the driver holds, about to become a blob of a repository. */
+export interface NewBlob {
+  readonly repository: RepositoryName;
+  /** The sha256 digest: what the content is, whatever else it is called. */
+  readonly canonical: Digest;
+  /** Every digest that was verified, the canonical one among them. */
+  readonly digests: readonly Digest[];
+  readonly sizeBytes: number;
+  /** Where the bytes are; nothing where the caller hopes that the registry has the content already. */
+  readonly objectKey: ObjectKey | undefined;
+}
+
+/** How many repositories a mount without a source looks through for one that its caller may pull from. */
+const MOUNT_CANDIDATES = 100;
+
+/** Layers and configs: what a repository may serve. A blob is visible only through a repository that links it. */
+@Injectable()
+export class BlobService {
+  constructor(
+    private readonly blobs: BlobStore,
+    private readonly repositories: RepositoryStore,
+    private readonly unitOfWork: UnitOfWork,
+    @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
+  ) {}
+
+  /** @throws BlobUnknownError unless the repository links it. */
+  async stat(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+    const blob = await this.blobs.findLinked(repository, digest);
+    if (blob === undefined) throw new BlobUnknownError(digest);
+    return blob;
+  }
+
+  /** Streams the bytes of a blob, or a span of them. */
+  read(blob: BlobRecord, span: ByteSpan | undefined, options: IoOptions): Promise<Readable> {
+    return this.driver.read(blob.objectKey, span, options);
+  }
+
+  /**
+   * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another repository").
+   * Answers whether `source` has the blob. The caller has made sure that it may be pulled from there.
+   */
+  async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
+    if ((await this.blobs.findLinked(source, digest)) === undefined) return false;
+    return this.unitOfWork.run(async (transaction) => {
+      const blob = await this.blobs.findForLink(transaction, digest);
+      if (blob === undefined) return false;
+      await this.blobs.link(transaction, await this.repositories.ensure(transaction, target), blob.id);
+      return true;
+    });
+  }
+
+  /** A repository with the blob that `mayPull` lets the caller read, for a mount that names no source. */
+  async findMountSource(
+    digest: Digest,
+    mayPull: (repository: RepositoryName) => Promise<boolean>,
+  ): Promise<RepositoryName | undefined> {
+    for (const repository of await this.blobs.repositoriesWith(digest, MOUNT_CANDIDATES)) {
+      if (await mayPull(repository)) return repository;
+    }
+    return undefined;
+  }
+
+  /**
+   * Takes the blob out of the repository. Others that link it, and manifests that name it, keep it.
+   *
+   * @throws BlobUnknownError unless the repository links it.
+   */
+  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
+    const unlinked = await this.unitOfWork.run((transaction) => this.blobs.unlink(transaction, repository, digest));
+    if (!unlinked) throw new BlobUnknownError(digest);
+  }
+
+  /** Whether the registry has the content already, as of now: the transaction decides. */
+  async has(canonical: Digest): Promise<boolean> {
+    return this.blobs.exists(canonical);
+  }
+
+  async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
+    return this.blobs.hasDigest(blobId, digest);
+  }
+
+  /**
+   * Makes content a blob of a repository. The first of several commits of one content wins: the others link its blob,
+   * and `record.objectKey` tells them that theirs isn't used. Answers nothing, having changed nothing, where no key
+   * was given and the content isn't there (any more).
+   */
+  async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
+    await this.blobs.lockContent(transaction, blob.canonical);
+    const record = await this.findOrInsert(transaction, blob);
+    if (record === undefined) return undefined;
+    await this.blobs.addDigests(transaction, record.id, blob.digests);
+    await this.blobs.link(transaction, await this.repositories.ensure(transaction, blob.repository), record.id);
+    return record;
+  }
+
+  private async findOrInsert(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
+    const existing = await this.blobs.findForLink(transaction, blob.canonical);
+    if (existing !== undefined || blob.objectKey === undefined) return existing;
+    const id = await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey);
+    return { id, sizeBytes: blob.sizeBytes, objectKey: blob.objectKey };
+  }
+}

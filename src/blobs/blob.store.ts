@@ -1,0 +1,122 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../database/query-rows.js';
+import type { Transaction } from '../database/unit-of-work.js';
+import type { Digest } from '../oci/digest.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
+
+/** A blob as a repository shows it. */
+export interface BlobRecord {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly objectKey: ObjectKey;
+}
+
+interface BlobRow {
+  id: string;
+  size_bytes: string;
+  object_key: string;
+}
+
+/** The rows of blobs, their digests and the links that make them visible. */
+@Injectable()
+export class BlobStore {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** The blob with this digest, if the repository links it. One indexed query: the path of every pull. */
+  async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
+    const rows = await queryRows<BlobRow>(
+      this.dataSource.manager,
+      `SELECT b.id, b.size_bytes, b.object_key
+         FROM blob_digests d
+         JOIN blobs b ON b.id = d.blob_id
+         JOIN repository_blobs l ON l.blob_id = b.id
+         JOIN repositories r ON r.id = l.repository_id
+        WHERE d.digest = $1 AND r.name = $2`,
+      [digest, repository],
+    );
+    return rows[0] && toRecord(rows[0]);
+  }
+
+  /** The blob with this digest, whoever links it, kept from being collected until the transaction ends. */
+  async findForLink(transaction: Transaction, digest: Digest): Promise<BlobRecord | undefined> {
+    const rows = await queryRows<BlobRow>(
+      transaction,
+      `SELECT b.id, b.size_bytes, b.object_key
+         FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
+        WHERE d.digest = $1
+          FOR KEY SHARE OF b`,
+      [digest],
+    );
+    return rows[0] && toRecord(rows[0]);
+  }
+
+  /** Whether any blob has this digest, as of now. */
+  async exists(digest: Digest): Promise<boolean> {
+    const sql = 'SELECT 1 FROM blob_digests WHERE digest = $1';
+    return (await queryRows(this.dataSource.manager, sql, [digest])).length > 0;
+  }
+
+  /** Whether the blob has this digest. */
+  async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
+    const sql = 'SELECT 1 FROM blob_digests WHERE digest = $1 AND blob_id = $2';
+    return (await queryRows(this.dataSource.manager, sql, [digest, blobId])).length > 0;
+  }
+
+  /** Some repositories that link the blob, `limit` at the most. */
+  async repositoriesWith(digest: Digest, limit: number): Promise<RepositoryName[]> {
+    const rows = await queryRows<{ name: RepositoryName }>(
+      this.dataSource.manager,
+      `SELECT r.name
+         FROM blob_digests d
+         JOIN repository_blobs l ON l.blob_id = d.blob_id
+         JOIN repositories r ON r.id = l.repository_id
+        WHERE d.digest = $1
+        ORDER BY l.repository_id
+        LIMIT $2`,
+      [digest, limit],
+    );
+    return rows.map((row) => row.name);
+  }
+
+  /** Makes all commits of one content take turns, until the transaction ends. */
+  async lockContent(transaction: Transaction, canonical: Digest): Promise<void> {
+    await queryRows(transaction, 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [canonical]);
+  }
+
+  async insert(transaction: Transaction, sizeBytes: number, objectKey: ObjectKey): Promise<string> {
+    const sql = 'INSERT INTO blobs (size_bytes, object_key) VALUES ($1, $2) RETURNING id';
+    const [row] = await queryRows<{ id: string }>(transaction, sql, [sizeBytes, objectKey]);
+    if (row === undefined) throw new Error('INSERT … RETURNING answered no row');
+    return row.id;
+  }
+
+  async addDigests(transaction: Transaction, blobId: string, digests: readonly Digest[]): Promise<void> {
+    const sql =
+      'INSERT INTO blob_digests (digest, blob_id) SELECT unnest($1::text[]), $2 ON CONFLICT (digest) DO NOTHING';
+    await queryRows(transaction, sql, [digests, blobId]);
+  }
+
+  async link(transaction: Transaction, repositoryId: string, blobId: string): Promise<void> {
+    const sql = 'INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
+    await queryRows(transaction, sql, [repositoryId, blobId]);
+  }
+
+  /** Takes the link away. Answers whether there was one. The row and the bytes stay, for the collector to decide. */
+  async unlink(transaction: Transaction, repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const rows = await queryRows(
+      transaction,
+      `DELETE FROM repository_blobs l
+        USING repositories r, blob_digests d
+        WHERE r.name = $1 AND d.digest = $2 AND l.repository_id = r.id AND l.blob_id = d.blob_id
+        RETURNING l.blob_id`,
+      [repository, digest],
+    );
+    return rows.length > 0;
+  }
+}
+
+function toRecord(row: BlobRow): BlobRecord {
+  return { id: row.id, sizeBytes: Number(row.size_bytes), objectKey: parseObjectKey(row.object_key) };
+}

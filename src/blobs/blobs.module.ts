@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { BlobService } from './blob.service.js';
+import { BlobStore } from './blob.store.js';
+import { RepositoryStore } from './repository.store.js';
+
+/** Layers and configs: stat, read, mount, delete. */
+@Module({
+  providers: [BlobService, BlobStore, RepositoryStore],
+  exports: [BlobService, BlobStore, RepositoryStore],
+})
+export class BlobsModule {}

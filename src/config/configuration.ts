@@ -1,0 +1,110 @@
+import { Expose, Type } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min, MinLength } from 'class-validator';
+
+export const STORAGE_DRIVERS = ['filesystem', 'memory'] as const;
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export const MISSING_REFERENCES = ['reject', 'accept'] as const;
+
+const MIB = 1024 * 1024;
+
+/** Marks the environment variable that fills a field. `docs/configuration.md` lists them; the names are a contract. */
+const Env = (name: string) => Expose({ name });
+
+/** Berth's settings, made from environment variables by `loadConfiguration` and immutable from then on. */
+export class Configuration {
+  /** Address to listen on. Anything but loopback needs `ACCESS_MODE=open` in words. */
+  @Env('HOST')
+  @IsString({ message: 'expected an address' })
+  @MinLength(1, { message: 'expected an address' })
+  host = '127.0.0.1';
+
+  @Env('PORT')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a port number from 0 to 65535 (0: any free port)' })
+  @Min(0, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
+  @Max(65535, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
+  port = 5000;
+
+  /** Home of everything embedded, made absolute. */
+  @Env('DATA_DIR')
+  @IsString({ message: 'expected a directory' })
+  dataDir = './data';
+
+  /** Unset: Berth runs a PostgreSQL of its own. */
+  @Env('DATABASE_URL')
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
+  databaseUrl: string | undefined = undefined;
+
+  /** Connections that one process keeps to Postgres at the most. */
+  @Env('DATABASE_POOL_SIZE')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a number of connections from 2 to 200' })
+  @Min(2, { message: 'expected a number of connections from 2 to 200' })
+  @Max(200, { message: 'expected a number of connections from 2 to 200' })
+  databasePoolSize = 10;
+
+  @Env('STORAGE_DRIVER')
+  @IsIn(STORAGE_DRIVERS, { message: `expected one of ${STORAGE_DRIVERS.join(', ')}` })
+  storageDriver: (typeof STORAGE_DRIVERS)[number] = 'filesystem';
+
+  /** Root of the `filesystem` driver, made absolute; `DATA_DIR/storage` unless set. */
+  @Env('STORAGE_FILESYSTEM_ROOT')
+  @IsOptional()
+  @IsString({ message: 'expected a directory' })
+  storageFilesystemRoot: string | undefined = undefined;
+
+  /** Most bytes of an upload that a crash can cost. */
+  @Env('UPLOAD_CHECKPOINT_BYTES')
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
+  @Min(MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
+  @Max(1024 * MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
+  uploadCheckpointBytes = 32 * MIB;
+
+  /** A request body that moves no byte for this long is given up; what arrived is kept. */
+  @Env('REQUEST_IDLE_TIMEOUT_SECONDS')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a number of seconds from 1 to 3600' })
+  @Min(1, { message: 'expected a number of seconds from 1 to 3600' })
+  @Max(3600, { message: 'expected a number of seconds from 1 to 3600' })
+  requestIdleTimeoutSeconds = 60;
+
+  /** Largest manifest accepted. The spec wants 4 MiB at least. */
+  @Env('MANIFEST_MAX_BYTES')
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
+  @Min(4 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
+  @Max(64 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
+  manifestMaxBytes = 4 * MIB;
+
+  /** Most layers or child manifests that a manifest may list. */
+  @Env('MANIFEST_MAX_REFERENCES')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a number from 128 to 10000' })
+  @Min(128, { message: 'expected a number from 128 to 10000' })
+  @Max(10_000, { message: 'expected a number from 128 to 10000' })
+  manifestMaxReferences = 4096;
+
+  /** What happens to a manifest that names blobs or manifests its repository doesn't have ("sparse" manifests). */
+  @Env('MANIFEST_MISSING_REFERENCES')
+  @IsIn(MISSING_REFERENCES, { message: `expected one of ${MISSING_REFERENCES.join(', ')}` })
+  manifestMissingReferences: (typeof MISSING_REFERENCES)[number] = 'reject';
+
+  /** `open`: everybody may do everything. Unset means open, on loopback alone. */
+  @Env('ACCESS_MODE')
+  @IsOptional()
+  @IsIn(['open'], { message: 'expected open' })
+  accessMode: 'open' | undefined = undefined;
+
+  @Env('LOG_LEVEL')
+  @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })
+  logLevel: (typeof LOG_LEVELS)[number] = 'info';
+
+  /** Unset: `pretty` on a terminal, `json` otherwise. */
+  @Env('LOG_FORMAT')
+  @IsOptional()
+  @IsIn(LOG_FORMATS, { message: `expected one of ${LOG_FORMATS.join(', ')}` })
+  logFormat: (typeof LOG_FORMATS)[number] | undefined = undefined;
+}

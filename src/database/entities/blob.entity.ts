@@ -1,0 +1,21 @@
+import { Column, Entity, Index, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import { BYTES, BYTEWISE, NOW } from './column-types.js';
+
+/** Content that the storage driver holds: one row, and one object, per content. */
+@Entity('blobs')
+@Unique('blobs_object_key_key', ['objectKey'])
+@Index('blobs_created_at_idx', ['createdAt'])
+export class BlobEntity {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'blobs_pkey' })
+  id: string;
+
+  @Column({ ...BYTES, name: 'size_bytes' })
+  sizeBytes: number;
+
+  /** Where the driver holds the bytes: any path of the driver, not a formula. */
+  @Column({ ...BYTEWISE, name: 'object_key' })
+  objectKey: string;
+
+  @Column({ ...NOW, name: 'created_at' })
+  createdAt: Date;
+}

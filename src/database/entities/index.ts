@@ -1,0 +1,25 @@
+import { BlobDigestEntity } from './blob-digest.entity.js';
+import { BlobEntity } from './blob.entity.js';
+import { ManifestBlobEntity } from './manifest-blob.entity.js';
+import { ManifestChildEntity } from './manifest-child.entity.js';
+import { ManifestMissingReferenceEntity } from './manifest-missing-reference.entity.js';
+import { ManifestEntity } from './manifest.entity.js';
+import { RepositoryBlobEntity } from './repository-blob.entity.js';
+import { RepositoryEntity } from './repository.entity.js';
+import { TagEventEntity } from './tag-event.entity.js';
+import { TagEntity } from './tag.entity.js';
+import { UploadEntity } from './upload.entity.js';
+
+export const ENTITIES = [
+  RepositoryEntity,
+  BlobEntity,
+  BlobDigestEntity,
+  RepositoryBlobEntity,
+  ManifestEntity,
+  ManifestBlobEntity,
+  ManifestChildEntity,
+  ManifestMissingReferenceEntity,
+  TagEntity,
+  TagEventEntity,
+  UploadEntity,
+];

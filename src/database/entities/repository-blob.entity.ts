@@ -1,0 +1,26 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { BlobEntity } from './blob.entity.js';
+import { NOW } from './column-types.js';
+import { RepositoryEntity } from './repository.entity.js';
+
+/** The link that makes a blob visible in a repository. */
+@Entity('repository_blobs')
+@Index('repository_blobs_blob_id_idx', ['blobId'])
+export class RepositoryBlobEntity {
+  @PrimaryColumn({ type: 'bigint', name: 'repository_id', primaryKeyConstraintName: 'repository_blobs_pkey' })
+  repositoryId: string;
+
+  @PrimaryColumn({ type: 'bigint', name: 'blob_id', primaryKeyConstraintName: 'repository_blobs_pkey' })
+  blobId: string;
+
+  @ManyToOne(() => RepositoryEntity, { onDelete: 'CASCADE' })
+  @JoinColumn({ name: 'repository_id', foreignKeyConstraintName: 'repository_blobs_repository_id_fkey' })
+  repository: Relation<RepositoryEntity>;
+
+  @ManyToOne(() => BlobEntity)
+  @JoinColumn({ name: 'blob_id', foreignKeyConstraintName: 'repository_blobs_blob_id_fkey' })
+  blob: Relation<BlobEntity>;
+
+  @Column({ ...NOW, name: 'created_at' })
+  createdAt: Date;
+}

@@ -1,0 +1,35 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
+import { BYTEWISE, NOW } from './column-types.js';
+import { RepositoryEntity } from './repository.entity.js';
+
+/** Who moved which tag from what to what, and when. Written in the transaction that moves the tag. */
+@Entity('tag_events')
+@Index('tag_events_repository_id_tag_id_idx', ['repositoryId', 'tag', 'id'])
+export class TagEventEntity {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'tag_events_pkey' })
+  id: string;
+
+  @Column({ type: 'bigint', name: 'repository_id' })
+  repositoryId: string;
+
+  @ManyToOne(() => RepositoryEntity, { onDelete: 'CASCADE' })
+  @JoinColumn({ name: 'repository_id', foreignKeyConstraintName: 'tag_events_repository_id_fkey' })
+  repository: Relation<RepositoryEntity>;
+
+  @Column(BYTEWISE)
+  tag: string;
+
+  /** Null: the tag was new. */
+  @Column({ ...BYTEWISE, name: 'from_digest', nullable: true })
+  fromDigest: string | null;
+
+  /** Null: the tag was deleted. */
+  @Column({ ...BYTEWISE, name: 'to_digest', nullable: true })
+  toDigest: string | null;
+
+  @Column({ type: 'text', nullable: true })
+  actor: string | null;
+
+  @Column({ ...NOW, name: 'happened_at' })
+  happenedAt: Date;
+}

@@ -1,0 +1,74 @@
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { BlobEntity } from './blob.entity.js';
+import { BYTES, BYTEWISE, NOW } from './column-types.js';
+
+export const UPLOAD_STATES = ['open', 'committing', 'committed', 'cancelled', 'expired'] as const;
+export type UploadState = (typeof UPLOAD_STATES)[number];
+
+/** An upload session. `src/uploads` is the only place that reads and writes it, under the fencing version. */
+@Entity('uploads')
+@Check('uploads_state_check', `state IN (${UPLOAD_STATES.map((state) => `'${state}'`).join(', ')})`)
+@Check('uploads_offset_bytes_check', 'offset_bytes >= 0')
+@Index('uploads_state_id_idx', ['state', 'id'])
+@Index('uploads_blob_id_idx', ['blobId'])
+export class UploadEntity {
+  @PrimaryColumn({ type: 'uuid', primaryKeyConstraintName: 'uploads_pkey' })
+  id: string;
+
+  /** The repository's name: the row of the repository is made by the commit, so an abandoned push leaves none. */
+  @Column(BYTEWISE)
+  repository: string;
+
+  @Column({ type: 'text', default: 'open' })
+  state: UploadState;
+
+  /** Bytes that are durable. */
+  @Column({ ...BYTES, name: 'offset_bytes', default: 0 })
+  offsetBytes: number;
+
+  /** One midstate per algorithm, after `offset_bytes` bytes (see `src/uploads/hash/midstate.ts`). */
+  @Column({ type: 'jsonb', name: 'midstates' })
+  midstates: unknown[];
+
+  /** The driver's own state after `offset_bytes` bytes. */
+  @Column({ type: 'jsonb', name: 'driver_state' })
+  driverState: Record<string, unknown>;
+
+  /** Fencing version: raised by every writer that takes the session; a writer with an older one changes nothing. */
+  @Column({ ...BYTES, default: 0 })
+  version: number;
+
+  /** Which process writes, until `lease_expires_at`. Both null: nobody. */
+  @Column({ type: 'text', name: 'lease_holder', nullable: true })
+  leaseHolder: string | null;
+
+  @Column({ type: 'timestamptz', name: 'lease_expires_at', nullable: true })
+  leaseExpiresAt: Date | null;
+
+  /** What the client said the content is, from `committing` on. */
+  @Column({ ...BYTEWISE, nullable: true })
+  digest: string | null;
+
+  /** What the content became, once committed. */
+  @Column({ type: 'bigint', name: 'blob_id', nullable: true })
+  blobId: string | null;
+
+  @ManyToOne(() => BlobEntity, { onDelete: 'SET NULL' })
+  @JoinColumn({ name: 'blob_id', foreignKeyConstraintName: 'uploads_blob_id_fkey' })
+  blob: Relation<BlobEntity> | null;
+
+  @Column({ type: 'text', name: 'created_by', nullable: true })
+  createdBy: string | null;
+
+  @Column({ type: 'text', name: 'client_address', nullable: true })
+  clientAddress: string | null;
+
+  @Column({ type: 'text', name: 'user_agent', nullable: true })
+  userAgent: string | null;
+
+  @Column({ ...NOW, name: 'created_at' })
+  createdAt: Date;
+
+  @Column({ ...NOW, name: 'updated_at' })
+  updatedAt: Date;
+}

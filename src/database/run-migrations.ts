@@ -1,0 +1,22 @@
+import type { DataSource } from 'typeorm';
+
+/** Any constant will do, as long as nothing else in this database locks it: the letters "berth" in hexadecimal. */
+const MIGRATION_LOCK = 0x6265727468;
+
+/**
+ * Brings the schema up to date. Replicas that start together take turns: the first one migrates, the others find
+ * nothing left to do.
+ */
+export async function runMigrations(dataSource: DataSource): Promise<void> {
+  const lock = dataSource.createQueryRunner();
+  try {
+    await lock.query('SELECT pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]);
+    try {
+      await dataSource.runMigrations();
+    } finally {
+      await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK]);
+    }
+  } finally {
+    await lock.release();
+  }
+}
