@@ -1,0 +1,59 @@
+import { type Digest, parseDigest } from './digest.js';
+import { DigestInvalidError, ManifestInvalidError } from './errors.js';
+import { isJsonObject } from './json.js';
+import { MAX_MEDIA_TYPE_LENGTH } from './media-types.js';
+import { isStorableText } from './text.js';
+
+/** The part of a content descriptor that Berth acts on (image-spec, descriptor.md, "Properties"). */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/**
+ * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are left alone: they are the clients' affair.
+ *
+ * @param field where it stands, for the client to see: `layers[3]`.
+ * @throws DigestInvalidError (400) for a digest that is malformed or of an algorithm that Berth doesn't verify.
+ * @throws ManifestInvalidError (400) for anything else.
+ */
+export function parseDescriptor(value: unknown, field: string): Descriptor {
+  if (!isJsonObject(value)) {
+    throw new ManifestInvalidError(`${field}: expected a descriptor`);
+  }
+  const { size } = value;
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw new ManifestInvalidError(`${field}.size: expected a number of bytes`);
+  }
+  const mediaType = parseMediaTypeField(value.mediaType, `${field}.mediaType`);
+  if (mediaType === '') {
+    throw new ManifestInvalidError(`${field}.mediaType: expected a media type`);
+  }
+  return { mediaType, digest: parseDigestField(value.digest, `${field}.digest`), size };
+}
+
+/**
+ * Reads a field that holds a media type. Its grammar is not enforced, since registries never did; its length is.
+ *
+ * @throws ManifestInvalidError (400) when it is no string, too long, or no text that can be indexed.
+ */
+export function parseMediaTypeField(value: unknown, field: string): string {
+  if (typeof value !== 'string' || value.length > MAX_MEDIA_TYPE_LENGTH || !isStorableText(value)) {
+    throw new ManifestInvalidError(`${field}: expected a media type`);
+  }
+  return value;
+}
+
+function parseDigestField(value: unknown, field: string): Digest {
+  if (typeof value !== 'string') {
+    throw new ManifestInvalidError(`${field}: expected a digest`);
+  }
+  try {
+    return parseDigest(value);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'malformed';
+    throw new DigestInvalidError(`${field}: ${reason}`, { detail: { field }, cause: error });
+  }
+}
