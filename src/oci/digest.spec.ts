@@ -1,0 +1,58 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  DIGEST_ALGORITHMS,
+  digestAlgorithm,
+  digestHex,
+  digestOf,
+  formatDigest,
+  parseDigest,
+} from './digest.js';
+import { DigestInvalidError } from './errors.js';
+
+const EMPTY_SHA256 = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+describe('parseDigest', () => {
+  it('takes a digest apart and together again', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...DIGEST_ALGORITHMS), fc.uint8Array(), (algorithm, bytes) => {
+        const digest = digestOf(algorithm, bytes);
+        expect(parseDigest(digest)).toBe(digest);
+        expect(digestAlgorithm(digest)).toBe(algorithm);
+        expect(formatDigest(algorithm, Buffer.from(digestHex(digest), 'hex'))).toBe(digest);
+      }),
+    );
+  });
+
+  it('knows the digest of nothing', () => {
+    expect(digestOf('sha256', new Uint8Array())).toBe(EMPTY_SHA256);
+  });
+
+  it.each([
+    '',
+    ':',
+    'sha256',
+    'sha256:',
+    'sha256:baddigeststring',
+    EMPTY_SHA256.toUpperCase(),
+    EMPTY_SHA256.slice(0, -1),
+    `${EMPTY_SHA256}0`,
+    `${EMPTY_SHA256}\n`,
+    ` ${EMPTY_SHA256}`,
+    EMPTY_SHA256.replace('e3', 'E3'),
+    EMPTY_SHA256.replace('sha256', 'sha512'),
+    EMPTY_SHA256.replace('sha256', 'constructor'),
+    'md5:d41d8cd98f00b204e9800998ecf8427e',
+  ])('refuses %j', (text) => {
+    expect(() => parseDigest(text)).toThrow(DigestInvalidError);
+  });
+
+  it('says nothing but DIGEST_INVALID to any text', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        expect(() => parseDigest(text)).toThrow(DigestInvalidError);
+        expect(() => parseDigest(`sha256:${text}`)).toThrow(DigestInvalidError);
+      }),
+    );
+  });
+});
