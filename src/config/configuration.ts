@@ -107,4 +107,9 @@ export class Configuration {
   @IsOptional()
   @IsIn(LOG_FORMATS, { message: `expected one of ${LOG_FORMATS.join(', ')}` })
   logFormat: (typeof LOG_FORMATS)[number] | undefined = undefined;
+
+  /** `storageFilesystemRoot` with its default. */
+  get filesystemRoot(): string {
+    return this.storageFilesystemRoot ?? `${this.dataDir}/storage`;
+  }
 }

@@ -8,7 +8,7 @@ describe('loadConfiguration', () => {
     const configuration = loadConfiguration({});
     expect(configuration).toMatchObject({ host: '127.0.0.1', port: 5000, storageDriver: 'filesystem' });
     expect(configuration.dataDir).toBe(`${process.cwd()}/data`);
-    expect(configuration.storageFilesystemRoot).toBe(`${process.cwd()}/data/storage`);
+    expect(configuration.filesystemRoot).toBe(`${process.cwd()}/data/storage`);
   });
 
   it('names its variables after its fields', () => {

@@ -29,9 +29,9 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   }
   refuseUnintendedExposure(configuration);
   configuration.dataDir = resolve(configuration.dataDir);
-  configuration.storageFilesystemRoot = resolve(
-    configuration.storageFilesystemRoot ?? `${configuration.dataDir}/storage`,
-  );
+  if (configuration.storageFilesystemRoot !== undefined) {
+    configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
+  }
   return Object.freeze(configuration);
 }
 

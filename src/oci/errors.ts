@@ -95,3 +95,10 @@ export class BlobUploadInvalidError extends RegistryError {
     super('BLOB_UPLOAD_INVALID', message, options);
   }
 }
+
+/** A manifest names blobs or manifests that its repository doesn't have; the answer has one error for each. */
+export class ManifestBlobUnknownError extends RegistryError {
+  constructor(readonly digests: readonly string[]) {
+    super('MANIFEST_BLOB_UNKNOWN', undefined, { detail: { digest: digests[0] } });
+  }
+}

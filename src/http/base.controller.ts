@@ -1,0 +1,14 @@
+import { Controller, Get, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { OnRegistry } from '../access/access.js';
+import { answerJson } from './responses.js';
+
+/** `GET /v2/`: is this a registry, and may I use it? (spec.md, "Determining Support", end-1) */
+@Controller('v2')
+export class BaseController {
+  @Get()
+  @OnRegistry('base', 'read')
+  check(@Res() response: Response): void {
+    answerJson(response, {});
+  }
+}

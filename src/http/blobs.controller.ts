@@ -1,0 +1,99 @@
+import { pipeline } from 'node:stream/promises';
+import { Controller, Delete, Get, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { OnRepository } from '../access/access.js';
+import { BlobService } from '../blobs/blob.service.js';
+import type { BlobRecord } from '../blobs/blob.store.js';
+import { Configuration } from '../config/configuration.js';
+import { formatContentRange, formatUnsatisfiedRange, parseByteRange } from '../oci/byte-range.js';
+import { allowsRange, formatEtag, matchesEtag } from '../oci/conditional.js';
+import type { Digest } from '../oci/digest.js';
+import { RegistryError } from '../oci/errors.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import type { ByteSpan } from '../storage/storage-driver.js';
+import { DigestParam, Repository } from './parameters.js';
+import { answerEmpty } from './responses.js';
+
+/** Content never changes under its digest. */
+const IMMUTABLE = 'max-age=31536000, immutable';
+
+/** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
+@Controller('v2')
+export class BlobsController {
+  constructor(
+    private readonly blobs: BlobService,
+    private readonly configuration: Configuration,
+  ) {}
+
+  @Get('*name/blobs/:digest')
+  @OnRepository('pull')
+  async get(
+    @Repository() repository: RepositoryName,
+    @DigestParam() digest: Digest,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const blob = await this.blobs.stat(repository, digest);
+    const etag = formatEtag(digest);
+    const headers = {
+      'Docker-Content-Digest': digest,
+      ETag: etag,
+      'Cache-Control': IMMUTABLE,
+      'Accept-Ranges': 'bytes',
+    };
+    if (matchesEtag(request.headers['if-none-match'], etag)) return answerEmpty(response, 304, headers);
+    const span = requestedSpan(request, blob.sizeBytes, etag);
+    const length = span === undefined ? blob.sizeBytes : span.end - span.start + 1;
+    const all = {
+      ...headers,
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': length,
+      ...(span && { 'Content-Range': formatContentRange(span.start, span.end, blob.sizeBytes) }),
+    };
+    if (request.method === 'HEAD') {
+      response.writeHead(200, all).end();
+    } else {
+      await this.stream(blob, span, response, () => response.writeHead(span === undefined ? 200 : 206, all));
+    }
+  }
+
+  @Delete('*name/blobs/:digest')
+  @OnRepository('delete')
+  async delete(
+    @Repository() repository: RepositoryName,
+    @DigestParam() digest: Digest,
+    @Res() response: Response,
+  ): Promise<void> {
+    await this.blobs.delete(repository, digest);
+    answerEmpty(response, 202, {});
+  }
+
+  private async stream(
+    blob: BlobRecord,
+    span: ByteSpan | undefined,
+    response: Response,
+    writeHead: () => void,
+  ): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('the client went away')));
+    const bytes = await this.blobs.read(blob, span, { signal: gone.signal });
+    // A client that stops reading without closing would hold on to the object for ever.
+    response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
+    writeHead();
+    await pipeline(bytes, response);
+  }
+}
+
+/** The span that the client wants, or nothing for the whole. @throws RegistryError with status 416. */
+function requestedSpan(request: Request, size: number, etag: string): ByteSpan | undefined {
+  if (request.method !== 'GET' || !allowsRange(request.headers['if-range'], etag)) return undefined;
+  const range = parseByteRange(request.headers.range, size);
+  if (range.kind === 'unsatisfiable') {
+    throw new RegistryError('SIZE_INVALID', 'the range is not within the blob', {
+      status: 416,
+      headers: { 'Content-Range': formatUnsatisfiedRange(size) },
+      detail: { size },
+    });
+  }
+  return range.kind === 'span' ? range : undefined;
+}

@@ -1,0 +1,86 @@
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { OnRegistry, OnRepository } from '../access/access.js';
+import { ListingService, type PageRequest, type Referrer } from '../manifests/listing.service.js';
+import type { Digest } from '../oci/digest.js';
+import { OCI_INDEX } from '../oci/media-types.js';
+import { nextLink, parsePageMarker, parsePageSize } from '../oci/page.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import { DigestParam, queryText, Repository } from './parameters.js';
+import { answerJson } from './responses.js';
+
+/** What a client that gives no `n` gets at once, and the most that any gets: clients that ignore Link exist. */
+export const MAX_LIST_PAGE = 100_000;
+/** Referrers carry annotations, so fewer of them make a page. */
+export const MAX_REFERRERS_PAGE = 1_000;
+
+/** Tags, repositories and referrers (spec.md, "Content Discovery": end-8a, end-8b, end-12; `_catalog` is Docker's). */
+@Controller('v2')
+export class ListsController {
+  constructor(private readonly lists: ListingService) {}
+
+  @Get('_catalog')
+  @OnRegistry('catalog', 'read')
+  async catalog(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const page = pageOf(request, MAX_LIST_PAGE);
+    const { items, more } = await this.lists.repositoryNames(page);
+    answerJson(response, { repositories: items }, linkAfter('/v2/_catalog', page, items.at(-1), more));
+  }
+
+  @Get('*name/tags/list')
+  @OnRepository('pull')
+  async tags(
+    @Repository() name: RepositoryName,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const page = pageOf(request, MAX_LIST_PAGE);
+    const { items, more } = await this.lists.tags(name, page);
+    answerJson(response, { name, tags: items }, linkAfter(`/v2/${name}/tags/list`, page, items.at(-1), more));
+  }
+
+  @Get('*name/referrers/:digest')
+  @OnRepository('pull')
+  async referrers(
+    @Repository() name: RepositoryName,
+    @DigestParam() digest: Digest,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const artifactType = parsePageMarker(queryText(request, 'artifactType'));
+    const page = pageOf(request, MAX_REFERRERS_PAGE);
+    const { items, more } = await this.lists.referrers(name, digest, artifactType, page);
+    const filters = artifactType === undefined ? undefined : { artifactType };
+    const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: items.map(toDescriptor) };
+    const headers = linkAfter(`/v2/${name}/referrers/${digest}`, page, items.at(-1)?.digest, more, filters);
+    if (filters !== undefined) headers['OCI-Filters-Applied'] = 'artifactType';
+    answerJson(response, index, headers, OCI_INDEX);
+  }
+}
+
+function pageOf(request: Request, max: number): PageRequest {
+  return {
+    size: parsePageSize(queryText(request, 'n'), max) ?? max,
+    last: parsePageMarker(queryText(request, 'last')),
+  };
+}
+
+function linkAfter(
+  path: string,
+  { size }: PageRequest,
+  last: string | undefined,
+  more: boolean,
+  filters?: Record<string, string>,
+): Record<string, string> {
+  return more && last !== undefined ? { Link: nextLink(path, size, last, filters) } : {};
+}
+
+function toDescriptor({ mediaType, digest, size, artifactType, annotations }: Referrer) {
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== null && { artifactType }),
+    ...(annotations !== null && { annotations }),
+  };
+}

@@ -1,0 +1,105 @@
+import { Controller, Delete, Get, Param, Put, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { OnRepository } from '../access/access.js';
+import type { AuthorizedRequest } from '../access/access.guard.js';
+import { Configuration } from '../config/configuration.js';
+import { ManifestService } from '../manifests/manifest.service.js';
+import type { ManifestHead } from '../manifests/manifest.store.js';
+import { formatEtag, matchesEtag } from '../oci/conditional.js';
+import { ManifestUnknownError, TagInvalidError } from '../oci/errors.js';
+import { parseReference, type Reference } from '../oci/reference.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import { parseTag } from '../oci/tag.js';
+import { queryTexts, Repository } from './parameters.js';
+import { readSmallBody, singleHeader } from './request-body.js';
+import { answerBytes, answerEmpty } from './responses.js';
+
+/** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */
+@Controller('v2')
+export class ManifestsController {
+  constructor(
+    private readonly manifests: ManifestService,
+    private readonly configuration: Configuration,
+  ) {}
+
+  /** Serves the exact bytes that were pushed, whatever the client says it accepts. */
+  @Get('*name/manifests/:reference')
+  @OnRepository('pull')
+  async get(
+    @Repository() repository: RepositoryName,
+    @Param('reference') text: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const reference = parseReadReference(text);
+    if (request.method === 'HEAD') {
+      const head = await this.manifests.head(repository, reference);
+      if (answeredNotModified(request, response, head)) return;
+      response.writeHead(200, { ...headersOf(head), 'Content-Length': head.sizeBytes }).end();
+      return;
+    }
+    const manifest = await this.manifests.get(repository, reference);
+    if (answeredNotModified(request, response, manifest)) return;
+    answerBytes(response, 200, manifest.content, headersOf(manifest));
+  }
+
+  @Put('*name/manifests/:reference')
+  @OnRepository('push')
+  async put(
+    @Repository() repository: RepositoryName,
+    @Param('reference') text: string,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    const reference = parseReference(text);
+    const tags = queryTexts(request, 'tag').map(parseTag);
+    const { manifestMaxBytes, requestIdleTimeoutSeconds } = this.configuration;
+    const { digest, subject } = await this.manifests.put({
+      repository,
+      reference,
+      tags,
+      contentType: singleHeader(request, 'content-type'),
+      content: await readSmallBody(request, manifestMaxBytes, requestIdleTimeoutSeconds * 1000),
+      actor: request.principal.name,
+    });
+    answerEmpty(response, 201, {
+      Location: `/v2/${repository}/manifests/${digest}`,
+      'Docker-Content-Digest': digest,
+      ...(subject !== undefined && { 'OCI-Subject': subject }),
+      ...(tags.length > 0 && { 'OCI-Tag': tags.join(', ') }),
+    });
+  }
+
+  /** By tag: the tag alone. By digest: the manifest, and its tags with it. */
+  @Delete('*name/manifests/:reference')
+  @OnRepository('delete')
+  async delete(
+    @Repository() repository: RepositoryName,
+    @Param('reference') text: string,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    await this.manifests.delete(repository, parseReference(text), request.principal.name);
+    answerEmpty(response, 202, {});
+  }
+}
+
+/** What can't be a tag is a tag that doesn't exist, to somebody who only looks for it. */
+function parseReadReference(text: string): Reference {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    throw error instanceof TagInvalidError ? new ManifestUnknownError(text.slice(0, 128)) : error;
+  }
+}
+
+function headersOf({ digest, mediaType }: ManifestHead): Record<string, string> {
+  return { 'Content-Type': mediaType, 'Docker-Content-Digest': digest, ETag: formatEtag(digest) };
+}
+
+function answeredNotModified(request: Request, response: Response, head: ManifestHead): boolean {
+  const etag = formatEtag(head.digest);
+  if (!matchesEtag(request.headers['if-none-match'], etag)) return false;
+  answerEmpty(response, 304, { 'Docker-Content-Digest': head.digest, ETag: etag });
+  return true;
+}

@@ -1,0 +1,46 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Request } from 'express';
+import type { AuthorizedRequest } from '../access/access.guard.js';
+import { type Digest, parseDigest } from '../oci/digest.js';
+import { DigestInvalidError, UnsupportedError } from '../oci/errors.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import { parseUploadId, type UploadId } from '../oci/upload-id.js';
+
+const request = (context: ExecutionContext) => context.switchToHttp().getRequest<AuthorizedRequest>();
+
+/** The repository in the path, as the guard parsed it. */
+export const Repository = createParamDecorator((_: unknown, context: ExecutionContext): RepositoryName => {
+  const { repository } = request(context);
+  if (repository === undefined) throw new Error('the handler has no repository in its path');
+  return repository;
+});
+
+/** The digest in the path. */
+export const DigestParam = createParamDecorator((_: unknown, context: ExecutionContext): Digest =>
+  parseDigest(String(request(context).params.digest)),
+);
+
+/** The upload session's id in the path. */
+export const UploadIdParam = createParamDecorator((_: unknown, context: ExecutionContext): UploadId =>
+  parseUploadId(String(request(context).params.uploadId)),
+);
+
+/** A query parameter that may be there once. @throws UnsupportedError with status 400 when it is repeated. */
+export function queryText({ query }: Request, name: string): string | undefined {
+  const value = query[name];
+  if (value === undefined || typeof value === 'string') return value;
+  throw new UnsupportedError(`the parameter ${name} is there more than once`, { status: 400 });
+}
+
+/** A query parameter that may be repeated. */
+export function queryTexts({ query }: Request, name: string): string[] {
+  const value = query[name];
+  return [value ?? []].flat().map(String);
+}
+
+/** The digest in the query. @throws DigestInvalidError when it is missing or malformed. */
+export function queryDigest(from: Request, name: string): Digest {
+  const text = queryText(from, name);
+  if (text === undefined) throw new DigestInvalidError(`the parameter ${name} is missing`);
+  return parseDigest(text);
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import { type ContentRange, parseContentRange } from '../oci/content-range.js';
+import { BlobUploadInvalidError, ManifestInvalidError, SizeInvalidError } from '../oci/errors.js';
+import { HEARTBEAT, readBody, type UploadBody } from '../uploads/upload-body.js';
+
+/**
+ * A header that may be there once. Node joins some repeated headers and drops others; either way what the client
+ * meant can't be known.
+ *
+ * @throws BlobUploadInvalidError when it is repeated.
+ */
+export function singleHeader(request: IncomingMessage, name: string): string | undefined {
+  const values = request.headersDistinct[name] ?? [];
+  if (values.length > 1) throw new BlobUploadInvalidError(`the header ${name} is there more than once`);
+  return values[0];
+}
+
+/** Whether the request announces a body (RFC 9112, section 6.3), an empty chunked one included. */
+export function hasBody(request: IncomingMessage): boolean {
+  return (
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  );
+}
+
+/** The request's body and what it says of itself. */
+export function uploadBody(request: IncomingMessage): UploadBody {
+  const contentRange = singleHeader(request, 'content-range');
+  const range: ContentRange | undefined =
+    contentRange === undefined ? undefined : parseContentRange(contentRange);
+  return { source: bodySource(request), lengthBytes: contentLength(request), range };
+}
+
+/**
+ * A small body, whole.
+ *
+ * @throws ManifestInvalidError with status 413 as soon as it is known to be larger than `maxBytes`.
+ */
+export async function readSmallBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  idleTimeoutMs: number,
+): Promise<Buffer> {
+  const tooLarge = () =>
+    new ManifestInvalidError(`the manifest is larger than ${maxBytes} bytes`, { status: 413 });
+  if ((contentLength(request) ?? 0) > maxBytes) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const signal = new AbortController().signal;
+  for await (const chunk of readBody(bodySource(request), {
+    heartbeatMs: idleTimeoutMs,
+    idleTimeoutMs,
+    signal,
+  })) {
+    if (chunk === HEARTBEAT) continue;
+    length += chunk.length;
+    if (length > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+/** Reading may stop early without destroying the socket: an answer is still to be sent. */
+function bodySource(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false })[Symbol.asyncIterator](),
+  };
+}
+
+function contentLength(request: IncomingMessage): number | undefined {
+  const header = request.headers['content-length'];
+  if (header === undefined) return undefined;
+  const length = Number(header);
+  if (!Number.isSafeInteger(length)) throw new SizeInvalidError('the Content-Length is out of range');
+  return length;
+}

@@ -1,0 +1,158 @@
+import { Controller, Delete, Get, Patch, Post, Put, Req, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { OnRepository } from '../access/access.js';
+import type { AuthorizedRequest } from '../access/access.guard.js';
+import { AccessService } from '../access/access.service.js';
+import { BlobService } from '../blobs/blob.service.js';
+import { formatUploadRange } from '../oci/content-range.js';
+import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js';
+import { NameInvalidError } from '../oci/errors.js';
+import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
+import type { UploadId } from '../oci/upload-id.js';
+import type { UploadReference } from '../uploads/upload-session.js';
+import { UploadService } from '../uploads/upload.service.js';
+import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
+import { hasBody, uploadBody } from './request-body.js';
+import { answerEmpty } from './responses.js';
+
+/** Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6, end-11, end-13). */
+@Controller('v2')
+export class UploadsController {
+  constructor(
+    private readonly uploads: UploadService,
+    private readonly blobs: BlobService,
+    private readonly access: AccessService,
+  ) {}
+
+  /** Begins a session; or mounts a blob, or takes a whole one, where the query asks for that. */
+  @Post(['*name/blobs/uploads', '*name/blobs/uploads/'])
+  @OnRepository('push')
+  async start(
+    @Repository() repository: RepositoryName,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    const mount = queryText(request, 'mount');
+    if (mount !== undefined && (await this.mount(repository, parseDigest(mount), request))) {
+      return answerCreated(response, repository, parseDigest(mount));
+    }
+    const digest = queryText(request, 'digest');
+    if (digest !== undefined) return this.pushWhole(repository, parseDigest(digest), request, response);
+    const algorithm = queryText(request, 'digest-algorithm');
+    const announced = algorithm === undefined ? undefined : parseDigestAlgorithm(algorithm);
+    const session = await this.uploads.start(repository, announced, originOf(request));
+    answerProgress(response, 202, session);
+  }
+
+  @Get('*name/blobs/uploads/:uploadId')
+  @OnRepository('push')
+  async status(
+    @Repository() repository: RepositoryName,
+    @UploadIdParam() id: UploadId,
+    @Res() response: Response,
+  ): Promise<void> {
+    answerProgress(response, 204, await this.uploads.status({ repository, id }));
+  }
+
+  @Patch('*name/blobs/uploads/:uploadId')
+  @OnRepository('push')
+  async append(
+    @Repository() repository: RepositoryName,
+    @UploadIdParam() id: UploadId,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    const { offsetBytes } = await this.uploads.append({ repository, id }, uploadBody(request));
+    answerProgress(response, 202, { repository, id, offsetBytes });
+  }
+
+  @Put('*name/blobs/uploads/:uploadId')
+  @OnRepository('push')
+  async commit(
+    @Repository() repository: RepositoryName,
+    @UploadIdParam() id: UploadId,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    const digest = queryDigest(request, 'digest');
+    const announced = hasBody(request) || request.headers['content-range'] !== undefined;
+    await this.uploads.commit({ repository, id }, digest, announced ? uploadBody(request) : undefined);
+    answerCreated(response, repository, digest);
+  }
+
+  @Delete('*name/blobs/uploads/:uploadId')
+  @OnRepository('push')
+  async cancel(
+    @Repository() repository: RepositoryName,
+    @UploadIdParam() id: UploadId,
+    @Res() response: Response,
+  ): Promise<void> {
+    await this.uploads.cancel({ repository, id });
+    answerEmpty(response, 204, {});
+  }
+
+  /** A mount that can't be done, for whatever reason, becomes an ordinary session: the client then pushes the bytes. */
+  private async mount(
+    repository: RepositoryName,
+    digest: Digest,
+    request: AuthorizedRequest,
+  ): Promise<boolean> {
+    const source = await this.mountSource(digest, request);
+    return source !== undefined && (await this.blobs.mount(repository, source, digest));
+  }
+
+  private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {
+    const mayPull = (name: RepositoryName) => this.access.mayPull(request.principal, name);
+    const from = queryText(request, 'from');
+    if (from === undefined) return this.blobs.findMountSource(digest, mayPull);
+    const source = repositoryNameOrNothing(from);
+    return source !== undefined && (await mayPull(source)) ? source : undefined;
+  }
+
+  private async pushWhole(
+    repository: RepositoryName,
+    digest: Digest,
+    request: AuthorizedRequest,
+    response: Response,
+  ): Promise<void> {
+    await this.uploads.pushWhole(repository, digest, uploadBody(request), originOf(request));
+    answerCreated(response, repository, digest);
+  }
+}
+
+/** Clients add `digest=` to the Location's query, or begin one. It is a path alone: behind a proxy, Berth can't know its own host. */
+function answerProgress(
+  response: Response,
+  status: number,
+  { repository, id, offsetBytes }: UploadReference & { offsetBytes: number },
+): void {
+  answerEmpty(response, status, {
+    Location: `/v2/${repository}/blobs/uploads/${id}`,
+    Range: formatUploadRange(offsetBytes),
+    'Docker-Upload-UUID': id,
+  });
+}
+
+function answerCreated(response: Response, repository: RepositoryName, digest: Digest): void {
+  answerEmpty(response, 201, {
+    Location: `/v2/${repository}/blobs/${digest}`,
+    'Docker-Content-Digest': digest,
+  });
+}
+
+function originOf(request: AuthorizedRequest) {
+  return {
+    createdBy: request.principal.name,
+    clientAddress: request.socket.remoteAddress ?? null,
+    userAgent: request.headers['user-agent']?.slice(0, 256) ?? null,
+  };
+}
+
+function repositoryNameOrNothing(text: string): RepositoryName | undefined {
+  try {
+    return parseRepositoryName(text);
+  } catch (error) {
+    if (error instanceof NameInvalidError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { RepositoryStore } from '../blobs/repository.store.js';
+import { queryRows } from '../database/query-rows.js';
+import type { Digest } from '../oci/digest.js';
+import { NameUnknownError } from '../oci/errors.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+
+/** Entries after `last`, `size` at the most. */
+export interface PageRequest {
+  readonly size: number;
+  readonly last: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: T[];
+  /** Whether there are further entries. */
+  readonly more: boolean;
+}
+
+/** A manifest that names a subject, as the referrers list shows it. */
+export interface Referrer {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly artifactType: string | null;
+  readonly annotations: Record<string, string> | null;
+}
+
+/** A page of referrers ends before the entry that would take its annotations beyond this. */
+const REFERRERS_PAGE_BYTES = 4 * 1024 * 1024;
+
+/** The lists of the distribution spec: in the order of bytes, page by page. Each is one range of one index. */
+@Injectable()
+export class ListingService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly repositories: RepositoryStore,
+  ) {}
+
+  /** Names of tags. @throws NameUnknownError */
+  async tags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
+    const repositoryId = await this.repositories.find(this.dataSource.manager, repository);
+    if (repositoryId === undefined) throw new NameUnknownError(repository);
+    const sql = 'SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3';
+    return this.names(sql, [repositoryId], page);
+  }
+
+  /** Names of repositories. */
+  async repositoryNames(page: PageRequest): Promise<Page<string>> {
+    return this.names('SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2', [], page);
+  }
+
+  /**
+   * Manifests of the repository whose subject is `subject`, whether that exists or not, in the order of their digests
+   * (spec.md, "Listing Referrers"). An unknown repository has none.
+   */
+  async referrers(
+    repository: RepositoryName,
+    subject: Digest,
+    artifactType: string | undefined,
+    { size, last }: PageRequest,
+  ): Promise<Page<Referrer>> {
+    const rows = await queryRows<Referrer & { fits: boolean }>(
+      this.dataSource.manager,
+      `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations END AS annotations, fits
+         FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
+                      annotations, row_number() OVER list = 1
+                        OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $6 AS fits
+                 FROM manifests
+                WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+                  AND subject_digest = $2 AND digest > $3 AND ($4::text IS NULL OR artifact_type = $4)
+               WINDOW list AS (ORDER BY digest)
+                ORDER BY digest
+                LIMIT $5) AS page
+        ORDER BY digest`,
+      [repository, subject, last ?? '', artifactType ?? null, size + 1, REFERRERS_PAGE_BYTES],
+    );
+    const items = rows.slice(0, size).filter(({ fits }) => fits);
+    return { items, more: rows.length > items.length };
+  }
+
+  private async names(
+    sql: string,
+    parameters: unknown[],
+    { size, last }: PageRequest,
+  ): Promise<Page<string>> {
+    const rows = await queryRows<{ name: string }>(this.dataSource.manager, sql, [
+      ...parameters,
+      last ?? '',
+      size + 1,
+    ]);
+    return { items: rows.slice(0, size).map(({ name }) => name), more: rows.length > size };
+  }
+}

@@ -1,0 +1,125 @@
+import { type Digest, digestAlgorithm } from '../oci/digest.js';
+import type { StorageDriver, UploadSink } from '../storage/storage-driver.js';
+import type { Hasher, HasherFactory } from './hash/hasher.js';
+import { LEASE_SECONDS } from './upload-lease.service.js';
+import { UploadTakenOverError } from './upload.errors.js';
+import type { UploadProgress, UploadSession } from './upload-session.js';
+import type { UploadSessionStore } from './upload-session.store.js';
+
+export interface UploadWriterServices {
+  readonly driver: StorageDriver;
+  readonly hashers: HasherFactory;
+  readonly sessions: UploadSessionStore;
+  /** Most bytes between two checkpoints. */
+  readonly checkpointBytes: number;
+}
+
+/**
+ * The end of a held session while bytes come in. Every byte goes to the driver and to the hashers at the same time;
+ * a checkpoint first makes the bytes durable, then records offset, midstates and driver state in one fenced UPDATE.
+ * The offset that a client can be told is therefore always durable, and what follows it in storage is nobody's.
+ */
+export class UploadWriter {
+  private offsetBytes: number;
+  private recorded: UploadProgress;
+  /** Bytes and hashes no longer go together: nothing after the last checkpoint may be recorded. */
+  private broken = false;
+
+  private constructor(
+    private readonly session: UploadSession,
+    private readonly sink: UploadSink,
+    private readonly running: readonly Hasher[],
+    private readonly services: UploadWriterServices,
+  ) {
+    this.offsetBytes = session.offsetBytes;
+    this.recorded = session;
+  }
+
+  /** Opens the driver's end and resumes the hashes from their midstates: no byte is read back. */
+  static async open(
+    session: UploadSession,
+    services: UploadWriterServices,
+    signal: AbortSignal,
+  ): Promise<UploadWriter> {
+    const upload = { id: session.id, state: session.driverState };
+    const sink = await services.driver.openUpload(upload, session.offsetBytes, { signal });
+    try {
+      const running = session.midstates.map((midstate) => services.hashers.resume(midstate));
+      return new UploadWriter(session, sink, running, services);
+    } catch (error) {
+      await sink.close();
+      throw error;
+    }
+  }
+
+  get offset(): number {
+    return this.offsetBytes;
+  }
+
+  /** Takes bytes; they are durable after the next checkpoint, which comes after `checkpointBytes` at the latest. */
+  async write(chunk: Uint8Array): Promise<void> {
+    // Both have to be done with the buffer before it is given back, whatever became of either.
+    const outcomes = await Promise.allSettled([
+      this.sink.write(chunk),
+      ...this.running.map((hasher) => hasher.update(chunk)),
+    ]);
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      this.broken = true;
+      throw failure.reason;
+    }
+    this.offsetBytes += chunk.length;
+    if (this.offsetBytes - this.recorded.offsetBytes >= this.services.checkpointBytes)
+      await this.checkpoint();
+  }
+
+  /**
+   * Makes everything written so far durable and records it, prolonging the lease (with nothing new, that alone) or
+   * letting go of it.
+   *
+   * @throws UploadTakenOverError when fenced.
+   */
+  async checkpoint({ letGo = false } = {}): Promise<void> {
+    const progress = await this.flush();
+    const { id, version } = this.session;
+    if (!(await this.services.sessions.checkpoint(id, version, letGo ? null : LEASE_SECONDS, progress))) {
+      this.broken = true;
+      throw new UploadTakenOverError();
+    }
+    this.recorded = progress;
+  }
+
+  /** Makes everything written so far durable and answers what is to be recorded, for a caller that records it itself. */
+  async flush(): Promise<UploadProgress> {
+    if (this.offsetBytes === this.recorded.offsetBytes) return this.recorded;
+    try {
+      const driverState = await this.sink.flush();
+      const midstates = this.running.map((hasher) => hasher.midstate());
+      return { offsetBytes: this.offsetBytes, midstates, driverState };
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
+  }
+
+  /** After a failure: keeps what arrived, where bytes and hashes still go together. Never rejects. */
+  async salvage(): Promise<void> {
+    if (!this.broken) await this.checkpoint().catch(() => undefined);
+  }
+
+  /** The digests of the bytes so far, one per running algorithm. */
+  digests(): Digest[] {
+    return this.running.map((hasher) => hasher.digest());
+  }
+
+  /** Lets go of handles and hash states. Never rejects. */
+  async close(): Promise<void> {
+    for (const hasher of this.running) hasher.dispose();
+    await this.sink.close();
+  }
+}
+
+/** The one among `digests` that has the algorithm of `wanted`. */
+export function digestLike(wanted: Digest, digests: readonly Digest[]): Digest | undefined {
+  return digests.find((digest) => digestAlgorithm(digest) === digestAlgorithm(wanted));
+}

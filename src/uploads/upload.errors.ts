@@ -1,0 +1,45 @@
+import { formatUploadRange } from '../oci/content-range.js';
+import { RegistryError } from '../oci/errors.js';
+
+/** The chunk doesn't start where the session ends. The answer carries the true range (spec.md, "Pushing a blob in chunks"). */
+export class UploadOffsetError extends RegistryError {
+  constructor(offsetBytes: number) {
+    super('BLOB_UPLOAD_INVALID', `the chunk must start at byte ${offsetBytes}`, {
+      status: 416,
+      headers: { Range: formatUploadRange(offsetBytes) },
+      detail: { offset: offsetBytes },
+    });
+  }
+}
+
+/** Another request writes to the session and did not let go in time. */
+export class UploadBusyError extends RegistryError {
+  constructor(retryAfterSeconds: number) {
+    super('TOOMANYREQUESTS', 'another request is writing to this upload', {
+      headers: { 'Retry-After': `${retryAfterSeconds}` },
+    });
+  }
+}
+
+/** This request had the session until another one took it. What it had made durable is kept. */
+export class UploadTakenOverError extends RegistryError {
+  constructor() {
+    super('TOOMANYREQUESTS', 'another request has taken over this upload', {
+      headers: { 'Retry-After': '1' },
+    });
+  }
+}
+
+/** The body moved no byte for too long. What arrived is kept. */
+export class BodyIdleError extends RegistryError {
+  constructor(idleSeconds: number) {
+    super('BLOB_UPLOAD_INVALID', `the request body moved no byte for ${idleSeconds} s`, { status: 408 });
+  }
+}
+
+/** Berth is stopping. What arrived is kept, and any replica goes on from there. */
+export class ShuttingDownError extends RegistryError {
+  constructor() {
+    super('TOOMANYREQUESTS', 'this server is stopping', { status: 503, headers: { 'Retry-After': '1' } });
+  }
+}

@@ -1,0 +1,212 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { BlobService } from '../blobs/blob.service.js';
+import { Configuration } from '../config/configuration.js';
+import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm } from '../oci/digest.js';
+import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
+import type { RepositoryName } from '../oci/repository-name.js';
+import { newUploadId } from '../oci/upload-id.js';
+import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
+import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
+import { UploadCommitService } from './upload-commit.service.js';
+import { type HeldSession, LEASE_SECONDS, UploadLeaseService } from './upload-lease.service.js';
+import { UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
+import type { UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
+import { UploadSessionStore } from './upload-session.store.js';
+import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
+
+/** While no byte comes, the lease is prolonged this often. */
+const HEARTBEAT_MS = (LEASE_SECONDS * 1000) / 4;
+
+/**
+ * The upload protocol. A session's whole state is its row: any process can serve any request of it.
+ *
+ *     start ──► append* ──► commit        each: take the lease, raising the fencing version
+ *        └────────┴──► cancel             bytes → driver and hashes → checkpoint (fenced UPDATE)
+ *                                         let go, also when the client is gone: what arrived is kept
+ */
+@Injectable()
+export class UploadService {
+  private readonly writing: UploadWriterServices;
+
+  constructor(
+    private readonly sessions: UploadSessionStore,
+    private readonly leases: UploadLeaseService,
+    private readonly commits: UploadCommitService,
+    private readonly blobs: BlobService,
+    @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
+    @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
+    private readonly configuration: Configuration,
+  ) {
+    this.writing = { driver, hashers, sessions, checkpointBytes: configuration.uploadCheckpointBytes };
+  }
+
+  /**
+   * Begins a session. sha256 is always computed; `announced` names a further algorithm that the client will ask for,
+   * which saves reading the bytes back at the end.
+   */
+  async start(
+    repository: RepositoryName,
+    announced: DigestAlgorithm | undefined,
+    origin: UploadOrigin,
+  ): Promise<UploadReference & { offsetBytes: number }> {
+    const id = newUploadId();
+    const driverState = await this.driver.createUpload(id);
+    const algorithms = new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM]);
+    const midstates = [...algorithms].map((algorithm) => this.initialMidstate(algorithm));
+    await this.sessions.insert({ repository, id }, { offsetBytes: 0, midstates, driverState }, origin);
+    return { repository, id, offsetBytes: 0 };
+  }
+
+  /**
+   * How far a session has come. A committed one still answers, so that a client whose answer was lost can tell.
+   *
+   * @throws BlobUploadUnknownError
+   */
+  async status(reference: UploadReference): Promise<UploadSession> {
+    const session = await this.sessions.find(reference);
+    if (session === undefined || session.state === 'cancelled' || session.state === 'expired') {
+      throw new BlobUploadUnknownError(reference.id);
+    }
+    return session;
+  }
+
+  /**
+   * Appends a body to a session and answers the new durable offset.
+   *
+   * @throws UploadOffsetError when a range starts elsewhere; SizeInvalidError when the body isn't as long as its range
+   * says (what arrived within the range is kept).
+   */
+  async append(reference: UploadReference, body: UploadBody): Promise<{ offsetBytes: number }> {
+    return this.hold(reference, async (held) => {
+      refuseUnlessOpen(held.session);
+      refuseUnfittingRange(held.session, body);
+      return this.withWriter(held, async (writer) => {
+        await this.receive(writer, held, body);
+        await writer.checkpoint({ letGo: true });
+        held.markReleased();
+        return { offsetBytes: writer.offset };
+      });
+    });
+  }
+
+  /**
+   * Appends a last body, where there is one, and makes the session's bytes the blob `digest`. Repeated after its
+   * answer was lost, it succeeds again.
+   *
+   * @throws DigestInvalidError when the bytes are others; the session stays open, with all its bytes.
+   */
+  async commit(reference: UploadReference, digest: Digest, body: UploadBody | undefined): Promise<void> {
+    try {
+      await this.hold(reference, (held) => this.commitHeld(held, digest, body));
+    } catch (error) {
+      if (!(error instanceof BlobUploadUnknownError)) throw error;
+      await this.confirmCommitted(reference, digest);
+    }
+  }
+
+  /** Ends a session and forgets its bytes. @throws BlobUploadUnknownError unless it is open. */
+  async cancel(reference: UploadReference): Promise<void> {
+    await this.hold(reference, async ({ session }) => {
+      refuseUnlessOpen(session);
+      if (!(await this.sessions.markCancelled(session.id, session.version))) throw new UploadTakenOverError();
+      await this.driver.abortUpload({ id: session.id, state: session.driverState });
+    });
+  }
+
+  private async hold<T>(reference: UploadReference, work: (held: HeldSession) => Promise<T>): Promise<T> {
+    const held = await this.leases.take(reference);
+    try {
+      return await work(held);
+    } finally {
+      await held.release();
+    }
+  }
+
+  /** Whatever ends the work, what arrived before is kept. */
+  private async withWriter<T>(held: HeldSession, work: (writer: UploadWriter) => Promise<T>): Promise<T> {
+    const writer = await UploadWriter.open(held.session, this.writing, held.signal);
+    try {
+      return await work(writer);
+    } catch (error) {
+      await writer.salvage();
+      throw error;
+    } finally {
+      await writer.close();
+    }
+  }
+
+  private async receive(writer: UploadWriter, { signal }: HeldSession, body: UploadBody): Promise<void> {
+    const limit = body.range === undefined ? Infinity : body.range.end + 1;
+    const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
+    const heartbeatMs = Math.min(HEARTBEAT_MS, idleTimeoutMs);
+    for await (const chunk of readBody(body.source, { heartbeatMs, idleTimeoutMs, signal })) {
+      if (chunk === HEARTBEAT) await writer.checkpoint();
+      else if (writer.offset + chunk.length > limit) {
+        await writer.write(chunk.subarray(0, limit - writer.offset));
+        throw new SizeInvalidError('the body is longer than its Content-Range says');
+      } else await writer.write(chunk);
+    }
+    if (writer.offset < limit && limit !== Infinity) {
+      throw new SizeInvalidError('the body is shorter than its Content-Range says');
+    }
+  }
+
+  private async commitHeld(held: HeldSession, digest: Digest, body: UploadBody | undefined): Promise<void> {
+    const { session, signal } = held;
+    if (session.state === 'committing') {
+      // What was verified before the interruption stands in the row; the driver may have finished already.
+      if (session.digest !== digest)
+        throw new BlobUploadInvalidError('the upload is being committed as another digest');
+      await this.commits.commit(session, session, [...this.digestsOf(session), digest], digest, signal);
+    } else if (body === undefined) {
+      await this.commits.commit(session, session, this.digestsOf(session), digest, signal);
+    } else {
+      refuseUnfittingRange(session, body);
+      await this.withWriter(held, async (writer) => {
+        await this.receive(writer, held, body);
+        await this.commits.commit(session, await writer.flush(), writer.digests(), digest, signal);
+      });
+    }
+    held.markReleased();
+  }
+
+  private async confirmCommitted(reference: UploadReference, digest: Digest): Promise<void> {
+    const { blobId } = await this.status(reference);
+    const same = blobId !== null && (await this.blobs.hasDigest(blobId, digest));
+    if (!same) throw new BlobUploadUnknownError(reference.id);
+  }
+
+  private digestsOf(session: UploadSession): Digest[] {
+    return session.midstates.map((midstate) => {
+      const hasher = this.hashers.resume(midstate);
+      try {
+        return hasher.digest();
+      } finally {
+        hasher.dispose();
+      }
+    });
+  }
+
+  private initialMidstate(algorithm: DigestAlgorithm) {
+    const hasher = this.hashers.create(algorithm);
+    try {
+      return hasher.midstate();
+    } finally {
+      hasher.dispose();
+    }
+  }
+}
+
+function refuseUnlessOpen(session: UploadSession): void {
+  if (session.state !== 'open') throw new BlobUploadInvalidError('the upload is being committed');
+}
+
+/** What can be refused before a byte is read. */
+function refuseUnfittingRange(session: UploadSession, { range, lengthBytes }: UploadBody): void {
+  if (range === undefined) return;
+  if (range.start !== session.offsetBytes) throw new UploadOffsetError(session.offsetBytes);
+  if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
+    throw new SizeInvalidError('Content-Length and Content-Range say different lengths');
+  }
+}

@@ -1,0 +1,27 @@
+import { Logger, Module } from '@nestjs/common';
+import { BlobsModule } from '../blobs/blobs.module.js';
+import { ActiveWriters } from './active-writers.js';
+import { HASHER_FACTORY } from './hash/hasher.js';
+import { createHasherFactory } from './hash/hasher.factory.js';
+import { UploadCommitService } from './upload-commit.service.js';
+import { UploadLeaseService } from './upload-lease.service.js';
+import { UploadSessionStore } from './upload-session.store.js';
+import { UploadService } from './upload.service.js';
+
+/** Upload sessions: how bytes become blobs. Start reading at {@link UploadService}. */
+@Module({
+  imports: [BlobsModule],
+  providers: [
+    UploadService,
+    UploadLeaseService,
+    UploadCommitService,
+    UploadSessionStore,
+    ActiveWriters,
+    {
+      provide: HASHER_FACTORY,
+      useFactory: () => createHasherFactory((warning) => new Logger('HasherFactory').warn(warning)),
+    },
+  ],
+  exports: [UploadService, UploadSessionStore, ActiveWriters, HASHER_FACTORY],
+})
+export class UploadsModule {}
