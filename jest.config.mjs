@@ -20,4 +20,7 @@ export default {
   collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts'],
   coverageDirectory: 'coverage',
   testTimeout: 60_000,
+  // One Postgres for the run, started by the first test that wants it: see test/support/test-postgres.ts.
+  globalSetup: '<rootDir>/test/support/postgres-setup.ts',
+  globalTeardown: '<rootDir>/test/support/postgres-teardown.ts',
 };

@@ -1,0 +1,38 @@
+import { createInterface } from 'node:readline';
+import { claimDataDirectory } from '../../src/config/data-directory.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import type { ChildMessage, ChildOptions } from './embedded-child.js';
+
+/**
+ * A small Berth, to be killed by test/integration/embedded-postgres.spec.ts: claims DATA_DIR, starts the embedded
+ * Postgres, says so in lines of JSON, and does what its standard input says. Runs from a directory made by
+ * `compiled-sources.ts`; `embedded-child.ts` starts it.
+ */
+function say(message: ChildMessage): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function run({ dataDir, claimOnly, binaries }: ChildOptions): Promise<void> {
+  await claimDataDirectory(dataDir);
+  const postgres = claimOnly
+    ? undefined
+    : await startEmbeddedPostgres({
+        dataDir: `${dataDir}/postgres`,
+        log: (log) => say({ log }),
+        ...(binaries && { binaries }),
+      });
+  say({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === 'exit') process.exit(0);
+    await postgres?.stop();
+    process.exit(0);
+  }
+}
+
+// A Berth that drains before it stops Postgres: Ctrl-C doesn't end it.
+process.on('SIGINT', () => say({ interrupted: true }));
+
+run(JSON.parse(process.argv[2] ?? '{}') as ChildOptions).catch((error: unknown) => {
+  say({ failed: String(error) });
+  process.exit(1);
+});
