@@ -6,7 +6,11 @@ import type { EntityManager } from 'typeorm';
  *
  * The row's type is the caller's word for what the statement selects. `bigint` columns arrive as text.
  */
-export async function queryRows<Row>(manager: EntityManager, sql: string, parameters: unknown[] = []): Promise<Row[]> {
+export async function queryRows<Row>(
+  manager: EntityManager,
+  sql: string,
+  parameters: unknown[] = [],
+): Promise<Row[]> {
   const result: unknown = await manager.query(sql, parameters);
   const rows: unknown = isRowsAndCount(result) ? result[0] : result;
   return rows as Row[];

@@ -86,8 +86,8 @@ export class BlobsController {
 
 /** The span that the client wants, or nothing for the whole. @throws RegistryError with status 416. */
 function requestedSpan(request: Request, size: number, etag: string): ByteSpan | undefined {
-  if (request.method !== 'GET' || !allowsRange(request.headers['if-range'], etag)) return undefined;
-  const range = parseByteRange(request.headers.range, size);
+  if (request.method !== 'GET' || !allowsRange(request.get('if-range'), etag)) return undefined;
+  const range = parseByteRange(request.get('range'), size);
   if (range.kind === 'unsatisfiable') {
     throw new RegistryError('SIZE_INVALID', 'the range is not within the blob', {
       status: 416,

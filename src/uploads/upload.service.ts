@@ -1,12 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
-import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm } from '../oci/digest.js';
+import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
+import { initialMidstate } from './hash/midstate.js';
 import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { type HeldSession, LEASE_SECONDS, UploadLeaseService } from './upload-lease.service.js';
@@ -53,7 +54,7 @@ export class UploadService {
     const id = newUploadId();
     const driverState = await this.driver.createUpload(id);
     const algorithms = new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM]);
-    const midstates = [...algorithms].map((algorithm) => this.initialMidstate(algorithm));
+    const midstates = [...algorithms].map(initialMidstate);
     await this.sessions.insert({ repository, id }, { offsetBytes: 0, midstates, driverState }, origin);
     return { repository, id, offsetBytes: 0 };
   }
@@ -102,6 +103,27 @@ export class UploadService {
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       await this.confirmCommitted(reference, digest);
+    }
+  }
+
+  /**
+   * Takes a whole blob in one request. The client never learns of the session, so it ends with the request, whatever
+   * becomes of it.
+   *
+   * @throws DigestInvalidError, SizeInvalidError
+   */
+  async pushWhole(
+    repository: RepositoryName,
+    digest: Digest,
+    body: UploadBody,
+    origin: UploadOrigin,
+  ): Promise<void> {
+    const session = await this.start(repository, digestAlgorithm(digest), origin);
+    try {
+      await this.commit(session, digest, body);
+    } catch (error) {
+      await this.cancel(session).catch(() => undefined);
+      throw error;
     }
   }
 
@@ -186,15 +208,6 @@ export class UploadService {
         hasher.dispose();
       }
     });
-  }
-
-  private initialMidstate(algorithm: DigestAlgorithm) {
-    const hasher = this.hashers.create(algorithm);
-    try {
-      return hasher.midstate();
-    } finally {
-      hasher.dispose();
-    }
   }
 }
 

@@ -1,0 +1,23 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ConfigModule } from './config/config.module.js';
+import type { Configuration } from './config/configuration.js';
+import type { Database } from './database/database.js';
+import { DatabaseModule } from './database/database.module.js';
+import { HttpModule } from './http/http.module.js';
+import { StorageModule } from './storage/storage.module.js';
+
+/** The composition root: settings and database below, storage beside them, the HTTP surfaces on top. */
+@Module({})
+export class AppModule {
+  static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot(configuration),
+        DatabaseModule.forRoot(database),
+        StorageModule,
+        HttpModule,
+      ],
+    };
+  }
+}

@@ -1,0 +1,21 @@
+import type { Berth } from './app.setup.js';
+import type { Configuration } from './config/configuration.js';
+
+/** What an operator sees first. */
+export function banner(
+  { url, database, driver }: Berth,
+  configuration: Configuration,
+  version: string,
+): string {
+  const access =
+    configuration.accessMode === 'open' ? 'open to everybody who reaches the address' : 'open, loopback only';
+  return [
+    `Berth ${version}`,
+    `  registry  ${url}/v2/`,
+    `  storage   ${driver.name}, ${driver.location}`,
+    `  database  ${database.description}`,
+    `  API docs  ${url}/api/docs`,
+    `  access    ${access}`,
+    '',
+  ].join('\n');
+}

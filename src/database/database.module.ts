@@ -1,0 +1,26 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import type { Database } from './database.js';
+import { UnitOfWork } from './unit-of-work.js';
+
+/** The handle on Postgres that was opened before the application was made. */
+export const DATABASE = Symbol('DATABASE');
+
+/** TypeORM over a database that is open already: what can go wrong at boot went wrong before, in one sentence. */
+@Global()
+@Module({})
+export class DatabaseModule {
+  static forRoot(database: Database): DynamicModule {
+    return {
+      module: DatabaseModule,
+      imports: [
+        TypeOrmModule.forRootAsync({
+          useFactory: () => database.dataSource.options,
+          dataSourceFactory: () => Promise.resolve(database.dataSource),
+        }),
+      ],
+      providers: [UnitOfWork, { provide: DATABASE, useValue: database }],
+      exports: [UnitOfWork, DATABASE],
+    };
+  }
+}

@@ -1,0 +1,105 @@
+import { rm } from 'node:fs/promises';
+import { DataSource } from 'typeorm';
+import type { Configuration } from '../config/configuration.js';
+import { StartupError } from '../config/startup.error.js';
+import { dataSourceOptions, type PostgresConnection } from './data-source-options.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+import { runMigrations } from './run-migrations.js';
+
+/** Postgres, reached and up to date. */
+export interface Database {
+  readonly dataSource: DataSource;
+  /** For a person to read: `embedded PostgreSQL`, or the external one's address without credentials. */
+  readonly description: string;
+  /** Whether no other process can be using it: the embedded one belongs to whoever holds the data directory. */
+  readonly isPrivate: boolean;
+  /** Settles with a sentence when the embedded Postgres is gone unexpectedly. */
+  readonly died: Promise<string>;
+  /** Ends connections and, where it is embedded, the server. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Where the embedded cluster of a configuration lies, below `DATA_DIR`. */
+export function embeddedClusterDirectory({ dataDir, storageDriver }: Configuration): string {
+  // With blobs in memory, rows of the last run would speak of bytes that are gone: they get a cluster of their own.
+  return storageDriver === 'memory' ? `${dataDir}/postgres-of-memory` : `${dataDir}/postgres`;
+}
+
+/** Starts or reaches Postgres and migrates it. @throws StartupError */
+export async function openDatabase(
+  configuration: Configuration,
+  log: (line: string) => void,
+): Promise<Database> {
+  if (configuration.databaseUrl !== undefined) return openExternal(configuration.databaseUrl, configuration);
+  const directory = embeddedClusterDirectory(configuration);
+  const postgres = await startEmbedded(configuration, directory, log);
+  const { user, ...connection } = postgres.connection;
+  try {
+    const dataSource = await connect(
+      { ...connection, username: user },
+      configuration,
+      'the embedded PostgreSQL',
+    );
+    return {
+      dataSource,
+      description: `embedded PostgreSQL in ${directory}`,
+      isPrivate: true,
+      died: postgres.died,
+      close: () => disconnect(dataSource).finally(() => postgres.stop()),
+    };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
+}
+
+async function startEmbedded(
+  { storageDriver }: Configuration,
+  dataDir: string,
+  log: (line: string) => void,
+): Promise<EmbeddedPostgres> {
+  if (storageDriver !== 'memory') return startEmbeddedPostgres({ dataDir, log });
+  // The first start takes over a server that a killed Berth may have left there; then it can be made anew.
+  await (await startEmbeddedPostgres({ dataDir, log, durable: false })).stop();
+  await rm(dataDir, { recursive: true, force: true });
+  return startEmbeddedPostgres({ dataDir, log, durable: false });
+}
+
+async function openExternal(url: string, configuration: Configuration): Promise<Database> {
+  const description = describeUrl(url);
+  const dataSource = await connect({ url }, configuration, 'the database of DATABASE_URL');
+  const died = new Promise<string>(() => undefined);
+  return { dataSource, description, isPrivate: false, died, close: () => disconnect(dataSource) };
+}
+
+async function connect(
+  connection: PostgresConnection,
+  { databasePoolSize }: Configuration,
+  name: string,
+): Promise<DataSource> {
+  const dataSource = new DataSource(dataSourceOptions(connection, databasePoolSize));
+  try {
+    await dataSource.initialize();
+    await runMigrations(dataSource);
+    return dataSource;
+  } catch (cause) {
+    await disconnect(dataSource);
+    throw new StartupError(`Can't use ${name}: ${oneLine(cause)}.`, { cause });
+  }
+}
+
+async function disconnect(dataSource: DataSource): Promise<void> {
+  if (dataSource.isInitialized) await dataSource.destroy().catch(() => undefined);
+}
+
+function describeUrl(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `PostgreSQL at ${hostname}:${port || '5432'}${pathname}`;
+}
+
+/** Node reports a host with several addresses as an AggregateError without a message of its own. */
+function oneLine(error: unknown): string {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const message = first instanceof Error && first.message !== '' ? first.message : 'unknown error';
+  return (message.split('\n', 1)[0] ?? message).replace(/\.$/, '');
+}

@@ -1,0 +1,28 @@
+import { Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { AccessModule } from '../access/access.module.js';
+import { BlobsModule } from '../blobs/blobs.module.js';
+import { ManifestsModule } from '../manifests/manifests.module.js';
+import { UploadsModule } from '../uploads/uploads.module.js';
+import { BaseController } from './base.controller.js';
+import { BlobsController } from './blobs.controller.js';
+import { ListsController } from './lists.controller.js';
+import { ManifestsController } from './manifests.controller.js';
+import { RegistryExceptionFilter } from './registry-exception.filter.js';
+import { UnsupportedMethodsController } from './unsupported-methods.controller.js';
+import { UploadsController } from './uploads.controller.js';
+
+/** The distribution spec's endpoints, one controller per resource. */
+@Module({
+  imports: [AccessModule, BlobsModule, ManifestsModule, UploadsModule],
+  controllers: [
+    BaseController,
+    UploadsController,
+    BlobsController,
+    ManifestsController,
+    ListsController,
+    UnsupportedMethodsController,
+  ],
+  providers: [{ provide: APP_FILTER, useClass: RegistryExceptionFilter }],
+})
+export class HttpModule {}

@@ -1,0 +1,80 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { isDatabaseUnavailable } from '../database/database-errors.js';
+import { ManifestBlobUnknownError, RegistryError, UnsupportedError } from '../oci/errors.js';
+import { StorageFullError } from '../storage/storage.errors.js';
+import { endAfterBody } from './unread-body.js';
+
+/** What is sent: the spec's shape (spec.md, "Error Codes"). */
+interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly errors: readonly { code: string; message: string; detail?: unknown }[];
+}
+
+/**
+ * Turns whatever was thrown into an answer. Typed errors say what the client may know. Anything else is a failure of
+ * ours: the client gets a request id, the cause goes to the log. Failures have the code `UNKNOWN`, as Docker's own
+ * registry does, since none of the spec's codes, which are for 4XX answers, says "my fault".
+ */
+@Catch()
+export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
+  private readonly logger = new Logger('Http');
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request & { id?: unknown }>();
+    const response = host.switchToHttp().getResponse<Response>();
+    if (response.headersSent || response.destroyed) {
+      this.logBrokenAnswer(exception, request);
+      response.destroy();
+      return;
+    }
+    const answer = this.answerTo(exception, String(request.id ?? ''));
+    if (answer.status >= 500)
+      this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
+    const body = Buffer.from(JSON.stringify({ errors: answer.errors }));
+    response.writeHead(answer.status, {
+      ...answer.headers,
+      'Content-Type': 'application/json',
+      'Content-Length': body.length,
+      ...(!request.complete && { Connection: 'close' }),
+    });
+    endAfterBody(request, response, request.method === 'HEAD' ? undefined : body);
+  }
+
+  private answerTo(exception: unknown, requestId: string): ErrorAnswer {
+    const error = exception instanceof HttpException ? fromHttpException(exception) : exception;
+    if (error instanceof RegistryError) {
+      return { status: error.status, headers: error.headers, errors: describe(error) };
+    }
+    const failure = (status: number, message: string, headers = {}) => {
+      return { status, headers, errors: [{ code: 'UNKNOWN', message, detail: { requestId } }] };
+    };
+    if (isDatabaseUnavailable(error)) {
+      return failure(503, 'the database is not available', { 'Retry-After': '5' });
+    }
+    if (error instanceof StorageFullError) return failure(507, 'the storage is full');
+    return failure(500, 'internal error');
+  }
+
+  /** A client that leaves in the middle is everyday life; a stream that broke on our side is not. */
+  private logBrokenAnswer(exception: unknown, request: Request & { id?: unknown }): void {
+    const level = request.socket.destroyed ? 'debug' : 'error';
+    this.logger[level]({ err: exception, requestId: request.id }, 'an answer broke off');
+  }
+}
+
+function describe(error: RegistryError): ErrorAnswer['errors'] {
+  const { code, message, detail } = error;
+  if (error instanceof ManifestBlobUnknownError) {
+    return error.digests.map((digest) => ({ code, message, detail: { digest } }));
+  }
+  return [detail === undefined ? { code, message } : { code, message, detail }];
+}
+
+/** Nest's own: no route, a path that can't be decoded, a DTO that doesn't validate. */
+function fromHttpException(exception: HttpException): RegistryError {
+  const status = exception.getStatus();
+  const message = status === 404 ? 'no such endpoint' : exception.message;
+  return new UnsupportedError(message, { status, cause: exception });
+}

@@ -1,0 +1,22 @@
+import 'reflect-metadata';
+import { config as loadDotEnv } from 'dotenv';
+import { startBerth } from './app.setup.js';
+import { banner } from './banner.js';
+import { loadConfiguration } from './config/load-configuration.js';
+import { StartupError } from './config/startup.error.js';
+import { createLogger } from './observability/logger.js';
+import { stopOnSignal } from './stop-on-signal.js';
+import { VERSION } from './version.js';
+
+try {
+  loadDotEnv({ quiet: true });
+  const configuration = loadConfiguration(process.env);
+  const logger = createLogger(configuration);
+  const berth = await startBerth(configuration, logger);
+  process.stdout.write(banner(berth, configuration, VERSION));
+  stopOnSignal(berth, logger);
+} catch (error) {
+  if (!(error instanceof StartupError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,22 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino';
+import type { Configuration } from '../config/configuration.js';
+
+/** What must never be written, wherever somebody logs a request or an SDK's error with all that hangs on it. */
+const SECRETS = ['authorization', 'cookie', '["set-cookie"]', 'password', 'secretAccessKey', 'parameters'];
+const REDACTED_PATHS = SECRETS.flatMap((name) => {
+  const key = name.startsWith('[') ? name : `.${name}`;
+  return [name, `*${key}`, `*.*${key}`, `*.*.*${key}`];
+});
+
+/** The process's log: lines of JSON on standard output, or text for a person on a terminal. */
+export function createLogger({ logLevel, logFormat }: Pick<Configuration, 'logLevel' | 'logFormat'>): Logger {
+  const pretty = (logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
+  return pino({
+    level: logLevel,
+    timestamp: stdTimeFunctions.isoTime,
+    redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
+    ...(pretty && {
+      transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
+    }),
+  });
+}
