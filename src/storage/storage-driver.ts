@@ -25,7 +25,14 @@ export interface ByteSpan {
   readonly end: number;
 }
 
-/** Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. */
+/**
+ * Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. Whether what was
+ * given up has happened or will still happen is then unknown; each call can be repeated.
+ *
+ * The signal is the call's alone, so a sink outlives the signal of the `openUpload` that made it: the disconnect of a
+ * client must not prevent the flush that keeps its bytes. The one exception is the stream of a read, which an abort
+ * destroys.
+ */
 export interface IoOptions {
   readonly signal?: AbortSignal;
 }
@@ -37,14 +44,16 @@ export interface DriverUpload {
 }
 
 /**
- * The open end of an upload. One writer at a time; a caller that breaks this (a fenced writer, see `openUpload`)
- * may lose its own bytes, never acknowledged ones.
+ * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is refused,
+ * and the sink is then of no more use. One writer at a time; a caller that breaks this (a fenced writer, see
+ * `openUpload`) may lose its own bytes, never acknowledged ones.
  */
 export interface UploadSink {
   /**
    * Takes the bytes of `chunk`. The buffer belongs to the sink until the promise settles, then to the caller
    * again. Settles when the driver wants more: this is the backpressure. What was written is not durable, and not
-   * visible to anyone, until `flush`. After a rejection only `close` may be called.
+   * visible to anyone, until `flush`. After a rejection, of `flush` too, only `close` may be called: what was flushed
+   * before is safe, and `openUpload` goes on from there.
    */
   write(chunk: Uint8Array): Promise<void>;
   /**
@@ -53,7 +62,7 @@ export interface UploadSink {
    * recorded is forgotten, with the bytes written since the last one that was.
    */
   flush(): Promise<DriverUploadState>;
-  /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. */
+  /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. */
   close(): Promise<void>;
 }
 
@@ -70,6 +79,11 @@ export interface UploadSink {
  * - **Keys are never used twice**, and objects never change: the same key always reads the same bytes or is missing.
  * - **A missing object**: `stat` and `read` reject with {@link ObjectNotFoundError}; `delete` and `abortUpload` of
  *   what isn't there succeed.
+ * - **Hostile names.** What is no key, key prefix or upload id rejects with {@link InvalidObjectKeyError}, even when a
+ *   cast has passed it off as one.
+ * - **State and offset belong together.** `openUpload` and `finishUpload` reject with {@link UploadStateError}, and
+ *   change nothing, when the size that they are given is not the one at which the state was recorded, or when the
+ *   medium holds fewer bytes than that.
  * - Every failure is a {@link StorageError} with its `cause`; an SDK's error never leaves a driver.
  *
  * Undefined, so don't rely on it:
@@ -90,8 +104,9 @@ export interface StorageDriver {
 
   stat(key: ObjectKey, options?: IoOptions): Promise<ObjectStat>;
   /**
-   * Streams an object, or a span of it that lies within the object. Rejects (rather than failing the stream later)
-   * when the object is missing. Destroying the stream frees what it holds.
+   * Streams an object, or a span of it; a span that doesn't lie within the object rejects. Rejects (rather than failing
+   * the stream later) when the object is missing. Destroying the stream frees what it holds, and a caller that
+   * doesn't read it to its end must destroy it. A stream never ends before its last byte: it fails.
    */
   read(key: ObjectKey, span: ByteSpan | undefined, options?: IoOptions): Promise<Readable>;
   /** Removes an object. Missing is success. */
@@ -103,15 +118,17 @@ export interface StorageDriver {
   createUpload(id: string, options?: IoOptions): Promise<DriverUploadState>;
   /**
    * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`. Bytes past
-   * it, which nobody acknowledged, are dropped.
+   * it, which nobody acknowledged, are dropped. An upload that was finished has no end to open: the caller that finds
+   * a `committing` session finishes it again instead.
    */
   openUpload(upload: DriverUpload, offsetBytes: number, options?: IoOptions): Promise<UploadSink>;
   /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */
   readUpload(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
    * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is the
-   * content's sha256 digest: a driver may use it in the key so that a person can find the blob. Idempotent: repeated
-   * with the same arguments, by any process, after a crash at any point, it answers the same key.
+   * content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver verifies it.
+   * Idempotent: repeated with the same arguments, by any process, after a crash at any point, or at the same time, it
+   * answers the same key. An upload of no bytes can be finished without ever having been opened.
    */
   finishUpload(
     upload: DriverUpload,

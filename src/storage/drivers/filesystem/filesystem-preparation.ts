@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { lstat, mkdir, open, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { StorageError, StorageFullError } from '../../storage.errors.js';
+import type { DirectorySync } from './durable-directories.js';
+import type { FilesystemLayout } from './filesystem-layout.js';
+import { errorCode, isFull, storageErrorOf } from './filesystem.errors.js';
+
+const PROBE = Buffer.from('Berth can write here.\n');
+
+/**
+ * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed there.
+ *
+ * @throws StorageError that names the directory and says what to do.
+ */
+export async function prepareDirectories(layout: FilesystemLayout, sync: DirectorySync): Promise<void> {
+  try {
+    await makeRoot(layout.root, sync);
+    for (const folder of [layout.blobs, layout.uploads]) {
+      await mkdir(folder, { recursive: true });
+    }
+    await sync(layout.root);
+    await expectOneFileSystem(layout);
+    await writeProbe(layout, (file) => file.sync());
+    await sync(layout.uploads);
+  } catch (error) {
+    throw explain(error, layout.root);
+  }
+}
+
+/**
+ * Readiness: a few bytes can be written and space is left. Nothing is flushed, so that a probe every second doesn't
+ * cost the uploads their disk.
+ */
+export async function checkDirectories(layout: FilesystemLayout): Promise<void> {
+  try {
+    await writeProbe(layout, () => Promise.resolve());
+    const { bavail } = await statfs(layout.uploads);
+    if (bavail === 0) {
+      throw new StorageFullError(`the file system of the storage directory ${layout.root} is full`);
+    }
+  } catch (error) {
+    throw explain(error, layout.root);
+  }
+}
+
+async function makeRoot(root: string, sync: DirectorySync): Promise<void> {
+  const firstCreated = await mkdir(root, { recursive: true });
+  if (firstCreated === undefined) {
+    return;
+  }
+  // Up to the first that is new: a directory is an entry in its parent.
+  for (let directory = root; directory.length >= firstCreated.length; directory = dirname(directory)) {
+    await sync(dirname(directory));
+  }
+}
+
+/** A finished upload is renamed from one folder to the other, which works only within a file system. */
+async function expectOneFileSystem({ root, blobs, uploads }: FilesystemLayout): Promise<void> {
+  const [inBlobs, inUploads] = await Promise.all([lstat(blobs), lstat(uploads)]);
+  if (!inBlobs.isDirectory() || !inUploads.isDirectory() || inBlobs.dev !== inUploads.dev) {
+    throw new StorageError(
+      `blobs and uploads in the storage directory ${root} must be directories of one file system, not links or mounts; ` +
+        'to keep the storage elsewhere set STORAGE_FILESYSTEM_ROOT',
+    );
+  }
+}
+
+async function writeProbe(
+  layout: FilesystemLayout,
+  flush: (file: { sync(): Promise<void> }) => Promise<void>,
+): Promise<void> {
+  // Replicas share the directory: each probe has a name of its own.
+  const path = join(layout.uploads, `.probe-${randomUUID()}`);
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(PROBE);
+    await flush(file);
+  } finally {
+    await file.close();
+    await rm(path, { force: true });
+  }
+}
+
+function explain(error: unknown, root: string): StorageError {
+  const directory = `the storage directory ${root}`;
+  if (isFull(error)) {
+    return new StorageFullError(`${directory} is on a file system without space left; free some`, {
+      cause: error,
+    });
+  }
+  const reason = REASONS[errorCode(error) ?? ''];
+  return reason === undefined
+    ? storageErrorOf(error, `${directory} can't be used`)
+    : new StorageError(`${directory} ${reason()}`, { cause: error });
+}
+
+const denied = (): string =>
+  `can't be written by user ${process.geteuid?.() ?? 'of this process'}: ` +
+  'make it that user’s own, or set STORAGE_FILESYSTEM_ROOT to another one';
+const notADirectory = (): string => 'is not a directory, or a part of its path is not one';
+
+const REASONS: Record<string, (() => string) | undefined> = {
+  EACCES: denied,
+  EPERM: denied,
+  EROFS: () => 'is on a read-only file system',
+  ENOTDIR: notADirectory,
+  EEXIST: notADirectory,
+  ENOENT: () => 'is gone; is its disk mounted?',
+};

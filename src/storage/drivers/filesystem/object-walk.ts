@@ -1,0 +1,83 @@
+import type { Dirent } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseKeyPrefix, parseObjectKey } from '../../object-key.js';
+import type { ObjectStat } from '../../storage-driver.js';
+import { InvalidObjectKeyError } from '../../storage.errors.js';
+import type { FilesystemLayout } from './filesystem-layout.js';
+import { isMissing } from './filesystem.errors.js';
+
+/**
+ * Every object whose key starts with `prefix`, which may end in the middle of a name. Walks depth first, and holds
+ * one open directory per level. What vanishes meanwhile is left out; so is what can't be an object: symbolic links,
+ * and names that no key can have (`lost+found`).
+ */
+export async function* walkObjects(
+  layout: FilesystemLayout,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ObjectStat, void> {
+  parseKeyPrefix(prefix);
+  const slash = prefix.lastIndexOf('/');
+  const folder = prefix.slice(0, Math.max(slash, 0));
+  const beginning = prefix.slice(slash + 1);
+  if (layout.isReserved(folder.split('/')[0] ?? '')) {
+    return;
+  }
+  try {
+    await layout.refuseLinks(join(layout.root, folder));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await layout.expectMounted(error);
+    return;
+  }
+  yield* walkFolder(layout, folder, beginning, signal);
+}
+
+async function* walkFolder(
+  layout: FilesystemLayout,
+  folder: string,
+  beginning: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ObjectStat, void> {
+  for await (const entry of entriesOf(join(layout.root, folder))) {
+    signal?.throwIfAborted();
+    const key = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (!entry.name.startsWith(beginning) || !isKey(key) || layout.isReserved(key)) {
+      continue;
+    }
+    if (entry.isDirectory()) {
+      yield* walkFolder(layout, key, '', signal);
+    } else if (entry.isFile()) {
+      yield* statOf(layout, key);
+    }
+  }
+}
+
+async function* entriesOf(path: string): AsyncGenerator<Dirent, void> {
+  try {
+    yield* await opendir(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** The object, or nothing when it is gone. */
+async function* statOf(layout: FilesystemLayout, key: string): AsyncGenerator<ObjectStat, void> {
+  try {
+    const { size, mtime } = await lstat(join(layout.root, key));
+    yield { key: parseObjectKey(key), sizeBytes: size, modifiedAt: mtime };
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+function isKey(text: string): boolean {
+  try {
+    parseObjectKey(text);
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidObjectKeyError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,181 @@
+import { Readable } from 'node:stream';
+import type { Digest } from '../../../oci/digest.js';
+import { abortable } from '../../abortable.js';
+import {
+  blobObjectKey,
+  type ObjectKey,
+  parseKeyPrefix,
+  parseKeySegment,
+  parseObjectKey,
+} from '../../object-key.js';
+import type {
+  ByteSpan,
+  DriverUpload,
+  DriverUploadState,
+  IoOptions,
+  ObjectStat,
+  StorageDriver,
+  UploadSink,
+} from '../../storage-driver.js';
+import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
+import { byteRange, untilAborted } from '../reading.js';
+import { expectRecordedAtLeast, expectRecordedSize, recordSize } from '../recorded-size.js';
+import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';
+import { MemoryUploadSink } from './memory-upload-sink.js';
+
+/** What a reader gets at once. */
+const PIECE_BYTES = 512 * 1024;
+
+/** Enough to try a few images out. */
+export const DEFAULT_MEMORY_CAPACITY_BYTES = 1024 ** 3;
+
+/**
+ * Blobs in this process's memory, for tests and for trying out: nothing survives a restart, whatever the contract
+ * says of durability, and replicas share nothing.
+ */
+export class MemoryStorageDriver implements StorageDriver {
+  readonly name = 'memory';
+  readonly location = 'memory (lost at exit)';
+
+  constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}
+
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  check(options: IoOptions = {}): Promise<void> {
+    // Full is the one thing that can be wrong here.
+    return attempt(options, () => {
+      this.medium.reserve(1);
+      this.medium.release(1);
+    });
+  }
+
+  stat(key: ObjectKey, options: IoOptions = {}): Promise<ObjectStat> {
+    return attempt(options, () => {
+      const { sizeBytes, modifiedAt } = this.objectAt(key);
+      return { key, sizeBytes, modifiedAt };
+    });
+  }
+
+  async read(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions = {}): Promise<Readable> {
+    const stream = await attempt(options, () => {
+      const { chunks, sizeBytes } = this.objectAt(key);
+      const { start, end } = byteRange(sizeBytes, span);
+      return streamOf(sliceChunks(chunks, start, end));
+    });
+    return untilAborted(stream, options);
+  }
+
+  delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
+    return attempt(options, () => {
+      const object = this.medium.objects.get(parseObjectKey(key));
+      this.medium.release(object?.sizeBytes ?? 0);
+      this.medium.objects.delete(key);
+    });
+  }
+
+  async *list(prefix: string, options: IoOptions = {}): AsyncGenerator<ObjectStat, void> {
+    await attempt(options, () => parseKeyPrefix(prefix));
+    for (const [key, { sizeBytes, modifiedAt }] of this.medium.objects) {
+      options.signal?.throwIfAborted();
+      if (key.startsWith(prefix)) {
+        yield { key, sizeBytes, modifiedAt };
+      }
+    }
+  }
+
+  createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
+    return attempt(options, () => {
+      parseKeySegment(id);
+      return recordSize(0);
+    });
+  }
+
+  openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
+    return attempt(options, () => {
+      parseKeySegment(upload.id);
+      expectRecordedSize(upload, offsetBytes);
+      this.expectFlushed(upload.id, offsetBytes);
+      this.medium.truncateUpload(upload.id, offsetBytes);
+      return new MemoryUploadSink(this.medium, upload.id, offsetBytes);
+    });
+  }
+
+  async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
+    const stream = await attempt(options, () => {
+      parseKeySegment(upload.id);
+      expectRecordedAtLeast(upload, sizeBytes);
+      return streamOf(sliceChunks(this.expectFlushed(upload.id, sizeBytes), 0, sizeBytes));
+    });
+    return untilAborted(stream, options);
+  }
+
+  finishUpload(
+    upload: DriverUpload,
+    digest: Digest,
+    sizeBytes: number,
+    options: IoOptions = {},
+  ): Promise<ObjectKey> {
+    return attempt(options, () => {
+      const key = blobObjectKey(digest, upload.id);
+      expectRecordedSize(upload, sizeBytes);
+      const existing = this.medium.objects.get(key);
+      if (existing === undefined) {
+        this.expectFlushed(upload.id, sizeBytes);
+        this.medium.truncateUpload(upload.id, sizeBytes);
+        const chunks = this.medium.uploads.get(upload.id) ?? [];
+        this.medium.objects.set(key, { chunks, sizeBytes, modifiedAt: new Date() });
+        this.medium.uploads.delete(upload.id);
+      } else if (existing.sizeBytes !== sizeBytes) {
+        throw new UploadStateError(`${key} has ${existing.sizeBytes} bytes instead of ${sizeBytes}`);
+      }
+      return key;
+    });
+  }
+
+  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
+    return attempt(options, () => {
+      this.medium.truncateUpload(parseKeySegment(upload.id), 0);
+      this.medium.uploads.delete(upload.id);
+    });
+  }
+
+  /** @throws ObjectNotFoundError */
+  private objectAt(key: ObjectKey): MemoryObject {
+    const object = this.medium.objects.get(parseObjectKey(key));
+    if (object === undefined) {
+      throw new ObjectNotFoundError(key);
+    }
+    return object;
+  }
+
+  /** @throws UploadStateError when bytes are gone that were acknowledged. */
+  private expectFlushed(id: string, sizeBytes: number): readonly Buffer[] {
+    const chunks = this.medium.uploads.get(id) ?? [];
+    if (totalBytes(chunks) < sizeBytes) {
+      throw new UploadStateError(
+        `upload ${id} has ${totalBytes(chunks)} bytes; ${sizeBytes} were made durable`,
+      );
+    }
+    return chunks;
+  }
+}
+
+/** Memory answers at once; its errors are rejections all the same. */
+function attempt<T>(options: IoOptions, work: () => T): Promise<T> {
+  return abortable(options, () => new Promise((resolve) => resolve(work())));
+}
+
+function streamOf(chunks: readonly Buffer[]): Readable {
+  return Readable.from(piecesOf(chunks), { objectMode: false, highWaterMark: PIECE_BYTES });
+}
+
+function* piecesOf(chunks: readonly Buffer[]): Generator<Buffer, void> {
+  for (const chunk of chunks) {
+    for (let start = 0; start < chunk.length; start += PIECE_BYTES) {
+      // A copy: an object never changes, whatever its reader does with the bytes.
+      yield Buffer.from(chunk.subarray(start, start + PIECE_BYTES));
+    }
+  }
+}
