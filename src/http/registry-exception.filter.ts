@@ -29,7 +29,7 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
       response.destroy();
       return;
     }
-    const answer = this.answerTo(exception, String(request.id ?? ''));
+    const answer = this.answerTo(exception, requestIdOf(request));
     if (answer.status >= 500)
       this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
     const body = Buffer.from(JSON.stringify({ errors: answer.errors }));
@@ -77,4 +77,8 @@ function fromHttpException(exception: HttpException): RegistryError {
   const status = exception.getStatus();
   const message = status === 404 ? 'no such endpoint' : exception.message;
   return new UnsupportedError(message, { status, cause: exception });
+}
+
+function requestIdOf({ id }: { id?: unknown }): string {
+  return typeof id === 'string' ? id : 'unknown';
 }

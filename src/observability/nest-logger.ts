@@ -40,7 +40,12 @@ export class NestLogger implements LoggerService {
     const texts = rest.slice(0, -1).filter((part) => typeof part === 'string');
     const fields = { ...(typeof context === 'string' && { context }) };
     if (message instanceof Error) this.logger[level]({ ...fields, err: message }, message.message);
-    else if (typeof message === 'object') this.logger[level]({ ...fields, ...message }, texts.join(' '));
-    else this.logger[level](fields, [String(message), ...texts].join(' '));
+    else if (typeof message === 'object' && message !== null)
+      this.logger[level]({ ...fields, ...message }, texts.join(' '));
+    else this.logger[level](fields, [text(message), ...texts].join(' '));
   }
+}
+
+function text(message: unknown): string {
+  return typeof message === 'string' ? message : JSON.stringify(message);
 }

@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RegistryClient } from '../support/registry-client.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+describe('GET /v2/', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  it.each(['/v2/', '/v2'])('%s says that this is a registry', async (path) => {
+    const response = await client.fetch(path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('docker-distribution-api-version')).toBe('registry/2.0');
+    expect(response.headers.get('content-type')).toBe('application/json');
+  });
+});

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Berth, startBerth } from '../../src/app.setup.js';
+import { loadConfiguration } from '../../src/config/load-configuration.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { createTestDatabase } from './test-postgres.js';
+
+/** A whole registry in this process, on a database and a directory of its own. */
+export interface TestBerth extends Berth {
+  readonly dataDir: string;
+  readonly databaseUrl: string;
+  /** Stops it and starts it again on the same database and directory, as an operator would. */
+  restart(environment?: Record<string, string>): Promise<void>;
+  /** Stops it and removes all that it had. */
+  dispose(): Promise<void>;
+}
+
+/** @param environment settings beside the ones that keep tests apart. */
+export async function startTestBerth(environment: Record<string, string> = {}): Promise<TestBerth> {
+  const database = await createTestDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'berth-e2e-'));
+  const fixed = { DATA_DIR: dataDir, DATABASE_URL: database.url, PORT: '0', DATABASE_POOL_SIZE: '5' };
+  const start = (extra: Record<string, string>) => {
+    const configuration = loadConfiguration({ LOG_LEVEL: 'silent', ...fixed, ...environment, ...extra });
+    return startBerth(configuration, createLogger(configuration));
+  };
+  let running = await start({});
+  const berth: Omit<TestBerth, keyof Berth> = {
+    dataDir,
+    databaseUrl: database.url,
+    restart: async (extra = {}) => {
+      await running.close();
+      running = await start(extra);
+    },
+    dispose: async () => {
+      await running.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  // After a restart the same object speaks of the new one: tests hold on to it.
+  return new Proxy(berth as TestBerth, {
+    get: (own, name, receiver): unknown =>
+      name in own ? Reflect.get(own, name, receiver) : Reflect.get(running, name),
+  });
+}
+
+/** A repository name that no other test has. */
+export function freshName(prefix = 'test'): string {
+  return `${prefix}/${randomUUID()}`;
+}
