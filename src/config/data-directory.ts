@@ -42,7 +42,7 @@ async function lockIn(dir: string, path: string): Promise<FileLock | undefined> 
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
-      `DATA_DIR (${dir}) can't be written (${String(cause)}): make it writable for the user that runs Berth, or set DATA_DIR to another directory.`,
+      `DATA_DIR (${dir}) can't be written (${String(cause).replace(/^Error: /, '')}): make it writable for the user that runs Berth, or set DATA_DIR to another directory.`,
       { cause },
     );
   }

@@ -24,9 +24,12 @@ export async function ensureCluster(context: ClusterContext, lockFd: number): Pr
     else if (context.runAs && (await stat(context.dir)).uid === 0) await giveTo(context.dir, context.runAs);
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
-    throw new StartupError(`PostgreSQL's directory ${context.dir} can't be set up: ${String(cause)}.`, {
-      cause,
-    });
+    throw new StartupError(
+      `PostgreSQL's directory ${context.dir} can't be set up: ${String(cause).replace(/^Error: /, '')}.`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -62,7 +65,9 @@ async function initdb(context: ClusterContext, draft: string, lockFd: number): P
   const { ok, how } = await childEnd(child);
   if (ok) return;
   await rm(draft, { recursive: true, force: true });
-  throw new StartupError(`PostgreSQL's cluster can't be created in ${context.dir}: ${tail.reason(how)}.`);
+  throw new StartupError(
+    `PostgreSQL's cluster can't be created in ${context.dir}: ${tail.firstReason(how)}.`,
+  );
 }
 
 function initdbArguments(dataDir: string, durable: boolean): string[] {

@@ -63,7 +63,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
-    throw new StartupError(`The embedded PostgreSQL can't be started: ${String(cause)}.`, { cause });
+    throw new StartupError(
+      `The embedded PostgreSQL can't be started: ${String(cause).replace(/^Error: /, '')}.`,
+      { cause },
+    );
   }
 }
 

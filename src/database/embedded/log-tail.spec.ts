@@ -34,3 +34,25 @@ describe('LogTail', () => {
     expect(reasonOf('FATAL:  long ago', ...Array.from({ length: 100 }, () => 'LOG:  x'))).toBe('exit code 1');
   });
 });
+
+describe('a full disk', () => {
+  it('is the reason for what follows from it', () => {
+    expect(
+      reasonOf(
+        '2026-11-23 20:40:54.373 UTC [16987] ERROR:  could not extend file "base/1/1": No space left on device',
+        '2026-11-23 20:40:54.373 UTC [16987] PANIC:  cannot abort transaction 1, it was already committed',
+      ),
+    ).toBe('ERROR: could not extend file "base/1/1": No space left on device (exit code 1)');
+  });
+});
+
+describe('a program that does one thing', () => {
+  it.each([
+    ['initdb: could not look up effective user ID 12345: user does not exist'],
+    ['initdb: error: could not create directory "x": Permission denied'],
+  ])('failed for what it said first: %s', (line) => {
+    const tail = new LogTail();
+    for (const said of [line, 'PANIC:  cannot abort', 'initdb: removing contents']) tail.push(said);
+    expect(tail.firstReason('exit code 1')).toBe(`${line} (exit code 1)`);
+  });
+});

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { StartupError } from '../../config/startup.error.js';
@@ -32,13 +33,11 @@ export async function preparePrograms(
     (await obstacleOf(() => repairPostgresPackage(source.root))) ??
     (await obstacleOf(() => probe(source.root, runAs)));
   if (obstacle === undefined) return programsOf(source.root);
-  if (isMissingLoader(obstacle)) throw cannotRun(source, runAs, 'it needs the GNU C library, glibc');
+  const hopeless = hopelessCase(obstacle);
+  if (hopeless !== undefined) throw cannotRun(source, runAs, hopeless);
   let last = obstacle;
   for (const place of copyPlaces(source, clusterDir, runAs)) {
-    const problem = await obstacleOf(async () => {
-      await copyPostgresPackage(source, place);
-      await probe(place, runAs);
-    });
+    const problem = await obstacleOf(() => copyAndProbe(source, place, runAs));
     if (problem === undefined) return programsOf(place);
     last = problem;
   }
@@ -67,10 +66,24 @@ async function obstacleOf(action: () => Promise<void>): Promise<Error | undefine
   }
 }
 
-/** The kernel's ENOENT for a program that is there is about its ELF interpreter: Alpine, say. */
-function isMissingLoader(error: Error): boolean {
+async function copyAndProbe(source: PostgresPackage, place: string, runAs: RunAs | undefined): Promise<void> {
+  const made = await copyPostgresPackage(source, place);
+  try {
+    await probe(place, runAs);
+  } catch (error) {
+    if (made) await rm(place, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** What no copy of the programs would change, for a sentence. */
+function hopelessCase(error: Error): string | undefined {
   const { code, syscall } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' && syscall?.startsWith('spawn') === true;
+  if (!syscall?.startsWith('spawn')) return undefined;
+  // The kernel's ENOENT for a program that is there is about its ELF interpreter: Alpine, say.
+  if (code === 'ENOENT') return 'it needs the GNU C library, glibc';
+  if (code === 'EPERM') return 'this process may not change its user (CAP_SETUID and CAP_SETGID)';
+  return undefined;
 }
 
 function cannotRun(source: PostgresPackage, runAs: RunAs | undefined, why: string): StartupError {

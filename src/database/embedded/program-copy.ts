@@ -18,13 +18,15 @@ export function copyPlaces(source: PostgresPackage, clusterDir: string, runAs: R
 
 /**
  * Makes `place` a copy of the package (60 MB) that every user can read and run and only we can write. Uses the one
- * that is there. A copy is complete or absent: it is made beside its place and renamed. Rejects when it can't be made, and
+ * that is there; answers whether it had to be made. A copy is complete or absent: it is made beside its place and renamed. Rejects when it can't be made, and
  * when somebody else has, or could have, put something there.
  */
-export async function copyPostgresPackage(source: PostgresPackage, place: string): Promise<void> {
+export async function copyPostgresPackage(source: PostgresPackage, place: string): Promise<boolean> {
   if (!(await isSafeParent(dirname(place)))) throw new Error(`${dirname(place)} can be written by others`);
-  if (!(await isOurDirectory(place))) await makeCopy(source, place);
+  if (await isOurDirectory(place)) return false;
+  await makeCopy(source, place);
   if (!(await isOurDirectory(place))) throw new Error(`${place} belongs to somebody else`);
+  return true;
 }
 
 async function makeCopy(source: PostgresPackage, place: string): Promise<void> {
