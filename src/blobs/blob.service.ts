@@ -5,7 +5,12 @@ import type { Digest } from '../oci/digest.js';
 import { BlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
-import { type ByteSpan, type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import {
+  type ByteSpan,
+  type IoOptions,
+  STORAGE_DRIVER,
+  type StorageDriver,
+} from '../storage/storage-driver.js';
 import { type BlobRecord, BlobStore } from './blob.store.js';
 import { RepositoryStore } from './repository.store.js';
 
@@ -77,7 +82,9 @@ export class BlobService {
    * @throws BlobUnknownError unless the repository links it.
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
-    const unlinked = await this.unitOfWork.run((transaction) => this.blobs.unlink(transaction, repository, digest));
+    const unlinked = await this.unitOfWork.run((transaction) =>
+      this.blobs.unlink(transaction, repository, digest),
+    );
     if (!unlinked) throw new BlobUnknownError(digest);
   }
 
@@ -100,7 +107,11 @@ export class BlobService {
     const record = await this.findOrInsert(transaction, blob);
     if (record === undefined) return undefined;
     await this.blobs.addDigests(transaction, record.id, blob.digests);
-    await this.blobs.link(transaction, await this.repositories.ensure(transaction, blob.repository), record.id);
+    await this.blobs.link(
+      transaction,
+      await this.repositories.ensure(transaction, blob.repository),
+      record.id,
+    );
     return record;
   }
 

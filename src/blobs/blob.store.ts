@@ -99,7 +99,8 @@ export class BlobStore {
   }
 
   async link(transaction: Transaction, repositoryId: string, blobId: string): Promise<void> {
-    const sql = 'INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
+    const sql =
+      'INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
     await queryRows(transaction, sql, [repositoryId, blobId]);
   }
 

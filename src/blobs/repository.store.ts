@@ -17,7 +17,11 @@ export class RepositoryStore {
     const existing = await this.find(transaction, name);
     if (existing !== undefined) return existing;
     // Of two transactions that make it at once the second one waits here, then finds the first one's row.
-    await queryRows(transaction, 'INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING', [name]);
+    await queryRows(
+      transaction,
+      'INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING',
+      [name],
+    );
     const made = await this.find(transaction, name);
     if (made === undefined) throw new Error('a repository vanished while it was being made');
     return made;
