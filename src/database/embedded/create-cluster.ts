@@ -66,8 +66,15 @@ async function initdb(context: ClusterContext, draft: string, lockFd: number): P
   if (ok) return;
   await rm(draft, { recursive: true, force: true });
   throw new StartupError(
-    `PostgreSQL's cluster can't be created in ${context.dir}: ${tail.firstReason(how)}.`,
+    `PostgreSQL's cluster can't be created in ${context.dir}: ${advise(tail.firstReason(how))}.`,
   );
+}
+
+/** A container's `--user 12345` has no name, and initdb insists on one. */
+function advise(reason: string): string {
+  return reason.includes('could not look up effective user ID')
+    ? `${reason}; run Berth as a user that /etc/passwd knows, or set DATABASE_URL`
+    : reason;
 }
 
 function initdbArguments(dataDir: string, durable: boolean): string[] {
