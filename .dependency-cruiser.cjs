@@ -1,0 +1,71 @@
+// The arrows of docs/architecture.md. A folder may import from the folders named beside it, and from itself.
+const ALLOWED = {
+  oci: [],
+  config: ['oci'],
+  observability: ['config', 'oci'],
+  database: ['config', 'oci', 'observability'],
+  storage: ['config', 'oci', 'observability'],
+  access: ['config', 'oci', 'observability', 'database'],
+  blobs: ['storage', 'database', 'config', 'oci', 'observability'],
+  manifests: ['blobs', 'storage', 'database', 'config', 'oci', 'observability'],
+  uploads: ['blobs', 'storage', 'database', 'config', 'oci', 'observability'],
+  health: ['access', 'storage', 'database', 'config', 'oci', 'observability'],
+  http: ['access', 'uploads', 'blobs', 'manifests', 'storage', 'database', 'config', 'oci', 'observability'],
+  admin: ['access', 'uploads', 'blobs', 'manifests', 'storage', 'database', 'config', 'oci', 'observability'],
+};
+
+const arrows = Object.entries(ALLOWED).map(([folder, allowed]) => ({
+  name: `${folder}-arrows`,
+  comment: `src/${folder} may import from: ${allowed.join(', ') || 'nothing of Berth'}`,
+  severity: 'error',
+  from: { path: `^src/${folder}/`, pathNot: '\\.spec\\.ts$' },
+  to: { path: '^src/', pathNot: `^src/(${[folder, ...allowed].join('|')})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...arrows,
+    {
+      name: 'known-folders',
+      comment: 'A new folder of src needs its line in the table above.',
+      severity: 'error',
+      from: { path: `^src/(?!(${Object.keys(ALLOWED).join('|')})/)[^/]+/` },
+      to: {},
+    },
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'oci-is-pure',
+      comment: 'src/oci has no Nest and no I/O.',
+      severity: 'error',
+      from: { path: '^src/oci/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'npm-optional'] },
+    },
+    {
+      name: 'oci-without-io',
+      severity: 'error',
+      from: { path: '^src/oci/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+    },
+    {
+      name: 'drivers-are-private',
+      comment: 'Only the storage module knows which drivers there are; drivers do not know each other.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/storage/(drivers/|storage\\.module\\.ts$)|\\.spec\\.ts$' },
+      to: { path: '^src/storage/drivers/' },
+    },
+    {
+      name: 'one-driver-one-folder',
+      severity: 'error',
+      from: { path: '^src/storage/drivers/([^/]+)/' },
+      to: { path: '^src/storage/drivers/[^/]+/', pathNot: '^src/storage/drivers/$1/' },
+    },
+    { name: 'no-tests-in-src', severity: 'error', from: { path: '^src/', pathNot: '\\.spec\\.ts$' }, to: { path: '^test/' } },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default'] },
+  },
+};
