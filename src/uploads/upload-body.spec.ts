@@ -1,0 +1,108 @@
+import { describe, expect, it } from '@jest/globals';
+import { HEARTBEAT, readBody } from './upload-body.js';
+import { BodyIdleError, UploadTakenOverError } from './upload.errors.js';
+
+const never = () => new AbortController().signal;
+
+/** A body that yields what `feed` is given, when it is given it. */
+function controlledBody() {
+  const queue: (Uint8Array | Error | undefined)[] = [];
+  let wake: () => void = () => undefined;
+  async function* source(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      while (queue.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      const next = queue.shift();
+      if (next === undefined) return;
+      if (next instanceof Error) throw next;
+      yield next;
+    }
+  }
+  const feed = (item: Uint8Array | Error | undefined) => {
+    queue.push(item);
+    wake();
+  };
+  return { source: source(), feed };
+}
+
+async function collect(body: AsyncIterable<Uint8Array | typeof HEARTBEAT>) {
+  const items = [];
+  for await (const item of body) items.push(item === HEARTBEAT ? 'heartbeat' : Buffer.from(item).toString());
+  return items;
+}
+
+describe('readBody', () => {
+  it('yields the chunks in order', async () => {
+    const { source, feed } = controlledBody();
+    [Buffer.from('a'), Buffer.from('b'), undefined].forEach(feed);
+    expect(
+      await collect(readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() })),
+    ).toEqual(['a', 'b']);
+  });
+
+  it('asks for no chunk before the last one has been dealt with', async () => {
+    let asked = 0;
+    const source: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          asked += 1;
+          return Promise.resolve({ value: Buffer.from('x'), done: false });
+        },
+      }),
+    };
+    const body = readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() });
+    await body.next();
+    expect(asked).toBe(1);
+    await body.return();
+  });
+
+  it('beats while nothing comes, and goes on when something does', async () => {
+    const { source, feed } = controlledBody();
+    const body = readBody(source, { heartbeatMs: 5, idleTimeoutMs: 60_000, signal: never() });
+    expect((await body.next()).value).toBe(HEARTBEAT);
+    expect((await body.next()).value).toBe(HEARTBEAT);
+    feed(Buffer.from('late'));
+    let next = await body.next();
+    while (next.value === HEARTBEAT) next = await body.next();
+    expect(next.value).toEqual(Buffer.from('late'));
+    await body.return();
+  });
+
+  it('gives up a body that stands still', async () => {
+    const { source } = controlledBody();
+    await expect(
+      collect(readBody(source, { heartbeatMs: 5, idleTimeoutMs: 20, signal: never() })),
+    ).rejects.toThrow(BodyIdleError);
+  });
+
+  it('ends at once with the reason of the signal, though the client sends nothing', async () => {
+    const { source } = controlledBody();
+    const interruption = new AbortController();
+    const reading = collect(
+      readBody(source, { heartbeatMs: 60_000, idleTimeoutMs: 60_000, signal: interruption.signal }),
+    );
+    interruption.abort(new UploadTakenOverError());
+    await expect(reading).rejects.toThrow(UploadTakenOverError);
+  });
+
+  it('reads nothing when it was interrupted before', async () => {
+    const { source, feed } = controlledBody();
+    feed(Buffer.from('a'));
+    const reading = collect(
+      readBody(source, {
+        heartbeatMs: 1000,
+        idleTimeoutMs: 1000,
+        signal: AbortSignal.abort(new UploadTakenOverError()),
+      }),
+    );
+    await expect(reading).rejects.toThrow(UploadTakenOverError);
+  });
+
+  it('passes on what the client broke off with', async () => {
+    const { source, feed } = controlledBody();
+    feed(Buffer.from('a'));
+    feed(new Error('aborted'));
+    await expect(
+      collect(readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() })),
+    ).rejects.toThrow('aborted');
+  });
+});
