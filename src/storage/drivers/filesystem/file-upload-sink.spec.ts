@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { StorageError, StorageFullError } from '../../storage.errors.js';
+import { FileUploadSink, type SinkFile } from './file-upload-sink.js';
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code });
+
+describe('FileUploadSink', () => {
+  it('goes on where the file took less than the chunk', async () => {
+    const file = new StubbornFile(7);
+    const sink = new FileUploadSink(file, 3, undefined);
+    const content = randomBytes(100);
+    await sink.write(content.subarray(0, 50));
+    await sink.write(content.subarray(50));
+    expect(await sink.flush()).toEqual({ sizeBytes: 103 });
+    expect(file.bytes.subarray(3, 103).equals(content)).toBe(true);
+    expect(file.writes).toBe(16);
+  });
+
+  it('does not try for ever when the file takes nothing', async () => {
+    const sink = new FileUploadSink(new StubbornFile(0), 0, undefined);
+    await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
+  });
+
+  it.each(['ENOSPC', 'EDQUOT'])('says that there is no space on %s, with its cause', async (code) => {
+    const file = new StubbornFile(7);
+    file.syncFailure = failure(code);
+    const error = new FileUploadSink(file, 0, undefined).flush();
+    await expect(error).rejects.toBeInstanceOf(StorageFullError);
+    await expect(error).rejects.toMatchObject({ cause: { code } });
+  });
+
+  it('acknowledges nothing after a flush that failed, though the next one would succeed', async () => {
+    const file = new StubbornFile(7);
+    const sink = new FileUploadSink(file, 0, undefined);
+    await sink.write(Buffer.of(1));
+    file.syncFailure = failure('EIO');
+    await expect(sink.flush()).rejects.toMatchObject({ name: 'StorageError', cause: { code: 'EIO' } });
+    file.syncFailure = undefined;
+    await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
+    await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
+    expect(file.syncs).toBe(1);
+  });
+
+  it('acknowledges nothing when the entry of the new file could not be made durable', async () => {
+    const sink = new FileUploadSink(new StubbornFile(7), 0, () => Promise.reject(failure('EIO')));
+    await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
+  });
+
+  it('acknowledges nothing after two calls at once', async () => {
+    const sink = new FileUploadSink(new StubbornFile(7), 0, undefined);
+    const outcomes = await Promise.allSettled([sink.write(randomBytes(20)), sink.write(randomBytes(20))]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
+  });
+
+  it('closes once, and never rejects', async () => {
+    const file = new StubbornFile(7);
+    file.closeFailure = failure('EIO');
+    const sink = new FileUploadSink(file, 0, undefined);
+    await Promise.all([sink.close(), sink.close()]);
+    await sink.close();
+    expect(file.closes).toBe(1);
+  });
+});
+
+/** A file that takes at most so many bytes at once. */
+class StubbornFile implements SinkFile {
+  readonly bytes = Buffer.alloc(1000);
+  writes = 0;
+  syncs = 0;
+  closes = 0;
+  syncFailure: Error | undefined;
+  closeFailure: Error | undefined;
+
+  constructor(private readonly most: number) {}
+
+  write(
+    chunk: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesWritten: number }> {
+    this.writes += 1;
+    const bytesWritten = Math.min(length, this.most);
+    this.bytes.set(chunk.subarray(offset, offset + bytesWritten), position);
+    return Promise.resolve({ bytesWritten });
+  }
+
+  datasync(): Promise<void> {
+    this.syncs += 1;
+    return this.syncFailure === undefined ? Promise.resolve() : Promise.reject(this.syncFailure);
+  }
+
+  close(): Promise<void> {
+    this.closes += 1;
+    return this.closeFailure === undefined ? Promise.resolve() : Promise.reject(this.closeFailure);
+  }
+}

@@ -1,0 +1,122 @@
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mountSmallDisk, type SmallDisk } from '../../../../test/support/small-disk.js';
+import { StorageError, StorageFullError } from '../../storage.errors.js';
+import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
+
+describe('preparing the storage directory', () => {
+  let base: string;
+  beforeEach(async () => {
+    base = await realpath(await mkdtemp(join(tmpdir(), 'berth-prepare-')));
+  });
+  afterEach(() => rm(base, { recursive: true, force: true }));
+
+  const failure = async (root: string): Promise<StorageError> => {
+    const error: unknown = await new FilesystemStorageDriver(root).prepare().catch((each: unknown) => each);
+    expect(error).toBeInstanceOf(StorageError);
+    return error as StorageError;
+  };
+
+  it('creates what is missing, twice, and leaves no probe', async () => {
+    const driver = new FilesystemStorageDriver(join(base, 'a/b'));
+    await driver.prepare();
+    await driver.prepare();
+    await driver.check();
+    expect((await readdir(join(base, 'a/b'))).sort()).toEqual(['blobs', 'uploads']);
+    expect(await readdir(join(base, 'a/b/uploads'))).toEqual([]);
+  });
+
+  it('says that it is a file, or that a part of its path is', async () => {
+    const file = join(base, 'file');
+    await writeFile(file, '');
+    expect((await failure(file)).message).toBe(
+      `the storage directory ${file} is not a directory, or a part of its path is not one`,
+    );
+    expect((await failure(join(file, 'below'))).message).toContain('is not a directory');
+  });
+
+  it('says whose it must be', async () => {
+    const root = join(base, 'theirs');
+    await mkdir(root);
+    await chmod(base, 0o755);
+    await chmod(root, 0o555);
+    await asNobody(async () => {
+      const { message, cause } = await failure(root);
+      expect(message).toMatch(/^the storage directory .*theirs can't be written by user \d+: make it/);
+      expect(cause).toMatchObject({ code: 'EACCES' });
+    });
+  });
+
+  it('says at the readiness check what has changed', async () => {
+    const driver = new FilesystemStorageDriver(base);
+    await driver.prepare();
+    await chmod(base, 0o755);
+    await chmod(join(base, 'uploads'), 0o555);
+    await asNobody(() => expect(driver.check()).rejects.toThrow(/can't be written by user/));
+  });
+
+  it('refuses folders that are links', async () => {
+    await mkdir(join(base, 'elsewhere'));
+    await mkdir(join(base, 'root'));
+    await symlink(join(base, 'elsewhere'), join(base, 'root/blobs'));
+    expect((await failure(join(base, 'root'))).message).toContain('must be directories of one file system');
+  });
+
+  it('refuses a full and a read-only file system, and folders on two of them', async () => {
+    await onSmallDisk(async (disk) => {
+      await writeFile(join(disk.path, 'filler'), Buffer.alloc(1024 * 1024)).catch(() => undefined);
+      const full = await failure(disk.path);
+      expect(full).toBeInstanceOf(StorageFullError);
+      expect(full.message).toBe(
+        `the storage directory ${disk.path} is on a file system without space left; free some`,
+      );
+      const driver = new FilesystemStorageDriver(disk.path);
+      await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
+      await rm(join(disk.path, 'filler'));
+      await driver.check();
+
+      await disk.remount('ro');
+      expect((await failure(disk.path)).message).toBe(
+        `the storage directory ${disk.path} is on a read-only file system`,
+      );
+    });
+    await onSmallDisk(async (disk) => {
+      await mkdir(join(disk.path, 'root'));
+      const other = await mountSmallDisk(1024 * 1024, join(disk.path, 'root/blobs'));
+      if (typeof other === 'string') throw new Error(other);
+      try {
+        expect((await failure(join(disk.path, 'root'))).message).toContain('one file system');
+      } finally {
+        await other.unmount();
+      }
+    });
+  });
+});
+
+async function onSmallDisk(work: (disk: SmallDisk) => Promise<void>): Promise<void> {
+  const disk = await mountSmallDisk(1024 * 1024);
+  if (typeof disk === 'string') {
+    process.stderr.write(`skipped: ${disk}\n`);
+    return;
+  }
+  try {
+    await work(disk);
+  } finally {
+    await disk.unmount();
+  }
+}
+
+/** Root may write everywhere; as somebody else it meets what operators do. */
+async function asNobody(work: () => Promise<void>): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    return work();
+  }
+  process.seteuid?.(65534);
+  try {
+    await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

@@ -1,0 +1,345 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import {
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
+import { type Digest, digestHex, digestOf } from '../../../oci/digest.js';
+import { type ObjectKey, parseObjectKey } from '../../object-key.js';
+import type { DriverUpload } from '../../storage-driver.js';
+import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
+import { syncDirectory } from './durable-directories.js';
+import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
+
+const CONTENT = randomBytes(5000);
+const DIGEST = digestOf('sha256', CONTENT);
+
+describe('FilesystemStorageDriver', () => {
+  let root: string;
+  let synced: string[];
+  let driver: FilesystemStorageDriver;
+
+  beforeEach(async () => {
+    root = await realpath(await mkdtemp(join(tmpdir(), 'berth-filesystem-')));
+    synced = [];
+    driver = await restarted();
+  });
+  afterEach(async () => {
+    expect(await countOpenFilesBelow(root)).toBe(0);
+    await rm(root, { recursive: true, force: true });
+  });
+
+  /** A driver of a new process: it remembers nothing. `synced` has the directories that it flushed since, relative. */
+  async function restarted(): Promise<FilesystemStorageDriver> {
+    const made = new FilesystemStorageDriver(root, async (path) => {
+      synced.push(path.slice(root.length + 1));
+      await syncDirectory(path);
+    });
+    await made.prepare();
+    synced.length = 0;
+    return made;
+  }
+
+  async function uploaded(content: Buffer = CONTENT, id: string = randomUUID()): Promise<DriverUpload> {
+    const upload = { id, state: await driver.createUpload(id) };
+    const sink = await driver.openUpload(upload, 0);
+    await sink.write(content);
+    const state = await sink.flush();
+    await sink.close();
+    return { id, state };
+  }
+
+  const uploadPath = ({ id }: DriverUpload): string => join(root, 'uploads', id);
+  const folderOf = (digest: Digest): string =>
+    `blobs/sha256/${digestHex(digest).slice(0, 2)}/${digestHex(digest)}`;
+  const blobPath = ({ id }: DriverUpload): string => join(root, folderOf(DIGEST), id);
+
+  describe('layout', () => {
+    it('keeps bytes in flight and blobs where a person finds them', async () => {
+      const upload = await uploaded();
+      expect((await readFile(uploadPath(upload))).equals(CONTENT)).toBe(true);
+      const key = await driver.finishUpload(upload, DIGEST, 5000);
+      expect(key).toBe(`${folderOf(DIGEST)}/${upload.id}`);
+      expect((await readFile(join(root, key))).equals(CONTENT)).toBe(true);
+      expect(await readdir(join(root, 'uploads'))).toEqual([]);
+      expect(driver.location).toBe(root);
+    });
+
+    it('creates no file for an upload that is only begun', async () => {
+      await driver.createUpload(randomUUID());
+      expect(await readdir(join(root, 'uploads'))).toEqual([]);
+    });
+
+    it("removes a digest's folder with its last object, and no folder above it", async () => {
+      const first = await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      const second = await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      await driver.delete(first);
+      expect(await readdir(join(root, folderOf(DIGEST)))).toHaveLength(1);
+      await driver.delete(second);
+      expect(await readdir(join(root, dirname(folderOf(DIGEST))))).toEqual([]);
+    });
+
+    it('serves, lists and deletes objects at any path but the reserved one', async () => {
+      await mkdir(join(root, 'old/docker/registry'), { recursive: true });
+      await writeFile(join(root, 'old/docker/registry/data'), CONTENT);
+      await writeFile(join(root, 'top'), 'x');
+      await writeFile(join(root, 'no key'), 'x');
+      await uploaded();
+      const key = parseObjectKey('old/docker/registry/data');
+      expect((await buffer(await driver.read(key, undefined))).equals(CONTENT)).toBe(true);
+      expect((await keys('')).sort()).toEqual([key, 'top']);
+      expect(await keys('old/dock')).toEqual([key]);
+      await driver.delete(key);
+      expect(await keys('')).toEqual(['top']);
+    });
+
+    it('has no objects among the uploads, and deletes none there', async () => {
+      const upload = await uploaded();
+      const key = parseObjectKey(`uploads/${upload.id}`);
+      await expect(driver.stat(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
+      await driver.delete(key);
+      expect(await keys('uploads/')).toEqual([]);
+      expect((await lstat(uploadPath(upload))).size).toBe(5000);
+    });
+
+    async function keys(prefix: string): Promise<ObjectKey[]> {
+      const found: ObjectKey[] = [];
+      for await (const { key } of driver.list(prefix)) found.push(key);
+      return found;
+    }
+  });
+
+  describe('durability', () => {
+    it('flushes the entry of a new file once, with its first flush', async () => {
+      const id = randomUUID();
+      const sink = await driver.openUpload({ id, state: await driver.createUpload(id) }, 0);
+      await sink.write(CONTENT);
+      expect(synced).toEqual([]);
+      await sink.flush();
+      expect(synced).toEqual(['uploads']);
+      await sink.write(CONTENT);
+      const state = await sink.flush();
+      await sink.close();
+      const again = await driver.openUpload({ id, state }, 10_000);
+      await again.flush();
+      await again.close();
+      expect(synced).toEqual(['uploads']);
+    });
+
+    it('flushes the entry of a file that an earlier sink left unflushed', async () => {
+      const upload = { id: randomUUID(), state: await driver.createUpload('x') };
+      await (await driver.openUpload(upload, 0)).close();
+      const sink = await driver.openUpload(upload, 0);
+      await sink.flush();
+      await sink.close();
+      expect(synced).toEqual(['uploads']);
+    });
+
+    it('flushes the directory of the object and of every directory above it before it settles', async () => {
+      const upload = await uploaded();
+      synced.length = 0;
+      await driver.finishUpload(upload, DIGEST, 5000);
+      const folder = folderOf(DIGEST);
+      expect(synced.sort()).toEqual(['', 'blobs', 'blobs/sha256', dirname(folder), folder]);
+    });
+
+    it('does not flush the shards again that this process has flushed', async () => {
+      await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      synced.length = 0;
+      await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      expect(synced.sort()).toEqual([dirname(folderOf(DIGEST)), folderOf(DIGEST), 'uploads']);
+    });
+
+    it('flushes them again when they had been removed', async () => {
+      await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      await rm(join(root, 'blobs/sha256'), { recursive: true });
+      const upload = await uploaded();
+      synced.length = 0;
+      await driver.finishUpload(upload, DIGEST, 5000);
+      expect(synced.sort()).toEqual(['blobs', 'blobs/sha256', dirname(folderOf(DIGEST)), folderOf(DIGEST)]);
+    });
+
+    it('is not finished when a directory can not be flushed, and is when it is tried again', async () => {
+      const upload = await uploaded();
+      const failing = new FilesystemStorageDriver(root, () => Promise.reject(new Error('EIO')));
+      await expect(failing.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(StorageError);
+      synced.length = 0;
+      await driver.finishUpload(upload, DIGEST, 5000);
+      expect(synced).toContain(folderOf(DIGEST));
+    });
+
+    it('creates the root with all above it durably', async () => {
+      const all: string[] = [];
+      const deep = new FilesystemStorageDriver(join(root, 'a/b/c'), (path) => {
+        all.push(path);
+        return syncDirectory(path);
+      });
+      await deep.prepare();
+      expect(all).toEqual(['a/b', 'a', '', 'a/b/c', 'a/b/c/uploads'].map((path) => join(root, path)));
+      expect(await readdir(join(root, 'a/b/c/uploads'))).toEqual([]);
+    });
+  });
+
+  it('cuts bytes that nobody acknowledged off when an upload is opened', async () => {
+    const upload = await uploaded();
+    await writeFile(uploadPath(upload), randomBytes(70_000), { flag: 'a' });
+    await (await driver.openUpload(upload, 5000)).close();
+    expect((await readFile(uploadPath(upload))).equals(CONTENT)).toBe(true);
+  });
+
+  describe('finishing after a crash', () => {
+    const expectFinished = async (upload: DriverUpload): Promise<void> => {
+      for (const each of [driver, await restarted()]) {
+        const key = await each.finishUpload(upload, DIGEST, 5000);
+        expect((await buffer(await each.read(key, undefined))).equals(CONTENT)).toBe(true);
+      }
+      expect(await readdir(join(root, 'uploads'))).toEqual([]);
+    };
+
+    it('between two mkdirs', async () => {
+      const upload = await uploaded();
+      await mkdir(join(root, 'blobs/sha256'));
+      await expectFinished(upload);
+    });
+
+    it('between mkdir and rename', async () => {
+      const upload = await uploaded();
+      await mkdir(join(root, folderOf(DIGEST)), { recursive: true });
+      await expectFinished(upload);
+    });
+
+    it('between rename and the flush of the directories, which are flushed then', async () => {
+      const upload = await uploaded();
+      await mkdir(join(root, folderOf(DIGEST)), { recursive: true });
+      await rename(uploadPath(upload), blobPath(upload));
+      synced.length = 0;
+      await driver.finishUpload(upload, DIGEST, 5000);
+      expect(synced.sort()).toEqual([
+        '',
+        'blobs',
+        'blobs/sha256',
+        dirname(folderOf(DIGEST)),
+        folderOf(DIGEST),
+      ]);
+      await expectFinished(upload);
+    });
+
+    it('after a rename that a file system without a journal did by halves', async () => {
+      const upload = await uploaded();
+      await mkdir(join(root, folderOf(DIGEST)), { recursive: true });
+      await link(uploadPath(upload), blobPath(upload));
+      await expectFinished(upload);
+    });
+
+    it('with bytes in the file that nobody acknowledged', async () => {
+      const upload = await uploaded();
+      await writeFile(uploadPath(upload), randomBytes(70_000), { flag: 'a' });
+      await expectFinished(upload);
+    });
+
+    it('keeps the object when a fenced writer began the file anew', async () => {
+      const upload = await uploaded();
+      await driver.finishUpload(upload, DIGEST, 5000);
+      await writeFile(uploadPath(upload), randomBytes(5000));
+      await expectFinished(upload);
+    });
+
+    it('says so when acknowledged bytes are missing from the upload', async () => {
+      const upload = await uploaded();
+      await writeFile(uploadPath(upload), CONTENT.subarray(0, 4999));
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      await expect(driver.openUpload(upload, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      await expect(driver.readUpload(upload, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      expect((await lstat(uploadPath(upload))).size).toBe(4999);
+    });
+
+    it('says so when the file is gone', async () => {
+      const upload = await uploaded();
+      await rm(uploadPath(upload));
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      await expect(driver.openUpload(upload, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      await expect(driver.readUpload(upload, 5000)).rejects.toBeInstanceOf(UploadStateError);
+      expect(await readdir(join(root, 'uploads'))).toEqual([]);
+    });
+
+    it('says so when the object has another size', async () => {
+      const upload = await uploaded();
+      await driver.finishUpload(upload, DIGEST, 5000);
+      await writeFile(blobPath(upload), 'short');
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(UploadStateError);
+    });
+  });
+
+  describe('what others put below the root', () => {
+    it('never follows a link, wherever in the path it stands', async () => {
+      const outside = await mkdtemp(join(tmpdir(), 'berth-outside-'));
+      await writeFile(join(outside, 'secret'), 'secret');
+      await symlink(outside, join(root, 'linked'));
+      await symlink(join(outside, 'secret'), join(root, 'file'));
+      for (const text of ['linked/secret', 'file']) {
+        const key = parseObjectKey(text);
+        await expect(driver.stat(key)).rejects.toBeInstanceOf(StorageError);
+        await expect(driver.read(key, undefined)).rejects.toBeInstanceOf(StorageError);
+        await driver.delete(key).catch(() => undefined);
+      }
+      const found: string[] = [];
+      for await (const { key } of driver.list('')) found.push(key);
+      expect(found).toEqual([]);
+      expect(await readFile(join(outside, 'secret'), 'utf8')).toBe('secret');
+      await rm(outside, { recursive: true });
+    });
+
+    it('never writes through a link', async () => {
+      const outside = await mkdtemp(join(tmpdir(), 'berth-outside-'));
+      await writeFile(join(outside, 'file'), 'untouched');
+      const upload = await uploaded();
+      await symlink(outside, join(root, 'blobs/sha256'));
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(StorageError);
+      expect((await lstat(uploadPath(upload))).size).toBe(5000);
+      const linked = { id: 'linked', state: await driver.createUpload('linked') };
+      await symlink(join(outside, 'file'), uploadPath(linked));
+      await expect(driver.openUpload(linked, 0)).rejects.toBeInstanceOf(StorageError);
+      expect(await readFile(join(outside, 'file'), 'utf8')).toBe('untouched');
+      await rm(outside, { recursive: true });
+    });
+
+    it('works below a root that is itself reached through a link', async () => {
+      const alias = `${root}-alias`;
+      await symlink(root, alias);
+      const aliased = new FilesystemStorageDriver(alias);
+      await aliased.prepare();
+      const key = await aliased.finishUpload(await uploaded(), DIGEST, 5000);
+      expect((await buffer(await aliased.read(key, undefined))).equals(CONTENT)).toBe(true);
+      await rm(alias);
+    });
+
+    it('does not take an unmounted disk for deleted blobs, and writes nothing below its mount point', async () => {
+      const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      const begun = { id: randomUUID(), state: await driver.createUpload('x') };
+      await rm(root, { recursive: true });
+      await mkdir(root);
+      const gone = { name: 'StorageError', message: expect.stringContaining('mounted') as unknown };
+      await expect(driver.stat(key)).rejects.toMatchObject(gone);
+      await expect(driver.read(key, undefined)).rejects.toMatchObject(gone);
+      await expect(driver.delete(key)).rejects.toMatchObject(gone);
+      await expect(driver.list('blobs/').next()).rejects.toMatchObject(gone);
+      await expect(driver.check()).rejects.toMatchObject(gone);
+      await expect(driver.openUpload(begun, 0)).rejects.toMatchObject(gone);
+      await expect(driver.finishUpload(begun, DIGEST, 0)).rejects.toMatchObject(gone);
+      expect(await readdir(root)).toEqual([]);
+    });
+  });
+});

@@ -1,0 +1,84 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
+import { mountSmallDisk, type SmallDisk } from '../../../../test/support/small-disk.js';
+import { digestOf } from '../../../oci/digest.js';
+import type { DriverUpload, UploadSink } from '../../storage-driver.js';
+import { StorageFullError } from '../../storage.errors.js';
+import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
+
+const KIB = 1024;
+let disk: SmallDisk | string;
+beforeEach(async () => {
+  disk = await mountSmallDisk(1024 * KIB);
+});
+afterEach(async () => {
+  if (typeof disk !== 'string') await disk.unmount();
+});
+
+it('keeps what it acknowledged when the disk is full, and goes on once there is space', async () => {
+  if (typeof disk === 'string') {
+    process.stderr.write(`skipped: ${disk}\n`);
+    return;
+  }
+  const driver = new FilesystemStorageDriver(disk.path);
+  await driver.prepare();
+  const filler = join(disk.path, 'filler');
+  await writeFile(filler, Buffer.alloc(500 * KIB));
+  const content = randomBytes(800 * KIB);
+  const id = randomUUID();
+  let upload: DriverUpload = { id, state: await driver.createUpload(id) };
+
+  const sink = await driver.openUpload(upload, 0);
+  await sink.write(content.subarray(0, 200 * KIB));
+  upload = { id, state: await sink.flush() };
+  await expect(writeUntilEnd(sink, content.subarray(200 * KIB))).rejects.toBeInstanceOf(StorageFullError);
+  // After a failure the sink is of no more use: a later flush must not acknowledge a part of a chunk.
+  await expect(sink.flush()).rejects.toThrow('has failed before');
+  await sink.close();
+  expect(await countOpenFilesBelow(disk.path)).toBe(0);
+
+  const kept = await buffer(await driver.readUpload(upload, 200 * KIB));
+  expect(kept.equals(content.subarray(0, 200 * KIB))).toBe(true);
+  await rm(filler);
+  const again = await driver.openUpload(upload, 200 * KIB);
+  await writeUntilEnd(again, content.subarray(200 * KIB));
+  upload = { id, state: await again.flush() };
+  await again.close();
+  const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+  expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+});
+
+it('frees the space of an upload that is aborted and of an object that is deleted', async () => {
+  if (typeof disk === 'string') {
+    process.stderr.write(`skipped: ${disk}\n`);
+    return;
+  }
+  const driver = new FilesystemStorageDriver(disk.path);
+  await driver.prepare();
+  const content = Buffer.alloc(700 * KIB, 1);
+  for (let round = 0; round < 3; round += 1) {
+    const aborted = await uploaded(driver, content);
+    await driver.abortUpload(aborted);
+    const finished = await uploaded(driver, content);
+    await driver.delete(await driver.finishUpload(finished, digestOf('sha256', content), content.length));
+  }
+});
+
+async function uploaded(driver: FilesystemStorageDriver, content: Buffer): Promise<DriverUpload> {
+  const id = randomUUID();
+  const sink = await driver.openUpload({ id, state: await driver.createUpload(id) }, 0);
+  await sink.write(content);
+  const state = await sink.flush();
+  await sink.close();
+  return { id, state };
+}
+
+async function writeUntilEnd(sink: UploadSink, content: Buffer): Promise<void> {
+  for (let start = 0; start < content.length; start += 50 * KIB) {
+    await sink.write(content.subarray(start, start + 50 * KIB));
+  }
+}

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { digestOf } from '../../../oci/digest.js';
+import type { DriverUpload } from '../../storage-driver.js';
+import { StorageFullError, UploadStateError } from '../../storage.errors.js';
+import { MemoryMedium } from './memory-medium.js';
+import { MemoryStorageDriver } from './memory-storage.driver.js';
+
+const CONTENT = Buffer.alloc(600, 1);
+const DIGEST = digestOf('sha256', CONTENT);
+
+describe('MemoryStorageDriver', () => {
+  let driver: MemoryStorageDriver;
+  beforeEach(() => {
+    driver = new MemoryStorageDriver(new MemoryMedium(1000));
+  });
+
+  it('holds no more than its capacity, and can go on when there is room again', async () => {
+    const first = await uploaded(CONTENT);
+    const id = randomUUID();
+    const begun = { id, state: await driver.createUpload(id) };
+    const sink = await driver.openUpload(begun, 0);
+    await sink.write(CONTENT.subarray(0, 300));
+    await expect(sink.write(CONTENT.subarray(300))).rejects.toBeInstanceOf(StorageFullError);
+    await expect(sink.flush()).rejects.toThrow('has failed before');
+    await sink.close();
+    const key = await driver.finishUpload(first, DIGEST, 600);
+    await driver.delete(key);
+    await driver.delete(key);
+    await uploaded(Buffer.alloc(1000));
+  });
+
+  it('is not ready when it is full', async () => {
+    const upload = await uploaded(Buffer.alloc(1000));
+    await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
+    await driver.abortUpload(upload);
+    await driver.check();
+  });
+
+  it('counts what is aborted, closed unflushed, truncated or deleted as free, once', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const upload = await uploaded(CONTENT);
+      await driver.abortUpload(upload);
+      await driver.abortUpload(upload);
+      const id = randomUUID();
+      const begun = { id, state: await driver.createUpload(id) };
+      const sink = await driver.openUpload(begun, 0);
+      await sink.write(CONTENT);
+      await sink.close();
+      await sink.close();
+      await uploadedTo(begun, CONTENT);
+      await driver.delete(await driver.finishUpload(await uploadedTo(begun, CONTENT), DIGEST, 600));
+    }
+    await uploaded(Buffer.alloc(1000));
+    await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
+  });
+
+  it('keeps an object whatever its reader does with the bytes', async () => {
+    const key = await driver.finishUpload(await uploaded(CONTENT), DIGEST, 600);
+    for await (const chunk of await driver.read(key, undefined)) (chunk as Buffer).fill(9);
+    expect((await buffer(await driver.read(key, undefined))).equals(CONTENT)).toBe(true);
+  });
+
+  it('refuses the flush of a sink whose upload was finished meanwhile', async () => {
+    const upload = await uploaded(CONTENT);
+    const late = await driver.openUpload(upload, 600);
+    const key = await driver.finishUpload(upload, DIGEST, 600);
+    await late.write(Buffer.of(1));
+    await expect(late.flush()).rejects.toBeInstanceOf(UploadStateError);
+    await late.close();
+    expect((await driver.stat(key)).sizeBytes).toBe(600);
+  });
+
+  async function uploaded(content: Buffer): Promise<DriverUpload> {
+    const id = randomUUID();
+    return uploadedTo({ id, state: await driver.createUpload(id) }, content);
+  }
+
+  async function uploadedTo(upload: DriverUpload, content: Buffer): Promise<DriverUpload> {
+    const sink = await driver.openUpload(upload, 0);
+    await sink.write(content);
+    const state = await sink.flush();
+    await sink.close();
+    return { id: upload.id, state };
+  }
+});

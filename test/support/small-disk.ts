@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A file system that is full soon. */
+export interface SmallDisk {
+  readonly path: string;
+  remount(options: string): Promise<void>;
+  unmount(): Promise<void>;
+}
+
+/** Mounts a tmpfs, or answers why that can't be done here (it takes root on Linux). */
+export async function mountSmallDisk(sizeBytes: number, mountPoint?: string): Promise<SmallDisk | string> {
+  const path = mountPoint ?? (await realpath(await mkdtemp(join(tmpdir(), 'berth-small-disk-'))));
+  try {
+    await mkdir(path, { recursive: true });
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', path]);
+  } catch (error) {
+    await rm(path, { recursive: true });
+    return `no small file system could be mounted: ${String(error)}`;
+  }
+  return {
+    path,
+    remount: async (options) => {
+      await run('mount', ['-o', `remount,${options}`, path]);
+    },
+    unmount: async () => {
+      await run('umount', [path]);
+      await rm(path, { recursive: true });
+    },
+  };
+}
