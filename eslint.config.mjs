@@ -32,6 +32,7 @@ export default tseslint.config(
       'max-lines': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/unbound-method': 'off',
+      'no-console': 'off',
     },
   },
 );

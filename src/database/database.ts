@@ -94,7 +94,7 @@ async function disconnect(dataSource: DataSource): Promise<void> {
 
 function describeUrl(url: string): string {
   const { hostname, port, pathname } = new URL(url);
-  return `PostgreSQL at ${hostname}:${port || '5432'}${pathname}`;
+  return `PostgreSQL at ${decodeURIComponent(hostname)}:${port || '5432'}${pathname}`;
 }
 
 /** Node reports a host with several addresses as an AggregateError without a message of its own. */

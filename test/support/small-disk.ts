@@ -34,3 +34,17 @@ export async function mountSmallDisk(sizeBytes: number, mountPoint?: string): Pr
     },
   };
 }
+
+/** Runs `work` on a small file system; where none can be had, says why the test shows nothing. */
+export async function withSmallDisk(sizeBytes: number, work: (path: string) => Promise<void>): Promise<void> {
+  const disk = await mountSmallDisk(sizeBytes);
+  if (typeof disk === 'string') {
+    console.warn(`skipped: ${disk}`);
+    return;
+  }
+  try {
+    await work(disk.path);
+  } finally {
+    await disk.unmount();
+  }
+}

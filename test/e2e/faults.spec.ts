@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { withSmallDisk } from '../support/small-disk.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+const MIB = 1024 * 1024;
+
+describe('the database goes away', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  /** Cuts every connection to the test's database and lets none in while `work` runs. */
+  const withoutDatabase = async (work: () => Promise<void>) => {
+    const url = new URL(berth.databaseUrl);
+    const database = url.pathname.slice(1);
+    const host = decodeURIComponent(url.hostname);
+    const admin = new pg.Client({ host, port: Number(url.port), user: url.username, database: 'postgres' });
+    await admin.connect();
+    try {
+      await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+      await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
+        database,
+      ]);
+      await work();
+    } finally {
+      await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
+      await admin.end();
+    }
+  };
+
+  it('says so, loses nothing that was acknowledged, and goes on when it is back', async () => {
+    const blob = randomBytes(3 * MIB);
+    const location = await client.startUpload(freshName());
+    await client.fetch(location, { method: 'PATCH', body: blob.subarray(0, MIB) });
+
+    await withoutDatabase(async () => {
+      const failed = await client.fetch(location, { method: 'PATCH', body: blob.subarray(MIB, 2 * MIB) });
+      expect(failed.status).toBe(503);
+      expect(failed.headers.get('retry-after')).toMatch(/^\d+$/);
+      const { errors } = (await failed.json()) as {
+        errors: { code: string; message: string; detail: object }[];
+      };
+      expect(errors).toEqual([
+        {
+          code: 'UNKNOWN',
+          message: 'the database is not available',
+          detail: { requestId: expect.any(String) },
+        },
+      ]);
+      expect((await client.fetch('/v2/')).status).toBe(200);
+    });
+
+    expect((await client.fetch(location)).headers.get('range')).toBe(`0-${MIB - 1}`);
+    await client.fetch(location, { method: 'PATCH', body: blob.subarray(MIB) });
+    const committed = await client.fetch(`${location}?digest=${digestOf(blob)}`, { method: 'PUT' });
+    expect(committed.status).toBe(201);
+    const served = await client.fetch(String(committed.headers.get('location')));
+    expect(digestOf(new Uint8Array(await served.arrayBuffer()))).toBe(digestOf(blob));
+  });
+});
+
+describe('the disk is full', () => {
+  it('keeps what was acknowledged, answers 507, and goes on when there is room again', async () => {
+    await withSmallDisk(8 * MIB, async (root) => {
+      const berth = await startTestBerth({
+        STORAGE_FILESYSTEM_ROOT: join(root, 'storage'),
+        UPLOAD_CHECKPOINT_BYTES: String(MIB),
+      });
+      try {
+        const client = new RegistryClient(berth.url);
+        const blob = randomBytes(5 * MIB);
+        const location = await client.startUpload(freshName());
+        await client.fetch(location, { method: 'PATCH', body: blob.subarray(0, 2 * MIB) });
+        const ballast = join(root, 'ballast');
+        await writeFile(ballast, Buffer.alloc(4 * MIB));
+
+        const failed = await client.fetch(location, { method: 'PATCH', body: blob.subarray(2 * MIB) });
+        expect(failed.status).toBe(507);
+        await failed.arrayBuffer();
+        const range = String((await client.fetch(location)).headers.get('range'));
+        const offset = Number(range.split('-')[1]) + 1;
+        // The first 2 MiB, and whole checkpoints of what followed.
+        expect(offset).toBeGreaterThanOrEqual(2 * MIB);
+        expect(offset).toBeLessThan(5 * MIB);
+
+        await rm(ballast);
+        const rest = { method: 'PATCH', body: blob.subarray(offset) };
+        expect((await client.fetch(location, rest)).status).toBe(202);
+        const committed = await client.fetch(`${location}?digest=${digestOf(blob)}`, { method: 'PUT' });
+        expect(committed.status).toBe(201);
+      } finally {
+        await berth.dispose();
+      }
+    });
+  });
+});
+
+describe('stored bytes that are gone', () => {
+  it('end in an opaque error with a request id, and leave the registry serving', async () => {
+    const berth = await startTestBerth();
+    try {
+      const client = new RegistryClient(berth.url);
+      const name = freshName();
+      const digest = await client.pushBlob(name, 'soon to be lost');
+      const folder = join(berth.dataDir, 'storage/blobs/sha256', digest.slice(7, 9), digest.slice(7));
+      const [object] = await readdir(folder);
+      expect(await readFile(join(folder, String(object)), 'utf8')).toBe('soon to be lost');
+      await rm(join(folder, String(object)));
+
+      const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
+      expect(response.status).toBe(500);
+      const text = await response.text();
+      expect(JSON.parse(text)).toMatchObject({ errors: [{ message: 'internal error' }] });
+      expect(text).not.toContain(berth.dataDir);
+      expect((await client.fetch('/v2/')).status).toBe(200);
+    } finally {
+      await berth.dispose();
+    }
+  });
+});
