@@ -22,16 +22,23 @@ const UNAVAILABLE_MESSAGES = [
   'Driver not Connected',
 ];
 
+/** What `pg`, Postgres and Node say of a failure, as far as they say anything. */
+interface FailureFields {
+  readonly code?: unknown;
+  readonly severity?: unknown;
+  readonly syscall?: unknown;
+  readonly message?: unknown;
+}
+
 /** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
-  if (!(cause instanceof Error)) return false;
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-  const fromPostgres = error instanceof QueryFailedError || 'severity' in cause;
-  if (fromPostgres && UNAVAILABLE_CLASSES.includes(code.slice(0, 2))) return true;
-  if ('syscall' in cause && cause.syscall === 'connect') return true;
-  return (
-    (error instanceof QueryFailedError && UNAVAILABLE_CODES.has(code)) ||
-    UNAVAILABLE_MESSAGES.some((message) => cause.message.includes(message))
-  );
+  const fromQuery = error instanceof QueryFailedError;
+  const cause: unknown = fromQuery ? error.driverError : error;
+  if (typeof cause !== 'object' || cause === null) return false;
+  const { code, severity, syscall, message }: FailureFields = cause;
+  // FATAL and PANIC end the connection; an ERROR is about the statement.
+  if (severity === 'FATAL' || severity === 'PANIC') return true;
+  if (severity !== undefined) return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2));
+  if (syscall === 'connect' || (fromQuery && UNAVAILABLE_CODES.has(String(code)))) return true;
+  return UNAVAILABLE_MESSAGES.some((text) => String(message).includes(text));
 }

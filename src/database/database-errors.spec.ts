@@ -1,0 +1,28 @@
+import { describe, expect, it } from '@jest/globals';
+import { QueryFailedError } from 'typeorm';
+import { isDatabaseUnavailable } from './database-errors.js';
+
+const error = (fields: object) => Object.assign(new Error('failed'), fields);
+const query = (fields: object) => new QueryFailedError('SELECT 1', [], error(fields));
+
+describe('isDatabaseUnavailable', () => {
+  it.each([
+    ['nobody listens', error({ code: 'ECONNREFUSED', syscall: 'connect' })],
+    ['the socket is gone', error({ code: 'ENOENT', syscall: 'connect' })],
+    ['a query whose connection broke', query({ code: 'ECONNRESET', syscall: 'read' })],
+    ['an administrator ended the connection', query({ code: '57P01', severity: 'FATAL' })],
+    ['the server is starting up', error({ code: '57P03', severity: 'FATAL' })],
+    ['the database takes no connections', error({ code: '55000', severity: 'FATAL' })],
+    ['out of memory', query({ code: '53200', severity: 'ERROR' })],
+    ['the pool is exhausted', new Error('timeout exceeded when trying to connect')],
+    ['a connection that ended unexpectedly', new Error('Connection terminated unexpectedly')],
+  ])('yes: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(true));
+
+  it.each([
+    ['a constraint', query({ code: '23505', severity: 'ERROR' })],
+    ['a mistake of ours', query({ code: '42601', severity: 'ERROR' })],
+    ['a file that is missing', error({ code: 'ENOENT', syscall: 'open' })],
+    ['a client that left', error({ code: 'ECONNRESET' })],
+    ['nothing', undefined],
+  ])('no: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(false));
+});
