@@ -107,7 +107,7 @@ export class ManifestService {
   ): Promise<boolean> {
     const id = await this.manifests.lock(transaction, repositoryId, digest);
     if (id === undefined) return false;
-    await this.tags.recordEndOfAll(transaction, repositoryId, { id, digest }, actor);
+    await this.tags.deleteAll(transaction, repositoryId, { id, digest }, actor);
     await this.manifests.delete(transaction, id, digest);
     return true;
   }

@@ -142,8 +142,13 @@ export class ManifestStore {
   async delete(transaction: Transaction, manifestId: string, digest: Digest): Promise<void> {
     await queryRows(
       transaction,
+      // FOR KEY SHARE: a parent that is being deleted at the same time is waited for, and left out.
       `INSERT INTO manifest_missing_references (manifest_id, digest)
-       SELECT parent_id, $2 FROM manifest_children WHERE child_id = $1 AND parent_id <> $1
+       SELECT id, $2
+         FROM (SELECT m.id FROM manifest_children c JOIN manifests m ON m.id = c.parent_id
+                WHERE c.child_id = $1 AND c.parent_id <> $1
+                ORDER BY m.id
+                  FOR KEY SHARE OF m) AS parents
        ON CONFLICT DO NOTHING`,
       [manifestId, digest],
     );

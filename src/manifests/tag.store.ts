@@ -54,19 +54,28 @@ export class TagStore {
     return true;
   }
 
-  /** Records the end of every tag of a locked manifest that is about to be deleted. */
-  async recordEndOfAll(
+  /** Deletes every tag of a manifest that the caller has locked, in turn with everybody else who moves one of them. */
+  async deleteAll(
     transaction: Transaction,
     repositoryId: string,
     manifest: { readonly id: string; readonly digest: Digest },
     actor: string | null,
   ): Promise<void> {
-    await queryRows(
-      transaction,
-      `INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor)
-       SELECT $1, name, $2, NULL, $3 FROM tags WHERE manifest_id = $4 ORDER BY name`,
-      [repositoryId, manifest.digest, actor, manifest.id],
+    const ofManifest = 'SELECT name FROM tags WHERE manifest_id = $1 ORDER BY name';
+    const names = (await queryRows<{ name: Tag }>(transaction, ofManifest, [manifest.id])).map(
+      ({ name }) => name,
     );
+    if (names.length === 0) return;
+    await this.lock(transaction, repositoryId, names);
+    // Some may have been moved away before the locks were ours.
+    const gone = await queryRows<{ name: Tag }>(
+      transaction,
+      'DELETE FROM tags WHERE manifest_id = $1 RETURNING name',
+      [manifest.id],
+    );
+    const deleted = gone.map(({ name }) => name).sort();
+    const from = deleted.map(() => manifest.digest);
+    await this.recordMoves(transaction, repositoryId, deleted, from, null, actor);
   }
 
   /**

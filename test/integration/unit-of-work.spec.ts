@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { queryRows } from '../../src/database/query-rows.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
+
+describe('UnitOfWork', () => {
+  let test: TestDataSource;
+  let unitOfWork: UnitOfWork;
+
+  beforeAll(async () => {
+    test = await createTestDataSource();
+    unitOfWork = new UnitOfWork(test.dataSource);
+    await test.dataSource.query('CREATE TABLE counters (name text PRIMARY KEY, value int NOT NULL)');
+    await test.dataSource.query(`INSERT INTO counters VALUES ('a', 0), ('b', 0)`);
+  });
+  afterAll(() => test.dispose());
+
+  const counters = () => queryRows(test.dataSource.manager, 'SELECT value FROM counters ORDER BY name');
+
+  it('leaves nothing behind of work that fails', async () => {
+    const work = unitOfWork.run(async (transaction) => {
+      await queryRows(transaction, 'UPDATE counters SET value = 100');
+      throw new Error('no');
+    });
+    await expect(work).rejects.toThrow('no');
+    expect(await counters()).toEqual([{ value: 0 }, { value: 0 }]);
+  });
+
+  it('runs work again that Postgres ended to break a deadlock', async () => {
+    let runs = 0;
+    // Each waits, in its first run, until both hold their first row: a certain deadlock.
+    let arrived = 0;
+    let bothArrived: () => void = () => undefined;
+    const meeting = new Promise<void>((resolve) => (bothArrived = resolve));
+    const add = (first: string, second: string) =>
+      unitOfWork.run(async (transaction) => {
+        runs += 1;
+        const sql = 'UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value';
+        await queryRows(transaction, sql, [first]);
+        arrived += 1;
+        if (arrived === 2) bothArrived();
+        await meeting;
+        await queryRows(transaction, sql, [second]);
+      });
+    await Promise.all([add('a', 'b'), add('b', 'a')]);
+    expect(runs).toBe(3);
+    expect(await counters()).toEqual([{ value: 2 }, { value: 2 }]);
+  });
+
+  it('gives up on what fails every time', async () => {
+    let runs = 0;
+    const work = unitOfWork.run(async (transaction) => {
+      runs += 1;
+      await queryRows(transaction, `DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$`);
+    });
+    await expect(work).rejects.toThrow('again');
+    expect(runs).toBe(3);
+  });
+});
