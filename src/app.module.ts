@@ -3,6 +3,7 @@ import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
+import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
 import { StorageModule } from './storage/storage.module.js';
 
@@ -17,6 +18,7 @@ export class AppModule {
         DatabaseModule.forRoot(database),
         StorageModule,
         HttpModule,
+        HealthModule,
       ],
     };
   }

@@ -4,9 +4,9 @@ import { startBerth } from './app.setup.js';
 import { banner } from './banner.js';
 import { loadConfiguration } from './config/load-configuration.js';
 import { StartupError } from './config/startup.error.js';
+import { VERSION } from './config/version.js';
 import { createLogger } from './observability/logger.js';
 import { stopOnSignal } from './stop-on-signal.js';
-import { VERSION } from './version.js';
 
 try {
   loadDotEnv({ quiet: true });

@@ -33,6 +33,7 @@ export class AccessGuard implements CanActivate {
     ]);
     if (requirement === undefined) throw new RegistryError('DENIED');
     request.principal = ANONYMOUS;
+    if (requirement.type === 'public') return true;
     if (!(await this.access.isAllowed(request.principal, toAccessRequest(requirement, request)))) {
       throw new RegistryError('DENIED');
     }
@@ -40,7 +41,10 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-function toAccessRequest(requirement: AccessRequirement, request: AuthorizedRequest): AccessRequest {
+function toAccessRequest(
+  requirement: Exclude<AccessRequirement, { type: 'public' }>,
+  request: AuthorizedRequest,
+): AccessRequest {
   if (requirement.type === 'registry') return requirement;
   const parameter: unknown = request.params.name;
   const name = parseRepositoryName(Array.isArray(parameter) ? parameter.join('/') : String(parameter));

@@ -19,6 +19,7 @@ export type AccessRequest =
 
 /** What a handler's requests want, the repository's name being in the path. */
 export type AccessRequirement =
+  | { readonly type: 'public' }
   | { readonly type: 'repository'; readonly actions: readonly RepositoryAction[] }
   | Extract<AccessRequest, { type: 'registry' }>;
 
@@ -31,3 +32,7 @@ export const OnRepository = (...actions: RepositoryAction[]) =>
 /** The handler acts on the registry as a whole. */
 export const OnRegistry = (name: 'base' | 'catalog' | 'admin', ...actions: ('read' | 'write')[]) =>
   SetMetadata(ACCESS_REQUIREMENT, { type: 'registry', name, actions } satisfies AccessRequirement);
+
+/** Anybody may ask, in every mode: a load balancer has no credentials. For what tells nothing about the content. */
+export const OpenToAll = () =>
+  SetMetadata(ACCESS_REQUIREMENT, { type: 'public' } satisfies AccessRequirement);

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { BoundedProbe } from './bounded-probe.js';
+
+describe('BoundedProbe', () => {
+  it('answers nothing when the probe succeeds', async () => {
+    await expect(new BoundedProbe(() => Promise.resolve(), 1_000).failure()).resolves.toBeUndefined();
+  });
+
+  it('answers why it failed', async () => {
+    const reason = new Error('gone');
+    await expect(new BoundedProbe(() => Promise.reject(reason), 1_000).failure()).resolves.toBe(reason);
+  });
+
+  it('gives up on a probe that hangs, and starts none beside it', async () => {
+    let started = 0;
+    let settle = (): void => undefined;
+    const hanging = () => {
+      started += 1;
+      return new Promise<void>((resolve) => (settle = resolve));
+    };
+    const probe = new BoundedProbe(hanging, 10);
+    const failures = await Promise.all([probe.failure(), probe.failure()]);
+    failures.push(await probe.failure());
+    expect(failures.map((failure) => failure?.message)).toEqual(Array(3).fill('no answer within 10 ms'));
+    expect(started).toBe(1);
+
+    settle();
+    await new Promise(setImmediate);
+    const next = probe.failure();
+    expect(started).toBe(2);
+    settle();
+    await expect(next).resolves.toBeUndefined();
+  });
+
+  it('leaves no rejection behind when the probe fails after it was given up', async () => {
+    let fail = (_error: Error): void => undefined;
+    const probe = new BoundedProbe(() => new Promise((_, reject) => (fail = reject)), 5);
+    expect(await probe.failure()).toBeInstanceOf(Error);
+    fail(new Error('too late'));
+    await new Promise(setImmediate);
+  });
+});
