@@ -14,6 +14,58 @@ export async function errorCode(response: Response): Promise<string | undefined>
   return body.errors[0]?.code;
 }
 
+/** The only codes that a client of the spec has to know (spec.md, "Error Codes"). */
+const SPEC_CODES = new Set([
+  'BLOB_UNKNOWN',
+  'BLOB_UPLOAD_INVALID',
+  'BLOB_UPLOAD_UNKNOWN',
+  'DIGEST_INVALID',
+  'MANIFEST_BLOB_UNKNOWN',
+  'MANIFEST_INVALID',
+  'MANIFEST_UNKNOWN',
+  'NAME_INVALID',
+  'NAME_UNKNOWN',
+  'SIZE_INVALID',
+  'UNAUTHORIZED',
+  'DENIED',
+  'UNSUPPORTED',
+  'TOOMANYREQUESTS',
+]);
+
+export interface SpecError {
+  readonly code: string;
+  readonly message: string;
+  readonly detail?: unknown;
+}
+
+/** The errors of a 4xx answer. @throws unless the answer has the spec's shape to the letter. */
+export async function specErrors(response: Response): Promise<SpecError[]> {
+  const text = await response.text();
+  const wrong = (what: string) => new Error(`${response.status} ${text}: ${what}`);
+  if (response.status < 400 || response.status > 499) throw wrong('not a refusal');
+  if (response.headers.get('content-type') !== 'application/json') throw wrong('the Content-Type');
+  if (response.headers.get('docker-distribution-api-version') !== 'registry/2.0') throw wrong('the version');
+  const { errors, ...others } = JSON.parse(text) as { errors: SpecError[] };
+  if (Object.keys(others).length > 0 || errors.length === 0) throw wrong('the shape');
+  for (const { code, message, detail: _, ...more } of errors) {
+    if (!SPEC_CODES.has(code)) throw wrong('a code that the spec does not have');
+    if (typeof message !== 'string' || message === '') throw wrong('the message');
+    if (Object.keys(more).length > 0) throw wrong('a field that the spec does not have');
+  }
+  return errors;
+}
+
+/** Status and code of a 4xx answer, `404 NAME_UNKNOWN`. @throws unless it has the spec's shape to the letter. */
+export async function refusal(response: Response): Promise<string> {
+  const codes = new Set((await specErrors(response)).map(({ code }) => code));
+  return `${response.status} ${[...codes].join(' ')}`;
+}
+
+/** A location with `digest` in its query, as clients put it there. */
+export function withDigest(location: string, digest: string): string {
+  return `${location}${location.includes('?') ? '&' : '?'}digest=${digest}`;
+}
+
 /** What a test says to a registry, in a line each. Nothing is checked here: tests do that. */
 export class RegistryClient {
   constructor(readonly url: string) {}
@@ -45,6 +97,27 @@ export class RegistryClient {
     if (response.status !== 202 || location === null)
       throw new Error(`starting an upload: ${response.status}`);
     return location;
+  }
+
+  /** Sends a chunk. `range` is its Content-Range. */
+  patch(location: string, bytes: Uint8Array | string, range?: string): Promise<Response> {
+    const headers: Record<string, string> = range === undefined ? {} : { 'Content-Range': range };
+    return this.fetch(location, { method: 'PATCH', body: Buffer.from(bytes), headers });
+  }
+
+  /** Ends an upload, with a last chunk or without. */
+  commit(location: string, digest: string, bytes?: Uint8Array | string, range?: string): Promise<Response> {
+    const headers: Record<string, string> = range === undefined ? {} : { 'Content-Range': range };
+    const body = bytes === undefined ? null : Buffer.from(bytes);
+    return this.fetch(withDigest(location, digest), { method: 'PUT', body, headers });
+  }
+
+  /** The bytes of a blob. @throws unless it is served. */
+  async blob(name: string, digest: string): Promise<Buffer> {
+    const response = await this.fetch(`/v2/${name}/blobs/${digest}`);
+    if (response.status !== 200)
+      throw new Error(`pulling a blob: ${response.status} ${await response.text()}`);
+    return Buffer.from(await response.arrayBuffer());
   }
 
   async putManifest(

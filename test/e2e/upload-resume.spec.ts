@@ -1,0 +1,398 @@
+import { randomBytes } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
+import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import {
+  blobFiles,
+  eventually,
+  StorageObserver,
+  uploadFile,
+  uploadFiles,
+} from './support/storage-observer.js';
+
+const KIB = 1024;
+
+describe.each(['filesystem', 'memory'])('an interrupted upload on the %s driver', (driver) => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let storage: StorageObserver;
+  const name = freshName('resume');
+
+  beforeAll(async () => {
+    berth = await startTestBerth({ STORAGE_DRIVER: driver, REQUEST_IDLE_TIMEOUT_SECONDS: '1' });
+    client = new RegistryClient(berth.url);
+    storage = new StorageObserver(berth.driver);
+  });
+  afterAll(() => berth.dispose());
+
+  const rangeOf = async (location: string) => (await client.fetch(location)).headers.get('range');
+
+  /** Sends the beginning of a body that says that it is longer, and answers once the driver has it. */
+  async function beginBody(method: string, path: string, begun: Uint8Array, length: number) {
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(requestHead(method, path, [['Content-Length', length]]), begun);
+    await storage.hasWritten(path, begun.length);
+    return connection;
+  }
+
+  it('12. a client that leaves in the middle of a PATCH finds every byte, and goes on', async () => {
+    const bytes = randomBytes(200 * KIB);
+    const location = await client.startUpload(name);
+    const connection = await beginBody('PATCH', location, bytes.subarray(0, 120_000), bytes.length);
+    connection.leave();
+
+    expect(
+      await eventually(
+        () => rangeOf(location),
+        (range) => range !== '0-0',
+      ),
+    ).toBe('0-119999');
+    const rest = await client.patch(location, bytes.subarray(120_000), `120000-${bytes.length - 1}`);
+    expect(rest.status).toBe(202);
+    expect((await client.commit(location, digestOf(bytes))).status).toBe(201);
+    expect(digestOf(await client.blob(name, digestOf(bytes)))).toBe(digestOf(bytes));
+  });
+
+  it('12. a client that leaves in the middle of a PUT has not ended its upload', async () => {
+    const bytes = randomBytes(100 * KIB);
+    const location = await client.startUpload(name);
+    const connection = await RawConnection.open(berth.url);
+    const path = `${location}?digest=${digestOf(bytes)}`;
+    await connection.send(
+      requestHead('PUT', path, [['Content-Length', bytes.length]]),
+      bytes.subarray(0, 40_000),
+    );
+    await storage.hasWritten(location, 40_000);
+    connection.leave();
+
+    expect(
+      await eventually(
+        () => rangeOf(location),
+        (range) => range !== '0-0',
+      ),
+    ).toBe('0-39999');
+    expect((await client.commit(location, digestOf(bytes), bytes.subarray(40_000))).status).toBe(201);
+  });
+
+  it('12. a client that leaves a chunked body without its end has not ended it', async () => {
+    const location = await client.startUpload(name);
+    const connection = await RawConnection.open(berth.url);
+    const head = requestHead('PUT', `${location}?digest=${digestOf('half')}`, [
+      ['Transfer-Encoding', 'chunked'],
+    ]);
+    await connection.send(head, httpChunk('half'));
+    await storage.hasWritten(location, 4);
+    connection.leave();
+
+    expect(
+      await eventually(
+        () => rangeOf(location),
+        (range) => range !== '0-0',
+      ),
+    ).toBe('0-3');
+    expect((await client.fetch(`/v2/${name}/blobs/${digestOf('half')}`)).status).toBe(404);
+    expect((await client.commit(location, digestOf('half and half'), ' and half')).status).toBe(201);
+  });
+
+  it('12. a client that comes back at once does not wait for its dead connection', async () => {
+    const location = await client.startUpload(name);
+    const stuck = await beginBody('PATCH', location, Buffer.from('first '), 1_000);
+    const back = await client.patch(location, 'second', '6-11');
+    expect([back.status, back.headers.get('range')]).toEqual([202, '0-11']);
+    // The older request was asked to let go, and says so to whoever still listens.
+    const told = await stuck.answer();
+    expect(told.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await refusal(told)).toBe('429 TOOMANYREQUESTS');
+    stuck.leave();
+    expect((await client.commit(location, digestOf('first second'))).status).toBe(201);
+  });
+
+  it('12. two streams to one session at once never interleave', async () => {
+    const [a, b] = [Buffer.alloc(150 * KIB, 'a'), Buffer.alloc(150 * KIB, 'b')];
+    const location = await client.startUpload(name);
+    const send = async (bytes: Buffer) => {
+      const connection = await RawConnection.open(berth.url);
+      const head = requestHead('PATCH', location, [['Content-Length', bytes.length]]);
+      await connection.send(head, bytes.subarray(0, KIB));
+      // The server may stop reading: then its answer says so.
+      await connection.send(bytes.subarray(KIB)).catch(() => undefined);
+      const { status } = await connection.answer();
+      connection.leave();
+      return status;
+    };
+    const statuses = await Promise.all([send(a), send(b)]);
+    for (const status of statuses) expect([202, 429]).toContain(status);
+    expect(statuses).toContain(202);
+
+    // What is there is one of the two, whole, after or before as much of the other's beginning as was told.
+    const length = Number((await rangeOf(location))?.slice(2)) + 1;
+    const candidates = [
+      [a, b],
+      [b, a],
+    ].flatMap(([x, y]) => [
+      Buffer.concat([x!, y!.subarray(0, length - x!.length)]),
+      Buffer.concat([x!.subarray(0, length - y!.length), y!]),
+    ]);
+    const committed: number[] = [];
+    for (const candidate of candidates)
+      committed.push((await client.commit(location, digestOf(candidate))).status);
+    expect(committed).toContain(201);
+  });
+
+  it('12. of many requests for the same chunk one appends it, and the others are told where the end is', async () => {
+    const chunk = randomBytes(20 * KIB);
+    const location = await client.startUpload(name);
+    const range = `0-${chunk.length - 1}`;
+    const answers = await Promise.all(Array.from({ length: 8 }, () => client.patch(location, chunk, range)));
+    const statuses = answers.map(({ status }) => status).sort();
+    expect(statuses.filter((status) => status === 202)).toHaveLength(1);
+    expect(statuses.every((status) => [202, 416, 429].includes(status))).toBe(true);
+    expect(await rangeOf(location)).toBe(range);
+    expect((await client.commit(location, digestOf(chunk))).status).toBe(201);
+  });
+
+  it('13. a body that moves slowly goes on, far beyond the idle timeout', async () => {
+    const location = await client.startUpload(name);
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(requestHead('PATCH', location, [['Content-Length', 7]]));
+    for (const letter of 'slowly!') {
+      await delay(200);
+      await connection.send(letter);
+    }
+    const response = await connection.answer();
+    connection.leave();
+    expect([response.status, response.headers.get('range')]).toEqual([202, '0-6']);
+  });
+
+  it('13. a body that stands still is given up, and its bytes are kept', async () => {
+    const location = await client.startUpload(name);
+    const connection = await beginBody('PATCH', location, Buffer.from('then nothing'), 1_000);
+    const response = await connection.answer();
+    connection.leave();
+    expect(response.headers.get('connection')).toBe('close');
+    expect(await refusal(response)).toBe('408 BLOB_UPLOAD_INVALID');
+    expect(await rangeOf(location)).toBe('0-11');
+    expect((await client.commit(location, digestOf('then nothing at all'), ' at all')).status).toBe(201);
+  });
+
+  it('13. a manifest that stands still is given up too', async () => {
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(requestHead('PUT', `/v2/${name}/manifests/idle`, [['Content-Length', 100]]), '{');
+    expect((await connection.answer()).status).toBe(408);
+    connection.leave();
+  });
+
+  it("13. no clock ends a layer that moves, and idle connections outlive load balancers'", async () => {
+    const { requestTimeout, timeout, keepAliveTimeout } = berth.app.getHttpServer();
+    expect({ requestTimeout, timeout }).toEqual({ requestTimeout: 0, timeout: 0 });
+    expect(keepAliveTimeout).toBeGreaterThan(60_000);
+    const { headers } = await client.fetch('/v2/');
+    expect(Number(/timeout=(\d+)/.exec(headers.get('keep-alive') ?? '')?.[1])).toBeGreaterThan(60);
+  });
+});
+
+describe('an upload and a restart', () => {
+  let berth: TestBerth;
+  const name = freshName('restart');
+  beforeAll(async () => {
+    berth = await startTestBerth();
+  });
+  afterAll(() => berth.dispose());
+
+  const restarted = async () => {
+    await berth.restart();
+    return { client: new RegistryClient(berth.url), storage: new StorageObserver(berth.driver) };
+  };
+
+  it.each(['sha256', 'sha512'] as const)(
+    '12. a chunked upload goes on after each restart, to the right %s, without reading anything back',
+    async (algorithm) => {
+      const bytes = randomBytes(100_003);
+      // Cuts in the middle of a hash's block: what is kept of it is more than its chaining value.
+      const cuts = [0, 33_333, 33_334, 70_001, bytes.length];
+      const before = new RegistryClient(berth.url);
+      const location = await before.startUpload(name, `?digest-algorithm=${algorithm}`);
+      for (const [index, end] of cuts.slice(1).entries()) {
+        const { client, storage } = await restarted();
+        const start = cuts[index]!;
+        const response = await client.patch(location, bytes.subarray(start, end), `${start}-${end - 1}`);
+        expect([response.status, response.headers.get('range')]).toEqual([202, `0-${end - 1}`]);
+        expect(storage.reads).toBe(0);
+      }
+      const { client, storage } = await restarted();
+      const digest = digestOf(bytes, algorithm);
+      expect((await client.commit(location, digest)).status).toBe(201);
+      expect(storage.reads).toBe(0);
+      expect(digestOf(await client.blob(name, digest))).toBe(digestOf(bytes));
+      expect(storage.reads).toBe(1);
+    },
+  );
+
+  it('12. what is stored is not what is hashed again: bytes changed behind the back of Berth go unnoticed', async () => {
+    const [first, second] = [randomBytes(50_000), randomBytes(50_000)];
+    const before = new RegistryClient(berth.url);
+    const location = await before.startUpload(name);
+    await before.patch(location, first);
+
+    await berth.restart();
+    const file = await open(uploadFile(berth, location), 'r+');
+    await file.write(Buffer.alloc(first.length), 0, first.length, 0);
+    await file.close();
+    const client = new RegistryClient(berth.url);
+    // Would anything of it be read back to be hashed, this digest would be wrong.
+    const digest = digestOf(Buffer.concat([first, second]));
+    expect((await client.commit(location, digest, second)).status).toBe(201);
+    const stored = await client.blob(name, digest);
+    expect(stored.subarray(0, first.length).equals(Buffer.alloc(first.length))).toBe(true);
+    expect(stored.subarray(first.length).equals(second)).toBe(true);
+  });
+
+  it('12. bytes after the last acknowledged one, left by a crash, are cut off', async () => {
+    const before = new RegistryClient(berth.url);
+    const location = await before.startUpload(name);
+    await before.patch(location, 'kept');
+    const file = await open(uploadFile(berth, location), 'a');
+    await file.write(' torn by a crash');
+    await file.close();
+    const { client } = await restarted();
+    expect((await client.commit(location, digestOf('kept whole'), ' whole')).status).toBe(201);
+    expect(String(await client.blob(name, digestOf('kept whole')))).toBe('kept whole');
+  });
+
+  it('12. a stop in the middle of a PATCH keeps what arrived', async () => {
+    const bytes = randomBytes(64 * KIB);
+    const storage = new StorageObserver(berth.driver);
+    const location = await new RegistryClient(berth.url).startUpload(name);
+    const connection = await RawConnection.open(berth.url);
+    const head = requestHead('PATCH', location, [['Content-Length', bytes.length]]);
+    await connection.send(head, bytes.subarray(0, 30_000));
+    await storage.hasWritten(location, 30_000);
+    const stopped = berth.restart();
+    expect((await connection.answer()).status).toBe(503);
+    connection.leave();
+    await stopped;
+
+    const client = new RegistryClient(berth.url);
+    expect((await client.fetch(location)).headers.get('range')).toBe('0-29999');
+    const response = await client.commit(location, digestOf(bytes), bytes.subarray(30_000));
+    expect(response.status).toBe(201);
+  });
+
+  it('8. PUT repeated after a restart still succeeds', async () => {
+    const before = new RegistryClient(berth.url);
+    const location = await before.startUpload(name);
+    await before.commit(location, digestOf('again'), 'again');
+    const { client } = await restarted();
+    expect((await client.commit(location, digestOf('again'))).status).toBe(201);
+  });
+});
+
+describe('what uploads leave behind on the filesystem driver', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  const name = freshName('left');
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  it('11. nothing after a cancel', async () => {
+    const location = await client.startUpload(name);
+    await client.patch(location, 'to be cancelled');
+    expect(await uploadFiles(berth)).toHaveLength(1);
+    await client.fetch(location, { method: 'DELETE' });
+    expect(await uploadFiles(berth)).toEqual([]);
+  });
+
+  it('9. nothing after a mismatch of a single POST: its session is known to nobody', async () => {
+    const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('this')}`;
+    const response = await client.fetch(path, { method: 'POST', body: 'that' });
+    expect(await refusal(response)).toBe('400 DIGEST_INVALID');
+    expect(await uploadFiles(berth)).toEqual([]);
+  });
+
+  it('12. nothing after a client left its single POST', async () => {
+    const connection = await RawConnection.open(berth.url);
+    const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('whole')}`;
+    await connection.send(requestHead('POST', path, [['Content-Length', 5]]), 'who');
+    await eventually(
+      () => uploadFiles(berth),
+      (files) => files.length > 0,
+    );
+    connection.leave();
+    expect(
+      await eventually(
+        () => uploadFiles(berth),
+        (files) => files.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it('8. one object after 20 uploads of one layer at once, and no upload', async () => {
+    const layer = randomBytes(300 * KIB);
+    const digest = digestOf(layer);
+    const push = async (index: number) => {
+      if (index % 2 === 0) return client.pushBlob(`${name}/${index}`, layer);
+      const location = await client.startUpload(`${name}/${index}`);
+      await client.patch(location, layer.subarray(0, 100_000));
+      const { status } = await client.commit(location, digest, layer.subarray(100_000));
+      expect(status).toBe(201);
+      return digest;
+    };
+    await Promise.all(Array.from({ length: 20 }, (_, index) => push(index)));
+    const files = (await blobFiles(berth)).filter((path) => path.includes(digest.slice(7)));
+    expect(files).toHaveLength(1);
+    expect(await uploadFiles(berth)).toEqual([]);
+    const stored = await readFile(`${berth.dataDir}/storage/blobs/${files[0]}`);
+    expect(stored.equals(layer)).toBe(true);
+    for (const index of [0, 7, 19]) {
+      const { status } = await client.fetch(`/v2/${name}/${index}/blobs/${digest}`, { method: 'HEAD' });
+      expect(status).toBe(200);
+    }
+  });
+
+  it('8. any bytes, in any chunks and any form, are served back under their digest', async () => {
+    const upload = fc.record({
+      bytes: fc
+        .tuple(fc.integer({ min: 0, max: 300 * KIB }), fc.uint8Array({ minLength: 1, maxLength: 64 }))
+        .map(([length, pattern]) => Buffer.alloc(length, pattern)),
+      cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 }),
+      ranges: fc.boolean(),
+      algorithm: fc.constantFrom('sha256' as const, 'sha512' as const),
+      announced: fc.boolean(),
+      lastByPut: fc.boolean(),
+      slice: fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })),
+    });
+    await fc.assert(
+      fc.asyncProperty(upload, async ({ bytes, cuts, ranges, algorithm, announced, lastByPut, slice }) => {
+        const digest = digestOf(bytes, algorithm);
+        const location = await client.startUpload(name, announced ? `?digest-algorithm=${algorithm}` : '');
+        const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort(
+          (a, b) => a - b,
+        );
+        let start = 0;
+        for (const end of lastByPut ? ends.slice(0, -1) : ends) {
+          const range = ranges && end > start ? `${start}-${end - 1}` : undefined;
+          expect((await client.patch(location, bytes.subarray(start, end), range)).status).toBe(202);
+          start = end;
+        }
+        const rest = lastByPut ? bytes.subarray(start) : undefined;
+        expect((await client.commit(location, digest, rest)).status).toBe(201);
+        expect(digestOf(await client.blob(name, digest), algorithm)).toBe(digest);
+
+        if (bytes.length === 0) return;
+        const [first, last] = slice.map((at) => Math.floor(at * (bytes.length - 1))).sort((a, b) => a - b);
+        const headers = { Range: `bytes=${first}-${last}` };
+        const response = await client.fetch(`/v2/${name}/blobs/${digest}`, { headers });
+        expect(response.status).toBe(206);
+        expect(Buffer.from(await response.arrayBuffer()).equals(bytes.subarray(first, last! + 1))).toBe(true);
+      }),
+      { numRuns: 20 },
+    );
+  });
+});

@@ -1,0 +1,118 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+/** As they go over the wire: in this order, with repetitions, and nothing that was not asked for but `Host`. */
+export type RawHeaders = readonly (readonly [name: string, value: string | number])[];
+
+/** The head of a request, written as it is said: no path is normalised, no length is computed. */
+export function requestHead(method: string, path: string, headers: RawHeaders = []): string {
+  const lines = [
+    `${method} ${path} HTTP/1.1`,
+    'Host: berth',
+    ...headers.map(([name, value]) => `${name}: ${value}`),
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** One chunk of a body in chunked transfer encoding. The empty one ends it. */
+export function httpChunk(bytes: Uint8Array | string): Buffer {
+  const body = Buffer.from(bytes);
+  return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')]);
+}
+
+/** One request on a connection of its own, for what `fetch` would correct or refuse to say. */
+export async function rawRequest(
+  url: string,
+  method: string,
+  path: string,
+  headers: RawHeaders = [],
+  body: Uint8Array | string = '',
+): Promise<Response> {
+  const connection = await RawConnection.open(url);
+  try {
+    await connection.send(requestHead(method, path, headers), body);
+    return await connection.answer({ toHead: method === 'HEAD' });
+  } finally {
+    connection.leave();
+  }
+}
+
+/** A connection that says what it is told, in pieces where a test wants pieces. */
+export class RawConnection {
+  private received: Buffer = Buffer.alloc(0);
+  private readonly chunks: AsyncIterator<Buffer>;
+
+  private constructor(private readonly socket: Socket) {
+    this.chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    // Whoever reads or writes is told; somebody who does neither has nothing to be told.
+    socket.on('error', () => undefined);
+  }
+
+  static async open(url: string): Promise<RawConnection> {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    await once(socket, 'connect');
+    return new RawConnection(socket);
+  }
+
+  /** Settles when the kernel has taken it; rejects when the other side has closed. */
+  async send(...parts: readonly (string | Uint8Array)[]): Promise<void> {
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
+    await new Promise<void>((resolve, reject) => {
+      this.socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** The next answer. @throws when the connection ends before it is whole. */
+  async answer({ toHead = false } = {}): Promise<Response> {
+    const { status, headers } = await this.answerHead();
+    if (status >= 100 && status < 200) return this.answer({ toHead });
+    const empty = toHead || status === 204 || status === 304;
+    if (!empty && !headers.has('content-length')) throw new Error('an answer without a Content-Length');
+    const length = empty ? 0 : Number(headers.get('content-length'));
+    await this.receiveUntil(() => this.received.length >= length);
+    return new Response(empty ? null : this.take(length), { status, headers });
+  }
+
+  /** Everything up to the end of the connection, as it came. */
+  async rest(): Promise<Buffer> {
+    const ended = () => false;
+    await this.receiveUntil(ended).catch(() => undefined);
+    return this.take(this.received.length);
+  }
+
+  /** Says that nothing more will come, and goes on listening. */
+  finishSending(): void {
+    this.socket.end();
+  }
+
+  /** Goes away, as a client does whose process ends. */
+  leave(): void {
+    this.socket.destroy();
+  }
+
+  private async answerHead(): Promise<{ status: number; headers: Headers }> {
+    await this.receiveUntil(() => this.received.includes('\r\n\r\n'));
+    const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');
+    const [statusLine = '', ...lines] = head.trimEnd().split('\r\n');
+    const headers = new Headers();
+    for (const line of lines)
+      headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim());
+    return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]), headers };
+  }
+
+  private async receiveUntil(enough: () => boolean): Promise<void> {
+    while (!enough()) {
+      const next = await this.chunks.next();
+      if (next.done === true)
+        throw new Error(`the connection ended after ${this.received.toString('latin1')}`);
+      this.received = Buffer.concat([this.received, next.value]);
+    }
+  }
+
+  private take(length: number): Buffer<ArrayBuffer> {
+    const taken = Buffer.from(this.received.subarray(0, length));
+    this.received = this.received.subarray(length);
+    return taken;
+  }
+}
