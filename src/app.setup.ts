@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
@@ -40,7 +41,8 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
     for (const undo of opened.splice(0).reverse()) await undo();
   };
   try {
-    if (configuration.databaseUrl === undefined) {
+    if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
+    else {
       const claim = await claimDataDirectory(configuration.dataDir);
       opened.push(() => claim.release());
     }
@@ -56,6 +58,18 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Read by others, a malformed address ends in an error that quotes all of it, password included. */
+function refuseUnreadableUrl(databaseUrl: string): void {
+  try {
+    const { username, password, pathname } = new URL(databaseUrl);
+    [username, password, pathname].forEach(decodeURIComponent);
+  } catch {
+    throw new StartupError(
+      "DATABASE_URL can't be read: expected postgres://user:password@host:port/database, special characters percent-encoded.",
+    );
   }
 }
 
@@ -92,14 +106,18 @@ async function prepareStorage(app: NestExpressApplication): Promise<StorageDrive
     await driver.prepare();
     return driver;
   } catch (cause) {
-    if (cause instanceof StorageError) throw new StartupError(cause.message, { cause });
+    if (cause instanceof StorageError)
+      throw new StartupError(`The storage can't be used: ${cause.message}.`, { cause });
     throw cause;
   }
 }
 
 async function listen(app: NestExpressApplication, { host, port }: Configuration): Promise<void> {
+  // Not `app.listen`, which logs a failure before it throws it: an operator is told once.
+  const server = app.getHttpServer();
+  server.listen(port, host);
   try {
-    await app.listen(port, host);
+    await once(server, 'listening');
   } catch (cause) {
     throw new StartupError(describeListenFailure(cause), { cause });
   }

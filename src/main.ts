@@ -12,9 +12,10 @@ try {
   loadDotEnv({ quiet: true });
   const configuration = loadConfiguration(process.env);
   const logger = createLogger(configuration);
+  const serving = stopOnSignal(logger);
   const berth = await startBerth(configuration, logger);
+  serving(berth);
   process.stdout.write(banner(berth, configuration, VERSION));
-  stopOnSignal(berth, logger);
 } catch (error) {
   if (!(error instanceof StartupError)) throw error;
   process.stderr.write(`${error.message}\n`);

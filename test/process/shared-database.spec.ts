@@ -1,0 +1,52 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { MIGRATIONS } from '../../src/database/migrations/index.js';
+import { ProcessBench } from '../support/process-bench.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+
+const REPLICAS = 3;
+const MIB = 1024 * 1024;
+
+describe('Berths with one database and one storage', () => {
+  let bench: ProcessBench;
+  let database: TestDatabase;
+  beforeAll(async () => void (bench = await ProcessBench.open()));
+  beforeAll(async () => void (database = await createTestDatabase()));
+  afterEach(() => bench.clear());
+  afterAll(() => bench.dispose());
+  afterAll(() => database.drop());
+
+  it('start together on an empty database and serve the same', async () => {
+    const shared = bench.newDataDir();
+    const settings = { DATABASE_URL: database.url, STORAGE_FILESYSTEM_ROOT: `${shared}/storage` };
+    const berths = Array.from({ length: REPLICAS }, () =>
+      bench.start({ ...settings, DATA_DIR: bench.newDataDir() }),
+    );
+    const [a, b, c] = (await Promise.all(berths.map((berth) => berth.url()))) as [string, string, string];
+    await expectMigratedOnce(database);
+
+    const client = new RegistryClient(a);
+    const image = await client.makeImage('shared');
+    expect((await client.putManifest('shared', 'v1', image)).status).toBe(201);
+    expect(await (await fetch(`${b}/v2/shared/manifests/v1`)).json()).toEqual(image);
+
+    const whole = patternBytes(2 * MIB);
+    const upload = await UploadProbe.begin(a, shared);
+    expect(await upload.append(a, 0, whole.subarray(0, MIB))).toBe(202);
+    expect(await upload.append(b, MIB, whole.subarray(MIB, MIB + 1000))).toBe(202);
+    expect(await upload.finish(c, whole)).toBe(digestOf(whole));
+    for (const berth of berths) berth.signal('SIGTERM');
+    const ends = await Promise.all(berths.map((berth) => berth.ended()));
+    expect(ends.map(({ code }) => code)).toEqual(Array.from(berths, () => 0));
+  });
+});
+
+async function expectMigratedOnce({ connection }: TestDatabase): Promise<void> {
+  const client = new pg.Client(connection);
+  await client.connect();
+  const { rows } = await client.query('SELECT name FROM migrations');
+  await client.end();
+  expect(rows).toHaveLength(MIGRATIONS.length);
+}

@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tryFileLock } from '../../src/config/file-lock.js';
+import { BerthProcess } from './berth-process.js';
+import { builtMain } from './built-berth.js';
+
+const GONE_TIMEOUT_MS = 15_000;
+
+/** Where a test starts and kills Berths; it leaves no process and no file behind. */
+export class ProcessBench {
+  private readonly processes: BerthProcess[] = [];
+  private directories = 0;
+
+  private constructor(
+    private readonly main: string,
+    readonly scratch: string,
+  ) {}
+
+  static async open(): Promise<ProcessBench> {
+    const scratch = await mkdtemp(join(tmpdir(), 'berth-process-'));
+    await chmod(scratch, 0o755);
+    return new ProcessBench(await builtMain(), scratch);
+  }
+
+  /** A path for a data directory that isn't there yet. */
+  newDataDir(): string {
+    this.directories += 1;
+    return join(this.scratch, `data-${this.directories}`);
+  }
+
+  /** Writes a file below the working directory of every Berth, and answers its path. */
+  async write(name: string, text: string): Promise<string> {
+    const path = join(this.scratch, name);
+    await writeFile(path, text);
+    return path;
+  }
+
+  remove(name: string): Promise<void> {
+    return rm(join(this.scratch, name));
+  }
+
+  /** Starts a Berth on any free port. */
+  start(environment: Record<string, string>): BerthProcess {
+    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch);
+    this.processes.push(berth);
+    return berth;
+  }
+
+  /** Kills what is still running, the Postgres of any data directory included. For afterEach. */
+  async clear(): Promise<void> {
+    for (const berth of this.processes.splice(0)) await berth.kill();
+    for (let n = 1; n <= this.directories; n += 1) await this.clearPostgres(join(this.scratch, `data-${n}`));
+  }
+
+  async dispose(): Promise<void> {
+    await this.clear();
+    await rm(this.scratch, { recursive: true, force: true });
+  }
+
+  private async clearPostgres(dataDir: string): Promise<void> {
+    const pid = postmasterPid(dataDir);
+    if (pid !== undefined && isPostgresOf(pid, dataDir)) process.kill(pid, 'SIGQUIT');
+    if (existsSync(dataDir)) await expectPostgresGone(dataDir);
+  }
+}
+
+/** The process id of the Postgres in a data directory, by the file that it writes. */
+export function postmasterPid(dataDir: string): number | undefined {
+  const file = join(dataDir, 'postgres/postmaster.pid');
+  return existsSync(file) ? parseInt(readFileSync(file, 'utf8'), 10) : undefined;
+}
+
+/** Every Postgres of a cluster, down to the last backend, holds its lock: waits until there is none. */
+export async function expectPostgresGone(dataDir: string, timeoutMs = GONE_TIMEOUT_MS): Promise<void> {
+  const path = join(dataDir, 'postgres.lock');
+  const deadline = Date.now() + timeoutMs;
+  while (existsSync(path)) {
+    const lock = await tryFileLock(path);
+    lock?.release();
+    if (lock) return;
+    if (Date.now() > deadline) throw new Error(`a Postgres of ${dataDir} is still running`);
+    await sleep(25);
+  }
+}
+
+/** Whether anybody accepts connections at the address of `url`. */
+export function isListening(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname);
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** Whether `pid` is a running server on this data directory (one that is dead and waits for its parent is not). */
+export function isPostgresOf(pid: number, dataDir: string): boolean {
+  const file = `/proc/${pid}/cmdline`;
+  return existsSync(file) && readFileSync(file, 'utf8').includes(`=${dataDir}/postgres\0`);
+}

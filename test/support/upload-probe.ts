@@ -1,0 +1,91 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { digestOf, RegistryClient } from './registry-client.js';
+import { SlowRequest } from './slow-request.js';
+
+const TIMEOUT_MS = 20_000;
+
+/** Bytes that are the same in every run and compress badly. */
+export function patternBytes(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let i = 0, x = seed; i < length; i += 1) {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    bytes[i] = x >>> 24;
+  }
+  return bytes;
+}
+
+/** One upload, looked at from outside while Berths come and go. */
+export class UploadProbe {
+  private constructor(
+    private readonly name: string,
+    readonly location: string,
+    /** Where the file system driver of this Berth keeps uploads. */
+    private readonly uploadsDir: string,
+  ) {}
+
+  static async begin(url: string, dataDir: string, name = 'big/layer'): Promise<UploadProbe> {
+    const location = await new RegistryClient(url).startUpload(name);
+    return new UploadProbe(name, location, join(dataDir, 'storage/uploads'));
+  }
+
+  /** The durable offset, as a client is told it. */
+  async offset(url: string): Promise<number> {
+    const response = await fetch(new URL(this.location, url));
+    if (response.status !== 204) throw new Error(`upload status: ${response.status}`);
+    const [, last = '0'] = /^0-(\d+)$/.exec(response.headers.get('range') ?? '') ?? [];
+    // `0-0` may be no byte or one; these tests never send just one.
+    return last === '0' ? 0 : Number(last) + 1;
+  }
+
+  /** Begins a PATCH of the rest, streamed. */
+  patch(url: string): SlowRequest {
+    return new SlowRequest('PATCH', new URL(this.location, url), {
+      'Content-Type': 'application/octet-stream',
+    });
+  }
+
+  /** Appends a chunk in one request. */
+  async append(url: string, start: number, bytes: Uint8Array): Promise<number> {
+    const range = `${start}-${start + bytes.length - 1}`;
+    const headers = { 'Content-Type': 'application/octet-stream', 'Content-Range': range };
+    return (await fetch(new URL(this.location, url), { method: 'PATCH', body: bytes, headers })).status;
+  }
+
+  /** Sends what is missing of `whole`, finishes, and answers the digest of what the registry then serves. */
+  async finish(url: string, whole: Uint8Array): Promise<string> {
+    const digest = digestOf(whole);
+    const start = await this.offset(url);
+    if (start < whole.length) await this.append(url, start, whole.subarray(start));
+    const put = await fetch(new URL(`${this.location}?digest=${digest}`, url), { method: 'PUT' });
+    if (put.status !== 201) throw new Error(`finishing: ${put.status} ${await put.text()}`);
+    const blob = await fetch(new URL(`/v2/${this.name}/blobs/${digest}`, url));
+    return digestOf(new Uint8Array(await blob.arrayBuffer()));
+  }
+
+  /** Waits until that many bytes are in the storage's file, acknowledged or not. */
+  async bytesWritten(expected: number): Promise<void> {
+    await until(`${expected} bytes in storage`, async () => (await this.fileSize()) === expected);
+  }
+
+  /** Waits until at least that much is durable, and answers how much a client was told. */
+  async durable(url: string, atLeast: number): Promise<number> {
+    let told = 0;
+    await until(`${atLeast} bytes durable`, async () => (told = await this.offset(url)) >= atLeast);
+    return told;
+  }
+
+  private async fileSize(): Promise<number> {
+    const [file] = await readdir(this.uploadsDir);
+    return file === undefined ? 0 : (await stat(join(this.uploadsDir, file))).size;
+  }
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + TIMEOUT_MS;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`waited too long for ${what}`);
+    await sleep(20);
+  }
+}
