@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AdminModule } from './admin/admin.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
@@ -18,6 +19,7 @@ export class AppModule {
         DatabaseModule.forRoot(database),
         StorageModule,
         HttpModule,
+        AdminModule,
         HealthModule,
       ],
     };

@@ -3,9 +3,10 @@ import type { Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../database/database-errors.js';
 import { ManifestBlobUnknownError, RegistryError, UnsupportedError } from '../oci/errors.js';
 import { StorageFullError } from '../storage/storage.errors.js';
+import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 import { endAfterBody } from './unread-body.js';
 
-/** What is sent: the spec's shape (spec.md, "Error Codes"). */
+/** What is sent: on `/v2` in the spec's shape (spec.md, "Error Codes"). */
 interface ErrorAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -32,10 +33,11 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
     const answer = this.answerTo(exception, requestIdOf(request));
     if (answer.status >= 500)
       this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
-    const body = Buffer.from(JSON.stringify({ errors: answer.errors }));
+    const [contentType, content] = shape(answer, request);
+    const body = Buffer.from(JSON.stringify(content));
     response.writeHead(answer.status, {
       ...answer.headers,
-      'Content-Type': 'application/json',
+      'Content-Type': contentType,
       'Content-Length': body.length,
       ...(!request.complete && { Connection: 'close' }),
     });
@@ -62,6 +64,13 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
     const level = request.socket.destroyed ? 'debug' : 'error';
     this.logger[level]({ err: exception, requestId: request.id }, 'an answer broke off');
   }
+}
+
+/** The spec's shape, or a problem where the spec has no say. */
+function shape({ status, errors }: ErrorAnswer, request: Request & { id?: unknown }): [string, unknown] {
+  if (!answersProblems(request.path)) return ['application/json', { errors }];
+  const detail = errors.map(({ message }) => message).join('; ');
+  return [PROBLEM_MEDIA_TYPE, problem(status, detail, requestIdOf(request))];
 }
 
 function describe(error: RegistryError): ErrorAnswer['errors'] {

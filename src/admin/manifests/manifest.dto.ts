@@ -1,0 +1,88 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { NextCursorProperty } from '../paging/next-cursor.property.js';
+
+const SIZE = { type: 'integer', minimum: 0, description: 'In bytes' } as const;
+
+export class ManifestDto {
+  @ApiProperty({ description: 'Of the algorithm that it was pushed with' })
+  digest: string;
+
+  @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
+  mediaType: string;
+
+  @ApiProperty({ type: String, nullable: true })
+  artifactType: string | null;
+
+  @ApiProperty({ type: String, nullable: true, description: 'Digest of the manifest that it refers to' })
+  subject: string | null;
+
+  @ApiProperty(SIZE)
+  sizeBytes: number;
+
+  @ApiProperty()
+  createdAt: Date;
+
+  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null: nobody in particular' })
+  createdBy: string | null;
+
+  @ApiProperty({
+    type: [String],
+    description: 'The first tags that point at it, in the order of their names',
+  })
+  tags: string[];
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'How many tags point at it' })
+  tagCount: number;
+}
+
+export class ManifestPageDto {
+  @ApiProperty({ type: [ManifestDto] })
+  items: ManifestDto[];
+
+  @NextCursorProperty()
+  nextCursor: string | null;
+}
+
+export class BlobReferenceDto {
+  @ApiProperty({ description: 'sha256' })
+  digest: string;
+
+  @ApiProperty({ type: [String], description: 'Every digest that was verified, the sha256 one first' })
+  digests: string[];
+
+  @ApiProperty(SIZE)
+  sizeBytes: number;
+
+  @ApiProperty({ description: 'Whether the repository serves it; false after it was deleted there' })
+  linked: boolean;
+}
+
+export class ChildManifestDto {
+  @ApiProperty()
+  digest: string;
+
+  @ApiProperty()
+  mediaType: string;
+
+  @ApiProperty(SIZE)
+  sizeBytes: number;
+}
+
+export class ReferencesDto {
+  @ApiProperty({ type: [BlobReferenceDto], description: 'Config and layers' })
+  blobs: BlobReferenceDto[];
+
+  @ApiProperty({ type: [ChildManifestDto], description: 'Manifests that an index lists' })
+  manifests: ChildManifestDto[];
+
+  @ApiProperty({ type: [String], description: "Digests that it names and the repository doesn't have" })
+  missing: string[];
+}
+
+export class ManifestDetailsDto extends ManifestDto {
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, nullable: true })
+  annotations: Record<string, string> | null;
+
+  @ApiProperty()
+  references: ReferencesDto;
+}

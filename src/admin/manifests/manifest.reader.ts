@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../../database/query-rows.js';
+import type { Digest } from '../../oci/digest.js';
+import { ManifestUnknownError } from '../../oci/errors.js';
+import type { RepositoryName } from '../../oci/repository-name.js';
+import type { Tag } from '../../oci/tag.js';
+import type { KeysetPage } from '../paging/page.js';
+import { RepositoryReader } from '../repositories/repository.reader.js';
+import { ReferenceReader, type References } from './reference.reader.js';
+
+/** A manifest with the tags that point at it. */
+export interface ManifestSummary {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly artifactType: string | null;
+  readonly subject: Digest | null;
+  readonly sizeBytes: number;
+  readonly createdAt: Date;
+  readonly createdBy: string | null;
+  readonly tags: Tag[];
+  readonly tagCount: number;
+}
+
+export interface ManifestDetails extends ManifestSummary {
+  readonly annotations: Record<string, string> | null;
+  readonly references: References;
+}
+
+/** How many tags are named: of each manifest in a list, and of one that is looked at. All are counted. */
+const TAGS_IN_LIST = 20;
+const TAGS_IN_DETAILS = 1_000;
+
+/** `$1` is how many tags are named. `float8` arrives as a number. */
+const COLUMNS = `
+  m.digest, m.media_type AS "mediaType", m.artifact_type AS "artifactType", m.subject_digest AS subject,
+  m.size_bytes AS "sizeBytes", m.created_at AS "createdAt", m.created_by AS "createdBy",
+  ARRAY(SELECT t.name FROM tags t WHERE t.manifest_id = m.id ORDER BY t.name LIMIT $1) AS tags,
+  (SELECT count(*)::float8 FROM tags t WHERE t.manifest_id = m.id) AS "tagCount"`;
+
+const PAGE = `
+  SELECT ${COLUMNS}
+    FROM (SELECT * FROM manifests WHERE repository_id = $2 AND digest > $3 ORDER BY digest LIMIT $4) AS m
+   ORDER BY m.digest`;
+
+const ONE = `SELECT m.id, m.annotations, ${COLUMNS} FROM manifests m WHERE m.repository_id = $2 AND m.digest = $3`;
+
+/** Reads manifests for the admin API. */
+@Injectable()
+export class ManifestReader {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly repositories: RepositoryReader,
+    private readonly references: ReferenceReader,
+  ) {}
+
+  /** The page's rows in the order of their digests, and one more where there is one. @throws NameUnknownError */
+  async list(repository: RepositoryName, { after, limit }: KeysetPage<Digest>): Promise<ManifestSummary[]> {
+    const parameters = [TAGS_IN_LIST, await this.repositories.idOf(repository), after ?? '', limit + 1];
+    return queryRows(this.dataSource.manager, PAGE, parameters);
+  }
+
+  /** @throws NameUnknownError, ManifestUnknownError */
+  async get(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
+    const repositoryId = await this.repositories.idOf(repository);
+    const [row] = await queryRows<Omit<ManifestDetails, 'references'> & { id: string }>(
+      this.dataSource.manager,
+      ONE,
+      [TAGS_IN_DETAILS, repositoryId, digest],
+    );
+    if (row === undefined) throw new ManifestUnknownError(digest);
+    const { id, ...manifest } = row;
+    return { ...manifest, references: await this.references.of({ repositoryId, manifestId: id }) };
+  }
+}

@@ -1,0 +1,54 @@
+import { Get, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
+import { OnRegistry } from '../../access/access.js';
+import { type Digest, parseDigest } from '../../oci/digest.js';
+import type { RepositoryName } from '../../oci/repository-name.js';
+import { AdminController } from '../admin-controller.js';
+import { KeysetCursor } from '../paging/keyset-cursor.js';
+import { toPage } from '../paging/page.js';
+import { PageQuery } from '../paging/page.query.js';
+import { ApiRepositoryName, DigestPipe, RepositoryNamePipe } from '../path-parameters.js';
+import { ApiProblem } from '../problem.dto.js';
+import { ManifestDetailsDto, ManifestPageDto } from './manifest.dto.js';
+import { ManifestReader } from './manifest.reader.js';
+
+const CURSOR = new KeysetCursor('manifests', parseDigest);
+
+/** A repository's manifests, and what each refers to. */
+@AdminController('repositories', 'repositories')
+export class AdminManifestsController {
+  constructor(private readonly manifests: ManifestReader) {}
+
+  @Get('*name/manifests')
+  @OnRegistry('admin', 'read')
+  @ApiOperation({
+    operationId: 'listManifests',
+    summary: "A repository's manifests, in the order of digests",
+  })
+  @ApiRepositoryName()
+  @ApiOkResponse({ type: ManifestPageDto })
+  @ApiProblem(400, 'A parameter is malformed')
+  @ApiProblem(404, 'There is no such repository')
+  async list(
+    @Param('name', RepositoryNamePipe) name: RepositoryName,
+    @Query() { limit, cursor }: PageQuery,
+  ): Promise<ManifestPageDto> {
+    const rows = await this.manifests.list(name, { after: CURSOR.decode(cursor), limit });
+    return toPage(rows, limit, CURSOR, ({ digest }) => digest);
+  }
+
+  @Get('*name/manifests/:digest')
+  @OnRegistry('admin', 'read')
+  @ApiOperation({ operationId: 'describeManifest', summary: 'One manifest, and what it refers to' })
+  @ApiRepositoryName()
+  @ApiParam({ name: 'digest', schema: { type: 'string' }, description: 'The digest, not a tag' })
+  @ApiOkResponse({ type: ManifestDetailsDto })
+  @ApiProblem(400, 'A parameter is malformed')
+  @ApiProblem(404, 'There is no such repository, or no such manifest in it')
+  get(
+    @Param('name', RepositoryNamePipe) name: RepositoryName,
+    @Param('digest', DigestPipe) digest: Digest,
+  ): Promise<ManifestDetailsDto> {
+    return this.manifests.get(name, digest);
+  }
+}

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../../database/query-rows.js';
+import type { Digest } from '../../oci/digest.js';
+
+export interface BlobReference {
+  readonly digest: Digest;
+  readonly digests: Digest[];
+  readonly sizeBytes: number;
+  readonly linked: boolean;
+}
+
+export interface ChildManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+}
+
+/** What a manifest refers to. A manifest has `MANIFEST_MAX_REFERENCES` of them at the most. */
+export interface References {
+  readonly blobs: BlobReference[];
+  readonly manifests: ChildManifest[];
+  readonly missing: Digest[];
+}
+
+interface ManifestRow {
+  readonly repositoryId: string;
+  readonly manifestId: string;
+}
+
+/** `sha256:` sorts before `sha512:`, and every blob has a digest of it. */
+const BLOBS = `
+  SELECT d.digests[1] AS digest, d.digests, b.size_bytes::float8 AS "sizeBytes", l.blob_id IS NOT NULL AS linked
+    FROM manifest_blobs r
+    JOIN blobs b ON b.id = r.blob_id
+    LEFT JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = $2
+   CROSS JOIN LATERAL (
+           SELECT array_agg(digest ORDER BY digest) AS digests FROM blob_digests WHERE blob_id = b.id) AS d
+   WHERE r.manifest_id = $1
+   ORDER BY digest`;
+
+const CHILDREN = `
+  SELECT m.digest, m.media_type AS "mediaType", m.size_bytes AS "sizeBytes"
+    FROM manifest_children r JOIN manifests m ON m.id = r.child_id
+   WHERE r.parent_id = $1
+   ORDER BY m.digest`;
+
+const MISSING = 'SELECT digest FROM manifest_missing_references WHERE manifest_id = $1 ORDER BY digest';
+
+/** Reads what manifests refer to, for the admin API. */
+@Injectable()
+export class ReferenceReader {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async of({ repositoryId, manifestId }: ManifestRow): Promise<References> {
+    const { manager } = this.dataSource;
+    const [blobs, manifests, missing] = await Promise.all([
+      queryRows<BlobReference>(manager, BLOBS, [manifestId, repositoryId]),
+      queryRows<ChildManifest>(manager, CHILDREN, [manifestId]),
+      queryRows<{ digest: Digest }>(manager, MISSING, [manifestId]),
+    ]);
+    return { blobs, manifests, missing: missing.map(({ digest }) => digest) };
+  }
+}

@@ -1,0 +1,20 @@
+import { Get } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { OnRegistry } from '../../access/access.js';
+import { AdminController } from '../admin-controller.js';
+import { OverviewDto } from './overview.dto.js';
+import { OverviewService } from './overview.service.js';
+
+/** The registry at a glance. */
+@AdminController('overview', 'overview')
+export class OverviewController {
+  constructor(private readonly service: OverviewService) {}
+
+  @Get()
+  @OnRegistry('admin', 'read')
+  @ApiOperation({ operationId: 'getOverview', summary: 'Versions, storage, database and counts' })
+  @ApiOkResponse({ type: OverviewDto })
+  overview(): Promise<OverviewDto> {
+    return this.service.overview();
+  }
+}

@@ -1,0 +1,64 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Configuration } from '../../config/configuration.js';
+import { isLoopback } from '../../config/loopback.js';
+import { VERSION } from '../../config/version.js';
+import type { Database } from '../../database/database.js';
+import { DATABASE } from '../../database/database.module.js';
+import { queryRows } from '../../database/query-rows.js';
+import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
+import { HASHER_FACTORY, type HasherFactory } from '../../uploads/hash/hasher.js';
+import type { CountsDto, OverviewDto } from './overview.dto.js';
+
+type CountsRow = CountsDto & { serverVersion: string };
+
+/** One snapshot. `float8` arrives as a number, exact up to 2^53. */
+const COUNTS = `
+  SELECT (SELECT count(*)::float8 FROM repositories) AS repositories,
+         (SELECT count(*)::float8 FROM manifests) AS manifests,
+         (SELECT count(*)::float8 FROM tags) AS tags,
+         b.blobs, b."blobBytes",
+         (SELECT count(*)::float8 FROM uploads WHERE state IN ('open', 'committing')) AS "uploadsInProgress",
+         current_setting('server_version') AS "serverVersion"
+    FROM (SELECT count(*)::float8 AS blobs, coalesce(sum(size_bytes), 0)::float8 AS "blobBytes" FROM blobs) AS b`;
+
+/** Puts the overview together. */
+@Injectable()
+export class OverviewService {
+  private counting: Promise<CountsRow> | undefined;
+
+  constructor(
+    private readonly configuration: Configuration,
+    @Inject(DATABASE) private readonly database: Database,
+    @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
+    @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
+  ) {}
+
+  async overview(): Promise<OverviewDto> {
+    const { serverVersion, ...counts } = await this.count();
+    return {
+      version: VERSION,
+      nodeVersion: process.version,
+      uptimeSeconds: Math.floor(process.uptime()),
+      storage: { driver: this.driver.name, location: this.driver.location },
+      database: { description: this.database.description, serverVersion },
+      hashImplementation: this.hashers.implementation,
+      access: {
+        mode: this.configuration.accessMode ?? 'open',
+        loopbackOnly: isLoopback(this.configuration.host),
+      },
+      counts,
+    };
+  }
+
+  /** Counting reads whole tables: however many ask, it is done once at a time. */
+  private count(): Promise<CountsRow> {
+    this.counting ??= this.queryCounts().finally(() => (this.counting = undefined));
+    return this.counting;
+  }
+
+  private async queryCounts(): Promise<CountsRow> {
+    const [row] = await queryRows<CountsRow>(this.database.dataSource.manager, COUNTS);
+    if (row === undefined) throw new Error('the counts have no row');
+    return row;
+  }
+}

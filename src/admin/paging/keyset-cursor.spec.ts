@@ -1,0 +1,61 @@
+import { BadRequestException } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { parseRepositoryName } from '../../oci/repository-name.js';
+import { parseTag } from '../../oci/tag.js';
+import { parseUploadId } from '../../oci/upload-id.js';
+import { KeysetCursor, MAX_CURSOR_LENGTH } from './keyset-cursor.js';
+
+const tags = new KeysetCursor('tags', parseTag);
+const base64url = (text: string) => Buffer.from(text).toString('base64url');
+
+describe('KeysetCursor', () => {
+  it('reads what it wrote', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/), (tag) => {
+        expect(tags.decode(tags.encode(parseTag(tag)))).toBe(tag);
+      }),
+    );
+  });
+
+  it('has nothing to go on after where there is none', () => {
+    expect(tags.decode(undefined)).toBeUndefined();
+  });
+
+  it('stays below its bound for the longest name', () => {
+    const names = new KeysetCursor('repositories', parseRepositoryName);
+    expect(names.encode(parseRepositoryName('a'.repeat(255))).length).toBeLessThan(MAX_CURSOR_LENGTH);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['another list', base64url('repositories:latest')],
+    ['no list', base64url('latest')],
+    ['no key', base64url('tags:')],
+    ['a key that is none', base64url('tags:.hidden')],
+    ['a NUL', base64url('tags:a\0')],
+    ['padding', `${base64url('tags:a')}==`],
+    ['the other alphabet of base64', Buffer.from('tags:a~?~?').toString('base64')],
+    ['line ends inside', base64url('tags:latest').replace(/^..../, '$&\n')],
+    ['bits past the end', base64url('tags:ab').replace(/g$/, 'h')],
+    ['bytes that are no UTF-8', Buffer.from([...Buffer.from('tags:a'), 0xff]).toString('base64url')],
+    ['what is no base64', 'ä;%$'],
+  ])('refuses %s', (_, cursor) => {
+    expect(() => tags.decode(cursor)).toThrow(BadRequestException);
+  });
+
+  it('refuses a key in another spelling than its own', () => {
+    const uploads = new KeysetCursor('uploads', parseUploadId);
+    const id = '3F2504E0-4F89-41D3-9A0C-0305E82C3301';
+    expect(() => uploads.decode(base64url(`uploads:${id}`))).toThrow(BadRequestException);
+    expect(uploads.decode(base64url(`uploads:${id.toLowerCase()}`))).toBe(id.toLowerCase());
+  });
+
+  it('refuses any text that it did not write', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(() => tags.decode(text)).toThrow(BadRequestException);
+      }),
+    );
+  });
+});

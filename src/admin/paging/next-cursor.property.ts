@@ -1,0 +1,9 @@
+import { ApiProperty } from '@nestjs/swagger';
+
+/** Documents `nextCursor` of a page. */
+export const NextCursorProperty = () =>
+  ApiProperty({
+    type: String,
+    nullable: true,
+    description: '`cursor` of the next page; null on the last one',
+  });

@@ -1,0 +1,53 @@
+import 'reflect-metadata';
+import { describe, expect, it } from '@jest/globals';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { RepositoriesQuery } from '../repositories/repository.dto.js';
+import { PageQuery } from './page.query.js';
+
+function problems(query: Record<string, unknown>, dto: typeof PageQuery = PageQuery): string[] {
+  return validateSync(plainToInstance(dto, query)).map(({ property }) => property);
+}
+
+describe('PageQuery', () => {
+  it('asks for a hundred items where nothing is said', () => {
+    expect(plainToInstance(PageQuery, {})).toEqual({ limit: 100 });
+    expect(problems({})).toEqual([]);
+  });
+
+  it.each([
+    ['1', 1],
+    ['1000', 1000],
+    ['007', 7],
+  ])('takes limit=%s for a number', (limit, expected) => {
+    expect(plainToInstance(PageQuery, { limit }).limit).toBe(expected);
+    expect(problems({ limit })).toEqual([]);
+  });
+
+  it.each(['0', '1001', '-1', '+5', '1e2', '0x10', ' 5', '5 ', '', '1.5', 'NaN', '١', '9'.repeat(400), '\0'])(
+    'refuses limit=%j',
+    (limit) => {
+      expect(problems({ limit })).toEqual(['limit']);
+    },
+  );
+
+  it('refuses what is given twice', () => {
+    expect(problems({ limit: ['1', '2'] })).toEqual(['limit']);
+    expect(problems({ cursor: ['a', 'b'] })).toEqual(['cursor']);
+  });
+
+  it('bounds the cursor', () => {
+    expect(problems({ cursor: 'a'.repeat(512) })).toEqual([]);
+    expect(problems({ cursor: 'a'.repeat(513) })).toEqual(['cursor']);
+  });
+});
+
+describe('RepositoriesQuery', () => {
+  it.each(['', 'library/', 'a', 'a__b-c.d/e'])('takes q=%j for the beginning of a name', (q) => {
+    expect(problems({ q }, RepositoriesQuery)).toEqual([]);
+  });
+
+  it.each(['A', 'a%', 'a\0', 'ä', "a'", '\ud800', 'a'.repeat(256), ['a', 'b']])('refuses q=%j', (q) => {
+    expect(problems({ q }, RepositoriesQuery)).toEqual(['q']);
+  });
+});

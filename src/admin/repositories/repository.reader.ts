@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../../database/query-rows.js';
+import { NameUnknownError } from '../../oci/errors.js';
+import type { RepositoryName } from '../../oci/repository-name.js';
+import type { KeysetPage } from '../paging/page.js';
+
+/** A repository with what it holds. */
+export interface RepositorySummary {
+  readonly name: RepositoryName;
+  readonly createdAt: Date;
+  readonly tags: number;
+  readonly manifests: number;
+  readonly blobs: number;
+  readonly blobBytes: number;
+}
+
+/** Counts what the repositories of `selection` hold, and nothing of the others. `float8` arrives as a number. */
+const summaries = (selection: string) => `
+  SELECT r.name, r.created_at AS "createdAt",
+         (SELECT count(*)::float8 FROM tags t WHERE t.repository_id = r.id) AS tags,
+         (SELECT count(*)::float8 FROM manifests m WHERE m.repository_id = r.id) AS manifests,
+         linked.blobs, linked."blobBytes"
+    FROM (SELECT id, name, created_at FROM repositories ${selection}) AS r
+   CROSS JOIN LATERAL (
+           SELECT count(*)::float8 AS blobs, coalesce(sum(b.size_bytes), 0)::float8 AS "blobBytes"
+             FROM repository_blobs l JOIN blobs b ON b.id = l.blob_id
+            WHERE l.repository_id = r.id) AS linked
+   ORDER BY r.name`;
+
+/** Every name with the prefix is below the prefix and the last code point there is, in the order of bytes. */
+const PAGE = summaries(
+  `WHERE name > $1 AND name >= $2 AND name < $2 || chr(1114111) COLLATE "C" ORDER BY name LIMIT $3`,
+);
+const ONE = summaries('WHERE name = $1');
+
+/** Reads repositories for the admin API. */
+@Injectable()
+export class RepositoryReader {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** The page's rows in the order of their names, and one more where there is one. */
+  list(prefix: string, { after, limit }: KeysetPage<RepositoryName>): Promise<RepositorySummary[]> {
+    return this.query(PAGE, [after ?? '', prefix, limit + 1]);
+  }
+
+  /** @throws NameUnknownError */
+  async get(name: RepositoryName): Promise<RepositorySummary> {
+    const [repository] = await this.query<RepositorySummary>(ONE, [name]);
+    if (repository === undefined) throw new NameUnknownError(name);
+    return repository;
+  }
+
+  /** The row's id. @throws NameUnknownError */
+  async idOf(name: RepositoryName): Promise<string> {
+    const [row] = await this.query<{ id: string }>('SELECT id FROM repositories WHERE name = $1', [name]);
+    if (row === undefined) throw new NameUnknownError(name);
+    return row.id;
+  }
+
+  private query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
+    return queryRows<Row>(this.dataSource.manager, sql, parameters);
+  }
+}

@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../../database/query-rows.js';
+import { BlobUploadUnknownError } from '../../oci/errors.js';
+import type { RepositoryName } from '../../oci/repository-name.js';
+import type { UploadId } from '../../oci/upload-id.js';
+import type { KeysetPage } from '../paging/page.js';
+
+/** A session in progress, without what is its writer's alone: midstates and the driver's state are never read here. */
+export interface UploadSummary {
+  readonly id: UploadId;
+  readonly repository: RepositoryName;
+  readonly state: 'open' | 'committing';
+  readonly offsetBytes: number;
+  readonly startedAt: Date;
+  readonly lastActivityAt: Date;
+  readonly ageSeconds: number;
+  readonly beingWritten: boolean;
+  readonly clientAddress: string | null;
+  readonly userAgent: string | null;
+  readonly createdBy: string | null;
+}
+
+/** Times are compared by the database's clock, which wrote them. `float8` arrives as a number. */
+const COLUMNS = `
+  id, repository, state, offset_bytes::float8 AS "offsetBytes",
+  created_at AS "startedAt", updated_at AS "lastActivityAt",
+  greatest(floor(extract(epoch FROM clock_timestamp() - created_at)), 0)::float8 AS "ageSeconds",
+  coalesce(lease_expires_at > clock_timestamp(), false) AS "beingWritten",
+  client_address AS "clientAddress", user_agent AS "userAgent", created_by AS "createdBy"`;
+
+/** One range of the index (state, id) for each state: finished sessions, of which there are many, cost nothing. */
+const range = (state: string) =>
+  `(SELECT * FROM uploads WHERE state = '${state}' AND id > $1::uuid ORDER BY id LIMIT $2)`;
+const PAGE = `
+  SELECT ${COLUMNS}
+    FROM (${range('open')} UNION ALL ${range('committing')}) AS u
+   ORDER BY id
+   LIMIT $2`;
+
+const ONE = `SELECT ${COLUMNS} FROM uploads WHERE id = $1 AND state IN ('open', 'committing')`;
+
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
+
+/** Reads upload sessions for the admin API. */
+@Injectable()
+export class UploadReader {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** The page's rows in the order of their ids, and one more where there is one. */
+  list({ after, limit }: KeysetPage<UploadId>): Promise<UploadSummary[]> {
+    return queryRows(this.dataSource.manager, PAGE, [after ?? BEFORE_ALL, limit + 1]);
+  }
+
+  /** @throws BlobUploadUnknownError unless it is in progress. */
+  async get(id: UploadId): Promise<UploadSummary> {
+    const [upload] = await queryRows<UploadSummary>(this.dataSource.manager, ONE, [id]);
+    if (upload === undefined) throw new BlobUploadUnknownError(id);
+    return upload;
+  }
+}

@@ -1,0 +1,69 @@
+import { ConflictException, Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
+import { OnRegistry } from '../../access/access.js';
+import { BlobUploadInvalidError } from '../../oci/errors.js';
+import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
+import { UploadService } from '../../uploads/upload.service.js';
+import { AdminController } from '../admin-controller.js';
+import { KeysetCursor } from '../paging/keyset-cursor.js';
+import { toPage } from '../paging/page.js';
+import { PageQuery } from '../paging/page.query.js';
+import { UploadIdPipe } from '../path-parameters.js';
+import { ApiProblem } from '../problem.dto.js';
+import { UploadDto, UploadPageDto } from './upload.dto.js';
+import { UploadReader } from './upload.reader.js';
+
+const CURSOR = new KeysetCursor('uploads', parseUploadId);
+
+const ApiUploadId = () => ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } });
+
+/** Uploads in progress. */
+@AdminController('uploads', 'uploads')
+export class AdminUploadsController {
+  constructor(
+    private readonly reader: UploadReader,
+    private readonly uploads: UploadService,
+  ) {}
+
+  @Get()
+  @OnRegistry('admin', 'read')
+  @ApiOperation({ operationId: 'listUploads', summary: 'Uploads in progress, in the order of their ids' })
+  @ApiOkResponse({ type: UploadPageDto })
+  @ApiProblem(400, 'A parameter is malformed')
+  async list(@Query() { limit, cursor }: PageQuery): Promise<UploadPageDto> {
+    const rows = await this.reader.list({ after: CURSOR.decode(cursor), limit });
+    return toPage(rows, limit, CURSOR, ({ id }) => id);
+  }
+
+  @Get(':id')
+  @OnRegistry('admin', 'read')
+  @ApiOperation({ operationId: 'getUpload', summary: 'One upload in progress' })
+  @ApiUploadId()
+  @ApiOkResponse({ type: UploadDto })
+  @ApiProblem(400, 'The id is malformed')
+  @ApiProblem(404, 'No such upload is in progress')
+  get(@Param('id', UploadIdPipe) id: UploadId): Promise<UploadDto> {
+    return this.reader.get(id);
+  }
+
+  /** Asks its writer to let go first, as any other writer would. */
+  @Delete(':id')
+  @OnRegistry('admin', 'write')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({ operationId: 'cancelUpload', summary: 'Cancels an upload and forgets its bytes' })
+  @ApiUploadId()
+  @ApiNoContentResponse({ description: 'It is cancelled' })
+  @ApiProblem(400, 'The id is malformed')
+  @ApiProblem(404, 'No such upload is in progress')
+  @ApiProblem(409, 'The upload is being committed')
+  @ApiProblem(429, 'Its writer does not let go; Retry-After says when to try again')
+  async cancel(@Param('id', UploadIdPipe) id: UploadId): Promise<void> {
+    const { repository } = await this.reader.get(id);
+    try {
+      await this.uploads.cancel({ repository, id });
+    } catch (cause) {
+      if (cause instanceof BlobUploadInvalidError) throw new ConflictException(cause.message, { cause });
+      throw cause;
+    }
+  }
+}

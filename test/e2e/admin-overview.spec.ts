@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AdminClient } from '../support/admin-client.js';
+import { RegistryClient } from '../support/registry-client.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+describe('admin API', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let admin: AdminClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+    admin = new AdminClient(client);
+  });
+  afterAll(() => berth.dispose());
+
+  it('gives an overview', async () => {
+    const empty = await admin.get<{ counts: unknown }>('/overview');
+    const none = { repositories: 0, manifests: 0, tags: 0, blobs: 0, blobBytes: 0, uploadsInProgress: 0 };
+    expect(empty.counts).toEqual(none);
+    const image = await client.makeImage('a/b', ['layer']);
+    await client.putManifest('a/b', 'one', image);
+    await client.putManifest('a/b', 'two', image);
+    await client.pushBlob('c', 'layer');
+    await client.startUpload('d');
+    const overview = await admin.get<{ uptimeSeconds: number }>('/overview');
+    expect(overview).toMatchObject({
+      version: '0.1.0',
+      nodeVersion: process.version,
+      storage: { driver: 'filesystem', location: berth.driver.location },
+      database: {
+        description: berth.database.description,
+        serverVersion: expect.stringMatching(/^\d+\.\d+/),
+      },
+      hashImplementation: 'openssl',
+      access: { mode: 'open', loopbackOnly: true },
+      counts: { repositories: 2, manifests: 1, tags: 2, blobs: 2, blobBytes: 7, uploadsInProgress: 1 },
+    });
+    expect(overview.uptimeSeconds).toBeGreaterThanOrEqual(0);
+    expect(JSON.stringify(overview)).not.toContain('postgres://');
+  });
+
+  it('says how its answers may be used', async () => {
+    for (const path of ['/overview', '/nothing', '/repositories/no']) {
+      const response = await admin.fetch(path);
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+      expect(response.headers.get('cache-control')).toBe('no-store');
+      expect(response.headers.get('docker-distribution-api-version')).toBeNull();
+    }
+  });
+
+  it('lets no page of another origin in', async () => {
+    const headers = { Origin: 'http://evil.example', 'Access-Control-Request-Method': 'DELETE' };
+    const path = '/uploads/00000000-0000-4000-8000-000000000000';
+    const preflight = await admin.fetch(path, { method: 'OPTIONS', headers });
+    expect(preflight.ok).toBe(false);
+    expect([...preflight.headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
+  });
+
+  it.each(['/nothing', '', '/', '/uploads/a/b', '/%00'])('%j is no endpoint', async (path) => {
+    expect((await admin.problem(path, 404)).detail).toBe('no such endpoint');
+  });
+
+  it.each([
+    ['POST', '/overview', 'GET, HEAD'],
+    ['DELETE', '/repositories/a%2Fb', 'GET, HEAD'],
+    ['PUT', '/repositories/a%2Fb/tags', 'GET, HEAD'],
+    ['PATCH', '/uploads/00000000-0000-4000-8000-000000000000', 'GET, HEAD, DELETE'],
+  ])('%s %s: 405', async (method, path, allow) => {
+    expect((await admin.problem(path, 405, { method })).title).toBe('Method Not Allowed');
+    expect((await admin.fetch(path, { method })).headers.get('allow')).toBe(allow);
+  });
+
+  const LISTS = ['/repositories', '/repositories/a%2Fb/tags', '/repositories/a%2Fb/manifests', '/uploads'];
+  const UGLY = ['%00', '%ff', 'a%00b', '%2e%2e%2f', "'%20OR%201=1--", '%F0%9F%92%A5', '%ED%A0%80'];
+
+  describe.each(LISTS)('%s', (list) => {
+    it.each([
+      'limit=0',
+      'limit=1001',
+      'limit=',
+      'limit=1e2',
+      'limit=1&limit=2',
+      'cursor=',
+      'cursor=a&cursor=b',
+      'cursor[]=a',
+      `cursor=${'a'.repeat(513)}`,
+      'offset=5',
+      ...UGLY.flatMap((ugly) => [`limit=${ugly}`, `cursor=${ugly}`, `${ugly}=1`]),
+    ])('?%s: 400', async (query) => {
+      const problem = await admin.problem(`${list}?${query}`, 400);
+      expect(problem.title).toBe('Bad Request');
+      expect(problem.detail).not.toBe('');
+      expect(problem.detail.length).toBeLessThan(500);
+    });
+
+    it('is not impressed by names that every object has', async () => {
+      expect((await admin.fetch(`${list}?__proto__=x&constructor=x&toString=x`)).status).toBe(200);
+    });
+
+    it('takes no cursor of another list', async () => {
+      const other = Buffer.from(list === '/uploads' ? 'tags:a' : 'uploads:a').toString('base64url');
+      await admin.problem(`${list}?cursor=${other}`, 400);
+    });
+  });
+
+  it.each(UGLY)('%s: 400 wherever a name, a digest or a prefix belongs', async (ugly) => {
+    await admin.problem(`/repositories?q=${ugly}%20`, 400);
+    await admin.problem(`/repositories/${ugly}`, 400);
+    await admin.problem(`/repositories/${ugly}/tags`, 400);
+    await admin.problem(`/repositories/${ugly}/manifests`, 400);
+    await admin.problem(`/repositories/a%2Fb/manifests/${ugly}`, 400);
+  });
+
+  it.each(['/%zz', '/repositories/%', '/uploads/%f'])(
+    '%s: 400 for a path that can not be decoded',
+    async (path) => {
+      await admin.problem(path, 400);
+    },
+  );
+
+  it('tells nothing of what went wrong inside', async () => {
+    await berth.database.dataSource.query('ALTER TABLE repositories RENAME TO hidden');
+    try {
+      const { detail } = await admin.problem('/repositories', 500);
+      expect(detail).toBe('internal error');
+    } finally {
+      await berth.database.dataSource.query('ALTER TABLE hidden RENAME TO repositories');
+    }
+  });
+});

@@ -1,0 +1,54 @@
+import type { RegistryClient } from './registry-client.js';
+
+/** An error of the admin API. */
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  requestId: string;
+}
+
+interface PageBody<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+/** What tests say to the admin API. */
+export class AdminClient {
+  constructor(private readonly client: RegistryClient) {}
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return this.client.fetch(`/api/v1${path}`, init);
+  }
+
+  async get<Body>(path: string): Promise<Body> {
+    const response = await this.fetch(path);
+    if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Body;
+  }
+
+  /** All pages of a list, one request each. */
+  async pages<Item>(path: string, limit: number): Promise<Item[][]> {
+    const pages: Item[][] = [];
+    let cursor: string | null = null;
+    do {
+      const url: string = `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor === null ? '' : `&cursor=${cursor}`}`;
+      const page: PageBody<Item> = await this.get(url);
+      pages.push(page.items);
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    return pages;
+  }
+
+  /** The problem that a request is answered with. Throws where it isn't one of this status. */
+  async problem(path: string, status: number, init?: RequestInit): Promise<ProblemBody> {
+    const response = await this.fetch(path, init);
+    const type = response.headers.get('content-type');
+    const text = await response.text();
+    if (response.status !== status || type !== 'application/problem+json') {
+      throw new Error(`${path}: expected a problem of ${status}, got ${response.status} ${type}: ${text}`);
+    }
+    return JSON.parse(text) as ProblemBody;
+  }
+}
