@@ -1,0 +1,80 @@
+import { findProgram, type Output, ToolHome } from './registry-tool.js';
+import { makeOciLayout, type OciLayout } from './oci-layout.js';
+import { digestOf, OCI_INDEX, OCI_MANIFEST } from './registry-client.js';
+import { startTestBerth, type TestBerth } from './test-berth.js';
+
+const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
+const ACCEPT = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(', ');
+
+/** What a registry serves under a reference. */
+export interface Served {
+  readonly mediaType: string | null;
+  /** Of the bytes that came, not what the registry says. */
+  readonly digest: string;
+  readonly manifest: {
+    readonly manifests?: readonly { digest: string; platform?: { architecture: string } }[];
+    readonly layers?: readonly { digest: string }[];
+  };
+}
+
+/** A registry, images to push to it, and a home for the client that does. */
+export class InteropBench {
+  private constructor(
+    readonly berth: TestBerth,
+    readonly home: ToolHome,
+    readonly layout: OciLayout,
+  ) {}
+
+  static async open(): Promise<InteropBench> {
+    const berth = await startTestBerth();
+    const home = await ToolHome.create(new URL(berth.url).host);
+    const layout = await makeOciLayout(home.file('layout'), findProgram('busybox') ?? process.execPath);
+    return new InteropBench(berth, home, layout);
+  }
+
+  /** `host:port`, the first part of every image's name. */
+  get registry(): string {
+    return new URL(this.berth.url).host;
+  }
+
+  run(program: string, ...args: string[]): Promise<Output> {
+    return this.home.run(program, args);
+  }
+
+  /** @param reference `name:tag`, or `name@digest` */
+  async served(reference: string): Promise<Served> {
+    const [, name = '', which = ''] = /^(.+?)[:@](.+)$/.exec(reference) ?? [];
+    const url = new URL(`/v2/${name}/manifests/${which}`, this.berth.url);
+    const response = await fetch(url, { headers: { Accept: ACCEPT } });
+    if (response.status !== 200) throw new Error(`${reference}: ${response.status}`);
+    const text = await response.text();
+    const manifest = JSON.parse(text) as Served['manifest'];
+    return { mediaType: response.headers.get('content-type'), digest: digestOf(text), manifest };
+  }
+
+  /** Puts the test's index, with the image in it, under `name:v1`: what other clients then pull. */
+  async push(name: string): Promise<void> {
+    const target = `docker://${this.registry}/${name}:v1`;
+    await this.run(
+      'skopeo',
+      'copy',
+      '--all',
+      '--dest-tls-verify=false',
+      `oci:${this.layout.directory}:index`,
+      target,
+    );
+  }
+
+  /** How many uploads were ever begun: a mount begins none. */
+  async uploadsBegun(): Promise<number> {
+    const sql = 'SELECT count(*)::int AS begun FROM uploads';
+    const [row] = await this.berth.database.dataSource.query<{ begun: number }[]>(sql);
+    return row?.begun ?? 0;
+  }
+
+  async dispose(): Promise<void> {
+    await this.berth.dispose();
+    await this.home.dispose();
+  }
+}

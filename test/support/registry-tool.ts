@@ -1,0 +1,113 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from '@jest/globals';
+
+/** Installed by `.ci/run`: there, a missing one is a failure and no reason to skip. */
+const REQUIRED_IN_CI = ['busybox', 'skopeo', 'buildah', 'podman'];
+const COMMAND_TIMEOUT_MS = 60_000;
+const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
+
+/** Where a program is on the PATH, if it is there. */
+export function findProgram(name: string): string | undefined {
+  try {
+    const found = execFileSync('/bin/sh', ['-c', 'command -v "$1"', 'sh', name], { encoding: 'utf8' });
+    return found.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A `describe` that needs programs: without one of them it says so and is skipped, or fails where CI installs it. */
+export function describeWithClients(title: string, programs: readonly string[], define: () => void): void {
+  const missing = programs.filter((name) => findProgram(name) === undefined);
+  if (missing.length === 0) return describe(title, define);
+  const why = `not on the PATH: ${missing.join(', ')}`;
+  if (process.env['CI'] && missing.some((name) => REQUIRED_IN_CI.includes(name))) {
+    describe(title, () => {
+      it('has its clients', () => {
+        throw new Error(why);
+      });
+    });
+    return;
+  }
+  process.stderr.write(`Skipped: ${title}, since ${why}.\n`);
+  describe.skip(`${title} (${why})`, define);
+}
+
+/** What a command answered. */
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A home of their own for registry clients, so that this machine's settings and credentials play no part. */
+export class ToolHome {
+  private constructor(
+    readonly path: string,
+    private readonly environment: Record<string, string>,
+  ) {}
+
+  /** @param registry `host:port` that is spoken to without TLS. */
+  static async create(registry: string): Promise<ToolHome> {
+    const path = await mkdtemp(join(tmpdir(), 'berth-client-'));
+    const file = (name: string) => join(path, name);
+    for (const name of ['run', 'tmp', '.docker', '.config/containers'])
+      await mkdir(file(name), { recursive: true });
+    await writeFile(
+      file('.config/containers/policy.json'),
+      '{"default":[{"type":"insecureAcceptAnything"}]}',
+    );
+    await writeFile(file('.docker/config.json'), '{}');
+    await writeFile(file('registries.conf'), `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`);
+    await writeFile(
+      file('storage.conf'),
+      `[storage]\ndriver = "vfs"\ngraphroot = "${file('graph')}"\nrunroot = "${file('run')}"\n`,
+    );
+    await writeFile(
+      file('containers.conf'),
+      '[engine]\nevents_logger = "none"\ncgroup_manager = "cgroupfs"\n',
+    );
+    return new ToolHome(path, {
+      PATH: process.env['PATH'] ?? '',
+      HOME: path,
+      TMPDIR: file('tmp'),
+      XDG_CONFIG_HOME: file('.config'),
+      XDG_DATA_HOME: file('data'),
+      XDG_RUNTIME_DIR: file('run'),
+      CONTAINERS_CONF: file('containers.conf'),
+      CONTAINERS_REGISTRIES_CONF: file('registries.conf'),
+      CONTAINERS_STORAGE_CONF: file('storage.conf'),
+      DOCKER_CONFIG: file('.docker'),
+      BUILDAH_ISOLATION: 'chroot',
+    });
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Runs a command to its end, bounded. Rejects with what it said when it fails. */
+  run(program: string, args: readonly string[], extra: Record<string, string> = {}): Promise<Output> {
+    const options = {
+      cwd: this.path,
+      env: { ...this.environment, ...extra },
+      timeout: COMMAND_TIMEOUT_MS,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: OUTPUT_LIMIT_BYTES,
+    };
+    return new Promise((resolve, reject) => {
+      execFile(program, args, options, (error, stdout, stderr) => {
+        if (!error) return resolve({ stdout, stderr });
+        reject(
+          new Error(`${program} ${args.join(' ')}: ${error.killed ? 'took too long' : stderr || stdout}`),
+        );
+      });
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
