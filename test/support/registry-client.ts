@@ -61,6 +61,12 @@ export async function refusal(response: Response): Promise<string> {
   return `${response.status} ${[...codes].join(' ')}`;
 }
 
+/** The headers that say something of the content, not of the moment or the connection. */
+export function contentHeaders({ headers }: Response): Record<string, string> {
+  const ofTheMoment = ['date', 'connection', 'keep-alive'];
+  return Object.fromEntries([...headers].filter(([name]) => !ofTheMoment.includes(name)));
+}
+
 /** A location with `digest` in its query, as clients put it there. */
 export function withDigest(location: string, digest: string): string {
   return `${location}${location.includes('?') ? '&' : '?'}digest=${digest}`;

@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { contentHeaders, digestOf, refusal, RegistryClient } from '../support/registry-client.js';
+import { rawRequest } from '../support/raw-http.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+describe.each(['filesystem', 'memory'])('blobs on the %s driver', (driver) => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let name: string;
+  const BYTES = Buffer.from('0123456789abcdefghij');
+  const SIZE = BYTES.length;
+  const DIGEST = digestOf(BYTES);
+  const ETAG = `"${DIGEST}"`;
+
+  beforeAll(async () => {
+    berth = await startTestBerth({ STORAGE_DRIVER: driver });
+    client = new RegistryClient(berth.url);
+    name = freshName('blobs');
+    await client.pushBlob(name, BYTES);
+  });
+  afterAll(() => berth.dispose());
+
+  const get = (headers: Record<string, string> = {}, method = 'GET') =>
+    client.fetch(`/v2/${name}/blobs/${DIGEST}`, { method, headers });
+
+  it('14. GET answers the bytes, their length, digest and entity tag, to be cached for ever', async () => {
+    const response = await get();
+    expect(response.status).toBe(200);
+    expect(contentHeaders(response)).toEqual({
+      'accept-ranges': 'bytes',
+      'cache-control': expect.stringMatching(/max-age=31536000.*immutable/),
+      'content-length': String(SIZE),
+      'content-type': 'application/octet-stream',
+      'docker-content-digest': DIGEST,
+      'docker-distribution-api-version': 'registry/2.0',
+      etag: ETAG,
+    });
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(BYTES);
+  });
+
+  it('14. HEAD has the same headers and no body', async () => {
+    const [head, whole] = await Promise.all([get({}, 'HEAD'), get()]);
+    expect(head.status).toBe(200);
+    expect(contentHeaders(head)).toEqual(contentHeaders(whole));
+    expect(await head.text()).toBe('');
+  });
+
+  it('14. HEAD of what is not there has the status of GET and no body', async () => {
+    const response = await client.fetch(`/v2/${name}/blobs/${digestOf('not there')}`, { method: 'HEAD' });
+    expect([response.status, await response.text()]).toEqual([404, '']);
+  });
+
+  it('14. HEAD takes no Range', async () => {
+    const response = await get({ Range: 'bytes=0-3' }, 'HEAD');
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, String(SIZE)]);
+  });
+
+  it('14. a large blob comes whole, with several readers at once', async () => {
+    const large = randomBytes(5_000_000);
+    const digest = await client.pushBlob(name, large);
+    const pulled = await Promise.all(Array.from({ length: 3 }, () => client.blob(name, digest)));
+    for (const bytes of pulled) expect(digestOf(bytes)).toBe(digest);
+  });
+
+  it.each([
+    ['bytes=0-0', 0, 0],
+    ['bytes=2-5', 2, 5],
+    ['bytes=2-', 2, SIZE - 1],
+    ['bytes=-3', SIZE - 3, SIZE - 1],
+    ['bytes=-500', 0, SIZE - 1],
+    ['bytes=5-500', 5, SIZE - 1],
+    [`bytes=${SIZE - 1}-`, SIZE - 1, SIZE - 1],
+    ['BYTES=1-2', 1, 2],
+  ])('15. Range: %s → 206 with Content-Range and the exact length', async (range, start, end) => {
+    const response = await get({ Range: range });
+    expect(response.status).toBe(206);
+    expect(response.headers.get('content-range')).toBe(`bytes ${start}-${end}/${SIZE}`);
+    expect(response.headers.get('content-length')).toBe(String(end - start + 1));
+    expect(response.headers.get('docker-content-digest')).toBe(DIGEST);
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(BYTES.subarray(start, end + 1));
+  });
+
+  it.each([
+    'bytes=5-0',
+    `bytes=${SIZE}-`,
+    `bytes=${SIZE}-${SIZE + 5}`,
+    'bytes=99999999999999999999-',
+    'bytes=-0',
+  ])('15. Range: %s → 416 with the size', async (range) => {
+    const response = await get({ Range: range });
+    expect(response.headers.get('content-range')).toBe(`bytes */${SIZE}`);
+    expect(await refusal(response)).toBe('416 SIZE_INVALID');
+  });
+
+  it.each(['lines=0-3', 'bytes=a-b', 'bytes', 'bytes=', 'bytes=-', 'bytes=0-1,4-5', '0-3', 'bytes=1-2-3'])(
+    '15. Range: %s is ignored, as RFC 9110 lets a server do',
+    async (range) => {
+      const response = await get({ Range: range });
+      expect([response.status, await response.text()]).toEqual([200, String(BYTES)]);
+    },
+  );
+
+  it('15. a Range of the empty blob', async () => {
+    const path = `/v2/${name}/blobs/${await client.pushBlob(name, '')}`;
+    const response = await client.fetch(path, { headers: { Range: 'bytes=0-' } });
+    expect(response.headers.get('content-range')).toBe('bytes */0');
+    expect(await refusal(response)).toBe('416 SIZE_INVALID');
+  });
+
+  it('15. If-Range lets a Range apply while the entity tag is the same', async () => {
+    expect((await get({ Range: 'bytes=0-3', 'If-Range': ETAG })).status).toBe(206);
+    for (const other of [`"${digestOf('other')}"`, `W/${ETAG}`, 'Wed, 21 Oct 2015 07:28:00 GMT']) {
+      const response = await get({ Range: 'bytes=0-3', 'If-Range': other });
+      expect([response.status, await response.text()]).toEqual([200, String(BYTES)]);
+    }
+  });
+
+  it.each([ETAG, DIGEST, `W/${ETAG}`, `"x", ${ETAG}`, '*'])(
+    '15. If-None-Match: %s → 304 without a body',
+    async (tag) => {
+      for (const method of ['GET', 'HEAD']) {
+        const response = await get({ 'If-None-Match': tag }, method);
+        expect([response.status, await response.text()]).toEqual([304, '']);
+        expect(response.headers.get('etag')).toBe(ETAG);
+      }
+    },
+  );
+
+  it('15. If-None-Match of another digest → 200', async () => {
+    expect((await get({ 'If-None-Match': `"${digestOf('other')}"` })).status).toBe(200);
+  });
+
+  it('15. a Range given twice does not break the answer', async () => {
+    const path = `/v2/${name}/blobs/${DIGEST}`;
+    const response = await rawRequest(berth.url, 'GET', path, [
+      ['Range', 'bytes=0-1'],
+      ['Range', 'bytes=4-5'],
+    ]);
+    expect([response.status, await response.text()]).toEqual([200, String(BYTES)]);
+  });
+
+  it('16. a blob that the repository does not link is unknown, though another has it', async () => {
+    const other = freshName('other');
+    expect(await refusal(await client.fetch(`/v2/${other}/blobs/${DIGEST}`))).toBe('404 BLOB_UNKNOWN');
+    await client.pushBlob(other, 'something else');
+    for (const method of ['GET', 'DELETE']) {
+      const response = await client.fetch(`/v2/${other}/blobs/${DIGEST}`, { method });
+      expect(await refusal(response)).toBe('404 BLOB_UNKNOWN');
+    }
+    expect((await get()).status).toBe(200);
+  });
+
+  it('17. DELETE → 202, at once 404 after, and other repositories keep it', async () => {
+    const [here, there] = [freshName('here'), freshName('there')];
+    const digest = await client.pushBlob(here, 'deleted here');
+    await client.pushBlob(there, 'deleted here');
+    const path = `/v2/${here}/blobs/${digest}`;
+    expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
+    expect(await refusal(await client.fetch(path))).toBe('404 BLOB_UNKNOWN');
+    expect(await refusal(await client.fetch(path, { method: 'DELETE' }))).toBe('404 BLOB_UNKNOWN');
+    expect(String(await client.blob(there, digest))).toBe('deleted here');
+  });
+
+  it('17. a deleted blob is unknown under its other digest too, and can be pushed again', async () => {
+    const here = freshName('here');
+    const sha512 = await client.pushBlob(here, 'gone and back', 'sha512');
+    const sha256 = digestOf('gone and back');
+    expect((await client.fetch(`/v2/${here}/blobs/${sha256}`, { method: 'DELETE' })).status).toBe(202);
+    expect((await client.fetch(`/v2/${here}/blobs/${sha512}`)).status).toBe(404);
+    await client.pushBlob(here, 'gone and back');
+    expect(String(await client.blob(here, sha256))).toBe('gone and back');
+  });
+
+  it('17. DELETE of an unknown blob → 404', async () => {
+    const response = await client.fetch(`/v2/${name}/blobs/${digestOf('never')}`, { method: 'DELETE' });
+    expect(await refusal(response)).toBe('404 BLOB_UNKNOWN');
+  });
+});

@@ -1,0 +1,168 @@
+import { runInNewContext } from 'node:vm';
+import { setFlagsFromString } from 'node:v8';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
+import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+const MIB = 1024 * 1024;
+const MAX_REFERENCES = 4096;
+
+describe('limits', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let name: string;
+  let image: Awaited<ReturnType<RegistryClient['makeImage']>>;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+    name = freshName('limits');
+    image = await client.makeImage(name);
+    await client.putManifest(name, 'stored', image);
+  });
+  afterAll(() => berth.dispose());
+
+  const expectHealthy = async () => {
+    expect(await (await client.fetch(`/v2/${name}/manifests/stored`)).text()).toBe(JSON.stringify(image));
+    expect((await client.fetch(`/v2/${name}/manifests/huge`)).status).toBe(404);
+  };
+
+  describe('a manifest of 100 MB', () => {
+    const SIZE = 100_000_000;
+    const piece = Buffer.alloc(256 * 1024, ' ');
+    const head = (...lengths: [string, string | number][]) =>
+      requestHead('PUT', `/v2/${name}/manifests/huge`, [['Content-Type', OCI_MANIFEST], ...lengths]);
+
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const heldBytes = () => {
+      collectGarbage();
+      return process.memoryUsage().arrayBuffers;
+    };
+
+    it('20. is refused by its Content-Length, before a byte of it was sent', async () => {
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(head(['Content-Length', SIZE]));
+      expect(await refusal(await connection.answer())).toBe('413 MANIFEST_INVALID');
+      connection.leave();
+      await expectHealthy();
+    });
+
+    it('20. that announces no length is refused as soon as it is too long', async () => {
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(head(['Transfer-Encoding', 'chunked']));
+      const told = { answered: false };
+      const answer = connection.answer().finally(() => (told.answered = true));
+      let sent = 0;
+      for (; !told.answered && sent < SIZE; sent += piece.length) await connection.send(httpChunk(piece));
+      expect(await refusal(await answer)).toBe('413 MANIFEST_INVALID');
+      expect(sent).toBeGreaterThan(4 * MIB);
+      // What was on its way when the limit was met, and nothing near the whole.
+      expect(sent).toBeLessThan(32 * MIB);
+      connection.leave();
+      await expectHealthy();
+    });
+
+    it.each([
+      ['with a Content-Length', false],
+      ['in chunked transfer encoding', true],
+    ])('20. %s: what is still sent after the refusal is not held in memory', async (_, chunked) => {
+      const before = heldBytes();
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(head(chunked ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', SIZE]));
+      for (let sent = 0; sent < 48 * MIB; sent += piece.length) {
+        await connection.send(chunked ? httpChunk(piece) : piece);
+      }
+      expect(heldBytes() - before).toBeLessThan(16 * MIB);
+      expect((await connection.answer()).status).toBe(413);
+      connection.leave();
+      await expectHealthy();
+    });
+
+    it('20. a client that reads no answer before all is sent gets an end, not a hang', async () => {
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(head(['Content-Length', SIZE]));
+      const sendAll = async () => {
+        for (let sent = 0; sent < SIZE; sent += piece.length) {
+          await connection.send(piece.subarray(0, Math.min(piece.length, SIZE - sent)));
+        }
+      };
+      await sendAll().catch(() => undefined);
+      connection.leave();
+      await expectHealthy();
+    });
+  });
+
+  const foreign = Array.from({ length: 10_000 }, (_, index) => ({
+    mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar',
+    digest: digestOf(`foreign ${index}`),
+    size: 1,
+  }));
+  const put = (reference: string, manifest: object, type = OCI_MANIFEST) =>
+    client.putManifest(name, reference, manifest, { 'Content-Type': type });
+
+  it('20. 10,000 layers are refused, and change nothing', async () => {
+    expect(await refusal(await put('stored', { ...image, layers: foreign }))).toBe('400 MANIFEST_INVALID');
+    await expectHealthy();
+  });
+
+  it('20. 10,000 children are refused', async () => {
+    const manifests = foreign.map((child) => ({ ...child, mediaType: OCI_MANIFEST }));
+    const response = await put('children', { schemaVersion: 2, mediaType: OCI_INDEX, manifests }, OCI_INDEX);
+    expect(await refusal(response)).toBe('400 MANIFEST_INVALID');
+  });
+
+  it('20. as many as the limit, the config included, pass', async () => {
+    const layers = foreign.slice(0, MAX_REFERENCES - 1);
+    expect((await put('at-the-limit', { ...image, layers })).status).toBe(201);
+    const more = foreign.slice(0, MAX_REFERENCES);
+    expect(await refusal(await put('over-the-limit', { ...image, layers: more }))).toBe(
+      '400 MANIFEST_INVALID',
+    );
+  });
+
+  it('23. thousands of missing layers are named, each', async () => {
+    const layers = foreign
+      .slice(0, 4000)
+      .map((layer) => ({ ...layer, mediaType: image.layers[0]!.mediaType }));
+    const response = await put('missing', { ...image, layers });
+    expect(response.status).toBe(404);
+    const { errors } = (await response.json()) as { errors: unknown[] };
+    expect(errors).toHaveLength(4000);
+  });
+
+  it('32. a tag has 128 characters at the most', async () => {
+    const longest = 'x'.repeat(128);
+    expect((await put(longest, image)).status).toBe(201);
+    expect((await client.fetch(`/v2/${name}/manifests/${longest}`)).status).toBe(200);
+    expect(await refusal(await put(`${longest}x`, image))).toBe('400 MANIFEST_INVALID');
+    // To somebody who only looks, it is a tag that does not exist.
+    expect(await refusal(await client.fetch(`/v2/${name}/manifests/${longest}x`))).toBe(
+      '404 MANIFEST_UNKNOWN',
+    );
+  });
+
+  it('32. a name has 255 characters at the most', async () => {
+    const longest = 'x'.repeat(255);
+    expect((await client.fetch(`/v2/${longest}/blobs/uploads/`, { method: 'POST' })).status).toBe(202);
+    const tooLong = await client.fetch(`/v2/${longest}x/blobs/uploads/`, { method: 'POST' });
+    expect(await refusal(tooLong)).toBe('400 NAME_INVALID');
+    expect(await refusal(await client.fetch(`/v2/${'a/'.repeat(1000)}b/tags/list`))).toBe('400 NAME_INVALID');
+  });
+
+  it('32. a request line and headers of more than Node takes are a 431', async () => {
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(requestHead('GET', `/v2/${'x'.repeat(20_000)}/tags/list`));
+    expect(await refusal(await connection.answer())).toBe('431 UNSUPPORTED');
+    connection.leave();
+  });
+
+  it('19. a manifest nested as deep as its bytes allow does not fell the server', async () => {
+    const deep = `{"schemaVersion":2,"x":${'['.repeat(MIB)}${']'.repeat(MIB)}}`;
+    const response = await client.putManifest(name, 'deep', deep);
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(response.status).toBeLessThan(500);
+    await expectHealthy();
+  });
+});
