@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Gets crane, oras and cosign, which the distribution of Debian 12 lacks, from Debian's unstable suite: unpacked below
+# DIR, not installed. Uses the machine's own package sources with another suite.
+#   install-clients.sh DIR    prints the directory to put on the PATH
+set -euo pipefail
+
+clients=(crane oras cosign)
+dir=${1:?directory}
+mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial,parts} "$dir/debs"
+dir=$(cd "$dir" && pwd)
+
+if [ ! -x "$dir/usr/bin/${clients[0]}" ]; then
+  sources=/etc/apt/sources.list.d/debian.sources
+  [ -r "$sources" ] || { echo "no $sources on this machine" >&2; exit 1; }
+  # The first stanza is the archive itself; the security one has no such suite.
+  awk 'BEGIN { RS = "" } NR == 1' "$sources" |
+    sed 's/^Suites:.*/Suites: sid/; s/^Components:.*/Components: main/' >"$dir/apt/parts/unstable.sources"
+  options=(
+    -o Dir::Etc::sourcelist=/dev/null
+    -o "Dir::Etc::sourceparts=$dir/apt/parts"
+    -o "Dir::State::Lists=$dir/apt/lists"
+    -o "Dir::Cache=$dir/apt/cache"
+    -o Acquire::Check-Valid-Until=false
+    -o APT::Sandbox::User=root
+  )
+  apt-get "${options[@]}" update >&2
+  (cd "$dir/debs" && apt-get "${options[@]}" download "${clients[@]}" >&2)
+  for package in "$dir"/debs/*.deb; do dpkg -x "$package" "$dir"; done
+fi
+for client in "${clients[@]}"; do
+  "$dir/usr/bin/$client" version >/dev/null || { echo "$client does not run here" >&2; exit 1; }
+done
+echo "$dir/usr/bin"
