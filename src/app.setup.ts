@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
+import { setUpApiDocs } from './api-docs.setup.js';
 import { AppModule } from './app.module.js';
 import type { Configuration } from './config/configuration.js';
 import { claimDataDirectory } from './config/data-directory.js';
@@ -96,6 +97,7 @@ async function createApp(
     response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
     next();
   });
+  setUpApiDocs(app);
   await app.init();
   return app;
 }

@@ -38,7 +38,6 @@ export class UploadIdPipe implements PipeTransform<unknown, UploadId> {
 export const ApiRepositoryName = () =>
   ApiParam({
     name: 'name',
-    schema: { type: 'string', maxLength: 255 },
+    schema: { type: 'string', maxLength: 255, example: 'library/busybox' },
     description: "The repository's name. As one path segment: its slashes are encoded as `%2F`",
-    example: 'library/busybox',
   });

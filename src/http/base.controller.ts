@@ -1,6 +1,7 @@
 import { Controller, Get, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { OnRegistry } from '../access/access.js';
+import { BaseDocs } from './openapi/base.docs.js';
 import { answerJson } from './responses.js';
 
 /** `GET /v2/`: is this a registry, and may I use it? (spec.md, "Determining Support", end-1) */
@@ -8,6 +9,7 @@ import { answerJson } from './responses.js';
 export class BaseController {
   @Get()
   @OnRegistry('base', 'read')
+  @BaseDocs()
   check(@Res() response: Response): void {
     answerJson(response, {});
   }

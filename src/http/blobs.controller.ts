@@ -11,6 +11,7 @@ import type { Digest } from '../oci/digest.js';
 import { RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
+import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { DigestParam, Repository } from './parameters.js';
 import { answerEmpty } from './responses.js';
 
@@ -27,6 +28,7 @@ export class BlobsController {
 
   @Get('*name/blobs/:digest')
   @OnRepository('pull')
+  @BlobGetDocs()
   async get(
     @Repository() repository: RepositoryName,
     @DigestParam() digest: Digest,
@@ -59,6 +61,7 @@ export class BlobsController {
 
   @Delete('*name/blobs/:digest')
   @OnRepository('delete')
+  @BlobDeleteDocs()
   async delete(
     @Repository() repository: RepositoryName,
     @DigestParam() digest: Digest,

@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.js';
 import { OCI_INDEX } from '../oci/media-types.js';
 import { nextLink, parsePageMarker, parsePageSize } from '../oci/page.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { CatalogDocs, ReferrersDocs, TagListDocs } from './openapi/lists.docs.js';
 import { DigestParam, queryText, Repository } from './parameters.js';
 import { answerJson } from './responses.js';
 
@@ -21,6 +22,7 @@ export class ListsController {
 
   @Get('_catalog')
   @OnRegistry('catalog', 'read')
+  @CatalogDocs(MAX_LIST_PAGE)
   async catalog(@Req() request: Request, @Res() response: Response): Promise<void> {
     const page = pageOf(request, MAX_LIST_PAGE);
     const { items, more } = await this.lists.repositoryNames(page);
@@ -29,6 +31,7 @@ export class ListsController {
 
   @Get('*name/tags/list')
   @OnRepository('pull')
+  @TagListDocs(MAX_LIST_PAGE)
   async tags(
     @Repository() name: RepositoryName,
     @Req() request: Request,
@@ -41,6 +44,7 @@ export class ListsController {
 
   @Get('*name/referrers/:digest')
   @OnRepository('pull')
+  @ReferrersDocs(MAX_REFERRERS_PAGE)
   async referrers(
     @Repository() name: RepositoryName,
     @DigestParam() digest: Digest,

@@ -10,6 +10,7 @@ import { ManifestUnknownError, TagInvalidError } from '../oci/errors.js';
 import { parseReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
+import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
 import { readSmallBody, singleHeader } from './request-body.js';
 import { answerBytes, answerEmpty } from './responses.js';
@@ -25,6 +26,7 @@ export class ManifestsController {
   /** Serves the exact bytes that were pushed, whatever the client says it accepts. */
   @Get('*name/manifests/:reference')
   @OnRepository('pull')
+  @ManifestGetDocs()
   async get(
     @Repository() repository: RepositoryName,
     @Param('reference') text: string,
@@ -45,6 +47,7 @@ export class ManifestsController {
 
   @Put('*name/manifests/:reference')
   @OnRepository('push')
+  @ManifestPutDocs()
   async put(
     @Repository() repository: RepositoryName,
     @Param('reference') text: string,
@@ -73,6 +76,7 @@ export class ManifestsController {
   /** By tag: the tag alone. By digest: the manifest, and its tags with it. */
   @Delete('*name/manifests/:reference')
   @OnRepository('delete')
+  @ManifestDeleteDocs()
   async delete(
     @Repository() repository: RepositoryName,
     @Param('reference') text: string,

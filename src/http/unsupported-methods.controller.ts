@@ -1,8 +1,10 @@
 import { All, Controller } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
 import { UnsupportedError } from '../oci/errors.js';
 
 /** Comes last: what reaches it is a path of the spec with a method that the path doesn't have. */
+@ApiExcludeController()
 @Controller('v2')
 @OnRegistry('base', 'read')
 export class UnsupportedMethodsController {

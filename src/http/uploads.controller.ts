@@ -11,6 +11,13 @@ import { parseRepositoryName, type RepositoryName } from '../oci/repository-name
 import type { UploadId } from '../oci/upload-id.js';
 import type { UploadReference } from '../uploads/upload-session.js';
 import { UploadService } from '../uploads/upload.service.js';
+import {
+  UploadAppendDocs,
+  UploadCancelDocs,
+  UploadCommitDocs,
+  UploadStartDocs,
+  UploadStatusDocs,
+} from './openapi/uploads.docs.js';
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
 import { hasBody, uploadBody } from './request-body.js';
 import { answerEmpty } from './responses.js';
@@ -27,6 +34,7 @@ export class UploadsController {
   /** Begins a session; or mounts a blob, or takes a whole one, where the query asks for that. */
   @Post(['*name/blobs/uploads', '*name/blobs/uploads/'])
   @OnRepository('push')
+  @UploadStartDocs()
   async start(
     @Repository() repository: RepositoryName,
     @Req() request: AuthorizedRequest,
@@ -46,6 +54,7 @@ export class UploadsController {
 
   @Get('*name/blobs/uploads/:uploadId')
   @OnRepository('push')
+  @UploadStatusDocs()
   async status(
     @Repository() repository: RepositoryName,
     @UploadIdParam() id: UploadId,
@@ -56,6 +65,7 @@ export class UploadsController {
 
   @Patch('*name/blobs/uploads/:uploadId')
   @OnRepository('push')
+  @UploadAppendDocs()
   async append(
     @Repository() repository: RepositoryName,
     @UploadIdParam() id: UploadId,
@@ -68,6 +78,7 @@ export class UploadsController {
 
   @Put('*name/blobs/uploads/:uploadId')
   @OnRepository('push')
+  @UploadCommitDocs()
   async commit(
     @Repository() repository: RepositoryName,
     @UploadIdParam() id: UploadId,
@@ -82,6 +93,7 @@ export class UploadsController {
 
   @Delete('*name/blobs/uploads/:uploadId')
   @OnRepository('push')
+  @UploadCancelDocs()
   async cancel(
     @Repository() repository: RepositoryName,
     @UploadIdParam() id: UploadId,

@@ -1,7 +1,6 @@
-import { ConflictException, Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
+import { Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
-import { BlobUploadInvalidError } from '../../oci/errors.js';
 import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
 import { UploadService } from '../../uploads/upload.service.js';
 import { AdminController } from '../admin-controller.js';
@@ -55,15 +54,9 @@ export class AdminUploadsController {
   @ApiNoContentResponse({ description: 'It is cancelled' })
   @ApiProblem(400, 'The id is malformed')
   @ApiProblem(404, 'No such upload is in progress')
-  @ApiProblem(409, 'The upload is being committed')
   @ApiProblem(429, 'Its writer does not let go; Retry-After says when to try again')
   async cancel(@Param('id', UploadIdPipe) id: UploadId): Promise<void> {
     const { repository } = await this.reader.get(id);
-    try {
-      await this.uploads.cancel({ repository, id });
-    } catch (cause) {
-      if (cause instanceof BlobUploadInvalidError) throw new ConflictException(cause.message, { cause });
-      throw cause;
-    }
+    await this.uploads.cancel({ repository, id });
   }
 }

@@ -1,0 +1,95 @@
+import { applyDecorators } from '@nestjs/common';
+import {
+  ApiExtension,
+  ApiExtraModels,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiTags,
+  getSchemaPath,
+} from '@nestjs/swagger';
+import { RegistryErrorsDto } from './registry-errors.dto.js';
+
+/** `x-…` of an operation that HEAD has too; its value is the id of the HEAD operation. See `distribution-document.ts`. */
+export const HEAD_EXTENSION = 'x-berth-head';
+
+export type DistributionTag = 'base' | 'blobs' | 'uploads' | 'manifests' | 'lists';
+
+/** What every endpoint of the spec says of itself. `ends` are the spec's names for it. */
+export const Endpoint = (tag: DistributionTag, operationId: string, summary: string, ends: string) =>
+  applyDecorators(
+    ApiTags(`Distribution: ${tag}`),
+    ApiOperation({ operationId, summary, description: `Distribution spec: ${ends}` }),
+  );
+
+/** HEAD answers like GET, without a body. */
+export const AlsoHead = (operationId: string) => ApiExtension(HEAD_EXTENSION, operationId);
+
+export const NameParam = () =>
+  ApiParam({
+    name: 'name',
+    schema: { type: 'string', maxLength: 255, example: 'library/busybox' },
+    description: "The repository's name. Its slashes may be encoded as `%2F` or not",
+  });
+
+export const DigestParamDoc = (description: string) =>
+  ApiParam({ name: 'digest', schema: { type: 'string', example: `sha256:${'0'.repeat(64)}` }, description });
+
+export const UploadIdParamDoc = () =>
+  ApiParam({
+    name: 'uploadId',
+    schema: { type: 'string', format: 'uuid' },
+    description: 'From the Location',
+  });
+
+export const ReferenceParam = () =>
+  ApiParam({
+    name: 'reference',
+    schema: { type: 'string', example: 'latest' },
+    description: 'A tag or a digest',
+  });
+
+export const TextQuery = (name: string, description: string, required = false) =>
+  ApiQuery({ name, description, required, schema: { type: 'string' } });
+
+export const PageQueries = (max: number) =>
+  applyDecorators(
+    ApiQuery({
+      name: 'n',
+      required: false,
+      schema: { type: 'integer', minimum: 0 },
+      description: `Most entries of the page; ${max} are the most there can be`,
+    }),
+    TextQuery('last', 'The entry after which the page begins; it need not exist'),
+  );
+
+export const RequestHeader = (name: string, description: string) =>
+  ApiHeader({ name, description, required: false, schema: { type: 'string' } });
+
+/** Response headers by their names, each with what it says. */
+export const headers = (descriptions: Record<string, string>) =>
+  Object.fromEntries(
+    Object.entries(descriptions).map(([name, description]) => [
+      name,
+      { description, schema: { type: 'string' as const } },
+    ]),
+  );
+
+/** Without a body. */
+export const Answer = (status: number, description: string, answerHeaders: Record<string, string> = {}) =>
+  ApiResponse({ status, description, headers: headers(answerHeaders) });
+
+/** How it fails: status → the codes that it may have. */
+export const Fails = (codes: Record<number, string>) =>
+  applyDecorators(
+    ApiExtraModels(RegistryErrorsDto),
+    ...Object.entries(codes).map(([status, description]) =>
+      ApiResponse({
+        status: Number(status),
+        description,
+        content: { 'application/json': { schema: { $ref: getSchemaPath(RegistryErrorsDto) } } },
+      }),
+    ),
+  );

@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Locator, Page } from 'playwright-core';
+import { findChromium, startChromium, type TestBrowser } from '../support/chromium.js';
+import { RegistryClient } from '../support/registry-client.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+const chromium = findChromium();
+const mustRun = process.env['CI'] === 'true';
+if (chromium === undefined && !mustRun) {
+  process.stderr.write(
+    'Skipped: Swagger UI in a browser. There is no chromium here (apt-get install chromium).\n',
+  );
+}
+
+(chromium === undefined && !mustRun ? describe.skip : describe)('Swagger UI in Chromium', () => {
+  let berth: TestBerth;
+  let browser: TestBrowser;
+  let page: Page;
+  let foreign: string[];
+  let complaints: string[];
+  const started: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    if (chromium === undefined) throw new Error('CI=true, and there is no chromium');
+    berth = await startTestBerth();
+    started.push(() => berth.dispose());
+    browser = await startChromium(chromium);
+    started.push(() => browser.close());
+    const client = new RegistryClient(berth.url);
+    await client.putManifest(
+      'library/busybox',
+      'latest',
+      await client.makeImage('library/busybox', ['layer']),
+    );
+  });
+  afterAll(async () => {
+    for (const undo of started.splice(0).reverse()) await undo();
+  });
+
+  beforeEach(async () => {
+    page = await browser.context.newPage();
+    foreign = [];
+    complaints = [];
+    page.on('request', (request) => {
+      if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== berth.url)
+        foreign.push(request.url());
+    });
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.goto(`${berth.url}/api/docs`, { waitUntil: 'networkidle' });
+    await page.getByText('/v2/_catalog', { exact: true }).waitFor();
+  });
+
+  function expectQuiet(): void {
+    expect(foreign).toEqual([]);
+    expect(complaints).toEqual([]);
+  }
+
+  /** For a person to look at: into the directory that `SCREENSHOTS` names. */
+  async function screenshot(name: string): Promise<void> {
+    const directory = process.env['SCREENSHOTS'];
+    if (directory) await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+  }
+
+  async function open(operationId: string): Promise<Locator> {
+    const operation = page.locator(`[id$="-${operationId}"]`);
+    await operation.locator('.opblock-summary-control').click();
+    await operation.getByRole('button', { name: 'Try it out' }).click();
+    return operation;
+  }
+
+  /** Fills in parameters, executes, and answers the status, the request's URL and the body as the page shows them. */
+  async function execute(operationId: string, parameters: Record<string, string> = {}) {
+    const operation = await open(operationId);
+    for (const [name, value] of Object.entries(parameters)) {
+      await operation.locator(`tr[data-param-name="${name}"] input`).fill(value);
+    }
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    const live = operation.locator('.live-responses-table');
+    await live.waitFor();
+    return {
+      status: await live.locator('tbody .response-col_status').first().innerText(),
+      url: await operation.locator('.request-url pre').innerText(),
+      body: await live.locator('.response-col_description pre').first().innerText(),
+    };
+  }
+
+  it('shows every operation, without a word to anybody else', async () => {
+    await expect(page.title()).resolves.toBe('Berth: API');
+    const { paths } = (await (await fetch(`${berth.url}/api/docs-json`)).json()) as { paths: object };
+    const operations = Object.values(paths).flatMap((item: object) => Object.keys(item));
+    expect(await page.locator('.opblock').count()).toBe(operations.length);
+    expect(await page.locator('.opblock-tag').allInnerTexts()).toEqual(
+      expect.arrayContaining([expect.stringContaining('Distribution: blobs')]),
+    );
+    await screenshot('docs');
+    expectQuiet();
+  });
+
+  it('tries out GET /v2/_catalog', async () => {
+    const { status, url, body } = await execute('getCatalog');
+    expect(status).toContain('200');
+    expect(url).toBe(`${berth.url}/v2/_catalog`);
+    expect(JSON.parse(body)).toEqual({ repositories: ['library/busybox'] });
+    expectQuiet();
+  });
+
+  it('tries out a name with a slash on /v2', async () => {
+    const { status, url, body } = await execute('getTags', { name: 'library/busybox' });
+    expect(url).toBe(`${berth.url}/v2/library%2Fbusybox/tags/list`);
+    expect(status).toContain('200');
+    expect(JSON.parse(body)).toEqual({ name: 'library/busybox', tags: ['latest'] });
+    await screenshot('tried-out');
+    expectQuiet();
+  });
+
+  it('tries out the admin API, a name with a slash included', async () => {
+    const overview = await execute('getOverview');
+    expect(overview.status).toContain('200');
+    expect(JSON.parse(overview.body)).toMatchObject({ counts: { repositories: 1, tags: 1 } });
+    const tags = await execute('listTags', { name: 'library/busybox', limit: '10' });
+    expect(tags.url).toBe(`${berth.url}/api/v1/repositories/library%2Fbusybox/tags?limit=10`);
+    expect(JSON.parse(tags.body)).toMatchObject({ items: [{ name: 'latest' }], nextCursor: null });
+    expectQuiet();
+  });
+
+  it('cancels an upload', async () => {
+    const location = await new RegistryClient(berth.url).startUpload('library/busybox');
+    const operation = await open('cancelUpload');
+    await operation.locator('tr[data-param-name="id"] input').fill(location.split('/').at(-1)!);
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    const status = operation.locator('.live-responses-table tbody .response-col_status').first();
+    expect(await status.innerText()).toContain('204');
+    expectQuiet();
+  });
+});

@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { AdminClient } from '../support/admin-client.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+interface Operation {
+  operationId: string;
+  tags: string[];
+  parameters: { name: string; in: string; required?: boolean }[];
+  responses: Record<
+    string,
+    { description: string; headers?: Record<string, unknown>; content?: Record<string, unknown> }
+  >;
+  requestBody?: { content: Record<string, unknown> };
+}
+
+interface Document {
+  openapi: string;
+  info: { title: string; version: string };
+  servers?: { url: string }[];
+  tags: { name: string }[];
+  paths: Record<string, Record<string, Operation>>;
+}
+
+/** The table of endpoints of the distribution spec, with `_catalog`: path → methods. */
+const DISTRIBUTION: Record<string, string[]> = {
+  '/v2/': ['get'],
+  '/v2/_catalog': ['get'],
+  '/v2/{name}/blobs/{digest}': ['delete', 'get', 'head'],
+  '/v2/{name}/blobs/uploads/': ['post'],
+  '/v2/{name}/blobs/uploads/{uploadId}': ['delete', 'get', 'patch', 'put'],
+  '/v2/{name}/manifests/{reference}': ['delete', 'get', 'head', 'put'],
+  '/v2/{name}/referrers/{digest}': ['get'],
+  '/v2/{name}/tags/list': ['get'],
+};
+
+const OWN: Record<string, string[]> = {
+  '/api/v1/overview': ['get'],
+  '/api/v1/repositories': ['get'],
+  '/api/v1/repositories/{name}': ['get'],
+  '/api/v1/repositories/{name}/manifests': ['get'],
+  '/api/v1/repositories/{name}/manifests/{digest}': ['get'],
+  '/api/v1/repositories/{name}/tags': ['get'],
+  '/api/v1/uploads': ['get'],
+  '/api/v1/uploads/{id}': ['delete', 'get'],
+  '/health/live': ['get'],
+  '/health/ready': ['get'],
+};
+
+describe('the OpenAPI document', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let document: Document;
+  let operations: { path: string; method: string; operation: Operation }[];
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+    document = (await (await client.fetch('/api/docs-json')).json()) as Document;
+    operations = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+    );
+  });
+  afterAll(() => berth.dispose());
+
+  it('is valid', async () => {
+    const { valid, errors } = await new Validator().validate({ ...document });
+    expect(errors).toBeUndefined();
+    expect(valid).toBe(true);
+    expect(document.info).toMatchObject({ title: 'Berth', version: '0.1.0' });
+  });
+
+  it('describes every endpoint, and no other', () => {
+    const described = Object.entries(document.paths).map(([path, item]) => [path, Object.keys(item).sort()]);
+    expect(Object.fromEntries(described)).toEqual({ ...DISTRIBUTION, ...OWN });
+  });
+
+  it('gives every operation an id of its own, a declared tag and a good answer', () => {
+    const ids = operations.map(({ operation }) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    const tags = document.tags.map(({ name }) => name);
+    for (const { operation } of operations) {
+      expect(operation.tags).toHaveLength(1);
+      expect(tags).toContain(operation.tags[0]);
+      expect(Object.keys(operation.responses).some((status) => status.startsWith('2'))).toBe(true);
+      expect(Object.keys(operation).filter((key) => key.startsWith('x-'))).toEqual([]);
+    }
+    expect(tags.filter((tag) => !operations.some(({ operation }) => operation.tags.includes(tag)))).toEqual(
+      [],
+    );
+  });
+
+  it('declares the parameters of every path, in its order', () => {
+    for (const { path, operation } of operations) {
+      const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      const declared = operation.parameters.filter((parameter) => parameter.in === 'path');
+      expect(declared.map(({ name }) => name)).toEqual(names);
+      expect(declared.every(({ required }) => required)).toBe(true);
+    }
+  });
+
+  it("describes the spec's headers, bodies and errors", () => {
+    const blobs = document.paths['/v2/{name}/blobs/{digest}']!;
+    expect(Object.keys(blobs['get']!.responses)).toEqual(
+      expect.arrayContaining(['200', '206', '304', '400', '404', '416']),
+    );
+    expect(blobs['head']!.responses['200']!.headers).toHaveProperty('Docker-Content-Digest');
+    expect(blobs['head']!.responses['200']).not.toHaveProperty('content');
+    const upload = document.paths['/v2/{name}/blobs/uploads/{uploadId}']!;
+    expect(upload['patch']!.requestBody!.content).toHaveProperty('application/octet-stream');
+    expect(upload['patch']!.responses['202']!.headers).toHaveProperty('Range');
+    for (const { path, operation } of operations) {
+      for (const [status, response] of Object.entries(operation.responses)) {
+        if (path.startsWith('/v2'))
+          expect(response.headers).toHaveProperty('Docker-Distribution-API-Version');
+        if (Number(status) < 400 || path.startsWith('/health') || !response.content) continue;
+        const type = path.startsWith('/v2') ? 'application/json' : 'application/problem+json';
+        expect(Object.keys(response.content)).toEqual([type]);
+      }
+    }
+  });
+
+  it('tells the truth: what is described is there', async () => {
+    for (const { path, method } of operations) {
+      const url = path
+        .replace('{name}', 'none%2Fsuch')
+        .replace('{digest}', digestOf('x'))
+        .replace(/\{\w*[iI]d\}/, crypto.randomUUID())
+        .replace('{reference}', 'latest');
+      const response = await client.fetch(url, { method: method.toUpperCase() });
+      expect([url, method, response.status]).not.toEqual([url, method, 405]);
+      expect(response.status).toBeLessThan(500);
+      expect(await response.text()).not.toContain('no such endpoint');
+    }
+  });
+
+  it('describes what the admin API answers', async () => {
+    const image = await client.makeImage('a/b', ['layer']);
+    await client.putManifest('a/b', 'latest', image);
+    const location = await client.startUpload('a/b');
+    const schemas = (
+      document as unknown as {
+        components: { schemas: Record<string, { required: string[]; properties: object }> };
+      }
+    ).components.schemas;
+    const admin = new AdminClient(client);
+    const answers: [string, string][] = [
+      ['OverviewDto', '/overview'],
+      ['RepositoryDto', '/repositories/a%2Fb'],
+      ['TagPageDto', '/repositories/a%2Fb/tags'],
+      ['ManifestDetailsDto', `/repositories/a%2Fb/manifests/${digestOf(JSON.stringify(image))}`],
+      ['UploadDto', `/uploads/${location.split('/').at(-1)!}`],
+    ];
+    for (const [schema, path] of answers) {
+      const keys = Object.keys(await admin.get<object>(path)).sort();
+      expect([schema, Object.keys(schemas[schema]!.properties).sort()]).toEqual([schema, keys]);
+      expect([...schemas[schema]!.required].sort()).toEqual(keys);
+    }
+    expect(Object.keys(await admin.problem('/none', 404)).sort()).toEqual(
+      Object.keys(schemas['ProblemDto']!.properties).sort(),
+    );
+  });
+});
+
+describe('Swagger UI', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  it.each([
+    ['/api/docs', 'text/html'],
+    ['/api/docs/', 'text/html'],
+    ['/api/docs/swagger-ui-bundle.js', 'text/javascript'],
+    ['/api/docs/swagger-ui.css', 'text/css'],
+    ['/api/docs/swagger-ui-init.js', 'application/javascript'],
+    ['/api/docs-json', 'application/json'],
+  ])('serves %s with its security headers', async (path, type) => {
+    const response = await client.fetch(path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toContain(type);
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
+    const policy = response.headers.get('content-security-policy');
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).toContain("script-src 'self';");
+    expect(policy).toContain("connect-src 'self';");
+  });
+
+  it('brings no script but its own files, and names no other host', async () => {
+    const html = await (await client.fetch('/api/docs')).text();
+    expect(html).not.toMatch(/<script(?![^>]*\ssrc="\.\/docs\/)/);
+    expect(html.match(/(?:src|href)="[^"]*"/g)?.filter((link) => !link.includes('"./docs/'))).toEqual([]);
+  });
+
+  it.each([
+    '/api/docs/nothing.js',
+    '/api/docs/../../package.json',
+    '/api/docs/%2e%2e/%2e%2e/package.json',
+    '/api',
+  ])('%s: 404', async (path) => {
+    const response = await client.fetch(path);
+    expect(response.status).toBe(404);
+  });
+});
+
+describe('encoded slashes', () => {
+  it('are accepted in names on /v2, as Swagger UI sends them', async () => {
+    const berth = await startTestBerth();
+    try {
+      const client = new RegistryClient(berth.url);
+      const image = JSON.stringify(await client.makeImage('a/b/c', ['layer']));
+      await client.putManifest('a/b/c', 'latest', image);
+      for (const path of [
+        `blobs/${digestOf('layer')}`,
+        'manifests/latest',
+        'tags/list',
+        `referrers/${digestOf(image)}`,
+      ]) {
+        expect((await client.fetch(`/v2/a%2Fb%2Fc/${path}`)).status).toBe(200);
+      }
+      expect((await client.fetch('/v2/a%2Fb%2Fc/blobs/uploads/', { method: 'POST' })).status).toBe(202);
+    } finally {
+      await berth.dispose();
+    }
+  });
+});
