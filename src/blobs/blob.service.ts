@@ -23,7 +23,9 @@ export interface NewBlob {
   readonly digests: readonly Digest[];
   readonly sizeBytes: number;
   /** Where the bytes are; nothing where the caller hopes that the registry has the content already. */
-  readonly objectKey: ObjectKey | undefined;
+  readonly objectKey?: ObjectKey;
+  /** The key of an object that turned out to be lost: a blob that still has it gets `objectKey` instead. */
+  readonly replaces?: ObjectKey | undefined;
 }
 
 /** How many repositories a mount without a source looks through for one that its caller may pull from. */
@@ -88,9 +90,9 @@ export class BlobService {
     if (!unlinked) throw new BlobUnknownError(digest);
   }
 
-  /** Whether the registry has the content already, as of now: the transaction decides. */
-  async has(canonical: Digest): Promise<boolean> {
-    return this.blobs.exists(canonical);
+  /** The blob with this content, whoever links it, as of now: the transaction decides. */
+  async find(canonical: Digest): Promise<BlobRecord | undefined> {
+    return this.blobs.find(canonical);
   }
 
   async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
@@ -117,7 +119,12 @@ export class BlobService {
 
   private async findOrInsert(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
     const existing = await this.blobs.findForLink(transaction, blob.canonical);
-    if (existing !== undefined || blob.objectKey === undefined) return existing;
+    if (blob.objectKey === undefined) return existing;
+    if (existing !== undefined) {
+      if (existing.objectKey !== blob.replaces) return existing;
+      await this.blobs.replaceObject(transaction, existing.id, blob.objectKey);
+      return { ...existing, objectKey: blob.objectKey };
+    }
     const id = await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey);
     return { id, sizeBytes: blob.sizeBytes, objectKey: blob.objectKey };
   }

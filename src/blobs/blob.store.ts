@@ -52,10 +52,16 @@ export class BlobStore {
     return rows[0] && toRecord(rows[0]);
   }
 
-  /** Whether any blob has this digest, as of now. */
-  async exists(digest: Digest): Promise<boolean> {
-    const sql = 'SELECT 1 FROM blob_digests WHERE digest = $1';
-    return (await queryRows(this.dataSource.manager, sql, [digest])).length > 0;
+  /** The blob with this digest, whoever links it, as of now. */
+  async find(digest: Digest): Promise<BlobRecord | undefined> {
+    const rows = await queryRows<BlobRow>(
+      this.dataSource.manager,
+      `SELECT b.id, b.size_bytes, b.object_key
+         FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
+        WHERE d.digest = $1`,
+      [digest],
+    );
+    return rows[0] && toRecord(rows[0]);
   }
 
   /** Whether the blob has this digest. */
@@ -90,6 +96,14 @@ export class BlobStore {
     const [row] = await queryRows<{ id: string }>(transaction, sql, [sizeBytes, objectKey]);
     if (row === undefined) throw new Error('INSERT … RETURNING answered no row');
     return row.id;
+  }
+
+  /** The blob's bytes are somewhere else from now on. */
+  async replaceObject(transaction: Transaction, blobId: string, objectKey: ObjectKey): Promise<void> {
+    await queryRows(transaction, 'UPDATE blobs SET object_key = $2 WHERE id = $1 RETURNING id', [
+      blobId,
+      objectKey,
+    ]);
   }
 
   async addDigests(transaction: Transaction, blobId: string, digests: readonly Digest[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../config/startup.error.js';
@@ -88,8 +89,13 @@ async function connect(
   }
 }
 
+/** A query that never ends (the server is there and doesn't answer) would keep the pool from closing. */
+const DISCONNECT_PATIENCE_MS = 5_000;
+
 async function disconnect(dataSource: DataSource): Promise<void> {
-  if (dataSource.isInitialized) await dataSource.destroy().catch(() => undefined);
+  if (!dataSource.isInitialized) return;
+  const patience = delay(DISCONNECT_PATIENCE_MS, undefined, { ref: false });
+  await Promise.race([dataSource.destroy().catch(() => undefined), patience]);
 }
 
 function describeUrl(url: string): string {

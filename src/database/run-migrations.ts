@@ -14,7 +14,8 @@ export async function runMigrations(dataSource: DataSource): Promise<void> {
     try {
       await dataSource.runMigrations();
     } finally {
-      await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK]);
+      // A session that is gone has taken its locks with it.
+      await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK]).catch(() => undefined);
     }
   } finally {
     await lock.release();

@@ -1,16 +1,52 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** What Node's parser refuses never becomes a request: it is answered here, in the spec's shape all the same. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
+/** How long a sender of nonsense may take to read the answer before its connection is cut. */
+const LINGER_MS = 5_000;
+
+/**
+ * What Node's parser refuses never becomes a request: it is answered here, in the spec's shape all the same, and its
+ * connection ended. The answers to the requests before it on that connection come first, whole: a refusal that got
+ * into the middle of a layer would be taken for its bytes.
+ */
+export function answerClientErrors(server: Server): void {
+  const refused = new WeakSet<Duplex>();
+  const unfinished = new WeakMap<Duplex, Set<ServerResponse>>();
+
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const responses = unfinished.get(socket) ?? new Set();
+    unfinished.set(socket, responses.add(response));
+    response.once('close', () => responses.delete(response));
+  });
+
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    // The parser stumbles again over whatever else comes.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const responses = [...(unfinished.get(socket) ?? [])];
+    const broken = responses.find(({ req }) => !req.complete);
+    const before = responses.filter((response) => response !== broken);
+    void Promise.all(before.map(closed)).then(() => {
+      socket.end(broken?.headersSent === true ? undefined : refusal(error));
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    });
+  });
+}
+
+function closed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('close', resolve));
+}
+
+function refusal(error: NodeJS.ErrnoException): string {
   const [status, message] = describe(error);
   const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message }] });
-  socket.end(
+  return (
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Docker-Distribution-API-Version: registry/2.0\r\nConnection: close\r\n\r\n${body}`,
+    `Docker-Distribution-API-Version: registry/2.0\r\nConnection: close\r\n\r\n${body}`
   );
 }
 

@@ -10,6 +10,7 @@ import { ListsController } from './lists.controller.js';
 import { ManifestsController } from './manifests.controller.js';
 import { RegistryExceptionFilter } from './registry-exception.filter.js';
 import { UnsupportedMethodsController } from './unsupported-methods.controller.js';
+import { UnsupportedUploadMethodsController } from './unsupported-upload-methods.controller.js';
 import { UploadsController } from './uploads.controller.js';
 
 /** The distribution spec's endpoints, one controller per resource. */
@@ -18,6 +19,7 @@ import { UploadsController } from './uploads.controller.js';
   controllers: [
     BaseController,
     UploadsController,
+    UnsupportedUploadMethodsController,
     BlobsController,
     ManifestsController,
     ListsController,

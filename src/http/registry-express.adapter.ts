@@ -2,7 +2,7 @@ import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express } from 'express';
-import { answerClientError } from './client-error.js';
+import { answerClientErrors } from './client-error.js';
 
 /** Longer than the idle timeout of common load balancers (60 s), so that it is never Berth that closes first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -36,7 +36,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
       },
       app,
     );
-    server.on('clientError', answerClientError);
+    answerClientErrors(server);
     this.httpServer = server;
   }
 }

@@ -1,17 +1,26 @@
 import type { IncomingMessage } from 'node:http';
 import { type ContentRange, parseContentRange } from '../oci/content-range.js';
-import { BlobUploadInvalidError, ManifestInvalidError, SizeInvalidError } from '../oci/errors.js';
+import {
+  BlobUploadInvalidError,
+  ManifestInvalidError,
+  type RegistryError,
+  SizeInvalidError,
+} from '../oci/errors.js';
 import { HEARTBEAT, readBody, type UploadBody } from '../uploads/upload-body.js';
 
 /**
  * A header that may be there once. Node joins some repeated headers and drops others; either way what the client
  * meant can't be known.
  *
- * @throws BlobUploadInvalidError when it is repeated.
+ * @throws what `refuse` makes when it is repeated.
  */
-export function singleHeader(request: IncomingMessage, name: string): string | undefined {
+export function singleHeader(
+  request: IncomingMessage,
+  name: string,
+  refuse: (message: string) => RegistryError,
+): string | undefined {
   const values = request.headersDistinct[name] ?? [];
-  if (values.length > 1) throw new BlobUploadInvalidError(`the header ${name} is there more than once`);
+  if (values.length > 1) throw refuse(`the header ${name} is there more than once`);
   return values[0];
 }
 
@@ -24,7 +33,11 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /** The request's body and what it says of itself. */
 export function uploadBody(request: IncomingMessage): UploadBody {
-  const contentRange = singleHeader(request, 'content-range');
+  const contentRange = singleHeader(
+    request,
+    'content-range',
+    (message) => new BlobUploadInvalidError(message),
+  );
   const range: ContentRange | undefined =
     contentRange === undefined ? undefined : parseContentRange(contentRange);
   return { source: bodySource(request), lengthBytes: contentLength(request), range };

@@ -45,8 +45,8 @@ export interface DriverUpload {
 
 /**
  * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is refused,
- * and the sink is then of no more use. One writer at a time; a caller that breaks this (a fenced writer, see
- * `openUpload`) may lose its own bytes, never acknowledged ones.
+ * and the sink is then of no more use. One writer at a time: the caller sees to it that a sink is closed
+ * before the next one of the same upload is opened.
  */
 export interface UploadSink {
   /**
@@ -74,8 +74,7 @@ export interface UploadSink {
  * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) whole or not at all. The bytes of an upload
  *   are not an object before `finishUpload` settles.
  * - **Durability.** What `flush` and `finishUpload` acknowledged is on the medium when their promise settles.
- * - **No copies.** `finishUpload` costs the same for any size (one exception is documented at the file system
- *   driver: joining segments after a takeover from a writer that never let go).
+ * - **No copies.** `finishUpload` costs the same for any size.
  * - **Keys are never used twice**, and objects never change: the same key always reads the same bytes or is missing.
  * - **A missing object**: `stat` and `read` reject with {@link ObjectNotFoundError}; `delete` and `abortUpload` of
  *   what isn't there succeed.

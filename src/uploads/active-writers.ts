@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { ShuttingDownError, UploadTakenOverError } from './upload.errors.js';
 import type { UploadId } from '../oci/upload-id.js';
@@ -20,26 +21,32 @@ export class ActiveWriters {
   /**
    * Registers a writer that holds the session's lease. `signal` asks it to let go; `done` is to be called when it has.
    *
-   * @throws ShuttingDownError when the process is stopping.
+   * @throws ShuttingDownError when the process is stopping; UploadTakenOverError when another request was quicker.
    */
   register(id: UploadId): { signal: AbortSignal; done: () => void } {
     if (this.stopping) throw new ShuttingDownError();
+    if (this.writers.has(id)) throw new UploadTakenOverError();
     const interruption = new AbortController();
     const { promise: finished, resolve } = promiseWithResolvers();
-    const writer = { interruption, finished };
-    this.writers.set(id, writer);
+    this.writers.set(id, { interruption, finished });
     const done = () => {
-      if (this.writers.get(id) === writer) this.writers.delete(id);
+      this.writers.delete(id);
       resolve();
     };
     return { signal: interruption.signal, done };
   }
 
-  /** Asks the writer of a session, if it is one of this process, to let go. Settles when it has. */
-  async interrupt(id: UploadId): Promise<void> {
+  /** Asks the session's writer, if it is one of this process, to let go. Settles when it has, or when `patienceMs` is over. */
+  async interrupt(id: UploadId, patienceMs: number): Promise<void> {
     const writer = this.writers.get(id);
-    writer?.interruption.abort(new UploadTakenOverError());
-    await writer?.finished;
+    if (writer === undefined) return;
+    writer.interruption.abort(new UploadTakenOverError());
+    const patience = new AbortController();
+    const timeout = delay(Math.max(patienceMs, 0), undefined, { signal: patience.signal }).catch(
+      () => undefined,
+    );
+    await Promise.race([writer.finished, timeout]);
+    patience.abort();
   }
 
   /** Asks every writer to checkpoint and let go, and lets no new one begin. Settles when all have let go. */

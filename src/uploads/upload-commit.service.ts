@@ -6,7 +6,9 @@ import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest
 import { DigestInvalidError } from '../oci/errors.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { ObjectNotFoundError } from '../storage/storage.errors.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
+import { keepLease } from './keep-lease.js';
 import { LEASE_SECONDS } from './upload-lease.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
 import type { UploadProgress, UploadSession } from './upload-session.js';
@@ -44,12 +46,14 @@ export class UploadCommitService {
     wanted: Digest,
     signal: AbortSignal,
   ): Promise<void> {
-    const verified = await this.verify(session, progress, digests, wanted, signal);
-    const { id, version } = session;
-    if (!(await this.sessions.markCommitting(id, version, LEASE_SECONDS, progress, wanted))) {
-      throw new UploadTakenOverError();
-    }
-    await this.finish(session, progress, verified);
+    await keepLease(this.sessions, session, async () => {
+      const verified = await this.verify(session, progress, digests, wanted, signal);
+      const { id, version } = session;
+      if (!(await this.sessions.markCommitting(id, version, LEASE_SECONDS, progress, wanted))) {
+        throw new UploadTakenOverError();
+      }
+      await this.finish(session, progress, verified);
+    });
   }
 
   private async verify(
@@ -84,6 +88,10 @@ export class UploadCommitService {
       });
       for await (const chunk of bytes) await hasher.update(chunk);
       return hasher.digest();
+    } catch (error) {
+      // An aborted stream says no more than that it was aborted; the signal says why.
+      signal.throwIfAborted();
+      throw error;
     } finally {
       hasher.dispose();
     }
@@ -96,22 +104,33 @@ export class UploadCommitService {
   ): Promise<void> {
     const canonical = canonicalOf(digests);
     const upload = { id: session.id, state: progress.driverState };
+    const existing = await this.blobs.find(canonical);
     // Most layers are known already: then nothing needs to be finished, only linked.
-    if (await this.blobs.has(canonical)) {
-      if ((await this.record(session, progress, digests, undefined)) !== undefined) {
+    if (existing !== undefined && (await this.isIntact(existing))) {
+      if ((await this.record(session, progress, digests, {})) !== undefined) {
         return this.discard(() => this.driver.abortUpload(upload));
       }
     }
-    const key = await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
-    const blob = await this.record(session, progress, digests, key);
-    if (blob?.objectKey !== key) await this.discard(() => this.driver.delete(key));
+    const objectKey = await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
+    const blob = await this.record(session, progress, digests, { objectKey, replaces: existing?.objectKey });
+    if (blob?.objectKey !== objectKey) await this.discard(() => this.driver.delete(objectKey));
+  }
+
+  /** Whether the driver still has a blob's object: good bytes must not be thrown away for the sake of lost ones. */
+  private async isIntact({ objectKey, sizeBytes }: BlobRecord): Promise<boolean> {
+    try {
+      return (await this.driver.stat(objectKey)).sizeBytes === sizeBytes;
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return false;
+      throw error;
+    }
   }
 
   private record(
     session: UploadSession,
     progress: UploadProgress,
     digests: readonly Digest[],
-    objectKey: ObjectKey | undefined,
+    object: { readonly objectKey?: ObjectKey; readonly replaces?: ObjectKey | undefined },
   ): Promise<BlobRecord | undefined> {
     const { repository, id, version } = session;
     const canonical = canonicalOf(digests);
@@ -122,7 +141,7 @@ export class UploadCommitService {
         canonical,
         digests,
         sizeBytes,
-        objectKey,
+        ...object,
       });
       if (blob === undefined) return undefined;
       const current = await this.sessions.markCommitted(transaction, id, version, blob.id);

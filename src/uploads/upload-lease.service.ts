@@ -11,6 +11,9 @@ import { UploadSessionStore } from './upload-session.store.js';
 /** How long a writer may be silent before another one may take its session. Prolonged by every checkpoint. */
 export const LEASE_SECONDS = 30;
 
+/** A writer prolongs its lease this often, however fast or slowly bytes come. */
+export const LEASE_HEARTBEAT_MS = (LEASE_SECONDS * 1000) / 4;
+
 /** How long a request waits for the writer before it to let go. */
 const TAKEOVER_PATIENCE_MS = 5_000;
 const RETRY_MS = 100;
@@ -27,8 +30,9 @@ export interface HeldSession {
 }
 
 /**
- * One writer per session. The lease in the row says who it is; the fencing version, raised by every taking, makes a
- * writer that lost its lease without noticing harmless.
+ * One writer per session. The lease in the row says who it is; the fencing version, raised by every taking, keeps a
+ * writer that lost its lease without noticing from recording anything. A writer of this process is always waited for: it
+ * has closed its end of the driver before the session is given to the next one.
  */
 @Injectable()
 export class UploadLeaseService {
@@ -49,20 +53,19 @@ export class UploadLeaseService {
     const giveUpAt = performance.now() + TAKEOVER_PATIENCE_MS;
     for (;;) {
       const session = await this.sessions.acquire(reference, this.holder, LEASE_SECONDS);
-      if (session !== undefined) return this.hold(session);
+      if (session !== undefined) return this.hold(session, giveUpAt - performance.now());
       await this.refuseUnlessWritable(reference);
       if (performance.now() >= giveUpAt) throw new UploadBusyError(LEASE_SECONDS);
-      await Promise.race([
-        this.writers.interrupt(reference.id),
-        delay(TAKEOVER_PATIENCE_MS, undefined, { ref: false }),
-      ]);
+      await this.writers.interrupt(reference.id, giveUpAt - performance.now());
       await delay(RETRY_MS);
     }
   }
 
-  private async hold(session: UploadSession): Promise<HeldSession> {
+  private async hold(session: UploadSession, patienceMs: number): Promise<HeldSession> {
     const release = () => this.sessions.release(session.id, session.version).catch(() => undefined);
     try {
+      // Whose lease lapsed under it, storage being slow: fenced by now, but its end of the driver is still open.
+      await this.writers.interrupt(session.id, patienceMs);
       const { signal, done } = this.writers.register(session.id);
       let released = false;
       return {

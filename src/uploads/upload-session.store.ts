@@ -95,6 +95,13 @@ export class UploadSessionStore {
     return rows.length > 0;
   }
 
+  /** Prolongs the lease alone. False: fenced. */
+  async prolong(id: UploadId, version: number, leaseSeconds: number): Promise<boolean> {
+    const sql = `UPDATE uploads SET lease_expires_at = ${LEASE_END}
+                  WHERE id = $1 AND version = $2 AND lease_holder IS NOT NULL RETURNING id`;
+    return (await this.query(sql, [id, version, leaseSeconds])).length > 0;
+  }
+
   /** Lets go of the lease. Does nothing when fenced: it is another writer's lease then. */
   async release(id: UploadId, version: number): Promise<void> {
     const sql =

@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm } from '../oci/digest.js';
 import type { StorageDriver, UploadSink } from '../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from './hash/hasher.js';
-import { LEASE_SECONDS } from './upload-lease.service.js';
+import { LEASE_HEARTBEAT_MS, LEASE_SECONDS } from './upload-lease.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
 import type { UploadProgress, UploadSession } from './upload-session.js';
 import type { UploadSessionStore } from './upload-session.store.js';
@@ -22,6 +22,7 @@ export interface UploadWriterServices {
 export class UploadWriter {
   private offsetBytes: number;
   private recorded: UploadProgress;
+  private recordedAt = performance.now();
   /** Bytes and hashes no longer go together: nothing after the last checkpoint may be recorded. */
   private broken = false;
 
@@ -36,13 +37,10 @@ export class UploadWriter {
   }
 
   /** Opens the driver's end and resumes the hashes from their midstates: no byte is read back. */
-  static async open(
-    session: UploadSession,
-    services: UploadWriterServices,
-    signal: AbortSignal,
-  ): Promise<UploadWriter> {
+  static async open(session: UploadSession, services: UploadWriterServices): Promise<UploadWriter> {
     const upload = { id: session.id, state: session.driverState };
-    const sink = await services.driver.openUpload(upload, session.offsetBytes, { signal });
+    // Without a signal: a call given up half-way could still cut off what the next writer has written.
+    const sink = await services.driver.openUpload(upload, session.offsetBytes);
     try {
       const running = session.midstates.map((midstate) => services.hashers.resume(midstate));
       return new UploadWriter(session, sink, running, services);
@@ -69,8 +67,7 @@ export class UploadWriter {
       throw failure.reason;
     }
     this.offsetBytes += chunk.length;
-    if (this.offsetBytes - this.recorded.offsetBytes >= this.services.checkpointBytes)
-      await this.checkpoint();
+    if (this.isCheckpointDue()) await this.checkpoint();
   }
 
   /**
@@ -87,6 +84,16 @@ export class UploadWriter {
       throw new UploadTakenOverError();
     }
     this.recorded = progress;
+    this.recordedAt = performance.now();
+  }
+
+  /** By bytes, so that a crash costs little; and by time, so that a slow client's writer keeps its lease. */
+  private isCheckpointDue(): boolean {
+    const unrecordedBytes = this.offsetBytes - this.recorded.offsetBytes;
+    return (
+      unrecordedBytes >= this.services.checkpointBytes ||
+      performance.now() - this.recordedAt >= LEASE_HEARTBEAT_MS
+    );
   }
 
   /** Makes everything written so far durable and answers what is to be recorded, for a caller that records it itself. */

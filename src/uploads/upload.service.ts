@@ -10,14 +10,11 @@ import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
 import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
 import { UploadCommitService } from './upload-commit.service.js';
-import { type HeldSession, LEASE_SECONDS, UploadLeaseService } from './upload-lease.service.js';
+import { type HeldSession, LEASE_HEARTBEAT_MS, UploadLeaseService } from './upload-lease.service.js';
 import { UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 import type { UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
 import { UploadSessionStore } from './upload-session.store.js';
 import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
-
-/** While no byte comes, the lease is prolonged this often. */
-const HEARTBEAT_MS = (LEASE_SECONDS * 1000) / 4;
 
 /**
  * The upload protocol. A session's whole state is its row: any process can serve any request of it.
@@ -127,10 +124,13 @@ export class UploadService {
     }
   }
 
-  /** Ends a session and forgets its bytes. @throws BlobUploadUnknownError unless it is open. */
+  /**
+   * Ends a session and forgets its bytes; one whose commit was interrupted too.
+   *
+   * @throws BlobUploadUnknownError when it is over already.
+   */
   async cancel(reference: UploadReference): Promise<void> {
     await this.hold(reference, async ({ session }) => {
-      refuseUnlessOpen(session);
       if (!(await this.sessions.markCancelled(session.id, session.version))) throw new UploadTakenOverError();
       await this.driver.abortUpload({ id: session.id, state: session.driverState });
     });
@@ -147,7 +147,7 @@ export class UploadService {
 
   /** Whatever ends the work, what arrived before is kept. */
   private async withWriter<T>(held: HeldSession, work: (writer: UploadWriter) => Promise<T>): Promise<T> {
-    const writer = await UploadWriter.open(held.session, this.writing, held.signal);
+    const writer = await UploadWriter.open(held.session, this.writing);
     try {
       return await work(writer);
     } catch (error) {
@@ -161,7 +161,7 @@ export class UploadService {
   private async receive(writer: UploadWriter, { signal }: HeldSession, body: UploadBody): Promise<void> {
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
-    const heartbeatMs = Math.min(HEARTBEAT_MS, idleTimeoutMs);
+    const heartbeatMs = Math.min(LEASE_HEARTBEAT_MS, idleTimeoutMs);
     for await (const chunk of readBody(body.source, { heartbeatMs, idleTimeoutMs, signal })) {
       if (chunk === HEARTBEAT) await writer.checkpoint();
       else if (writer.offset + chunk.length > limit) {

@@ -74,6 +74,12 @@ export class RawConnection {
     return new Response(empty ? null : this.take(length), { status, headers });
   }
 
+  /** Whatever came first, as it came. */
+  async some(): Promise<Buffer> {
+    await this.receiveUntil(() => this.received.length > 0);
+    return this.take(this.received.length);
+  }
+
   /** Everything up to the end of the connection, as it came. */
   async rest(): Promise<Buffer> {
     const ended = () => false;

@@ -1,4 +1,4 @@
-import { openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartupError } from '../../config/startup.error.js';
 
@@ -47,9 +47,18 @@ function throughDescriptor(dir: string): string {
       `The path of DATA_DIR is too long for a Unix socket below it (${dir}): set DATA_DIR to a shorter one, or set DATABASE_URL.`,
     );
   }
-  const fd = descriptors.get(dir) ?? openDirectory(dir);
+  const known = descriptors.get(dir);
+  const fd = known !== undefined && isStill(known, dir) ? known : openDirectory(dir);
   descriptors.set(dir, fd);
   return `/proc/self/fd/${fd}`;
+}
+
+/** Whether the directory behind a descriptor is the one at that path today: it may have been made anew. */
+function isStill(fd: number, dir: string): boolean {
+  const [held, found] = [fstatSync(fd), statSync(dir, { throwIfNoEntry: false })];
+  if (held.dev === found?.dev && held.ino === found.ino) return true;
+  closeSync(fd);
+  return false;
 }
 
 function openDirectory(dir: string): number {

@@ -85,11 +85,9 @@ async function trimSource({ source, sizeBytes }: Finish): Promise<boolean> {
 async function trimFile(file: FileHandle, source: string, sizeBytes: number): Promise<void> {
   const { size } = await file.stat();
   expectBytes(source, size, sizeBytes);
-  if (size > sizeBytes) {
-    await file.truncate(sizeBytes);
-    // What `flush` made durable stays so; the new length isn't.
-    await file.sync();
-  }
+  if (size > sizeBytes) await file.truncate(sizeBytes);
+  // The bytes are durable since `flush`; a length that was cut, here or when the upload was opened last, may not be.
+  await file.sync();
 }
 
 async function createEmpty(target: string): Promise<void> {

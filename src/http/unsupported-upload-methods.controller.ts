@@ -1,0 +1,15 @@
+import { All, Controller } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { OnRegistry } from '../access/access.js';
+import { methodNotAllowed } from './method-not-allowed.js';
+
+/** Comes before the blobs' controller, which would take `uploads` for a digest. */
+@ApiExcludeController()
+@Controller('v2')
+@OnRegistry('base', 'read')
+export class UnsupportedUploadMethodsController {
+  @All(['*name/blobs/uploads', '*name/blobs/uploads/'])
+  uploads(): never {
+    throw methodNotAllowed('POST');
+  }
+}

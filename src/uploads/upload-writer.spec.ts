@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { parseRepositoryName } from '../oci/repository-name.js';
+import { newUploadId } from '../oci/upload-id.js';
+import { MemoryStorageDriver } from '../storage/drivers/memory/memory-storage.driver.js';
+import { StorageError } from '../storage/storage.errors.js';
+import { createHasherFactory } from './hash/hasher.factory.js';
+import { initialMidstate } from './hash/midstate.js';
+import { LEASE_HEARTBEAT_MS } from './upload-lease.service.js';
+import { UploadTakenOverError } from './upload.errors.js';
+import type { UploadProgress, UploadSession } from './upload-session.js';
+import type { UploadSessionStore } from './upload-session.store.js';
+import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
+
+describe('UploadWriter', () => {
+  let recorded: UploadProgress[];
+  let fenced: boolean;
+  let services: UploadWriterServices;
+  let session: UploadSession;
+
+  beforeEach(async () => {
+    recorded = [];
+    fenced = false;
+    const checkpoint: UploadSessionStore['checkpoint'] = (_id, _version, _lease, progress) => {
+      if (!fenced) recorded.push(progress);
+      return Promise.resolve(!fenced);
+    };
+    const driver = new MemoryStorageDriver();
+    const hashers = await createHasherFactory(() => undefined);
+    services = { driver, hashers, sessions: { checkpoint } as UploadSessionStore, checkpointBytes: 100 };
+    const id = newUploadId();
+    session = {
+      id,
+      repository: parseRepositoryName('a/b'),
+      state: 'open',
+      offsetBytes: 0,
+      midstates: [initialMidstate('sha256')],
+      driverState: await driver.createUpload(id),
+      version: 1,
+      digest: null,
+      blobId: null,
+    };
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('records nothing before enough has been written', async () => {
+    const writer = await UploadWriter.open(session, services);
+    await writer.write(Buffer.alloc(99));
+    expect(recorded).toEqual([]);
+    await writer.write(Buffer.alloc(1));
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([100]);
+    await writer.close();
+  });
+
+  it('records slow bytes by the clock, so that the lease is prolonged', async () => {
+    const writer = await UploadWriter.open(session, services);
+    const start = performance.now();
+    await writer.write(Buffer.alloc(1));
+    jest.spyOn(performance, 'now').mockReturnValue(start + LEASE_HEARTBEAT_MS + 1);
+    await writer.write(Buffer.alloc(1));
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([2]);
+    await writer.close();
+  });
+
+  it('goes on from what was recorded, and ends with the digest of the whole', async () => {
+    const [first, second] = [Buffer.from('what came first, '), Buffer.from('and what came then')];
+    const before = await UploadWriter.open(session, services);
+    await before.write(first);
+    await before.checkpoint();
+    await before.write(Buffer.from('never recorded'));
+    await before.close();
+
+    const after = await UploadWriter.open({ ...session, ...recorded.at(-1) }, services);
+    await after.write(second);
+    const sum = createHash('sha256').update(first).update(second).digest('hex');
+    expect(after.digests()).toEqual([`sha256:${sum}`]);
+    await after.close();
+  });
+
+  it('stops when it is fenced, and salvages nothing', async () => {
+    const writer = await UploadWriter.open(session, services);
+    fenced = true;
+    await expect(writer.write(Buffer.alloc(100))).rejects.toThrow(UploadTakenOverError);
+    fenced = false;
+    await writer.salvage();
+    expect(recorded).toEqual([]);
+    await writer.close();
+  });
+
+  it('salvages nothing after a write that failed: bytes and hash no longer go together', async () => {
+    const writer = await UploadWriter.open(session, services);
+    await writer.write(Buffer.alloc(10));
+    const sink = (writer as unknown as { sink: { write: () => Promise<void> } }).sink;
+    jest.spyOn(sink, 'write').mockRejectedValue(new StorageError('the disk is broken'));
+    await expect(writer.write(Buffer.alloc(10))).rejects.toThrow('the disk is broken');
+    await writer.salvage();
+    expect(recorded).toEqual([]);
+    await writer.close();
+  });
+
+  it('salvages what arrived before the body broke off', async () => {
+    const writer = await UploadWriter.open(session, services);
+    await writer.write(Buffer.alloc(10));
+    await writer.salvage();
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([10]);
+    await writer.close();
+  });
+});

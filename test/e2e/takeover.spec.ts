@@ -1,0 +1,153 @@
+import { truncate, appendFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { queryRows } from '../../src/database/query-rows.js';
+import { StorageError } from '../../src/storage/storage.errors.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+
+describe('an upload between two requests', () => {
+  let berth: TestBerth;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+  });
+  afterAll(() => berth.dispose());
+
+  const idOf = (probe: UploadProbe) => probe.location.split('/').at(-1);
+
+  it('goes from the older request, which keeps what it had, to the newer one', async () => {
+    const blob = patternBytes(300_000);
+    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const older = probe.patch(berth.url);
+    await older.send(blob.subarray(0, 100_000));
+    await probe.bytesWritten(100_000);
+    const newer = probe.patch(berth.url);
+    expect(await older.status).toBe(429);
+    await newer.send(blob.subarray(100_000));
+    newer.end();
+    expect(await newer.status).toBe(202);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+  });
+
+  it('is closed by a writer whose lease lapsed before the next one begins, and takes none of its later bytes', async () => {
+    const blob = patternBytes(200_000);
+    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const stale = probe.patch(berth.url);
+    await stale.send(Buffer.alloc(50_000, 'stale'));
+    await probe.bytesWritten(50_000);
+    const lapse = `UPDATE uploads SET lease_expires_at = now() - interval '1 s' WHERE id = $1`;
+    await queryRows(berth.database.dataSource.manager, lapse, [idOf(probe)]);
+
+    expect(await probe.append(berth.url, 0, blob.subarray(0, 120_000))).toBe(202);
+    await stale.send(Buffer.alloc(150_000, 'stale')).catch(() => undefined);
+    expect(await stale.status).toBe(429);
+    expect(await probe.offset(berth.url)).toBe(120_000);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+  });
+});
+
+describe('objects that are not what their rows say', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  const objectOf = async (digest: string) => {
+    const folder = join(berth.dataDir, 'storage/blobs/sha256', digest.slice(7, 9), digest.slice(7));
+    const [object, ...others] = await readdir(folder);
+    expect(others).toEqual([]);
+    return join(folder, String(object));
+  };
+
+  it('answers an object that is too short with a failure, not with half a body', async () => {
+    const name = freshName();
+    const digest = await client.pushBlob(name, patternBytes(100_000, 2));
+    await truncate(await objectOf(digest), 1000);
+    const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect(response.status).toBe(500);
+    await response.arrayBuffer();
+  });
+
+  it('never sends more than the row says', async () => {
+    const name = freshName();
+    const digest = await client.pushBlob(name, patternBytes(100_000, 3));
+    await appendFile(await objectOf(digest), 'and more');
+    const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect((await response.arrayBuffer()).byteLength).toBe(100_000);
+    expect((await client.fetch('/v2/')).status).toBe(200);
+  });
+
+  it.each(['lost', 'cut short'])(
+    'takes a push of content whose object was %s as the object from then on',
+    async (how) => {
+      const name = freshName();
+      const blob = patternBytes(50_000, how.length);
+      const digest = await client.pushBlob(name, blob);
+      const object = await objectOf(digest);
+      await (how === 'lost' ? rm(object) : truncate(object, 10));
+      await client.pushBlob(freshName(), blob);
+      const served = await client.fetch(`/v2/${name}/blobs/${digest}`);
+      expect(served.status).toBe(200);
+      expect(digestOf(new Uint8Array(await served.arrayBuffer()))).toBe(digest);
+    },
+  );
+});
+
+describe('a commit that the storage refuses', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  /** Fails the driver's commits while `work` runs: a broken disk, as far as the registry can tell. */
+  const withBrokenCommit = async (work: () => Promise<void>) => {
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = () => Promise.reject(new StorageError('the disk is broken'));
+    await work().finally(() => delete driver.finishUpload);
+  };
+  const states = async () =>
+    queryRows<{ state: string }>(
+      berth.database.dataSource.manager,
+      'SELECT state FROM uploads ORDER BY created_at',
+    );
+
+  it('succeeds when it is repeated', async () => {
+    const location = await client.startUpload(freshName());
+    await client.fetch(location, { method: 'PATCH', body: 'content' });
+    const put = () => client.fetch(`${location}?digest=${digestOf('content')}`, { method: 'PUT' });
+    await withBrokenCommit(async () => expect((await put()).status).toBe(500));
+    expect((await client.fetch(location)).headers.get('range')).toBe('0-6');
+    expect((await client.fetch(location, { method: 'PATCH', body: 'more' })).status).toBe(400);
+    const other = await client.fetch(`${location}?digest=${digestOf('other')}`, { method: 'PUT' });
+    expect(other.status).toBe(400);
+    expect((await put()).status).toBe(201);
+  });
+
+  it('can be cancelled', async () => {
+    const location = await client.startUpload(freshName());
+    await client.fetch(location, { method: 'PATCH', body: 'never mind' });
+    await withBrokenCommit(async () => {
+      await client.fetch(`${location}?digest=${digestOf('never mind')}`, { method: 'PUT' });
+    });
+    expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
+    expect((await client.fetch(location)).status).toBe(404);
+  });
+
+  it('leaves no session behind of a push in one request', async () => {
+    await withBrokenCommit(async () => {
+      await expect(client.pushBlob(freshName(), 'in one go')).rejects.toThrow('500');
+    });
+    expect((await states()).at(-1)).toEqual({ state: 'cancelled' });
+    expect(await readdir(join(berth.dataDir, 'storage/uploads'))).toEqual([]);
+  });
+});
