@@ -6,7 +6,7 @@ import { Configuration } from '../config/configuration.js';
 import { ManifestService } from '../manifests/manifest.service.js';
 import type { ManifestHead } from '../manifests/manifest.store.js';
 import { formatEtag, matchesEtag } from '../oci/conditional.js';
-import { ManifestUnknownError, TagInvalidError } from '../oci/errors.js';
+import { ManifestInvalidError, ManifestUnknownError, TagInvalidError } from '../oci/errors.js';
 import { parseReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
@@ -61,7 +61,7 @@ export class ManifestsController {
       repository,
       reference,
       tags,
-      contentType: singleHeader(request, 'content-type'),
+      contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
       content: await readSmallBody(request, manifestMaxBytes, requestIdleTimeoutSeconds * 1000),
       actor: request.principal.name,
     });

@@ -1,7 +1,7 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { UnsupportedError } from '../oci/errors.js';
+import { methodNotAllowed } from './method-not-allowed.js';
 
 /** Comes last: what reaches it is a path of the spec with a method that the path doesn't have. */
 @ApiExcludeController()
@@ -10,30 +10,21 @@ import { UnsupportedError } from '../oci/errors.js';
 export class UnsupportedMethodsController {
   @All(['', '_catalog', '*name/tags/list', '*name/referrers/:digest'])
   readOnly(): never {
-    throw unsupported('GET, HEAD');
-  }
-
-  @All(['*name/blobs/uploads', '*name/blobs/uploads/'])
-  uploads(): never {
-    throw unsupported('POST');
+    throw methodNotAllowed('GET, HEAD');
   }
 
   @All('*name/blobs/uploads/:uploadId')
   upload(): never {
-    throw unsupported('GET, HEAD, PATCH, PUT, DELETE');
+    throw methodNotAllowed('GET, HEAD, PATCH, PUT, DELETE');
   }
 
   @All('*name/blobs/:digest')
   blob(): never {
-    throw unsupported('GET, HEAD, DELETE');
+    throw methodNotAllowed('GET, HEAD, DELETE');
   }
 
   @All('*name/manifests/:reference')
   manifest(): never {
-    throw unsupported('GET, HEAD, PUT, DELETE');
+    throw methodNotAllowed('GET, HEAD, PUT, DELETE');
   }
-}
-
-function unsupported(allow: string): UnsupportedError {
-  return new UnsupportedError('the endpoint does not have this method', { headers: { Allow: allow } });
 }
