@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, Response } from 'express';
@@ -27,7 +28,10 @@ export interface Berth {
   readonly app: NestExpressApplication;
   readonly database: Database;
   readonly driver: StorageDriver;
-  /** Stops accepting, lets requests finish within a bound, checkpoints the uploads of the rest, lets go of everything. */
+  /**
+   * Stops accepting, has running uploads checkpointed and let go, lets other requests finish within a bound, and lets go
+   * of everything. Never rejects.
+   */
   close(): Promise<void>;
 }
 
@@ -39,7 +43,13 @@ export interface Berth {
 export async function startBerth(configuration: Readonly<Configuration>, logger: Logger): Promise<Berth> {
   const opened: (() => Promise<void> | void)[] = [];
   const close = async () => {
-    for (const undo of opened.splice(0).reverse()) await undo();
+    for (const undo of opened.splice(0).reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        logger.error({ err: error }, 'something could not be closed in order');
+      }
+    }
   };
   try {
     if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
@@ -141,14 +151,17 @@ function describeListenFailure(cause: unknown): string {
   }
 }
 
+/** Ends with no request running, or after `DRAIN_MS`: whoever still waits then, for storage say, is cut off. */
 async function drain(app: NestExpressApplication): Promise<void> {
   const server = app.getHttpServer();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  await app.get(ActiveWriters).stop();
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  await closed;
-  clearTimeout(timer);
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  const patience = new AbortController();
+  const timeout = delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+  await Promise.race([Promise.all([closed, app.get(ActiveWriters).stop()]), timeout]);
+  patience.abort();
+  clearInterval(idle);
+  server.closeAllConnections();
 }
 
 function urlOf(app: NestExpressApplication, { host }: Configuration): string {

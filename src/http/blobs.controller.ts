@@ -79,7 +79,7 @@ export class BlobsController {
   ): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the client went away')));
-    const bytes = await this.blobs.read(blob, span, { signal: gone.signal });
+    const bytes = await this.blobs.read(blob, span ?? wholeOf(blob), { signal: gone.signal });
     // A client that stops reading without closing would hold on to the object for ever.
     response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
     writeHead();
@@ -99,4 +99,9 @@ function requestedSpan(request: Request, size: number, etag: string): ByteSpan |
     });
   }
   return range.kind === 'span' ? range : undefined;
+}
+
+/** Asked for as a span, so that an object of another size than its row fails before the head is written. */
+function wholeOf({ sizeBytes }: BlobRecord): ByteSpan | undefined {
+  return sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes - 1 };
 }
