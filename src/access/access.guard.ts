@@ -5,6 +5,7 @@ import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import { ACCESS_REQUIREMENT, type AccessRequest, type AccessRequirement } from './access.js';
 import { AccessService } from './access.service.js';
+import { LoopbackPolicy } from './loopback-policy.js';
 import { ANONYMOUS, type Principal } from './principal.js';
 
 /** A request that the guard let through. */
@@ -23,6 +24,7 @@ export class AccessGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
     private readonly access: AccessService,
+    private readonly loopback: LoopbackPolicy,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -34,6 +36,7 @@ export class AccessGuard implements CanActivate {
     if (requirement === undefined) throw new RegistryError('DENIED');
     request.principal = ANONYMOUS;
     if (requirement.type === 'public') return true;
+    this.loopback.refuseForeign(request);
     if (!(await this.access.isAllowed(request.principal, toAccessRequest(requirement, request)))) {
       throw new RegistryError('DENIED');
     }
