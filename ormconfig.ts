@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { config as loadDotEnv } from 'dotenv';
 import { DataSource } from 'typeorm';
 import { loadConfiguration } from './src/config/load-configuration.js';
-import { dataSourceOptions, type PostgresConnection } from './src/database/data-source-options.js';
+import { dataSourceOptions, MIGRATING, type PostgresConnection } from './src/database/data-source-options.js';
 import { embeddedClusterDirectory } from './src/database/database.js';
 import { embeddedConnectionOptions } from './src/database/embedded/connection-options.js';
 
@@ -16,4 +16,4 @@ function connection(): PostgresConnection {
   return { ...options, username: user };
 }
 
-export default new DataSource(dataSourceOptions(connection(), configuration.databasePoolSize));
+export default new DataSource(dataSourceOptions(connection(), configuration.databasePoolSize, MIGRATING));

@@ -77,6 +77,8 @@ function refuseUnreadableUrl(databaseUrl: string): void {
   try {
     const { username, password, pathname } = new URL(databaseUrl);
     [username, password, pathname].forEach(decodeURIComponent);
+    // A `/` in the password, not percent-encoded, ends the host early: the rest of it would be taken for a name.
+    if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
   } catch {
     throw new StartupError(
       "DATABASE_URL can't be read: expected postgres://user:password@host:port/database, special characters percent-encoded.",

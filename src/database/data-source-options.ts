@@ -12,8 +12,33 @@ export interface PostgresConnection {
   readonly database?: string;
 }
 
+/** How long things may take, in milliseconds, as `pg` takes them. Unset, each is for ever. */
+export interface PostgresLimits {
+  readonly connectionTimeoutMillis: number;
+  readonly keepAlive: boolean;
+  readonly query_timeout?: number;
+  readonly statement_timeout?: number;
+  readonly idle_in_transaction_session_timeout?: number;
+}
+
+/** While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in an error. */
+export const SERVING: PostgresLimits = {
+  connectionTimeoutMillis: 10_000,
+  keepAlive: true,
+  query_timeout: 35_000,
+  statement_timeout: 30_000,
+  idle_in_transaction_session_timeout: 60_000,
+};
+
+/** While migrating: a large table takes its time, and so does the replica that migrates first. */
+export const MIGRATING: PostgresLimits = { connectionTimeoutMillis: 10_000, keepAlive: true };
+
 /** The one description of the database that the application and the TypeORM CLI (`ormconfig.ts`) share. */
-export function dataSourceOptions(connection: PostgresConnection, poolSize: number) {
+export function dataSourceOptions(
+  connection: PostgresConnection,
+  poolSize: number,
+  limits: PostgresLimits = SERVING,
+) {
   return {
     type: 'postgres',
     ...connection,
@@ -24,7 +49,6 @@ export function dataSourceOptions(connection: PostgresConnection, poolSize: numb
     synchronize: false,
     applicationName: 'berth',
     poolSize,
-    // pg-pool waits for ever by default: an exhausted pool or an unreachable server has to end in an error.
-    extra: { connectionTimeoutMillis: 10_000 },
+    extra: limits,
   } satisfies DataSourceOptions;
 }

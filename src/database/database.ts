@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../config/startup.error.js';
-import { dataSourceOptions, type PostgresConnection } from './data-source-options.js';
+import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 import { runMigrations } from './run-migrations.js';
 
@@ -78,13 +78,16 @@ async function connect(
   { databasePoolSize }: Configuration,
   name: string,
 ): Promise<DataSource> {
-  const dataSource = new DataSource(dataSourceOptions(connection, databasePoolSize));
+  const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
+  const serving = new DataSource(dataSourceOptions(connection, databasePoolSize, SERVING));
   try {
-    await dataSource.initialize();
-    await runMigrations(dataSource);
-    return dataSource;
+    await migrating.initialize();
+    await runMigrations(migrating);
+    await disconnect(migrating);
+    return await serving.initialize();
   } catch (cause) {
-    await disconnect(dataSource);
+    await disconnect(migrating);
+    await disconnect(serving);
     throw new StartupError(`Can't use ${name}: ${oneLine(cause)}.`, { cause });
   }
 }

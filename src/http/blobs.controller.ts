@@ -13,10 +13,7 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { DigestParam, Repository } from './parameters.js';
-import { answerEmpty } from './responses.js';
-
-/** Content never changes under its digest. */
-const IMMUTABLE = 'max-age=31536000, immutable';
+import { answerEmpty, IMMUTABLE } from './responses.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
 @Controller('v2')

@@ -13,7 +13,7 @@ import { parseTag } from '../oci/tag.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
 import { readSmallBody, singleHeader } from './request-body.js';
-import { answerBytes, answerEmpty } from './responses.js';
+import { answerBytes, answerEmpty, IMMUTABLE } from './responses.js';
 
 /** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */
 @Controller('v2')
@@ -37,12 +37,14 @@ export class ManifestsController {
     if (request.method === 'HEAD') {
       const head = await this.manifests.head(repository, reference);
       if (answeredNotModified(request, response, head)) return;
-      response.writeHead(200, { ...headersOf(head), 'Content-Length': head.sizeBytes }).end();
+      response
+        .writeHead(200, { ...headersOf(head), ...caching(reference), 'Content-Length': head.sizeBytes })
+        .end();
       return;
     }
     const manifest = await this.manifests.get(repository, reference);
     if (answeredNotModified(request, response, manifest)) return;
-    answerBytes(response, 200, manifest.content, headersOf(manifest));
+    answerBytes(response, 200, manifest.content, { ...headersOf(manifest), ...caching(reference) });
   }
 
   @Put('*name/manifests/:reference')
@@ -99,6 +101,11 @@ function parseReadReference(text: string): Reference {
 
 function headersOf({ digest, mediaType }: ManifestHead): Record<string, string> {
   return { 'Content-Type': mediaType, 'Docker-Content-Digest': digest, ETag: formatEtag(digest) };
+}
+
+/** A tag may move at any time; what a digest names never changes. */
+function caching({ kind }: Reference): Record<string, string> {
+  return { 'Cache-Control': kind === 'tag' ? 'no-cache' : IMMUTABLE };
 }
 
 function answeredNotModified(request: Request, response: Response, head: ManifestHead): boolean {

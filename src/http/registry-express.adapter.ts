@@ -1,8 +1,9 @@
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import type { Express } from 'express';
+import express, { type Express } from 'express';
 import { answerClientErrors } from './client-error.js';
+import { answerUnknownExpectation, withConnectionRules } from './connection-rules.js';
 
 /** Longer than the idle timeout of common load balancers (60 s), so that it is never Berth that closes first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -16,6 +17,13 @@ const READ_BYTES = 512 * 1024;
  * Express would otherwise give each of them later, which costs V8 its optimisations (about 7 k → 17 k requests/s).
  */
 export class RegistryExpressAdapter extends ExpressAdapter {
+  constructor() {
+    const app = express();
+    // Before the router exists, or it has no effect: a proxy's rules by path must mean the same paths.
+    app.enable('case sensitive routing');
+    super(app);
+  }
+
   override initHttpServer(_options: NestApplicationOptions): void {
     const app = this.getInstance<Express>();
     class RegistryRequest extends IncomingMessage {}
@@ -33,9 +41,12 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         highWaterMark: READ_BYTES,
         noDelay: true,
+        // Refused by the connection rules instead, in the spec's shape.
+        requireHostHeader: false,
       },
-      app,
+      withConnectionRules(app),
     );
+    server.on('checkExpectation', answerUnknownExpectation);
     answerClientErrors(server);
     this.httpServer = server;
   }

@@ -1,5 +1,11 @@
 import type { Response } from 'express';
 
+/** `Cache-Control` of what is named by its digest: content never changes under it. */
+export const IMMUTABLE = 'max-age=31536000, immutable';
+
+/** How long a reader of a manifest or a list may read nothing. */
+const SLOW_READER_MS = 60_000;
+
 /** Answers with headers alone. */
 export function answerEmpty(response: Response, status: number, headers: Record<string, string>): void {
   const length: Record<string, string> = status === 204 || status === 304 ? {} : { 'Content-Length': '0' };
@@ -25,4 +31,6 @@ export function answerBytes(
 ): void {
   response.writeHead(status, { ...headers, 'Content-Length': body.length });
   response.end(response.req.method === 'HEAD' ? undefined : body);
+  // A client that stops reading without closing would keep the bytes in memory for ever.
+  if (!response.writableFinished) response.setTimeout(SLOW_READER_MS, () => response.destroy());
 }

@@ -1,8 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** How much of a refused body is read on, and for how long, so that its sender gets to read the answer. */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 5_000;
+
+const ending = new WeakSet<Socket>();
+
+/** Whether the connection ends with an answer that was already given. */
+export function isEnding(socket: Socket): boolean {
+  return ending.has(socket);
+}
 
 /**
  * Sends the rest of an answer to a request whose body may not have been read to its end. The sender reads no answer
@@ -18,6 +26,7 @@ export function endAfterBody(
     response.end(body);
     return;
   }
+  ending.add(request.socket);
   if (body === undefined) response.flushHeaders();
   else response.write(body);
   let drained = 0;

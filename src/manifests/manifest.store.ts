@@ -127,7 +127,7 @@ export class ManifestStore {
       manifestId,
     ]);
     await add(
-      'INSERT INTO manifest_missing_references (manifest_id, digest) SELECT $1, unnest($2::text[])',
+      'INSERT INTO manifest_missing_references (manifest_id, digest) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING',
       missing,
     );
   }

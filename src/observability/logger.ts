@@ -14,9 +14,29 @@ export function createLogger({ logLevel, logFormat }: Pick<Configuration, 'logLe
   return pino({
     level: logLevel,
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
     redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
     ...(pretty && {
       transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
     }),
   });
+}
+
+/** Errors of libraries carry requests, headers and parameters along: what is not named here is not written. */
+function describeError(error: unknown, depth = 0): unknown {
+  if (typeof error !== 'object' || error === null) return String(error);
+  const {
+    name,
+    message,
+    code,
+    stack,
+    cause,
+  }: Partial<Record<'name' | 'message' | 'code' | 'stack' | 'cause', unknown>> = error;
+  return {
+    type: name,
+    message,
+    code,
+    stack,
+    ...(cause !== undefined && depth < 3 && { cause: describeError(cause, depth + 1) }),
+  };
 }

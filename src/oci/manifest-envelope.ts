@@ -31,6 +31,7 @@ export function decodeManifest(bytes: Uint8Array): JsonObject {
   if (value.schemaVersion !== 2) {
     throw new ManifestInvalidError('schemaVersion: expected 2');
   }
+  refuseLookAlikes(value);
   return value;
 }
 
@@ -56,6 +57,30 @@ export function resolveMediaType(manifest: JsonObject, contentType: string | und
     throw new ManifestInvalidError(`the fields of the manifest contradict its media type ${mediaType}`);
   }
   return mediaType;
+}
+
+const FIELDS = [
+  'schemaVersion',
+  'mediaType',
+  'config',
+  'layers',
+  'manifests',
+  'subject',
+  'artifactType',
+  'annotations',
+];
+const FIELDS_BY_LOWER_CASE = new Map(FIELDS.map((field) => [field.toLowerCase(), field]));
+
+/** Go's JSON parser takes `Layers` for `layers`: its clients would see another manifest than was checked here. */
+function refuseLookAlikes(manifest: JsonObject): void {
+  for (const key of Object.keys(manifest)) {
+    const field = FIELDS_BY_LOWER_CASE.get(key.toLowerCase());
+    if (field !== undefined && field !== key) {
+      throw new ManifestInvalidError(
+        `ambiguous manifest: it has a field that differs from ${field} in case alone`,
+      );
+    }
+  }
 }
 
 /** Go clients write what is absent as null. */

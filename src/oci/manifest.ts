@@ -98,6 +98,9 @@ function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
   return [...byDigest.values()];
 }
 
+/** Far beyond any use; a manifest's worth of tiny ones would take a second of everybody's time. */
+export const MAX_ANNOTATIONS = 10_000;
+
 function parseAnnotations(value: unknown): Record<string, string> {
   if (!isPresent(value)) {
     return {};
@@ -105,9 +108,15 @@ function parseAnnotations(value: unknown): Record<string, string> {
   if (!isJsonObject(value)) {
     throw new ManifestInvalidError('annotations: expected an object');
   }
+  const entries = Object.entries(value);
+  if (entries.length > MAX_ANNOTATIONS) {
+    throw new ManifestInvalidError(
+      `annotations: ${entries.length} are more than the limit of ${MAX_ANNOTATIONS}`,
+    );
+  }
   // fromEntries defines properties, so that a key `__proto__` stays a key.
   return Object.fromEntries(
-    Object.entries(value).map(([key, text]) => {
+    entries.map(([key, text]) => {
       if (typeof text !== 'string' || !isStorableText(text) || !isStorableText(key)) {
         throw new ManifestInvalidError('annotations: expected texts as values, without NUL characters');
       }

@@ -8,7 +8,7 @@ export type RawHeaders = readonly (readonly [name: string, value: string | numbe
 export function requestHead(method: string, path: string, headers: RawHeaders = []): string {
   const lines = [
     `${method} ${path} HTTP/1.1`,
-    'Host: berth',
+    'Host: localhost',
     ...headers.map(([name, value]) => `${name}: ${value}`),
   ];
   return `${lines.join('\r\n')}\r\n\r\n`;
