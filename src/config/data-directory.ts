@@ -1,6 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tryFileLock, type FileLock } from './file-lock.js';
+import { makeDirectory } from './make-directory.js';
 import { StartupError } from './startup.error.js';
 
 /** The right to be the one Berth on a data directory, until `release` or the end of the process, however it ends. */
@@ -35,7 +36,7 @@ export async function claimDataDirectory(dir: string): Promise<DataDirectoryClai
 
 async function lockIn(dir: string, path: string): Promise<FileLock | undefined> {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeDirectory(dir, 0o700);
     const lock = await tryFileLock(path);
     lock?.note(`${process.pid}\n`);
     return lock;

@@ -49,7 +49,7 @@ describe('connections', () => {
     await client.putManifest(name, 'kept', await client.makeImage(name));
     const unread = `PUT /v2/UPPER/manifests/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n`;
     const answers = await exchange(
-      `${unread}body${`DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`}`,
+      `${unread}bodyDELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     );
     if (/^Connection: close/im.test(answers)) expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1);
     const kept = await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, open, rm, statfs } from 'node:fs/promises';
+import { lstat, open, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '../../../config/make-directory.js';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
 import type { DirectorySync } from './durable-directories.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
@@ -17,7 +18,7 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
   try {
     await makeRoot(layout.root, sync);
     for (const folder of [layout.blobs, layout.uploads]) {
-      await mkdir(folder, { recursive: true });
+      await makeDirectory(folder);
     }
     await sync(layout.root);
     await expectOneFileSystem(layout);
@@ -45,7 +46,7 @@ export async function checkDirectories(layout: FilesystemLayout): Promise<void> 
 }
 
 async function makeRoot(root: string, sync: DirectorySync): Promise<void> {
-  const firstCreated = await mkdir(root, { recursive: true });
+  const firstCreated = await makeDirectory(root);
   if (firstCreated === undefined) {
     return;
   }
