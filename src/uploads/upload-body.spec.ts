@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { HEARTBEAT, readBody } from './upload-body.js';
 import { BodyIdleError, UploadTakenOverError } from './upload.errors.js';
 
@@ -72,6 +72,23 @@ describe('readBody', () => {
     await expect(
       collect(readBody(source, { heartbeatMs: 5, idleTimeoutMs: 20, signal: never() })),
     ).rejects.toThrow(BodyIdleError);
+  });
+
+  it('lets a slow body take longer than the idle timeout, as long as it moves', async () => {
+    const { source, feed } = controlledBody();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    const body = readBody(source, { heartbeatMs: 5, idleTimeoutMs: 100, signal: never() });
+    for (const at of [60, 120, 180]) {
+      const next = body.next();
+      clock.mockReturnValue(at);
+      feed(Buffer.from('x'));
+      expect((await next).value).toEqual(Buffer.from('x'));
+    }
+    // 60 ms after the last byte: still within the limit.
+    clock.mockReturnValue(240);
+    expect((await body.next()).value).toBe(HEARTBEAT);
+    clock.mockRestore();
+    await body.return();
   });
 
   it('ends at once with the reason of the signal, though the client sends nothing', async () => {

@@ -161,7 +161,7 @@ export class UploadService {
   private async receive(writer: UploadWriter, { signal }: HeldSession, body: UploadBody): Promise<void> {
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
-    const heartbeatMs = Math.min(LEASE_HEARTBEAT_MS, idleTimeoutMs);
+    const heartbeatMs = Math.min(LEASE_HEARTBEAT_MS, idleTimeoutMs / 4);
     for await (const chunk of readBody(body.source, { heartbeatMs, idleTimeoutMs, signal })) {
       if (chunk === HEARTBEAT) await writer.checkpoint();
       else if (writer.offset + chunk.length > limit) {
