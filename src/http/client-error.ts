@@ -38,8 +38,6 @@ export function answerClientErrors(server: Server): void {
 }
 
 function closed(response: ServerResponse): Promise<void> {
-  // A layer that is being sent has as many listeners of its own as Node thinks are healthy.
-  response.setMaxListeners(response.getMaxListeners() + 1);
   return new Promise((resolve) => response.once('close', resolve));
 }
 

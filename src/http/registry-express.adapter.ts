@@ -28,6 +28,9 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     const app = this.getInstance<Express>();
     class RegistryRequest extends IncomingMessage {}
     class RegistryResponse extends ServerResponse<RegistryRequest> {}
+    // A layer on its way out is watched by the log, the connection rules, the pipeline and its handler: more than the
+    // ten listeners that Node takes for a leak.
+    RegistryResponse.prototype.setMaxListeners(30);
     Object.setPrototypeOf(RegistryRequest.prototype, app.request);
     Object.setPrototypeOf(RegistryResponse.prototype, app.response);
     Object.assign(app, { request: RegistryRequest.prototype, response: RegistryResponse.prototype });
