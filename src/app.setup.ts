@@ -52,8 +52,7 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
     }
   };
   try {
-    if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
-    else {
+    if (configuration.databaseUrl === undefined) {
       const claim = await claimDataDirectory(configuration.dataDir);
       opened.push(() => claim.release());
     }
@@ -69,20 +68,6 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** Read by others, a malformed address ends in an error that quotes all of it, password included. */
-function refuseUnreadableUrl(databaseUrl: string): void {
-  try {
-    const { username, password, pathname } = new URL(databaseUrl);
-    [username, password, pathname].forEach(decodeURIComponent);
-    // A `/` in the password, not percent-encoded, ends the host early: the rest of it would be taken for a name.
-    if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
-  } catch {
-    throw new StartupError(
-      "DATABASE_URL can't be read: expected postgres://user:password@host:port/database, special characters percent-encoded.",
-    );
   }
 }
 

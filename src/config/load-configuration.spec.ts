@@ -32,6 +32,9 @@ describe('loadConfiguration', () => {
     ['STORAGE_DRIVER', 'floppy'],
     ['UPLOAD_CHECKPOINT_BYTES', '12'],
     ['DATABASE_URL', 'mysql://secret@host'],
+    ['DATABASE_URL', 'postgres://user:sec ret@ho st/db'],
+    ['DATABASE_URL', 'postgres://user:100%secret@host/db'],
+    ['DATABASE_URL', 'postgres://user:sec/ret@host/db'],
     ['ACCESS_MODE', 'closed'],
     ['LOG_LEVEL', 'loud'],
   ])('refuses %s=%s by name and without its value', (name, value) => {

@@ -28,6 +28,7 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
     throw new StartupError(`The configuration can't be used: ${problems.map(describe).join('; ')}.`);
   }
   refuseUnintendedExposure(configuration);
+  if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
   configuration.dataDir = resolve(configuration.dataDir);
   if (configuration.storageFilesystemRoot !== undefined) {
     configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
@@ -45,6 +46,20 @@ function refuseUnintendedExposure({ host, accessMode }: Configuration): void {
     throw new StartupError(
       "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open to let everybody " +
         'who can reach the address pull, push and delete, or leave HOST at 127.0.0.1.',
+    );
+  }
+}
+
+/** Read by others, a malformed address ends in an error that quotes all of it, password included. */
+function refuseUnreadableUrl(databaseUrl: string): void {
+  try {
+    const { username, password, pathname } = new URL(databaseUrl);
+    [username, password, pathname].forEach(decodeURIComponent);
+    // A `/` in the password, not percent-encoded, ends the host early: the rest of it would be taken for a name.
+    if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
+  } catch {
+    throw new StartupError(
+      "DATABASE_URL can't be read: expected postgres://user:password@host:port/database, special characters percent-encoded.",
     );
   }
 }

@@ -5,7 +5,7 @@ import { BYTES, BYTEWISE, NOW } from './column-types.js';
 export const UPLOAD_STATES = ['open', 'committing', 'committed', 'cancelled', 'expired'] as const;
 export type UploadState = (typeof UPLOAD_STATES)[number];
 
-/** An upload session. `src/uploads` is the only place that reads and writes it, under the fencing version. */
+/** An upload session. `src/uploads` is the only place that writes it, under the fencing version. */
 @Entity('uploads')
 @Check('uploads_state_check', `state IN (${UPLOAD_STATES.map((state) => `'${state}'`).join(', ')})`)
 @Check('uploads_offset_bytes_check', 'offset_bytes >= 0')
