@@ -30,7 +30,7 @@ export interface Berth {
   readonly driver: StorageDriver;
   /**
    * Stops accepting, has running uploads checkpointed and let go, lets other requests finish within a bound, and lets go
-   * of everything. Never rejects.
+   * of everything, whatever became of the thing before.
    */
   close(): Promise<void>;
 }
@@ -43,13 +43,15 @@ export interface Berth {
 export async function startBerth(configuration: Readonly<Configuration>, logger: Logger): Promise<Berth> {
   const opened: (() => Promise<void> | void)[] = [];
   const close = async () => {
+    const failures: unknown[] = [];
     for (const undo of opened.splice(0).reverse()) {
       try {
         await undo();
       } catch (error) {
-        logger.error({ err: error }, 'something could not be closed in order');
+        failures.push(error);
       }
     }
+    if (failures.length > 0) throw new AggregateError(failures, 'not everything could be closed');
   };
   try {
     if (configuration.databaseUrl === undefined) {
@@ -66,7 +68,7 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
     opened.push(() => drain(app));
     return { url: urlOf(app, configuration), app, database, driver, close };
   } catch (error) {
-    await close();
+    await close().catch((failure: unknown) => logger.error({ err: failure }, 'while giving up the start'));
     throw error;
   }
 }
@@ -83,7 +85,7 @@ async function createApp(
     {
       logger: new NestLogger(logger),
       abortOnError: false,
-      // Nothing may touch the body of a layer or a manifest; `/api/v1` has a parser of its own.
+      // Nothing may touch the body of a layer or a manifest.
       bodyParser: false,
     },
   );

@@ -5,7 +5,7 @@ import type { Berth } from './app.setup.js';
 const IMPATIENCE_MS = 1_000;
 
 /**
- * Ends the process in order on SIGINT, SIGTERM and SIGHUP, from the call on, and when the embedded Postgres is gone. To be
+ * Ends the process in order on SIGINT and SIGTERM, from the call on, and when the embedded Postgres is gone. To be
  * called before the start, and what it answers once the registry serves.
  */
 export function stopOnSignal(logger: Logger): (berth: Berth) => void {
@@ -27,7 +27,7 @@ export function stopOnSignal(logger: Logger): (berth: Berth) => void {
       },
     );
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop(0));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
   return (berth) => {
     serving = berth;
     void berth.database.died.then((sentence) => {

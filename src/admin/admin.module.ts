@@ -38,6 +38,8 @@ export class AdminModule implements NestModule {
   }
 }
 
+const SLOW_READER_MS = 60_000;
+
 /**
  * No answer may be stored, or taken for anything but JSON. There are no CORS headers on purpose: a page of another
  * origin can then read nothing here, and its DELETE ends at the preflight.
@@ -45,5 +47,7 @@ export class AdminModule implements NestModule {
 function setHeaders(_request: Request, response: Response, next: NextFunction): void {
   response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('Cache-Control', 'no-store');
+  // A reader that stops reading without closing would keep a page in memory for ever.
+  response.setTimeout(SLOW_READER_MS, () => response.destroy());
   next();
 }

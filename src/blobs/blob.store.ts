@@ -118,7 +118,7 @@ export class BlobStore {
     await queryRows(transaction, sql, [repositoryId, blobId]);
   }
 
-  /** Takes the link away. Answers whether there was one. The row and the bytes stay, for the collector to decide. */
+  /** Takes the link away. Answers whether there was one. The row and the bytes stay. */
   async unlink(transaction: Transaction, repository: RepositoryName, digest: Digest): Promise<boolean> {
     const rows = await queryRows(
       transaction,

@@ -8,7 +8,7 @@ export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
 
-/** Marks the environment variable that fills a field. `docs/configuration.md` lists them; the names are a contract. */
+/** Marks the environment variable that fills a field. The README lists them; the names are a contract. */
 const Env = (name: string) => Expose({ name });
 
 /** Berth's settings, made from environment variables by `loadConfiguration` and immutable from then on. */
@@ -79,7 +79,7 @@ export class Configuration {
   @Max(64 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
   manifestMaxBytes = 4 * MIB;
 
-  /** Most layers or child manifests that a manifest may list. */
+  /** Most descriptors that a manifest may list: config, layers, child manifests. */
   @Env('MANIFEST_MAX_REFERENCES')
   @Type(() => Number)
   @IsInt({ message: 'expected a number from 128 to 10000' })

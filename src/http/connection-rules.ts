@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isEnding } from './unread-body.js';
+import { endAfterBody, isEnding } from './unread-body.js';
 
 /**
  * Most requests of one connection that may wait for their answers. Node hands over every pipelined request at once, and
@@ -51,5 +51,5 @@ function refuse(response: ServerResponse, status: number, message: string): void
     'Docker-Distribution-API-Version': 'registry/2.0',
     Connection: 'close',
   });
-  response.end(body);
+  endAfterBody(response.req, response, body);
 }

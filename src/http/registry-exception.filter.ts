@@ -31,8 +31,9 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
       return;
     }
     const answer = this.answerTo(exception, requestIdOf(request));
-    if (answer.status >= 500)
+    if (answer.status >= 500 && !(exception instanceof RegistryError)) {
       this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
+    }
     const [contentType, content] = shape(answer, request);
     const body = Buffer.from(JSON.stringify(content));
     response.writeHead(answer.status, {
@@ -46,12 +47,13 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
 
   private answerTo(exception: unknown, requestId: string): ErrorAnswer {
     const error = exception instanceof HttpException ? fromHttpException(exception) : exception;
-    if (error instanceof RegistryError) {
-      return { status: error.status, headers: error.headers, errors: describe(error) };
-    }
-    const failure = (status: number, message: string, headers = {}) => {
+    const failure = (status: number, message: string, headers: Readonly<Record<string, string>> = {}) => {
       return { status, headers, errors: [{ code: 'UNKNOWN', message, detail: { requestId } }] };
     };
+    if (error instanceof RegistryError) {
+      const { status, message, headers } = error;
+      return status >= 500 ? failure(status, message, headers) : { status, headers, errors: describe(error) };
+    }
     if (isDatabaseUnavailable(error)) {
       return failure(503, 'the database is not available', { 'Retry-After': '5' });
     }

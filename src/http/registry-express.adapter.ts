@@ -1,4 +1,5 @@
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { parse as parseQuery } from 'node:querystring';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
@@ -21,6 +22,8 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     const app = express();
     // Before the router exists, or it has no effect: a proxy's rules by path must mean the same paths.
     app.enable('case sensitive routing');
+    // Node's parser drops what comes after a thousand parameters; the request line is bounded as it is.
+    app.set('query parser', (query: string) => parseQuery(query, undefined, undefined, { maxKeys: 0 }));
     super(app);
   }
 

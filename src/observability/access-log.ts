@@ -16,14 +16,20 @@ export function createAccessLog(logger: Logger): HttpLogger {
     autoLogging: logger.isLevelEnabled('info'),
     genReqId: (request) => requestId(request),
     customLogLevel: (_request, response, error) => {
-      if (error !== undefined || response.statusCode >= 500) return 'error';
-      return 'info';
+      if (response.statusCode === 503) return 'warn';
+      return error !== undefined || response.statusCode >= 500 ? 'error' : 'info';
     },
-    customSuccessMessage: () => 'request',
+    customSuccessMessage: (_request, response) =>
+      response.writableFinished ? 'request' : 'request broken off',
     customErrorMessage: () => 'request failed',
+    // pino-http makes up an error for a 5XX answer; the error filter has logged the real one.
+    customErrorObject: (_request, _response, _error, fields: Record<string, unknown>) => ({
+      ...fields,
+      err: undefined,
+    }),
     serializers: {
       req: describeRequest,
-      res: (response: { statusCode: number }) => ({ status: response.statusCode }),
+      res: (response: ServerResponse) => ({ status: response.headersSent ? response.statusCode : null }),
     },
     wrapSerializers: false,
   });
@@ -42,6 +48,3 @@ function describeRequest(request: IncomingMessage & { originalUrl?: string }) {
     userAgent: request.headers['user-agent'],
   };
 }
-
-/** The type of what pino-http hangs on the request. */
-export type IdentifiedRequest = IncomingMessage & { id?: unknown; res?: ServerResponse };

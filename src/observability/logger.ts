@@ -23,7 +23,7 @@ export function createLogger({ logLevel, logFormat }: Pick<Configuration, 'logLe
 }
 
 /** Errors of libraries carry requests, headers and parameters along: what is not named here is not written. */
-function describeError(error: unknown, depth = 0): unknown {
+export function describeError(error: unknown, depth = 0): unknown {
   if (typeof error !== 'object' || error === null) return String(error);
   const {
     name,

@@ -26,11 +26,6 @@ export function parseContentRange(text: string): ContentRange {
   return { start, end };
 }
 
-/** The number of bytes that a chunk of this range has; at least 1. */
-export function contentRangeLength(range: ContentRange): number {
-  return range.end - range.start + 1;
-}
-
 /**
  * The `Range` header of an upload whose first `offset` bytes are durable: `0-<last byte>`. An empty session says
  * `0-0` as well, since the header has no form for "none" and clients expect exactly that.

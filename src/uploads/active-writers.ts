@@ -56,10 +56,6 @@ export class ActiveWriters {
     for (const { interruption } of writers) interruption.abort(new ShuttingDownError());
     await Promise.all(writers.map(({ finished }) => finished));
   }
-
-  get size(): number {
-    return this.writers.size;
-  }
 }
 
 /** `Promise.withResolvers` came with Node 22. */

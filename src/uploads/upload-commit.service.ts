@@ -150,7 +150,7 @@ export class UploadCommitService {
     });
   }
 
-  /** The push has succeeded: bytes that can't be removed now are garbage for the reaper, not the client's concern. */
+  /** The push has succeeded: bytes that can't be removed now are garbage, not the client's concern. */
   private async discard(remove: () => Promise<void>): Promise<void> {
     try {
       await remove();

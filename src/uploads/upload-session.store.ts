@@ -153,16 +153,16 @@ export class UploadSessionStore {
     return rows.length > 0;
   }
 
-  /** False: fenced. */
-  async markCancelled(id: UploadId, version: number): Promise<boolean> {
-    const rows = await this.query(
+  /** Answers what the driver has to forget; nothing: fenced. */
+  async markCancelled(id: UploadId, version: number): Promise<DriverUploadState | undefined> {
+    const [row] = await this.query<Pick<UploadRow, 'driver_state'>>(
       `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
         WHERE id = $1 AND version = $2
-        RETURNING id`,
+        RETURNING driver_state`,
       [id, version],
     );
-    return rows.length > 0;
+    return row?.driver_state;
   }
 
   private query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]> {

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
 import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.js';
@@ -25,6 +25,7 @@ import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
  */
 @Injectable()
 export class UploadService {
+  private readonly logger = new Logger(UploadService.name);
   private readonly writing: UploadWriterServices;
 
   constructor(
@@ -116,23 +117,34 @@ export class UploadService {
     origin: UploadOrigin,
   ): Promise<void> {
     const session = await this.start(repository, digestAlgorithm(digest), origin);
-    try {
-      await this.commit(session, digest, body);
-    } catch (error) {
-      await this.cancel(session).catch(() => undefined);
-      throw error;
-    }
+    await this.hold(session, async (held) => {
+      try {
+        await this.commitHeld(held, digest, body);
+      } catch (error) {
+        // Under the lease that it has: when the process stops, no other is to be had.
+        await this.forget(held).catch(() => undefined);
+        throw error;
+      }
+    });
   }
 
   /**
-   * Ends a session and forgets its bytes; one whose commit was interrupted too.
+   * Ends a session and forgets its bytes; one whose commit was interrupted too. It has succeeded once the row says so: bytes
+   * that the driver can't remove now are garbage.
    *
    * @throws BlobUploadUnknownError when it is over already.
    */
   async cancel(reference: UploadReference): Promise<void> {
-    await this.hold(reference, async ({ session }) => {
-      if (!(await this.sessions.markCancelled(session.id, session.version))) throw new UploadTakenOverError();
-      await this.driver.abortUpload({ id: session.id, state: session.driverState });
+    await this.hold(reference, (held) => this.forget(held));
+  }
+
+  private async forget(held: HeldSession): Promise<void> {
+    const { id, version } = held.session;
+    const state = await this.sessions.markCancelled(id, version);
+    if (state === undefined) throw new UploadTakenOverError();
+    held.markReleased();
+    await this.driver.abortUpload({ id, state }).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'the bytes of a cancelled upload could not be removed');
     });
   }
 

@@ -19,15 +19,20 @@ describe('connections', () => {
   });
 
   /** Sends text and answers all that comes back until the server ends the connection. */
-  const exchange = async (text: string): Promise<string> => {
+  const exchange = async (text: string, afterAnswer = ''): Promise<string> => {
     const { hostname, port } = new URL(berth.url);
     const socket = connect(Number(port), hostname);
     sockets.push(socket);
     const received: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => received.push(chunk)).on('error', () => undefined);
     await once(socket, 'connect');
+    const ended = new Promise((resolve) => socket.once('close', resolve));
     socket.write(text);
-    await once(socket, 'close');
+    if (afterAnswer !== '') {
+      await once(socket, 'data');
+      socket.write(afterAnswer);
+    }
+    await ended;
     return Buffer.concat(received).toString();
   };
 
@@ -40,20 +45,21 @@ describe('connections', () => {
 
   it('cuts a connection that asks for more and more without waiting for an answer', async () => {
     const answers = await exchange(get('/v2/_catalog').repeat(50));
-    expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThan(50);
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThanOrEqual(8);
     expect((await client.fetch('/v2/')).status).toBe(200);
   });
 
   it('does nothing of what follows an answer that ended the connection', async () => {
     const name = freshName();
     await client.putManifest(name, 'kept', await client.makeImage(name));
-    const unread = `PUT /v2/UPPER/manifests/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n`;
-    const answers = await exchange(
-      `${unread}bodyDELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`,
-    );
-    if (/^Connection: close/im.test(answers)) expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1);
-    const kept = await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' });
-    expect(kept.status).toBe(/^Connection: close/im.test(answers) ? 200 : 404);
+    // Not sent to its end before the answer: the connection ends with it.
+    const length = 2 * 1024 * 1024;
+    const head = `PUT /v2/UPPER/manifests/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
+    const follower = `DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const answers = await exchange(head + 'x'.repeat(1024), 'x'.repeat(length - 1024) + follower);
+    expect(answers).toMatch(/^Connection: close/im);
+    expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    expect((await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' })).status).toBe(200);
   });
 
   it.each([

@@ -91,6 +91,7 @@ describe('limits', () => {
           await connection.send(piece.subarray(0, Math.min(piece.length, SIZE - sent)));
         }
       };
+      // Whether all of it was taken or the connection was cut: it ends.
       await sendAll().catch(() => undefined);
       connection.leave();
       await expectHealthy();

@@ -31,6 +31,15 @@ describe('tags of manifests', () => {
   };
   const named = (response: Response) => response.headers.get('oci-tag')?.split(/, */) ?? [];
 
+  it('25. as many tags as fit the request line are set, and none is dropped', async () => {
+    await inFreshRepository();
+    const wanted = Array.from({ length: 1500 }, (_, index) => `t${index}`).sort();
+    const response = await put(`${digest}?${wanted.map((tag) => `tag=${tag}`).join('&')}`);
+    expect(response.status).toBe(201);
+    expect(named(response).sort()).toEqual(wanted);
+    expect(await tags()).toEqual(wanted);
+  });
+
   it('25. PUT <digest>?tag=a&tag=b sets them all, and OCI-Tag names them', async () => {
     await inFreshRepository();
     const wanted = ['1.2.3', '1.2', '1', 'latest'];

@@ -5,6 +5,7 @@ import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 describe('an upload between two requests', () => {
@@ -149,5 +150,26 @@ describe('a commit that the storage refuses', () => {
     });
     expect((await states()).at(-1)).toEqual({ state: 'cancelled' });
     expect(await readdir(join(berth.dataDir, 'storage/uploads'))).toEqual([]);
+  });
+});
+
+describe('a stop in the middle of a push in one request', () => {
+  it('leaves no session that nobody knows, and no bytes', async () => {
+    const berth = await startTestBerth();
+    try {
+      const blob = patternBytes(100_000);
+      const url = new URL(`/v2/${freshName()}/blobs/uploads/?digest=${digestOf(blob)}`, berth.url);
+      const push = new SlowRequest('POST', url);
+      await push.send(blob.subarray(0, 50_000));
+      const uploads = join(berth.dataDir, 'storage/uploads');
+      while ((await readdir(uploads)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+      await berth.restart();
+      expect(await push.status).toBe(503);
+      const left = `SELECT 1 FROM uploads WHERE state <> 'cancelled'`;
+      expect(await queryRows(berth.database.dataSource.manager, left)).toEqual([]);
+      expect(await readdir(uploads)).toEqual([]);
+    } finally {
+      await berth.dispose();
+    }
   });
 });

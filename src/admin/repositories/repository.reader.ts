@@ -28,10 +28,8 @@ const summaries = (selection: string) => `
             WHERE l.repository_id = r.id) AS linked
    ORDER BY r.name`;
 
-/** Every name with the prefix is below the prefix and the last code point there is, in the order of bytes. */
-const PAGE = summaries(
-  `WHERE name > $1 AND name >= $2 AND name < $2 || chr(1114111) COLLATE "C" ORDER BY name LIMIT $3`,
-);
+/** Every name with the prefix is below the prefix and a `~`, which comes after every character of a name. */
+const PAGE = summaries(`WHERE name > $1 AND name >= $2 AND name < $2 || '~' ORDER BY name LIMIT $3`);
 const ONE = summaries('WHERE name = $1');
 
 /** Reads repositories for the admin API. */

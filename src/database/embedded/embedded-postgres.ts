@@ -1,5 +1,6 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory } from '../../config/make-directory.js';
 import { StartupError } from '../../config/startup.error.js';
 import type { ClusterContext } from './cluster-context.js';
 import { takeClusterLock } from './cluster-lock.js';
@@ -93,7 +94,7 @@ async function prepare(options: EmbeddedPostgresOptions): Promise<ClusterContext
 
 /** One spelling for one directory: a server left behind is recognised by it. The cluster itself may be missing yet. */
 async function resolveLinks(dataDir: string): Promise<string> {
-  await mkdir(dirname(dataDir), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(dataDir), 0o700);
   return join(await realpath(dirname(dataDir)), basename(dataDir));
 }
 

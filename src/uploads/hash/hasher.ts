@@ -29,7 +29,7 @@ export interface Hasher {
 
 /** Makes hashers of one implementation. */
 export interface HasherFactory {
-  /** `openssl` or `wasm`: shown in the banner and in the overview. */
+  /** `openssl` or `wasm`: shown in the overview of the admin API. */
   readonly implementation: string;
   create(algorithm: DigestAlgorithm): Hasher;
   /** @throws Error when the midstate is malformed. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
-import { mountSmallDisk, type SmallDisk } from '../../../../test/support/small-disk.js';
+import { mountSmallDisk, skipped, type SmallDisk } from '../../../../test/support/small-disk.js';
 import { digestOf } from '../../../oci/digest.js';
 import type { DriverUpload, UploadSink } from '../../storage-driver.js';
 import { StorageFullError } from '../../storage.errors.js';
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 it('keeps what it acknowledged when the disk is full, and goes on once there is space', async () => {
   if (typeof disk === 'string') {
-    process.stderr.write(`skipped: ${disk}\n`);
+    skipped(disk);
     return;
   }
   const driver = new FilesystemStorageDriver(disk.path);
@@ -54,7 +54,7 @@ it('keeps what it acknowledged when the disk is full, and goes on once there is 
 
 it('frees the space of an upload that is aborted and of an object that is deleted', async () => {
   if (typeof disk === 'string') {
-    process.stderr.write(`skipped: ${disk}\n`);
+    skipped(disk);
     return;
   }
   const driver = new FilesystemStorageDriver(disk.path);
