@@ -58,7 +58,7 @@ describe('UploadSessionStore', () => {
 
     expect(await store.checkpoint(reference.id, stale.version, 30, PROGRESS)).toBe(false);
     expect(await store.markCommitting(reference.id, stale.version, 30, PROGRESS, DIGEST)).toBe(false);
-    expect(await store.markCancelled(reference.id, stale.version)).toBe(false);
+    expect(await store.markCancelled(reference.id, stale.version)).toBeUndefined();
     await store.release(reference.id, stale.version);
     expect(await store.find(reference)).toMatchObject({
       state: 'open',
