@@ -1,7 +1,7 @@
 import { All } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { UnsupportedError } from '../oci/errors.js';
+import { methodNotAllowed } from '../oci/method-not-allowed.js';
 import { AdminController } from './admin-controller.js';
 
 /** Comes last: what reaches it is a path of the admin API with a method that the path doesn't have. */
@@ -11,15 +11,11 @@ import { AdminController } from './admin-controller.js';
 export class UnsupportedAdminMethodsController {
   @All(['overview', 'repositories', 'repositories/*name', 'uploads'])
   readOnly(): never {
-    throw unsupported('GET, HEAD');
+    throw methodNotAllowed('GET, HEAD');
   }
 
   @All('uploads/:id')
   upload(): never {
-    throw unsupported('GET, HEAD, DELETE');
+    throw methodNotAllowed('GET, HEAD, DELETE');
   }
-}
-
-function unsupported(allow: string): UnsupportedError {
-  return new UnsupportedError('the endpoint does not have this method', { headers: { Allow: allow } });
 }

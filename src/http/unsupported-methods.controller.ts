@@ -1,7 +1,7 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { methodNotAllowed } from './method-not-allowed.js';
+import { methodNotAllowed } from '../oci/method-not-allowed.js';
 
 /** Comes last: what reaches it is a path of the spec with a method that the path doesn't have. */
 @ApiExcludeController()

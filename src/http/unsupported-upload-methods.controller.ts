@@ -1,7 +1,7 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { methodNotAllowed } from './method-not-allowed.js';
+import { methodNotAllowed } from '../oci/method-not-allowed.js';
 
 /** Comes before the blobs' controller, which would take `uploads` for a digest. */
 @ApiExcludeController()

@@ -128,7 +128,7 @@ export class UploadSessionStore {
       `UPDATE uploads
           SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
               lease_expires_at = ${LEASE_END}, updated_at = now()
-        WHERE id = $1 AND version = $2
+        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
         RETURNING id`,
       [id, version, leaseSeconds, ...progressParameters(progress), digest],
     );
@@ -153,12 +153,12 @@ export class UploadSessionStore {
     return rows.length > 0;
   }
 
-  /** Answers what the driver has to forget; nothing: fenced. */
+  /** Answers what the driver has to forget; nothing: fenced, or committed by a COMMIT whose answer was lost. */
   async markCancelled(id: UploadId, version: number): Promise<DriverUploadState | undefined> {
     const [row] = await this.query<Pick<UploadRow, 'driver_state'>>(
       `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id = $1 AND version = $2
+        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
         RETURNING driver_state`,
       [id, version],
     );

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
 import { parseDigest } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
@@ -91,6 +92,20 @@ describe('UploadSessionStore', () => {
     await store.markCancelled(reference.id, version);
     expect(await store.acquire(reference, 'b', 30)).toBeUndefined();
     expect(await store.checkpoint(reference.id, version, 30, PROGRESS)).toBe(false);
+  });
+
+  it('leaves a committed session committed, whatever its last writer thinks became of the commit', async () => {
+    const { version } = await acquire('a');
+    await store.markCommitting(reference.id, version, 30, PROGRESS, DIGEST);
+    const insert = `INSERT INTO blobs (size_bytes, object_key) VALUES (7, $1) RETURNING id`;
+    const [blob] = await queryRows<{ id: string }>(test.dataSource.manager, insert, [
+      `blobs/${reference.id}`,
+    ]);
+    await store.markCommitted(test.dataSource.manager, reference.id, version, String(blob?.id));
+
+    expect(await store.markCancelled(reference.id, version)).toBeUndefined();
+    expect(await store.markCommitting(reference.id, version, 30, PROGRESS, DIGEST)).toBe(false);
+    expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
   });
 
   it('frees every lease for a process that knows itself alone', async () => {

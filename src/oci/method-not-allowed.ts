@@ -1,4 +1,4 @@
-import { UnsupportedError } from '../oci/errors.js';
+import { UnsupportedError } from './errors.js';
 
 /** The endpoint is there, the method isn't (RFC 9110, section 15.5.6). @param allow the methods that are. */
 export function methodNotAllowed(allow: string): UnsupportedError {

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions, SERVING } from '../../src/database/data-source-options.js';
+import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+
+describe('a database that is there and does not answer', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.drop());
+
+  it.each([
+    ['Postgres ends the statement', { statement_timeout: 50 }],
+    ['nothing comes back at all', { query_timeout: 50 }],
+  ])('ends in an error that means "try again": %s', async (_, limit) => {
+    const options = dataSourceOptions({ url: database.url }, 2, { ...SERVING, ...limit });
+    const dataSource = await new DataSource(options).initialize();
+    try {
+      const failure: unknown = await dataSource.query('SELECT pg_sleep(1)').then(
+        () => 'it answered',
+        (error: unknown) => error,
+      );
+      expect(isDatabaseUnavailable(failure)).toBe(true);
+    } finally {
+      await dataSource.destroy();
+    }
+  });
+
+  it('has a limit for everything while it serves', () => {
+    const { extra } = dataSourceOptions({ url: database.url }, 2);
+    for (const limit of Object.values(extra)) expect(limit).toBeTruthy();
+    expect(Object.keys(extra)).toEqual(expect.arrayContaining(['query_timeout', 'statement_timeout']));
+  });
+});
