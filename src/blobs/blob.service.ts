@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.js';
 import { BlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
+import { canRedirect } from '../storage/redirecting-storage-driver.js';
 import {
   type ByteSpan,
   type IoOptions,
@@ -46,6 +47,11 @@ export class BlobService {
     const blob = await this.blobs.findLinked(repository, digest);
     if (blob === undefined) throw new BlobUnknownError(digest);
     return blob;
+  }
+
+  /** Where the client can fetch the bytes by itself, if the driver is able to let it. */
+  async redirect(blob: BlobRecord): Promise<URL | undefined> {
+    return canRedirect(this.driver) ? this.driver.redirectUrl(blob.objectKey) : undefined;
   }
 
   /** Streams the bytes of a blob, or a span of them. */

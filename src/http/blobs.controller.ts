@@ -41,6 +41,17 @@ export class BlobsController {
       'Accept-Ranges': 'bytes',
     };
     if (matchesEtag(request.headers['if-none-match'], etag)) return answerEmpty(response, 304, headers);
+    const elsewhere = request.method === 'GET' ? await this.blobs.redirect(blob) : undefined;
+    if (elsewhere !== undefined) {
+      // The URL is short-lived and a credential: what is true of the content isn't true of this answer.
+      const location = {
+        Location: elsewhere.href,
+        'Cache-Control': 'no-store',
+        'Docker-Content-Digest': digest,
+      };
+      answerEmpty(response, 307, location);
+      return;
+    }
     const span = requestedSpan(request, blob.sizeBytes, etag);
     const length = span === undefined ? blob.sizeBytes : span.end - span.start + 1;
     const all = {

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ObjectKey } from '../../src/storage/object-key.js';
+import { RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+describe('a driver that lets clients fetch by themselves', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  const name = freshName();
+  let path: string;
+
+  beforeAll(async () => {
+    berth = await startTestBerth({ STORAGE_DRIVER: 'memory' });
+    client = new RegistryClient(berth.url);
+    path = `/v2/${name}/blobs/${await client.pushBlob(name, 'elsewhere')}`;
+    const redirectUrl = (key: ObjectKey) =>
+      Promise.resolve(new URL(`https://store.example/${key}?signature=secret`));
+    Object.assign(berth.driver, { redirectUrl });
+  });
+  afterAll(() => berth.dispose());
+
+  it('18. a GET is answered with 307, which nobody may keep', async () => {
+    for (const headers of [{}, { Range: 'bytes=1-2' }]) {
+      const response = await client.fetch(path, { headers });
+      expect(response.status).toBe(307);
+      expect(response.headers.get('location')).toMatch(
+        /^https:\/\/store\.example\/blobs\/.+\?signature=secret$/,
+      );
+      expect(response.headers.get('cache-control')).toBe('no-store');
+    }
+  });
+
+  it('18. a HEAD is answered by Berth', async () => {
+    const response = await client.fetch(path, { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-length')).toBe('9');
+    expect(response.headers.get('location')).toBeNull();
+  });
+
+  it('18. nobody is sent to what the repository does not link', async () => {
+    const response = await client.fetch(path.replace(name, freshName()));
+    expect(response.status).toBe(404);
+    expect(response.headers.get('location')).toBeNull();
+  });
+});
