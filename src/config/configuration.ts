@@ -7,6 +7,8 @@ export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
+const DAY_SECONDS = 24 * 60 * 60;
+const YEAR_SECONDS = 365 * DAY_SECONDS;
 
 /** Marks the environment variable that fills a field. The README lists them; the names are a contract. */
 const Env = (name: string) => Expose({ name });
@@ -62,6 +64,30 @@ export class Configuration {
   @Min(MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
   @Max(1024 * MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
   uploadCheckpointBytes = 32 * MIB;
+
+  /** An upload on which nothing happened for this long is given up, and its bytes are removed. */
+  @Env('UPLOAD_TTL_SECONDS')
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Min(1, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Max(YEAR_SECONDS, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  uploadTtlSeconds = 7 * DAY_SECONDS;
+
+  /** How long a writer may be silent (frozen, or cut off from the database) before another one may take its upload. */
+  @Env('UPLOAD_LEASE_SECONDS')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a number of seconds from 2 to 300' })
+  @Min(2, { message: 'expected a number of seconds from 2 to 300' })
+  @Max(300, { message: 'expected a number of seconds from 2 to 300' })
+  uploadLeaseSeconds = 15;
+
+  /** How long the events of uploads are kept. */
+  @Env('UPLOAD_EVENT_RETENTION_SECONDS')
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Min(1, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Max(YEAR_SECONDS, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  uploadEventRetentionSeconds = 30 * DAY_SECONDS;
 
   /** A request body that moves no byte for this long is given up; what arrived is kept. */
   @Env('REQUEST_IDLE_TIMEOUT_SECONDS')

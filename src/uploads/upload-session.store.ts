@@ -116,6 +116,12 @@ export class UploadSessionStore {
     );
   }
 
+  /** Frees what a process held that is known to have ended: nothing of it can still be writing. */
+  async releaseHolder(holder: string): Promise<void> {
+    const sql = 'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder = $1';
+    await this.query(sql, [holder]);
+  }
+
   /** From here on the session can only become this digest. False: fenced. */
   async markCommitting(
     id: UploadId,
