@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { MIGRATIONS } from '../../src/database/migrations/index.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
@@ -31,7 +32,7 @@ describe('the schema', () => {
 
   it('can be taken back', async () => {
     await runMigrations(test.dataSource);
-    await test.dataSource.undoLastMigration();
+    for (const _ of MIGRATIONS) await test.dataSource.undoLastMigration();
     const tables = await test.dataSource.query<unknown[]>(
       `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations'`,
     );
@@ -46,7 +47,9 @@ describe('the schema', () => {
     );
     try {
       await Promise.all([test.dataSource, ...others].map(runMigrations));
-      expect(await test.dataSource.query<unknown[]>('SELECT * FROM migrations')).toHaveLength(1);
+      expect(await test.dataSource.query<unknown[]>('SELECT * FROM migrations')).toHaveLength(
+        MIGRATIONS.length,
+      );
     } finally {
       await Promise.all(others.map((other) => other.destroy()));
     }

@@ -8,6 +8,7 @@ import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
+import { UploadEventEntity } from './upload-event.entity.js';
 import { UploadEntity } from './upload.entity.js';
 
 export const ENTITIES = [
@@ -22,4 +23,5 @@ export const ENTITIES = [
   TagEntity,
   TagEventEntity,
   UploadEntity,
+  UploadEventEntity,
 ];

@@ -11,6 +11,11 @@ export type UploadState = (typeof UPLOAD_STATES)[number];
 @Check('uploads_offset_bytes_check', 'offset_bytes >= 0')
 @Index('uploads_state_id_idx', ['state', 'id'])
 @Index('uploads_blob_id_idx', ['blobId'])
+@Index('uploads_lease_holder_idx', ['leaseHolder'], { where: 'lease_holder IS NOT NULL' })
+@Index('uploads_unfinished_updated_at_idx', ['updatedAt'], { where: `state IN ('open', 'committing')` })
+@Index('uploads_over_holds_bytes_updated_at_idx', ['holdsBytes', 'updatedAt'], {
+  where: `state NOT IN ('open', 'committing')`,
+})
 export class UploadEntity {
   @PrimaryColumn({ type: 'uuid', primaryKeyConstraintName: 'uploads_pkey' })
   id: string;
@@ -44,6 +49,14 @@ export class UploadEntity {
 
   @Column({ type: 'timestamptz', name: 'lease_expires_at', nullable: true })
   leaseExpiresAt: Date | null;
+
+  /** Which process wrote last, whether or not it still does. */
+  @Column({ type: 'text', name: 'last_holder', nullable: true })
+  lastHolder: string | null;
+
+  /** Whether the driver may hold bytes of this session that are no blob's: what the reaper looks for once it is over. */
+  @Column({ type: 'boolean', name: 'holds_bytes', default: true })
+  holdsBytes: boolean;
 
   /** What the client said the content is, from `committing` on. */
   @Column({ ...BYTEWISE, nullable: true })

@@ -1,0 +1,45 @@
+import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+import { BYTES } from './column-types.js';
+
+/**
+ * Something that happened to an upload. `src/uploads/upload-events.ts` says what the kinds mean. Without a foreign key: events outlive the
+ * session's row, and only their age removes them.
+ */
+@Entity('upload_events')
+@Index('upload_events_upload_id_id_idx', ['uploadId', 'id'])
+@Index('upload_events_happened_at_idx', ['happenedAt'])
+export class UploadEventEntity {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'upload_events_pkey' })
+  id: string;
+
+  @Column({ type: 'uuid', name: 'upload_id' })
+  uploadId: string;
+
+  @Column({ type: 'text' })
+  kind: string;
+
+  /** Durable bytes of the upload at that moment, as far as the writer of the event knew. */
+  @Column({ ...BYTES, name: 'offset_bytes' })
+  offsetBytes: number;
+
+  /** The process that it happened in. */
+  @Column({ type: 'text' })
+  replica: string;
+
+  /** Who made the request; null where nobody is known, or no request was involved. */
+  @Column({ type: 'text', nullable: true })
+  actor: string | null;
+
+  @Column({ type: 'text', name: 'client_address', nullable: true })
+  clientAddress: string | null;
+
+  /** Since the request took the session; null where none did. */
+  @Column({ ...BYTES, name: 'duration_ms', nullable: true })
+  durationMs: number | null;
+
+  @Column({ type: 'text', nullable: true })
+  detail: string | null;
+
+  @Column({ type: 'timestamptz', name: 'happened_at', default: () => 'clock_timestamp()' })
+  happenedAt: Date;
+}
