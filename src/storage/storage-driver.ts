@@ -43,10 +43,24 @@ export interface DriverUpload {
   readonly state: DriverUploadState;
 }
 
+/** Bytes of an unfinished upload, as the driver finds them on its medium. */
+export interface StoredUpload {
+  /**
+   * What `abortUpload` needs to remove exactly these bytes; the id says whose they are. Its state is none to go on
+   * from: every other call refuses it.
+   */
+  readonly upload: DriverUpload;
+  /** When they were last written to. An upload that goes on may hold bytes that are old. */
+  readonly modifiedAt: Date;
+}
+
 /**
  * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is refused,
- * and the sink is then of no more use. One writer at a time: the caller sees to it that a sink is closed
- * before the next one of the same upload is opened.
+ * and the sink is then of no more use.
+ *
+ * One writer at a time: the caller closes the sinks of a state before it opens another one of it, or of a state that a
+ * sink answered. A writer that can't be made to let go (its process is stopped, its write hangs) is shut out with
+ * `fenceUpload` instead: whatever it still does to its sink changes nothing for the sinks of the new state.
  */
 export interface UploadSink {
   /**
@@ -59,7 +73,8 @@ export interface UploadSink {
   /**
    * Makes every byte written so far durable: it survives the process, and the machine where the driver's medium
    * does (`memory` survives nothing). Answers the state to be recorded with the offset; a state that is not
-   * recorded is forgotten, with the bytes written since the last one that was.
+   * recorded is forgotten, with the bytes written since the last one that was. In a sink that was shut out it may
+   * succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
    */
   flush(): Promise<DriverUploadState>;
   /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. */
@@ -83,12 +98,17 @@ export interface UploadSink {
  * - **State and offset belong together.** `openUpload` and `finishUpload` reject with {@link UploadStateError}, and
  *   change nothing, when the size that they are given is not the one at which the state was recorded, or when the
  *   medium holds fewer bytes than that.
+ * - **Fencing.** Once the answer of `fenceUpload` is recorded, nothing that is done by an older state (through a sink
+ *   opened before or after, before or after the finish) changes a byte that was acknowledged, one that is written by
+ *   the new state, or the object that is made of it.
  * - Every failure is a {@link StorageError} with its `cause`; an SDK's error never leaves a driver.
  *
  * Undefined, so don't rely on it:
  * - what a reader sees whose object is deleted while it reads: the remaining bytes, or an error. Never other bytes;
- * - whether `list` shows objects made or deleted while it runs;
- * - two sinks of one upload that write at once: the caller's fencing decides whose state is recorded.
+ * - whether `list` and `listUploads` show what is made or removed while they run;
+ * - two sinks of one upload that write at once with no fence between their states: whose bytes are kept;
+ * - whether calls by a state older than the recorded one succeed. `finishUpload` and `abortUpload` by such a state are
+ *   the caller's mistake: it records that it finishes, or that the upload is over, before it does either.
  */
 export interface StorageDriver {
   /** The driver's name as in `STORAGE_DRIVER`. */
@@ -119,8 +139,19 @@ export interface StorageDriver {
    * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`. Bytes past
    * it, which nobody acknowledged, are dropped. An upload that was finished has no end to open: the caller that finds
    * a `committing` session finishes it again instead.
+   *
+   * Given up, it rejects no sooner than nothing of it can happen any more: a caller that lets go after that can be
+   * followed by the next writer of the same state. While the medium hangs, so does it, and `fenceUpload` is the way on.
    */
   openUpload(upload: DriverUpload, offsetBytes: number, options?: IoOptions): Promise<UploadSink>;
+  /**
+   * Shuts out whoever still writes to the upload by `upload.state` or an older one: for the session that is taken from
+   * a writer that never let go. Answers the state to be recorded, with the same offset, in place of `upload.state`.
+   * Changes nothing on the medium: until the new state is recorded the old one stays good, and an answer that is never
+   * recorded costs nothing. Rejects with {@link UploadStateError} when the state was fenced more often than a
+   * driver can keep account of (at least 500 times).
+   */
+  fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
   /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */
   readUpload(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
@@ -135,8 +166,19 @@ export interface StorageDriver {
     sizeBytes: number,
     options?: IoOptions,
   ): Promise<ObjectKey>;
-  /** Forgets an upload that was never finished, and its bytes. Idempotent. Does not touch a finished object. */
+  /**
+   * Forgets an upload that was never finished, and the bytes that its state knows of, those of fenced writers
+   * included. Idempotent. Does not touch a finished object. What a fenced writer makes after that is found by
+   * `listUploads`.
+   */
   abortUpload(upload: DriverUpload, options?: IoOptions): Promise<void>;
+  /**
+   * What unfinished uploads hold on the medium, also what no recorded state names (left by a crash, or by a writer that
+   * was shut out), in no promised order, without holding them all in memory. An upload may be listed several times, once
+   * for each part that can be removed by itself, or not at all while it has no bytes. The caller knows which ids are of
+   * no live upload, and leaves the others alone.
+   */
+  listUploads(options?: IoOptions): AsyncIterable<StoredUpload>;
 }
 
 /** DI token of the configured {@link StorageDriver}. */

@@ -12,11 +12,12 @@ import type {
   IoOptions,
   ObjectStat,
   StorageDriver,
+  StoredUpload,
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
 import { byteRange, destroyLate, untilAborted } from '../reading.js';
-import { expectRecordedAtLeast, expectRecordedSize, recordSize } from '../recorded-size.js';
+import { expectRecordedAtLeast, expectRecordedSize, recordedSize, recordSize } from '../recorded-size.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
 import { FileUploadSink } from './file-upload-sink.js';
 import { FilesystemLayout } from './filesystem-layout.js';
@@ -134,6 +135,11 @@ export class FilesystemStorageDriver implements StorageDriver {
     return abortable(options, openEnd, (sink) => sink.close());
   }
 
+  async fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
+    parseKeySegment(upload.id);
+    return abortable(options, () => Promise.resolve(recordSize(recordedSize(upload))));
+  }
+
   async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
     const path = this.layout.uploadPath(upload.id);
     expectRecordedAtLeast(upload, sizeBytes);
@@ -169,6 +175,11 @@ export class FilesystemStorageDriver implements StorageDriver {
       }),
     );
     return key;
+  }
+
+  async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
+    await Promise.resolve(signal?.throwIfAborted());
+    yield* [];
   }
 
   async abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {

@@ -15,11 +15,12 @@ import type {
   IoOptions,
   ObjectStat,
   StorageDriver,
+  StoredUpload,
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
 import { byteRange, untilAborted } from '../reading.js';
-import { expectRecordedAtLeast, expectRecordedSize, recordSize } from '../recorded-size.js';
+import { expectRecordedAtLeast, expectRecordedSize, recordedSize, recordSize } from '../recorded-size.js';
 import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';
 import { MemoryUploadSink } from './memory-upload-sink.js';
 
@@ -102,6 +103,11 @@ export class MemoryStorageDriver implements StorageDriver {
     });
   }
 
+  async fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
+    parseKeySegment(upload.id);
+    return abortable(options, () => Promise.resolve(recordSize(recordedSize(upload))));
+  }
+
   async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
     const stream = await attempt(options, () => {
       parseKeySegment(upload.id);
@@ -132,6 +138,11 @@ export class MemoryStorageDriver implements StorageDriver {
       }
       return key;
     });
+  }
+
+  async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
+    await Promise.resolve(signal?.throwIfAborted());
+    yield* [];
   }
 
   abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
