@@ -24,3 +24,23 @@ export async function abortable<T>(
       .finally(() => signal.removeEventListener('abort', giveUp));
   });
 }
+
+/**
+ * Does `work` unless the signal is aborted. Once begun it is waited for, whatever the signal does meanwhile, and
+ * rejects with the signal's reason only then: for I/O that nobody may meet after it was given up.
+ */
+export async function completed<T>(
+  { signal }: IoOptions,
+  work: () => Promise<T>,
+  discard: (late: T) => Promise<void> | void,
+): Promise<T> {
+  signal?.throwIfAborted();
+  try {
+    const value = await work();
+    if (signal?.aborted === true) await discard(value);
+    return value;
+  } finally {
+    // Over a failure too: the caller asked for this one.
+    signal?.throwIfAborted();
+  }
+}

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
+import { UploadSegments } from '../upload-segments.js';
 import { FileUploadSink, type SinkFile } from './file-upload-sink.js';
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
+const endingAt = (sizeBytes: number): UploadSegments => UploadSegments.first('id').grownTo(sizeBytes);
+
 describe('FileUploadSink', () => {
   it('goes on where the file took less than the chunk', async () => {
     const file = new StubbornFile(7);
-    const sink = new FileUploadSink(file, 3, undefined);
+    const sink = new FileUploadSink(file, endingAt(3), undefined);
     const content = randomBytes(100);
     await sink.write(content.subarray(0, 50));
     await sink.write(content.subarray(50));
@@ -18,21 +21,21 @@ describe('FileUploadSink', () => {
   });
 
   it('does not try for ever when the file takes nothing', async () => {
-    const sink = new FileUploadSink(new StubbornFile(0), 0, undefined);
+    const sink = new FileUploadSink(new StubbornFile(0), endingAt(0), undefined);
     await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
   });
 
   it.each(['ENOSPC', 'EDQUOT'])('says that there is no space on %s, with its cause', async (code) => {
     const file = new StubbornFile(7);
     file.syncFailure = failure(code);
-    const error = new FileUploadSink(file, 0, undefined).flush();
+    const error = new FileUploadSink(file, endingAt(0), undefined).flush();
     await expect(error).rejects.toBeInstanceOf(StorageFullError);
     await expect(error).rejects.toMatchObject({ cause: { code } });
   });
 
   it('acknowledges nothing after a flush that failed, though the next one would succeed', async () => {
     const file = new StubbornFile(7);
-    const sink = new FileUploadSink(file, 0, undefined);
+    const sink = new FileUploadSink(file, endingAt(0), undefined);
     await sink.write(Buffer.of(1));
     file.syncFailure = failure('EIO');
     await expect(sink.flush()).rejects.toMatchObject({ name: 'StorageError', cause: { code: 'EIO' } });
@@ -43,12 +46,12 @@ describe('FileUploadSink', () => {
   });
 
   it('acknowledges nothing when the entry of the new file could not be made durable', async () => {
-    const sink = new FileUploadSink(new StubbornFile(7), 0, () => Promise.reject(failure('EIO')));
+    const sink = new FileUploadSink(new StubbornFile(7), endingAt(0), () => Promise.reject(failure('EIO')));
     await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
   });
 
   it('acknowledges nothing after two calls at once', async () => {
-    const sink = new FileUploadSink(new StubbornFile(7), 0, undefined);
+    const sink = new FileUploadSink(new StubbornFile(7), endingAt(0), undefined);
     const outcomes = await Promise.allSettled([sink.write(randomBytes(20)), sink.write(randomBytes(20))]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
@@ -57,7 +60,7 @@ describe('FileUploadSink', () => {
   it('closes once, and never rejects', async () => {
     const file = new StubbornFile(7);
     file.closeFailure = failure('EIO');
-    const sink = new FileUploadSink(file, 0, undefined);
+    const sink = new FileUploadSink(file, endingAt(0), undefined);
     await Promise.all([sink.close(), sink.close()]);
     await sink.close();
     expect(file.closes).toBe(1);

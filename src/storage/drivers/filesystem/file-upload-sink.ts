@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { DriverUploadState, UploadSink } from '../../storage-driver.js';
 import { StorageError } from '../../storage.errors.js';
-import { recordSize } from '../recorded-size.js';
+import type { UploadSegments } from '../upload-segments.js';
 import { storageErrorOf } from './filesystem.errors.js';
 
 /** What the sink needs of a file. */
@@ -15,7 +15,9 @@ export type SinkFile = Pick<FileHandle, 'datasync' | 'close'> & {
 };
 
 /**
- * The open end of an upload's file. Writes are positional, so a sink never depends on where another one stands.
+ * The open end of an upload's last file. Writes are positional, at the offset in the upload, so a sink never depends on
+ * where another one stands. Nothing here truncates: what a sink that was shut out does late never reaches below the
+ * offset at which it was opened.
  *
  * After a failed flush nothing is tried again: Linux may have dropped the pages that it could not write, and a second
  * fsync would report success without them. The next `openUpload` cuts them off and they are sent again.
@@ -25,12 +27,19 @@ export class FileUploadSink implements UploadSink {
   private broken = false;
   private closing: Promise<void> | undefined;
 
-  /** `syncEntry` makes the file's directory entry durable; only the first flush of a new file needs it. */
+  private positionBytes: number;
+
+  /**
+   * Goes on where `segments` end; `file` is the open one. `syncEntry` makes the file's directory entry durable; only
+   * the first flush of a new file needs it.
+   */
   constructor(
     private readonly file: SinkFile,
-    private positionBytes: number,
+    private readonly segments: UploadSegments,
     private syncEntry: (() => Promise<void>) | undefined,
-  ) {}
+  ) {
+    this.positionBytes = segments.sizeBytes;
+  }
 
   write(chunk: Uint8Array): Promise<void> {
     return this.alone('writing an upload', async () => {
@@ -55,7 +64,7 @@ export class FileUploadSink implements UploadSink {
       await this.file.datasync();
       await this.syncEntry?.();
       this.syncEntry = undefined;
-      return recordSize(this.positionBytes);
+      return this.segments.grownTo(this.positionBytes).toState();
     });
   }
 

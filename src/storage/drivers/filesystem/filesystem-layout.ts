@@ -1,7 +1,8 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseKeySegment, parseObjectKey } from '../../object-key.js';
-import { ObjectNotFoundError, StorageError } from '../../storage.errors.js';
+import { parseObjectKey } from '../../object-key.js';
+import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
+import { segmentOwner } from '../segment-name.js';
 import { isMissing } from './filesystem.errors.js';
 
 /** The one top folder that holds no objects. */
@@ -20,9 +21,12 @@ export class FilesystemLayout {
     this.uploads = join(this.root, RESERVED);
   }
 
-  /** @throws InvalidObjectKeyError */
-  uploadPath(id: string): string {
-    return join(this.uploads, parseKeySegment(id));
+  /** @throws UploadStateError for what is no name of a segment. */
+  segmentPath(name: string): string {
+    if (segmentOwner(name) === undefined) {
+      throw new UploadStateError('not the name of an upload segment');
+    }
+    return join(this.uploads, name);
   }
 
   /** @throws InvalidObjectKeyError; ObjectNotFoundError for the folder where no object can be. */

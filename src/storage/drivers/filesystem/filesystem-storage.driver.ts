@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs';
-import { lstat, rm, rmdir, unlink } from 'node:fs/promises';
+import { lstat, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Digest } from '../../../oci/digest.js';
-import { abortable } from '../../abortable.js';
-import { blobObjectKey, type ObjectKey, parseKeySegment } from '../../object-key.js';
+import { abortable, completed } from '../../abortable.js';
+import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -17,15 +17,26 @@ import type {
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
 import { byteRange, destroyLate, untilAborted } from '../reading.js';
-import { expectRecordedAtLeast, expectRecordedSize, recordedSize, recordSize } from '../recorded-size.js';
+import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
+import { READ_BYTES } from './file-readable.js';
 import { FileUploadSink } from './file-upload-sink.js';
 import { FilesystemLayout } from './filesystem-layout.js';
 import { checkDirectories, prepareDirectories } from './filesystem-preparation.js';
 import { isMissing, storageErrorOf, translating } from './filesystem.errors.js';
 import { walkObjects } from './object-walk.js';
-import { expectBytes, openAtOffset, openReadable } from './upload-files.js';
+import {
+  cloneFile,
+  cloneHead,
+  expectHeld,
+  type FileClone,
+  openEnd,
+  openReadable,
+  readSegments,
+  removeFiles,
+} from './upload-files.js';
 import { finishFile } from './upload-finisher.js';
+import { walkUploads } from './upload-walk.js';
 
 /**
  * Blobs as files below one directory, which replicas may share.
@@ -33,12 +44,21 @@ import { finishFile } from './upload-finisher.js';
  *     <root>/
  *       blobs/sha256/ab/<hex>/<upload id>   finished objects; found by their digest, named by the upload that made them
  *       uploads/<upload id>                 bytes in flight; flat, since there are as many as uploads are open
+ *       uploads/<upload id>~<random hex>    those after a takeover from a writer that never let go
  *       uploads/.probe-<uuid>               for the length of a probe
  *
  *        openUpload, write, flush                    finishUpload
  *     ───────────────────────────► uploads/<id> ───────rename───────► blobs/sha256/ab/<hex>/<id>
  *      fdatasync of the file; of `uploads` at        fsync of <hex>/, ab/ and, once per process and shard,
  *      the first flush of a new file                 of the directories above
+ *
+ * A writer that never let go still has its file open, and nothing takes that from it: whoever has a file open can write
+ * to it, renamed or not. After `fenceUpload` the upload goes on in another file, at the same offset; the hole before it
+ * is filled when the upload is finished, and that file is the one that is renamed.
+ *
+ *     uploads/<id>      ████████████▒▒▒▒▒▒   sealed: read up to where it was fenced, whatever is written behind that
+ *                            │ copied at the finish (or shared from the start, where the file system clones files)
+ *     uploads/<id>~9f…  ░░░░░▼░░░░░░██████►  ──────rename──────► blobs/sha256/ab/<hex>/<id>
  *
  * A key is the path below the root: objects that lie elsewhere (`old/layout/layer.tar`) can be read, listed and
  * deleted too. `uploads/` alone is reserved; no object is there whatever lies in it. Symbolic links below the root
@@ -55,6 +75,7 @@ export class FilesystemStorageDriver implements StorageDriver {
   constructor(
     rootDir: string,
     private readonly sync: DirectorySync = syncDirectory,
+    private readonly clone: FileClone = cloneFile,
   ) {
     this.layout = new FilesystemLayout(rootDir);
     this.location = this.layout.root;
@@ -116,47 +137,34 @@ export class FilesystemStorageDriver implements StorageDriver {
   }
 
   async createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
-    parseKeySegment(id);
+    const first = UploadSegments.first(id);
     // The file is created with its first bytes: an upload that is only begun costs nothing and leaves nothing.
-    return abortable(options, () => Promise.resolve(recordSize(0)));
+    return abortable(options, () => Promise.resolve(first.toState()));
   }
 
   async openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
-    const path = this.layout.uploadPath(upload.id);
-    expectRecordedSize(upload, offsetBytes);
-    const openEnd = () =>
-      translating('opening an upload', async () => {
-        await this.layout.expectMounted();
-        const file = await openAtOffset(path, offsetBytes);
-        // At offset 0 nobody was told yet that the file is there, so its entry may not be durable.
-        const syncEntry = offsetBytes === 0 ? () => this.sync(this.layout.uploads) : undefined;
-        return new FileUploadSink(file, offsetBytes, syncEntry);
-      });
-    return abortable(options, openEnd, (sink) => sink.close());
+    const segments = UploadSegments.recordedAt(upload, offsetBytes);
+    return completed(
+      options,
+      () => this.openSink(segments),
+      (sink) => sink.close(),
+    );
   }
 
   async fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
-    parseKeySegment(upload.id);
-    return abortable(options, () => Promise.resolve(recordSize(recordedSize(upload))));
+    const fenced = UploadSegments.recorded(upload).fenced();
+    // The new file, too, is created with its first bytes.
+    return abortable(options, () => Promise.resolve(fenced.toState()));
   }
 
   async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
-    const path = this.layout.uploadPath(upload.id);
-    expectRecordedAtLeast(upload, sizeBytes);
-    const open = () =>
-      translating('reading an upload', async () => {
-        try {
-          return await openReadable(path, ({ size }) => {
-            expectBytes(path, size, sizeBytes);
-            return { start: 0, end: sizeBytes };
-          });
-        } catch (error) {
-          if (!isMissing(error)) throw error;
-          expectBytes(path, 0, sizeBytes, error);
-          return Readable.from([]);
-        }
-      });
-    return untilAborted(await abortable(options, open, destroyLate), options);
+    const segments = UploadSegments.recorded(upload).firstBytes(sizeBytes);
+    await abortable(options, () => translating('reading an upload', () => expectHeld(segments, this.layout)));
+    const stream = Readable.from(readSegments(segments, this.layout), {
+      objectMode: false,
+      highWaterMark: READ_BYTES,
+    });
+    return untilAborted(stream, options);
   }
 
   async finishUpload(
@@ -165,26 +173,44 @@ export class FilesystemStorageDriver implements StorageDriver {
     sizeBytes: number,
     options: IoOptions = {},
   ): Promise<ObjectKey> {
-    const source = this.layout.uploadPath(upload.id);
     const key = blobObjectKey(digest, upload.id);
     const target = this.layout.objectPath(key);
-    expectRecordedSize(upload, sizeBytes);
+    const segments = UploadSegments.recordedAt(upload, sizeBytes);
+    const { layout, directories } = this;
     await abortable(options, () =>
-      translating('finishing an upload', async () => {
-        await finishFile({ source, target, sizeBytes }, this.layout, this.directories);
-      }),
+      translating('finishing an upload', () =>
+        finishFile({ segments, target }, { layout, directories, signal: options.signal }),
+      ),
     );
     return key;
   }
 
-  async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
-    await Promise.resolve(signal?.throwIfAborted());
-    yield* [];
+  async abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
+    const paths = segmentNames(upload).map((name) => this.layout.segmentPath(name));
+    await abortable(options, () => translating('aborting an upload', () => removeFiles(paths)));
   }
 
-  async abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
-    const path = this.layout.uploadPath(upload.id);
-    await abortable(options, () => translating('aborting an upload', () => rm(path, { force: true })));
+  async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
+    signal?.throwIfAborted();
+    try {
+      yield* walkUploads(this.layout, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw storageErrorOf(error, 'listing uploads');
+    }
+  }
+
+  private async openSink(recorded: UploadSegments): Promise<UploadSink> {
+    return translating('opening an upload', async () => {
+      const { layout } = this;
+      await layout.expectMounted();
+      await expectHeld(recorded.firstBytes(recorded.open.startBytes), layout);
+      const segments = await cloneHead(recorded, layout, this.clone);
+      const file = await openEnd(layout.segmentPath(segments.open.name), segments.open);
+      // Nobody was told yet that the file is there, so its entry may not be durable.
+      const isNew = recorded.open.startBytes === recorded.open.endBytes;
+      return new FileUploadSink(file, segments, isNew ? () => this.sync(layout.uploads) : undefined);
+    });
   }
 
   private async unlinkObject(key: ObjectKey, path: string): Promise<void> {

@@ -7,14 +7,19 @@ export interface MemoryObject {
   readonly modifiedAt: Date;
 }
 
+export interface MemorySegment {
+  readonly chunks: readonly Buffer[];
+  readonly modifiedAt: Date;
+}
+
 /**
  * What a disk is to the file system driver: several drivers may share one, as replicas share a directory. Holds at most
  * `capacityBytes`, unflushed bytes included.
  */
 export class MemoryMedium {
   readonly objects = new Map<ObjectKey, MemoryObject>();
-  /** The flushed bytes of uploads in flight. */
-  readonly uploads = new Map<string, Buffer[]>();
+  /** The flushed bytes of uploads in flight, by the name of their segment. */
+  readonly segments = new Map<string, MemorySegment>();
   private usedBytes = 0;
 
   constructor(private readonly capacityBytes: number) {}
@@ -31,12 +36,27 @@ export class MemoryMedium {
     this.usedBytes -= bytes;
   }
 
-  /** Keeps the first `sizeBytes` of an upload. */
-  truncateUpload(id: string, sizeBytes: number): void {
-    const chunks = this.uploads.get(id) ?? [];
+  /** Keeps the first `sizeBytes` of a segment, which is there afterwards if it was not before. */
+  truncateSegment(name: string, sizeBytes: number): void {
+    const chunks = this.chunksOf(name);
     const kept = sliceChunks(chunks, 0, sizeBytes);
     this.release(totalBytes(chunks) - totalBytes(kept));
-    this.uploads.set(id, kept);
+    this.segments.set(name, { chunks: kept, modifiedAt: new Date() });
+  }
+
+  /** Puts `chunk`, whose bytes are reserved, behind the first `sizeBytes` of a segment. */
+  extendSegment(name: string, sizeBytes: number, chunk: Buffer): void {
+    this.truncateSegment(name, sizeBytes);
+    this.segments.set(name, { chunks: [...this.chunksOf(name), chunk], modifiedAt: new Date() });
+  }
+
+  dropSegment(name: string): void {
+    this.release(totalBytes(this.chunksOf(name)));
+    this.segments.delete(name);
+  }
+
+  chunksOf(name: string): readonly Buffer[] {
+    return this.segments.get(name)?.chunks ?? [];
   }
 }
 

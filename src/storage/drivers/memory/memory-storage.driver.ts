@@ -1,13 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../../../oci/digest.js';
 import { abortable } from '../../abortable.js';
-import {
-  blobObjectKey,
-  type ObjectKey,
-  parseKeyPrefix,
-  parseKeySegment,
-  parseObjectKey,
-} from '../../object-key.js';
+import { blobObjectKey, type ObjectKey, parseKeyPrefix, parseObjectKey } from '../../object-key.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -20,7 +14,8 @@ import type {
 } from '../../storage-driver.js';
 import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
 import { byteRange, untilAborted } from '../reading.js';
-import { expectRecordedAtLeast, expectRecordedSize, recordedSize, recordSize } from '../recorded-size.js';
+import { segmentOwner } from '../segment-name.js';
+import { listedSegment, type Segment, segmentNames, UploadSegments } from '../upload-segments.js';
 import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';
 import { MemoryUploadSink } from './memory-upload-sink.js';
 
@@ -87,33 +82,27 @@ export class MemoryStorageDriver implements StorageDriver {
   }
 
   createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
-    return attempt(options, () => {
-      parseKeySegment(id);
-      return recordSize(0);
-    });
+    return attempt(options, () => UploadSegments.first(id).toState());
   }
 
   openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
     return attempt(options, () => {
-      parseKeySegment(upload.id);
-      expectRecordedSize(upload, offsetBytes);
-      this.expectFlushed(upload.id, offsetBytes);
-      this.medium.truncateUpload(upload.id, offsetBytes);
-      return new MemoryUploadSink(this.medium, upload.id, offsetBytes);
+      const segments = UploadSegments.recordedAt(upload, offsetBytes);
+      this.heldChunks(segments.firstBytes(offsetBytes));
+      const { name, startBytes, endBytes } = segments.open;
+      this.medium.truncateSegment(name, endBytes - startBytes);
+      return new MemoryUploadSink(this.medium, segments);
     });
   }
 
-  async fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
-    parseKeySegment(upload.id);
-    return abortable(options, () => Promise.resolve(recordSize(recordedSize(upload))));
+  fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
+    return attempt(options, () => UploadSegments.recorded(upload).fenced().toState());
   }
 
   async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
-    const stream = await attempt(options, () => {
-      parseKeySegment(upload.id);
-      expectRecordedAtLeast(upload, sizeBytes);
-      return streamOf(sliceChunks(this.expectFlushed(upload.id, sizeBytes), 0, sizeBytes));
-    });
+    const stream = await attempt(options, () =>
+      streamOf(this.heldChunks(UploadSegments.recorded(upload).firstBytes(sizeBytes))),
+    );
     return untilAborted(stream, options);
   }
 
@@ -125,31 +114,34 @@ export class MemoryStorageDriver implements StorageDriver {
   ): Promise<ObjectKey> {
     return attempt(options, () => {
       const key = blobObjectKey(digest, upload.id);
-      expectRecordedSize(upload, sizeBytes);
+      const segments = UploadSegments.recordedAt(upload, sizeBytes);
       const existing = this.medium.objects.get(key);
-      if (existing === undefined) {
-        this.expectFlushed(upload.id, sizeBytes);
-        this.medium.truncateUpload(upload.id, sizeBytes);
-        const chunks = this.medium.uploads.get(upload.id) ?? [];
-        this.medium.objects.set(key, { chunks, sizeBytes, modifiedAt: new Date() });
-        this.medium.uploads.delete(upload.id);
-      } else if (existing.sizeBytes !== sizeBytes) {
+      if (existing !== undefined && existing.sizeBytes !== sizeBytes) {
         throw new UploadStateError(`${key} has ${existing.sizeBytes} bytes instead of ${sizeBytes}`);
+      }
+      const chunks = existing?.chunks ?? this.heldChunks(segments.firstBytes(sizeBytes));
+      segments.all.forEach(({ name }) => this.medium.dropSegment(name));
+      if (existing === undefined) {
+        this.medium.reserve(sizeBytes);
+        this.medium.objects.set(key, { chunks, sizeBytes, modifiedAt: new Date() });
       }
       return key;
     });
   }
 
-  async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
-    await Promise.resolve(signal?.throwIfAborted());
-    yield* [];
+  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
+    return attempt(options, () => segmentNames(upload).forEach((name) => this.medium.dropSegment(name)));
   }
 
-  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
-    return attempt(options, () => {
-      this.medium.truncateUpload(parseKeySegment(upload.id), 0);
-      this.medium.uploads.delete(upload.id);
-    });
+  async *listUploads(options: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
+    await attempt(options, () => undefined);
+    for (const [name, { modifiedAt }] of this.medium.segments) {
+      options.signal?.throwIfAborted();
+      const id = segmentOwner(name);
+      if (id !== undefined) {
+        yield { upload: listedSegment(id, name), modifiedAt };
+      }
+    }
   }
 
   /** @throws ObjectNotFoundError */
@@ -162,14 +154,16 @@ export class MemoryStorageDriver implements StorageDriver {
   }
 
   /** @throws UploadStateError when bytes are gone that were acknowledged. */
-  private expectFlushed(id: string, sizeBytes: number): readonly Buffer[] {
-    const chunks = this.medium.uploads.get(id) ?? [];
-    if (totalBytes(chunks) < sizeBytes) {
-      throw new UploadStateError(
-        `upload ${id} has ${totalBytes(chunks)} bytes; ${sizeBytes} were made durable`,
-      );
-    }
-    return chunks;
+  private heldChunks(segments: readonly Segment[]): Buffer[] {
+    return segments.flatMap(({ name, startBytes, endBytes }) => {
+      const chunks = sliceChunks(this.medium.chunksOf(name), 0, endBytes - startBytes);
+      if (totalBytes(chunks) < endBytes - startBytes) {
+        throw new UploadStateError(
+          `upload segment ${name} has ${totalBytes(chunks)} bytes; ${endBytes - startBytes} were made durable`,
+        );
+      }
+      return chunks;
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DriverUploadState, UploadSink } from '../../storage-driver.js';
 import { StorageError, UploadStateError } from '../../storage.errors.js';
-import { recordSize } from '../recorded-size.js';
+import type { UploadSegments } from '../upload-segments.js';
 import { type MemoryMedium, totalBytes } from './memory-medium.js';
 
 /** The open end of an upload: keeps copies, and hands them to the medium when they are flushed. */
@@ -10,8 +10,7 @@ export class MemoryUploadSink implements UploadSink {
 
   constructor(
     private readonly medium: MemoryMedium,
-    private readonly id: string,
-    private flushedBytes: number,
+    private flushed: UploadSegments,
   ) {}
 
   write(chunk: Uint8Array): Promise<void> {
@@ -23,16 +22,17 @@ export class MemoryUploadSink implements UploadSink {
 
   flush(): Promise<DriverUploadState> {
     return this.attempt(() => {
-      if (totalBytes(this.medium.uploads.get(this.id) ?? []) < this.flushedBytes) {
-        throw new UploadStateError(`upload ${this.id} was finished or aborted while it was written`);
+      const { name, startBytes, endBytes } = this.flushed.open;
+      const segment = this.medium.segments.get(name);
+      if (segment === undefined || totalBytes(segment.chunks) < endBytes - startBytes) {
+        throw new UploadStateError(`upload ${this.flushed.id} was finished or aborted while it was written`);
       }
       // Joined, so that a million chunks of a byte don't stay a million buffers.
       const joined = Buffer.concat(this.unflushed);
       this.unflushed = [];
-      this.medium.truncateUpload(this.id, this.flushedBytes);
-      this.medium.uploads.get(this.id)?.push(joined);
-      this.flushedBytes += joined.length;
-      return recordSize(this.flushedBytes);
+      this.medium.extendSegment(name, endBytes - startBytes, joined);
+      this.flushed = this.flushed.grownTo(endBytes + joined.length);
+      return this.flushed.toState();
     });
   }
 
