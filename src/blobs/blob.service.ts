@@ -101,6 +101,11 @@ export class BlobService {
     return this.blobs.find(canonical);
   }
 
+  /** Whether a blob's bytes are there. */
+  async usesObject(objectKey: ObjectKey): Promise<boolean> {
+    return this.blobs.usesObject(objectKey);
+  }
+
   async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
     return this.blobs.hasDigest(blobId, digest);
   }

@@ -64,6 +64,12 @@ export class BlobStore {
     return rows[0] && toRecord(rows[0]);
   }
 
+  /** Whether a blob has its bytes there. */
+  async usesObject(objectKey: ObjectKey): Promise<boolean> {
+    const sql = 'SELECT 1 FROM blobs WHERE object_key = $1';
+    return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
+  }
+
   /** Whether the blob has this digest. */
   async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
     const sql = 'SELECT 1 FROM blob_digests WHERE digest = $1 AND blob_id = $2';

@@ -1,6 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { DatabaseListener } from './database-listener.js';
 import type { Database } from './database.js';
+import { ExclusiveTask } from './exclusive-task.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** The handle on Postgres that was opened before the application was made. */
@@ -19,8 +21,8 @@ export class DatabaseModule {
           dataSourceFactory: () => Promise.resolve(database.dataSource),
         }),
       ],
-      providers: [UnitOfWork, { provide: DATABASE, useValue: database }],
-      exports: [UnitOfWork, DATABASE],
+      providers: [UnitOfWork, DatabaseListener, ExclusiveTask, { provide: DATABASE, useValue: database }],
+      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, DATABASE],
     };
   }
 }

@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import { OnRepository } from '../access/access.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { AccessService } from '../access/access.service.js';
+import { originOf } from '../access/request-origin.js';
 import { BlobService } from '../blobs/blob.service.js';
 import { formatUploadRange } from '../oci/content-range.js';
 import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js';
@@ -72,7 +73,11 @@ export class UploadsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    const { offsetBytes } = await this.uploads.append({ repository, id }, uploadBody(request));
+    const { offsetBytes } = await this.uploads.append(
+      { repository, id },
+      uploadBody(request),
+      originOf(request),
+    );
     answerProgress(response, 202, { repository, id, offsetBytes });
   }
 
@@ -87,7 +92,12 @@ export class UploadsController {
   ): Promise<void> {
     const digest = queryDigest(request, 'digest');
     const announced = hasBody(request) || request.headers['content-range'] !== undefined;
-    await this.uploads.commit({ repository, id }, digest, announced ? uploadBody(request) : undefined);
+    await this.uploads.commit(
+      { repository, id },
+      digest,
+      announced ? uploadBody(request) : undefined,
+      originOf(request),
+    );
     answerCreated(response, repository, digest);
   }
 
@@ -97,9 +107,10 @@ export class UploadsController {
   async cancel(
     @Repository() repository: RepositoryName,
     @UploadIdParam() id: UploadId,
+    @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.uploads.cancel({ repository, id });
+    await this.uploads.cancel({ repository, id }, originOf(request));
     answerEmpty(response, 204, {});
   }
 
@@ -150,14 +161,6 @@ function answerCreated(response: Response, repository: RepositoryName, digest: D
     Location: `/v2/${repository}/blobs/${digest}`,
     'Docker-Content-Digest': digest,
   });
-}
-
-function originOf(request: AuthorizedRequest) {
-  return {
-    createdBy: request.principal.name,
-    clientAddress: request.socket.remoteAddress ?? null,
-    userAgent: request.headers['user-agent']?.slice(0, 256) ?? null,
-  };
 }
 
 function repositoryNameOrNothing(text: string): RepositoryName | undefined {

@@ -1,5 +1,4 @@
-import { LEASE_HEARTBEAT_MS, LEASE_SECONDS } from './upload-lease.service.js';
-import type { UploadSession } from './upload-session.js';
+import { heartbeatMs, type Lease } from './upload-session.js';
 import type { UploadSessionStore } from './upload-session.store.js';
 
 /**
@@ -8,12 +7,12 @@ import type { UploadSessionStore } from './upload-session.store.js';
  */
 export async function keepLease<T>(
   sessions: UploadSessionStore,
-  { id, version }: UploadSession,
+  lease: Lease,
   work: () => Promise<T>,
 ): Promise<T> {
   const timer = setInterval(() => {
-    sessions.prolong(id, version, LEASE_SECONDS).catch(() => undefined);
-  }, LEASE_HEARTBEAT_MS);
+    sessions.prolong(lease).catch(() => undefined);
+  }, heartbeatMs(lease));
   try {
     return await work();
   } finally {

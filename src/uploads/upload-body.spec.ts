@@ -120,6 +120,6 @@ describe('readBody', () => {
     feed(new Error('aborted'));
     await expect(
       collect(readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() })),
-    ).rejects.toThrow('aborted');
+    ).rejects.toMatchObject({ name: 'BodyBrokenError', cause: { message: 'aborted' } });
   });
 });

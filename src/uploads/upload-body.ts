@@ -1,4 +1,4 @@
-import { BodyIdleError } from './upload.errors.js';
+import { BodyBrokenError, BodyIdleError } from './upload.errors.js';
 
 /** Yielded instead of bytes when none came for a while: time to prolong the lease. */
 export const HEARTBEAT = Symbol('HEARTBEAT');
@@ -23,7 +23,7 @@ export interface ReadBodyOptions {
  * Reads a body chunk by chunk, however slowly it comes. The source is asked for more only when the last chunk has been
  * dealt with: this is the backpressure towards the client.
  *
- * @throws BodyIdleError when no byte came for `idleTimeoutMs`; the source's own error when the client went away.
+ * @throws BodyIdleError when no byte came for `idleTimeoutMs`; BodyBrokenError when the client went away.
  */
 export async function* readBody(
   source: AsyncIterable<Uint8Array>,
@@ -74,8 +74,7 @@ class Interruption {
       this.reject = (reason) => settle(() => reject(reason));
       promise.then(
         (value) => settle(() => resolve(value)),
-        (error: unknown) =>
-          settle(() => reject(error instanceof Error ? error : new Error('the body failed'))),
+        (error: unknown) => settle(() => reject(new BodyBrokenError(error))),
       );
       if (this.signal.aborted) this.onAbort();
     });

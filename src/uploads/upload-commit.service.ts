@@ -1,17 +1,22 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import type { BlobRecord } from '../blobs/blob.store.js';
+import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest.js';
 import { DigestInvalidError } from '../oci/errors.js';
+import type { UploadId } from '../oci/upload-id.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { ObjectNotFoundError } from '../storage/storage.errors.js';
+import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
+import type { HeldSession } from './held-session.js';
 import { keepLease } from './keep-lease.js';
-import { LEASE_SECONDS } from './upload-lease.service.js';
+import { DATABASE_PATIENCE_MS } from './upload-lease.service.js';
+import { UploadReapingStore } from './upload-reaping.store.js';
 import { UploadTakenOverError } from './upload.errors.js';
-import type { UploadProgress, UploadSession } from './upload-session.js';
+import type { UploadProgress } from './upload-session.js';
 import { UploadSessionStore } from './upload-session.store.js';
 import { digestLike } from './upload-writer.js';
 
@@ -27,6 +32,7 @@ export class UploadCommitService {
 
   constructor(
     private readonly sessions: UploadSessionStore,
+    private readonly reaping: UploadReapingStore,
     private readonly blobs: BlobService,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -40,30 +46,37 @@ export class UploadCommitService {
    * @throws DigestInvalidError when the bytes are not what `wanted` says; UploadTakenOverError when fenced.
    */
   async commit(
-    session: UploadSession,
+    held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
     wanted: Digest,
-    signal: AbortSignal,
   ): Promise<void> {
-    await keepLease(this.sessions, session, async () => {
-      const verified = await this.verify(session, progress, digests, wanted, signal);
-      const { id, version } = session;
-      if (!(await this.sessions.markCommitting(id, version, LEASE_SECONDS, progress, wanted))) {
-        throw new UploadTakenOverError();
-      }
-      await this.finish(session, progress, verified);
+    await keepLease(this.sessions, held.lease, async () => {
+      const verified = await this.verify(held, progress, digests, wanted);
+      const marked = await outlastOutage(DATABASE_PATIENCE_MS, () =>
+        this.sessions.markCommitting(held.lease, progress, wanted),
+      );
+      if (!marked) throw new UploadTakenOverError();
+      await this.finish(held, progress, verified);
+      held.markReleased();
     });
   }
 
+  /** Goes on with a commit that was interrupted: what was verified before stands in the row; the driver may have finished already. */
+  async resume(held: HeldSession): Promise<void> {
+    const { session } = held;
+    if (session.digest === null) throw new Error('no commit has begun');
+    const digests = [...digestsOf(session.midstates, this.hashers), session.digest];
+    await this.commit(held, session, digests, session.digest);
+  }
+
   private async verify(
-    session: UploadSession,
+    held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
     wanted: Digest,
-    signal: AbortSignal,
   ): Promise<readonly Digest[]> {
-    const computed = digestLike(wanted, digests) ?? (await this.hashAgain(session, progress, wanted, signal));
+    const computed = digestLike(wanted, digests) ?? (await this.hashAgain(held, progress, wanted));
     if (computed !== wanted) {
       throw new DigestInvalidError(undefined, { detail: { expected: wanted, received: computed } });
     }
@@ -75,10 +88,9 @@ export class UploadCommitService {
    * began (see docs/adr). Announced ones run from the first byte.
    */
   private async hashAgain(
-    session: UploadSession,
+    { session, signal }: HeldSession,
     progress: UploadProgress,
     wanted: Digest,
-    signal: AbortSignal,
   ): Promise<Digest> {
     const hasher = this.hashers.create(digestAlgorithm(wanted));
     try {
@@ -98,22 +110,23 @@ export class UploadCommitService {
   }
 
   private async finish(
-    session: UploadSession,
+    held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
   ): Promise<void> {
+    const { id } = held.session;
     const canonical = canonicalOf(digests);
-    const upload = { id: session.id, state: progress.driverState };
+    const upload = { id, state: progress.driverState };
     const existing = await this.blobs.find(canonical);
     // Most layers are known already: then nothing needs to be finished, only linked.
     if (existing !== undefined && (await this.isIntact(existing))) {
-      if ((await this.record(session, progress, digests, {})) !== undefined) {
-        return this.discard(() => this.driver.abortUpload(upload));
+      if ((await this.record(held, progress, digests, {})) !== undefined) {
+        return this.discard(id, () => this.driver.abortUpload(upload));
       }
     }
     const objectKey = await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
-    const blob = await this.record(session, progress, digests, { objectKey, replaces: existing?.objectKey });
-    if (blob?.objectKey !== objectKey) await this.discard(() => this.driver.delete(objectKey));
+    const blob = await this.record(held, progress, digests, { objectKey, replaces: existing?.objectKey });
+    if (blob?.objectKey !== objectKey) await this.discard(id, () => this.driver.delete(objectKey));
   }
 
   /** Whether the driver still has a blob's object: good bytes must not be thrown away for the sake of lost ones. */
@@ -127,33 +140,31 @@ export class UploadCommitService {
   }
 
   private record(
-    session: UploadSession,
+    { session, lease }: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
     object: { readonly objectKey?: ObjectKey; readonly replaces?: ObjectKey | undefined },
   ): Promise<BlobRecord | undefined> {
-    const { repository, id, version } = session;
-    const canonical = canonicalOf(digests);
-    return this.unitOfWork.run(async (transaction) => {
-      const sizeBytes = progress.offsetBytes;
-      const blob = await this.blobs.commit(transaction, {
-        repository,
-        canonical,
-        digests,
-        sizeBytes,
-        ...object,
+    const { repository } = session;
+    const sizeBytes = progress.offsetBytes;
+    const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes, ...object };
+    const transact = () =>
+      this.unitOfWork.run(async (transaction) => {
+        const blob = await this.blobs.commit(transaction, content);
+        if (blob === undefined) return undefined;
+        const holdsBytes = blob.objectKey !== object.objectKey;
+        const isOurs = await this.sessions.markCommitted(transaction, lease, blob.id, holdsBytes);
+        if (!isOurs) throw new UploadTakenOverError();
+        return blob;
       });
-      if (blob === undefined) return undefined;
-      const current = await this.sessions.markCommitted(transaction, id, version, blob.id);
-      if (!current) throw new UploadTakenOverError();
-      return blob;
-    });
+    return outlastOutage(DATABASE_PATIENCE_MS, transact);
   }
 
-  /** The push has succeeded: bytes that can't be removed now are garbage, not the client's concern. */
-  private async discard(remove: () => Promise<void>): Promise<void> {
+  /** The push has succeeded: bytes that can't be removed now are the reaper's, not the client's concern. */
+  private async discard(id: UploadId, remove: () => Promise<void>): Promise<void> {
     try {
       await remove();
+      await this.reaping.markReclaimed(id);
     } catch (error) {
       this.logger.warn({ err: error }, 'the bytes of a duplicate layer could not be removed');
     }

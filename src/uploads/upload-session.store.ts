@@ -1,118 +1,137 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { UploadState } from '../database/entities/upload.entity.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
-import type { RepositoryName } from '../oci/repository-name.js';
-import type { UploadId } from '../oci/upload-id.js';
 import type { DriverUploadState } from '../storage/storage-driver.js';
-import type { Midstate } from './hash/hasher.js';
-import type { UploadOrigin, UploadProgress, UploadReference, UploadSession } from './upload-session.js';
+import { leavingEvent } from './upload-events.js';
+import { prefixedSessionColumns, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
+import type { Claimant, Lease, UploadProgress, UploadReference, UploadSession } from './upload-session.js';
 
-interface UploadRow {
-  id: UploadId;
-  repository: RepositoryName;
-  state: UploadState;
-  offset_bytes: string;
-  midstates: Midstate[];
-  driver_state: DriverUploadState;
-  version: string;
-  digest: Digest | null;
-  blob_id: string | null;
-}
-
-const COLUMNS = 'id, repository, state, offset_bytes, midstates, driver_state, version, digest, blob_id';
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 
+/** A session that was taken. */
+export interface Taking {
+  readonly session: UploadSession;
+  readonly lease: Lease;
+  /** Whether the writer before never let go, so that it may be writing still: the session is to be fenced first. */
+  readonly isTakeover: boolean;
+}
+
 /**
- * The rows of upload sessions. Every change of a session is one UPDATE that names the fencing version of its writer:
- * when it changes no row, the writer is fenced, and the method answers `false`. Times are the database's own, so
- * replicas need no common clock.
+ * The rows of upload sessions, as those who write to them change them. Every change of a session is one UPDATE that names the
+ * fencing version of its writer: when it changes no row, the writer is fenced, and the method answers `false`. Times are
+ * the database's own, so replicas need no common clock.
  */
 @Injectable()
 export class UploadSessionStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  async insert(reference: UploadReference, progress: UploadProgress, origin: UploadOrigin): Promise<void> {
+  async insert(reference: UploadReference, progress: UploadProgress, claimant: Claimant): Promise<void> {
+    const { createdBy, clientAddress, userAgent } = claimant.by;
+    const { id, repository } = reference;
+    const { midstates, driverState } = progress;
+    const insert = `INSERT INTO uploads (id, repository, midstates, driver_state, created_by, client_address, user_agent, last_holder)
+       VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7, $8)
+       RETURNING id, offset_bytes`;
+    const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
     await this.query(
-      `INSERT INTO uploads (id, repository, midstates, driver_state, created_by, client_address, user_agent)
-       VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7)`,
-      [
-        reference.id,
-        reference.repository,
-        JSON.stringify(progress.midstates),
-        JSON.stringify(progress.driverState),
-        origin.createdBy,
-        origin.clientAddress,
-        origin.userAgent,
-      ],
+      ...leavingEvent(
+        insert,
+        [id, repository, ...state, createdBy, clientAddress, userAgent, claimant.replica],
+        {
+          kind: `'started'`,
+          who: claimant,
+        },
+      ),
     );
   }
 
   async find({ repository, id }: UploadReference): Promise<UploadSession | undefined> {
-    const sql = `SELECT ${COLUMNS} FROM uploads WHERE id = $1 AND repository = $2`;
+    const sql = `SELECT ${SESSION_COLUMNS} FROM uploads WHERE id = $1 AND repository = $2`;
     const [row] = await this.query<UploadRow>(sql, [id, repository]);
     return row && toSession(row);
   }
 
   /**
-   * Takes a session that nobody holds (or whose holder's lease has lapsed) for `holder`, raising the fencing version.
-   * Answers nothing where somebody holds it, or where it isn't there to be written.
+   * Takes a session that nobody holds, whose holder's lease has lapsed, or whose holder is `gone`, as far as anybody can tell. Raises
+   * the fencing version. Answers nothing where somebody else holds it, or where it isn't there to be written.
    */
   async acquire(
     { repository, id }: UploadReference,
-    holder: string,
-    leaseSeconds: number,
-  ): Promise<UploadSession | undefined> {
-    const [row] = await this.query<UploadRow>(
-      `UPDATE uploads
-          SET version = version + 1, lease_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now()
-        WHERE id = $1 AND repository = $2 AND state IN ('open', 'committing')
-          AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
-        RETURNING ${COLUMNS}`,
-      [id, repository, leaseSeconds, holder],
+    claimant: Claimant,
+    gone?: Pick<UploadSession, 'leaseHolder' | 'version'>,
+  ): Promise<Taking | undefined> {
+    // Locked first: what the row said of its holder before has to be known, too.
+    const take = `UPDATE uploads u
+          SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now()
+         FROM (SELECT id, lease_holder AS abandoned_by, last_holder AS previous_holder
+                 FROM uploads
+                WHERE id = $1 AND repository = $2 AND state IN ('open', 'committing')
+                  AND (lease_holder IS NULL OR lease_expires_at < clock_timestamp() OR (lease_holder = $5 AND version = $6))
+                  FOR UPDATE) free
+        WHERE u.id = free.id
+        RETURNING ${prefixedSessionColumns('u')}, abandoned_by, previous_holder`;
+    const { replica, leaseSeconds } = claimant;
+    const [row] = await this.query<UploadRow & { abandoned_by: string | null }>(
+      ...leavingEvent(take, [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version], {
+        kind: `CASE WHEN abandoned_by IS NULL THEN 'resumed' ELSE 'takeover' END`,
+        // A client whose chunks go round would leave a `resumed` with each.
+        when: `abandoned_by IS NOT NULL
+          OR (previous_holder <> lease_holder AND (version <= 32 OR version & (version - 1) = 0))`,
+        who: claimant,
+      }),
     );
-    return row && toSession(row);
+    if (row === undefined) return undefined;
+    const session = toSession(row);
+    const lease = { ...claimant, uploadId: id, version: session.version, takenAt: performance.now() };
+    return { session, lease, isTakeover: row.abandoned_by !== null };
   }
 
-  /** Records durable progress, and prolongs the lease or (`null`) lets go of it. False: fenced, nothing was recorded. */
+  /** Records the driver's state after the writer before was shut out. False: fenced. */
+  async recordFence({ uploadId, version }: Lease, driverState: DriverUploadState): Promise<boolean> {
+    const sql = `UPDATE uploads SET driver_state = $3::jsonb WHERE id = $1 AND version = $2 AND state = 'open' RETURNING id`;
+    return (await this.query(sql, [uploadId, version, JSON.stringify(driverState)])).length > 0;
+  }
+
+  /** Records durable progress, and prolongs the lease or lets go of it. False: fenced, nothing was recorded. */
   async checkpoint(
-    id: UploadId,
-    version: number,
-    leaseSeconds: number | null,
+    lease: Lease,
     progress: UploadProgress,
+    { letGo = false, leaveEvent = false } = {},
   ): Promise<boolean> {
-    const rows = await this.query(
-      `UPDATE uploads
+    const update = `UPDATE uploads
           SET offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
               lease_expires_at = ${LEASE_END}, updated_at = now(),
               lease_holder = CASE WHEN $3::float8 IS NULL THEN NULL ELSE lease_holder END
         WHERE id = $1 AND version = $2 AND state = 'open'
-        RETURNING id`,
-      [id, version, leaseSeconds, ...progressParameters(progress)],
-    );
-    return rows.length > 0;
+        RETURNING id, offset_bytes`;
+    const { uploadId, version, leaseSeconds } = lease;
+    const parameters = [uploadId, version, letGo ? null : leaseSeconds, ...progressParameters(progress)];
+    const statement = leaveEvent
+      ? leavingEvent(update, parameters, { kind: `'checkpoint'`, who: lease })
+      : ([update, parameters] satisfies [string, unknown[]]);
+    return (await this.query(...statement)).length > 0;
   }
 
   /** Prolongs the lease alone. False: fenced. */
-  async prolong(id: UploadId, version: number, leaseSeconds: number): Promise<boolean> {
+  async prolong({ uploadId, version, leaseSeconds }: Lease): Promise<boolean> {
     const sql = `UPDATE uploads SET lease_expires_at = ${LEASE_END}
                   WHERE id = $1 AND version = $2 AND lease_holder IS NOT NULL RETURNING id`;
-    return (await this.query(sql, [id, version, leaseSeconds])).length > 0;
+    return (await this.query(sql, [uploadId, version, leaseSeconds])).length > 0;
   }
 
   /** Lets go of the lease. Does nothing when fenced: it is another writer's lease then. */
-  async release(id: UploadId, version: number): Promise<void> {
+  async release({ uploadId, version }: Lease): Promise<void> {
     const sql =
       'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE id = $1 AND version = $2 RETURNING id';
-    await this.query(sql, [id, version]);
+    await this.query(sql, [uploadId, version]);
   }
 
   /** Nobody can hold any session: called at boot by the one process that a private database has. */
   async releaseAll(): Promise<void> {
     await this.query(
-      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_expires_at IS NOT NULL',
+      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder IS NOT NULL',
     );
   }
 
@@ -123,73 +142,56 @@ export class UploadSessionStore {
   }
 
   /** From here on the session can only become this digest. False: fenced. */
-  async markCommitting(
-    id: UploadId,
-    version: number,
-    leaseSeconds: number,
-    progress: UploadProgress,
-    digest: Digest,
-  ): Promise<boolean> {
+  async markCommitting(lease: Lease, progress: UploadProgress, digest: Digest): Promise<boolean> {
     const rows = await this.query(
       `UPDATE uploads
           SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
               lease_expires_at = ${LEASE_END}, updated_at = now()
         WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
         RETURNING id`,
-      [id, version, leaseSeconds, ...progressParameters(progress), digest],
+      [lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress), digest],
     );
     return rows.length > 0;
   }
 
-  /** Part of the transaction that makes the blob. False: fenced. */
+  /**
+   * Part of the transaction that makes the blob. `holdsBytes` when the session's own bytes are not the blob's: they are to be removed. Right when it is
+   * repeated, the answer to the COMMIT having been lost. False: fenced.
+   */
   async markCommitted(
     transaction: Transaction,
-    id: UploadId,
-    version: number,
+    lease: Lease,
     blobId: string,
+    holdsBytes: boolean,
   ): Promise<boolean> {
-    const rows = await queryRows(
-      transaction,
-      `UPDATE uploads
-          SET state = 'committed', blob_id = $3, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id = $1 AND version = $2 AND state = 'committing'
-        RETURNING id`,
-      [id, version, blobId],
-    );
-    return rows.length > 0;
+    const update = `UPDATE uploads
+          SET state = 'committed', blob_id = $3, holds_bytes = $4, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
+        WHERE id = $1 AND version = $2 AND state IN ('committing', 'committed')
+        RETURNING id, offset_bytes`;
+    const parameters = [lease.uploadId, lease.version, blobId, holdsBytes];
+    const statement = leavingEvent(update, parameters, { kind: `'committed'`, who: lease });
+    return (await queryRows(transaction, ...statement)).length > 0;
   }
 
-  /** Answers what the driver has to forget; nothing: fenced, or committed by a COMMIT whose answer was lost. */
-  async markCancelled(id: UploadId, version: number): Promise<DriverUploadState | undefined> {
-    const [row] = await this.query<Pick<UploadRow, 'driver_state'>>(
-      `UPDATE uploads
+  /** Answers the session as it was left; nothing: fenced, or committed by a COMMIT whose answer was lost. */
+  async markCancelled(lease: Lease): Promise<UploadSession | undefined> {
+    const update = `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
         WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
-        RETURNING driver_state`,
-      [id, version],
-    );
-    return row?.driver_state;
+        RETURNING ${SESSION_COLUMNS}`;
+    const statement = leavingEvent(update, [lease.uploadId, lease.version], {
+      kind: `'cancelled'`,
+      who: lease,
+    });
+    const [row] = await this.query<UploadRow>(...statement);
+    return row && toSession(row);
   }
 
-  private query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]> {
-    return queryRows<Row>(this.dataSource.manager, sql, parameters);
+  private query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
+    return queryRows<Row>(this.dataSource.manager, sql, [...(parameters ?? [])]);
   }
 }
 
 function progressParameters({ offsetBytes, midstates, driverState }: UploadProgress): unknown[] {
   return [offsetBytes, JSON.stringify(midstates), JSON.stringify(driverState)];
-}
-
-function toSession(row: UploadRow): UploadSession {
-  return {
-    id: row.id,
-    repository: row.repository,
-    state: row.state,
-    offsetBytes: Number(row.offset_bytes),
-    midstates: row.midstates,
-    driverState: row.driver_state,
-    version: Number(row.version),
-    digest: row.digest,
-    blobId: row.blob_id,
-  };
 }

@@ -11,7 +11,7 @@ export interface UploadReference {
   readonly id: UploadId;
 }
 
-/** Who began an upload. */
+/** Who makes a request on an upload. */
 export interface UploadOrigin {
   readonly createdBy: string | null;
   readonly clientAddress: string | null;
@@ -33,8 +33,31 @@ export interface UploadSession extends UploadReference, UploadProgress {
   readonly state: UploadState;
   /** The fencing version: whoever holds an older one may not change the row. */
   readonly version: number;
+  /** The process that writes; null: nobody does. */
+  readonly leaseHolder: string | null;
   /** What the client said the content is; set from `committing` on. */
   readonly digest: Digest | null;
   /** What the content became; set once committed. */
   readonly blobId: string | null;
+}
+
+/** A request that wants to write, in which process and for how long at a time. */
+export interface Claimant {
+  readonly replica: string;
+  readonly by: UploadOrigin;
+  readonly leaseSeconds: number;
+}
+
+/** The right of one request to change a session: until it lets go, or is silent for `leaseSeconds` and another takes it. */
+export interface Lease extends Claimant {
+  readonly uploadId: UploadId;
+  /** The fencing version that it was taken with: every change names it. */
+  readonly version: number;
+  /** When it was taken, on the clock of `performance.now()`. */
+  readonly takenAt: number;
+}
+
+/** A writer prolongs its lease this often, however fast or slowly bytes come. */
+export function heartbeatMs({ leaseSeconds }: Pick<Claimant, 'leaseSeconds'>): number {
+  return (leaseSeconds * 1000) / 4;
 }

@@ -6,9 +6,8 @@ import { MemoryStorageDriver } from '../storage/drivers/memory/memory-storage.dr
 import { StorageError } from '../storage/storage.errors.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
 import { initialMidstate } from './hash/midstate.js';
-import { LEASE_HEARTBEAT_MS } from './upload-lease.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
-import type { UploadProgress, UploadSession } from './upload-session.js';
+import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 import type { UploadSessionStore } from './upload-session.store.js';
 import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
 
@@ -17,17 +16,24 @@ describe('UploadWriter', () => {
   let fenced: boolean;
   let services: UploadWriterServices;
   let session: UploadSession;
+  let lease: Lease;
 
   beforeEach(async () => {
     recorded = [];
     fenced = false;
-    const checkpoint: UploadSessionStore['checkpoint'] = (_id, _version, _lease, progress) => {
+    const checkpoint: UploadSessionStore['checkpoint'] = (_lease, progress) => {
       if (!fenced) recorded.push(progress);
       return Promise.resolve(!fenced);
     };
     const driver = new MemoryStorageDriver();
     const hashers = await createHasherFactory(() => undefined);
-    services = { driver, hashers, sessions: { checkpoint } as UploadSessionStore, checkpointBytes: 100 };
+    services = {
+      driver,
+      hashers,
+      sessions: { checkpoint } as UploadSessionStore,
+      checkpointBytes: 100,
+      databasePatienceMs: 0,
+    };
     const id = newUploadId();
     session = {
       id,
@@ -37,16 +43,21 @@ describe('UploadWriter', () => {
       midstates: [initialMidstate('sha256')],
       driverState: await driver.createUpload(id),
       version: 1,
+      leaseHolder: 'here',
       digest: null,
       blobId: null,
     };
+  });
+  beforeEach(() => {
+    const by = { createdBy: null, clientAddress: null, userAgent: null };
+    lease = { uploadId: session.id, version: 1, by, replica: 'here', leaseSeconds: 30, takenAt: 0 };
   });
   afterEach(() => {
     jest.restoreAllMocks();
   });
 
   it('records nothing before enough has been written', async () => {
-    const writer = await UploadWriter.open(session, services);
+    const writer = await UploadWriter.open(session, lease, services);
     await writer.write(Buffer.alloc(99));
     expect(recorded).toEqual([]);
     await writer.write(Buffer.alloc(1));
@@ -55,10 +66,10 @@ describe('UploadWriter', () => {
   });
 
   it('records slow bytes by the clock, so that the lease is prolonged', async () => {
-    const writer = await UploadWriter.open(session, services);
+    const writer = await UploadWriter.open(session, lease, services);
     const start = performance.now();
     await writer.write(Buffer.alloc(1));
-    jest.spyOn(performance, 'now').mockReturnValue(start + LEASE_HEARTBEAT_MS + 1);
+    jest.spyOn(performance, 'now').mockReturnValue(start + heartbeatMs(lease) + 1);
     await writer.write(Buffer.alloc(1));
     expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([2]);
     await writer.close();
@@ -66,13 +77,13 @@ describe('UploadWriter', () => {
 
   it('goes on from what was recorded, and ends with the digest of the whole', async () => {
     const [first, second] = [Buffer.from('what came first, '), Buffer.from('and what came then')];
-    const before = await UploadWriter.open(session, services);
+    const before = await UploadWriter.open(session, lease, services);
     await before.write(first);
     await before.checkpoint();
     await before.write(Buffer.from('never recorded'));
     await before.close();
 
-    const after = await UploadWriter.open({ ...session, ...recorded.at(-1) }, services);
+    const after = await UploadWriter.open({ ...session, ...recorded.at(-1) }, lease, services);
     await after.write(second);
     const sum = createHash('sha256').update(first).update(second).digest('hex');
     expect(after.digests()).toEqual([`sha256:${sum}`]);
@@ -80,7 +91,7 @@ describe('UploadWriter', () => {
   });
 
   it('stops when it is fenced, and salvages nothing', async () => {
-    const writer = await UploadWriter.open(session, services);
+    const writer = await UploadWriter.open(session, lease, services);
     fenced = true;
     await expect(writer.write(Buffer.alloc(100))).rejects.toThrow(UploadTakenOverError);
     fenced = false;
@@ -90,7 +101,7 @@ describe('UploadWriter', () => {
   });
 
   it('salvages nothing after a write that failed: bytes and hash no longer go together', async () => {
-    const writer = await UploadWriter.open(session, services);
+    const writer = await UploadWriter.open(session, lease, services);
     await writer.write(Buffer.alloc(10));
     const sink = (writer as unknown as { sink: { write: () => Promise<void> } }).sink;
     jest.spyOn(sink, 'write').mockRejectedValue(new StorageError('the disk is broken'));
@@ -101,7 +112,7 @@ describe('UploadWriter', () => {
   });
 
   it('salvages what arrived before the body broke off', async () => {
-    const writer = await UploadWriter.open(session, services);
+    const writer = await UploadWriter.open(session, lease, services);
     await writer.write(Buffer.alloc(10));
     await writer.salvage();
     expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([10]);

@@ -1,9 +1,10 @@
 import { type Digest, digestAlgorithm } from '../oci/digest.js';
 import type { StorageDriver, UploadSink } from '../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from './hash/hasher.js';
-import { LEASE_HEARTBEAT_MS, LEASE_SECONDS } from './upload-lease.service.js';
+import { outlastOutage } from '../database/outlast-outage.js';
 import { UploadTakenOverError } from './upload.errors.js';
-import type { UploadProgress, UploadSession } from './upload-session.js';
+import { isSampled } from './upload-events.js';
+import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 import type { UploadSessionStore } from './upload-session.store.js';
 
 export interface UploadWriterServices {
@@ -12,6 +13,8 @@ export interface UploadWriterServices {
   readonly sessions: UploadSessionStore;
   /** Most bytes between two checkpoints. */
   readonly checkpointBytes: number;
+  /** How long a checkpoint outlasts a database that can't be reached. */
+  readonly databasePatienceMs: number;
 }
 
 /**
@@ -27,7 +30,8 @@ export class UploadWriter {
   private broken = false;
 
   private constructor(
-    private readonly session: UploadSession,
+    session: UploadSession,
+    private readonly lease: Lease,
     private readonly sink: UploadSink,
     private readonly running: readonly Hasher[],
     private readonly services: UploadWriterServices,
@@ -37,13 +41,17 @@ export class UploadWriter {
   }
 
   /** Opens the driver's end and resumes the hashes from their midstates: no byte is read back. */
-  static async open(session: UploadSession, services: UploadWriterServices): Promise<UploadWriter> {
+  static async open(
+    session: UploadSession,
+    lease: Lease,
+    services: UploadWriterServices,
+  ): Promise<UploadWriter> {
     const upload = { id: session.id, state: session.driverState };
     // Without a signal: a call given up half-way could still cut off what the next writer has written.
     const sink = await services.driver.openUpload(upload, session.offsetBytes);
     try {
       const running = session.midstates.map((midstate) => services.hashers.resume(midstate));
-      return new UploadWriter(session, sink, running, services);
+      return new UploadWriter(session, lease, sink, running, services);
     } catch (error) {
       await sink.close();
       throw error;
@@ -52,6 +60,11 @@ export class UploadWriter {
 
   get offset(): number {
     return this.offsetBytes;
+  }
+
+  /** What has been recorded. */
+  get durableBytes(): number {
+    return this.recorded.offsetBytes;
   }
 
   /** Takes bytes; they are durable after the next checkpoint, which comes after `checkpointBytes` at the latest. */
@@ -78,8 +91,7 @@ export class UploadWriter {
    */
   async checkpoint({ letGo = false } = {}): Promise<void> {
     const progress = await this.flush();
-    const { id, version } = this.session;
-    if (!(await this.services.sessions.checkpoint(id, version, letGo ? null : LEASE_SECONDS, progress))) {
+    if (!(await this.record(progress, letGo))) {
       this.broken = true;
       throw new UploadTakenOverError();
     }
@@ -87,12 +99,26 @@ export class UploadWriter {
     this.recordedAt = performance.now();
   }
 
+  private async record(progress: UploadProgress, letGo: boolean): Promise<boolean> {
+    const { sessions, databasePatienceMs } = this.services;
+    const leaveEvent = isSampled(this.recorded.offsetBytes, progress.offsetBytes);
+    try {
+      return await outlastOutage(databasePatienceMs, () =>
+        sessions.checkpoint(this.lease, progress, { letGo, leaveEvent }),
+      );
+    } catch (error) {
+      // It has been tried for long enough.
+      this.broken = true;
+      throw error;
+    }
+  }
+
   /** By bytes, so that a crash costs little; and by time, so that a slow client's writer keeps its lease. */
   private isCheckpointDue(): boolean {
     const unrecordedBytes = this.offsetBytes - this.recorded.offsetBytes;
     return (
       unrecordedBytes >= this.services.checkpointBytes ||
-      performance.now() - this.recordedAt >= LEASE_HEARTBEAT_MS
+      performance.now() - this.recordedAt >= heartbeatMs(this.lease)
     );
   }
 

@@ -1,5 +1,6 @@
 import { formatUploadRange } from '../oci/content-range.js';
-import { RegistryError } from '../oci/errors.js';
+import { DigestInvalidError, RegistryError } from '../oci/errors.js';
+import type { UploadEventKind } from './upload-events.js';
 
 /** The chunk doesn't start where the session ends. The answer carries the true range (spec.md, "Pushing a blob in chunks"). */
 export class UploadOffsetError extends RegistryError {
@@ -37,9 +38,24 @@ export class BodyIdleError extends RegistryError {
   }
 }
 
+/** The body ended before its end: its client is gone, or the connection. What arrived is kept. */
+export class BodyBrokenError extends RegistryError {
+  constructor(cause: unknown) {
+    super('BLOB_UPLOAD_INVALID', 'the request body broke off', { status: 400, cause });
+  }
+}
+
 /** Berth is stopping. What arrived is kept, and any replica goes on from there. */
 export class ShuttingDownError extends RegistryError {
   constructor() {
     super('TOOMANYREQUESTS', 'this server is stopping', { status: 503, headers: { 'Retry-After': '1' } });
   }
+}
+
+/** What a request that wrote to an upload, and failed with this, is to be remembered as. */
+export function failureKind(error: unknown): UploadEventKind {
+  if (error instanceof UploadTakenOverError) return 'fenced';
+  if (error instanceof DigestInvalidError) return 'digest_mismatch';
+  if (error instanceof BodyBrokenError || error instanceof BodyIdleError) return 'disconnected';
+  return 'failed';
 }

@@ -6,13 +6,22 @@ import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
+import type { HeldSession } from './held-session.js';
 import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
 import { UploadCommitService } from './upload-commit.service.js';
-import { type HeldSession, LEASE_HEARTBEAT_MS, UploadLeaseService } from './upload-lease.service.js';
-import { UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
-import type { UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
+import { UploadEventLog } from './upload-event-log.js';
+import { DATABASE_PATIENCE_MS, UploadLeaseService } from './upload-lease.service.js';
+import { UploadReclaimService } from './upload-reclaim.service.js';
+import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
+import {
+  heartbeatMs,
+  type UploadOrigin,
+  type UploadReference,
+  type UploadSession,
+} from './upload-session.js';
 import { UploadSessionStore } from './upload-session.store.js';
 import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
 
@@ -32,12 +41,15 @@ export class UploadService {
     private readonly sessions: UploadSessionStore,
     private readonly leases: UploadLeaseService,
     private readonly commits: UploadCommitService,
+    private readonly reclaims: UploadReclaimService,
+    private readonly events: UploadEventLog,
     private readonly blobs: BlobService,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
     private readonly configuration: Configuration,
   ) {
-    this.writing = { driver, hashers, sessions, checkpointBytes: configuration.uploadCheckpointBytes };
+    const checkpointBytes = configuration.uploadCheckpointBytes;
+    this.writing = { driver, hashers, sessions, checkpointBytes, databasePatienceMs: DATABASE_PATIENCE_MS };
   }
 
   /**
@@ -53,7 +65,8 @@ export class UploadService {
     const driverState = await this.driver.createUpload(id);
     const algorithms = new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM]);
     const midstates = [...algorithms].map(initialMidstate);
-    await this.sessions.insert({ repository, id }, { offsetBytes: 0, midstates, driverState }, origin);
+    const progress = { offsetBytes: 0, midstates, driverState };
+    await this.sessions.insert({ repository, id }, progress, this.leases.claimant(origin));
     return { repository, id, offsetBytes: 0 };
   }
 
@@ -76,8 +89,12 @@ export class UploadService {
    * @throws UploadOffsetError when a range starts elsewhere; SizeInvalidError when the body isn't as long as its range
    * says (what arrived within the range is kept).
    */
-  async append(reference: UploadReference, body: UploadBody): Promise<{ offsetBytes: number }> {
-    return this.hold(reference, async (held) => {
+  async append(
+    reference: UploadReference,
+    body: UploadBody,
+    origin: UploadOrigin,
+  ): Promise<{ offsetBytes: number }> {
+    return this.hold(reference, origin, async (held) => {
       refuseUnlessOpen(held.session);
       refuseUnfittingRange(held.session, body);
       return this.withWriter(held, async (writer) => {
@@ -95,9 +112,14 @@ export class UploadService {
    *
    * @throws DigestInvalidError when the bytes are others; the session stays open, with all its bytes.
    */
-  async commit(reference: UploadReference, digest: Digest, body: UploadBody | undefined): Promise<void> {
+  async commit(
+    reference: UploadReference,
+    digest: Digest,
+    body: UploadBody | undefined,
+    origin: UploadOrigin,
+  ): Promise<void> {
     try {
-      await this.hold(reference, (held) => this.commitHeld(held, digest, body));
+      await this.hold(reference, origin, (held) => this.commitHeld(held, digest, body));
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       await this.confirmCommitted(reference, digest);
@@ -117,7 +139,7 @@ export class UploadService {
     origin: UploadOrigin,
   ): Promise<void> {
     const session = await this.start(repository, digestAlgorithm(digest), origin);
-    await this.hold(session, async (held) => {
+    await this.hold(session, origin, async (held) => {
       try {
         await this.commitHeld(held, digest, body);
       } catch (error) {
@@ -134,24 +156,31 @@ export class UploadService {
    *
    * @throws BlobUploadUnknownError when it is over already.
    */
-  async cancel(reference: UploadReference): Promise<void> {
-    await this.hold(reference, (held) => this.forget(held));
+  async cancel(reference: UploadReference, origin: UploadOrigin): Promise<void> {
+    await this.hold(reference, origin, (held) => this.forget(held));
   }
 
   private async forget(held: HeldSession): Promise<void> {
-    const { id, version } = held.session;
-    const state = await this.sessions.markCancelled(id, version);
-    if (state === undefined) throw new UploadTakenOverError();
+    const cancelled = await this.sessions.markCancelled(held.lease);
+    if (cancelled === undefined) throw new UploadTakenOverError();
     held.markReleased();
-    await this.driver.abortUpload({ id, state }).catch((error: unknown) => {
+    await this.reclaims.reclaim(cancelled).catch((error: unknown) => {
       this.logger.warn({ err: error }, 'the bytes of a cancelled upload could not be removed');
     });
   }
 
-  private async hold<T>(reference: UploadReference, work: (held: HeldSession) => Promise<T>): Promise<T> {
-    const held = await this.leases.take(reference);
+  private async hold<T>(
+    reference: UploadReference,
+    origin: UploadOrigin,
+    work: (held: HeldSession) => Promise<T>,
+  ): Promise<T> {
+    const held = await this.leases.take(reference, origin);
     try {
       return await work(held);
+    } catch (error) {
+      const { session, durableBytes: offsetBytes, lease: who } = held;
+      this.events.note(failureKind(error), { id: session.id, offsetBytes, who, detail: nameOf(error) });
+      throw error;
     } finally {
       await held.release();
     }
@@ -159,22 +188,24 @@ export class UploadService {
 
   /** Whatever ends the work, what arrived before is kept. */
   private async withWriter<T>(held: HeldSession, work: (writer: UploadWriter) => Promise<T>): Promise<T> {
-    const writer = await UploadWriter.open(held.session, this.writing);
+    const writer = await UploadWriter.open(held.session, held.lease, this.writing);
     try {
       return await work(writer);
     } catch (error) {
       await writer.salvage();
       throw error;
     } finally {
+      held.durableBytes = writer.durableBytes;
       await writer.close();
     }
   }
 
-  private async receive(writer: UploadWriter, { signal }: HeldSession, body: UploadBody): Promise<void> {
+  private async receive(writer: UploadWriter, held: HeldSession, body: UploadBody): Promise<void> {
+    const { signal, lease } = held;
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
-    const heartbeatMs = Math.min(LEASE_HEARTBEAT_MS, idleTimeoutMs / 4);
-    for await (const chunk of readBody(body.source, { heartbeatMs, idleTimeoutMs, signal })) {
+    const pulse = { heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4), idleTimeoutMs };
+    for await (const chunk of readBody(body.source, { ...pulse, signal })) {
       if (chunk === HEARTBEAT) await writer.checkpoint();
       else if (writer.offset + chunk.length > limit) {
         await writer.write(chunk.subarray(0, limit - writer.offset));
@@ -187,39 +218,26 @@ export class UploadService {
   }
 
   private async commitHeld(held: HeldSession, digest: Digest, body: UploadBody | undefined): Promise<void> {
-    const { session, signal } = held;
+    const { session } = held;
     if (session.state === 'committing') {
-      // What was verified before the interruption stands in the row; the driver may have finished already.
       if (session.digest !== digest)
         throw new BlobUploadInvalidError('the upload is being committed as another digest');
-      await this.commits.commit(session, session, [...this.digestsOf(session), digest], digest, signal);
+      await this.commits.resume(held);
     } else if (body === undefined) {
-      await this.commits.commit(session, session, this.digestsOf(session), digest, signal);
+      await this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
     } else {
       refuseUnfittingRange(session, body);
       await this.withWriter(held, async (writer) => {
         await this.receive(writer, held, body);
-        await this.commits.commit(session, await writer.flush(), writer.digests(), digest, signal);
+        await this.commits.commit(held, await writer.flush(), writer.digests(), digest);
       });
     }
-    held.markReleased();
   }
 
   private async confirmCommitted(reference: UploadReference, digest: Digest): Promise<void> {
     const { blobId } = await this.status(reference);
     const same = blobId !== null && (await this.blobs.hasDigest(blobId, digest));
     if (!same) throw new BlobUploadUnknownError(reference.id);
-  }
-
-  private digestsOf(session: UploadSession): Digest[] {
-    return session.midstates.map((midstate) => {
-      const hasher = this.hashers.resume(midstate);
-      try {
-        return hasher.digest();
-      } finally {
-        hasher.dispose();
-      }
-    });
   }
 }
 
@@ -234,4 +252,9 @@ function refuseUnfittingRange(session: UploadSession, { range, lengthBytes }: Up
   if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
     throw new SizeInvalidError('Content-Length and Content-Range say different lengths');
   }
+}
+
+/** What went wrong, without what it went wrong with: a message may have names and paths in it. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.constructor.name : 'unknown';
 }

@@ -4,7 +4,11 @@ import { ActiveWriters } from './active-writers.js';
 import { HASHER_FACTORY } from './hash/hasher.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
 import { UploadCommitService } from './upload-commit.service.js';
+import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
+import { UploadReaper } from './upload-reaper.service.js';
+import { UploadReapingStore } from './upload-reaping.store.js';
+import { UploadReclaimService } from './upload-reclaim.service.js';
 import { UploadSessionStore } from './upload-session.store.js';
 import { UploadService } from './upload.service.js';
 
@@ -15,7 +19,11 @@ import { UploadService } from './upload.service.js';
     UploadService,
     UploadLeaseService,
     UploadCommitService,
+    UploadReclaimService,
+    UploadReaper,
     UploadSessionStore,
+    UploadReapingStore,
+    UploadEventLog,
     ActiveWriters,
     {
       provide: HASHER_FACTORY,

@@ -6,11 +6,11 @@ import { parseDigest } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
 import { initialMidstate } from '../../src/uploads/hash/midstate.js';
-import type { UploadReference, UploadSession } from '../../src/uploads/upload-session.js';
+import type { Lease, UploadReference } from '../../src/uploads/upload-session.js';
 import { UploadSessionStore } from '../../src/uploads/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
+import { claimantOf } from '../support/upload-claims.js';
 
-const NOBODY = { createdBy: null, clientAddress: null, userAgent: null };
 const PROGRESS = { offsetBytes: 7, midstates: [initialMidstate('sha256')], driverState: { parts: [1, 2] } };
 const DIGEST = parseDigest(`sha256:${'a'.repeat(64)}`);
 
@@ -28,26 +28,34 @@ describe('UploadSessionStore', () => {
 
   beforeEach(async () => {
     reference = { repository: parseRepositoryName('a/b'), id: newUploadId() };
-    await store.insert(reference, { ...PROGRESS, offsetBytes: 0 }, NOBODY);
+    await store.insert(reference, { ...PROGRESS, offsetBytes: 0 }, claimantOf('the first'));
   });
 
-  const acquire = async (holder: string, leaseSeconds = 30): Promise<UploadSession> => {
-    const session = await store.acquire(reference, holder, leaseSeconds);
-    if (session === undefined) throw new Error('not acquired');
-    return session;
+  const take = (holder: string, leaseSeconds = 30) =>
+    store.acquire(reference, claimantOf(holder, leaseSeconds));
+  const acquire = async (holder: string, leaseSeconds = 30): Promise<Lease> => {
+    const taking = await take(holder, leaseSeconds);
+    if (taking === undefined) throw new Error('not acquired');
+    return taking.lease;
+  };
+  const events = async () => {
+    const sql = 'SELECT kind, replica FROM upload_events WHERE upload_id = $1 ORDER BY id';
+    const rows = await queryRows<{ kind: string; replica: string }>(test.dataSource.manager, sql, [
+      reference.id,
+    ]);
+    return rows.map(({ kind, replica }) => `${kind} ${replica}`);
   };
 
   it('gives a session to one holder at a time', async () => {
-    expect((await acquire('a')).version).toBe(1);
-    expect(await store.acquire(reference, 'b', 30)).toBeUndefined();
-    await store.release(reference.id, 1);
+    const first = await acquire('a');
+    expect(first.version).toBe(1);
+    expect(await take('b')).toBeUndefined();
+    await store.release(first);
     expect((await acquire('b')).version).toBe(2);
   });
 
   it('gives it to exactly one of many that ask at once', async () => {
-    const outcomes = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => store.acquire(reference, `holder ${index}`, 30)),
-    );
+    const outcomes = await Promise.all(Array.from({ length: 20 }, (_, index) => take(`holder ${index}`)));
     expect(outcomes.filter((outcome) => outcome !== undefined)).toHaveLength(1);
   });
 
@@ -57,60 +65,115 @@ describe('UploadSessionStore', () => {
     const current = await acquire('b');
     expect(current.version).toBeGreaterThan(stale.version);
 
-    expect(await store.checkpoint(reference.id, stale.version, 30, PROGRESS)).toBe(false);
-    expect(await store.markCommitting(reference.id, stale.version, 30, PROGRESS, DIGEST)).toBe(false);
-    expect(await store.markCancelled(reference.id, stale.version)).toBeUndefined();
-    await store.release(reference.id, stale.version);
+    expect(await store.checkpoint(stale, PROGRESS)).toBe(false);
+    expect(await store.recordFence(stale, { parts: [] })).toBe(false);
+    expect(await store.prolong(stale)).toBe(false);
+    expect(await store.markCommitting(stale, PROGRESS, DIGEST)).toBe(false);
+    expect(await store.markCancelled(stale)).toBeUndefined();
+    await store.release(stale);
     expect(await store.find(reference)).toMatchObject({
       state: 'open',
       offsetBytes: 0,
       version: current.version,
     });
-    expect(await store.acquire(reference, 'c', 30)).toBeUndefined();
+    expect(await take('c')).toBeUndefined();
+  });
+
+  it('tells a session that was let go from one that was taken over', async () => {
+    const first = await take('a', 0.01);
+    expect(first?.isTakeover).toBe(false);
+    await delay(30);
+    const second = await take('b', 0.01);
+    expect(second?.isTakeover).toBe(true);
+    if (second !== undefined) await store.release(second.lease);
+    expect((await take('c'))?.isTakeover).toBe(false);
+  });
+
+  it('gives a session to whoever knows that its holder is gone, unless another has it by then', async () => {
+    const lost = await acquire('a');
+    const gone = { leaseHolder: 'a', version: lost.version };
+    expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();
+    const next = await store.acquire(reference, claimantOf('b'), gone);
+    expect(next).toMatchObject({ isTakeover: true, lease: { version: lost.version + 1 } });
+    expect(await store.acquire(reference, claimantOf('c'), gone)).toBeUndefined();
   });
 
   it('records offset, midstates and driver state together, and reads them back the same', async () => {
-    const { version } = await acquire('a');
-    expect(await store.checkpoint(reference.id, version, 30, PROGRESS)).toBe(true);
+    expect(await store.checkpoint(await acquire('a'), PROGRESS)).toBe(true);
     expect(await store.find(reference)).toMatchObject(PROGRESS);
   });
 
   it('lets go of the lease in the checkpoint that says so', async () => {
-    const { version } = await acquire('a');
-    await store.checkpoint(reference.id, version, null, PROGRESS);
-    expect((await acquire('b')).offsetBytes).toBe(7);
+    await store.checkpoint(await acquire('a'), PROGRESS, { letGo: true });
+    expect((await take('b'))?.session.offsetBytes).toBe(7);
   });
 
   it('knows a session under its own repository alone', async () => {
     const elsewhere = { ...reference, repository: parseRepositoryName('a/c') };
     expect(await store.find(elsewhere)).toBeUndefined();
-    expect(await store.acquire(elsewhere, 'a', 30)).toBeUndefined();
+    expect(await store.acquire(elsewhere, claimantOf('a'))).toBeUndefined();
   });
 
   it('lets nobody write to a session that is over', async () => {
-    const { version } = await acquire('a');
-    await store.markCancelled(reference.id, version);
-    expect(await store.acquire(reference, 'b', 30)).toBeUndefined();
-    expect(await store.checkpoint(reference.id, version, 30, PROGRESS)).toBe(false);
+    const lease = await acquire('a');
+    await store.markCancelled(lease);
+    expect(await take('b')).toBeUndefined();
+    expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
   });
 
   it('leaves a committed session committed, whatever its last writer thinks became of the commit', async () => {
-    const { version } = await acquire('a');
-    await store.markCommitting(reference.id, version, 30, PROGRESS, DIGEST);
+    const lease = await acquire('a');
+    await store.markCommitting(lease, PROGRESS, DIGEST);
     const insert = `INSERT INTO blobs (size_bytes, object_key) VALUES (7, $1) RETURNING id`;
     const [blob] = await queryRows<{ id: string }>(test.dataSource.manager, insert, [
       `blobs/${reference.id}`,
     ]);
-    await store.markCommitted(test.dataSource.manager, reference.id, version, String(blob?.id));
+    const commit = () => store.markCommitted(test.dataSource.manager, lease, String(blob?.id), false);
+    expect(await commit()).toBe(true);
 
-    expect(await store.markCancelled(reference.id, version)).toBeUndefined();
-    expect(await store.markCommitting(reference.id, version, 30, PROGRESS, DIGEST)).toBe(false);
+    expect(await store.markCancelled(lease)).toBeUndefined();
+    expect(await store.markCommitting(lease, PROGRESS, DIGEST)).toBe(false);
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
+    // The answer to the first COMMIT may have been lost.
+    expect(await commit()).toBe(true);
   });
 
   it('frees every lease for a process that knows itself alone', async () => {
     await acquire('a process that was killed');
     await store.releaseAll();
-    expect((await acquire('b')).version).toBe(2);
+    expect(await take('b')).toMatchObject({ isTakeover: false, lease: { version: 2 } });
+  });
+
+  it('frees the leases of one process that has ended, and of no other', async () => {
+    await acquire('a');
+    await store.releaseHolder('b');
+    expect(await take('c')).toBeUndefined();
+    await store.releaseHolder('a');
+    expect(await take('c')).toMatchObject({ isTakeover: false });
+  });
+
+  it('leaves an event with every change that matters, in the same statement', async () => {
+    const first = await acquire('the first');
+    await store.checkpoint(first, { ...PROGRESS, offsetBytes: 2 ** 20 }, { letGo: true, leaveEvent: true });
+    await acquire('another', 0.01);
+    await delay(30);
+    await store.markCancelled(await acquire('a third'));
+    expect(await events()).toEqual([
+      'started the first',
+      'checkpoint the first',
+      'resumed another',
+      'takeover a third',
+      'cancelled a third',
+    ]);
+  });
+
+  it('leaves no event of a change that was fenced', async () => {
+    const stale = await acquire('a', 0.01);
+    await delay(30);
+    await acquire('b');
+    const before = await events();
+    await store.checkpoint(stale, PROGRESS, { leaveEvent: true });
+    await store.markCancelled(stale);
+    expect(await events()).toEqual(before);
   });
 });

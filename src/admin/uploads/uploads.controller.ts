@@ -1,6 +1,8 @@
-import { Delete, Get, HttpCode, HttpStatus, Param, Query } from '@nestjs/common';
+import { Delete, Get, HttpCode, HttpStatus, Param, Query, Req } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
+import type { AuthorizedRequest } from '../../access/access.guard.js';
+import { originOf } from '../../access/request-origin.js';
 import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
 import { UploadService } from '../../uploads/upload.service.js';
 import { AdminController } from '../admin-controller.js';
@@ -55,8 +57,8 @@ export class AdminUploadsController {
   @ApiProblem(400, 'The id is malformed')
   @ApiProblem(404, 'No such upload is in progress')
   @ApiProblem(429, 'Its writer does not let go; Retry-After says when to try again')
-  async cancel(@Param('id', UploadIdPipe) id: UploadId): Promise<void> {
+  async cancel(@Param('id', UploadIdPipe) id: UploadId, @Req() request: AuthorizedRequest): Promise<void> {
     const { repository } = await this.reader.get(id);
-    await this.uploads.cancel({ repository, id });
+    await this.uploads.cancel({ repository, id }, originOf(request));
   }
 }

@@ -1,0 +1,98 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../database/query-rows.js';
+import type { UploadId } from '../oci/upload-id.js';
+import { leavingEvent } from './upload-events.js';
+import { prefixedSessionColumns, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
+import type { Claimant, UploadSession } from './upload-session.js';
+import type { Taking } from './upload-session.store.js';
+
+const SECONDS = `::float8 * interval '1 second'`;
+const IS_FREE = '(lease_holder IS NULL OR lease_expires_at < clock_timestamp())';
+
+/** The rows of upload sessions, as those see them who clear up. Whatever has a writer is left alone. */
+@Injectable()
+export class UploadReapingStore {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Ends sessions on which nothing happened for that long, `limit` at the most. Each is ended, and answered, once. */
+  async expire(ttlSeconds: number, limit: number, claimant: Claimant): Promise<UploadSession[]> {
+    const update = `UPDATE uploads
+          SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
+        WHERE id IN (SELECT id FROM uploads
+                      WHERE state IN ('open', 'committing') AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING ${SESSION_COLUMNS}`;
+    const statement = leavingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, who: claimant });
+    return (await this.query<UploadRow>(...statement)).map(toSession);
+  }
+
+  /**
+   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with. In no order, so that one which
+   * can't be repaired is in nobody's way. Its time to live goes on.
+   */
+  async takeInterruptedCommit(idleSeconds: number, claimant: Claimant): Promise<Taking | undefined> {
+    const { replica, leaseSeconds } = claimant;
+    const [row] = await this.query<UploadRow & { abandoned_by: string | null }>(
+      `UPDATE uploads u
+          SET version = version + 1, lease_holder = $2, last_holder = $2, lease_expires_at = clock_timestamp() + $3${SECONDS}
+         FROM (SELECT id, lease_holder AS abandoned_by
+                 FROM uploads
+                WHERE state = 'committing' AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED) free
+        WHERE u.id = free.id
+        RETURNING ${prefixedSessionColumns('u')}, abandoned_by`,
+      [idleSeconds, replica, leaseSeconds],
+    );
+    if (row === undefined) return undefined;
+    const session = toSession(row);
+    const lease = {
+      ...claimant,
+      uploadId: session.id,
+      version: session.version,
+      takenAt: performance.now(),
+    };
+    return { session, lease, isTakeover: row.abandoned_by !== null };
+  }
+
+  /** Sessions that ended at least that long ago and may have left bytes, `limit` at the most. In no order, as above. */
+  async findUnreclaimed(idleSeconds: number, limit: number): Promise<UploadSession[]> {
+    const rows = await this.query<UploadRow>(
+      `SELECT ${SESSION_COLUMNS} FROM uploads
+        WHERE state NOT IN ('open', 'committing') AND holds_bytes AND updated_at < now() - $1${SECONDS}
+        ORDER BY random() LIMIT $2`,
+      [idleSeconds, limit],
+    );
+    return rows.map(toSession);
+  }
+
+  /** Nothing is left of a session that is over. */
+  async markReclaimed(id: UploadId): Promise<void> {
+    const sql = `UPDATE uploads SET holds_bytes = false
+                  WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
+    await this.query(sql, [id]);
+  }
+
+  /** Which of these have a session whose bytes are still its own concern. */
+  async whichHoldBytes(ids: readonly UploadId[]): Promise<ReadonlySet<UploadId>> {
+    const sql = `SELECT id FROM uploads WHERE id = ANY ($1::uuid[]) AND holds_bytes`;
+    return new Set((await this.query<{ id: UploadId }>(sql, [ids])).map(({ id }) => id));
+  }
+
+  /** Forgets sessions that ended at least that long ago and have nothing left, `limit` at the most. Answers how many. */
+  async prune(idleSeconds: number, limit: number): Promise<number> {
+    const rows = await this.query(
+      `DELETE FROM uploads
+        WHERE id IN (SELECT id FROM uploads
+                      WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < now() - $1${SECONDS}
+                      ORDER BY updated_at LIMIT $2)
+        RETURNING id`,
+      [idleSeconds, limit],
+    );
+    return rows.length;
+  }
+
+  private query<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+    return queryRows<Row>(this.dataSource.manager, sql, [...parameters]);
+  }
+}
