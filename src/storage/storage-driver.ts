@@ -98,9 +98,9 @@ export interface UploadSink {
  * - **State and offset belong together.** `openUpload` and `finishUpload` reject with {@link UploadStateError}, and
  *   change nothing, when the size that they are given is not the one at which the state was recorded, or when the
  *   medium holds fewer bytes than that.
- * - **Fencing.** Once the answer of `fenceUpload` is recorded, nothing that is done by an older state (through a sink
- *   opened before or after, before or after the finish) changes a byte that was acknowledged, one that is written by
- *   the new state, or the object that is made of it.
+ * - **Fencing.** Once the answer of `fenceUpload` is recorded, neither a sink that answered the fenced state nor one that
+ *   was or will be opened from it changes a byte that was acknowledged, one that is written by the new state, or the
+ *   object that is made of them, before its finish or after. States before that one are covered by fences of their own.
  * - Every failure is a {@link StorageError} with its `cause`; an SDK's error never leaves a driver.
  *
  * Undefined, so don't rely on it:

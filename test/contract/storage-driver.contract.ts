@@ -1,9 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Digest, digestOf } from '../../src/oci/digest.js';
+import type { Digest } from '../../src/oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
 import type {
   DriverUpload,
@@ -18,19 +17,25 @@ import {
   StorageError,
   UploadStateError,
 } from '../../src/storage/storage.errors.js';
-
-/** A driver on a medium of its own, which is empty at the beginning of each test. */
-export interface StorageDriverHarness {
-  /** Prepared. */
-  readonly driver: StorageDriver;
-  /** Another driver on the same medium, as another replica or the same one after a restart has it. */
-  reopen(): Promise<StorageDriver>;
-  /** How many files, sockets or the like are held for the medium now; 0 where there is no such thing. */
-  openHandles(): Promise<number>;
-  dispose(): Promise<void>;
-}
-
-const MIB = 1024 * 1024;
+import {
+  append,
+  begin,
+  closed,
+  type Context,
+  digest,
+  expectBytes,
+  letGo,
+  listed,
+  listedUploads,
+  MIB,
+  readAll,
+  type StorageDriverHarness,
+  stored,
+  until,
+  uploaded,
+  viaJson,
+} from './storage-driver.harness.js';
+import { describeFencing } from './storage-driver-fencing.contract.js';
 
 /** The executable form of the contract in `src/storage/storage-driver.ts`. */
 export function describeStorageDriverContract(
@@ -50,6 +55,7 @@ export function describeStorageDriverContract(
     describe('one upload', () => describeOneUpload(context));
     describe('going on with an upload', () => describeResuming(context));
     describe('finishing', () => describeFinishing(context));
+    describe('fencing', () => describeFencing(context));
     describe('aborting', () => describeAborting(context));
     describe('objects', () => describeObjects(context));
     describe('listing', () => describeListing(context));
@@ -58,11 +64,6 @@ export function describeStorageDriverContract(
     describe('giving up', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
   });
-}
-
-interface Context {
-  driver(): StorageDriver;
-  harness(): StorageDriverHarness;
 }
 
 function describeOneUpload({ driver, harness }: Context): void {
@@ -659,6 +660,7 @@ async function expectInvalidId(driver: StorageDriver, upload: DriverUpload): Pro
   await expect(driver.openUpload(upload, 0)).rejects.toBeInstanceOf(invalid);
   await expect(driver.readUpload(upload, 0)).rejects.toBeInstanceOf(invalid);
   await expect(driver.finishUpload(upload, digest(Buffer.of()), 0)).rejects.toBeInstanceOf(invalid);
+  await expect(driver.fenceUpload(upload)).rejects.toBeInstanceOf(invalid);
   await expect(driver.abortUpload(upload)).rejects.toBeInstanceOf(invalid);
 }
 
@@ -677,6 +679,8 @@ function describeSignals({ driver, harness }: Context): void {
     ['openUpload', (on, upload, options) => on.openUpload(upload, 0, options)],
     ['readUpload', (on, upload, options) => on.readUpload(upload, 0, options)],
     ['finishUpload', (on, upload, options) => on.finishUpload(upload, digest(Buffer.of()), 0, options)],
+    ['fenceUpload', (on, upload, options) => on.fenceUpload(upload, options)],
+    ['listUploads', (on, _, options) => listedUploads(on, options)],
     ['abortUpload', (on, upload, options) => on.abortUpload(upload, options)],
   ];
 
@@ -750,83 +754,4 @@ function describeBoot({ driver, harness }: Context): void {
     expect(await listed(driver(), '')).toEqual([]);
     expect(await harness().openHandles()).toBe(0);
   });
-}
-
-function digest(content: Buffer): Digest {
-  return digestOf('sha256', content);
-}
-
-/** A diff of megabytes helps nobody, and takes Jest minutes. */
-function expectBytes(actual: Buffer, expected: Buffer): void {
-  expect(actual.length).toBe(expected.length);
-  expect(actual.equals(expected)).toBe(true);
-}
-
-async function begin(driver: StorageDriver): Promise<DriverUpload> {
-  const id = randomUUID();
-  return { id, state: await driver.createUpload(id) };
-}
-
-async function append(
-  driver: StorageDriver,
-  upload: DriverUpload,
-  offsetBytes: number,
-  chunks: Buffer[],
-): Promise<DriverUploadState> {
-  const sink = await driver.openUpload(upload, offsetBytes);
-  try {
-    for (const chunk of chunks) await sink.write(chunk);
-    return await sink.flush();
-  } finally {
-    await sink.close();
-  }
-}
-
-async function uploaded(driver: StorageDriver, content: Buffer, chunkBytes = 5 * MIB): Promise<DriverUpload> {
-  const upload = await begin(driver);
-  const chunks: Buffer[] = [];
-  for (let start = 0; start < content.length; start += chunkBytes) {
-    chunks.push(content.subarray(start, start + chunkBytes));
-  }
-  return { ...upload, state: await append(driver, upload, 0, chunks) };
-}
-
-async function stored(driver: StorageDriver, content: Buffer, chunkBytes?: number): Promise<ObjectKey> {
-  const upload = await uploaded(driver, content, chunkBytes);
-  return driver.finishUpload(upload, digest(content), content.length);
-}
-
-async function readAll(driver: StorageDriver, key: ObjectKey): Promise<Buffer> {
-  return buffer(await driver.read(key, undefined));
-}
-
-async function listed(driver: StorageDriver, prefix: string, options?: IoOptions): Promise<ObjectKey[]> {
-  const keys: ObjectKey[] = [];
-  for await (const { key } of driver.list(prefix, options)) keys.push(key);
-  return keys;
-}
-
-function viaJson(state: DriverUploadState): DriverUploadState {
-  return JSON.parse(JSON.stringify(state)) as DriverUploadState;
-}
-
-async function closed(stream: Readable): Promise<void> {
-  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
-}
-
-async function letGo(value: unknown): Promise<void> {
-  if (value instanceof Readable) {
-    value.destroy();
-    await closed(value);
-  } else if (typeof value === 'object' && value !== null && 'close' in value) {
-    await (value as { close(): Promise<void> }).close();
-  }
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('it did not come true within 5 s');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
