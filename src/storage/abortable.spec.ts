@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { abortable } from './abortable.js';
+import { abortable, completed } from './abortable.js';
 
 const REASON = new Error('given up');
 
@@ -51,6 +51,63 @@ describe('abortable', () => {
     const { signal } = new AbortController();
     await expect(abortable({ signal }, () => Promise.reject(REASON))).rejects.toBe(REASON);
     await expect(abortable({ signal }, () => Promise.resolve(5))).resolves.toBe(5);
+  });
+});
+
+describe('completed', () => {
+  it('does not begin when the signal is aborted already', async () => {
+    const work = jest.fn(() => Promise.resolve(1));
+    const discard = jest.fn<() => void>();
+    await expect(completed({ signal: AbortSignal.abort(REASON) }, work, discard)).rejects.toBe(REASON);
+    expect(work).not.toHaveBeenCalled();
+    expect(discard).not.toHaveBeenCalled();
+  });
+
+  it('rejects only when the work is done and its value discarded', async () => {
+    const giveUp = new AbortController();
+    const events: string[] = [];
+    const late = deferred<string>();
+    const discarding = deferred<undefined>();
+    const pending = completed(
+      { signal: giveUp.signal },
+      () => late.promise,
+      async (value) => {
+        events.push(`discards ${value}`);
+        await discarding.promise;
+      },
+    ).catch((error: unknown) => events.push(error === REASON ? 'rejected' : 'failed'));
+    giveUp.abort(REASON);
+    await setImmediate();
+    expect(events).toEqual([]);
+    late.resolve('a handle');
+    await setImmediate();
+    expect(events).toEqual(['discards a handle']);
+    discarding.resolve(undefined);
+    await pending;
+    expect(events).toEqual(['discards a handle', 'rejected']);
+  });
+
+  it('rejects with the reason, not with what the work failed with meanwhile', async () => {
+    const giveUp = new AbortController();
+    const late = deferred<string>();
+    const pending = completed(
+      { signal: giveUp.signal },
+      () => late.promise,
+      () => undefined,
+    );
+    giveUp.abort(REASON);
+    late.reject(new Error('EIO'));
+    await expect(pending).rejects.toBe(REASON);
+  });
+
+  it('is the work itself when nobody gives up', async () => {
+    const discard = jest.fn<() => void>();
+    const { signal } = new AbortController();
+    expect(await completed({ signal }, () => Promise.resolve(1), discard)).toBe(1);
+    expect(await completed({}, () => Promise.resolve(2), discard)).toBe(2);
+    const failure = new Error('EIO');
+    await expect(completed({ signal }, () => Promise.reject(failure), discard)).rejects.toBe(failure);
+    expect(discard).not.toHaveBeenCalled();
   });
 });
 

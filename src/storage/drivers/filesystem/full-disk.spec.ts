@@ -52,6 +52,37 @@ it('keeps what it acknowledged when the disk is full, and goes on once there is 
   expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
 });
 
+it('keeps everything when the disk is full while a fenced upload is finished, and finishes once there is space', async () => {
+  if (typeof disk === 'string') {
+    skipped(disk);
+    return;
+  }
+  const driver = new FilesystemStorageDriver(disk.path);
+  await driver.prepare();
+  const content = randomBytes(500 * KIB);
+  const digest = digestOf('sha256', content);
+  const begun = await uploaded(driver, content.subarray(0, 400 * KIB));
+  let upload: DriverUpload = { ...begun, state: await driver.fenceUpload(begun) };
+  const sink = await driver.openUpload(upload, 400 * KIB);
+  await sink.write(content.subarray(400 * KIB));
+  upload = { ...upload, state: await sink.flush() };
+  await sink.close();
+  const filler = join(disk.path, 'filler');
+  await writeFile(filler, Buffer.alloc(300 * KIB));
+
+  for (let time = 0; time < 2; time += 1) {
+    const finishing = driver.finishUpload(upload, digest, content.length);
+    await expect(finishing).rejects.toBeInstanceOf(StorageFullError);
+    expect(await countOpenFilesBelow(disk.path)).toBe(0);
+    expect((await buffer(await driver.readUpload(upload, content.length))).equals(content)).toBe(true);
+    for await (const { key } of driver.list('')) expect(key).toBe('filler');
+  }
+  await rm(filler);
+  const key = await driver.finishUpload(upload, digest, content.length);
+  expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+  for await (const left of driver.listUploads()) throw new Error(`${left.upload.id} left something`);
+});
+
 it('frees the space of an upload that is aborted and of an object that is deleted', async () => {
   if (typeof disk === 'string') {
     skipped(disk);

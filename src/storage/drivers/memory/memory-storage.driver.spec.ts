@@ -72,6 +72,43 @@ describe('MemoryStorageDriver', () => {
     expect((await driver.stat(key)).sizeBytes).toBe(600);
   });
 
+  it('counts the bytes of writers that were shut out until the upload is over, once', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const upload = await uploaded(CONTENT.subarray(0, 300));
+      const stale = await driver.openUpload(upload, 300);
+      await stale.write(Buffer.alloc(100));
+      let mine = { ...upload, state: await driver.fenceUpload(upload) };
+      await stale.flush();
+      const sink = await driver.openUpload(mine, 300);
+      await sink.write(CONTENT.subarray(300));
+      mine = { ...mine, state: await sink.flush() };
+      await sink.close();
+      await expect(uploaded(Buffer.alloc(301))).rejects.toBeInstanceOf(StorageFullError);
+      if (round % 2 === 0) {
+        await driver.abortUpload(mine);
+        await driver.abortUpload(mine);
+      } else {
+        await driver.delete(await driver.finishUpload(mine, DIGEST, 600));
+      }
+      await stale.write(Buffer.of(1));
+      await expect(stale.flush()).rejects.toBeInstanceOf(UploadStateError);
+      await stale.close();
+    }
+    await uploaded(Buffer.alloc(1000));
+    await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
+  });
+
+  it('finishes a fenced upload in a medium that is full', async () => {
+    const upload = await uploaded(CONTENT);
+    const mine = { ...upload, state: await driver.fenceUpload(upload) };
+    await uploaded(Buffer.alloc(400));
+    await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
+    const key = await driver.finishUpload(mine, DIGEST, 600);
+    expect((await buffer(await driver.read(key, undefined))).equals(CONTENT)).toBe(true);
+    await driver.delete(key);
+    await uploaded(CONTENT);
+  });
+
   async function uploaded(content: Buffer): Promise<DriverUpload> {
     const id = randomUUID();
     return uploadedTo({ id, state: await driver.createUpload(id) }, content);
