@@ -27,12 +27,14 @@ export interface Taking {
 export class UploadSessionStore {
   constructor(private readonly dataSource: DataSource) {}
 
+  /** Right when it is repeated, the answer having been lost. */
   async insert(reference: UploadReference, progress: UploadProgress, claimant: Claimant): Promise<void> {
     const { createdBy, clientAddress, userAgent } = claimant.by;
     const { id, repository } = reference;
     const { midstates, driverState } = progress;
     const insert = `INSERT INTO uploads (id, repository, midstates, driver_state, created_by, client_address, user_agent, last_holder)
        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7, $8)
+       ON CONFLICT (id) DO NOTHING
        RETURNING id, offset_bytes`;
     const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
     await this.query(

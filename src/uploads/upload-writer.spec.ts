@@ -65,6 +65,14 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
+  it('records before it takes more than a crash may cost', async () => {
+    const writer = await UploadWriter.open(session, lease, services);
+    await writer.write(Buffer.alloc(60));
+    await writer.write(Buffer.alloc(60));
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([60]);
+    await writer.close();
+  });
+
   it('records slow bytes by the clock, so that the lease is prolonged', async () => {
     const writer = await UploadWriter.open(session, lease, services);
     const start = performance.now();

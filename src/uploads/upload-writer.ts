@@ -67,8 +67,12 @@ export class UploadWriter {
     return this.recorded.offsetBytes;
   }
 
-  /** Takes bytes; they are durable after the next checkpoint, which comes after `checkpointBytes` at the latest. */
+  /** Takes bytes; they are durable after the next checkpoint. Never more than `checkpointBytes` are not, unless `chunk` alone is more. */
   async write(chunk: Uint8Array): Promise<void> {
+    const { checkpointBytes } = this.services;
+    if (this.unrecordedBytes > 0 && this.unrecordedBytes + chunk.length > checkpointBytes) {
+      await this.checkpoint();
+    }
     // Both have to be done with the buffer before it is given back, whatever became of either.
     const outcomes = await Promise.allSettled([
       this.sink.write(chunk),
@@ -113,11 +117,14 @@ export class UploadWriter {
     }
   }
 
+  private get unrecordedBytes(): number {
+    return this.offsetBytes - this.recorded.offsetBytes;
+  }
+
   /** By bytes, so that a crash costs little; and by time, so that a slow client's writer keeps its lease. */
   private isCheckpointDue(): boolean {
-    const unrecordedBytes = this.offsetBytes - this.recorded.offsetBytes;
     return (
-      unrecordedBytes >= this.services.checkpointBytes ||
+      this.unrecordedBytes >= this.services.checkpointBytes ||
       performance.now() - this.recordedAt >= heartbeatMs(this.lease)
     );
   }

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
+import { outlastOutage } from '../database/outlast-outage.js';
 import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
@@ -66,7 +67,9 @@ export class UploadService {
     const algorithms = new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM]);
     const midstates = [...algorithms].map(initialMidstate);
     const progress = { offsetBytes: 0, midstates, driverState };
-    await this.sessions.insert({ repository, id }, progress, this.leases.claimant(origin));
+    await outlastOutage(DATABASE_PATIENCE_MS, () =>
+      this.sessions.insert({ repository, id }, progress, this.leases.claimant(origin)),
+    );
     return { repository, id, offsetBytes: 0 };
   }
 

@@ -1,10 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf, RegistryClient } from './registry-client.js';
 import { SlowRequest } from './slow-request.js';
-
-const TIMEOUT_MS = 20_000;
+import { until } from './until.js';
 
 /** Bytes that are the same in every run and compress badly. */
 export function patternBytes(length: number, seed = 1): Buffer {
@@ -79,13 +77,5 @@ export class UploadProbe {
   private async fileSize(): Promise<number> {
     const [file] = await readdir(this.uploadsDir);
     return file === undefined ? 0 : (await stat(join(this.uploadsDir, file))).size;
-  }
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + TIMEOUT_MS;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited too long for ${what}`);
-    await sleep(20);
   }
 }
