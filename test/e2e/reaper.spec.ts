@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { queryRows } from '../../src/database/query-rows.js';
+import { StorageError } from '../../src/storage/storage.errors.js';
+import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { eventsOf } from '../support/upload-events.js';
+import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+
+const DAY_SECONDS = 24 * 60 * 60;
+
+describe('the reaper', () => {
+  let berth: TestBerth;
+  let other: TestBerth;
+  let client: RegistryClient;
+  let storage: string;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    storage = join(berth.dataDir, 'storage');
+    other = await startTestBerth({ DATABASE_URL: berth.databaseUrl, STORAGE_FILESYSTEM_ROOT: storage });
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => other.dispose());
+  afterAll(() => berth.dispose());
+  afterEach(async () => {
+    await query('DELETE FROM uploads');
+    await query('DELETE FROM upload_events');
+    for (const name of await inUploads()) await rm(join(storage, 'uploads', name));
+  });
+
+  const query = <Row>(sql: string, parameters: unknown[] = []) =>
+    queryRows<Row>(berth.database.dataSource.manager, sql, parameters);
+  const reap = (who = berth) => who.app.get(UploadReaper).reap();
+  const idOf = (location: string) => String(location.split('/').at(-1));
+  const inUploads = () => readdir(join(storage, 'uploads'));
+  const rowOf = async (location: string) => {
+    const sql = 'SELECT state, holds_bytes FROM uploads WHERE id = $1';
+    return (await query<{ state: string; holds_bytes: boolean }>(sql, [idOf(location)]))[0];
+  };
+  /** Makes a session look as if nothing had happened to it for that long. */
+  const age = (location: string, seconds: number) =>
+    query(`UPDATE uploads SET updated_at = now() - $2::float8 * interval '1 second' WHERE id = $1`, [
+      idOf(location),
+      seconds,
+    ]);
+  const begun = async (content = 'never finished') => {
+    const location = await client.startUpload(freshName());
+    expect((await client.patch(location, content)).status).toBe(202);
+    return location;
+  };
+
+  it('ends what was idle for too long and removes its bytes, and nothing else', async () => {
+    const idle = await begun();
+    const fresh = await begun();
+    await age(idle, 7 * DAY_SECONDS + 60);
+    await age(fresh, 7 * DAY_SECONDS - 60);
+    await reap();
+    expect(await inUploads()).toEqual([idOf(fresh)]);
+    expect((await client.fetch(idle)).status).toBe(404);
+    expect((await client.patch(idle, 'more')).status).toBe(404);
+    expect((await client.fetch(fresh)).status).toBe(204);
+    expect(await rowOf(idle)).toEqual({ state: 'expired', holds_bytes: false });
+    expect(await eventsOf(berth, idle)).toEqual(['started', 'expired']);
+  });
+
+  it('never ends what somebody writes to, however long ago it moved', async () => {
+    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const patch = probe.patch(berth.url);
+    await patch.send(patternBytes(1000));
+    await probe.bytesWritten(1000);
+    await age(probe.location, 8 * DAY_SECONDS);
+    await reap();
+    await patch.send(patternBytes(1000));
+    patch.end();
+    expect(await patch.status).toBe(202);
+    expect(await probe.offset(berth.url)).toBe(2000);
+  });
+
+  it('fences a writer that was silent for longer than the session lived', async () => {
+    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const patch = probe.patch(berth.url);
+    await patch.send(patternBytes(1000));
+    await probe.bytesWritten(1000);
+    await age(probe.location, 8 * DAY_SECONDS);
+    await query(`UPDATE uploads SET lease_expires_at = now() - interval '1 s'`);
+    await reap();
+    patch.end();
+    expect(await patch.status).toBe(429);
+    expect((await client.fetch(probe.location)).status).toBe(404);
+    expect(await inUploads()).toEqual([]);
+  });
+
+  it('is one process’s work at a time, and ends each session once', async () => {
+    const idle = await Promise.all(Array.from({ length: 20 }, () => begun()));
+    await query(`UPDATE uploads SET updated_at = now() - interval '8 days'`);
+    await Promise.all([reap(), reap(other), reap(), reap(other)]);
+    const [counted] = await query<{ count: string }>(
+      `SELECT count(*) FROM upload_events WHERE kind = 'expired'`,
+    );
+    expect(Number(counted?.count)).toBe(idle.length);
+    expect(await inUploads()).toEqual([]);
+  });
+
+  it('carries a commit through that was cut off after the storage’s', async () => {
+    const name = freshName();
+    const blob = patternBytes(1000, 21);
+    const location = await client.startUpload(name);
+    await client.patch(location, blob);
+    const finish = berth.driver.finishUpload.bind(berth.driver);
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
+      await finish(...call);
+      throw new StorageError('the process was killed here');
+    };
+    expect((await client.commit(location, digestOf(blob))).status).toBe(500);
+    delete driver.finishUpload;
+    // Its client may be about to come back.
+    await reap(other);
+    expect(await rowOf(location)).toMatchObject({ state: 'committing' });
+    await age(location, 60);
+    await reap(other);
+    expect(await rowOf(location)).toEqual({ state: 'committed', holds_bytes: false });
+    expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
+    expect((await client.commit(location, digestOf(blob))).status).toBe(201);
+  });
+
+  it('carries a commit through that was cut off before the storage’s', async () => {
+    const name = freshName();
+    const blob = patternBytes(1000, 22);
+    const location = await client.startUpload(name);
+    await client.patch(location, blob);
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = () => Promise.reject(new StorageError('the process was killed here'));
+    expect((await client.commit(location, digestOf(blob))).status).toBe(500);
+    delete driver.finishUpload;
+    await age(location, 60);
+    await reap();
+    expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
+  });
+
+  it('removes the object of a commit that was cut off and then cancelled', async () => {
+    const blob = patternBytes(1000, 23);
+    const location = await client.startUpload(freshName());
+    await client.patch(location, blob);
+    const finish = berth.driver.finishUpload.bind(berth.driver);
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
+      await finish(...call);
+      throw new StorageError('the process was killed here');
+    };
+    expect((await client.commit(location, digestOf(blob))).status).toBe(500);
+    // The storage fails once more, while it is cancelled.
+    expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
+    delete driver.finishUpload;
+    expect(await rowOf(location)).toEqual({ state: 'cancelled', holds_bytes: true });
+    await age(location, 60);
+    await reap();
+    expect(await rowOf(location)).toEqual({ state: 'cancelled', holds_bytes: false });
+    const shard = join(storage, 'blobs/sha256', digestOf(blob).slice(7, 9));
+    expect(await readdir(shard)).toEqual([]);
+  });
+
+  it('removes bytes that the storage could not remove when the session ended', async () => {
+    const location = await begun();
+    const driver = berth.driver as { abortUpload?: unknown };
+    driver.abortUpload = () => Promise.reject(new StorageError('not now'));
+    expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
+    delete driver.abortUpload;
+    expect(await inUploads()).toEqual([idOf(location)]);
+    await reap();
+    expect(await inUploads()).toEqual([idOf(location)]);
+    await age(location, 60);
+    await reap();
+    expect(await inUploads()).toEqual([]);
+  });
+
+  it('removes bytes that no session knows of, once they are old, and leaves alone what isn’t its own', async () => {
+    const live = await begun();
+    const put = async (name: string, ageSeconds: number) => {
+      const path = join(storage, 'uploads', name);
+      await writeFile(path, 'bytes');
+      const then = Date.now() / 1000 - ageSeconds;
+      await utimes(path, then, then);
+      return name;
+    };
+    await utimes(join(storage, 'uploads', idOf(live)), 0, 0);
+    await put(randomUUID(), 2 * 3600);
+    const young = await put(randomUUID(), 60);
+    const foreign = await put('notes-of-an-operator', 30 * DAY_SECONDS);
+    await reap();
+    expect((await inUploads()).sort()).toEqual([idOf(live), young, foreign].sort());
+    expect(await readFile(join(storage, 'uploads', idOf(live)), 'utf8')).toBe('never finished');
+  });
+
+  it('forgets sessions that are over, and events that are old, after their time', async () => {
+    const location = await client.startUpload(freshName());
+    await client.patch(location, 'content');
+    await client.commit(location, digestOf('content'));
+    await reap();
+    // A client whose answer was lost may still ask.
+    expect((await client.commit(location, digestOf('content'))).status).toBe(201);
+    await age(location, 7 * DAY_SECONDS + 60);
+    await reap();
+    expect(await rowOf(location)).toBeUndefined();
+    expect(await eventsOf(berth, location)).toEqual(['started', 'committed']);
+    await query(`UPDATE upload_events SET happened_at = now() - interval '31 days'`);
+    await reap();
+    expect(await eventsOf(berth, location)).toEqual([]);
+  });
+
+  it('is in nobody’s way with a session that it can’t clear up', async () => {
+    const [broken, fine] = [await begun(), await begun()];
+    await query(`UPDATE uploads SET updated_at = now() - interval '8 days'`);
+    await query(`UPDATE uploads SET driver_state = '"nonsense"' WHERE id = $1`, [idOf(broken)]);
+    await reap();
+    expect(await rowOf(fine)).toEqual({ state: 'expired', holds_bytes: false });
+    expect(await rowOf(broken)).toEqual({ state: 'expired', holds_bytes: true });
+  });
+});
