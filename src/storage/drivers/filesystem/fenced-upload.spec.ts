@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { renameSync, rmSync } from 'node:fs';
 import {
   copyFile,
   lstat,
@@ -24,10 +25,12 @@ import { digestOf } from '../../../oci/digest.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type { DriverUpload, StoredUpload } from '../../storage-driver.js';
 import { StorageError, UploadStateError } from '../../storage.errors.js';
-import { segmentNames } from '../upload-segments.js';
-import { syncDirectory } from './durable-directories.js';
+import { segmentNames, UploadSegments } from '../upload-segments.js';
+import { DurableDirectories, syncDirectory } from './durable-directories.js';
+import { FilesystemLayout } from './filesystem-layout.js';
 import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
 import { cloneFile, type FileClone } from './upload-files.js';
+import { finishFile } from './upload-finisher.js';
 
 const FIRST = randomBytes(1_300_000);
 const SECOND = randomBytes(70_000);
@@ -226,14 +229,46 @@ describe('an upload that was taken from a writer which never let go, on the file
     const upload = await taken();
     const giveUp = new AbortController();
     const reason = new Error('the client left');
-    const pending = driver.finishUpload(upload, DIGEST, CONTENT.length, { signal: giveUp.signal });
-    const outcome = expect(pending).rejects.toBe(reason);
-    giveUp.abort(reason);
-    await outcome;
-    while ((await countOpenFilesBelow(root)) > 0) await setImmediate();
+    // Asked for the source, for the sealed file's size, and then to read it.
+    const finishing = finishMeeting(upload, giveUp.signal, (calls) => {
+      if (calls === 3) giveUp.abort(reason);
+    });
+    await expect(finishing).rejects.toBe(reason);
     expect(await inUploads()).toHaveLength(2);
     await expectFinished(upload);
   });
+
+  it('finishes when somebody else did between its look at the target and the one at the files', async () => {
+    const upload = await taken();
+    await overwrite(lastPath(upload), FIRST);
+    await mkdir(dirname(targetOf(upload)), { recursive: true });
+    await finishMeeting(upload, undefined, (calls) => {
+      if (calls !== 2) return;
+      renameSync(lastPath(upload), targetOf(upload));
+      rmSync(join(root, 'uploads', upload.id));
+    });
+    await expectFinished(upload);
+  });
+
+  /** Finishes, with something happening at the moment when it asks for the path of a file. */
+  async function finishMeeting(
+    upload: DriverUpload,
+    signal: AbortSignal | undefined,
+    meet: (calls: number) => void,
+  ): Promise<void> {
+    let calls = 0;
+    class WatchedLayout extends FilesystemLayout {
+      override segmentPath(name: string): string {
+        calls += 1;
+        meet(calls);
+        return super.segmentPath(name);
+      }
+    }
+    const layout = new WatchedLayout(root);
+    const directories = new DurableDirectories(root, syncDirectory);
+    const finish = { segments: UploadSegments.recorded(upload), target: targetOf(upload) };
+    await finishFile(finish, { layout, directories, signal });
+  }
 
   describe('where the file system clones files', () => {
     const reallyCopying: FileClone = (from, to) => copyFile(from, to);

@@ -72,6 +72,17 @@ describe('MemoryStorageDriver', () => {
     expect((await driver.stat(key)).sizeBytes).toBe(600);
   });
 
+  it('refuses the flush of a sink whose upload, empty so far, was aborted meanwhile', async () => {
+    const id = randomUUID();
+    const begun = { id, state: await driver.createUpload(id) };
+    const late = await driver.openUpload(begun, 0);
+    await late.write(CONTENT);
+    await driver.abortUpload(begun);
+    await expect(late.flush()).rejects.toBeInstanceOf(UploadStateError);
+    await late.close();
+    await uploaded(Buffer.alloc(1000));
+  });
+
   it('counts the bytes of writers that were shut out until the upload is over, once', async () => {
     for (let round = 0; round < 5; round += 1) {
       const upload = await uploaded(CONTENT.subarray(0, 300));
