@@ -9,6 +9,7 @@ const ALLOWED = {
   blobs: ['storage', 'database', 'config', 'oci', 'observability'],
   manifests: ['blobs', 'storage', 'database', 'config', 'oci', 'observability'],
   uploads: ['blobs', 'storage', 'database', 'config', 'oci', 'observability'],
+  workers: ['config'],
   health: ['access', 'storage', 'database', 'config', 'oci', 'observability'],
   http: ['access', 'uploads', 'blobs', 'manifests', 'storage', 'database', 'config', 'oci', 'observability'],
   admin: ['access', 'uploads', 'blobs', 'manifests', 'storage', 'database', 'config', 'oci', 'observability'],

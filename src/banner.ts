@@ -1,9 +1,9 @@
-import type { Berth } from './app.setup.js';
+import type { Serving } from './app.setup.js';
 import type { Configuration } from './config/configuration.js';
 
 /** What an operator sees first. */
 export function banner(
-  { url, database, driver }: Berth,
+  { url, database, driver }: Serving,
   configuration: Configuration,
   version: string,
 ): string {
@@ -16,6 +16,7 @@ export function banner(
     `  database  ${database.description}`,
     `  API docs  ${url}/api/docs`,
     `  access    ${access}`,
+    ...(configuration.processes === 1 ? [] : [`  workers   ${configuration.processes}`]),
     '',
   ].join('\n');
 }

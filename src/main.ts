@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import cluster from 'node:cluster';
 import { config as loadDotEnv } from 'dotenv';
 import { startBerth } from './app.setup.js';
 import { banner } from './banner.js';
@@ -6,18 +7,41 @@ import { loadConfiguration } from './config/load-configuration.js';
 import { StartupError } from './config/startup.error.js';
 import { VERSION } from './config/version.js';
 import { createLogger } from './observability/logger.js';
+import { startPrimary } from './primary.setup.js';
 import { stopOnSignal } from './stop-on-signal.js';
+import { startWorker } from './worker.setup.js';
+import { PrimaryLink } from './workers/primary-link.js';
 
-try {
+/** The process that an operator starts: serves itself, or has workers that do. */
+async function main(): Promise<void> {
   loadDotEnv({ quiet: true });
   const configuration = loadConfiguration(process.env);
   const logger = createLogger(configuration);
-  const serving = stopOnSignal(logger);
-  const berth = await startBerth(configuration, logger);
-  serving(berth);
-  process.stdout.write(banner(berth, configuration, VERSION));
+  const stopping = stopOnSignal(logger);
+  const start = configuration.processes === 1 ? startBerth : startPrimary;
+  const serving = await start(configuration, logger);
+  stopping.serving(serving);
+  process.stdout.write(banner(serving, configuration, VERSION));
+}
+
+/** A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed since. */
+async function mainOfWorker(): Promise<void> {
+  const configuration = loadConfiguration(process.env);
+  const logger = createLogger(configuration);
+  const stopping = stopOnSignal(logger);
+  const primary = new PrimaryLink();
+  primary.onStop(() => stopping.stop());
+  // The next start waits for this process.
+  primary.onLost(() => stopping.stop({ atOnce: true }));
+  stopping.serving(await startWorker(configuration, logger, primary));
+}
+
+try {
+  await (cluster.isWorker ? mainOfWorker() : main());
 } catch (error) {
   if (!(error instanceof StartupError)) throw error;
+  // What a worker has to say its primary says, once.
+  if (cluster.isWorker) process.exit(1);
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

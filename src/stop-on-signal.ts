@@ -1,25 +1,32 @@
 import type { Logger } from 'pino';
-import type { Berth } from './app.setup.js';
+import type { Serving } from './app.setup.js';
 
 /** Ctrl-C reaches a process twice when its parent passes it on as well: only a later one is impatience. */
 const IMPATIENCE_MS = 1_000;
 
+/** How this process ends. */
+export interface Stopping {
+  /** To be told what was started: from then on there is something to stop in order, and it may die. */
+  serving(serving: Serving): void;
+  /** Ends in order with exit code 0; `atOnce`: without letting requests finish. Asking again changes nothing. */
+  stop(options?: { readonly atOnce: boolean }): void;
+}
+
 /**
- * Ends the process in order on SIGINT and SIGTERM, from the call on, and when the embedded Postgres is gone. To be
- * called before the start, and what it answers once the registry serves.
+ * Ends the process in order on SIGINT and SIGTERM, from the call on, and when what it serves has died. To be called
+ * before the start.
  */
-export function stopOnSignal(logger: Logger): (berth: Berth) => void {
-  let serving: Berth | undefined;
+export function stopOnSignal(logger: Logger): Stopping {
+  let serving: Serving | undefined;
   let stoppingSince: number | undefined;
-  const stop = (exitCode: number) => {
-    // Nobody was served yet. The embedded Postgres is told to stop on the way out.
+  let exitCode = 0;
+  const stop = (code: number, options = { atOnce: false }) => {
+    exitCode = Math.max(exitCode, code);
+    if (stoppingSince !== undefined) return;
+    // Nobody was served yet. The embedded Postgres, and workers, are told to stop on the way out.
     if (serving === undefined) process.exit(exitCode);
-    if (stoppingSince !== undefined) {
-      if (performance.now() - stoppingSince > IMPATIENCE_MS) process.exit(1);
-      return;
-    }
     stoppingSince = performance.now();
-    serving.close().then(
+    serving.close(options).then(
       () => process.exit(exitCode),
       (error: unknown) => {
         logger.error({ err: error }, 'Berth could not stop in order');
@@ -27,12 +34,19 @@ export function stopOnSignal(logger: Logger): (berth: Berth) => void {
       },
     );
   };
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
-  return (berth) => {
-    serving = berth;
-    void berth.database.died.then((sentence) => {
-      logger.fatal(sentence);
-      stop(1);
-    });
+  const onSignal = () => {
+    if (stoppingSince !== undefined && performance.now() - stoppingSince > IMPATIENCE_MS) process.exit(1);
+    stop(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
+  return {
+    serving: (started) => {
+      serving = started;
+      void started.died.then((sentence) => {
+        logger.fatal(sentence);
+        stop(1);
+      });
+    },
+    stop: (options) => stop(0, options),
   };
 }

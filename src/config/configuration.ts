@@ -1,5 +1,17 @@
-import { Expose, Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min, MinLength } from 'class-validator';
+import { availableParallelism } from 'node:os';
+import { Expose, Transform, Type } from 'class-transformer';
+import {
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  Min,
+  MinLength,
+  ValidateBy,
+  type ValidationArguments,
+} from 'class-validator';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -7,6 +19,7 @@ export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
+const MOST_WORKERS = 64;
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
 
@@ -27,6 +40,30 @@ export class Configuration {
   @Min(0, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
   @Max(65535, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
   port = 5000;
+
+  /** Processes that serve on this host; `auto`: one per core. See {@link processes}. */
+  @Env('WORKERS')
+  @Transform(({ value }: { value: unknown }) => (value === 'auto' ? value : Number(value)))
+  @IsIn(['auto', ...Array.from({ length: MOST_WORKERS }, (_, index) => index + 1)], {
+    message: `expected a number of processes from 1 to ${MOST_WORKERS}, or auto`,
+  })
+  @ValidateBy({
+    name: 'aloneWithMemory',
+    validator: {
+      validate: (value: unknown, { object }: ValidationArguments) =>
+        value === 1 || (object as Configuration).storageDriver !== 'memory',
+      defaultMessage: () => "expected 1 with STORAGE_DRIVER=memory, since processes can't share their memory",
+    },
+  })
+  workers: number | 'auto' = 1;
+
+  /** How long requests may go on after a stop was asked for; uploads then checkpoint and let go. */
+  @Env('SHUTDOWN_GRACE_SECONDS')
+  @Type(() => Number)
+  @IsInt({ message: 'expected a number of seconds from 0 to 3600' })
+  @Min(0, { message: 'expected a number of seconds from 0 to 3600' })
+  @Max(3600, { message: 'expected a number of seconds from 0 to 3600' })
+  shutdownGraceSeconds = 5;
 
   /** Home of everything embedded, made absolute. */
   @Env('DATA_DIR')
@@ -133,6 +170,11 @@ export class Configuration {
   @IsOptional()
   @IsIn(LOG_FORMATS, { message: `expected one of ${LOG_FORMATS.join(', ')}` })
   logFormat: (typeof LOG_FORMATS)[number] | undefined = undefined;
+
+  /** `workers` as a number. With one, this process serves itself. */
+  get processes(): number {
+    return this.workers === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : this.workers;
+  }
 
   /** `storageFilesystemRoot` with its default. */
   get filesystemRoot(): string {

@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../config/startup.error.js';
+import { connectionDemand } from './connection-demand.js';
 import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
+import { embeddedConnectionOptions, type EmbeddedConnectionOptions } from './embedded/connection-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 import { runMigrations } from './run-migrations.js';
 
@@ -34,13 +36,9 @@ export async function openDatabase(
   if (configuration.databaseUrl !== undefined) return openExternal(configuration.databaseUrl, configuration);
   const directory = embeddedClusterDirectory(configuration);
   const postgres = await startEmbedded(configuration, directory, log);
-  const { user, ...connection } = postgres.connection;
   try {
-    const dataSource = await connect(
-      { ...connection, username: user },
-      configuration,
-      'the embedded PostgreSQL',
-    );
+    const connection = embeddedConnection(postgres.connection);
+    const dataSource = await connect(connection, configuration, 'the embedded PostgreSQL');
     return {
       dataSource,
       description: `embedded PostgreSQL in ${directory}`,
@@ -54,16 +52,44 @@ export async function openDatabase(
   }
 }
 
+/**
+ * Reaches the Postgres that the primary of this worker has opened, which is up to date and is the primary's to stop.
+ * A worker finds the embedded one as the primary does, by the configuration that they share: a path too long for a socket is
+ * reached in another way by each process.
+ *
+ * @throws StartupError
+ */
+export async function joinDatabase(configuration: Configuration): Promise<Database> {
+  const { databaseUrl } = configuration;
+  const directory = embeddedClusterDirectory(configuration);
+  const [connection, description] =
+    databaseUrl === undefined
+      ? [embeddedConnection(embeddedConnectionOptions(directory)), `embedded PostgreSQL in ${directory}`]
+      : [{ url: databaseUrl }, describeUrl(databaseUrl)];
+  const serving = new DataSource(dataSourceOptions(connection, configuration.databasePoolSize, SERVING));
+  const dataSource = await serving.initialize().catch((cause: unknown) => {
+    throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
+  });
+  const died = new Promise<string>(() => undefined);
+  return { dataSource, description, isPrivate: false, died, close: () => disconnect(dataSource) };
+}
+
+function embeddedConnection({ user, ...connection }: EmbeddedConnectionOptions): PostgresConnection {
+  return { ...connection, username: user };
+}
+
 async function startEmbedded(
-  { storageDriver }: Configuration,
+  configuration: Configuration,
   dataDir: string,
   log: (line: string) => void,
 ): Promise<EmbeddedPostgres> {
-  if (storageDriver !== 'memory') return startEmbeddedPostgres({ dataDir, log });
+  const maxConnections = connectionDemand(configuration);
+  if (configuration.storageDriver !== 'memory')
+    return startEmbeddedPostgres({ dataDir, log, maxConnections });
   // The first start takes over a server that a killed Berth may have left there; then it can be made anew.
   await (await startEmbeddedPostgres({ dataDir, log, durable: false })).stop();
   await rm(dataDir, { recursive: true, force: true });
-  return startEmbeddedPostgres({ dataDir, log, durable: false });
+  return startEmbeddedPostgres({ dataDir, log, durable: false, maxConnections });
 }
 
 async function openExternal(url: string, configuration: Configuration): Promise<Database> {

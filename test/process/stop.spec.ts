@@ -1,6 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { readdir, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import type { BerthProcess } from '../support/berth-process.js';
 import { expectPostgresGone, isListening, ProcessBench } from '../support/process-bench.js';
+import { eventually } from '../support/process-tree.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
@@ -63,17 +68,20 @@ describe('a stop', () => {
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
 
-  it('is not held up by clients that keep their connections', async () => {
+  it('is not held up by clients that keep their connections, whatever the grace', async () => {
     dataDir = bench.newDataDir();
-    const berth = bench.start({ DATA_DIR: dataDir });
+    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
     const url = await berth.url();
     await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}/v2/`)));
+    const silent = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(silent, 'connect');
     expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
+    silent.destroy();
   });
 
-  it('is not held up by a client that never finishes its request', async () => {
+  it('is not held up beyond the grace by a client that never finishes its request', async () => {
     dataDir = bench.newDataDir();
-    const berth = bench.start({ DATA_DIR: dataDir });
+    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '1' });
     const headers = { 'Content-Length': '100', 'Content-Type': 'application/json' };
     const url = await berth.url();
     const slow = new SlowRequest('PUT', new URL('/v2/slow/manifests/v1', url), headers);
@@ -84,10 +92,14 @@ describe('a stop', () => {
   });
 });
 
-describe('a stop in the middle of an upload', () => {
+describe('a stop in the middle of uploads', () => {
   it('keeps every byte that had arrived', async () => {
     dataDir = bench.newDataDir();
-    const settings = { DATA_DIR: dataDir, UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) };
+    const settings = {
+      DATA_DIR: dataDir,
+      UPLOAD_CHECKPOINT_BYTES: String(64 * MIB),
+      SHUTDOWN_GRACE_SECONDS: '0',
+    };
     const berth = bench.start(settings);
     const url = await berth.url();
     const whole = patternBytes(3 * MIB);
@@ -103,4 +115,56 @@ describe('a stop in the middle of an upload', () => {
     expect(await upload.offset(next)).toBe(sent);
     expect(await upload.finish(next, whole)).toBe(digestOf(whole));
   });
+
+  it('lets those finish that can within the grace, and keeps what the others have', async () => {
+    dataDir = bench.newDataDir();
+    const settings = { DATA_DIR: dataDir, UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) };
+    const berth = bench.start({ ...settings, SHUTDOWN_GRACE_SECONDS: '5' });
+    const url = await berth.url();
+    const sent = 100_000;
+    const uploads = await Promise.all(
+      Array.from({ length: 20 }, async (_, seed) => {
+        const whole = patternBytes(2 * sent, seed);
+        const probe = await UploadProbe.begin(url, dataDir, `many/${seed}`);
+        // Every fourth is a PUT that ends its upload; the odd ones stall.
+        const put = new URL(`${probe.location}?digest=${digestOf(whole)}`, url);
+        const request = seed % 4 === 0 ? new SlowRequest('PUT', put) : probe.patch(url);
+        await request.send(whole.subarray(0, sent));
+        return { seed, whole, probe, request };
+      }),
+    );
+    await bytesStored(uploads.length * sent);
+    berth.signal('SIGTERM');
+    while (await isListening(url)) await new Promise((resolve) => setImmediate(resolve));
+
+    const finishing = uploads.filter(({ seed }) => seed % 2 === 0);
+    for (const { whole, request } of finishing) {
+      await request.send(whole.subarray(sent));
+      request.end();
+    }
+    for (const { seed, request } of finishing) {
+      expect([seed, await request.status]).toEqual([seed, seed % 4 === 0 ? 201 : 202]);
+    }
+    expect(await berth.ended()).toMatchObject(CLEAN);
+    await expectPostgresGone(dataDir, 0);
+    const stalled = uploads.filter(({ seed }) => seed % 2 === 1);
+    for (const { request } of stalled) expect([undefined, 503]).toContain(await request.status);
+
+    const next = await bench.start(settings).url();
+    for (const { seed, whole, probe } of uploads) {
+      if (seed % 4 !== 0)
+        expect([seed, await probe.offset(next)]).toEqual([seed, seed % 2 === 0 ? 2 * sent : sent]);
+      expect(await probe.finish(next, whole)).toBe(digestOf(whole));
+    }
+  });
 });
+
+/** Waits until that many bytes of uploads are in storage, acknowledged or not. */
+async function bytesStored(expected: number): Promise<void> {
+  const directory = join(dataDir, 'storage/uploads');
+  await eventually(`${expected} bytes in storage`, async () => {
+    const names = await readdir(directory);
+    const sizes = await Promise.all(names.map(async (name) => (await stat(join(directory, name))).size));
+    return sizes.reduce((sum, size) => sum + size, 0) === expected || undefined;
+  });
+}

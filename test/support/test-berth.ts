@@ -21,7 +21,14 @@ export interface TestBerth extends Berth {
 export async function startTestBerth(environment: Record<string, string> = {}): Promise<TestBerth> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'berth-e2e-'));
-  const fixed = { DATA_DIR: dataDir, DATABASE_URL: database.url, PORT: '0', DATABASE_POOL_SIZE: '5' };
+  const fixed = {
+    DATA_DIR: dataDir,
+    DATABASE_URL: database.url,
+    PORT: '0',
+    DATABASE_POOL_SIZE: '5',
+    // Restarts in the middle of requests are what many tests are about.
+    SHUTDOWN_GRACE_SECONDS: '0',
+  };
   const start = (extra: Record<string, string>) => {
     const configuration = loadConfiguration({ LOG_LEVEL: 'silent', ...fixed, ...environment, ...extra });
     return startBerth(configuration, createLogger(configuration));

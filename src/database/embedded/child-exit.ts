@@ -24,14 +24,3 @@ export function eachLine(stream: Readable | null, line: (text: string) => void):
   stream.on('error', () => undefined);
   createInterface({ input: stream }).on('line', line);
 }
-
-/** Whether `promise` settles within `milliseconds`. The timer keeps the process alive: somebody waits for the answer. */
-export async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
-  });
-  const settled = await Promise.race([promise.then(() => true), late]);
-  clearTimeout(timer);
-  return settled;
-}

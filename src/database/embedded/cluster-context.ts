@@ -11,6 +11,8 @@ export interface ClusterContext {
   readonly programs: PostgresPrograms;
   /** False where losing the data to a power failure is fine: tests. */
   readonly durable: boolean;
+  /** Connections that the server is to allow; unset: the least that it ever allows. */
+  readonly maxConnections: number | undefined;
   readonly log: (line: string) => void;
 }
 

@@ -19,6 +19,8 @@ export interface EmbeddedPostgresOptions {
   readonly log: (line: string) => void;
   /** False: faster, and a power failure may take the data. For tests. */
   readonly durable?: boolean;
+  /** Connections that it has to allow; it never allows fewer than 100. */
+  readonly maxConnections?: number;
   /** True: the server stays when this process exits. For tests, whose processes share one. */
   readonly outlivesProcess?: boolean;
   /** The binaries; by default those that npm installed for this platform. */
@@ -85,11 +87,11 @@ async function startLocked(context: ClusterContext, lockFd: number) {
 }
 
 async function prepare(options: EmbeddedPostgresOptions): Promise<ClusterContext> {
-  const { dataDir, log, durable = true } = options;
+  const { dataDir, log, durable = true, maxConnections } = options;
   const dir = await resolveLinks(dataDir);
   const runAs = await chooseRunAs(dir);
   const programs = await preparePrograms(options.binaries ?? (await findPostgresPackage()), dir, runAs);
-  return { dir, runAs, programs, durable, log };
+  return { dir, runAs, programs, durable, maxConnections, log };
 }
 
 /** One spelling for one directory: a server left behind is recognised by it. The cluster itself may be missing yet. */

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
-import { childEnd, eachLine, settlesWithin } from './child-exit.js';
+import { settlesWithin } from '../../config/settles-within.js';
+import { childEnd, eachLine } from './child-exit.js';
 import { dataDirArgument, spawnOptions, type ClusterContext } from './cluster-context.js';
 import { STOP_STEPS } from './cluster-lock.js';
 import { LogTail } from './log-tail.js';
@@ -22,8 +23,8 @@ export class PostgresProcess {
 
   /** Starts the server on `context.dir`. It inherits the lock `lockFd` and holds it until its last process is gone. */
   constructor(context: ClusterContext, lockFd: number) {
-    const { programs, dir, runAs, durable, log } = context;
-    const args = ['-D', dataDirArgument(dir, runAs), ...settingArguments(dir, durable)];
+    const { programs, dir, runAs, log } = context;
+    const args = ['-D', dataDirArgument(dir, runAs), ...settingArguments(dir, context)];
     this.child = spawn(programs.postgres, args, {
       ...spawnOptions(dir, runAs),
       stdio: ['ignore', 'ignore', 'pipe', lockFd],

@@ -3,12 +3,22 @@ import { settingArguments } from './settings.js';
 
 describe('settingArguments', () => {
   it('opens no port and is durable', () => {
-    const args = settingArguments('/d', true);
+    const args = settingArguments('/d', { durable: true });
     expect(args).toEqual(expect.arrayContaining(['listen_addresses=', 'fsync=on', 'synchronous_commit=on']));
     expect(args).toContain('berth.cluster_dir=/d');
   });
 
   it('gives durability up when told to', () => {
-    expect(settingArguments('/d', false)).toEqual(expect.arrayContaining(['listen_addresses=', 'fsync=off']));
+    expect(settingArguments('/d', { durable: false })).toEqual(
+      expect.arrayContaining(['listen_addresses=', 'fsync=off']),
+    );
+  });
+
+  it.each([
+    [undefined, 'max_connections=100'],
+    [30, 'max_connections=100'],
+    [400, 'max_connections=400'],
+  ])('allows enough connections (%s)', (maxConnections, argument) => {
+    expect(settingArguments('/d', { durable: true, maxConnections })).toContain(argument);
   });
 });

@@ -16,7 +16,6 @@ const SETTINGS: Readonly<Record<string, string>> = {
   full_page_writes: 'on',
   synchronous_commit: 'on',
   // A registry's metadata is small, and its queries are short.
-  max_connections: '100',
   shared_buffers: '64MB',
   max_wal_size: '512MB',
   jit: 'off',
@@ -48,9 +47,26 @@ export function ownerSetting(clusterDir: string): string {
   return `berth.cluster_dir=${clusterDir}`;
 }
 
+/** Enough for one process with its defaults, a few tools of the operator's, and what Postgres reserves. */
+export const LEAST_CONNECTIONS = 100;
+
+export interface ServerSettings {
+  /** False: see {@link NOT_DURABLE}. */
+  readonly durable: boolean;
+  /** Connections that the server allows, {@link LEAST_CONNECTIONS} at least. */
+  readonly maxConnections?: number | undefined;
+}
+
 /** The arguments of `postgres` for these settings. */
-export function settingArguments(clusterDir: string, durable: boolean): string[] {
-  const settings = durable ? SETTINGS : { ...SETTINGS, ...NOT_DURABLE };
+export function settingArguments(
+  clusterDir: string,
+  { durable, maxConnections = LEAST_CONNECTIONS }: ServerSettings,
+): string[] {
+  const settings = {
+    ...SETTINGS,
+    ...(!durable && NOT_DURABLE),
+    max_connections: String(Math.max(maxConnections, LEAST_CONNECTIONS)),
+  };
   const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return [...assignments, ownerSetting(clusterDir)].flatMap((assignment) => ['-c', assignment]);
 }

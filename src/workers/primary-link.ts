@@ -1,0 +1,31 @@
+import cluster from 'node:cluster';
+import { isOurs, type WorkerMessage } from './messages.js';
+
+/** A worker's line to its primary. */
+export class PrimaryLink {
+  /** Calls `stop` when the primary asks for it. */
+  onStop(stop: () => void): void {
+    process.on('message', (message) => {
+      if (isOurs(message) && message.berth === 'stop') stop();
+    });
+  }
+
+  /** Calls `lost` when the primary is gone: nobody replaces this worker, stops it, or will stop its database in order. */
+  onLost(lost: () => void): void {
+    const { worker } = cluster;
+    if (worker === undefined) throw new Error('not a worker');
+    worker.on('disconnect', () => {
+      // Node would end this process on the spot, in the middle of whatever it writes.
+      worker.exitedAfterDisconnect = true;
+      lost();
+    });
+  }
+
+  /** Settles when the message has been handed over, or nobody is there to have it. */
+  tell(message: WorkerMessage): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.send === undefined || !process.connected) resolve();
+      else process.send(message, undefined, undefined, () => resolve());
+    });
+  }
+}

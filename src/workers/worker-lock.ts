@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FileLock, tryFileLock } from '../config/file-lock.js';
+import { StartupError } from '../config/startup.error.js';
+
+const LOCK_FILE = 'workers.lock';
+const POLL_MS = 25;
+
+/** An orphaned worker lets go of its uploads, cuts its connections and leaves the database: well below this. */
+const ORPHAN_PATIENCE_MS = 30_000;
+
+/**
+ * Takes the lock that every worker on a data directory holds, waiting for those that an earlier primary left behind
+ * when it was killed. To be called by the holder of the directory's claim, before it opens the database.
+ *
+ * An orphan may be in the middle of a write: it makes durable what it has, then ends. Whoever frees all leases while it does, as the
+ * next start does, would let a second writer into the same bytes; and with the socket's path being the same as before,
+ * the orphan would find the next start's database as its own. Its process id would tell nothing (it may be another container's,
+ * or recycled), and so would its database connection (a frozen process keeps its files open when Postgres is gone). The
+ * kernel frees the lock when the process is gone, and not before.
+ *
+ * @throws StartupError when an orphan doesn't end: one that is stopped (SIGSTOP), or whose disk doesn't answer.
+ */
+export async function takeWorkerLock(
+  dataDir: string,
+  patienceMs: number = ORPHAN_PATIENCE_MS,
+): Promise<FileLock> {
+  const path = join(dataDir, LOCK_FILE);
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const lock = await tryFileLock(path);
+    if (lock) {
+      lock.note('');
+      return lock;
+    }
+    if (performance.now() >= deadline) throw new StartupError(await describeOrphans(path, dataDir));
+    await sleep(POLL_MS);
+  }
+}
+
+/** Writes down who has been given the lock, for {@link takeWorkerLock}'s sentence. */
+export function noteWorkers(lock: FileLock, pids: readonly number[]): void {
+  lock.note(`${pids.join(', ')}\n`);
+}
+
+async function describeOrphans(path: string, dataDir: string): Promise<string> {
+  const text = (await readFile(path, 'utf8').catch(() => '')).trim();
+  const pids = /^\d+(, \d+)*$/.test(text) ? ` (among pid ${text})` : '';
+  return `A worker that an earlier Berth left behind${pids} doesn't end and has DATA_DIR (${dataDir}) in use: stop it first.`;
+}
