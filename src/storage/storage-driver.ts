@@ -50,7 +50,10 @@ export interface StoredUpload {
    * from: every other call refuses it.
    */
   readonly upload: DriverUpload;
-  /** When they were last written to. An upload that goes on may hold bytes that are old. */
+  /**
+   * When they were last written to or, where the medium doesn't know, when they were begun. An upload that goes on may
+   * hold bytes that are old.
+   */
   readonly modifiedAt: Date;
 }
 
@@ -89,7 +92,8 @@ export interface UploadSink {
  * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) whole or not at all. The bytes of an upload
  *   are not an object before `finishUpload` settles.
  * - **Durability.** What `flush` and `finishUpload` acknowledged is on the medium when their promise settles.
- * - **No copies.** `finishUpload` costs the same for any size.
+ * - **No copies.** `finishUpload` costs the same for any size. The exception is an upload that was fenced: it may cost a
+ *   copy of the bytes before the last fence, and room for them until it is done.
  * - **Keys are never used twice**, and objects never change: the same key always reads the same bytes or is missing.
  * - **A missing object**: `stat` and `read` reject with {@link ObjectNotFoundError}; `delete` and `abortUpload` of
  *   what isn't there succeed.
@@ -149,7 +153,7 @@ export interface StorageDriver {
    * a writer that never let go. Answers the state to be recorded, with the same offset, in place of `upload.state`.
    * Changes nothing on the medium: until the new state is recorded the old one stays good, and an answer that is never
    * recorded costs nothing. Rejects with {@link UploadStateError} when the state was fenced more often than a
-   * driver can keep account of (at least 500 times).
+   * driver can keep account of (at least 100 times).
    */
   fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
   /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */
