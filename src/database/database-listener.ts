@@ -5,6 +5,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Replica } from '../config/replica.js';
 import { StartupError } from '../config/startup.error.js';
 import { queryRows } from './query-rows.js';
+import { SurvivingClient } from './surviving-client.js';
 
 const RECONNECT_MS = { first: 50, most: 2_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -107,9 +108,8 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
   }
 
   private async connect(): Promise<Connection> {
-    const client = new pg.Client(clientConfig(this.dataSource));
+    const client = new SurvivingClient(clientConfig(this.dataSource));
     const ended = new Promise<void>((resolve) => client.once('end', resolve));
-    client.on('error', () => undefined);
     client.on('notification', ({ channel, payload }) => this.receive(channel, payload ?? ''));
     try {
       await client.connect();

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
+import { withoutDatabase } from '../support/database-outage.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { withSmallDisk } from '../support/small-disk.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -19,31 +19,12 @@ describe('the database goes away', () => {
   });
   afterAll(() => berth.dispose());
 
-  /** Cuts every connection to the test's database and lets none in while `work` runs. */
-  const withoutDatabase = async (work: () => Promise<void>) => {
-    const url = new URL(berth.databaseUrl);
-    const database = url.pathname.slice(1);
-    const host = decodeURIComponent(url.hostname);
-    const admin = new pg.Client({ host, port: Number(url.port), user: url.username, database: 'postgres' });
-    await admin.connect();
-    try {
-      await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
-      await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
-        database,
-      ]);
-      await work();
-    } finally {
-      await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
-      await admin.end();
-    }
-  };
-
   it('says so, loses nothing that was acknowledged, and goes on when it is back', async () => {
     const blob = randomBytes(3 * MIB);
     const location = await client.startUpload(freshName());
     await client.fetch(location, { method: 'PATCH', body: blob.subarray(0, MIB) });
 
-    await withoutDatabase(async () => {
+    await withoutDatabase(berth.databaseUrl, async () => {
       const failed = await client.fetch(location, { method: 'PATCH', body: blob.subarray(MIB, 2 * MIB) });
       expect(failed.status).toBe(503);
       expect(failed.headers.get('retry-after')).toMatch(/^\d+$/);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions, SERVING } from '../../src/database/data-source-options.js';
 import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
@@ -33,5 +34,18 @@ describe('a database that is there and does not answer', () => {
     const { extra } = dataSourceOptions({ url: database.url }, 2);
     for (const limit of Object.values(extra)) expect(limit).toBeTruthy();
     expect(Object.keys(extra)).toEqual(expect.arrayContaining(['query_timeout', 'statement_timeout']));
+  });
+
+  it('may end a connection while the pool hands it over, when nobody else listens', async () => {
+    const dataSource = await new DataSource(dataSourceOptions({ url: database.url }, 2)).initialize();
+    try {
+      const { master } = dataSource.driver as unknown as { master: pg.Pool };
+      const client = await master.connect();
+      // An `error` event that nobody listens to is thrown.
+      expect(() => client.emit('error', new Error('terminating connection'))).not.toThrow();
+      client.release(true);
+    } finally {
+      await dataSource.destroy();
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf, RegistryClient } from './registry-client.js';
 import { SlowRequest } from './slow-request.js';
@@ -64,7 +64,7 @@ export class UploadProbe {
 
   /** Waits until that many bytes are in the storage's file, acknowledged or not. */
   async bytesWritten(expected: number): Promise<void> {
-    await until(`${expected} bytes in storage`, async () => (await this.fileSize()) === expected);
+    await until(`${expected} bytes in storage`, async () => (await this.written()) === expected);
   }
 
   /** Waits until at least that much is durable, and answers how much a client was told. */
@@ -74,8 +74,12 @@ export class UploadProbe {
     return told;
   }
 
-  private async fileSize(): Promise<number> {
-    const [file] = await readdir(this.uploadsDir);
-    return file === undefined ? 0 : (await stat(join(this.uploadsDir, file))).size;
+  /** Bytes in the upload's file, acknowledged or not. */
+  async written(): Promise<number> {
+    const path = join(this.uploadsDir, String(this.location.split('/').at(-1)));
+    return stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    );
   }
 }

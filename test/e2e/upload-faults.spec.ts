@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { UploadSink } from '../../src/storage/storage-driver.js';
+import { StorageError } from '../../src/storage/storage.errors.js';
+import { withLockedTable, withoutDatabase } from '../support/database-outage.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { until } from '../support/until.js';
+import { eventsOf } from '../support/upload-events.js';
+import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+
+const MIB = 1024 * 1024;
+const POOL_SIZE = 3;
+
+describe('in the middle of an upload', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth({
+      UPLOAD_CHECKPOINT_BYTES: String(MIB),
+      DATABASE_POOL_SIZE: String(POOL_SIZE),
+    });
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  const begin = (name = freshName()) => UploadProbe.begin(berth.url, berth.dataDir, name);
+
+  it('a database that is restarted goes unnoticed by the client', async () => {
+    const blob = patternBytes(5 * MIB, 31);
+    const probe = await begin();
+    const patch = probe.patch(berth.url);
+    await patch.send(blob.subarray(0, MIB + MIB / 2));
+    await probe.durable(berth.url, MIB - 64 * 1024);
+    await withoutDatabase(berth.databaseUrl, async () => {
+      const rest = patch.send(blob.subarray(MIB + MIB / 2));
+      // The next checkpoint finds no database; from there on nothing is taken from the client.
+      await until('the writer to wait', async () => (await probe.written()) >= 2 * MIB - 64 * 1024);
+      const ready = async () => (await client.fetch('/health/ready')).status;
+      await until('the outage', async () => (await ready()) === 503);
+      void rest;
+    });
+    patch.end();
+    expect(await patch.status).toBe(202);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+    expect(await eventsOf(berth, probe.location)).not.toContain('failed');
+  });
+
+  it('a database that is restarted while a layer is committed goes unnoticed, too', async () => {
+    const blob = patternBytes(1000, 32);
+    const probe = await begin();
+    await probe.append(berth.url, 0, blob);
+    let put: Promise<Response> | undefined;
+    await withoutDatabase(berth.databaseUrl, async () => {
+      put = client.commit(probe.location, digestOf(blob));
+      const ready = async () => (await client.fetch('/health/ready')).status;
+      await until('the outage', async () => (await ready()) === 503);
+    });
+    expect((await put)?.status).toBe(201);
+  });
+
+  it('an exhausted pool delays requests and loses none', async () => {
+    const blobs = Array.from({ length: 4 * POOL_SIZE }, (_, index) => patternBytes(100_000, 40 + index));
+    const probes = await Promise.all(blobs.map(() => begin()));
+    let patches: Promise<number>[] = [];
+    await withLockedTable(berth.databaseUrl, 'uploads', async (waiting) => {
+      patches = probes.map((probe, index) => probe.append(berth.url, 0, blobs[index] ?? Buffer.of()));
+      await until('every connection to be taken', async () => (await waiting()) >= POOL_SIZE);
+    });
+    expect(await Promise.all(patches)).toEqual(blobs.map(() => 202));
+    for (const [index, probe] of probes.entries()) {
+      const blob = blobs[index] ?? Buffer.of();
+      expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+    }
+  });
+
+  it.each(['write', 'flush'] as const)('a disk that fails a %s costs nothing acknowledged', async (call) => {
+    const blob = patternBytes(4 * MIB, 33);
+    const probe = await begin();
+    const open = berth.driver.openUpload.bind(berth.driver);
+    const driver = berth.driver as { openUpload?: unknown };
+    let [flushes, bytes] = [0, 0];
+    driver.openUpload = async (...parameters: Parameters<typeof open>) => {
+      const sink = await open(...parameters);
+      const work = sink[call].bind(sink) as (chunk?: Uint8Array) => Promise<unknown>;
+      const failing = async (chunk?: Uint8Array) => {
+        if (chunk === undefined) flushes += 1;
+        else bytes += chunk.length;
+        if (flushes > 2 || bytes > 2.5 * MIB) throw new StorageError('EIO: i/o error');
+        return work(chunk);
+      };
+      return Object.assign(sink, { [call]: failing }) as UploadSink;
+    };
+    const failed = await client.patch(probe.location, blob).finally(() => delete driver.openUpload);
+    expect(failed.status).toBe(500);
+    const offset = await probe.offset(berth.url);
+    expect(offset).toBeGreaterThanOrEqual(MIB);
+    expect(offset).toBeLessThan(blob.length);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+  });
+
+  it('twenty clients that vanish leave twenty uploads that go on', async () => {
+    const blob = patternBytes(300_000, 34);
+    const probes = await Promise.all(Array.from({ length: 20 }, () => begin()));
+    const patches = probes.map((probe) => probe.patch(berth.url));
+    await Promise.all(patches.map((patch) => patch.send(blob.subarray(0, 200_000))));
+    for (const patch of patches) patch.leave();
+    for (const probe of probes) {
+      // What was on its way when the client left may or may not have arrived; what arrived is known.
+      await until('its client to be missed', async () =>
+        (await eventsOf(berth, probe.location)).includes('disconnected'),
+      );
+      expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+    }
+  });
+});
