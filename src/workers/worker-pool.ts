@@ -56,6 +56,9 @@ export class WorkerPool {
     });
     this.died = new Promise((resolve) => (this.resolveDied = resolve));
     const { lock } = options;
+    // The workers accept for themselves. Node's other way, where the primary accepts and hands connections over, lets one
+    // hang for ever that was on its way to a worker when it died.
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(lock === undefined ? [] : [lock.fd])],
     });

@@ -1,5 +1,9 @@
 import type { Worker } from 'node:cluster';
+import { settlesWithin } from '../config/settles-within.js';
 import { isOurs, type StopMessage, type WorkerMessage } from './messages.js';
+
+/** How long after the end of a process its last messages may still be read: the kernel has them already. */
+const LAST_WORDS_MS = 1_000;
 
 /** How a worker's life went. Its process is gone: nothing of it can still be writing. */
 export interface WorkerEnd {
@@ -68,14 +72,18 @@ export class WorkerProcess {
     );
     // Of the channel: what it said last may be read after its end was noticed.
     const heard = new Promise<void>((resolve) => this.worker.once('disconnect', resolve));
+    const over = exited.then(async (outcome) => {
+      await settlesWithin(heard, LAST_WORDS_MS);
+      return outcome;
+    });
     const notStarted = new Promise<Error>((resolve) =>
       this.worker.on('error', (error) => {
         if (this.pid === undefined) resolve(error);
       }),
     );
-    const outcome = await Promise.race([Promise.all([exited, heard]), notStarted]);
+    const outcome = await Promise.race([over, notStarted]);
     if (!Array.isArray(outcome)) return this.end(outcome.message, false);
-    const [[code, signal]] = outcome;
+    const [code, signal] = outcome;
     return this.end(signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`, code === 0);
   }
 

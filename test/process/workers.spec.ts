@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { BerthProcess } from '../support/berth-process.js';
@@ -120,14 +121,17 @@ onLinux.each(['embedded', 'external'])('workers over the %s database', (kind) =>
     expect(after.filter((pid) => before.includes(pid))).toHaveLength(WORKERS - 1);
     const offset = await upload.offset(url);
     expect(offset).toBeGreaterThanOrEqual(told);
-    // Answered 429 as long as the dead one's lease holds.
     expect(await upload.append(url, offset, whole.subarray(offset))).toBe(202);
+    // In place: whoever takes it from a writer that may still be there begins a file of its own.
+    expect(await readdir(join(environment.DATA_DIR, 'storage/uploads'))).toHaveLength(1);
     expect(await upload.finish(url, whole)).toBe(digestOf(whole));
     await servedBy(berth, url, after);
   });
+});
 
+onLinux('workers', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('all end by %s', async (signal) => {
-    const environment = over();
+    const environment = settings();
     const berth = bench.start(environment);
     const url = await berth.url();
     const workers = await fullPool(berth);
@@ -138,9 +142,7 @@ onLinux.each(['embedded', 'external'])('workers over the %s database', (kind) =>
     expect(await isListening(url)).toBe(false);
     await expectPostgresGone(environment.DATA_DIR, 0);
   });
-});
 
-onLinux('workers', () => {
   it('keep what had arrived when the stop came', async () => {
     const environment = settings({ UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) });
     const berth = bench.start(environment);
@@ -192,6 +194,33 @@ onLinux('workers', () => {
       return workers.some((pid) => before.includes(pid)) ? undefined : workers;
     });
     await servedBy(berth, url, after);
+  });
+
+  it('that are killed under load break what they were answering, leave nobody waiting, and are replaced', async () => {
+    const berth = bench.start(settings({ LOG_LEVEL: 'warn' }));
+    const url = await berth.url();
+    const before = await fullPool(berth);
+    const outcomes = new Map<string, number>();
+    let replaced = false;
+    const clients = Array.from({ length: 16 }, async () => {
+      while (!replaced) {
+        // Each on a connection of its own: one may be on its way to the worker at that moment.
+        const outcome = await fetch(`${url}/v2/`, {
+          headers: { Connection: 'close' },
+          signal: AbortSignal.timeout(20_000),
+        }).then(
+          async (response) => response.text().then(() => String(response.status)),
+          (error: Error) => (error.name === 'TimeoutError' ? 'left waiting' : 'broken'),
+        );
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+    });
+    await eventually('some load', () => (outcomes.get('200') ?? 0) > 200 || undefined);
+    process.kill(before[0]!, 'SIGKILL');
+    await eventually('a new worker', async () => !(await fullPool(berth)).includes(before[0]!) || undefined);
+    replaced = true;
+    await Promise.all(clients);
+    expect([...outcomes.keys()].sort()).toEqual(outcomes.has('broken') ? ['200', 'broken'] : ['200']);
   });
 
   it('end by themselves when their primary is killed, with all that had arrived; the next start goes on', async () => {
