@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster } from './cluster.js';
+import { Deadline } from './deadline.js';
+import { FaultInjector } from './fault-injector.js';
+import { Faults } from './faults.js';
+import { FAULTS } from './fault-kinds.js';
+import { FinalChecks } from './final-checks.js';
+import { diskSizeFor, Ground } from './ground.js';
+import { Ledger } from './ledger.js';
+import { ChaosProxy } from './proxy.js';
+import { resultsTable } from './results-table.js';
+import { SeededRandom } from './seeded-random.js';
+import { CHECKPOINT_BYTES, type ChaosSettings } from './settings.js';
+import { UploadClient } from './upload-client.js';
+import { planUploads, QUIRKS, type UploadPlan } from './upload-plan.js';
+
+const CLIENTS = 8;
+/** After the deadline: the slowest request, the longest fault. */
+const LET_GO_MS = 30_000;
+
+/** One run: a cluster is set up, used, maltreated, healed, examined and taken away. */
+export class ChaosRun {
+  readonly ledger = new Ledger();
+  private readonly deadline: Deadline;
+  private readonly plans: readonly UploadPlan[];
+  private readonly seed: SeededRandom;
+  private readonly active = new Map<UploadPlan, UploadClient>();
+  /** Why no disk could be full here, where that is so. */
+  diskProblem: string | undefined;
+
+  constructor(private readonly settings: ChaosSettings) {
+    this.seed = new SeededRandom(settings.seed);
+    this.deadline = new Deadline(settings.limitSeconds);
+    this.plans = planUploads(settings, this.seed);
+  }
+
+  /** Never rejects: what went wrong is in the ledger. Nothing is left running, mounted or on the disk. */
+  async execute(): Promise<void> {
+    const totalBytes = this.plans.reduce((sum, { content }) => sum + content.sizeBytes, 0);
+    const ground = await Ground.prepare(diskSizeFor(totalBytes));
+    this.diskProblem = ground.diskProblem;
+    const cluster = new Cluster(ground, this.ledger, this.deadline);
+    const proxy = new ChaosProxy(cluster.replicas, (path) =>
+      this.ledger.injected('answer of a commit lost', path),
+    );
+    const performance = this.perform(ground, cluster, proxy);
+    try {
+      await this.deadline.within(() => this.waitsFor(), performance);
+    } catch (error) {
+      this.ledger.problem(String(error));
+      // Whatever is still at work ends by itself at the deadline.
+      await Promise.race([performance.catch(() => undefined), delay(LET_GO_MS, undefined, { ref: false })]);
+      for (const { index, logTail } of cluster.replicas) {
+        this.ledger.evidence.push(`replica ${index} said:\n  ${logTail}`);
+      }
+    } finally {
+      this.addLogs(cluster);
+      await proxy.stop();
+      await cluster.stop();
+      await ground.clear();
+    }
+  }
+
+  get table(): string {
+    const meantToCommit = this.plans.filter(({ ending }) => ending === 'commit').length;
+    return resultsTable(this.settings, this.ledger, meantToCommit);
+  }
+
+  private async perform(ground: Ground, cluster: Cluster, proxy: ChaosProxy): Promise<void> {
+    await cluster.start();
+    const url = await proxy.start();
+    this.ledger.note('the cluster is up');
+    const injector = new FaultInjector(
+      new Faults(cluster, ground, proxy, this.ledger),
+      this.ledger,
+      this.seed.fork('faults'),
+    );
+    const faults = injector.run();
+    try {
+      await this.upload(url, proxy);
+      this.ledger.note('the uploads are over');
+      await this.deadline.until('every kind of fault', () => injector.hasDoneAll);
+    } finally {
+      injector.finish();
+      await faults;
+    }
+    proxy.endHanging();
+    this.ledger.note('the faults are over');
+    await new FinalChecks(url, cluster, ground, this.ledger, this.deadline).run();
+    this.ledger.note('the checks are over');
+    this.judge();
+  }
+
+  private async upload(url: string, proxy: ChaosProxy): Promise<void> {
+    const waiting = [...this.plans];
+    const begunAt = performance.now();
+    const work = async () => {
+      for (let plan = waiting.shift(); plan !== undefined; plan = waiting.shift()) {
+        await delay(Math.max(0, begunAt + plan.startsAtMs - performance.now()));
+        const client = new UploadClient(plan, { url, proxy, ledger: this.ledger, deadline: this.deadline });
+        this.active.set(plan, client);
+        await client.run();
+        this.active.delete(plan);
+      }
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: CLIENTS }, work));
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') this.ledger.problem(String(outcome.reason));
+  }
+
+  private judge(): void {
+    const { mostUnrecordedBytes, faults, impossible } = this.ledger;
+    if (mostUnrecordedBytes > CHECKPOINT_BYTES) {
+      this.ledger.problem(`after a kill ${mostUnrecordedBytes} bytes had to be sent again`);
+    }
+    for (const kind of [...FAULTS, ...QUIRKS]) {
+      if (!faults.has(kind) && !impossible.has(kind)) this.ledger.problem(`nothing showed: ${kind}`);
+    }
+  }
+
+  /** What the replicas logged about requests that ended in a problem. */
+  private addLogs({ replicas }: Cluster): void {
+    for (const problem of this.ledger.problems) {
+      const [, requestId] = /"requestId":"([^"]+)"/.exec(problem) ?? [];
+      if (requestId === undefined) continue;
+      const lines = replicas.flatMap((replica) => replica.logLinesWith(requestId));
+      this.ledger.evidence.push(...new Set(lines));
+    }
+  }
+
+  private waitsFor(): string {
+    return [...this.active.values()].map(({ state }) => state).join('; ');
+  }
+}

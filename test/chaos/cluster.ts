@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BerthProcess } from '../support/berth-process.js';
+import { builtMain } from '../support/built-berth.js';
+import type { Deadline } from './deadline.js';
+import { type Ground } from './ground.js';
+import type { Ledger } from './ledger.js';
+import { ChaosPostgres } from './postgres.js';
+import { Replica } from './replica.js';
+import { CHECKPOINT_BYTES, LEASE_SECONDS, REPLICAS, WORKERS_OF_FIRST } from './settings.js';
+
+const START_SECONDS = 60;
+const STOP_MS = 20_000;
+
+/** Several Berths, one Postgres, one storage. */
+export class Cluster {
+  readonly replicas: readonly Replica[];
+  readonly postgres: ChaosPostgres;
+  private extraSettings: Record<string, string> = {};
+  private main = '';
+
+  constructor(
+    private readonly ground: Ground,
+    private readonly ledger: Ledger,
+    private readonly deadline: Deadline,
+  ) {
+    this.postgres = new ChaosPostgres(join(ground.root, 'postgres'));
+    this.replicas = Array.from({ length: REPLICAS }, (_, index) => {
+      return new Replica(
+        index,
+        () => this.spawn(index),
+        (text) => this.ledger.problem(text),
+      );
+    });
+  }
+
+  async start(): Promise<void> {
+    this.main = await builtMain();
+    await this.postgres.start();
+    await this.startReplicas();
+  }
+
+  /** Stops every replica in order, and starts it with further settings. */
+  async restartReplicas(settings: Record<string, string>): Promise<void> {
+    await this.stopReplicas();
+    this.extraSettings = settings;
+    await this.startReplicas();
+  }
+
+  async allUp(): Promise<void> {
+    await this.deadline.until(
+      'every replica to be up',
+      () => this.replicas.every(({ isUp }) => isUp),
+      START_SECONDS,
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const replica of this.replicas) replica.kill();
+    await Promise.race([this.stopReplicas(), delay(STOP_MS, undefined, { ref: false })]);
+    await this.postgres.stop();
+  }
+
+  private async startReplicas(): Promise<void> {
+    for (const replica of this.replicas) replica.start();
+    await this.allUp();
+  }
+
+  private async stopReplicas(): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.stop()));
+  }
+
+  private async spawn(index: number): Promise<BerthProcess> {
+    const settings = {
+      PORT: '0',
+      DATA_DIR: join(this.ground.root, `replica-${index}`),
+      DATABASE_URL: this.postgres.url,
+      STORAGE_FILESYSTEM_ROOT: this.ground.storage,
+      UPLOAD_CHECKPOINT_BYTES: String(CHECKPOINT_BYTES),
+      UPLOAD_LEASE_SECONDS: String(LEASE_SECONDS),
+      SHUTDOWN_GRACE_SECONDS: '1',
+      WORKERS: String(index === 0 ? WORKERS_OF_FIRST : 1),
+      LOG_LEVEL: 'warn',
+      LOG_FORMAT: 'json',
+      ...this.extraSettings,
+    };
+    const process = new BerthProcess(this.main, settings, this.ground.root);
+    await this.ground.register(process.pid);
+    return process;
+  }
+}

@@ -1,0 +1,39 @@
+import type { DriverUploadState } from '../../src/storage/storage-driver.js';
+import { UploadSegments } from '../../src/storage/drivers/upload-segments.js';
+import type { Ground } from './ground.js';
+import type { Ledger } from './ledger.js';
+import type { ChaosPostgres } from './postgres.js';
+
+interface SessionRow {
+  readonly driver_state: DriverUploadState;
+  readonly version: string;
+}
+
+/** What clients have to send again after a writer of their uploads was killed. */
+export class CostOfAKill {
+  constructor(
+    private readonly postgres: ChaosPostgres,
+    private readonly ground: Ground,
+    private readonly ledger: Ledger,
+  ) {}
+
+  /** Notes the bytes in storage past the offset that the row has, for each of these uploads. */
+  async measure(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const before = await this.row(id);
+      if (before === undefined) continue;
+      const segments = UploadSegments.recorded({ id, state: before.driver_state });
+      const written = await this.ground.fileSize(`uploads/${segments.open.name}`);
+      // Where somebody has gone on with it in between, the two don't belong together.
+      if ((await this.row(id))?.version !== before.version) continue;
+      this.ledger.unrecorded(written - segments.sizeBytes);
+    }
+  }
+
+  /** Nothing while Postgres is away, or when the upload is over. */
+  private async row(id: string): Promise<SessionRow | undefined> {
+    const sql = `SELECT driver_state, version FROM uploads WHERE id = $1 AND state = 'open'`;
+    const [row] = await this.postgres.query<SessionRow>(sql, [id]).catch(() => []);
+    return row;
+  }
+}

@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Fault, FAULTS } from './fault-kinds.js';
+import type { Faults } from './faults.js';
+import type { Ledger } from './ledger.js';
+import type { SeededRandom } from './seeded-random.js';
+
+/** How many faults last at the same time at most, and the pauses between two. */
+const AT_ONCE = 3;
+const PAUSE_MS = { least: 200, most: 1_800 };
+
+/** Does one thing after the other to a cluster that is at work, several at once, in an order that the seed decides. */
+export class FaultInjector {
+  private readonly lasting = new Set<Promise<void>>();
+  private begun = 0;
+  private isOver = false;
+
+  constructor(
+    private readonly faults: Faults,
+    private readonly ledger: Ledger,
+    private readonly random: SeededRandom,
+  ) {}
+
+  /** Goes on until `finish`, through all kinds again and again, each time in another order. */
+  async run(): Promise<void> {
+    while (!this.finished()) {
+      for (const fault of this.random.shuffled(FAULTS)) {
+        await delay(this.random.int(PAUSE_MS.least, PAUSE_MS.most));
+        if (this.lasting.size >= AT_ONCE) await Promise.race(this.lasting);
+        if (this.finished()) break;
+        this.begin(fault);
+      }
+    }
+    await Promise.all(this.lasting);
+  }
+
+  /** Whether each kind has had its turn. */
+  get hasDoneAll(): boolean {
+    return this.begun >= FAULTS.length;
+  }
+
+  /** No further fault; `run` settles when the last one is healed. */
+  finish(): void {
+    this.isOver = true;
+  }
+
+  private finished(): boolean {
+    return this.isOver;
+  }
+
+  private begin(fault: Fault): void {
+    this.begun += 1;
+    const lasting = this.faults
+      .inject(fault, this.random.fork(`fault ${this.begun}`))
+      .catch((error: unknown) => this.ledger.problem(`${fault}: ${String(error)}`))
+      .finally(() => this.lasting.delete(lasting));
+    this.lasting.add(lasting);
+  }
+}

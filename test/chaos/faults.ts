@@ -1,0 +1,158 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster } from './cluster.js';
+import { CostOfAKill } from './cost-of-a-kill.js';
+import type { Cut, Exchange } from './exchange.js';
+import type { Fault } from './fault-kinds.js';
+import type { Ground } from './ground.js';
+import type { Ledger } from './ledger.js';
+import { holdsWithin } from './patience.js';
+import type { ChaosProxy } from './proxy.js';
+import type { Replica } from './replica.js';
+import type { SeededRandom } from './seeded-random.js';
+import { LEASE_SECONDS } from './settings.js';
+
+const LEASE_MS = LEASE_SECONDS * 1000;
+/** How long a fault waits for something that it can happen to. */
+const TARGET_MS = 2_000;
+/** How long something may take to be well again, or to stop, before the run has failed. */
+const RECOVERY_MS = 20_000;
+const MOST_SPARE_BYTES = 1024 * 1024;
+
+/** Each kind of fault: finds something that it can happen to, does it, and settles when that is well again. */
+export class Faults {
+  /** What is out of order already and is left alone until it is well again. */
+  private readonly busy = new Set<Replica | 'postgres' | 'disk'>();
+  private readonly cost: CostOfAKill;
+  private readonly kinds: Readonly<Record<Fault, (random: SeededRandom) => Promise<void>>> = {
+    'replica killed (kill -9)': (random) => this.onReplica(random, (replica) => this.kill(replica, random)),
+    'worker killed (kill -9)': (random) => this.killWorker(random),
+    'replica stopped (SIGTERM)': (random) => this.onReplica(random, (replica) => this.terminate(replica)),
+    'replica frozen for less than its lease': (random) => {
+      return this.onReplica(random, (replica) => this.freeze(replica, random.int(200, LEASE_MS / 2)));
+    },
+    'replica frozen beyond its lease': (random) => {
+      return this.onReplica(random, (replica) => this.freeze(replica, LEASE_MS + random.int(1_000, 2_500)));
+    },
+    'Postgres restarted': () => this.onPostgres('Postgres restarted', (postgres) => postgres.restart()),
+    'Postgres killed (kill -9)': () => {
+      return this.onPostgres('Postgres killed (kill -9)', (postgres) => postgres.killAndRestart());
+    },
+    'Postgres session killed (kill -9)': () => {
+      return this.onPostgres('Postgres session killed (kill -9)', (postgres) => postgres.killBackend());
+    },
+    'disk full': (random) => this.alone('disk', () => this.fillDisk(random)),
+    'connection cut on the client side': (random) => this.cut('on the client side', random),
+    'connection cut on the replica side': (random) => this.cut('on the replica side', random),
+    'client vanished without a word': (random) => this.cut('silently', random),
+  };
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly ground: Ground,
+    private readonly proxy: ChaosProxy,
+    private readonly ledger: Ledger,
+  ) {
+    if (ground.diskProblem !== undefined) ledger.impossible.set('disk full', 'needs root');
+    if (process.platform !== 'linux') ledger.impossible.set('worker killed (kill -9)', 'needs /proc');
+    this.cost = new CostOfAKill(cluster.postgres, ground, ledger);
+  }
+
+  inject(fault: Fault, random: SeededRandom): Promise<void> {
+    return this.kinds[fault](random);
+  }
+
+  private async kill(replica: Replica, random: SeededRandom): Promise<void> {
+    const written = [...new Set(this.proxy.sending(replica.index).map(({ uploadId }) => uploadId ?? ''))];
+    replica.kill();
+    this.ledger.injected('replica killed (kill -9)', `${replica.index}, writing ${written.join(' ')}`);
+    await replica.gone();
+    await this.cost.measure(written);
+    await delay(random.int(0, 1_000));
+  }
+
+  /** Of the first replica, which alone has workers. The other one goes on, and a new one comes. */
+  private async killWorker(random: SeededRandom): Promise<void> {
+    const [replica] = this.cluster.replicas;
+    if (replica === undefined) return;
+    await holdsWithin(TARGET_MS, () => replica.isUp && !this.busy.has(replica));
+    await this.alone(replica, async () => {
+      if (await replica.killWorker(random)) this.ledger.injected('worker killed (kill -9)');
+    });
+  }
+
+  private async terminate(replica: Replica): Promise<void> {
+    replica.terminate();
+    this.ledger.injected('replica stopped (SIGTERM)', `${replica.index}`);
+    const ended = await holdsWithin(RECOVERY_MS, () => !replica.isUp);
+    if (!ended) this.ledger.problem(`replica ${replica.index} did not stop after SIGTERM`);
+  }
+
+  private async freeze(replica: Replica, forMs: number): Promise<void> {
+    const kind: Fault =
+      forMs < LEASE_MS ? 'replica frozen for less than its lease' : 'replica frozen beyond its lease';
+    replica.freeze();
+    this.ledger.injected(kind, `${replica.index} for ${forMs} ms`);
+    await delay(forMs);
+    replica.thaw();
+  }
+
+  private onPostgres(fault: Fault, work: (postgres: Cluster['postgres']) => Promise<boolean>): Promise<void> {
+    const { postgres } = this.cluster;
+    return this.alone('postgres', async () => {
+      this.ledger.note(`${fault}: begins`);
+      if (await work(postgres)) this.ledger.injected(fault);
+      const answers = await holdsWithin(RECOVERY_MS, () => postgres.answers());
+      if (!answers) this.ledger.problem('Postgres did not come back');
+    });
+  }
+
+  private async fillDisk(random: SeededRandom): Promise<void> {
+    if (this.ledger.impossible.has('disk full')) return;
+    await this.ground.fillDisk(random.int(0, MOST_SPARE_BYTES));
+    this.ledger.injected('disk full');
+    await delay(random.int(300, 2_000));
+    await this.ground.freeDisk();
+  }
+
+  private async cut(where: Cut, random: SeededRandom): Promise<void> {
+    let target: Exchange | undefined;
+    await holdsWithin(TARGET_MS, () => {
+      const sending = this.proxy.sending();
+      target = sending.length === 0 ? undefined : random.pick(sending);
+      return target !== undefined;
+    });
+    if (target === undefined) return;
+    target.cut(where);
+    const kind: Fault = where === 'silently' ? 'client vanished without a word' : `connection cut ${where}`;
+    this.ledger.injected(
+      kind,
+      `${target.uploadId} at replica ${target.replica} after ${target.bodyBytes} bytes`,
+    );
+  }
+
+  /** Chooses a replica that is up, mostly the one that has received most of what is being sent, and has it to itself. */
+  private async onReplica(random: SeededRandom, work: (replica: Replica) => Promise<void>): Promise<void> {
+    const well = () => this.cluster.replicas.filter((replica) => replica.isUp && !this.busy.has(replica));
+    const received = ({ index }: Replica) => {
+      return this.proxy.sending(index).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    };
+    await holdsWithin(TARGET_MS, () => well().some((replica) => received(replica) > 0));
+    const candidates = well().sort((a, b) => received(b) - received(a));
+    const replica = random.chance(0.7) ? candidates[0] : candidates.at(-1);
+    if (replica === undefined) return;
+    await this.alone(replica, async () => {
+      await work(replica);
+      await holdsWithin(RECOVERY_MS, () => replica.isUp);
+    });
+  }
+
+  private async alone(what: Replica | 'postgres' | 'disk', work: () => Promise<void>): Promise<void> {
+    if (this.busy.has(what)) return;
+    this.busy.add(what);
+    try {
+      await work();
+    } finally {
+      this.busy.delete(what);
+    }
+  }
+}

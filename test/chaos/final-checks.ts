@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import type { Cluster } from './cluster.js';
+import type { Deadline } from './deadline.js';
+import type { Ground } from './ground.js';
+import type { Ledger } from './ledger.js';
+import { LEASE_SECONDS } from './settings.js';
+
+const LEASE_SLACK_SECONDS = 10;
+const REAP_SECONDS = 40;
+const REAPED_TTL_SECONDS = 2;
+const READERS = 4;
+
+/** What must be true of a cluster that is well again. */
+export class FinalChecks {
+  constructor(
+    private readonly url: string,
+    private readonly cluster: Cluster,
+    private readonly ground: Ground,
+    private readonly ledger: Ledger,
+    private readonly deadline: Deadline,
+  ) {}
+
+  async run(): Promise<void> {
+    await this.cluster.allUp();
+    await this.noLeaseIsStuck();
+    await this.everyDigestReadsBack();
+    this.ledger.note('everything was read back');
+    await this.nothingIsLeftAfterTheReap();
+  }
+
+  /** Nobody writes any more: every lease has been given back, or its holder is dead and it lapses. */
+  private async noLeaseIsStuck(): Promise<void> {
+    await this.countReaches0(
+      'every lease to be given back or to lapse',
+      'lease_holder IS NOT NULL AND lease_expires_at > clock_timestamp()',
+      LEASE_SECONDS + LEASE_SLACK_SECONDS,
+    );
+  }
+
+  private async everyDigestReadsBack(): Promise<void> {
+    const waiting = [...this.ledger.committed.values()];
+    const read = async () => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        await this.readBack(next.repository, next.digest);
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, read));
+  }
+
+  private async readBack(repository: string, digest: string): Promise<void> {
+    const response = await fetch(new URL(`/v2/${repository}/blobs/${digest}`, this.url));
+    const hash = createHash('sha256');
+    const body: AsyncIterable<Uint8Array> | null = response.body;
+    for await (const chunk of body ?? []) hash.update(chunk);
+    const received = `sha256:${hash.digest('hex')}`;
+    if (response.status === 200 && received === digest) return;
+    this.ledger.problem(`${repository} ${digest} reads back as ${response.status} ${received}`);
+  }
+
+  private async nothingIsLeftAfterTheReap(): Promise<void> {
+    await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
+    await this.countReaches0(
+      'every idle upload to be reaped',
+      `state IN ('open', 'committing')`,
+      REAP_SECONDS,
+    );
+    await this.countReaches0('every lease to be gone', 'lease_holder IS NOT NULL', REAP_SECONDS);
+    let left = '';
+    const clean = async () => (left = await this.leftOver()) === '';
+    await this.deadline.until('the reap', clean, REAP_SECONDS).catch(() => {
+      this.ledger.problem(`left after the reap: ${left}`);
+    });
+  }
+
+  private async leftOver(): Promise<string> {
+    const rows = await this.cluster.postgres.query<{ object_key: string }>('SELECT object_key FROM blobs');
+    const known = new Set(rows.map((row) => row.object_key));
+    const found = new Set(await this.ground.filesBelow('blobs'));
+    const inFlight = await this.ground.filesBelow('uploads');
+    const unknown = [...found].filter((key) => !known.has(key));
+    const missing = [...known].filter((key) => !found.has(key));
+    const lists = { 'in flight': inFlight, 'of no row': unknown, missing: missing };
+    const said = Object.entries(lists).filter(([, list]) => list.length > 0);
+    return said.map(([what, list]) => `${list.length} ${what} (${list.slice(0, 3).join(', ')})`).join('; ');
+  }
+
+  private async countReaches0(what: string, condition: string, seconds: number): Promise<void> {
+    let count = 0;
+    const holds = async () => {
+      const sql = `SELECT count(*)::int AS count FROM uploads WHERE ${condition}`;
+      count = (await this.cluster.postgres.query<{ count: number }>(sql))[0]?.count ?? 0;
+      return count === 0;
+    };
+    await this.deadline.until(what, holds, seconds).catch((error: unknown) => {
+      this.ledger.problem(`${String(error)}: ${count} left`);
+    });
+  }
+}

@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { embeddedConnectionOptions } from '../../src/database/embedded/connection-options.js';
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../src/database/embedded/embedded-postgres.js';
+
+/** The run's own Postgres, which can be stopped, killed and started again. */
+export class ChaosPostgres {
+  private running: EmbeddedPostgres | undefined;
+
+  constructor(private readonly dataDir: string) {}
+
+  /** A new one, or the one that was stopped or killed. */
+  async start(): Promise<void> {
+    // Durable: without it a commit is acknowledged before its WAL has left the server's own memory, which kill -9 takes.
+    this.running = await startEmbeddedPostgres({
+      dataDir: this.dataDir,
+      log: () => undefined,
+      durable: true,
+    });
+  }
+
+  get url(): string {
+    const { user, host, port, database } = embeddedConnectionOptions(this.dataDir);
+    return `postgres://${user}@${encodeURIComponent(host)}:${port}/${database}`;
+  }
+
+  /** As an operator restarts it: sessions are ended, nothing is waited for. */
+  async restart(): Promise<true> {
+    await this.running?.stop();
+    await this.start();
+    return true;
+  }
+
+  /** kill -9 of the server; its backends notice. */
+  async killAndRestart(): Promise<true> {
+    const pid = parseInt(await readFile(join(this.dataDir, 'postmaster.pid'), 'utf8'), 10);
+    process.kill(pid, 'SIGKILL');
+    await this.running?.died;
+    await this.start();
+    return true;
+  }
+
+  /** kill -9 of one session: the server ends all others and recovers by itself. False: there was none. */
+  async killBackend(): Promise<boolean> {
+    const sql = `SELECT pid FROM pg_stat_activity WHERE application_name = 'berth' ORDER BY backend_start LIMIT 1`;
+    const [backend] = await this.query<{ pid: number }>(sql);
+    if (backend === undefined) return false;
+    process.kill(backend.pid, 'SIGKILL');
+    return true;
+  }
+
+  answers(): Promise<boolean> {
+    return this.query('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** On a connection of its own, since any other may have been cut. */
+  async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    const client = new pg.Client(embeddedConnectionOptions(this.dataDir));
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return (await client.query<Row>(sql, parameters)).rows;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.running?.stop();
+  }
+}
