@@ -23,6 +23,13 @@ const UNAVAILABLE_MESSAGES = [
   'Driver not Connected',
 ];
 
+/** A connection to Postgres was lost while it was being made. */
+export class ConnectionLostError extends Error {
+  constructor(cause: { readonly message?: unknown }) {
+    super(String(cause.message), { cause });
+  }
+}
+
 /** What `pg`, Postgres and Node say of a failure, as far as they say anything. */
 interface FailureFields {
   readonly code?: unknown;
@@ -33,6 +40,7 @@ interface FailureFields {
 
 /** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
+  if (error instanceof ConnectionLostError) return true;
   const fromQuery = error instanceof QueryFailedError;
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;
