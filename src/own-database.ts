@@ -27,7 +27,7 @@ export async function openOwnDatabase(
   if (configuration.databaseUrl === undefined) {
     const claim = await claimDataDirectory(configuration.dataDir);
     opened.add(() => claim.release());
-    const lock = await takeWorkerLock(configuration.dataDir);
+    const lock = await takeWorkerLock(configuration.dataDir, (line) => logger.warn(line));
     opened.add(() => lock.release());
     workerLock = lock;
   }

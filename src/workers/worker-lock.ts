@@ -20,21 +20,29 @@ const ORPHAN_PATIENCE_MS = 30_000;
  * or recycled), and so would its database connection (a frozen process keeps its files open when Postgres is gone). The
  * kernel frees the lock when the process is gone, and not before.
  *
+ * @param log is told, once, when there is somebody to wait for.
  * @throws StartupError when an orphan doesn't end: one that is stopped (SIGSTOP), or whose disk doesn't answer.
  */
 export async function takeWorkerLock(
   dataDir: string,
+  log: (line: string) => void,
   patienceMs: number = ORPHAN_PATIENCE_MS,
 ): Promise<FileLock> {
   const path = join(dataDir, LOCK_FILE);
   const deadline = performance.now() + patienceMs;
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     const lock = await tryFileLock(path);
     if (lock) {
       lock.note('');
       return lock;
     }
-    if (performance.now() >= deadline) throw new StartupError(await describeOrphans(path, dataDir));
+    if (attempt === 1)
+      log(`Waiting for the workers that an earlier Berth left behind${await notedPids(path)}`);
+    if (performance.now() >= deadline) {
+      throw new StartupError(
+        `A worker that an earlier Berth left behind${await notedPids(path)} doesn't end and has DATA_DIR (${dataDir}) in use: stop it first.`,
+      );
+    }
     await sleep(POLL_MS);
   }
 }
@@ -44,8 +52,8 @@ export function noteWorkers(lock: FileLock, pids: readonly number[]): void {
   lock.note(`${pids.join(', ')}\n`);
 }
 
-async function describeOrphans(path: string, dataDir: string): Promise<string> {
+/** The process ids as a person wants to read them. */
+async function notedPids(path: string): Promise<string> {
   const text = (await readFile(path, 'utf8').catch(() => '')).trim();
-  const pids = /^\d+(, \d+)*$/.test(text) ? ` (among pid ${text})` : '';
-  return `A worker that an earlier Berth left behind${pids} doesn't end and has DATA_DIR (${dataDir}) in use: stop it first.`;
+  return /^\d+(, \d+)*$/.test(text) ? ` (among pid ${text})` : '';
 }
