@@ -33,11 +33,6 @@ export class FaultInjector {
     await Promise.all(this.lasting);
   }
 
-  /** Whether each kind has had its turn. */
-  get hasDoneAll(): boolean {
-    return this.begun >= FAULTS.length;
-  }
-
   /** No further fault; `run` settles when the last one is healed. */
   finish(): void {
     this.isOver = true;

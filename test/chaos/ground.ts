@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, realpath, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ChaosSettings } from './settings.js';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.js';
 
 const MIB = 1024 * 1024;
+/** Rather more than it is. */
+const MEAN_UPLOAD_BYTES = 16 * MIB;
 const FILL_ATTEMPTS = 20;
 
 /**
@@ -112,7 +115,7 @@ export class Ground {
   }
 }
 
-/** Room for every upload and for what is thrown away on the way. */
-export function diskSizeFor(totalBytes: number): number {
-  return 2 * totalBytes + 64 * MIB;
+/** Room for every upload of a run, and for what is thrown away on the way. It is taken only as it is filled. */
+export function diskSizeFor({ uploads, maxBytes }: ChaosSettings): number {
+  return 8 * maxBytes + uploads * MEAN_UPLOAD_BYTES;
 }

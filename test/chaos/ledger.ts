@@ -52,6 +52,11 @@ export class Ledger {
     this.mostUnrecordedBytes = Math.max(this.mostUnrecordedBytes, bytes);
   }
 
+  /** Those kinds that could have been injected and were not. */
+  missing(kinds: readonly string[]): string[] {
+    return kinds.filter((kind) => !this.faults.has(kind) && !this.impossible.has(kind));
+  }
+
   /** Something that must not be: the run has failed. */
   problem(text: string, plan?: UploadPlan): void {
     if (this.problems.length < PROBLEMS) {

@@ -4,7 +4,7 @@ import type { UploadPlan } from './upload-plan.js';
 const SMALLEST_PIECE = 16 * 1024;
 const LARGEST_PIECE = 256 * 1024;
 const PIECES = 40;
-const TRICKLED_BYTES = 12;
+const TRICKLED_BYTES = 8;
 const TRICKLE_MS = 250;
 
 export interface PacedBodyOptions {

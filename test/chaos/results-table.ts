@@ -4,7 +4,12 @@ import { CHECKPOINT_BYTES, type ChaosSettings, REPLICAS } from './settings.js';
 import { QUIRKS } from './upload-plan.js';
 
 /** The one table of a run. */
-export function resultsTable(settings: ChaosSettings, ledger: Ledger, meantToCommit: number): string {
+export function resultsTable(
+  settings: ChaosSettings,
+  ledger: Ledger,
+  begun: number,
+  meantToCommit: number,
+): string {
   const seconds = Math.round((performance.now() - ledger.startedAt) / 1000);
   const rows = [
     ...[...FAULTS, ...QUIRKS].map((kind) => [kind, count(ledger, kind)]),
@@ -19,7 +24,7 @@ export function resultsTable(settings: ChaosSettings, ledger: Ledger, meantToCom
     ['problems', String(ledger.problems.length)],
   ];
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  const title = `chaos: seed ${settings.seed}, ${settings.uploads} uploads of at most ${grouped(settings.maxBytes)} bytes, ${REPLICAS} replicas, ${seconds} s`;
+  const title = `chaos: seed ${settings.seed}, ${begun} uploads of at most ${grouped(settings.maxBytes)} bytes, ${REPLICAS} replicas, ${seconds} s`;
   return [
     '',
     title,

@@ -14,6 +14,8 @@ const BACKOFF_MS = { first: 50, most: 1_000 };
 const TRANSIENT = new Set([408, 429, 502, 503, 507]);
 /** No chunk is smaller than this part of the content, so that an upload has a bounded number of them. */
 const MOST_CHUNKS = 16;
+/** Bodies that take less are over before a quirk could begin. */
+const SHORTEST_MS = 200;
 
 /** What all clients of a run share. */
 export interface ClientSurroundings {
@@ -113,8 +115,9 @@ export class UploadClient {
     const smallest = Math.ceil(content.sizeBytes / MOST_CHUNKS);
     const length = random.int(smallest, Math.max(smallest, Math.floor(content.sizeBytes / 2)));
     const end = manner === 'stream' ? this.stopsAt : Math.min(this.stopsAt, start + length);
-    const leaving = this.leavingSignal();
-    const second = this.maybeSecondWriter(session, end);
+    const expectedMs = (this.plan.sendingMs * (end - start)) / content.sizeBytes;
+    const leaving = this.leavingSignal(expectedMs);
+    const second = this.maybeSecondWriter(session, end, expectedMs);
     const outcome = await this.send('PATCH', session.location, {
       ...this.chunk(session, start, end),
       ...(leaving && { signal: leaving }),
@@ -154,10 +157,9 @@ export class UploadClient {
   }
 
   /** The same bytes at the same place, from somebody else, while they are being sent. Answers whether there was one. */
-  private async maybeSecondWriter(session: SessionView, end: number): Promise<boolean> {
-    if (end - session.acknowledged < 2 || !this.quirks.delete('second client wrote the same session'))
-      return false;
-    await delay(this.plan.random.int(20, Math.min(1_000, this.plan.sendingMs)));
+  private async maybeSecondWriter(session: SessionView, end: number, expectedMs: number): Promise<boolean> {
+    if (!this.has('second client wrote the same session', expectedMs)) return false;
+    await delay(this.plan.random.int(20, expectedMs / 2));
     const status = await this.send('GET', session.location);
     if (status.status !== 204) return true;
     const start = session.told(session.offsetIn(status), 'the status');
@@ -203,9 +205,15 @@ export class UploadClient {
     return { headers, body: pacedBody(this.plan, start, end, { trickles, onPiece }) };
   }
 
-  private leavingSignal(): AbortSignal | undefined {
-    if (!this.quirks.delete('client left and came back at once')) return undefined;
-    return AbortSignal.timeout(this.plan.random.int(10, Math.max(10, this.plan.sendingMs / 2)));
+  /** Before the body can have been sent. */
+  private leavingSignal(expectedMs: number): AbortSignal | undefined {
+    if (!this.has('client left and came back at once', expectedMs)) return undefined;
+    return AbortSignal.timeout(this.plan.random.int(10, expectedMs / 2));
+  }
+
+  /** Whether a quirk is due that takes some time. */
+  private has(quirk: Quirk, expectedMs: number): boolean {
+    return expectedMs >= SHORTEST_MS && this.quirks.delete(quirk);
   }
 
   private maybeLoseAnswer(path: string): void {

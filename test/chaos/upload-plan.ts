@@ -31,62 +31,89 @@ export interface UploadPlan {
 /** Below this a body is sent before anything can happen to it. */
 const INTERRUPTIBLE_BYTES = 256 * 1024;
 const LARGE_BYTES = 32 * 1024 * 1024;
-/** Uploads of the largest size: few, since they take most of the time. */
-const LARGEST_PER_HUNDRED = 1;
+/** One upload in so many is of the largest size: few, since they take most of the time. */
+const LARGEST_EVERY = 100;
+/** One upload in so many is made for a quirk, each quirk in turn, so that a short run has them all. */
+const SHOWCASE_EVERY = 4;
+const REPOSITORIES = ['base', 'app', 'tools', 'data'];
 
-export function planUploads(settings: ChaosSettings, seed: SeededRandom): UploadPlan[] {
-  const plans: UploadPlan[] = [];
-  for (let index = 0; index < settings.uploads; index += 1) {
-    plans.push(planUpload(index, settings, seed.fork(`upload ${index}`), plans.at(-1)));
+/** The uploads of a run, one after the other; there is always one more. */
+export class UploadPlanner {
+  private previous: UploadPlan | undefined;
+  private next = 0;
+
+  constructor(
+    private readonly settings: ChaosSettings,
+    private readonly seed: SeededRandom,
+  ) {}
+
+  plan(): UploadPlan {
+    const index = this.next++;
+    const random = this.seed.fork(`upload ${index}`);
+    const isShowcase = index % SHOWCASE_EVERY === 0;
+    const plan = isShowcase ? this.showcase(index, random) : this.any(index, random);
+    this.previous = plan;
+    return plan;
   }
-  return plans;
-}
 
-function planUpload(
-  index: number,
-  settings: ChaosSettings,
-  random: SeededRandom,
-  previous: UploadPlan | undefined,
-): UploadPlan {
-  const shared = previous !== undefined && random.chance(0.15);
-  const sizeBytes = sizeOf(index, settings, random);
-  const content = shared ? previous.content : new Content(`${settings.seed}/${index}`, sizeBytes);
-  const manner = random.pick<Manner>(['whole', 'last', 'stream', 'stream', 'chunks', 'chunks']);
-  const ending =
-    manner === 'whole' || random.chance(0.88) ? 'commit' : random.pick<Ending>(['cancel', 'abandon']);
-  const startsAtMs = (index / settings.uploads) * settings.spreadSeconds * 1000;
-  return {
-    index,
-    repository: `chaos/${random.pick(['base', 'app', 'tools', 'data'])}`,
-    content,
-    manner,
-    ending,
-    // The same content at the same time: all of them succeed, one object remains.
-    startsAtMs: shared ? previous.startsAtMs : startsAtMs,
-    sendingMs: random.logInt(200, 5_000),
-    quirks: quirksOf(index, content.sizeBytes, manner, random),
-    random,
-  };
-}
-
-function sizeOf(index: number, { uploads, maxBytes }: ChaosSettings, random: SeededRandom): number {
-  const everyNth = Math.min(uploads, Math.round(100 / LARGEST_PER_HUNDRED));
-  if (index % everyNth === everyNth - 1) return maxBytes;
-  if (random.chance(0.2)) {
-    return random.pick([0, 1, 2, CHECKPOINT_BYTES - 1, CHECKPOINT_BYTES, CHECKPOINT_BYTES + 1]);
+  /** Large and slow enough for its quirk to come about. */
+  private showcase(index: number, random: SeededRandom): UploadPlan {
+    const quirk = QUIRKS[(index / SHOWCASE_EVERY) % QUIRKS.length];
+    const { seed, maxBytes } = this.settings;
+    const sizeBytes = random.logInt(
+      INTERRUPTIBLE_BYTES * 2,
+      Math.max(INTERRUPTIBLE_BYTES * 2, Math.min(maxBytes, LARGE_BYTES)),
+    );
+    return {
+      ...this.common(index, random),
+      content: new Content(`${seed}/${index}`, sizeBytes),
+      manner: 'chunks',
+      ending: 'commit',
+      sendingMs: random.int(1_000, 3_000),
+      quirks: new Set(quirk === undefined ? [] : [quirk]),
+    };
   }
-  const size = random.logInt(1, maxBytes);
-  return size > LARGE_BYTES ? random.logInt(1, maxBytes) : size;
+
+  private any(index: number, random: SeededRandom): UploadPlan {
+    const { previous } = this;
+    const shared = previous !== undefined && random.chance(0.2);
+    const size = this.sizeOf(index, random);
+    const content = shared ? previous.content : new Content(`${this.settings.seed}/${index}`, size);
+    const manner = random.pick<Manner>(['whole', 'last', 'stream', 'stream', 'chunks']);
+    const commits = manner === 'whole' || random.chance(0.8);
+    const common = this.common(index, random);
+    return {
+      ...common,
+      content,
+      manner,
+      ending: commits ? 'commit' : random.pick<Ending>(['cancel', 'abandon']),
+      // The same content at the same time: all of them succeed, one object remains.
+      startsAtMs: shared ? previous.startsAtMs : common.startsAtMs,
+      sendingMs: random.logInt(200, 5_000),
+      quirks: quirksOf(content.sizeBytes, manner, random),
+    };
+  }
+
+  private common(index: number, random: SeededRandom) {
+    const { uploads, spreadSeconds } = this.settings;
+    const repository = `chaos/${random.pick(REPOSITORIES)}`;
+    return { index, random, repository, startsAtMs: (index / uploads) * spreadSeconds * 1000 };
+  }
+
+  private sizeOf(index: number, random: SeededRandom): number {
+    const { uploads, maxBytes } = this.settings;
+    const every = Math.min(uploads, LARGEST_EVERY);
+    if (index % every === every - 1) return maxBytes;
+    if (random.chance(0.2)) {
+      return random.pick([0, 1, 2, CHECKPOINT_BYTES - 1, CHECKPOINT_BYTES, CHECKPOINT_BYTES + 1]);
+    }
+    const size = random.logInt(1, maxBytes);
+    return size > LARGE_BYTES ? random.logInt(1, maxBytes) : size;
+  }
 }
 
-function quirksOf(index: number, sizeBytes: number, manner: Manner, random: SeededRandom): Set<Quirk> {
-  const possible = QUIRKS.filter((quirk) => {
-    if (quirk === 'answer of a commit lost') return true;
-    return sizeBytes >= INTERRUPTIBLE_BYTES && manner !== 'whole';
-  });
-  const quirks = new Set(possible.filter(() => random.chance(0.15)));
-  // Each of them in turn, so that a short run has them all.
-  const due = QUIRKS[index % QUIRKS.length];
-  if (due !== undefined && possible.includes(due) && random.chance(0.5)) quirks.add(due);
-  return quirks;
+function quirksOf(sizeBytes: number, manner: Manner, random: SeededRandom): Set<Quirk> {
+  const isInterruptible = sizeBytes >= INTERRUPTIBLE_BYTES && manner !== 'whole';
+  const possible = isInterruptible ? QUIRKS : (['answer of a commit lost'] as const);
+  return new Set(possible.filter(() => random.chance(0.15)));
 }
