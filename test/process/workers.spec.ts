@@ -22,6 +22,13 @@ beforeAll(async () => {
   bench = await ProcessBench.open();
   database = await createTestDatabase();
 });
+/** Frozen by a test; one that failed before it thawed them would wait for their end for ever. */
+const frozen = new Set<number>();
+const thaw = () => {
+  for (const pid of frozen) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+  frozen.clear();
+};
+afterEach(thaw);
 afterEach(() => bench.clear());
 afterAll(async () => {
   await bench.dispose();
@@ -234,6 +241,7 @@ onLinux('workers', () => {
     await upload.bytesWritten(2 * MIB + 777);
     // Frozen, so that the next start finds it in the middle of its write.
     const writer = await writerIn(environment.DATA_DIR, orphans);
+    frozen.add(writer);
     process.kill(writer, 'SIGSTOP');
     first.signal('SIGKILL');
     await eventually('the end of the primary', () => !first.isRunning || undefined);
@@ -241,7 +249,7 @@ onLinux('workers', () => {
     await eventually('the other one to end', () => orphans.filter(isAlive).length === 1 || undefined);
     // Would it not wait, it would take the database away from the writer.
     await next.printed(/Waiting for the workers that an earlier Berth left behind/, 30_000);
-    process.kill(writer, 'SIGCONT');
+    thaw();
     const nextUrl = await next.url();
     expect(orphans.filter(isAlive)).toEqual([]);
     expect([undefined, 503]).toContain(await patch.status);
