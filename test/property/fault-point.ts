@@ -1,0 +1,44 @@
+import type { Around } from './interposed.js';
+
+/** The name of the error of a call that was made to fail. */
+export const INJECTED = 'InjectedError';
+
+class InjectedError extends Error {
+  override readonly name = INJECTED;
+}
+
+interface Armed {
+  readonly call: string;
+  readonly when: 'before' | 'after';
+  readonly effect: 'throws' | 'hangs';
+  readonly reached: () => void;
+}
+
+/** Makes one call of a replica fail or stand still, before or after it has had its effect. */
+export class FaultPoint {
+  private armed: Armed | undefined;
+  private giveUp: () => void = () => undefined;
+  private readonly givenUp = new Promise<void>((resolve) => (this.giveUp = resolve));
+
+  /** The next call of that name. Settles when it is reached. */
+  arm(call: string, when: Armed['when'], effect: Armed['effect']): Promise<void> {
+    return new Promise((reached) => {
+      this.armed = { call, when, effect, reached };
+    });
+  }
+
+  /** What stands still fails now. */
+  release(): void {
+    this.giveUp();
+  }
+
+  readonly around: Around = async (call, work) => {
+    const { armed } = this;
+    if (armed?.call !== call) return work();
+    this.armed = undefined;
+    if (armed.when === 'after') await work();
+    armed.reached();
+    if (armed.effect === 'hangs') await this.givenUp;
+    throw new InjectedError(`${call} was made to fail`);
+  };
+}

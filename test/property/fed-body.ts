@@ -1,0 +1,55 @@
+import type { UploadBody } from '../../src/uploads/upload-body.js';
+
+/** A request's body that comes when the test says so, and as far as it says. */
+export class FedBody {
+  private readonly queue: (Uint8Array | 'end' | Error)[] = [];
+  private wake: () => void = () => undefined;
+  private isHungry = false;
+  private isGivenUp = false;
+  private readonly watchers = new Set<() => void>();
+
+  feed(...items: (Uint8Array | 'end' | Error)[]): void {
+    this.queue.push(...items);
+    this.isHungry = false;
+    this.wake();
+  }
+
+  /** Settles when all that was fed has been dealt with, or when nobody reads any more. */
+  async consumed(): Promise<void> {
+    while (!(this.isHungry && this.queue.length === 0) && !this.isGivenUp) {
+      await new Promise<void>((resolve) => this.watchers.add(resolve));
+    }
+  }
+
+  as(range: UploadBody['range'], lengthBytes?: number): UploadBody {
+    return { source: { [Symbol.asyncIterator]: () => this.iterator() }, range, lengthBytes };
+  }
+
+  private iterator(): AsyncIterator<Uint8Array, undefined> {
+    return {
+      next: async () => {
+        while (this.queue.length === 0) {
+          this.isHungry = true;
+          this.tell();
+          await new Promise<void>((resolve) => (this.wake = resolve));
+        }
+        const item = this.queue.shift();
+        if (item instanceof Error) throw item;
+        return item === undefined || item === 'end'
+          ? { done: true, value: undefined }
+          : { done: false, value: item };
+      },
+      return: () => {
+        this.isGivenUp = true;
+        this.tell();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  private tell(): void {
+    const watchers = [...this.watchers];
+    this.watchers.clear();
+    for (const watcher of watchers) watcher();
+  }
+}

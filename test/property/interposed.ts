@@ -1,0 +1,45 @@
+import type { StorageDriver } from '../../src/storage/storage-driver.js';
+
+/** Is handed a call by its name, and does it when, and as far as, it likes. */
+export type Around = <T>(call: string, work: () => Promise<T>) => Promise<T>;
+
+/** The same object, with `around` in the way of some of its asynchronous methods. */
+export function interposed<T extends object>(
+  target: T,
+  calls: readonly (keyof T & string)[],
+  around: Around,
+): T {
+  return new Proxy(target, {
+    get: (own, name): unknown => {
+      const value: unknown = Reflect.get(own, name, own);
+      if (typeof value !== 'function') return value;
+      const call = calls.find((candidate) => candidate === name);
+      const method = (...parameters: unknown[]): unknown => Reflect.apply(value, own, parameters);
+      if (call === undefined) return method;
+      return (...parameters: unknown[]) => around(call, () => method(...parameters) as Promise<unknown>);
+    },
+  });
+}
+
+/** A driver with `around` in the way of everything that changes its medium, the sinks that it opens included. */
+export function interposedDriver(driver: StorageDriver, around: Around): StorageDriver {
+  const openUpload: StorageDriver['openUpload'] = async (...parameters) => {
+    const sink = await driver.openUpload(...parameters);
+    return interposed(sink, ['write', 'flush', 'close'], around);
+  };
+  const opening = overriding(driver, { openUpload });
+  return interposed(opening, ['openUpload', 'fenceUpload', 'finishUpload', 'abortUpload', 'delete'], around);
+}
+
+/** The same object with other methods in the place of some. */
+export function overriding<T extends object>(target: T, others: Partial<T>): T {
+  return new Proxy(target, {
+    get: (own, name): unknown => {
+      if (name in others) return Reflect.get(others, name);
+      const value: unknown = Reflect.get(own, name, own);
+      return typeof value === 'function'
+        ? (...parameters: unknown[]): unknown => Reflect.apply(value, own, parameters)
+        : value;
+    },
+  });
+}

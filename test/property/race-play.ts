@@ -1,0 +1,243 @@
+import { expect } from '@jest/globals';
+import fc from 'fast-check';
+import { digestOf } from '../../src/oci/digest.js';
+import type { UploadBody } from '../../src/uploads/upload-body.js';
+import type { UploadReference } from '../../src/uploads/upload-session.js';
+import { NOBODY } from '../support/upload-claims.js';
+import { FedBody } from './fed-body.js';
+import { Race } from './race.js';
+import { RaceHistory } from './race-history.js';
+import { type RegistryGround, REPOSITORY } from './registry-ground.js';
+import type { TestReplica } from './replica.js';
+
+/** A request, or a misfortune, that begins together with the others. */
+export type Runner =
+  | {
+      readonly does: 'append';
+      readonly replica: number;
+      /** Where the client thinks that the session ends, in bytes after the beginning of the race; without one it doesn't say. */
+      readonly at: number | undefined;
+      readonly chunks: readonly number[];
+      readonly ends: boolean;
+    }
+  | { readonly does: 'commit'; readonly replica: number; readonly sizeBytes: number | undefined }
+  | { readonly does: 'cancel' | 'reap' | 'status' | 'push the same'; readonly replica: number }
+  /** `after`: how often it lets others go first, so that it comes in the middle of them. */
+  | { readonly does: 'lapse' | 'cut off' | 'expire'; readonly replica: number; readonly after: number };
+
+export interface RacePlan {
+  /** How much the session has at the beginning. */
+  readonly sizeBytes: number;
+  readonly runners: readonly Runner[];
+}
+
+const replica = fc.nat({ max: 2 });
+
+const append: fc.Arbitrary<Runner> = fc.record({
+  does: fc.constant('append' as const),
+  replica,
+  at: fc.constantFrom(0, 0, 0, 40, 80, undefined),
+  chunks: fc.array(fc.constantFrom(10, 30, 40, 80), { minLength: 1, maxLength: 3 }),
+  ends: fc.boolean().map((breaksOff) => !breaksOff),
+});
+const commit: fc.Arbitrary<Runner> = fc.record({
+  does: fc.constant('commit' as const),
+  replica,
+  sizeBytes: fc.constantFrom(undefined, undefined, 20, 80),
+});
+const rest: fc.Arbitrary<Runner> = fc.record({
+  does: fc.constantFrom(
+    'cancel' as const,
+    'reap' as const,
+    'reap' as const,
+    'status' as const,
+    'push the same' as const,
+  ),
+  replica,
+});
+const misfortune: fc.Arbitrary<Runner> = fc.record({
+  does: fc.constantFrom(
+    'lapse' as const,
+    'lapse' as const,
+    'lapse' as const,
+    'cut off' as const,
+    'cut off' as const,
+    'expire' as const,
+  ),
+  replica,
+  after: fc.nat({ max: 12 }),
+});
+
+export function raceOf(isFaulty: boolean): fc.Arbitrary<RacePlan> {
+  const request = fc.oneof(
+    { weight: 4, arbitrary: append },
+    { weight: 3, arbitrary: commit },
+    { weight: 2, arbitrary: rest },
+  );
+  const misfortunes = fc.array(misfortune, isFaulty ? { minLength: 1, maxLength: 3 } : { maxLength: 0 });
+  return fc.record({
+    sizeBytes: fc.constantFrom(0, 0, 30),
+    runners: fc
+      .tuple(fc.array(request, { minLength: 2, maxLength: 4, size: 'max' }), misfortunes)
+      .map(([requests, more]) => [...requests, ...more]),
+  });
+}
+
+/** What a client may be told that wanted the session together with others. */
+const LOSING = [
+  'UploadTakenOverError',
+  'UploadBusyError',
+  'UploadOffsetError',
+  'BlobUploadUnknownError',
+  'BlobUploadInvalidError',
+  'DigestInvalidError',
+  'BodyBrokenError',
+];
+/** A writer that was shut out may find that the storage has nothing more for it. */
+const LATE = ['UploadStateError'];
+
+export async function playRace(
+  ground: RegistryGround,
+  { sizeBytes, runners }: RacePlan,
+  scheduler: fc.Scheduler,
+  isFaulty: boolean,
+): Promise<void> {
+  const race = new Race(scheduler);
+  const [observer, ...replicas] = await Promise.all([
+    ground.startReplica(),
+    ...[1, 2, 3].map(() => ground.startReplica(race.around)),
+  ]);
+  const { repository, id } = await observer.uploads.start(REPOSITORY, undefined, NOBODY);
+  const reference = { repository, id };
+  const before = Buffer.alloc(sizeBytes, '.');
+  if (sizeBytes > 0) await observer.uploads.append(reference, whole(before), NOBODY);
+  const history = new RaceHistory(ground, reference);
+  await history.look();
+  const requests = [];
+  for (const [lane, runner] of runners.entries()) {
+    const player = new Player(ground, race, history, reference, before, lane, replicas);
+    requests.push(await race.enter(`${lane} ${runner.does}`, () => player.play(runner)));
+  }
+  try {
+    await race.run(() => history.look());
+  } finally {
+    // Whoever still stands would keep what it holds.
+    await race.run(() => Promise.resolve());
+  }
+  await Promise.all(requests.map(({ outcome }) => outcome));
+  for (const failure of history.failures) expect([...LOSING, ...(isFaulty ? LATE : [])]).toContain(failure);
+  await history.look();
+  await history.expectTold(observer);
+  await ground.expectNothingLeftOver(observer);
+}
+
+function whole(bytes: Buffer): UploadBody {
+  const fed = new FedBody();
+  fed.feed(bytes, 'end');
+  return fed.as(undefined);
+}
+
+/** Does what one of the runners does. */
+class Player {
+  constructor(
+    private readonly ground: RegistryGround,
+    private readonly race: Race,
+    private readonly history: RaceHistory,
+    private readonly reference: UploadReference,
+    private readonly before: Buffer,
+    private readonly lane: number,
+    private readonly replicas: readonly TestReplica[],
+  ) {}
+
+  async play(runner: Runner): Promise<void> {
+    try {
+      await this.attempt(runner);
+    } catch (error) {
+      this.history.failures.push(error instanceof Error ? error.name : String(error));
+    }
+  }
+
+  private async attempt(runner: Runner): Promise<void> {
+    const { ground, reference, history } = this;
+    const turns = 'after' in runner ? runner.after : 0;
+    for (let turn = 0; turn < turns; turn += 1) await this.race.stop('not yet');
+    const replica = this.replicas[runner.replica];
+    if (replica === undefined) throw new Error('there is no such replica');
+    const { uploads } = replica;
+    switch (runner.does) {
+      case 'append': {
+        const bytes = this.bytesOf(runner.chunks);
+        const start = runner.at === undefined ? undefined : this.before.length + runner.at;
+        const range = start === undefined ? undefined : { start, end: start + bytes.length - 1 };
+        const body = this.body(bytes, runner.chunks, runner.ends, range);
+        const { offsetBytes: endBytes } = await uploads.append(reference, body, NOBODY);
+        if (start !== undefined) expect(endBytes).toBe(start + bytes.length);
+        history.successes.push({ kind: 'append', endBytes, bytes });
+        return;
+      }
+      case 'commit': {
+        const { sizeBytes } = runner;
+        const now = await uploads.status(reference);
+        const chunks = sizeBytes === undefined ? [] : [sizeBytes];
+        const bytes = this.bytesOf(chunks);
+        const digest = digestOf('sha256', Buffer.concat([await this.soFar(now), bytes]));
+        const body = sizeBytes === undefined ? undefined : this.body(bytes, chunks, true, undefined);
+        await uploads.commit(reference, digest, body, NOBODY);
+        history.successes.push({ kind: 'commit', digest });
+        return;
+      }
+      case 'cancel':
+        await uploads.cancel(reference, NOBODY);
+        history.successes.push({ kind: 'cancel' });
+        return;
+      case 'status':
+        await uploads.status(reference);
+        return;
+      case 'push the same': {
+        const bytes = await this.soFar(await uploads.status(reference));
+        await uploads.pushWhole(REPOSITORY, digestOf('sha256', bytes), whole(bytes), NOBODY);
+        expect((await ground.pull(digestOf('sha256', bytes)))?.equals(bytes)).toBe(true);
+        return;
+      }
+      case 'reap':
+        return ground.reap(replica);
+      case 'expire':
+        return ground.expire(reference, replica);
+      case 'lapse':
+        return ground.lapse(reference);
+      case 'cut off':
+        return replica.cutOff();
+    }
+  }
+
+  /** What a client knows that has sent it. */
+  private async soFar({ offsetBytes }: { offsetBytes: number }): Promise<Buffer> {
+    const row = (await this.ground.sessions()).get(this.reference.id);
+    if (row?.state !== 'open' || row.offsetBytes !== offsetBytes) return this.before;
+    return this.ground.bytesOf(row);
+  }
+
+  /** Nobody else's. */
+  private bytesOf(chunks: readonly number[]): Buffer {
+    return Buffer.concat(chunks.map((size) => Buffer.alloc(size, `${this.lane}`)));
+  }
+
+  private body(
+    bytes: Buffer,
+    chunks: readonly number[],
+    ends: boolean,
+    range: UploadBody['range'],
+  ): UploadBody {
+    const { race } = this;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      let done = 0;
+      for (const size of chunks) {
+        await race.stop('a chunk comes');
+        yield bytes.subarray(done, (done += size));
+      }
+      await race.stop('the body ends');
+      if (!ends) throw new Error('the client is gone');
+    }
+    return { source: source(), range, lengthBytes: undefined };
+  }
+}

@@ -1,0 +1,188 @@
+import { buffer } from 'node:stream/consumers';
+import { expect } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { queryRows } from '../../src/database/query-rows.js';
+import { runMigrations } from '../../src/database/run-migrations.js';
+import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.js';
+import { parseRepositoryName } from '../../src/oci/repository-name.js';
+import type { ObjectKey } from '../../src/storage/object-key.js';
+import type { StorageDriver } from '../../src/storage/storage-driver.js';
+import { digestsOf } from '../../src/uploads/hash/digests-of.js';
+import { createHasherFactory } from '../../src/uploads/hash/hasher.factory.js';
+import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
+import { SESSION_COLUMNS, toSession, type UploadRow } from '../../src/uploads/upload-row.js';
+import type { UploadReference, UploadSession } from '../../src/uploads/upload-session.js';
+import { createTestDatabase } from '../support/test-postgres.js';
+import type { Around } from './interposed.js';
+import { TestReplica } from './replica.js';
+import type { SharedMedium } from './shared-medium.js';
+import { SinkWatch } from './sink-watch.js';
+
+export const REPOSITORY = parseRepositoryName('property/sessions');
+
+/** As many as the requests of all replicas can want at once: they share them here, and nobody may have to wait. */
+const CONNECTIONS = 24;
+
+/** A row as the ground sees it. */
+export interface SeenSession extends UploadSession {
+  readonly isLapsed: boolean;
+}
+
+/** One database and one medium, for any number of replicas, and what somebody sees who looks at both. */
+export class RegistryGround {
+  /** What the services warned of in this run: to be read when it fails. */
+  readonly warnings: string[] = [];
+  private replicas: TestReplica[] = [];
+  private watch = new SinkWatch();
+
+  private constructor(
+    private readonly dataSource: DataSource,
+    private readonly medium: SharedMedium,
+    /** The observer's own. */
+    readonly driver: StorageDriver,
+    readonly hashers: HasherFactory,
+    private readonly dropDatabase: () => Promise<void>,
+  ) {}
+
+  static async create(openMedium: () => Promise<SharedMedium>): Promise<RegistryGround> {
+    const database = await createTestDatabase();
+    const options = dataSourceOptions({ url: database.url }, CONNECTIONS);
+    const dataSource = await new DataSource(options).initialize();
+    await runMigrations(dataSource);
+    const medium = await openMedium();
+    const hashers = await createHasherFactory(() => undefined);
+    const ground = new RegistryGround(dataSource, medium, await medium.open(), hashers, database.drop);
+    Logger.overrideLogger({
+      ...SILENT,
+      warn: (...said: unknown[]) => ground.warnings.push(said.map(textOf).join(' ')),
+    });
+    return ground;
+  }
+
+  async dispose(): Promise<void> {
+    await this.clear();
+    await this.dataSource.destroy();
+    await this.dropDatabase();
+    await this.medium.dispose();
+  }
+
+  async startReplica(around: Around = (_call, work) => work()): Promise<TestReplica> {
+    const driver = this.watch.watch(await this.medium.open());
+    const replica = new TestReplica(this.dataSource, driver, this.hashers, around);
+    this.replicas.push(replica);
+    await replica.connect();
+    return replica;
+  }
+
+  async query<Row>(sql: string, ...parameters: unknown[]): Promise<Row[]> {
+    return queryRows<Row>(this.dataSource.manager, sql, parameters);
+  }
+
+  async sessions(): Promise<Map<string, SeenSession>> {
+    const sql = `SELECT ${SESSION_COLUMNS}, coalesce(lease_expires_at < clock_timestamp(), false) AS is_lapsed FROM uploads`;
+    const rows = await this.query<UploadRow & { is_lapsed: boolean }>(sql);
+    return new Map(rows.map((row) => [row.id, { ...toSession(row), isLapsed: row.is_lapsed }]));
+  }
+
+  /** As if the writer had been silent for the time of its lease. */
+  async lapse({ id }: Pick<UploadReference, 'id'>): Promise<void> {
+    await this.query(
+      `UPDATE uploads SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1 AND lease_holder IS NOT NULL`,
+      id,
+    );
+  }
+
+  /** A round of the reaper, long after anything else. Uploads that can go on stay. */
+  async reap(replica: TestReplica): Promise<void> {
+    await this.query(
+      `UPDATE uploads SET updated_at = updated_at - interval '10 minutes' WHERE state <> 'open'`,
+    );
+    await this.medium.age();
+    await replica.reaper.reap();
+  }
+
+  /** Nothing happens on a session for its time to live; then comes the reaper. */
+  async expire({ id }: Pick<UploadReference, 'id'>, replica: TestReplica): Promise<void> {
+    const sql = `UPDATE uploads SET updated_at = now() - interval '2 days' WHERE id = $1 AND state IN ('open', 'committing')`;
+    await this.query(sql, id);
+    await this.reap(replica);
+    await this.query(`UPDATE uploads SET updated_at = now() WHERE id = $1`, id);
+  }
+
+  /** The crucial one: what the driver reads back by the row is what the row's hash is of. Answers the bytes. */
+  async bytesOf({ id, driverState, offsetBytes, midstates }: UploadSession): Promise<Buffer> {
+    const bytes = await buffer(await this.driver.readUpload({ id, state: driverState }, offsetBytes));
+    const digests = digestsOf(midstates, this.hashers);
+    expect(digests).toEqual(digests.map((digest) => digestOf(digestAlgorithm(digest), bytes)));
+    return bytes;
+  }
+
+  /** What a pull of that digest answers; nothing where there is no such blob. */
+  async pull(digest: Digest): Promise<Buffer | undefined> {
+    const sql =
+      'SELECT b.object_key FROM blob_digests d JOIN blobs b ON b.id = d.blob_id WHERE d.digest = $1';
+    const [row] = await this.query<{ object_key: ObjectKey }>(sql, digest);
+    return row && buffer(await this.driver.read(row.object_key, undefined));
+  }
+
+  /** The end of a run: every request has ended. When everything has expired and been reaped, the blobs are all that is left. */
+  async expectNothingLeftOver(reaping: TestReplica): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.settled()));
+    expect(this.watch.violations).toEqual([]);
+    const held = await this.query(
+      `SELECT id, state, lease_holder FROM uploads WHERE lease_holder IS NOT NULL`,
+    );
+    expect(held).toEqual([]);
+    await this.query(
+      `UPDATE uploads SET updated_at = now() - interval '2 days' WHERE state IN ('open', 'committing')`,
+    );
+    await this.reap(reaping);
+    const unfinished = [];
+    for await (const { upload } of this.driver.listUploads()) unfinished.push(upload);
+    expect(unfinished).toEqual([]);
+    expect(
+      await this.query(`SELECT id, state FROM uploads WHERE holds_bytes OR state IN ('open', 'committing')`),
+    ).toEqual([]);
+    await this.expectBlobs();
+  }
+
+  /** Forgets everything, so that the next run begins with nothing, whatever became of this one. */
+  async clear(): Promise<void> {
+    await Promise.all(this.replicas.map((replica) => replica.cutOff()));
+    await Promise.all(this.replicas.map((replica) => replica.settled()));
+    this.replicas = [];
+    this.watch = new SinkWatch();
+    this.warnings.length = 0;
+    for await (const { upload } of this.driver.listUploads()) await this.driver.abortUpload(upload);
+    for await (const { key } of this.driver.list('')) await this.driver.delete(key);
+    await this.query(TABLES.map((table) => `DELETE FROM ${table}`).join('; '));
+  }
+
+  private async expectBlobs(): Promise<void> {
+    const objects: string[] = [];
+    for await (const { key } of this.driver.list('')) objects.push(key);
+    const blobs = await this.query<{ object_key: string }>('SELECT object_key FROM blobs');
+    expect(objects.sort()).toEqual(blobs.map((blob) => blob.object_key).sort());
+    for (const { digest } of await this.query<{ digest: Digest }>('SELECT digest FROM blob_digests')) {
+      const content = (await this.pull(digest)) ?? Buffer.of();
+      expect(digestOf(digestAlgorithm(digest), content)).toBe(digest);
+    }
+  }
+}
+
+const TABLES = ['upload_events', 'uploads', 'repository_blobs', 'blob_digests', 'blobs', 'repositories'];
+
+const SILENT = {
+  log: () => undefined,
+  error: () => undefined,
+  debug: () => undefined,
+  verbose: () => undefined,
+  fatal: () => undefined,
+};
+
+function textOf(said: unknown): string {
+  if (typeof said === 'object' && said !== null && 'err' in said) return String(said.err);
+  return String(said);
+}

@@ -1,0 +1,118 @@
+import { BlobService } from '../../src/blobs/blob.service.js';
+import { BlobStore } from '../../src/blobs/blob.store.js';
+import { RepositoryStore } from '../../src/blobs/repository.store.js';
+import { Configuration } from '../../src/config/configuration.js';
+import { Replica } from '../../src/config/replica.js';
+import { DatabaseListener } from '../../src/database/database-listener.js';
+import { ExclusiveTask } from '../../src/database/exclusive-task.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import type { StorageDriver } from '../../src/storage/storage-driver.js';
+import { ActiveWriters } from '../../src/uploads/active-writers.js';
+import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
+import { UploadCommitService } from '../../src/uploads/upload-commit.service.js';
+import { UploadEventLog } from '../../src/uploads/upload-event-log.js';
+import { UploadLeaseService } from '../../src/uploads/upload-lease.service.js';
+import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
+import { UploadReapingStore } from '../../src/uploads/upload-reaping.store.js';
+import { UploadReclaimService } from '../../src/uploads/upload-reclaim.service.js';
+import { UploadSessionStore } from '../../src/uploads/upload-session.store.js';
+import { UploadService } from '../../src/uploads/upload.service.js';
+import type { DataSource } from 'typeorm';
+import { type Around, interposed, interposedDriver } from './interposed.js';
+
+/** A body of a few chunks crosses it. */
+export const CHECKPOINT_BYTES = 64;
+
+/** Long enough for nothing to happen by the clock: leases lapse, and uploads age, when a test says so. */
+const SETTINGS = {
+  uploadCheckpointBytes: CHECKPOINT_BYTES,
+  uploadLeaseSeconds: 300,
+  uploadTtlSeconds: 24 * 60 * 60,
+  requestIdleTimeoutSeconds: 3600,
+};
+
+/** What a process among several has of its own, wired as the application wires it. `around` is in the way of all that others can see. */
+export class TestReplica {
+  readonly name: string;
+  readonly uploads: UploadService;
+  readonly reaper: UploadReaper;
+  private readonly writers = new ActiveWriters();
+  private readonly listener: DatabaseListener;
+  private readonly events: UploadEventLog;
+
+  constructor(dataSource: DataSource, storage: StorageDriver, hashers: HasherFactory, around: Around) {
+    const configuration = Object.assign(new Configuration(), SETTINGS);
+    const replica = new Replica();
+    const driver = interposedDriver(storage, around);
+    const sessions = interposed(
+      new UploadSessionStore(dataSource),
+      ['acquire', 'recordFence', 'checkpoint', 'release', 'markCommitting', 'markCancelled'],
+      around,
+    );
+    const reaping = interposed(
+      new UploadReapingStore(dataSource),
+      ['expire', 'takeInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
+      around,
+    );
+    // Not the calls inside a transaction: whoever is held up there holds locks that others wait for.
+    const unitOfWork = interposed(new UnitOfWork(dataSource), ['run'], (_call, work) =>
+      around('commit', work),
+    );
+    const blobs = new BlobService(new BlobStore(dataSource), new RepositoryStore(), unitOfWork, driver);
+    this.name = replica.name;
+    this.events = new UploadEventLog(dataSource);
+    this.listener = new DatabaseListener(dataSource, replica);
+    const leases = new UploadLeaseService(
+      sessions,
+      this.events,
+      this.writers,
+      this.listener,
+      replica,
+      configuration,
+      driver,
+    );
+    const commits = new UploadCommitService(sessions, reaping, blobs, unitOfWork, driver, hashers);
+    const reclaims = new UploadReclaimService(reaping, blobs, driver, hashers);
+    this.uploads = new UploadService(
+      sessions,
+      leases,
+      commits,
+      reclaims,
+      this.events,
+      blobs,
+      driver,
+      hashers,
+      configuration,
+    );
+    this.reaper = new UploadReaper(
+      reaping,
+      reclaims,
+      leases,
+      commits,
+      this.events,
+      new ExclusiveTask(dataSource),
+      driver,
+      configuration,
+    );
+  }
+
+  connect(): Promise<void> {
+    return this.listener.onModuleInit();
+  }
+
+  /** From now on it is gone, as far as others can tell. Its requests go on, should they get to. */
+  cutOff(): Promise<void> {
+    return this.listener.onModuleDestroy();
+  }
+
+  /** As SIGTERM does: its writers checkpoint and let go. */
+  async stop(): Promise<void> {
+    await this.writers.stop();
+    await this.cutOff();
+  }
+
+  /** Settles when nothing of it is under way in the background. To be called when its requests have ended. */
+  settled(): Promise<void> {
+    return this.events.onModuleDestroy();
+  }
+}

@@ -1,0 +1,360 @@
+import { expect } from '@jest/globals';
+import fc from 'fast-check';
+import { type Digest, digestOf } from '../../src/oci/digest.js';
+import { NOBODY } from '../support/upload-claims.js';
+import { bodyPlan, type BodyPlan, effectOf, endingOf, requestOf } from './body-plan.js';
+import { FedBody } from './fed-body.js';
+import { REPOSITORY } from './registry-ground.js';
+import { INJECTED } from './fault-point.js';
+import { outcomeOf, type ServedReplica, type SessionsUnderTest } from './sessions-under-test.js';
+import type { Outcome, RegistryModel, SessionModel, Standstill } from './session-model.js';
+
+/** What a command is about. */
+interface Scene {
+  readonly model: RegistryModel;
+  readonly real: SessionsUnderTest;
+  readonly session: SessionModel;
+  /** Which of the replicas is asked. */
+  readonly place: number;
+  readonly replica: ServedReplica;
+}
+
+type Play<Plan> = (scene: Scene, plan: Plan) => Promise<void>;
+
+type Command = fc.AsyncCommand<RegistryModel, SessionsUnderTest>;
+
+/** A command on a session that there is. Everything is looked at after it. */
+class Step<Plan> implements Command {
+  constructor(
+    private readonly name: string,
+    private readonly which: { readonly session: number; readonly replica: number },
+    private readonly plan: Plan,
+    private readonly play: Play<Plan>,
+  ) {}
+
+  check(model: Readonly<RegistryModel>): boolean {
+    return model.session(this.which.session) !== undefined;
+  }
+
+  async run(model: RegistryModel, real: SessionsUnderTest): Promise<void> {
+    const session = model.session(this.which.session);
+    if (session === undefined) return;
+    const { replica: place } = this.which;
+    await this.play({ model, real, session, place, replica: real.replica(place) }, this.plan);
+    await real.expectAsModelled(model);
+    await real.expectStatus(session, place + 1);
+  }
+
+  toString(): string {
+    return `${this.name}(${fc.stringify(this.which)}, ${fc.stringify(this.plan)})`;
+  }
+}
+
+class Start implements Command {
+  constructor(
+    private readonly place: number,
+    private readonly is512Announced: boolean,
+  ) {}
+
+  check(model: Readonly<RegistryModel>): boolean {
+    return model.sessions.length < 3;
+  }
+
+  async run(model: RegistryModel, real: SessionsUnderTest): Promise<void> {
+    const { is512Announced } = this;
+    const { uploads } = real.replica(this.place);
+    const started = await uploads.start(REPOSITORY, is512Announced ? 'sha512' : undefined, NOBODY);
+    const reference = { repository: started.repository, id: started.id };
+    const empty = { state: 'open', bytes: Buffer.of(), digest: undefined, holder: undefined } as const;
+    model.sessions.push({ reference, ...empty, is512Announced, isLapsed: false });
+    await real.expectAsModelled(model);
+  }
+
+  toString(): string {
+    return `Start(replica ${this.place}${this.is512Announced ? ', sha512' : ''})`;
+  }
+}
+
+/** A request that writes takes the session first; whoever had it, and can still hear, keeps what came and lets go. */
+async function taking(
+  { model, session }: Pick<Scene, 'model' | 'session'>,
+  request: () => Promise<void>,
+): Promise<void> {
+  const isWritable = session.state === 'open' || session.state === 'committing';
+  const letsGo = isWritable ? model.take(session) : undefined;
+  await request();
+  if (letsGo !== undefined) expect(await letsGo.outcome).toBe('UploadTakenOverError');
+}
+
+/** What an append is told of a session that isn't open. */
+const refusalOf = ({ state }: SessionModel): Outcome =>
+  state === 'committing' ? 'BlobUploadInvalidError' : 'BlobUploadUnknownError';
+
+const append: Play<BodyPlan> = (scene, plan) =>
+  taking(scene, async () => {
+    const { model, session, replica } = scene;
+    const request = requestOf(plan, session.bytes.length);
+    request.fed.feed(endingOf(plan));
+    const outcome = await outcomeOf(
+      replica.uploads
+        .append(session.reference, request.body, NOBODY)
+        .then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
+    );
+    if (session.state !== 'open') return expect(outcome).toBe(refusalOf(session));
+    const { kept, failure } = effectOf(plan, request.body, session.bytes.length);
+    model.keep(session, kept);
+    expect(outcome).toBe(failure ?? `ok, at ${session.bytes.length}`);
+  });
+
+interface CommitPlan {
+  readonly as: 'sha256' | 'sha512' | 'something else' | 'what it is committed as';
+  readonly body: BodyPlan | undefined;
+}
+
+const SOMETHING_ELSE = digestOf('sha256', Buffer.from('something else'));
+
+function digestFor(as: CommitPlan['as'], content: Buffer, session: SessionModel): Digest {
+  if (as === 'something else') return SOMETHING_ELSE;
+  if (as === 'what it is committed as' && session.digest !== undefined) return session.digest;
+  return digestOf(as === 'sha512' ? 'sha512' : 'sha256', content);
+}
+
+const commit: Play<CommitPlan> = (scene, { as, body }) =>
+  taking(scene, async () => {
+    const { model, session, replica } = scene;
+    const request = body && requestOf(body, session.bytes.length);
+    if (body !== undefined) request?.fed.feed(endingOf(body));
+    const isOpen = session.state === 'open';
+    const effect = body && request && isOpen ? effectOf(body, request.body, session.bytes.length) : undefined;
+    const content = Buffer.concat([session.bytes, effect?.kept ?? Buffer.of()]);
+    const digest = digestFor(as, content, session);
+    const outcome = await outcomeOf(
+      replica.uploads.commit(session.reference, digest, request?.body, NOBODY).then(() => 'ok'),
+    );
+    expect(outcome).toBe(expected());
+
+    function expected(): Outcome {
+      switch (session.state) {
+        case 'open':
+          session.bytes = content;
+          if (effect?.failure !== undefined) return effect.failure;
+          if (as === 'something else') return 'DigestInvalidError';
+          model.commit(session, digest);
+          return 'ok';
+        case 'committing':
+          if (digest !== session.digest) return 'BlobUploadInvalidError';
+          model.commit(session, digest);
+          return 'ok';
+        case 'committed':
+          return model.knowsAs(session.bytes, digest) ? 'ok' : 'BlobUploadUnknownError';
+        default:
+          return 'BlobUploadUnknownError';
+      }
+    }
+  });
+
+const cancel: Play<null> = (scene) =>
+  taking(scene, async () => {
+    const { session, replica } = scene;
+    const outcome = await outcomeOf(replica.uploads.cancel(session.reference, NOBODY).then(() => 'ok'));
+    const isOver = session.state !== 'open' && session.state !== 'committing';
+    expect(outcome).toBe(isOver ? 'BlobUploadUnknownError' : 'ok');
+    if (!isOver) session.state = 'cancelled';
+  });
+
+/** Another client pushes a blob in one request; `isTheSame`: what the session has. */
+const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> = async (scene, plan) => {
+  const { model, session, replica } = scene;
+  const body = plan.isTheSame ? { ...plan.body, chunks: [session.bytes] } : plan.body;
+  const request = requestOf(body, 0);
+  request.fed.feed(endingOf(body));
+  const { kept, failure } = effectOf(body, request.body, 0);
+  const digest = plan.isRight ? digestOf('sha256', kept) : SOMETHING_ELSE;
+  const outcome = await outcomeOf(
+    replica.uploads.pushWhole(REPOSITORY, digest, request.body, NOBODY).then(() => 'ok'),
+  );
+  expect(outcome).toBe(failure ?? (plan.isRight ? 'ok' : 'DigestInvalidError'));
+  if (outcome === 'ok') model.addBlob(kept, []);
+};
+
+/** Begins an append whose client sends that much, and then nothing for now. */
+const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
+  taking(scene, async () => {
+    const { model, real, session, place, replica } = scene;
+    const body = new FedBody();
+    body.feed(...chunks);
+    const outcome = outcomeOf(
+      replica.uploads
+        .append(session.reference, body.as(undefined), NOBODY)
+        .then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
+    );
+    const stands = body.consumed().then(() => 'stands still');
+    const soFar = await Promise.race([outcome, stands]);
+    if (session.state !== 'open') return expect(await outcome).toBe(refusalOf(session));
+    expect(soFar).toBe('stands still');
+    const request: Standstill = standstill(real, place, outcome, body);
+    model.stand(session, request);
+    for (const chunk of chunks) model.receive(session, request, chunk);
+  });
+
+const standstill = (
+  real: SessionsUnderTest,
+  place: number,
+  outcome: Promise<Outcome>,
+  body: FedBody | undefined,
+): Standstill => ({ replica: real.replica(place), outcome, body, unrecorded: Buffer.of(), isShutOut: false });
+
+/** The client of a request that stood still is heard of again. */
+const goOn: Play<{ which: number; chunk: Buffer; then: 'waits' | 'ends' | 'breaks off' }> = async (
+  { model, real },
+  { which, chunk, then },
+) => {
+  const standing = model.standstills[which % Math.max(model.standstills.length, 1)];
+  if (standing?.request.body === undefined) return;
+  const { session, request } = standing;
+  const { body, outcome } = { body: standing.request.body, outcome: request.outcome };
+  body.feed(chunk);
+  await Promise.race([body.consumed(), outcome]);
+  if (model.receive(session, request, chunk) && request.isShutOut) {
+    model.forget(request);
+    return real.expectShutOut(await outcome);
+  }
+  if (then === 'waits') return;
+  model.forget(request);
+  body.feed(then === 'ends' ? 'end' : new Error('the client is gone'));
+  if (request.isShutOut) {
+    return real.expectShutOut(await outcome, ...(then === 'ends' ? [] : ['BodyBrokenError']));
+  }
+  session.holder = undefined;
+  session.isLapsed = false;
+  model.keep(session, request.unrecorded);
+  expect(await outcome).toBe(then === 'ends' ? `ok, at ${session.bytes.length}` : 'BodyBrokenError');
+};
+
+/** A commit ends in the middle, where the driver finishes: the call fails, or its process is killed. */
+const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed' }> = (
+  scene,
+  { when, how },
+) =>
+  taking(scene, async () => {
+    const { model, real, session, place, replica } = scene;
+    const digest = session.digest ?? digestOf('sha256', session.bytes);
+    const isWritable = session.state === 'open' || session.state === 'committing';
+    if (!isWritable || model.hasBlob(session.bytes)) return;
+    const reached = replica.faults.arm('finishUpload', when, how === 'fails' ? 'throws' : 'hangs');
+    const outcome = outcomeOf(
+      replica.uploads.commit(session.reference, digest, undefined, NOBODY).then(() => 'ok'),
+    );
+    session.state = 'committing';
+    session.digest = digest;
+    if (how === 'fails') return expect(await outcome).toBe(INJECTED);
+    await Promise.race([reached, outcome]);
+    model.stand(session, standstill(real, place, outcome, undefined));
+    await kill(scene, null);
+  });
+
+/** The process is gone; what it was in the middle of may still come to an end, too late. */
+const kill: Play<null> = async ({ model, real, place, replica }) => {
+  model.gone.add(replica);
+  await real.replace(place, () => replica.cutOff());
+};
+
+const stop: Play<null> = async ({ model, real, place, replica }) => {
+  await real.replace(place, () => replica.stop());
+  for (const { session, request } of [...model.standstills]) {
+    if (request.replica !== replica) continue;
+    model.forget(request);
+    if (request.isShutOut) {
+      real.expectShutOut(await request.outcome, 'ShuttingDownError');
+      continue;
+    }
+    expect(await request.outcome).toBe('ShuttingDownError');
+    model.keep(session, request.unrecorded);
+    session.holder = undefined;
+    session.isLapsed = false;
+  }
+  model.gone.add(replica);
+};
+
+const lapse: Play<null> = async ({ real, session }) => {
+  await real.ground.lapse(session.reference);
+  session.isLapsed = session.holder !== undefined;
+};
+
+const reap: Play<null> = async ({ model, real, replica }) => {
+  await real.ground.reap(replica);
+  carryThrough(model);
+};
+
+const expire: Play<null> = async ({ model, real, session, replica }) => {
+  await real.ground.expire(session.reference, replica);
+  const isWritable = session.state === 'open' || session.state === 'committing';
+  if (isWritable && isFree(session)) {
+    model.take(session);
+    session.state = 'expired';
+  }
+  carryThrough(model);
+};
+
+const isFree = ({ holder, isLapsed }: SessionModel) => holder === undefined || isLapsed;
+
+/** The reaper goes on with commits that nobody holds. */
+function carryThrough(model: RegistryModel): void {
+  for (const session of model.sessions) {
+    if (session.state !== 'committing' || session.digest === undefined || !isFree(session)) continue;
+    model.take(session);
+    model.commit(session, session.digest);
+  }
+}
+
+const nothing: Play<null> = () => Promise.resolve();
+
+const which = fc.record({ session: fc.nat({ max: 2 }), replica: fc.nat({ max: 2 }) });
+const chunk = bodyPlan.chunk;
+
+function step<Plan>(name: string, plan: fc.Arbitrary<Plan>, play: Play<Plan>): fc.Arbitrary<Command> {
+  return fc.tuple(which, plan).map(([about, planned]) => new Step(name, about, planned, play));
+}
+
+const commitPlan = fc.record<CommitPlan>({
+  as: fc.constantFrom('sha256', 'sha256', 'sha512', 'something else', 'what it is committed as'),
+  body: fc.option(bodyPlan.body, { nil: undefined }),
+});
+
+/** What may happen to sessions, most of it often. */
+export const sessionCommands: fc.Arbitrary<Command>[] = [
+  fc.tuple(fc.nat({ max: 2 }), fc.boolean()).map(([place, announced]) => new Start(place, announced)),
+  step('Append', bodyPlan.body, append),
+  step('Append', bodyPlan.body, append),
+  step('StandStill', fc.record({ chunks: bodyPlan.chunks }), standStill),
+  step('StandStill', fc.record({ chunks: bodyPlan.chunks }), standStill),
+  step(
+    'GoOn',
+    fc.record({ which: fc.nat({ max: 4 }), chunk, then: fc.constantFrom('waits', 'ends', 'breaks off') }),
+    goOn,
+  ),
+  step(
+    'GoOn',
+    fc.record({ which: fc.nat({ max: 4 }), chunk, then: fc.constantFrom('waits', 'ends', 'breaks off') }),
+    goOn,
+  ),
+  step('Commit', commitPlan, commit),
+  step('Commit', commitPlan, commit),
+  step(
+    'CrashInCommit',
+    fc.record({ when: fc.constantFrom('before', 'after'), how: fc.constantFrom('fails', 'is killed') }),
+    crashInCommit,
+  ),
+  step(
+    'PushWhole',
+    fc.record({ body: bodyPlan.body, isRight: fc.constantFrom(true, true, false), isTheSame: fc.boolean() }),
+    pushWhole,
+  ),
+  step('Cancel', fc.constant(null), cancel),
+  step('Kill', fc.constant(null), kill),
+  step('Stop', fc.constant(null), stop),
+  step('Lapse', fc.constant(null), lapse),
+  step('Reap', fc.constant(null), reap),
+  step('Expire', fc.constant(null), expire),
+  step('Status', fc.constant(null), nothing),
+];

@@ -1,0 +1,118 @@
+import { type Digest, digestOf } from '../../src/oci/digest.js';
+import type { UploadSession } from '../../src/uploads/upload-session.js';
+import type { UploadReference } from '../../src/uploads/upload-session.js';
+import type { FedBody } from './fed-body.js';
+import { CHECKPOINT_BYTES, type TestReplica } from './replica.js';
+
+/** How a request ended: the name of its error, or `ok`. */
+export type Outcome = string;
+
+/** A request that stands still: its client sends nothing for now, or its process was killed in the middle of it. */
+export interface Standstill {
+  readonly replica: TestReplica;
+  readonly outcome: Promise<Outcome>;
+  /** Nothing: it stands in the driver's finish, and will fail there. */
+  readonly body: FedBody | undefined;
+  /** What it took since its last checkpoint. */
+  unrecorded: Buffer;
+  /** Whether somebody took the session from it. */
+  isShutOut: boolean;
+}
+
+/** A session as it should be. */
+export interface SessionModel {
+  readonly reference: UploadReference;
+  state: UploadSession['state'];
+  /** What was acknowledged. */
+  bytes: Buffer;
+  /** Set once it is to become that. */
+  digest: Digest | undefined;
+  readonly is512Announced: boolean;
+  holder: Standstill | undefined;
+  isLapsed: boolean;
+}
+
+/** Everything as it should be. */
+export class RegistryModel {
+  readonly sessions: SessionModel[] = [];
+  readonly standstills: { readonly session: SessionModel; readonly request: Standstill }[] = [];
+  /** The digests by which each content is known, by its sha256. */
+  readonly blobs = new Map<Digest, Set<Digest>>();
+  readonly gone = new Set<TestReplica>();
+
+  session(which: number): SessionModel | undefined {
+    return this.sessions[which % Math.max(this.sessions.length, 1)];
+  }
+
+  commit(session: SessionModel, wanted: Digest): void {
+    session.state = 'committed';
+    session.digest = wanted;
+    session.holder = undefined;
+    this.addBlob(session.bytes, [
+      wanted,
+      ...(session.is512Announced ? [digestOf('sha512', session.bytes)] : []),
+    ]);
+  }
+
+  addBlob(bytes: Buffer, digests: readonly Digest[]): void {
+    const canonical = digestOf('sha256', bytes);
+    this.blobs.set(canonical, new Set([canonical, ...digests, ...(this.blobs.get(canonical) ?? [])]));
+  }
+
+  hasBlob(bytes: Buffer): boolean {
+    return this.blobs.has(digestOf('sha256', bytes));
+  }
+
+  knowsAs(bytes: Buffer, digest: Digest): boolean {
+    return this.blobs.get(digestOf('sha256', bytes))?.has(digest) === true;
+  }
+
+  /** A new request takes the session. Answers how the one ends that had it and lets go, where one does. */
+  take(session: SessionModel): Standstill | undefined {
+    const { holder } = session;
+    if (holder === undefined) return undefined;
+    session.holder = undefined;
+    if (session.isLapsed || this.gone.has(holder.replica)) {
+      session.isLapsed = false;
+      holder.isShutOut = true;
+      return undefined;
+    }
+    this.keep(session, holder.unrecorded);
+    this.forget(holder);
+    return holder;
+  }
+
+  stand(session: SessionModel, request: Standstill): void {
+    session.holder = request;
+    session.isLapsed = false;
+    this.standstills.push({ session, request });
+  }
+
+  forget(request: Standstill): void {
+    const index = this.standstills.findIndex((standstill) => standstill.request === request);
+    if (index >= 0) this.standstills.splice(index, 1);
+  }
+
+  keep(session: SessionModel, bytes: Buffer): void {
+    session.bytes = Buffer.concat([session.bytes, bytes]);
+  }
+
+  /** A request took a chunk. Answers whether it made a checkpoint: that no more than so many bytes are at risk is exact. */
+  receive(session: SessionModel, request: Standstill, chunk: Buffer): boolean {
+    const { length } = request.unrecorded;
+    const isFirstDue = length > 0 && length + chunk.length > CHECKPOINT_BYTES;
+    if (isFirstDue) this.record(session, request);
+    request.unrecorded = Buffer.concat([request.unrecorded, chunk]);
+    const isThenDue = request.unrecorded.length >= CHECKPOINT_BYTES;
+    if (isThenDue) this.record(session, request);
+    return isFirstDue || isThenDue;
+  }
+
+  private record(session: SessionModel, request: Standstill): void {
+    if (!request.isShutOut) {
+      this.keep(session, request.unrecorded);
+      session.isLapsed = false;
+    }
+    request.unrecorded = Buffer.of();
+  }
+}

@@ -1,0 +1,146 @@
+import { expect } from '@jest/globals';
+import { digestOf } from '../../src/oci/digest.js';
+import { NOBODY } from '../support/upload-claims.js';
+import { FaultPoint } from './fault-point.js';
+import { FedBody } from './fed-body.js';
+import type { RegistryGround } from './registry-ground.js';
+import type { TestReplica } from './replica.js';
+import type { Outcome, RegistryModel, SessionModel } from './session-model.js';
+
+/** A replica, and the place where its calls can be made to fail. */
+export type ServedReplica = TestReplica & { readonly faults: FaultPoint };
+
+/** How a request ended. Never rejects, so that nobody has to be waiting for it. */
+export function outcomeOf(request: Promise<string>): Promise<Outcome> {
+  return request.catch((error: unknown) => (error instanceof Error ? error.name : String(error)));
+}
+
+/** Three replicas over one ground, and how they are held to a model. */
+export class SessionsUnderTest {
+  private readonly all = new Set<ServedReplica>();
+
+  private constructor(
+    readonly ground: RegistryGround,
+    /** Whether a flush of a writer that was shut out may fail, see `UploadSink.flush`. */
+    private readonly isLateFlushRefused: boolean,
+    private readonly replicas: ServedReplica[],
+  ) {
+    replicas.forEach((replica) => this.all.add(replica));
+  }
+
+  static async start(ground: RegistryGround, isLateFlushRefused: boolean): Promise<SessionsUnderTest> {
+    const replicas = await Promise.all([1, 2, 3].map(() => serve(ground)));
+    return new SessionsUnderTest(ground, isLateFlushRefused, replicas);
+  }
+
+  replica(place: number): ServedReplica {
+    const replica = this.replicas[place % this.replicas.length];
+    if (replica === undefined) throw new Error('there are no replicas');
+    return replica;
+  }
+
+  /** The one in that place ends, in its own way, and another begins. */
+  async replace(place: number, end: () => Promise<void>): Promise<void> {
+    await end();
+    const next = await serve(this.ground);
+    this.all.add(next);
+    this.replicas[place % this.replicas.length] = next;
+  }
+
+  /**
+   * How a request may end that was shut out. When somebody else is asked to let go of its session, it is asked, too, and ends at once if it hears
+   * that; else as it would have, `otherwise`, or when it finds that it was.
+   */
+  expectShutOut(outcome: Outcome, ...otherwise: Outcome[]): void {
+    const late = this.isLateFlushRefused ? ['UploadStateError'] : [];
+    expect(['UploadTakenOverError', ...late, ...otherwise]).toContain(outcome);
+  }
+
+  /** Rows and bytes say what the model says. */
+  async expectAsModelled(model: RegistryModel): Promise<void> {
+    const rows = await this.ground.sessions();
+    for (const { reference, state, bytes, holder, digest } of model.sessions) {
+      const row = rows.get(reference.id);
+      expect(row).toMatchObject({ state, offsetBytes: bytes.length });
+      if (row === undefined) continue;
+      expect(row.leaseHolder).toBe(holder?.replica.name ?? null);
+      if (state === 'open') expect(textOf(await this.ground.bytesOf(row))).toBe(textOf(bytes));
+      if (state === 'committing' || state === 'committed') expect(row.digest).toBe(digest);
+      if (state === 'committed' && digest !== undefined) {
+        expect(textOf(await this.ground.pull(digest))).toBe(textOf(bytes));
+      }
+    }
+  }
+
+  async expectStatus({ reference, state, bytes }: SessionModel, place: number): Promise<void> {
+    const { uploads } = this.replica(place);
+    const outcome = await outcomeOf(
+      uploads.status(reference).then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
+    );
+    const isGone = state === 'cancelled' || state === 'expired';
+    expect(outcome).toBe(isGone ? 'BlobUploadUnknownError' : `ok, at ${bytes.length}`);
+  }
+
+  /** What stands still comes to its end; then every open session goes on to a commit, and nothing is left over. */
+  async end(model: RegistryModel): Promise<void> {
+    await this.endStandstills(model);
+    await this.expectAsModelled(model);
+    for (const session of model.sessions) {
+      if (session.state === 'open') await this.carryOn(model, session);
+    }
+    await this.expectAsModelled(model);
+    await this.ground.expectNothingLeftOver(this.replica(0));
+  }
+
+  /** Lets everything end, whatever becomes of it: what stands still would keep the next run waiting. */
+  async abandon(model: RegistryModel): Promise<void> {
+    this.all.forEach(({ faults }) => faults.release());
+    for (const { request } of model.standstills) request.body?.feed('end');
+    await Promise.all(model.standstills.map(({ request }) => request.outcome));
+  }
+
+  private async endStandstills(model: RegistryModel): Promise<void> {
+    await this.abandon(model);
+    for (const { session, request } of model.standstills) {
+      if (request.body === undefined) {
+        expect(await request.outcome).toBe('InjectedError');
+      } else if (request.isShutOut) {
+        this.expectShutOut(await request.outcome);
+      } else {
+        model.keep(session, request.unrecorded);
+        expect(await request.outcome).toBe(`ok, at ${session.bytes.length}`);
+      }
+      if (!request.isShutOut) session.holder = undefined;
+    }
+    model.standstills.length = 0;
+  }
+
+  private async carryOn(model: RegistryModel, session: SessionModel): Promise<void> {
+    const { uploads } = this.replica(0);
+    const [rest, last] = [Buffer.from('the rest, '), Buffer.from('and the last of it')];
+    const request = (bytes: Buffer) => {
+      const fed = new FedBody();
+      fed.feed(bytes, 'end');
+      return fed.as(
+        { start: session.bytes.length, end: session.bytes.length + bytes.length - 1 },
+        bytes.length,
+      );
+    };
+    await uploads.append(session.reference, request(rest), NOBODY);
+    model.keep(session, rest);
+    const digest = digestOf('sha256', Buffer.concat([session.bytes, last]));
+    await uploads.commit(session.reference, digest, request(last), NOBODY);
+    model.keep(session, last);
+    model.commit(session, digest);
+  }
+}
+
+async function serve(ground: RegistryGround): Promise<ServedReplica> {
+  const faults = new FaultPoint();
+  return Object.assign(await ground.startReplica(faults.around), { faults });
+}
+
+/** Short enough to read in a failure. */
+function textOf(bytes: Buffer | undefined): string | undefined {
+  return bytes?.toString().replace(/(.)\1{5,}/g, (run, letter: string) => `${letter}×${run.length} `);
+}

@@ -1,0 +1,52 @@
+import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FilesystemStorageDriver } from '../../src/storage/drivers/filesystem/filesystem-storage.driver.js';
+import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
+import { MemoryStorageDriver } from '../../src/storage/drivers/memory/memory-storage.driver.js';
+import type { StorageDriver } from '../../src/storage/storage-driver.js';
+
+/** What the drivers of all replicas have in common. */
+export interface SharedMedium {
+  /** Another replica's driver. */
+  open(): Promise<StorageDriver>;
+  /** Makes all bytes of unfinished uploads look as if they had been written long ago. */
+  age(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export const MEDIA = { filesystem: sharedDirectory, memory: sharedMemory };
+
+const LONG_AGO = new Date(0);
+
+async function sharedDirectory(): Promise<SharedMedium> {
+  const root = await mkdtemp(join(tmpdir(), 'berth-property-'));
+  const uploads = join(root, 'uploads');
+  return {
+    open: async () => {
+      // Nothing here survives the machine, so no directory has to.
+      const driver = new FilesystemStorageDriver(root, () => Promise.resolve());
+      await driver.prepare();
+      return driver;
+    },
+    age: async () => {
+      const names = await readdir(uploads);
+      await Promise.all(names.map((name) => utimes(join(uploads, name), LONG_AGO, LONG_AGO)));
+    },
+    dispose: () => rm(root, { recursive: true, force: true }),
+  };
+}
+
+function sharedMemory(): Promise<SharedMedium> {
+  const medium = new MemoryMedium(64 * 1024 * 1024);
+  return Promise.resolve({
+    open: () => Promise.resolve(new MemoryStorageDriver(medium)),
+    age: () => {
+      for (const [name, segment] of medium.segments) {
+        medium.segments.set(name, { ...segment, modifiedAt: LONG_AGO });
+      }
+      return Promise.resolve();
+    },
+    dispose: () => Promise.resolve(),
+  });
+}

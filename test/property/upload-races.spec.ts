@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import fc from 'fast-check';
+import { hurryRetries } from './hurry-retries.js';
+import type { RegistryGround as Ground } from './registry-ground.js';
+
+hurryRetries();
+const { RegistryGround } = await import('./registry-ground.js');
+const { playRace, raceOf } = await import('./race-play.js');
+const { runs } = await import('./runs.js');
+const { MEDIA } = await import('./shared-medium.js');
+
+const KINDS = [
+  { kind: 'filesystem', numRuns: 30 },
+  { kind: 'memory', numRuns: 30 },
+] as const;
+
+describe.each(KINDS)('an upload session that several want at once ($kind)', ({ kind, numRuns }) => {
+  let ground: Ground;
+
+  beforeAll(async () => {
+    ground = await RegistryGround.create(MEDIA[kind]);
+  });
+  afterAll(() => ground.dispose());
+
+  it.each([
+    { faults: 'nobody is lost', isFaulty: false },
+    { faults: 'leases lapse and processes are cut off', isFaulty: true },
+  ])(
+    'keeps its promises in any order of their calls, where $faults',
+    async ({ isFaulty }) => {
+      await fc.assert(
+        fc.asyncProperty(raceOf(isFaulty), fc.scheduler(), async (plan, scheduler) => {
+          await playRace(ground, plan, scheduler, isFaulty);
+        }),
+        { ...runs(numRuns), plugins: [fc.beforeEach(() => ground.clear())] },
+      );
+    },
+    900_000,
+  );
+});

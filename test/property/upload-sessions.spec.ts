@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import fc from 'fast-check';
+import { hurryRetries } from './hurry-retries.js';
+import type { RegistryGround as Ground } from './registry-ground.js';
+
+hurryRetries();
+const { RegistryGround } = await import('./registry-ground.js');
+const { sessionCommands } = await import('./session-commands.js');
+const { RegistryModel } = await import('./session-model.js');
+const { SessionsUnderTest } = await import('./sessions-under-test.js');
+const { runs } = await import('./runs.js');
+const { MEDIA } = await import('./shared-medium.js');
+
+const KINDS = [
+  { kind: 'filesystem', numRuns: 40 },
+  { kind: 'memory', numRuns: 40 },
+] as const;
+
+describe.each(KINDS)(
+  'an upload session, whatever happens to it one after the other ($kind)',
+  ({ kind, numRuns }) => {
+    let ground: Ground;
+
+    beforeAll(async () => {
+      ground = await RegistryGround.create(MEDIA[kind]);
+    });
+    afterAll(() => ground.dispose());
+
+    it('does what the model of it does, and leaves nothing behind', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.commands(sessionCommands, { maxCommands: 30, size: 'max' }), async (commands) => {
+          const model = new RegistryModel();
+          const real = await SessionsUnderTest.start(ground, kind === 'memory');
+          try {
+            await fc.asyncModelRun(() => ({ model, real }), commands);
+            await real.end(model);
+          } finally {
+            await real.abandon(model);
+          }
+        }),
+        { ...runs(numRuns), plugins: [fc.beforeEach(() => ground.clear())] },
+      );
+    }, 900_000);
+  },
+);
