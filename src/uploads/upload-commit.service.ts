@@ -5,7 +5,6 @@ import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest.js';
 import { DigestInvalidError } from '../oci/errors.js';
-import type { UploadId } from '../oci/upload-id.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { ObjectNotFoundError } from '../storage/storage.errors.js';
@@ -15,6 +14,7 @@ import type { HeldSession } from './held-session.js';
 import { keepLease } from './keep-lease.js';
 import { DATABASE_PATIENCE_MS } from './upload-lease.service.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
+import { UploadReclaimService } from './upload-reclaim.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
 import type { UploadProgress } from './upload-session.js';
 import { UploadSessionStore } from './upload-session.store.js';
@@ -33,6 +33,7 @@ export class UploadCommitService {
   constructor(
     private readonly sessions: UploadSessionStore,
     private readonly reaping: UploadReapingStore,
+    private readonly reclaims: UploadReclaimService,
     private readonly blobs: BlobService,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -114,19 +115,34 @@ export class UploadCommitService {
     progress: UploadProgress,
     digests: readonly Digest[],
   ): Promise<void> {
-    const { id } = held.session;
     const canonical = canonicalOf(digests);
-    const upload = { id, state: progress.driverState };
+    const upload = { id: held.session.id, state: progress.driverState };
     const existing = await this.blobs.find(canonical);
     // Most layers are known already: then nothing needs to be finished, only linked.
     if (existing !== undefined && (await this.isIntact(existing))) {
       if ((await this.record(held, progress, digests, {})) !== undefined) {
-        return this.discard(id, () => this.driver.abortUpload(upload));
+        return this.discard(held, progress, held.session.state === 'committing');
       }
     }
     const objectKey = await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
-    const blob = await this.record(held, progress, digests, { objectKey, replaces: existing?.objectKey });
-    if (blob?.objectKey !== objectKey) await this.discard(id, () => this.driver.delete(objectKey));
+    const blob = await this.recordFinished(held, progress, digests, objectKey, existing);
+    if (blob?.objectKey !== objectKey) await this.discard(held, progress, true);
+  }
+
+  /** Where it turns out to be fenced, others may have cleared up before this object was there: it is to be done again. */
+  private async recordFinished(
+    held: HeldSession,
+    progress: UploadProgress,
+    digests: readonly Digest[],
+    objectKey: ObjectKey,
+    existing: BlobRecord | undefined,
+  ): Promise<BlobRecord | undefined> {
+    try {
+      return await this.record(held, progress, digests, { objectKey, replaces: existing?.objectKey });
+    } catch (error) {
+      if (error instanceof UploadTakenOverError) await this.reaping.markUnreclaimed(held.session.id);
+      throw error;
+    }
   }
 
   /** Whether the driver still has a blob's object: good bytes must not be thrown away for the sake of lost ones. */
@@ -161,10 +177,13 @@ export class UploadCommitService {
   }
 
   /** The push has succeeded: bytes that can't be removed now are the reaper's, not the client's concern. */
-  private async discard(id: UploadId, remove: () => Promise<void>): Promise<void> {
+  private async discard(
+    { session }: HeldSession,
+    progress: UploadProgress,
+    mayBeFinished: boolean,
+  ): Promise<void> {
     try {
-      await remove();
-      await this.reaping.markReclaimed(id);
+      await this.reclaims.reclaim({ ...progress, id: session.id, mayBeFinished });
     } catch (error) {
       this.logger.warn({ err: error }, 'the bytes of a duplicate layer could not be removed');
     }

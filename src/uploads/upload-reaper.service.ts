@@ -14,7 +14,7 @@ import { UploadCommitService } from './upload-commit.service.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
-import { UploadReclaimService } from './upload-reclaim.service.js';
+import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import type { UploadOrigin } from './upload-session.js';
 
 /** Work of one round, so that a round ends; what is left is the next one's. */
@@ -99,7 +99,9 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.inBatches(ROUND.batch, async () => {
       const expired = await this.reaping.expire(ttlSeconds, ROUND.batch, claimant);
       for (const session of expired) {
-        await this.step('the bytes of an expired upload stay for now', () => this.reclaims.reclaim(session));
+        await this.step('the bytes of an expired upload stay for now', () =>
+          this.reclaims.reclaim(remainsOf(session)),
+        );
       }
       return expired.length;
     });
@@ -124,7 +126,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   private async reclaimEnded(): Promise<void> {
     for (const session of await this.reaping.findUnreclaimed(this.graceSeconds, ROUND.batch)) {
       if (this.stopping.signal.aborted) return;
-      await this.step('the bytes of an upload stay for now', () => this.reclaims.reclaim(session));
+      await this.step('the bytes of an upload stay for now', () => this.reclaims.reclaim(remainsOf(session)));
     }
   }
 

@@ -73,6 +73,13 @@ export class UploadReapingStore {
     await this.query(sql, [id]);
   }
 
+  /** Something may be left of a session that is over, after all. */
+  async markUnreclaimed(id: UploadId): Promise<void> {
+    const sql = `UPDATE uploads SET holds_bytes = true
+                  WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
+    await this.query(sql, [id]);
+  }
+
   /** Which of these have a session whose bytes are still its own concern. */
   async whichHoldBytes(ids: readonly UploadId[]): Promise<ReadonlySet<UploadId>> {
     const sql = `SELECT id FROM uploads WHERE id = ANY ($1::uuid[]) AND holds_bytes`;

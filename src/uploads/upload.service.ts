@@ -15,7 +15,7 @@ import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { DATABASE_PATIENCE_MS, UploadLeaseService } from './upload-lease.service.js';
-import { UploadReclaimService } from './upload-reclaim.service.js';
+import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 import {
   heartbeatMs,
@@ -167,7 +167,7 @@ export class UploadService {
     const cancelled = await this.sessions.markCancelled(held.lease);
     if (cancelled === undefined) throw new UploadTakenOverError();
     held.markReleased();
-    await this.reclaims.reclaim(cancelled).catch((error: unknown) => {
+    await this.reclaims.reclaim(remainsOf(cancelled)).catch((error: unknown) => {
       this.logger.warn({ err: error }, 'the bytes of a cancelled upload could not be removed');
     });
   }

@@ -71,8 +71,8 @@ export class TestReplica {
       configuration,
       driver,
     );
-    const commits = new UploadCommitService(sessions, reaping, blobs, unitOfWork, driver, hashers);
     const reclaims = new UploadReclaimService(reaping, blobs, driver, hashers);
+    const commits = new UploadCommitService(sessions, reaping, reclaims, blobs, unitOfWork, driver, hashers);
     this.uploads = new UploadService(
       sessions,
       leases,

@@ -1,0 +1,91 @@
+import { Readable } from 'node:stream';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { digestOf } from '../../src/oci/digest.js';
+import type { UploadBody } from '../../src/uploads/upload-body.js';
+import { NOBODY } from '../support/upload-claims.js';
+import { FaultPoint } from './fault-point.js';
+import { REPOSITORY, RegistryGround } from './registry-ground.js';
+import { MEDIA } from './shared-medium.js';
+
+/** What the properties found once: objects that nobody would ever have looked for. */
+describe.each(['filesystem', 'memory'] as const)('a commit that was cut off (%s)', (kind) => {
+  let ground: RegistryGround;
+  beforeAll(async () => void (ground = await RegistryGround.create(MEDIA[kind])));
+  afterEach(() => ground.clear());
+  afterAll(() => ground.dispose());
+
+  const whole = (bytes: Buffer): UploadBody => ({
+    source: Readable.from([bytes], { objectMode: false }),
+    lengthBytes: bytes.length,
+    range: undefined,
+  });
+
+  it.each(['its client', 'the reaper'])(
+    'leaves no object where %s goes on with it, and another push brought the content meanwhile',
+    async (who) => {
+      const faults = new FaultPoint();
+      const a = await ground.startReplica(faults.around);
+      const b = await ground.startReplica();
+      const bytes = Buffer.from('content');
+      const digest = digestOf('sha256', bytes);
+      const one = await a.uploads.start(REPOSITORY, undefined, NOBODY);
+      await a.uploads.append(one, whole(bytes), NOBODY);
+      void faults.arm('finishUpload', 'after', 'throws');
+      await expect(a.uploads.commit(one, digest, undefined, NOBODY)).rejects.toThrow('was made to fail');
+      await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+      if (who === 'its client') await a.uploads.commit(one, digest, undefined, NOBODY);
+      else await ground.reap(b);
+      await ground.expectNothingLeftOver(b);
+    },
+  );
+
+  /** A request that stands still right before its object is made, and goes on when everything is over. */
+  const stuckCommit = async (bytes: Buffer) => {
+    let goOn = () => {};
+    let arrived = () => {};
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const reached = new Promise<void>((resolve) => (arrived = resolve));
+    const a = await ground.startReplica(async (call, work) => {
+      if (call !== 'finishUpload') return work();
+      arrived();
+      await gate;
+      return work();
+    });
+    const b = await ground.startReplica();
+    const one = await a.uploads.start(REPOSITORY, undefined, NOBODY);
+    if (bytes.length > 0) await a.uploads.append(one, whole(bytes), NOBODY);
+    const committing = a.uploads.commit(one, digestOf('sha256', bytes), undefined, NOBODY);
+    const outcome = committing.then(
+      () => 'committed',
+      (error: unknown) => (error as Error).name,
+    );
+    await reached;
+    await ground.lapse(one);
+    return { one, b, goOn, outcome };
+  };
+
+  it.each([
+    ['bytes', Buffer.from('content')],
+    ['no bytes', Buffer.of()],
+  ])('leaves no object of %s where it was cancelled before it went on', async (_, bytes) => {
+    const { one, b, goOn, outcome } = await stuckCommit(bytes);
+    await b.uploads.cancel(one, NOBODY);
+    goOn();
+    expect(await outcome).not.toBe('committed');
+    await ground.expectNothingLeftOver(b);
+  });
+
+  it.each([
+    ['bytes', Buffer.from('content')],
+    ['no bytes', Buffer.of()],
+  ])('leaves no second object of %s where another went on with it', async (_, bytes) => {
+    const digest = digestOf('sha256', bytes);
+    const { one, b, goOn, outcome } = await stuckCommit(bytes);
+    await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+    await b.uploads.commit(one, digest, undefined, NOBODY);
+    goOn();
+    expect(await outcome).not.toBe('committed');
+    await ground.expectNothingLeftOver(b);
+    expect(await ground.pull(digest)).toEqual(bytes);
+  });
+});
