@@ -41,7 +41,10 @@ export class FinalChecks {
     const waiting = [...this.ledger.committed.values()];
     const read = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        await this.readBack(next.repository, next.digest);
+        const { repository, digest } = next;
+        await this.readBack(repository, digest).catch((error: unknown) => {
+          this.ledger.problem(`${repository} ${digest} can't be read back: ${String(error)}`);
+        });
       }
     };
     await Promise.all(Array.from({ length: READERS }, read));
@@ -58,6 +61,7 @@ export class FinalChecks {
   }
 
   private async nothingIsLeftAfterTheReap(): Promise<void> {
+    await this.ground.leaveOrphan();
     await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
     await this.countReaches0(
       'every idle upload to be reaped',

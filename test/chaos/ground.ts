@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, realpath, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -87,6 +88,11 @@ export class Ground {
   /** Notes a process group, for the sweeper. */
   async register(pid: number): Promise<void> {
     await writeFile(join(this.root, 'replicas', String(pid)), '');
+  }
+
+  /** Bytes in flight that no session knows of, as a start leaves them whose row was never committed. */
+  async leaveOrphan(): Promise<void> {
+    await writeFile(join(this.storage, 'uploads', randomUUID()), 'nobody knows of these');
   }
 
   /** How long a file of the storage is; 0 where there is none. */

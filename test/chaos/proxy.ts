@@ -103,7 +103,8 @@ export class ChaosProxy {
     upstream.on('error', () => response.destroy());
     upstream.once('close', () => {
       this.exchanges.delete(exchange);
-      if (!response.writableEnded) response.destroy();
+      // With an answer, it is the answer that says whether it is whole; the client may still be reading.
+      if (!response.headersSent) response.destroy();
     });
     // A half-open connection that nobody heals must not stay for ever.
     upstream.setTimeout(SILENCE_MS, () => upstream.destroy());
