@@ -7,7 +7,13 @@ import { FedBody } from './fed-body.js';
 import { REPOSITORY } from './registry-ground.js';
 import { INJECTED } from './fault-point.js';
 import { outcomeOf, type ServedReplica, type SessionsUnderTest } from './sessions-under-test.js';
-import type { Outcome, RegistryModel, SessionModel, Standstill } from './session-model.js';
+import {
+  firstCheckpointOf,
+  type Outcome,
+  type RegistryModel,
+  type SessionModel,
+  type Standstill,
+} from './session-model.js';
 
 /** What a command is about. */
 interface Scene {
@@ -177,6 +183,27 @@ const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> 
   if (outcome === 'ok') model.addBlob(kept, []);
 };
 
+type FailingCall = 'write' | 'flush' | 'checkpoint';
+
+/** The storage or the database fails an append, before or after it has done what it was asked to. Bytes and hash go together no more. */
+const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: 'before' | 'after' }> = async (
+  scene,
+  { chunks, call, when },
+) => {
+  const { model, session, replica } = scene;
+  if (session.state !== 'open' || Buffer.concat(chunks).length === 0) return;
+  await taking(scene, async () => {
+    const body = new FedBody();
+    body.feed(...chunks, 'end');
+    void replica.faults.arm(call, when, 'throws');
+    const outcome = await outcomeOf(
+      replica.uploads.append(session.reference, body.as(undefined), NOBODY).then(() => 'ok'),
+    );
+    expect(outcome).toBe(INJECTED);
+    if (call === 'checkpoint' && when === 'after') model.keep(session, firstCheckpointOf(chunks));
+  });
+};
+
 /** Begins an append whose client sends that much, and then nothing for now. */
 const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
   taking(scene, async () => {
@@ -240,11 +267,16 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
     const { model, real, session, place, replica } = scene;
     const digest = session.digest ?? digestOf('sha256', session.bytes);
     const isWritable = session.state === 'open' || session.state === 'committing';
-    if (!isWritable || model.hasBlob(session.bytes)) return;
+    if (!isWritable) return;
+    const request = () =>
+      outcomeOf(replica.uploads.commit(session.reference, digest, undefined, NOBODY).then(() => 'ok'));
+    // Then the driver has nothing to finish.
+    if (model.hasBlob(session.bytes)) {
+      expect(await request()).toBe('ok');
+      return model.commit(session, digest);
+    }
     const reached = replica.faults.arm('finishUpload', when, how === 'fails' ? 'throws' : 'hangs');
-    const outcome = outcomeOf(
-      replica.uploads.commit(session.reference, digest, undefined, NOBODY).then(() => 'ok'),
-    );
+    const outcome = request();
     session.state = 'committing';
     session.digest = digest;
     if (how === 'fails') return expect(await outcome).toBe(INJECTED);
@@ -349,6 +381,15 @@ export const sessionCommands: fc.Arbitrary<Command>[] = [
     'PushWhole',
     fc.record({ body: bodyPlan.body, isRight: fc.constantFrom(true, true, false), isTheSame: fc.boolean() }),
     pushWhole,
+  ),
+  step(
+    'FailInAppend',
+    fc.record({
+      chunks: bodyPlan.chunks,
+      call: fc.constantFrom('write', 'flush', 'checkpoint'),
+      when: fc.constantFrom('before', 'after'),
+    }),
+    failInAppend,
   ),
   step('Cancel', fc.constant(null), cancel),
   step('Kill', fc.constant(null), kill),

@@ -116,3 +116,14 @@ export class RegistryModel {
     request.unrecorded = Buffer.of();
   }
 }
+
+/** What an append of these chunks records first. */
+export function firstCheckpointOf(chunks: readonly Buffer[]): Buffer {
+  let unrecorded = Buffer.of();
+  for (const chunk of chunks) {
+    if (unrecorded.length > 0 && unrecorded.length + chunk.length > CHECKPOINT_BYTES) break;
+    unrecorded = Buffer.concat([unrecorded, chunk]);
+    if (unrecorded.length >= CHECKPOINT_BYTES) break;
+  }
+  return unrecorded;
+}
