@@ -39,14 +39,16 @@ describe('Drain', () => {
     const silent = connect((server.address() as AddressInfo).port, '127.0.0.1');
     await once(server, 'connection');
     const cut = once(silent, 'close');
-    await drain.run(FOR_EVER_MS, () => Promise.reject(new Error('nobody writes')));
+    await drain.run(FOR_EVER_MS, nothing);
     await cut;
   });
 
   it('lets a request finish, accepts no other one, and tells its client that the connection ends', async () => {
     const { response, answer } = await pending();
-    const drained = drain.run(FOR_EVER_MS, () => Promise.reject(new Error('the grace is not over')));
+    let isAskedToLetGo = false;
+    const drained = drain.run(FOR_EVER_MS, () => Promise.resolve(void (isAskedToLetGo = true)));
     await expect(fetch(url)).rejects.toThrow();
+    expect(isAskedToLetGo).toBe(false);
     response.end();
     expect(await answer).toEqual({ status: 200, connection: 'close' });
     await drained;
@@ -59,6 +61,18 @@ describe('Drain', () => {
     const drained = drain.run(FOR_EVER_MS, nothing);
     response.end();
     await drained;
+  });
+
+  it('waits for a writer whose client is gone: it may have to write down what was sent', async () => {
+    const { response, answer } = await pending();
+    response.destroy();
+    await answer;
+    let hasLetGo = false;
+    await drain.run(FOR_EVER_MS, async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      hasLetGo = true;
+    });
+    expect(hasLetGo).toBe(true);
   });
 
   it('asks writers to let go after the grace, and gives them time to answer', async () => {

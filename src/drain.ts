@@ -47,7 +47,8 @@ export class Drain {
     for (const socket of this.silent) socket.destroy();
     const sweep = setInterval(() => this.server.closeIdleConnections(), IDLE_SWEEP_MS);
     try {
-      if (await settlesWithin(closed, graceMs)) return;
+      await settlesWithin(closed, graceMs);
+      // With no connection left, too: a request whose client is gone may still be writing down what it had sent.
       await settlesWithin(letGo(), LET_GO_MS);
       await settlesWithin(closed, LAST_ANSWERS_MS);
     } finally {

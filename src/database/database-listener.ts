@@ -10,6 +10,9 @@ import { SurvivingClient } from './surviving-client.js';
 const RECONNECT_MS = { first: 50, most: 2_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** A server that doesn't answer doesn't say goodbye either. */
+const END_PATIENCE_MS = 1_000;
+
 /** A connection whose other end vanished without a word is noticed after this and a timeout. */
 const PING_MS = 5_000;
 
@@ -19,7 +22,7 @@ const PRESENCE = `hashtextextended($1, 1)`;
 type Handler = (payload: string) => void;
 
 interface Connection {
-  readonly client: pg.Client;
+  readonly client: SurvivingClient;
   readonly ended: Promise<void>;
 }
 
@@ -79,7 +82,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort();
-    await this.current?.client.end().catch(() => undefined);
+    await this.current?.client.endWithin(END_PATIENCE_MS);
     await this.running;
   }
 
@@ -87,7 +90,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
     for (let connection: Connection | undefined = first; connection; connection = await this.reconnect()) {
       const { client, ended } = connection;
       const ping = setInterval(() => {
-        client.query('SELECT 1').catch(() => client.end().catch(() => undefined));
+        client.query('SELECT 1').catch(() => client.endWithin(END_PATIENCE_MS));
       }, PING_MS);
       await ended;
       clearInterval(ping);
@@ -120,7 +123,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
       this.stopping.signal.throwIfAborted();
       return (this.current = { client, ended });
     } catch (error) {
-      await client.end().catch(() => undefined);
+      await client.endWithin(END_PATIENCE_MS);
       throw error;
     }
   }
@@ -136,7 +139,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
 }
 
 function clientConfig({ options }: DataSource): pg.ClientConfig {
-  const { url, host, port, username, password, database } = options as Extract<
+  const { url, host, port, username, password, database, ssl } = options as Extract<
     DataSourceOptions,
     { type: 'postgres' }
   >;
@@ -146,6 +149,8 @@ function clientConfig({ options }: DataSource): pg.ClientConfig {
     ...(username !== undefined && { user: username }),
     ...(typeof password === 'string' && { password }),
     ...(database !== undefined && { database }),
+    // Said aloud, or the environment (PGSSLMODE) decides.
+    ...(ssl === false && { ssl }),
   };
   return {
     ...(url === undefined ? named : { connectionString: url }),

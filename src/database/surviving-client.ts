@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream';
 import pg from 'pg';
+import { settlesWithin } from '../config/settles-within.js';
 import { ConnectionLostError, isDatabaseUnavailable } from './database-errors.js';
 
 type Connected = ((error: Error) => void) | ((error: null, client: pg.Client) => void);
@@ -14,6 +16,15 @@ export class SurvivingClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     this.on('error', () => undefined);
+  }
+
+  /** Ends the connection in order, and where the other end doesn't take part, without it. Never rejects. */
+  async endWithin(milliseconds: number): Promise<void> {
+    const ended = this.end().catch(() => undefined);
+    if (!(await settlesWithin(ended, milliseconds))) {
+      const { connection } = this as unknown as { connection: { stream: Duplex } };
+      connection.stream.destroy();
+    }
   }
 
   override connect(): Promise<pg.Client>;

@@ -12,7 +12,7 @@ import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import type { HeldSession } from './held-session.js';
 import { keepLease } from './keep-lease.js';
-import { DATABASE_PATIENCE_MS } from './upload-lease.service.js';
+import { DATABASE_PATIENCE_MS } from './database-patience.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { UploadReclaimService } from './upload-reclaim.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
@@ -117,7 +117,7 @@ export class UploadCommitService {
   ): Promise<void> {
     const canonical = canonicalOf(digests);
     const upload = { id: held.session.id, state: progress.driverState };
-    const existing = await this.blobs.find(canonical);
+    const existing = await outlastOutage(DATABASE_PATIENCE_MS, () => this.blobs.find(canonical));
     // Most layers are known already: then nothing needs to be finished, only linked.
     if (existing !== undefined && (await this.isIntact(existing))) {
       if ((await this.record(held, progress, digests, {})) !== undefined) {

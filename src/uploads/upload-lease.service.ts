@@ -1,31 +1,21 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
 import { Replica } from '../config/replica.js';
-import { DatabaseListener } from '../database/database-listener.js';
 import { outlastOutage } from '../database/outlast-outage.js';
-import { BlobUploadUnknownError } from '../oci/errors.js';
-import { parseUploadId } from '../oci/upload-id.js';
-import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { BlobUploadInvalidError, BlobUploadUnknownError } from '../oci/errors.js';
+import { type DriverUploadState, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { UploadStateError } from '../storage/storage.errors.js';
 import { ActiveWriters } from './active-writers.js';
+import { DATABASE_PATIENCE_MS } from './database-patience.js';
 import { HeldSession } from './held-session.js';
+import { type Conflict, TakeoverRequests } from './takeover-requests.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadBusyError, UploadTakenOverError } from './upload.errors.js';
-import type { Claimant, UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
+import type { Claimant, Lease, UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
 import { type Taking, UploadSessionStore } from './upload-session.store.js';
 
 /** How long a request waits for the writer before it to let go. */
 const TAKEOVER_PATIENCE_MS = 5_000;
-const RETRY_MS = 50;
-
-/** A message can get lost. */
-const ASK_AGAIN_MS = 1_000;
-
-/** How long a request of an upload outlasts a database that is restarted or fails over. */
-export const DATABASE_PATIENCE_MS = 20_000;
-
-/** `<upload id> <version>`: whoever writes to it with that version, or an older one, is to let go. */
-const WANTED = 'berth_upload_wanted';
 
 /**
  * One writer per session, whichever process it is in.
@@ -36,7 +26,8 @@ const WANTED = 'berth_upload_wanted';
  *                                       └───► … neither, for 5 s: 429
  *
  * The fencing version keeps a writer that lost its session without noticing from recording anything. Where the writer before never let go, the
- * driver gets a state that shares nothing with that one's (`fenceUpload`), so it can't change a byte of its successor's either.
+ * driver gets a state that shares nothing with that one's (`fenceUpload`), so it can't change a byte of its successor's either. The row remembers that
+ * this is still to be done, whoever releases the lease meanwhile.
  */
 @Injectable()
 export class UploadLeaseService {
@@ -44,27 +35,22 @@ export class UploadLeaseService {
     private readonly sessions: UploadSessionStore,
     private readonly events: UploadEventLog,
     private readonly writers: ActiveWriters,
-    private readonly listener: DatabaseListener,
+    private readonly takeovers: TakeoverRequests,
     private readonly replica: Replica,
     private readonly configuration: Configuration,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
-  ) {
-    listener.on(WANTED, (payload) => {
-      const [id = '', version] = payload.split(' ');
-      void this.writers.interrupt(parseUploadId(id), Number(version), 0);
-    });
-  }
+  ) {}
 
   claimant(by: UploadOrigin): Claimant {
     return { by, replica: this.replica.name, leaseSeconds: this.configuration.uploadLeaseSeconds };
   }
 
   /**
-   * Takes a session to write to it.
+   * Takes a session to change it; `toEnd` when nothing will be written to it any more.
    *
    * @throws BlobUploadUnknownError when it isn't there to be written; UploadBusyError when its writer doesn't let go.
    */
-  async take(reference: UploadReference, by: UploadOrigin): Promise<HeldSession> {
+  async take(reference: UploadReference, by: UploadOrigin, { toEnd = false } = {}): Promise<HeldSession> {
     const claimant = this.claimant(by);
     const giveUpAt = performance.now() + TAKEOVER_PATIENCE_MS;
     let conflict: Conflict | undefined;
@@ -73,21 +59,18 @@ export class UploadLeaseService {
       const taking = await outlastOutage(DATABASE_PATIENCE_MS, () =>
         this.sessions.acquire(reference, claimant, gone),
       );
-      if (taking !== undefined) return this.hold(taking);
+      if (taking !== undefined) return this.hold(taking, { toEnd });
       const session = await this.findWritable(reference);
       if (performance.now() >= giveUpAt) throw new UploadBusyError(claimant.leaseSeconds);
       if (conflict === undefined) {
         this.events.note('conflict', { ...session, who: claimant, detail: session.leaseHolder });
       }
-      conflict = await this.askToLetGo(session, conflict);
-      await delay(conflict.isGone ? 0 : RETRY_MS);
+      conflict = await this.takeovers.ask(session, conflict);
     }
   }
 
-  /** A session that was taken otherwise, see `UploadReapingStore`. */
-  async hold({ session, lease, isTakeover }: Taking): Promise<HeldSession> {
-    // Released without having been fenced, it would look as if its last writer had let go.
-    const isUnfenced = isTakeover && session.state === 'open';
+  /** A session that was taken, by `UploadReapingStore` for instance. */
+  async hold({ session, lease, isAbandoned }: Taking, { toEnd = false } = {}): Promise<HeldSession> {
     const release = async () => {
       try {
         await this.sessions.release(lease);
@@ -100,47 +83,32 @@ export class UploadLeaseService {
     try {
       const registered = this.writers.register(lease);
       done = registered.done;
-      const driverState = isUnfenced ? await this.fence(session, lease) : session.driverState;
+      const isToBeFenced = isAbandoned && session.state === 'open' && !toEnd;
+      const driverState = isToBeFenced ? await this.fence(session, lease) : session.driverState;
       return new HeldSession({ ...session, driverState }, lease, registered.signal, release, done);
     } catch (error) {
-      if (!isUnfenced) await release();
+      await release();
       done();
       throw error;
     }
   }
 
-  private async fence({ id, driverState: state }: UploadSession, lease: Taking['lease']) {
-    const fenced = await this.driver.fenceUpload({ id, state });
-    if (!(await this.sessions.recordFence(lease, fenced))) throw new UploadTakenOverError();
+  private async fence({ id, driverState: state }: UploadSession, lease: Lease): Promise<DriverUploadState> {
+    const fenced = await this.driver.fenceUpload({ id, state }).catch((cause: unknown) => {
+      if (!(cause instanceof UploadStateError)) throw cause;
+      throw new BlobUploadInvalidError('the upload can not go on; begin it anew', { cause });
+    });
+    const isRecorded = await outlastOutage(DATABASE_PATIENCE_MS, () =>
+      this.sessions.recordFence(lease, fenced),
+    );
+    if (!isRecorded) throw new UploadTakenOverError();
     return fenced;
   }
 
   private async findWritable(reference: UploadReference): Promise<UploadSession> {
-    const session = await this.sessions.find(reference);
+    const session = await outlastOutage(DATABASE_PATIENCE_MS, () => this.sessions.find(reference));
     const writable = session?.state === 'open' || session?.state === 'committing';
     if (!writable) throw new BlobUploadUnknownError(reference.id);
     return session;
   }
-
-  private async askToLetGo(session: UploadSession, before: Conflict | undefined): Promise<Conflict> {
-    const { id, version, leaseHolder } = session;
-    const isKnown = before?.with.version === version;
-    const conflict = { with: session, isGone: false, askedAt: isKnown ? before.askedAt : -Infinity };
-    if (leaseHolder === null) return conflict;
-    // Seen twice: a request of this process may be just about to register.
-    const isLost = leaseHolder === this.replica.name && isKnown && !this.writers.has(id, version);
-    if (isLost || !(await this.listener.isPresent(leaseHolder))) return { ...conflict, isGone: true };
-    void this.writers.interrupt(id, version, 0);
-    if (performance.now() - conflict.askedAt < ASK_AGAIN_MS) return conflict;
-    await this.listener.notify(WANTED, `${id} ${version}`);
-    return { ...conflict, askedAt: performance.now() };
-  }
-}
-
-/** The writer that is in the way, as it was seen last. */
-interface Conflict {
-  readonly with: UploadSession;
-  /** Whether its process has ended, as far as anybody can tell. */
-  readonly isGone: boolean;
-  readonly askedAt: number;
 }

@@ -6,6 +6,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
+import { settlesWithin } from '../config/settles-within.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 import { BlobUploadUnknownError } from '../oci/errors.js';
@@ -15,10 +16,13 @@ import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
-import type { UploadOrigin } from './upload-session.js';
+import type { UploadOrigin, UploadSession } from './upload-session.js';
 
 /** Work of one round, so that a round ends; what is left is the next one's. */
 const ROUND = { batch: 100, batches: 20, commits: 100, rows: 1_000 };
+
+/** A commit that is being repaired may have to copy a layer; a database may not answer. */
+const STOP_PATIENCE_MS = 1_000;
 
 const MAX_INTERVAL_SECONDS = 60;
 const MAX_ORPHAN_AGE_SECONDS = 3_600;
@@ -64,7 +68,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort();
     clearTimeout(this.timer);
-    await this.running;
+    // Whatever it is at can be repeated by the next one.
+    await settlesWithin(this.running, STOP_PATIENCE_MS);
   }
 
   /** One round, unless another process is at it. */
@@ -98,20 +103,18 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     const claimant = this.leases.claimant(NOBODY);
     await this.inBatches(ROUND.batch, async () => {
       const expired = await this.reaping.expire(ttlSeconds, ROUND.batch, claimant);
-      for (const session of expired) {
-        await this.step('the bytes of an expired upload stay for now', () =>
-          this.reclaims.reclaim(remainsOf(session)),
-        );
-      }
+      await this.reclaim(expired);
       return expired.length;
     });
   }
 
   private async repairCommits(): Promise<void> {
     const claimant = this.leases.claimant(NOBODY);
-    for (let count = 0; count < ROUND.commits && !this.stopping.signal.aborted; count += 1) {
-      const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, claimant);
+    const tried: UploadId[] = [];
+    while (tried.length < ROUND.commits && !this.stopping.signal.aborted) {
+      const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, tried, claimant);
       if (taking === undefined) return;
+      tried.push(taking.session.id);
       await this.step('an interrupted commit could not be repaired', async () => {
         const held = await this.leases.hold(taking);
         try {
@@ -124,9 +127,24 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async reclaimEnded(): Promise<void> {
-    for (const session of await this.reaping.findUnreclaimed(this.graceSeconds, ROUND.batch)) {
+    await this.inBatches(ROUND.batch, async () => {
+      const ended = await this.reaping.findUnreclaimed(this.graceSeconds, ROUND.batch);
+      await this.reclaim(ended);
+      return ended.length;
+    });
+  }
+
+  private async reclaim(ended: readonly UploadSession[]): Promise<void> {
+    for (const session of ended) {
       if (this.stopping.signal.aborted) return;
-      await this.step('the bytes of an upload stay for now', () => this.reclaims.reclaim(remainsOf(session)));
+      await this.step('the bytes of an upload that is over stay for now', async () => {
+        try {
+          await this.reclaims.reclaim(remainsOf(session));
+        } catch (error) {
+          await this.reaping.postpone(session.id);
+          throw error;
+        }
+      });
     }
   }
 

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { UploadId } from '../oci/upload-id.js';
 import { leavingEvent } from './upload-events.js';
-import { prefixedSessionColumns, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
+import { SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
 import type { Claimant, UploadSession } from './upload-session.js';
 import type { Taking } from './upload-session.store.js';
 
@@ -28,42 +28,49 @@ export class UploadReapingStore {
   }
 
   /**
-   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with. In no order, so that one which
-   * can't be repaired is in nobody's way. Its time to live goes on.
+   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of `tried`. Its time to live goes on.
    */
-  async takeInterruptedCommit(idleSeconds: number, claimant: Claimant): Promise<Taking | undefined> {
+  async takeInterruptedCommit(
+    idleSeconds: number,
+    tried: readonly UploadId[],
+    claimant: Claimant,
+  ): Promise<Taking | undefined> {
     const { replica, leaseSeconds } = claimant;
-    const [row] = await this.query<UploadRow & { abandoned_by: string | null }>(
-      `UPDATE uploads u
-          SET version = version + 1, lease_holder = $2, last_holder = $2, lease_expires_at = clock_timestamp() + $3${SECONDS}
-         FROM (SELECT id, lease_holder AS abandoned_by
-                 FROM uploads
-                WHERE state = 'committing' AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
-                ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED) free
-        WHERE u.id = free.id
-        RETURNING ${prefixedSessionColumns('u')}, abandoned_by`,
-      [idleSeconds, replica, leaseSeconds],
+    const [row] = await this.query<UploadRow>(
+      `UPDATE uploads
+          SET version = version + 1, lease_holder = $2, last_holder = $2, lease_expires_at = clock_timestamp() + $3${SECONDS},
+              abandoned = abandoned OR lease_holder IS NOT NULL
+        WHERE id = (SELECT id FROM uploads
+                     WHERE state = 'committing' AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                       AND id <> ALL ($4::uuid[])
+                     ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING ${SESSION_COLUMNS}`,
+      [idleSeconds, replica, leaseSeconds, tried],
     );
     if (row === undefined) return undefined;
     const session = toSession(row);
-    const lease = {
-      ...claimant,
-      uploadId: session.id,
-      version: session.version,
-      takenAt: performance.now(),
-    };
-    return { session, lease, isTakeover: row.abandoned_by !== null };
+    const { id, version } = session;
+    const lease = { ...claimant, uploadId: id, version, takenAt: performance.now() };
+    // Nothing is written to it any more.
+    return { session, lease, isAbandoned: false };
   }
 
-  /** Sessions that ended at least that long ago and may have left bytes, `limit` at the most. In no order, as above. */
+  /** Sessions that ended at least that long ago and may have left bytes, `limit` at the most. */
   async findUnreclaimed(idleSeconds: number, limit: number): Promise<UploadSession[]> {
     const rows = await this.query<UploadRow>(
       `SELECT ${SESSION_COLUMNS} FROM uploads
         WHERE state NOT IN ('open', 'committing') AND holds_bytes AND updated_at < now() - $1${SECONDS}
-        ORDER BY random() LIMIT $2`,
+        ORDER BY updated_at LIMIT $2`,
       [idleSeconds, limit],
     );
     return rows.map(toSession);
+  }
+
+  /** What is left of a session that is over can't be removed now: others first. */
+  async postpone(id: UploadId): Promise<void> {
+    const sql = `UPDATE uploads SET updated_at = now()
+                  WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
+    await this.query(sql, [id]);
   }
 
   /** Nothing is left of a session that is over. */

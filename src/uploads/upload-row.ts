@@ -20,25 +20,8 @@ export interface UploadRow {
   blob_id: string | null;
 }
 
-const COLUMNS: readonly (keyof UploadRow)[] = [
-  'id',
-  'repository',
-  'state',
-  'offset_bytes',
-  'midstates',
-  'driver_state',
-  'version',
-  'lease_holder',
-  'digest',
-  'blob_id',
-];
-
-export const SESSION_COLUMNS = COLUMNS.join(', ');
-
-/** For statements where other tables are about. */
-export function prefixedSessionColumns(alias: string): string {
-  return COLUMNS.map((column) => `${alias}.${column}`).join(', ');
-}
+export const SESSION_COLUMNS =
+  'id, repository, state, offset_bytes, midstates, driver_state, version, lease_holder, digest, blob_id';
 
 export function toSession(row: UploadRow): UploadSession {
   return {

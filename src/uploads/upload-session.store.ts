@@ -5,7 +5,7 @@ import type { Transaction } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
 import type { DriverUploadState } from '../storage/storage-driver.js';
 import { leavingEvent } from './upload-events.js';
-import { prefixedSessionColumns, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
+import { SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
 import type { Claimant, Lease, UploadProgress, UploadReference, UploadSession } from './upload-session.js';
 
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
@@ -14,8 +14,8 @@ const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 export interface Taking {
   readonly session: UploadSession;
   readonly lease: Lease;
-  /** Whether the writer before never let go, so that it may be writing still: the session is to be fenced first. */
-  readonly isTakeover: boolean;
+  /** Whether a writer before never let go, and hasn't been shut out: it may be writing still. */
+  readonly isAbandoned: boolean;
 }
 
 /**
@@ -66,16 +66,17 @@ export class UploadSessionStore {
   ): Promise<Taking | undefined> {
     // Locked first: what the row said of its holder before has to be known, too.
     const take = `UPDATE uploads u
-          SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now()
-         FROM (SELECT id, lease_holder AS abandoned_by, last_holder AS previous_holder
+          SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now(),
+              abandoned = abandoned OR abandoned_by IS NOT NULL
+         FROM (SELECT id AS free_id, lease_holder AS abandoned_by, last_holder AS previous_holder
                  FROM uploads
                 WHERE id = $1 AND repository = $2 AND state IN ('open', 'committing')
                   AND (lease_holder IS NULL OR lease_expires_at < clock_timestamp() OR (lease_holder = $5 AND version = $6))
                   FOR UPDATE) free
-        WHERE u.id = free.id
-        RETURNING ${prefixedSessionColumns('u')}, abandoned_by, previous_holder`;
+        WHERE u.id = free_id
+        RETURNING ${SESSION_COLUMNS}, abandoned, abandoned_by, previous_holder`;
     const { replica, leaseSeconds } = claimant;
-    const [row] = await this.query<UploadRow & { abandoned_by: string | null }>(
+    const [row] = await this.query<UploadRow & { abandoned: boolean }>(
       ...leavingEvent(take, [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version], {
         kind: `CASE WHEN abandoned_by IS NULL THEN 'resumed' ELSE 'takeover' END`,
         // A client whose chunks go round would leave a `resumed` with each.
@@ -87,16 +88,21 @@ export class UploadSessionStore {
     if (row === undefined) return undefined;
     const session = toSession(row);
     const lease = { ...claimant, uploadId: id, version: session.version, takenAt: performance.now() };
-    return { session, lease, isTakeover: row.abandoned_by !== null };
+    return { session, lease, isAbandoned: row.abandoned };
   }
 
-  /** Records the driver's state after the writer before was shut out. False: fenced. */
+  /** Records the driver's state after a writer before was shut out. Right when it is repeated, or comes late. False: fenced. */
   async recordFence({ uploadId, version }: Lease, driverState: DriverUploadState): Promise<boolean> {
-    const sql = `UPDATE uploads SET driver_state = $3::jsonb WHERE id = $1 AND version = $2 AND state = 'open' RETURNING id`;
+    const sql = `UPDATE uploads SET driver_state = $3::jsonb, abandoned = false
+                  WHERE id = $1 AND version = $2 AND state = 'open' AND (abandoned OR driver_state = $3::jsonb)
+                  RETURNING id`;
     return (await this.query(sql, [uploadId, version, JSON.stringify(driverState)])).length > 0;
   }
 
-  /** Records durable progress, and prolongs the lease or lets go of it. False: fenced, nothing was recorded. */
+  /**
+   * Records durable progress, and prolongs the lease or lets go of it. Right when it is repeated; one that was given up and comes late, after
+   * another one, takes nothing back. False: fenced, nothing was recorded.
+   */
   async checkpoint(
     lease: Lease,
     progress: UploadProgress,
@@ -106,7 +112,7 @@ export class UploadSessionStore {
           SET offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
               lease_expires_at = ${LEASE_END}, updated_at = now(),
               lease_holder = CASE WHEN $3::float8 IS NULL THEN NULL ELSE lease_holder END
-        WHERE id = $1 AND version = $2 AND state = 'open'
+        WHERE id = $1 AND version = $2 AND state = 'open' AND offset_bytes <= $4
         RETURNING id, offset_bytes`;
     const { uploadId, version, leaseSeconds } = lease;
     const parameters = [uploadId, version, letGo ? null : leaseSeconds, ...progressParameters(progress)];
@@ -130,11 +136,11 @@ export class UploadSessionStore {
     await this.query(sql, [uploadId, version]);
   }
 
-  /** Nobody can hold any session: called at boot by the one process that a private database has. */
+  /** Nobody can be writing to any session: called at boot by the one process that a private database has. */
   async releaseAll(): Promise<void> {
-    await this.query(
-      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder IS NOT NULL',
-    );
+    const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = false
+                  WHERE lease_holder IS NOT NULL OR abandoned`;
+    await this.query(sql);
   }
 
   /** Frees what a process held that is known to have ended: nothing of it can still be writing. */
@@ -143,13 +149,14 @@ export class UploadSessionStore {
     await this.query(sql, [holder]);
   }
 
-  /** From here on the session can only become this digest. False: fenced. */
+  /** From here on the session can only become this digest; its time to live begins. False: fenced. */
   async markCommitting(lease: Lease, progress: UploadProgress, digest: Digest): Promise<boolean> {
     const rows = await this.query(
       `UPDATE uploads
           SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
-              lease_expires_at = ${LEASE_END}, updated_at = now()
-        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
+              lease_expires_at = ${LEASE_END},
+              updated_at = CASE WHEN state = 'open' THEN now() ELSE updated_at END
+        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing') AND offset_bytes <= $4
         RETURNING id`,
       [lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress), digest],
     );
@@ -175,11 +182,11 @@ export class UploadSessionStore {
     return (await queryRows(transaction, ...statement)).length > 0;
   }
 
-  /** Answers the session as it was left; nothing: fenced, or committed by a COMMIT whose answer was lost. */
+  /** Right when it is repeated. Answers the session as it was left; nothing: fenced, or committed by a COMMIT whose answer was lost. */
   async markCancelled(lease: Lease): Promise<UploadSession | undefined> {
     const update = `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing')
+        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing', 'cancelled')
         RETURNING ${SESSION_COLUMNS}`;
     const statement = leavingEvent(update, [lease.uploadId, lease.version], {
       kind: `'cancelled'`,

@@ -14,7 +14,8 @@ import type { HeldSession } from './held-session.js';
 import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { UploadEventLog } from './upload-event-log.js';
-import { DATABASE_PATIENCE_MS, UploadLeaseService } from './upload-lease.service.js';
+import { DATABASE_PATIENCE_MS } from './database-patience.js';
+import { UploadLeaseService } from './upload-lease.service.js';
 import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 import {
@@ -79,7 +80,7 @@ export class UploadService {
    * @throws BlobUploadUnknownError
    */
   async status(reference: UploadReference): Promise<UploadSession> {
-    const session = await this.sessions.find(reference);
+    const session = await outlastOutage(DATABASE_PATIENCE_MS, () => this.sessions.find(reference));
     if (session === undefined || session.state === 'cancelled' || session.state === 'expired') {
       throw new BlobUploadUnknownError(reference.id);
     }
@@ -160,11 +161,13 @@ export class UploadService {
    * @throws BlobUploadUnknownError when it is over already.
    */
   async cancel(reference: UploadReference, origin: UploadOrigin): Promise<void> {
-    await this.hold(reference, origin, (held) => this.forget(held));
+    await this.hold(reference, origin, (held) => this.forget(held), { toEnd: true });
   }
 
   private async forget(held: HeldSession): Promise<void> {
-    const cancelled = await this.sessions.markCancelled(held.lease);
+    const cancelled = await outlastOutage(DATABASE_PATIENCE_MS, () =>
+      this.sessions.markCancelled(held.lease),
+    );
     if (cancelled === undefined) throw new UploadTakenOverError();
     held.markReleased();
     await this.reclaims.reclaim(remainsOf(cancelled)).catch((error: unknown) => {
@@ -176,8 +179,9 @@ export class UploadService {
     reference: UploadReference,
     origin: UploadOrigin,
     work: (held: HeldSession) => Promise<T>,
+    options?: { readonly toEnd: boolean },
   ): Promise<T> {
-    const held = await this.leases.take(reference, origin);
+    const held = await this.leases.take(reference, origin, options);
     try {
       return await work(held);
     } catch (error) {
@@ -239,8 +243,8 @@ export class UploadService {
 
   private async confirmCommitted(reference: UploadReference, digest: Digest): Promise<void> {
     const { blobId } = await this.status(reference);
-    const same = blobId !== null && (await this.blobs.hasDigest(blobId, digest));
-    if (!same) throw new BlobUploadUnknownError(reference.id);
+    const isSame = async () => blobId !== null && (await this.blobs.hasDigest(blobId, digest));
+    if (!(await outlastOutage(DATABASE_PATIENCE_MS, isSame))) throw new BlobUploadUnknownError(reference.id);
   }
 }
 

@@ -3,6 +3,7 @@ import { BlobsModule } from '../blobs/blobs.module.js';
 import { ActiveWriters } from './active-writers.js';
 import { HASHER_FACTORY } from './hash/hasher.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
+import { TakeoverRequests } from './takeover-requests.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
@@ -18,6 +19,7 @@ import { UploadService } from './upload.service.js';
   providers: [
     UploadService,
     UploadLeaseService,
+    TakeoverRequests,
     UploadCommitService,
     UploadReclaimService,
     UploadReaper,

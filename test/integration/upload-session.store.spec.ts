@@ -79,14 +79,40 @@ describe('UploadSessionStore', () => {
     expect(await take('c')).toBeUndefined();
   });
 
-  it('tells a session that was let go from one that was taken over', async () => {
+  it('tells a session that was let go from one that was abandoned, until its writer is shut out', async () => {
     const first = await take('a', 0.01);
-    expect(first?.isTakeover).toBe(false);
+    expect(first?.isAbandoned).toBe(false);
     await delay(30);
-    const second = await take('b', 0.01);
-    expect(second?.isTakeover).toBe(true);
-    if (second !== undefined) await store.release(second.lease);
-    expect((await take('c'))?.isTakeover).toBe(false);
+    const second = await acquire('b');
+    // Whoever lets go of it without having shut that writer out: its request, or the end of its process.
+    await store.release(second);
+    expect((await take('c'))?.isAbandoned).toBe(true);
+    await store.releaseHolder('c');
+    const last = await take('d');
+    expect(last?.isAbandoned).toBe(true);
+    if (last !== undefined) expect(await store.recordFence(last.lease, { parts: [] })).toBe(true);
+    await store.releaseHolder('d');
+    expect((await take('e'))?.isAbandoned).toBe(false);
+  });
+
+  it('records a fence that is repeated, and not one that comes late', async () => {
+    await acquire('a', 0.01);
+    await delay(30);
+    const lease = await acquire('b');
+    expect(await store.recordFence(lease, { parts: [3] })).toBe(true);
+    expect(await store.recordFence(lease, { parts: [3] })).toBe(true);
+    await store.checkpoint(lease, { ...PROGRESS, driverState: { parts: [3, 4] } });
+    expect(await store.recordFence(lease, { parts: [3] })).toBe(false);
+    expect(await store.find(reference)).toMatchObject({ driverState: { parts: [3, 4] } });
+  });
+
+  it('takes nothing back for a checkpoint that comes late', async () => {
+    const lease = await acquire('a');
+    const later = { ...PROGRESS, offsetBytes: 20 };
+    expect(await store.checkpoint(lease, later, { letGo: true })).toBe(true);
+    expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
+    expect(await store.markCommitting(lease, PROGRESS, DIGEST)).toBe(false);
+    expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
   });
 
   it('gives a session to whoever knows that its holder is gone, unless another has it by then', async () => {
@@ -94,7 +120,7 @@ describe('UploadSessionStore', () => {
     const gone = { leaseHolder: 'a', version: lost.version };
     expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();
     const next = await store.acquire(reference, claimantOf('b'), gone);
-    expect(next).toMatchObject({ isTakeover: true, lease: { version: lost.version + 1 } });
+    expect(next).toMatchObject({ isAbandoned: true, lease: { version: lost.version + 1 } });
     expect(await store.acquire(reference, claimantOf('c'), gone)).toBeUndefined();
   });
 
@@ -116,7 +142,9 @@ describe('UploadSessionStore', () => {
 
   it('lets nobody write to a session that is over', async () => {
     const lease = await acquire('a');
-    await store.markCancelled(lease);
+    expect(await store.markCancelled(lease)).toMatchObject({ state: 'cancelled' });
+    // The answer to the first may have been lost.
+    expect(await store.markCancelled(lease)).toMatchObject({ state: 'cancelled' });
     expect(await take('b')).toBeUndefined();
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
   });
@@ -141,7 +169,7 @@ describe('UploadSessionStore', () => {
   it('frees every lease for a process that knows itself alone', async () => {
     await acquire('a process that was killed');
     await store.releaseAll();
-    expect(await take('b')).toMatchObject({ isTakeover: false, lease: { version: 2 } });
+    expect(await take('b')).toMatchObject({ isAbandoned: false, lease: { version: 2 } });
   });
 
   it('frees the leases of one process that has ended, and of no other', async () => {
@@ -149,7 +177,7 @@ describe('UploadSessionStore', () => {
     await store.releaseHolder('b');
     expect(await take('c')).toBeUndefined();
     await store.releaseHolder('a');
-    expect(await take('c')).toMatchObject({ isTakeover: false });
+    expect(await take('c')).toMatchObject({ isAbandoned: false });
   });
 
   it('leaves an event with every change that matters, in the same statement', async () => {

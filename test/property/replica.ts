@@ -9,6 +9,7 @@ import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { ActiveWriters } from '../../src/uploads/active-writers.js';
 import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
+import { TakeoverRequests } from '../../src/uploads/takeover-requests.js';
 import { UploadCommitService } from '../../src/uploads/upload-commit.service.js';
 import { UploadEventLog } from '../../src/uploads/upload-event-log.js';
 import { UploadLeaseService } from '../../src/uploads/upload-lease.service.js';
@@ -66,7 +67,7 @@ export class TestReplica {
       sessions,
       this.events,
       this.writers,
-      this.listener,
+      new TakeoverRequests(this.writers, this.listener, replica),
       replica,
       configuration,
       driver,

@@ -54,6 +54,10 @@ export class UploadEntity {
   @Column({ type: 'text', name: 'last_holder', nullable: true })
   lastHolder: string | null;
 
+  /** Whether a writer never let go and hasn't been shut out by the driver yet: it may be writing still. */
+  @Column({ type: 'boolean', default: false })
+  abandoned: boolean;
+
   /** Whether the driver may hold bytes of this session that are no blob's: what the reaper looks for once it is over. */
   @Column({ type: 'boolean', name: 'holds_bytes', default: true })
   holdsBytes: boolean;

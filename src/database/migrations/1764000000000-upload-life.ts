@@ -17,6 +17,7 @@ const UP = [
   // True for the sessions that are over already, too: the reaper looks once what they left.
   `ALTER TABLE uploads ADD COLUMN holds_bytes boolean NOT NULL DEFAULT true`,
   `ALTER TABLE uploads ADD COLUMN last_holder text`,
+  `ALTER TABLE uploads ADD COLUMN abandoned boolean NOT NULL DEFAULT false`,
   `CREATE INDEX uploads_unfinished_updated_at_idx ON uploads (updated_at) WHERE state IN ('open', 'committing')`,
   `CREATE INDEX uploads_over_holds_bytes_updated_at_idx ON uploads (holds_bytes, updated_at)
       WHERE state NOT IN ('open', 'committing')`,
@@ -43,6 +44,7 @@ const DOWN = [
   `DROP INDEX uploads_lease_holder_idx`,
   `DROP INDEX uploads_over_holds_bytes_updated_at_idx`,
   `DROP INDEX uploads_unfinished_updated_at_idx`,
+  `ALTER TABLE uploads DROP COLUMN abandoned`,
   `ALTER TABLE uploads DROP COLUMN last_holder`,
   `ALTER TABLE uploads DROP COLUMN holds_bytes`,
 ];
