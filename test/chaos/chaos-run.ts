@@ -15,6 +15,8 @@ import { UploadClient } from './upload-client.js';
 import { QUIRKS, type UploadPlan, UploadPlanner } from './upload-plan.js';
 
 const CLIENTS = 8;
+/** Of the run's time, after which no more faults are needed. */
+const FAULTS_PART = 0.6;
 /** Uploads that are begun at most, of those wanted. */
 const MOST_EXTRA = 3;
 const KINDS = [...FAULTS, ...QUIRKS];
@@ -77,6 +79,7 @@ export class ChaosRun {
       new Faults(cluster, ground, proxy, this.ledger),
       this.ledger,
       this.seed.fork('faults'),
+      () => this.deadline.usedPart > FAULTS_PART && this.ledger.missing(KINDS).length === 0,
     );
     const faults = injector.run();
     try {

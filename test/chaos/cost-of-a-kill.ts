@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DriverUploadState } from '../../src/storage/storage-driver.js';
 import { UploadSegments } from '../../src/storage/drivers/upload-segments.js';
 import type { Ground } from './ground.js';
@@ -6,6 +7,7 @@ import type { ChaosPostgres } from './postgres.js';
 
 interface SessionRow {
   readonly driver_state: DriverUploadState;
+  readonly offset_bytes: string;
   readonly version: string;
 }
 
@@ -24,15 +26,15 @@ export class CostOfAKill {
       if (before === undefined) continue;
       const segments = UploadSegments.recorded({ id, state: before.driver_state });
       const written = await this.ground.fileSize(`uploads/${segments.open.name}`);
-      // Where somebody has gone on with it in between, the two don't belong together.
-      if ((await this.row(id))?.version !== before.version) continue;
-      this.ledger.unrecorded(written - segments.sizeBytes);
+      // Where somebody writes it (it need not have been the dead one), the two don't belong together.
+      if (!isDeepStrictEqual(await this.row(id), before)) continue;
+      this.ledger.unrecorded(id, written - segments.sizeBytes);
     }
   }
 
   /** Nothing while Postgres is away, or when the upload is over. */
   private async row(id: string): Promise<SessionRow | undefined> {
-    const sql = `SELECT driver_state, version FROM uploads WHERE id = $1 AND state = 'open'`;
+    const sql = `SELECT driver_state, offset_bytes, version FROM uploads WHERE id = $1 AND state = 'open'`;
     const [row] = await this.postgres.query<SessionRow>(sql, [id]).catch(() => []);
     return row;
   }

@@ -4,10 +4,16 @@ const POLL_MS = 50;
 
 /** The end of a run's time. Whoever waits says for what, so that a run that hangs says it too. */
 export class Deadline {
+  private readonly beganAt = performance.now();
   private readonly endsAt: number;
 
   constructor(seconds: number) {
-    this.endsAt = performance.now() + seconds * 1000;
+    this.endsAt = this.beganAt + seconds * 1000;
+  }
+
+  /** From 0 to 1, and beyond. */
+  get usedPart(): number {
+    return (performance.now() - this.beganAt) / (this.endsAt - this.beganAt);
   }
 
   get isOver(): boolean {

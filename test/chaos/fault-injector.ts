@@ -18,6 +18,8 @@ export class FaultInjector {
     private readonly faults: Faults,
     private readonly ledger: Ledger,
     private readonly random: SeededRandom,
+    /** Whether the rest of the uploads shall come to their end in peace, so that the run does on a slow machine. */
+    private readonly isEnough: () => boolean,
   ) {}
 
   /** Goes on until `finish`, through all kinds again and again, each time in another order. */
@@ -39,7 +41,7 @@ export class FaultInjector {
   }
 
   private finished(): boolean {
-    return this.isOver;
+    return this.isOver || this.isEnough();
   }
 
   private begin(fault: Fault): void {

@@ -47,7 +47,8 @@ export class Ledger {
   }
 
   /** Bytes of one upload that a kill has cost. */
-  unrecorded(bytes: number): void {
+  unrecorded(id: string, bytes: number): void {
+    this.note(`${bytes} bytes of ${id} were not recorded yet`);
     this.killsMeasured += 1;
     this.mostUnrecordedBytes = Math.max(this.mostUnrecordedBytes, bytes);
   }

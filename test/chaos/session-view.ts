@@ -43,7 +43,8 @@ export class SessionView {
   offsetIn(outcome: Outcome): number {
     const last = Number(/^0-(\d+)$/.exec(outcome.headers.range ?? '')?.[1] ?? Number.NaN);
     if (Number.isNaN(last)) this.ledger.problem(`an answer without a Range (${outcome.status})`, this.plan);
-    return last > 0 ? last + 1 : Math.min(this.acknowledged, 1);
+    if (last > 0) return last + 1;
+    return this.acknowledged === 1 ? 1 : 0;
   }
 }
 

@@ -103,7 +103,7 @@ export class UploadPlanner {
   private sizeOf(index: number, random: SeededRandom): number {
     const { uploads, maxBytes } = this.settings;
     const every = Math.min(uploads, LARGEST_EVERY);
-    if (index % every === every - 1) return maxBytes;
+    if (index % every === Math.floor(every / 2) + 1) return maxBytes;
     if (random.chance(0.2)) {
       return random.pick([0, 1, 2, CHECKPOINT_BYTES - 1, CHECKPOINT_BYTES, CHECKPOINT_BYTES + 1]);
     }
