@@ -1,4 +1,8 @@
-import { QueryFailedError } from 'typeorm';
+import {
+  QueryFailedError,
+  QueryRunnerAlreadyReleasedError,
+  QueryRunnerProviderAlreadyReleasedError,
+} from 'typeorm';
 
 /** SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention. */
 const UNAVAILABLE_CLASSES = ['08', '53', '57'];
@@ -30,6 +34,9 @@ export class ConnectionLostError extends Error {
   }
 }
 
+/** TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it gone. */
+const LOST = [ConnectionLostError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError];
+
 /** What `pg`, Postgres and Node say of a failure, as far as they say anything. */
 interface FailureFields {
   readonly code?: unknown;
@@ -40,7 +47,7 @@ interface FailureFields {
 
 /** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  if (error instanceof ConnectionLostError) return true;
+  if (LOST.some((kind) => error instanceof kind)) return true;
   const fromQuery = error instanceof QueryFailedError;
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;

@@ -26,6 +26,7 @@ export class WorkerProcess {
   private holder: string | undefined;
   private sentence: string | undefined;
   private servingSince: number | undefined;
+  private isToStop = false;
 
   /** @param onServing called with the address when it listens. */
   constructor(
@@ -46,8 +47,9 @@ export class WorkerProcess {
     return this.servingSince !== undefined;
   }
 
-  /** Asks it to end in order. */
+  /** Asks it to end in order. What is said to a process that is just starting gets lost, so it is told again when it has spoken. */
   stop(): void {
+    this.isToStop = true;
     if (this.worker.isConnected()) this.worker.send({ berth: 'stop' } satisfies StopMessage);
   }
 
@@ -57,6 +59,7 @@ export class WorkerProcess {
   }
 
   private take(message: WorkerMessage | StopMessage): void {
+    if (this.isToStop) this.stop();
     if (message.berth === 'holder') this.holder = message.name;
     else if (message.berth === 'failed') this.sentence = message.sentence;
     else if (message.berth === 'serving') {

@@ -142,6 +142,24 @@ describe('the reaper', () => {
     expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
+  it('tries a commit that can’t be carried through once a round, and ends it when its time is over', async () => {
+    const location = await begun('gone');
+    await rm(join(storage, 'uploads', idOf(location)));
+    expect((await client.commit(location, digestOf('gone'))).status).toBe(500);
+    await age(location, 7 * DAY_SECONDS - 60);
+    const tries = async () => {
+      const sql = 'SELECT version FROM uploads WHERE id = $1';
+      return Number((await query<{ version: string }>(sql, [idOf(location)]))[0]?.version);
+    };
+    const before = await tries();
+    await reap();
+    expect([await tries(), await rowOf(location)]).toMatchObject([before + 1, { state: 'committing' }]);
+    // Nothing of that made it any younger.
+    await query(`UPDATE uploads SET updated_at = updated_at - interval '2 minutes'`);
+    await reap();
+    expect(await rowOf(location)).toEqual({ state: 'expired', holds_bytes: false });
+  });
+
   it('removes the object of a commit that was cut off and then cancelled', async () => {
     const blob = patternBytes(1000, 23);
     const location = await client.startUpload(freshName());

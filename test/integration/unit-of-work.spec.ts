@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { until } from '../support/until.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
 describe('UnitOfWork', () => {
@@ -55,5 +57,20 @@ describe('UnitOfWork', () => {
     });
     await expect(work).rejects.toThrow('again');
     expect(runs).toBe(3);
+  });
+
+  it('says that the database is not available when the connection is lost between two statements', async () => {
+    const work = unitOfWork.run(async (transaction) => {
+      const [row] = await queryRows<{ pid: number }>(transaction, 'SELECT pg_backend_pid() AS pid');
+      await test.dataSource.query('SELECT pg_terminate_backend($1)', [row?.pid]);
+      const isGone = async () => {
+        const sql = 'SELECT 1 FROM pg_stat_activity WHERE pid = $1';
+        return (await queryRows(test.dataSource.manager, sql, [row?.pid])).length === 0;
+      };
+      await until('the connection to be gone', isGone);
+      await queryRows(transaction, 'SELECT 1');
+    });
+    const failure: unknown = await work.catch((error: unknown) => error);
+    expect(isDatabaseUnavailable(failure)).toBe(true);
   });
 });

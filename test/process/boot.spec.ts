@@ -32,6 +32,12 @@ describe('a start with nothing but a data directory', () => {
     expect(existsSync(join(dataDir, 'postgres/.s.PGSQL.5432'))).toBe(true);
   });
 
+  it('has nothing to do with the settings of another Postgres in its environment', async () => {
+    const others = { PGSSLMODE: 'require', PGHOST: 'db.example', PGUSER: 'somebody', PGDATABASE: 'else' };
+    const url = await bench.start({ DATA_DIR: bench.newDataDir(), ...others }).url();
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+  });
+
   it('takes DATA_DIR relative to the working directory, and settings from a .env file there', async () => {
     const name = bench.newDataDir().slice(bench.scratch.length + 1);
     await bench.write('.env', `DATA_DIR=./${name}\nPORT=1\n`);
