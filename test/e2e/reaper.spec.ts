@@ -53,6 +53,19 @@ describe('the reaper', () => {
     return location;
   };
 
+  /** Until the answer is called, commits end after the storage's part and before the database's. */
+  const killedAfterFinishing = () => {
+    const finish = berth.driver.finishUpload.bind(berth.driver);
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
+      await finish(...call);
+      throw new StorageError('the process was killed here');
+    };
+    return () => {
+      delete driver.finishUpload;
+    };
+  };
+
   it('ends what was idle for too long and removes its bytes, and nothing else', async () => {
     const idle = await begun();
     const fresh = await begun();
@@ -110,14 +123,9 @@ describe('the reaper', () => {
     const blob = patternBytes(1000, 21);
     const location = await client.startUpload(name);
     await client.patch(location, blob);
-    const finish = berth.driver.finishUpload.bind(berth.driver);
-    const driver = berth.driver as { finishUpload?: unknown };
-    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
-      await finish(...call);
-      throw new StorageError('the process was killed here');
-    };
+    const repaired = killedAfterFinishing();
     expect((await client.commit(location, digestOf(blob))).status).toBe(500);
-    delete driver.finishUpload;
+    repaired();
     // Its client may be about to come back.
     await reap(other);
     expect(await rowOf(location)).toMatchObject({ state: 'committing' });
@@ -164,16 +172,11 @@ describe('the reaper', () => {
     const blob = patternBytes(1000, 23);
     const location = await client.startUpload(freshName());
     await client.patch(location, blob);
-    const finish = berth.driver.finishUpload.bind(berth.driver);
-    const driver = berth.driver as { finishUpload?: unknown };
-    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
-      await finish(...call);
-      throw new StorageError('the process was killed here');
-    };
+    const repaired = killedAfterFinishing();
     expect((await client.commit(location, digestOf(blob))).status).toBe(500);
     // The storage fails once more, while it is cancelled.
     expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
-    delete driver.finishUpload;
+    repaired();
     expect(await rowOf(location)).toEqual({ state: 'cancelled', holds_bytes: true });
     await age(location, 60);
     await reap();

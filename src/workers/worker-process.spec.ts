@@ -1,0 +1,19 @@
+import { EventEmitter } from 'node:events';
+import type { Worker } from 'node:cluster';
+import { expect, it } from '@jest/globals';
+import { WorkerProcess } from './worker-process.js';
+
+it('a stop that came too early for a worker to hear is told again, as soon as the worker speaks', () => {
+  const told: unknown[] = [];
+  const forked = Object.assign(new EventEmitter(), {
+    process: { pid: 1 },
+    isConnected: () => true,
+    send: (message: unknown) => told.push(message),
+  });
+  const worker = new WorkerProcess(forked as unknown as Worker, () => undefined);
+  forked.emit('message', { berth: 'holder', name: 'before the stop' });
+  expect(told).toEqual([]);
+  worker.stop();
+  forked.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
+  expect(told).toEqual([{ berth: 'stop' }, { berth: 'stop' }]);
+});
