@@ -65,6 +65,16 @@ module.exports = {
       from: { path: '^src/storage/drivers/([^/]+)/' },
       to: { path: '^src/storage/drivers/[^/]+/', pathNot: '^src/storage/drivers/$1/' },
     },
+    ...[
+      ['s3', '@aws-sdk|@smithy'],
+      ['azure', '@azure'],
+      ['gcs', '@google-cloud|google-auth-library'],
+    ].map(([driver, scopes]) => ({
+      name: `${driver}-sdk-stays-in-its-driver`,
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/storage/drivers/${driver}/` },
+      to: { path: `node_modules/(${scopes})/` },
+    })),
     {
       name: 'no-tests-in-src',
       severity: 'error',

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { Expose, Transform, Type } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
+  IsBoolean,
   IsIn,
   IsInt,
   IsOptional,
@@ -12,8 +13,12 @@ import {
   ValidateBy,
   type ValidationArguments,
 } from 'class-validator';
+import type { AzureSettings } from './azure.settings.js';
+import { AsBoolean, Env } from './env.js';
+import type { GcsSettings } from './gcs.settings.js';
+import type { S3Settings } from './s3.settings.js';
 
-export const STORAGE_DRIVERS = ['filesystem', 'memory'] as const;
+export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
@@ -22,9 +27,6 @@ const MIB = 1024 * 1024;
 const MOST_WORKERS = 64;
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
-
-/** Marks the environment variable that fills a field. The README lists them; the names are a contract. */
-const Env = (name: string) => Expose({ name });
 
 /** Berth's settings, made from environment variables by `loadConfiguration` and immutable from then on. */
 export class Configuration {
@@ -93,6 +95,12 @@ export class Configuration {
   @IsOptional()
   @IsString({ message: 'expected a directory' })
   storageFilesystemRoot: string | undefined = undefined;
+
+  /** Whether clients fetch blobs from the store by themselves, where the driver can let them. */
+  @Env('STORAGE_REDIRECT')
+  @AsBoolean()
+  @IsBoolean({ message: 'expected true or false' })
+  storageRedirect = true;
 
   /** Most bytes of an upload that a crash can cost. */
   @Env('UPLOAD_CHECKPOINT_BYTES')
@@ -170,6 +178,13 @@ export class Configuration {
   @IsOptional()
   @IsIn(LOG_FORMATS, { message: `expected one of ${LOG_FORMATS.join(', ')}` })
   logFormat: (typeof LOG_FORMATS)[number] | undefined = undefined;
+
+  /** Set where `STORAGE_DRIVER` is `s3`. */
+  s3?: Readonly<S3Settings>;
+  /** Set where `STORAGE_DRIVER` is `azure`. */
+  azure?: Readonly<AzureSettings>;
+  /** Set where `STORAGE_DRIVER` is `gcs`. */
+  gcs?: Readonly<GcsSettings>;
 
   /** `workers` as a number. With one, this process serves itself. */
   get processes(): number {

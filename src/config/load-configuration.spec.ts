@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
+import { GcsSettings } from './gcs.settings.js';
 import { loadConfiguration, variableName } from './load-configuration.js';
 import { isLoopback } from './loopback.js';
+import { S3Settings } from './s3.settings.js';
 
 describe('loadConfiguration', () => {
   it('has a default for everything', () => {
@@ -23,6 +26,63 @@ describe('loadConfiguration', () => {
       dataDir: '/x',
       host: '127.0.0.2',
     });
+  });
+
+  it.each([
+    [S3Settings, 's3'],
+    [AzureSettings, 'azure'],
+    [GcsSettings, 'gcs'],
+  ] as const)('names the variables of %p after its fields', (settings, driver) => {
+    for (const name of Object.keys(new settings()).map(variableName)) {
+      expect(name).toMatch(new RegExp(`^STORAGE_${driver.toUpperCase()}_`));
+      if (name === 'STORAGE_GCS_KEY_FILE') continue;
+      expect(() => loadConfiguration({ STORAGE_DRIVER: driver, [name]: ' no valid\nvalue ' })).toThrow(name);
+    }
+    expect(() => loadConfiguration({ STORAGE_DRIVER: driver })).toThrow(/BUCKET|CONTAINER/);
+  });
+
+  it('makes the settings of the object store that is used, and looks at no other', () => {
+    const bucket = { STORAGE_S3_BUCKET: 'layers', STORAGE_GCS_BUCKET: 'layers' };
+    const account = { STORAGE_AZURE_CONTAINER: 'layers', STORAGE_AZURE_ACCOUNT_NAME: 'berth' };
+    const all = { ...bucket, ...account };
+    expect(loadConfiguration({ ...all, STORAGE_DRIVER: 's3' }).s3?.storageS3Bucket).toBe('layers');
+    expect(loadConfiguration({ ...all, STORAGE_DRIVER: 'azure' }).azure?.storageAzureContainer).toBe(
+      'layers',
+    );
+    expect(loadConfiguration({ ...all, STORAGE_DRIVER: 'gcs' }).gcs?.storageGcsBucket).toBe('layers');
+    const { s3, azure, gcs } = loadConfiguration({ ...all, STORAGE_S3_REGION: '?' });
+    expect([s3, azure, gcs]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it.each([
+    [{ STORAGE_S3_ACCESS_KEY_ID: 'id' }, 'STORAGE_S3_SECRET_ACCESS_KEY'],
+    [{ STORAGE_S3_SECRET_ACCESS_KEY: 'sesame' }, 'STORAGE_S3_ACCESS_KEY_ID'],
+    [{ STORAGE_S3_ENDPOINT: 'https://key:sesame@host' }, 'STORAGE_S3_ENDPOINT'],
+    [{ STORAGE_S3_PREFIX: 'a/../b/' }, 'STORAGE_S3_PREFIX'],
+    [{ STORAGE_S3_PREFIX: 'no-slash' }, 'STORAGE_S3_PREFIX'],
+    [{ UPLOAD_CHECKPOINT_BYTES: `${1024 ** 3}` }, 'UPLOAD_CHECKPOINT_BYTES'],
+  ])('refuses %j with s3, naming %s', (environment, name) => {
+    const attempt = () =>
+      loadConfiguration({ STORAGE_DRIVER: 's3', STORAGE_S3_BUCKET: 'layers', ...environment });
+    expect(attempt).toThrow(name);
+    expect(attempt).not.toThrow('sesame');
+  });
+
+  it.each([
+    [{}, 'STORAGE_AZURE_ACCOUNT_NAME'],
+    [
+      { STORAGE_AZURE_ACCOUNT_NAME: 'berth', STORAGE_AZURE_CONNECTION_STRING: 'Key=sesame' },
+      'STORAGE_AZURE_CONNECTION_STRING',
+    ],
+    [
+      { STORAGE_AZURE_CONNECTION_STRING: 'Key=sesame', STORAGE_AZURE_ACCOUNT_KEY: 'c2VzYW1l' },
+      'STORAGE_AZURE_ACCOUNT_KEY',
+    ],
+  ])('refuses %j with azure, naming %s', (environment, name) => {
+    const attempt = () =>
+      loadConfiguration({ STORAGE_DRIVER: 'azure', STORAGE_AZURE_CONTAINER: 'layers', ...environment });
+    expect(attempt).toThrow(name);
+    expect(attempt).not.toThrow('sesame');
   });
 
   it.each([

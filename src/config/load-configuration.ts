@@ -2,8 +2,12 @@ import 'reflect-metadata';
 import { resolve } from 'node:path';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
+import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
+import { GcsSettings } from './gcs.settings.js';
 import { isLoopback } from './loopback.js';
+import { MOST_UNRECORDED_PARTS } from './object-store-rules.js';
+import { S3Settings } from './s3.settings.js';
 import { StartupError } from './startup.error.js';
 
 /** `dataDir` → `DATA_DIR`: every field is the camel case of its variable (a test holds this). */
@@ -19,14 +23,8 @@ export function variableName(field: string): string {
 export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Configuration> {
   // An empty variable (`PORT=`) counts as unset.
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  const configuration = plainToInstance(Configuration, set, {
-    excludeExtraneousValues: true,
-    exposeDefaultValues: true,
-  });
-  const problems = validateSync(configuration, { stopAtFirstError: true });
-  if (problems.length > 0) {
-    throw new StartupError(`The configuration can't be used: ${problems.map(describe).join('; ')}.`);
-  }
+  const configuration = validated(Configuration, set);
+  loadObjectStore(configuration, set);
   refuseUnintendedExposure(configuration);
   if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
   configuration.dataDir = resolve(configuration.dataDir);
@@ -34,6 +32,71 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
     configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
   }
   return Object.freeze(configuration);
+}
+
+/** The settings of an object store are looked at only where it is the one that is used. */
+function loadObjectStore(configuration: Configuration, set: Record<string, string | undefined>): void {
+  switch (configuration.storageDriver) {
+    case 's3': {
+      const s3 = validated(S3Settings, set);
+      refusePartialPair('STORAGE_S3_ACCESS_KEY_ID', 'STORAGE_S3_SECRET_ACCESS_KEY', set);
+      refuseScarceParts(configuration, 'STORAGE_S3_PART_SIZE_BYTES', s3.storageS3PartSizeBytes);
+      configuration.s3 = Object.freeze(s3);
+      return;
+    }
+    case 'azure': {
+      const azure = validated(AzureSettings, set);
+      refuseAccountlessAzure(azure);
+      refuseScarceParts(configuration, 'STORAGE_AZURE_PART_SIZE_BYTES', azure.storageAzurePartSizeBytes);
+      configuration.azure = Object.freeze(azure);
+      return;
+    }
+    case 'gcs': {
+      const gcs = validated(GcsSettings, set);
+      refuseScarceParts(configuration, 'STORAGE_GCS_PART_SIZE_BYTES', gcs.storageGcsPartSizeBytes);
+      configuration.gcs = Object.freeze(gcs);
+    }
+  }
+}
+
+function validated<T extends object>(settings: new () => T, set: Record<string, string | undefined>): T {
+  const instance = plainToInstance(settings, set, {
+    excludeExtraneousValues: true,
+    exposeDefaultValues: true,
+  });
+  const problems = validateSync(instance, { stopAtFirstError: true });
+  if (problems.length > 0) {
+    throw new StartupError(`The configuration can't be used: ${problems.map(describe).join('; ')}.`);
+  }
+  return instance;
+}
+
+function refusePartialPair(one: string, other: string, set: Record<string, string | undefined>): void {
+  if ((set[one] === undefined) !== (set[other] === undefined)) {
+    throw new StartupError(`The configuration can't be used: expected both ${one} and ${other}, or neither.`);
+  }
+}
+
+function refuseAccountlessAzure(azure: AzureSettings): void {
+  const isNamed = azure.storageAzureAccountName !== undefined;
+  if (isNamed === (azure.storageAzureConnectionString !== undefined)) {
+    throw new StartupError(
+      "The configuration can't be used: expected STORAGE_AZURE_CONNECTION_STRING or STORAGE_AZURE_ACCOUNT_NAME, and not both.",
+    );
+  }
+  if (!isNamed && azure.storageAzureAccountKey !== undefined) {
+    throw new StartupError(
+      "The configuration can't be used: STORAGE_AZURE_ACCOUNT_KEY needs STORAGE_AZURE_ACCOUNT_NAME.",
+    );
+  }
+}
+
+function refuseScarceParts({ uploadCheckpointBytes }: Configuration, name: string, partBytes: number): void {
+  if (uploadCheckpointBytes > MOST_UNRECORDED_PARTS * partBytes) {
+    throw new StartupError(
+      `The configuration can't be used: UPLOAD_CHECKPOINT_BYTES – expected at most ${MOST_UNRECORDED_PARTS} times ${name}.`,
+    );
+  }
 }
 
 function describe(problem: ValidationError): string {

@@ -16,6 +16,9 @@ export class ObjectNotFoundError extends StorageError {
 /** The medium is full, or a quota is used up. */
 export class StorageFullError extends StorageError {}
 
+/** The storage can't be reached, or asks for patience: what failed may succeed later. */
+export class StorageUnavailableError extends StorageError {}
+
 /** The state of an upload doesn't fit what the medium holds (fewer bytes than were flushed, say). */
 export class UploadStateError extends StorageError {}
 

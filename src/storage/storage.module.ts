@@ -18,5 +18,9 @@ function createStorageDriver(configuration: Configuration): StorageDriver {
       return new FilesystemStorageDriver(configuration.filesystemRoot);
     case 'memory':
       return new MemoryStorageDriver();
+    case 's3':
+    case 'azure':
+    case 'gcs':
+      throw new Error(`${configuration.storageDriver} is not there yet`);
   }
 }

@@ -1,0 +1,41 @@
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+import { Env } from './env.js';
+import { ENDPOINT_URL, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
+
+/** The bucket of `STORAGE_DRIVER=gcs`. */
+export class GcsSettings {
+  @Env('STORAGE_GCS_BUCKET')
+  @Matches(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, { message: 'expected the name of a bucket' })
+  storageGcsBucket!: string;
+
+  /** File with the key of a service account; unset: application default credentials. */
+  @Env('STORAGE_GCS_KEY_FILE')
+  @IsOptional()
+  @IsString({ message: 'expected a file' })
+  storageGcsKeyFile: string | undefined = undefined;
+
+  /** Of an emulator, or a private endpoint; unset: `https://storage.googleapis.com`. */
+  @Env('STORAGE_GCS_ENDPOINT')
+  @IsOptional()
+  @IsUrl(ENDPOINT_URL.options, { message: ENDPOINT_URL.expected })
+  storageGcsEndpoint: string | undefined = undefined;
+
+  /** What clients that are redirected call the endpoint; unset: the same. */
+  @Env('STORAGE_GCS_PUBLIC_ENDPOINT')
+  @IsOptional()
+  @IsUrl(ENDPOINT_URL.options, { message: ENDPOINT_URL.expected })
+  storageGcsPublicEndpoint: string | undefined = undefined;
+
+  @Env('STORAGE_GCS_PREFIX')
+  @Matches(OBJECT_PREFIX.pattern, { message: OBJECT_PREFIX.expected })
+  storageGcsPrefix = '';
+
+  /** Size of the parts that a layer is uploaded in. */
+  @Env('STORAGE_GCS_PART_SIZE_BYTES')
+  @Type(() => Number)
+  @IsInt({ message: PART_SIZE.expected })
+  @Min(PART_SIZE.min, { message: PART_SIZE.expected })
+  @Max(PART_SIZE.max, { message: PART_SIZE.expected })
+  storageGcsPartSizeBytes = PART_SIZE.default;
+}

@@ -1,0 +1,33 @@
+import type { IsUrl } from 'class-validator';
+
+const MIB = 1024 * 1024;
+
+/** What the settings of all object stores have in common. */
+export const PART_SIZE = {
+  default: 8 * MIB,
+  /** S3 takes no smaller ones. */
+  min: 5 * MIB,
+  max: 1024 * MIB,
+  expected: `expected a number of bytes from ${5 * MIB} to ${1024 * MIB}`,
+} as const;
+
+/** Parts that a writer may have in the store and not in its upload's row: object stores number them, and numbers are scarce. */
+export const MOST_UNRECORDED_PARTS = 32;
+
+export const ENDPOINT_URL = {
+  options: {
+    protocols: ['http', 'https'],
+    require_protocol: true,
+    require_tld: false,
+    allow_query_components: false,
+    allow_fragments: false,
+    disallow_auth: true,
+  } satisfies Parameters<typeof IsUrl>[0],
+  expected: 'expected http://host or https://host, without credentials',
+};
+
+export const OBJECT_PREFIX = {
+  pattern: /^(?!.*(^|\/)\.{1,2}\/)([A-Za-z0-9._-]+\/)*$/,
+  expected:
+    'expected nothing, or segments of letters, digits, dots, dashes and underscores, each ended by a slash',
+};
