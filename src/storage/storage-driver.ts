@@ -80,6 +80,13 @@ export interface UploadSink {
    * succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
    */
   flush(): Promise<DriverUploadState>;
+  /**
+   * Says that the state which the last `flush` answered is recorded. A sink that has this may refuse to write more than
+   * the driver's `UPLOAD_CHECKPOINT_BYTES` before it is told so.
+   */
+  recorded?(): void;
+  /** The offset, at most `limitBytes` and beyond what was flushed, at which a `flush` is cheapest; `limitBytes` where none is. */
+  flushOffset?(limitBytes: number): number;
   /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. */
   close(): Promise<void>;
 }
@@ -101,7 +108,7 @@ export interface UploadSink {
  *   cast has passed it off as one.
  * - **State and offset belong together.** `openUpload` and `finishUpload` reject with {@link UploadStateError}, and
  *   change nothing, when the size that they are given is not the one at which the state was recorded, or when the
- *   medium holds fewer bytes than that.
+ *   medium holds fewer bytes than that. (Where only a write can tell that, `write` or `flush` rejects instead.)
  * - **Fencing.** Once the answer of `fenceUpload` is recorded, neither a sink that answered the fenced state nor one that
  *   was or will be opened from it changes a byte that was acknowledged, one that is written by the new state, or the
  *   object that is made of them, before its finish or after. States before that one are covered by fences of their own.
@@ -156,13 +163,17 @@ export interface StorageDriver {
    * driver can keep account of (at least 100 times).
    */
   fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
-  /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */
-  readUpload(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
+  /**
+   * Streams the first `sizeBytes` flushed bytes of an upload that is not finished. Missing where the medium can't read
+   * back what isn't an object yet: then every digest that may be asked for has to be computed on the way.
+   */
+  readUpload?(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
    * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is the
    * content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver verifies it.
    * Idempotent: repeated with the same arguments, by any process, after a crash at any point, or at the same time, it
-   * answers the same key. An upload of no bytes can be finished without ever having been opened.
+   * answers the same key. An upload of no bytes can be finished without ever having been opened. What the state has in
+   * itself (nothing, or a few kilobytes) can be finished after `abortUpload`, too: whoever records is in the way of that.
    */
   finishUpload(
     upload: DriverUpload,

@@ -93,6 +93,8 @@ export class UploadCommitService {
     progress: UploadProgress,
     wanted: Digest,
   ): Promise<Digest> {
+    if (this.driver.readUpload === undefined)
+      throw new Error('a session runs without an algorithm that may be asked for');
     const hasher = this.hashers.create(digestAlgorithm(wanted));
     try {
       const upload = { id: session.id, state: progress.driverState };

@@ -26,6 +26,8 @@ export class UploadWriter {
   private offsetBytes: number;
   private recorded: UploadProgress;
   private recordedAt = performance.now();
+  /** Where the next checkpoint is due. */
+  private dueBytes: number;
   /** Bytes and hashes no longer go together: nothing after the last checkpoint may be recorded. */
   private broken = false;
 
@@ -38,6 +40,7 @@ export class UploadWriter {
   ) {
     this.offsetBytes = session.offsetBytes;
     this.recorded = session;
+    this.dueBytes = this.nextCheckpoint();
   }
 
   /** Opens the driver's end and resumes the hashes from their midstates: no byte is read back. */
@@ -69,10 +72,25 @@ export class UploadWriter {
 
   /** Takes bytes; they are durable after the next checkpoint. Never more than `checkpointBytes` are not, unless `chunk` alone is more. */
   async write(chunk: Uint8Array): Promise<void> {
-    const { checkpointBytes } = this.services;
-    if (this.unrecordedBytes > 0 && this.unrecordedBytes + chunk.length > checkpointBytes) {
-      await this.checkpoint();
+    let rest = chunk;
+    while (rest.length > 0) {
+      const fitting = this.fittingBytes(rest.length);
+      if (fitting > 0) await this.take(rest.subarray(0, fitting));
+      rest = rest.subarray(fitting);
+      if (rest.length > 0) await this.checkpoint();
     }
+    if (this.isCheckpointDue()) await this.checkpoint();
+  }
+
+  /** How many of the next bytes go before the next checkpoint: chunks stay whole, unless the driver would like it to be elsewhere. */
+  private fittingBytes(length: number): number {
+    const room = this.dueBytes - this.offsetBytes;
+    if (length <= room) return length;
+    if (this.sink.flushOffset !== undefined) return Math.max(room, 0);
+    return this.unrecordedBytes > 0 ? 0 : length;
+  }
+
+  private async take(chunk: Uint8Array): Promise<void> {
     // Both have to be done with the buffer before it is given back, whatever became of either.
     const outcomes = await Promise.allSettled([
       this.sink.write(chunk),
@@ -84,7 +102,6 @@ export class UploadWriter {
       throw failure.reason;
     }
     this.offsetBytes += chunk.length;
-    if (this.isCheckpointDue()) await this.checkpoint();
   }
 
   /**
@@ -101,6 +118,8 @@ export class UploadWriter {
     }
     this.recorded = progress;
     this.recordedAt = performance.now();
+    this.dueBytes = this.nextCheckpoint();
+    this.sink.recorded?.();
   }
 
   private async record(progress: UploadProgress, letGo: boolean): Promise<boolean> {
@@ -117,6 +136,11 @@ export class UploadWriter {
     }
   }
 
+  private nextCheckpoint(): number {
+    const limit = this.recorded.offsetBytes + this.services.checkpointBytes;
+    return this.sink.flushOffset?.(limit) ?? limit;
+  }
+
   private get unrecordedBytes(): number {
     return this.offsetBytes - this.recorded.offsetBytes;
   }
@@ -124,8 +148,7 @@ export class UploadWriter {
   /** By bytes, so that a crash costs little; and by time, so that a slow client's writer keeps its lease. */
   private isCheckpointDue(): boolean {
     return (
-      this.unrecordedBytes >= this.services.checkpointBytes ||
-      performance.now() - this.recordedAt >= heartbeatMs(this.lease)
+      this.offsetBytes >= this.dueBytes || performance.now() - this.recordedAt >= heartbeatMs(this.lease)
     );
   }
 

@@ -2,7 +2,13 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
 import { outlastOutage } from '../database/outlast-outage.js';
-import { CANONICAL_ALGORITHM, type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.js';
+import {
+  CANONICAL_ALGORITHM,
+  DIGEST_ALGORITHMS,
+  type Digest,
+  type DigestAlgorithm,
+  digestAlgorithm,
+} from '../oci/digest.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
@@ -65,13 +71,18 @@ export class UploadService {
   ): Promise<UploadReference & { offsetBytes: number }> {
     const id = newUploadId();
     const driverState = await this.driver.createUpload(id);
-    const algorithms = new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM]);
-    const midstates = [...algorithms].map(initialMidstate);
+    const midstates = this.algorithms(announced).map(initialMidstate);
     const progress = { offsetBytes: 0, midstates, driverState };
     await outlastOutage(DATABASE_PATIENCE_MS, () =>
       this.sessions.insert({ repository, id }, progress, this.leases.claimant(origin)),
     );
     return { repository, id, offsetBytes: 0 };
+  }
+
+  /** Those that may be asked for at the end, where it would be too late to begin with one. */
+  private algorithms(announced: DigestAlgorithm | undefined): readonly DigestAlgorithm[] {
+    if (this.driver.readUpload === undefined) return DIGEST_ALGORITHMS;
+    return [...new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM])];
   }
 
   /**

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import type {
@@ -13,6 +12,7 @@ import {
   begin,
   digest,
   expectBytes,
+  expectFlushed,
   listedUploads,
   readAll,
   type StorageDriverHarness,
@@ -112,7 +112,7 @@ class Takeovers {
 
   async expectRecorded(): Promise<void> {
     const { upload, recorded } = this;
-    expectBytes(await buffer(await this.driver.readUpload(upload, recorded.length)), recorded);
+    await expectFlushed(this.driver, upload, recorded);
   }
 
   async end(): Promise<void> {
@@ -150,6 +150,7 @@ class Takeovers {
     this.upload = { ...this.upload, state: viaJson(await this.sink.flush()) };
     this.recorded = Buffer.concat([this.recorded, this.pending]);
     this.pending = Buffer.of();
+    this.sink.recorded?.();
   }
 
   private async letGo(): Promise<void> {

@@ -29,6 +29,7 @@ import {
   listedUploads,
   MIB,
   readAll,
+  readUpload,
   type StorageDriverHarness,
   stored,
   until,
@@ -41,6 +42,7 @@ import { describeFencing } from './storage-driver-fencing.contract.js';
 export function describeStorageDriverContract(
   name: string,
   makeHarness: () => Promise<StorageDriverHarness>,
+  { readsUploads = true }: { readsUploads?: boolean } = {},
 ): void {
   describe(`storage driver contract: ${name}`, () => {
     let harness: StorageDriverHarness;
@@ -51,7 +53,7 @@ export function describeStorageDriverContract(
     });
     afterEach(() => harness.dispose());
 
-    const context: Context = { driver: () => driver, harness: () => harness };
+    const context: Context = { readsUploads, driver: () => driver, harness: () => harness };
     describe('one upload', () => describeOneUpload(context));
     describe('going on with an upload', () => describeResuming(context));
     describe('finishing', () => describeFinishing(context));
@@ -63,6 +65,7 @@ export function describeStorageDriverContract(
     describe('hostile names', () => describeHostileNames(context));
     describe('giving up', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
+    if (readsUploads) describe('reading what is not finished', () => describeReadingUploads(context));
   });
 }
 
@@ -161,17 +164,34 @@ function describeOneUpload({ driver, harness }: Context): void {
     await writing;
     expect(await harness().openHandles()).toBe(0);
   });
+}
 
+function describeReadingUploads({ driver, harness }: Context): void {
   it('reads the flushed bytes of an unfinished upload', async () => {
     const upload = await begin(driver());
     const content = randomBytes(100_000);
     const state = await append(driver(), upload, 0, [content.subarray(0, 60_000), content.subarray(60_000)]);
     const flushed = { ...upload, state };
-    expectBytes(await buffer(await driver().readUpload(flushed, 100_000)), content);
-    expectBytes(await buffer(await driver().readUpload(flushed, 70_000)), content.subarray(0, 70_000));
-    expectBytes(await buffer(await driver().readUpload(flushed, 0)), Buffer.of());
-    await expect(driver().readUpload(flushed, 100_001)).rejects.toBeInstanceOf(UploadStateError);
-    expectBytes(await buffer(await driver().readUpload(await begin(driver()), 0)), Buffer.of());
+    expectBytes(await buffer(await readUpload(driver(), flushed, 100_000)), content);
+    expectBytes(await buffer(await readUpload(driver(), flushed, 70_000)), content.subarray(0, 70_000));
+    expectBytes(await buffer(await readUpload(driver(), flushed, 0)), Buffer.of());
+    await expect(readUpload(driver(), flushed, 100_001)).rejects.toBeInstanceOf(UploadStateError);
+    expectBytes(await buffer(await readUpload(driver(), await begin(driver()), 0)), Buffer.of());
+  });
+
+  it('refuses an upload id that is none', async () => {
+    const state = await driver().createUpload(randomUUID());
+    await expect(readUpload(driver(), { id: '../x', state }, 0)).rejects.toBeInstanceOf(
+      InvalidObjectKeyError,
+    );
+  });
+
+  it('rejects with the reason when its signal is aborted already', async () => {
+    const reason = new Error('the client left');
+    const upload = await uploaded(driver(), randomBytes(100));
+    const reading = readUpload(driver(), upload, 100, { signal: AbortSignal.abort(reason) });
+    await expect(reading).rejects.toBe(reason);
+    expect(await harness().openHandles()).toBe(0);
   });
 }
 
@@ -658,7 +678,6 @@ async function expectInvalidId(driver: StorageDriver, upload: DriverUpload): Pro
   const invalid = InvalidObjectKeyError;
   await expect(driver.createUpload(upload.id)).rejects.toBeInstanceOf(invalid);
   await expect(driver.openUpload(upload, 0)).rejects.toBeInstanceOf(invalid);
-  await expect(driver.readUpload(upload, 0)).rejects.toBeInstanceOf(invalid);
   await expect(driver.finishUpload(upload, digest(Buffer.of()), 0)).rejects.toBeInstanceOf(invalid);
   await expect(driver.fenceUpload(upload)).rejects.toBeInstanceOf(invalid);
   await expect(driver.abortUpload(upload)).rejects.toBeInstanceOf(invalid);
@@ -677,7 +696,6 @@ function describeSignals({ driver, harness }: Context): void {
     ['list', (on, _, options) => listed(on, '', options)],
     ['createUpload', (on, _, options) => on.createUpload(randomUUID(), options)],
     ['openUpload', (on, upload, options) => on.openUpload(upload, 0, options)],
-    ['readUpload', (on, upload, options) => on.readUpload(upload, 0, options)],
     ['finishUpload', (on, upload, options) => on.finishUpload(upload, digest(Buffer.of()), 0, options)],
     ['fenceUpload', (on, upload, options) => on.fenceUpload(upload, options)],
     ['listUploads', (on, _, options) => listedUploads(on, options)],

@@ -25,6 +25,8 @@ export interface StorageDriverHarness {
 
 /** What the groups of the contract get. */
 export interface Context {
+  /** Whether the driver has `readUpload`. */
+  readonly readsUploads: boolean;
   driver(): StorageDriver;
   harness(): StorageDriverHarness;
 }
@@ -39,6 +41,36 @@ export function digest(content: Buffer): Digest {
 export function expectBytes(actual: Buffer, expected: Buffer): void {
   expect(actual.length).toBe(expected.length);
   expect(actual.equals(expected)).toBe(true);
+}
+
+/** What the driver has made durable of an upload. Where it can't be read back, the object will tell. */
+export async function expectFlushed(
+  driver: StorageDriver,
+  upload: DriverUpload,
+  expected: Buffer,
+): Promise<void> {
+  if (driver.readUpload === undefined) return;
+  expectBytes(await buffer(await driver.readUpload(upload, expected.length)), expected);
+}
+
+/** Reads of unfinished uploads, where it is known that there are any. */
+export async function readUpload(driver: StorageDriver, ...call: ReadUpload): Promise<Readable> {
+  if (driver.readUpload === undefined) throw new Error('the driver reads no uploads');
+  return driver.readUpload(...call);
+}
+
+type ReadUpload = Parameters<NonNullable<StorageDriver['readUpload']>>;
+
+/** What is left of uploads that stale writers went on with: theirs alone, and removed like any other. */
+export async function expectOnlyLeftoversOf(driver: StorageDriver, ids: readonly string[]): Promise<void> {
+  const left = await listedUploads(driver);
+  expect(ids).toEqual(expect.arrayContaining([...new Set(left.map(({ upload: { id } }) => id))]));
+  for (const { upload } of left) await driver.abortUpload(upload);
+  expect(await listedUploads(driver)).toEqual([]);
+}
+
+export function idsOf(uploads: readonly StoredUpload[]): string[] {
+  return [...new Set(uploads.map(({ upload: { id } }) => id))].sort();
 }
 
 export async function begin(driver: StorageDriver): Promise<DriverUpload> {

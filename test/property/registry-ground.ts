@@ -14,6 +14,7 @@ import { createHasherFactory } from '../../src/uploads/hash/hasher.factory.js';
 import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from '../../src/uploads/upload-row.js';
 import type { UploadReference, UploadSession } from '../../src/uploads/upload-session.js';
+import { readUpload } from '../contract/storage-driver.harness.js';
 import { createTestDatabase } from '../support/test-postgres.js';
 import type { Around } from './interposed.js';
 import { TestReplica } from './replica.js';
@@ -113,7 +114,7 @@ export class RegistryGround {
 
   /** The crucial one: what the driver reads back by the row is what the row's hash is of. Answers the bytes. */
   async bytesOf({ id, driverState, offsetBytes, midstates }: UploadSession): Promise<Buffer> {
-    const bytes = await buffer(await this.driver.readUpload({ id, state: driverState }, offsetBytes));
+    const bytes = await buffer(await readUpload(this.driver, { id, state: driverState }, offsetBytes));
     const digests = digestsOf(midstates, this.hashers);
     expect(digests).toEqual(digests.map((digest) => digestOf(digestAlgorithm(digest), bytes)));
     return bytes;

@@ -14,7 +14,9 @@ export class StorageObserver {
   constructor(driver: StorageDriver) {
     const { openUpload, readUpload, read } = driver;
     driver.openUpload = async (...call) => this.observed(call[0].id, await openUpload.apply(driver, call));
-    driver.readUpload = (...call) => this.counted(() => readUpload.apply(driver, call));
+    if (readUpload !== undefined) {
+      driver.readUpload = (...call) => this.counted(() => readUpload.apply(driver, call));
+    }
     driver.read = (...call) => this.counted(() => read.apply(driver, call));
   }
 
@@ -35,6 +37,8 @@ export class StorageObserver {
         this.waiting.clear();
       },
       flush: () => sink.flush(),
+      ...(sink.recorded && { recorded: () => sink.recorded?.() }),
+      ...(sink.flushOffset && { flushOffset: sink.flushOffset.bind(sink) }),
       close: () => sink.close(),
     };
   }

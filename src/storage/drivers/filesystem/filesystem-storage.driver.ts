@@ -16,7 +16,7 @@ import type {
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
-import { byteRange, destroyLate, untilAborted } from '../reading.js';
+import { byteRange, destroyLate, untilAborted } from '../../reading.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
 import { READ_BYTES } from './file-readable.js';

@@ -13,7 +13,7 @@ import type {
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
-import { byteRange, untilAborted } from '../reading.js';
+import { byteRange, untilAborted } from '../../reading.js';
 import { segmentOwner } from '../segment-name.js';
 import { listedSegment, type Segment, segmentNames, UploadSegments } from '../upload-segments.js';
 import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';

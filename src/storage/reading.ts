@@ -1,6 +1,6 @@
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { ByteSpan, IoOptions } from '../storage-driver.js';
-import { StorageError } from '../storage.errors.js';
+import type { ByteSpan, IoOptions } from './storage-driver.js';
+import { StorageError } from './storage.errors.js';
 
 /**
  * A span as offsets, the end exclusive; no span is all of it.

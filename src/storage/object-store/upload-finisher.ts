@@ -1,0 +1,111 @@
+import { blobObjectKey, type ObjectKey } from '../object-key.js';
+import type { Digest } from '../../oci/digest.js';
+import type { DriverUpload, IoOptions } from '../storage-driver.js';
+import { UploadStateError } from '../storage.errors.js';
+import { objectKeyOf, pieceName } from './names.js';
+import type { Multipart, ObjectStore, Part } from './object-store.js';
+import { bodyOf } from './part-buffer.js';
+import { readPieces } from './pieces.js';
+import { UploadLayout } from './upload-layout.js';
+
+/** Where a finish meets another one of the same upload, each may spoil the other's last part. */
+const ATTEMPTS = 3;
+
+/** Makes objects of uploads, and undoes uploads. Nothing of it copies what the store has as a part. */
+export class UploadFinisher {
+  constructor(private readonly store: ObjectStore) {}
+
+  /** See `StorageDriver.finishUpload`. */
+  async finish(
+    upload: DriverUpload,
+    digest: Digest,
+    sizeBytes: number,
+    options: IoOptions,
+  ): Promise<ObjectKey> {
+    // The object was named before its digest was known; a digest that is none is refused all the same.
+    blobObjectKey(digest, upload.id);
+    const layout = UploadLayout.recordedAt(upload, sizeBytes);
+    const key = objectKeyOf(upload.id);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.make(layout, key, attempt, options);
+        break;
+      } catch (error) {
+        if (!(error instanceof UploadStateError)) throw error;
+        // Made before, by this process or another one: then it was this what was in the way.
+        if ((await this.store.head(key, options))?.sizeBytes === sizeBytes) {
+          await this.forgetQuietly(layout, key);
+          return key;
+        }
+        if (attempt === ATTEMPTS || layout.ending === undefined) throw error;
+      }
+    }
+    await this.removePieces(layout).catch(() => undefined);
+    return key;
+  }
+
+  /** Removes what the upload holds, unless the object was made of it. */
+  async forget(layout: UploadLayout, options: IoOptions): Promise<void> {
+    const key = objectKeyOf(layout.id);
+    if (layout.multipart !== undefined) {
+      const parts = [...layout.parts, ...endingOf(layout)];
+      await this.store.abortMultipart({ name: key, id: layout.multipart }, parts, options);
+    }
+    await this.removePieces(layout, options);
+  }
+
+  private async make(layout: UploadLayout, key: string, attempt: number, options: IoOptions): Promise<void> {
+    const { multipart: id, parts, ending } = layout;
+    if (id !== undefined && (parts.length > 0 || ending !== undefined)) {
+      const multipart = { name: key, id };
+      const last = await this.lastPart(layout, multipart, attempt, options);
+      await this.store.completeMultipart(multipart, [...parts, ...last], options);
+      return;
+    }
+    await this.store.put(key, bodyOf(await this.tailOf(layout, options)), options);
+    // Begun for an ending that came to be outdated.
+    if (id !== undefined)
+      await this.store.abortMultipart({ name: key, id }, [], options).catch(() => undefined);
+  }
+
+  /** The tail as the part that ends the object. */
+  private async lastPart(
+    layout: UploadLayout,
+    multipart: Multipart,
+    attempt: number,
+    options: IoOptions,
+  ): Promise<readonly Part[]> {
+    if (layout.tailStart === layout.sizeBytes) return [];
+    // The one in the store is not what was recorded any more: whoever was shut out may have hit its number.
+    if (layout.ending !== undefined && attempt === 1) return [layout.ending];
+    const tail = await this.tailOf(layout, options);
+    return [await this.store.putPart(multipart, layout.nextPart + attempt - 1, bodyOf(tail), options)];
+  }
+
+  private async tailOf(layout: UploadLayout, options: IoOptions): Promise<Buffer> {
+    if (layout.pieces.length === 0) return layout.inline;
+    const tail = Buffer.allocUnsafeSlow(layout.sizeBytes - layout.tailStart);
+    await readPieces(this.store, layout.id, layout.pieces, tail, options);
+    layout.inline.copy(tail, layout.savedTailBytes);
+    return tail;
+  }
+
+  private async forgetQuietly(layout: UploadLayout, key: string): Promise<void> {
+    const multipart = layout.multipart === undefined ? [] : [{ name: key, id: layout.multipart }];
+    await Promise.allSettled([
+      ...multipart.map((each) => this.store.abortMultipart(each, [...layout.parts, ...endingOf(layout)], {})),
+      this.removePieces(layout),
+    ]);
+  }
+
+  private async removePieces(layout: UploadLayout, options: IoOptions = {}): Promise<void> {
+    const suffixes = [...layout.pieces.map(({ suffix }) => suffix), ...layout.obsolete];
+    if (suffixes.length === 0) return;
+    const names = suffixes.map((suffix) => pieceName(layout.id, suffix));
+    await this.store.delete(names, options);
+  }
+}
+
+function endingOf({ ending }: UploadLayout): Part[] {
+  return ending === undefined ? [] : [ending];
+}

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
+import type { DriverUpload, UploadSink } from '../../src/storage/storage-driver.js';
+import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
+import {
+  begin,
+  digest,
+  expectBytes,
+  expectOnlyLeftoversOf,
+  readAll,
+  type StorageDriverHarness,
+  viaJson,
+} from '../contract/storage-driver.harness.js';
+import { playTakeovers, takeoverSteps } from '../contract/storage-driver-takeovers.js';
+import { MemoryBucket, MemoryObjectStore } from '../support/memory-object-store.js';
+import { runs } from './runs.js';
+
+const PART_BYTES = 30_000;
+
+/** Against a model, the bytes that were recorded: parts so small that everything that can happen between them does. */
+describe('uploads to an object store', () => {
+  it('keep every recorded byte, whatever writers do that were shut out', async () => {
+    await fc.assert(
+      fc.asyncProperty(takeoverSteps, async (steps) => {
+        const ground = new Ground();
+        await playTakeovers(ground.open(), ground.harness, steps);
+        ground.expectClean();
+      }),
+      runs(200),
+    );
+  });
+
+  it('survive a failure at any request, before or after it was done', async () => {
+    const sizes = fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 8 });
+    const failures = fc.array(fc.tuple(fc.nat(25), fc.constantFrom('before', 'after')), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(sizes, failures, async (chunks, faults) => {
+        const ground = new Ground();
+        await push(ground, chunks, faults);
+        ground.expectClean();
+      }),
+      runs(300),
+    );
+  });
+});
+
+class Ground {
+  readonly bucket = new MemoryBucket();
+  readonly harness: StorageDriverHarness = {
+    driver: this.open(),
+    reopen: () => Promise.resolve(this.open()),
+    openHandles: () => Promise.resolve(0),
+    dispose: () => Promise.resolve(),
+  };
+
+  open(store = new MemoryObjectStore(this.bucket)): ObjectStorageDriver {
+    return new ObjectStorageDriver(store, { partBytes: PART_BYTES, inlineBytes: 2_000, redirect: false });
+  }
+
+  /** After everything was removed that can be found. */
+  expectClean(): void {
+    expect([...this.bucket.multiparts.keys()]).toEqual([]);
+    expect([...this.bucket.objects.keys()].filter((name) => name.startsWith('uploads/'))).toEqual([]);
+  }
+}
+
+/** A client that sends what follows the last recorded byte until all of it is recorded, and asks for the commit until it has it. */
+async function push(ground: Ground, sizes: number[], faults: [number, string][]): Promise<void> {
+  const store = new MemoryObjectStore(ground.bucket);
+  const driver = ground.open(store);
+  let upload = await begin(driver);
+  const content = randomBytes(sizes.reduce((sum, size) => sum + size, 0));
+  const due = [...faults];
+  let requests = 0;
+  store.interfere = (_kind, when) => {
+    if (when === 'before') requests += 1;
+    const [fault] = due;
+    if (fault === undefined || requests < fault[0] || fault[1] !== when) return;
+    due.shift();
+    requests = 0;
+    throw new StorageUnavailableError('a fault of the test');
+  };
+  let offset = 0;
+  for (const size of sizes) {
+    const end = offset + size;
+    while (offset < end) {
+      const sent = await attempt(() => send(driver, upload, content, offset, end));
+      if (sent === undefined) continue;
+      upload = sent;
+      offset = end;
+    }
+  }
+  const finish = () => driver.finishUpload(upload, digest(content), content.length);
+  let key = await attempt(finish);
+  while (key === undefined) key = await attempt(finish);
+  store.interfere = () => undefined;
+  expect(await finish()).toBe(key);
+  expectBytes(await readAll(driver, key), content);
+  await driver.abortUpload(upload);
+  await expectOnlyLeftoversOf(driver, [upload.id]);
+  expectBytes(await readAll(driver, key), content);
+}
+
+async function send(
+  driver: ObjectStorageDriver,
+  upload: DriverUpload,
+  content: Buffer,
+  offset: number,
+  end: number,
+): Promise<DriverUpload> {
+  let sink: UploadSink | undefined;
+  try {
+    sink = await driver.openUpload(upload, offset);
+    for (let at = offset; at < end; at += 9_000)
+      await sink.write(content.subarray(at, Math.min(at + 9_000, end)));
+    return { ...upload, state: viaJson(await sink.flush()) };
+  } finally {
+    await sink?.close();
+  }
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StorageUnavailableError) return undefined;
+    throw error;
+  }
+}

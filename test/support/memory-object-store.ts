@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type {
+  Body,
+  Multipart,
+  ObjectStore,
+  Part,
+  StoredMultipart,
+  StoredObject,
+} from '../../src/storage/object-store/object-store.js';
+import type { ByteSpan, IoOptions } from '../../src/storage/storage-driver.js';
+import { ObjectNotFoundError, StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
+
+interface Begun {
+  readonly name: string;
+  readonly startedAt: Date;
+  readonly parts: Map<number, { tag: string; bytes: Buffer }>;
+}
+
+/** What is in a bucket, for any number of stores. */
+export class MemoryBucket {
+  readonly objects = new Map<string, { bytes: Buffer; modifiedAt: Date }>();
+  readonly multiparts = new Map<string, Begun>();
+  private begun = 0;
+
+  nextId(): string {
+    this.begun += 1;
+    return `multipart-${this.begun}`;
+  }
+}
+
+export type Request = keyof ObjectStore;
+
+/**
+ * An object store with the rules of S3, for what a real one can't be made to do: to fail at exactly one request, before or
+ * after it did what it was asked to. Counts requests.
+ */
+export class MemoryObjectStore implements ObjectStore {
+  readonly name = 'memorystore';
+  readonly location = 'memory';
+  readonly maxPartNumber: number = 10_000;
+  readonly requests: { readonly kind: string; readonly name: string; readonly bytes: number }[] = [];
+  /** Called before each request is done (`'before'`) and after; what it throws is the request's failure. */
+  interfere: (kind: string, when: 'before' | 'after', name: string) => Promise<void> | void = () => undefined;
+
+  constructor(readonly bucket = new MemoryBucket()) {}
+
+  count(kind: string): number {
+    return this.requests.filter((request) => request.kind === kind).length;
+  }
+
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  check(options: IoOptions): Promise<void> {
+    return this.request('check', '', 0, options, () => undefined);
+  }
+
+  head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
+    return this.request('head', name, 0, options, () => {
+      const object = this.bucket.objects.get(name);
+      return object && { name, sizeBytes: object.bytes.length, modifiedAt: object.modifiedAt };
+    });
+  }
+
+  get(name: string, { start, end }: ByteSpan, options: IoOptions): Promise<Readable> {
+    return this.request('get', name, end - start + 1, options, () => {
+      const bytes = this.bucket.objects.get(name)?.bytes;
+      if (bytes === undefined) throw new ObjectNotFoundError(name);
+      if (end >= bytes.length) throw new StorageError('not within the object');
+      return Readable.from(chunksOf(Buffer.from(bytes.subarray(start, end + 1))), { objectMode: false });
+    });
+  }
+
+  put(name: string, body: Body, options: IoOptions): Promise<void> {
+    return this.request('put', name, body.bytes.length, options, () => {
+      tagOf(body);
+      this.bucket.objects.set(name, { bytes: Buffer.from(body.bytes), modifiedAt: now() });
+    });
+  }
+
+  delete(names: readonly string[], options: IoOptions): Promise<void> {
+    return this.request('delete', names.join(), 0, options, () =>
+      names.forEach((name) => this.bucket.objects.delete(name)),
+    );
+  }
+
+  async *list(prefix: string, options: IoOptions): AsyncGenerator<StoredObject, void> {
+    const found = await this.request('list', prefix, 0, options, () => [...this.bucket.objects]);
+    for (const [name, { bytes, modifiedAt }] of found) {
+      if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length, modifiedAt };
+    }
+  }
+
+  beginMultipart(name: string, options: IoOptions): Promise<Multipart> {
+    return this.request('begin', name, 0, options, () => {
+      const id = this.bucket.nextId();
+      this.bucket.multiparts.set(id, { name, startedAt: now(), parts: new Map() });
+      return { name, id };
+    });
+  }
+
+  putPart(multipart: Multipart, number: number, body: Body, options: IoOptions): Promise<Part> {
+    return this.request('part', multipart.name, body.bytes.length, options, () => {
+      const tag = tagOf(body);
+      this.begunAs(multipart).parts.set(number, { tag, bytes: Buffer.from(body.bytes) });
+      return { number, tag };
+    });
+  }
+
+  completeMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
+    return this.request('complete', multipart.name, 0, options, () => {
+      const begun = this.begunAs(multipart);
+      const bytes = parts.map(({ number, tag }, index) => {
+        const part = begun.parts.get(number);
+        const isInOrder = number > (parts[index - 1]?.number ?? 0);
+        if (part?.tag !== tag || !isInOrder) throw new UploadStateError(`part ${number} is another one`);
+        return part.bytes;
+      });
+      if (new Set(bytes.slice(0, -1).map(({ length }) => length)).size > 1) {
+        throw new UploadStateError('the parts are not of one size');
+      }
+      this.bucket.objects.set(multipart.name, { bytes: Buffer.concat(bytes), modifiedAt: now() });
+      this.bucket.multiparts.delete(multipart.id);
+    });
+  }
+
+  abortMultipart(multipart: Multipart, _parts: readonly Part[], options: IoOptions): Promise<void> {
+    return this.request('abort', multipart.name, 0, options, () => {
+      this.bucket.multiparts.delete(multipart.id);
+    });
+  }
+
+  async *listMultiparts(prefix: string, options: IoOptions): AsyncGenerator<StoredMultipart, void> {
+    const found = await this.request('listMultiparts', prefix, 0, options, () => [...this.bucket.multiparts]);
+    for (const [id, { name, startedAt }] of found) if (name.startsWith(prefix)) yield { id, name, startedAt };
+  }
+
+  private begunAs({ id, name }: Multipart): Begun {
+    const begun = this.bucket.multiparts.get(id);
+    if (begun?.name !== name) throw new UploadStateError('no such multipart');
+    return begun;
+  }
+
+  private async request<T>(
+    kind: string,
+    name: string,
+    bytes: number,
+    { signal }: IoOptions,
+    work: () => T,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    this.requests.push({ kind, name, bytes });
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.interfere(kind, 'before', name);
+    signal?.throwIfAborted();
+    const value = work();
+    await this.interfere(kind, 'after', name);
+    return value;
+  }
+}
+
+/** @throws StorageError when the bytes are not those whose checksum was sent. */
+function tagOf({ bytes, md5 }: Body): string {
+  const hash = createHash('md5').update(bytes);
+  if (hash.copy().digest('base64') !== md5) throw new StorageError('the bytes have changed underway');
+  return `"${hash.digest('hex')}"`;
+}
+
+function now(): Date {
+  return new Date(Math.floor(Date.now() / 1000) * 1000);
+}
+
+function chunksOf(bytes: Buffer): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 65_536) chunks.push(bytes.subarray(at, at + 65_536));
+  return chunks;
+}
