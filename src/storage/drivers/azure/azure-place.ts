@@ -1,0 +1,30 @@
+/** What Berth shows Azure to be let in. */
+export type AzureAccess =
+  'account key' | 'connection string' | 'shared access signature' | 'default credential';
+
+/** Where the blobs are and how Berth gets there: what a sentence about a failure needs to know. No credential in it. */
+export interface AzurePlace {
+  /** Of the blob service, without a query. */
+  readonly endpoint: string;
+  readonly container: string;
+  readonly access: AzureAccess;
+}
+
+/** The settings that a person looks at when Azure doesn't let Berth in. */
+export function accessSettings({ access }: AzurePlace): string {
+  switch (access) {
+    case 'account key':
+      return 'STORAGE_AZURE_ACCOUNT_NAME and STORAGE_AZURE_ACCOUNT_KEY';
+    case 'connection string':
+    case 'shared access signature':
+      return 'STORAGE_AZURE_CONNECTION_STRING';
+    case 'default credential':
+      return 'STORAGE_AZURE_ACCOUNT_NAME and the identity that Berth runs as';
+  }
+}
+
+/** The settings that say where the account is. */
+export function endpointSettings({ access }: AzurePlace): string {
+  const isString = access === 'connection string' || access === 'shared access signature';
+  return `${isString ? 'STORAGE_AZURE_CONNECTION_STRING' : 'STORAGE_AZURE_ACCOUNT_NAME'} and STORAGE_AZURE_ENDPOINT`;
+}
