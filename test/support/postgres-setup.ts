@@ -2,14 +2,18 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /**
  * Waits until its standard input ends, which it does when the run is over, however it ended (Ctrl-C and kill -9
- * included), then stops the Postgres that a test may have started and removes its directory. Several rounds, for a
- * server that was just starting.
+ * included), then stops the Postgres and the radosgw that tests may have started and removes their directory. Several
+ * rounds, for a Postgres that was just starting.
  */
 const REAPER = `
 cat > /dev/null
+for directory in "$1"/radosgw-*; do
+  if [ -d "$directory" ]; then "$2" stop "$directory"; fi
+done
 for round in 1 2 3; do
   pid=$(head -n 1 "$1/postgres/postmaster.pid" 2> /dev/null)
   if [ -n "$pid" ]; then
@@ -25,11 +29,12 @@ done
 rm -rf "$1"
 `;
 
-/** Jest's globalSetup: makes the directory of the run's Postgres, and sees to its end. Starts no Postgres. */
+/** Jest's globalSetup: makes the directory of the run's servers, and sees to their end. Starts none. */
 export default function setup(): void {
   const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
   // A session of its own: Ctrl-C must not reach it.
-  const reaper = spawn('/bin/sh', ['-c', REAPER, 'berth-test-reaper', directory], {
+  const radosgw = fileURLToPath(new URL('./radosgw.sh', import.meta.url));
+  const reaper = spawn('/bin/sh', ['-c', REAPER, 'berth-test-reaper', directory, radosgw], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
