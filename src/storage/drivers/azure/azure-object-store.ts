@@ -12,7 +12,7 @@ import type {
   StoredObject,
 } from '../../object-store/object-store.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
-import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
+import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
 import { answered, isBlobMissing } from './azure-answer.js';
 import type { AzureCall, AzureCalls } from './azure-calls.js';
@@ -137,7 +137,7 @@ export class AzureObjectStore implements ObjectStore {
   }
 
   async put(name: string, { bytes, md5 }: Body, options: IoOptions): Promise<void> {
-    const blob = this.blob(name);
+    const blob = this.writable(name);
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
       // Azure compares it with the bytes that arrive, and keeps it.
       blob.upload(bytes, bytes.length, {
@@ -209,7 +209,7 @@ export class AzureObjectStore implements ObjectStore {
 
   async putPart({ name }: Multipart, number: number, body: Body, options: IoOptions): Promise<Part> {
     const tag = blockId();
-    const blob = this.blob(name);
+    const blob = this.writable(name);
     const { bytes } = body;
     const transactionalContentMD5 = Buffer.from(body.md5, 'base64');
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
@@ -234,7 +234,7 @@ export class AzureObjectStore implements ObjectStore {
     await this.make({ doing: `make ${name} of its blocks`, attempt }, options);
   }
 
-  /** Azure drops the blocks of a blob that is written as a whole: an empty one is, where there is none, and is deleted. */
+  /** Costs two requests, also where nothing was staged: whether it was can't be asked for less. */
   async abortMultipart({ name }: Multipart, _parts: readonly Part[], options: IoOptions): Promise<void> {
     const attempt = (abortSignal: AbortSignal): Promise<void> => dropBlocks(this.blob(name), abortSignal);
     await this.make({ doing: `drop the blocks of ${name}`, attempt }, options);
@@ -252,6 +252,15 @@ export class AzureObjectStore implements ObjectStore {
 
   private blob(name: string): BlockBlobClient {
     return this.container.getBlockBlobClient(`${this.prefix}${name}`);
+  }
+
+  private writable(name: string): BlockBlobClient {
+    if (this.isTooLong(name)) {
+      throw new StorageError(
+        `${this.prefix}${name} is longer than the ${LONGEST_NAME} characters of a blob's name`,
+      );
+    }
+    return this.blob(name);
   }
 
   private isTooLong(name: string): boolean {

@@ -45,8 +45,11 @@ export async function download(
 }
 
 /**
- * Makes the staged blocks of a blob unusable, unless it was made of them: Azure drops them when the blob is written as
- * a whole. An empty one is, where there is none, and is deleted. Repeated after a lost answer it finds its own one.
+ * Makes the staged blocks of a blob unusable, unless it was made of them. Azure deletes the blocks that a block list
+ * doesn't name, so where there is no blob one of no blocks is made, and deleted. Repeated after a lost answer it finds
+ * its own one.
+ *
+ * @see https://learn.microsoft.com/rest/api/storageservices/put-block-list
  */
 export async function dropBlocks(blob: BlockBlobClient, abortSignal: AbortSignal): Promise<void> {
   const etag = (await putTombstone(blob, abortSignal)) ?? (await findTombstone(blob, abortSignal));
@@ -59,7 +62,7 @@ export async function dropBlocks(blob: BlockBlobClient, abortSignal: AbortSignal
 
 async function putTombstone(blob: BlockBlobClient, abortSignal: AbortSignal): Promise<string | undefined> {
   const answer = await blob
-    .upload('', 0, { abortSignal, metadata: { [TOMBSTONE]: 'true' }, conditions: { ifNoneMatch: '*' } })
+    .commitBlockList([], { abortSignal, metadata: { [TOMBSTONE]: 'true' }, conditions: { ifNoneMatch: '*' } })
     .catch(unless((error) => answered(error, 'BlobAlreadyExists', 'ConditionNotMet')));
   return answer?.etag;
 }
