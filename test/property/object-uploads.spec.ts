@@ -17,7 +17,7 @@ import { playTakeovers, takeoverSteps } from '../contract/storage-driver-takeove
 import { MemoryBucket, MemoryObjectStore } from '../support/memory-object-store.js';
 import { runs } from './runs.js';
 
-const PART_BYTES = 30_000;
+const PART_BYTES = 16_000;
 
 /** Against a model, the bytes that were recorded: parts so small that everything that can happen between them does. */
 describe('uploads to an object store', () => {
@@ -56,7 +56,7 @@ class Ground {
   };
 
   open(store = new MemoryObjectStore(this.bucket)): ObjectStorageDriver {
-    return new ObjectStorageDriver(store, { partBytes: PART_BYTES, inlineBytes: 2_000, redirect: false });
+    return new ObjectStorageDriver(store, { partBytes: PART_BYTES, inlineBytes: 500, redirect: false });
   }
 
   /** After everything was removed that can be found. */

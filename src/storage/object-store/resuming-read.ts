@@ -25,11 +25,13 @@ export async function readResuming(
     objectMode: false,
     highWaterMark: 64 * 1024,
   });
-  // Destroyed before or while it is read: the generator may be waiting for the store, or not have begun at all.
-  stream.once('close', () => {
+  const destroy = stream._destroy.bind(stream);
+  // It would wait for the generator, which may be waiting for the store.
+  stream._destroy = (error, callback) => {
     source.stop.abort();
     source.current.destroy();
-  });
+    destroy(error, callback);
+  };
   return stream;
 }
 

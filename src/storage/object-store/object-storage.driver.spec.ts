@@ -1,0 +1,313 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { MemoryBucket, MemoryObjectStore } from '../../../test/support/memory-object-store.js';
+import { digestOf } from '../../oci/digest.js';
+import { parseObjectKey } from '../object-key.js';
+import { canRedirect } from '../redirecting-storage-driver.js';
+import type { DriverUpload, UploadSink } from '../storage-driver.js';
+import { StorageError, StorageUnavailableError, UploadStateError } from '../storage.errors.js';
+import { objectKeyOf } from './names.js';
+import { ObjectStorageDriver } from './object-storage.driver.js';
+import { bodyOf } from './part-buffer.js';
+
+const PART = 10_000;
+
+describe('ObjectStorageDriver', () => {
+  let bucket: MemoryBucket;
+  let store: MemoryObjectStore;
+  let driver: ObjectStorageDriver;
+  beforeEach(() => {
+    bucket = new MemoryBucket();
+    store = new MemoryObjectStore(bucket);
+    driver = new ObjectStorageDriver(store, { partBytes: PART, inlineBytes: 1_000, redirect: true });
+  });
+
+  describe('asks for no more than it needs', () => {
+    it.each([
+      ['nothing', 0, { put: 1 }],
+      ['what fits into a row', 1_000, { put: 1 }],
+      ['less than a part', 9_000, { put: 1, begin: 1, part: 1, complete: 1, delete: 1 }],
+      ['one part', PART, { begin: 1, part: 1, complete: 1 }],
+      ['whole parts', 5 * PART, { begin: 1, part: 5, complete: 1 }],
+      ['parts and a few bytes', 5 * PART + 9, { begin: 1, part: 6, complete: 1 }],
+      ['parts and a tail', 5 * PART + 5_000, { begin: 1, part: 6, complete: 1, put: 1, delete: 1 }],
+    ])('a push of %s', async (_, size, expected) => {
+      const content = randomBytes(size);
+      const upload = await written(await begun(), [content]);
+      await driver.finishUpload(upload, digestOf('sha256', content), size);
+      const counts: Record<string, number> = {};
+      for (const { kind } of store.requests) counts[kind] = (counts[kind] ?? 0) + 1;
+      expect(counts).toEqual(expected);
+    });
+
+    it('a push in odd chunks: each byte is read back at most once, and no byte is in the store more than twice', async () => {
+      const chunks = Array.from({ length: 200 }, (_, index) => randomBytes(1_001 + 7 * index));
+      const content = Buffer.concat(chunks);
+      let upload = await begun();
+      for (const chunk of chunks) upload = await written(upload, [chunk], sizeOf(upload));
+      await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      const bytesOf = (kind: string) =>
+        store.requests.filter((each) => each.kind === kind).reduce((sum, { bytes }) => sum + bytes, 0);
+      expect(bytesOf('get')).toBeLessThanOrEqual(content.length);
+      expect(bytesOf('part')).toBeLessThan(2 * content.length);
+      expect(bytesOf('put')).toBeLessThan(1.5 * content.length);
+      expect(store.count('listMultiparts') + store.count('list')).toBe(0);
+      expect([...bucket.objects.keys()]).toHaveLength(1);
+    });
+
+    it('a push of single bytes stays small in its row', async () => {
+      const content = randomBytes(700);
+      let upload = await begun();
+      driver = new ObjectStorageDriver(store, { partBytes: PART, inlineBytes: 0, redirect: false });
+      for (let at = 0; at < content.length; at += 1) {
+        upload = await written(upload, [content.subarray(at, at + 1)], at);
+        expect(JSON.stringify(upload.state).length).toBeLessThan(50_000);
+      }
+      const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+      expect([...bucket.objects.keys()]).toEqual([key]);
+    });
+  });
+
+  describe('a sink', () => {
+    it('closes only when nothing of it is on its way any more', async () => {
+      const upload = await begun();
+      const sink = await driver.openUpload(upload, 0);
+      const arrive = hold('part');
+      await sink.write(randomBytes(PART));
+      let isClosed = false;
+      const closing = sink.close().then(() => (isClosed = true));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(isClosed).toBe(false);
+      arrive();
+      await closing;
+      expect(bucket.multiparts.size).toBe(1);
+    });
+
+    it('holds a few parts at most, and waits for the store then', async () => {
+      const sink = await driver.openUpload(await begun(), 0);
+      const arrive = hold('part');
+      const writing = sink.write(randomBytes(10 * PART));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(store.count('part')).toBeLessThanOrEqual(3);
+      arrive();
+      await writing;
+      await sink.flush();
+      expect(store.count('part')).toBe(10);
+      await sink.close();
+    });
+
+    it('fails with a part that failed, and the next one goes on from what was flushed', async () => {
+      const content = randomBytes(4 * PART);
+      let upload = await written(await begun(), [content.subarray(0, PART + 3)]);
+      const sink = await driver.openUpload(upload, PART + 3);
+      store.interfere = (kind) => {
+        if (kind === 'part') throw new StorageUnavailableError('not now');
+      };
+      await expect(
+        (async () => {
+          await sink.write(content.subarray(PART + 3));
+          await sink.flush();
+        })(),
+      ).rejects.toBeInstanceOf(StorageUnavailableError);
+      await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
+      await sink.close();
+      store.interfere = () => undefined;
+      upload = await written(upload, [content.subarray(PART + 3)], PART + 3);
+      const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+    });
+
+    it('says where a flush is cheapest: at the end of a part', async () => {
+      const upload = await written(await begun(), [randomBytes(PART / 2)]);
+      const sink = await driver.openUpload(upload, PART / 2);
+      expect(sink.flushOffset?.(PART - 1)).toBe(PART - 1);
+      expect(sink.flushOffset?.(PART)).toBe(PART);
+      expect(sink.flushOffset?.(3 * PART + 5)).toBe(3 * PART);
+      await sink.close();
+    });
+
+    it('writes no more than a writer may that is never recorded', async () => {
+      const sink = await driver.openUpload(await begun(), 0);
+      await expect(sink.write(Buffer.alloc(60 * PART))).rejects.toThrow('not recorded');
+      await sink.close();
+      const told = await driver.openUpload(await begun(), 0);
+      for (let round = 0; round < 10; round += 1) {
+        await told.write(Buffer.alloc(20 * PART));
+        await told.flush();
+        told.recorded?.();
+      }
+      await told.close();
+    });
+
+    it('keeps the size of the parts that an upload was begun with', async () => {
+      const content = randomBytes(5 * PART);
+      let upload = await written(await begun(), [content.subarray(0, 2 * PART + 1)]);
+      driver = new ObjectStorageDriver(store, { partBytes: 3 * PART, redirect: false });
+      upload = await written(upload, [content.subarray(2 * PART + 1)], 2 * PART + 1);
+      const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+    });
+  });
+
+  describe('a finish', () => {
+    it('makes the last part anew when it is not the one that was recorded', async () => {
+      const content = randomBytes(PART + 5_000);
+      const upload = await written(await begun(), [content]);
+      const multipart = { id: [...bucket.multiparts.keys()].join(), name: objectKeyOf(upload.id) };
+      await store.putPart(multipart, 2, bodyOf(randomBytes(5_000)), {});
+      const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+    });
+
+    it('has succeeded when the answer was lost', async () => {
+      const content = randomBytes(3 * PART);
+      const upload = await written(await begun(), [content]);
+      store.interfere = (kind, when) => {
+        if (kind === 'complete' && when === 'after') throw new StorageUnavailableError('the answer is lost');
+      };
+      const finish = () => driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      await expect(finish()).rejects.toBeInstanceOf(StorageUnavailableError);
+      store.interfere = () => undefined;
+      const key = await finish();
+      expect((await driver.stat(key)).sizeBytes).toBe(content.length);
+    });
+
+    it('does not take an object of another size for the one that it was to make', async () => {
+      const content = randomBytes(3 * PART);
+      const upload = await written(await begun(), [content]);
+      bucket.multiparts.clear();
+      bucket.objects.set(objectKeyOf(upload.id), {
+        bytes: Buffer.alloc(7),
+        modifiedAt: new Date(),
+      });
+      await expect(
+        driver.finishUpload(upload, digestOf('sha256', content), content.length),
+      ).rejects.toBeInstanceOf(UploadStateError);
+    });
+  });
+
+  describe('a read', () => {
+    const content = randomBytes(500_000);
+    const key = parseObjectKey('some/object');
+    beforeEach(() => {
+      bucket.objects.set(key, { bytes: content, modifiedAt: new Date() });
+    });
+
+    it('goes on where the stream broke, again and again', async () => {
+      const get = store.get.bind(store);
+      const spans: string[] = [];
+      store.get = async (name, span, options) => {
+        spans.push(`${span.start}-${span.end}`);
+        return brokenAfter(await get(name, span, options), 70_000);
+      };
+      const bytes = await buffer(await driver.read(key, { start: 100, end: content.length - 1 }));
+      expect(bytes.equals(content.subarray(100))).toBe(true);
+      expect(spans.length).toBeGreaterThan(3);
+      expect(new Set(spans).size).toBe(spans.length);
+    });
+
+    it('fails when it breaks without a byte in between', async () => {
+      store.get = () => Promise.resolve(brokenAfter(Readable.from([]), 0));
+      await expect(buffer(await driver.read(key, { start: 0, end: 9 }))).rejects.toBeInstanceOf(
+        StorageUnavailableError,
+      );
+    });
+
+    it('never ends early, nor late', async () => {
+      const get = store.get.bind(store);
+      store.get = (name, { start, end }, options) =>
+        get(name, { start, end: Math.min(start + 9, end) }, options);
+      const bytes = await buffer(await driver.read(key, { start: 0, end: 35 }));
+      expect(bytes.equals(content.subarray(0, 36))).toBe(true);
+      store.get = (name, { start }, options) => get(name, { start, end: start + 9 }, options);
+      await expect(buffer(await driver.read(key, { start: 0, end: 5 }))).rejects.toThrow('more');
+    });
+
+    it('asks for nothing more once it is destroyed', async () => {
+      const get = store.get.bind(store);
+      store.get = async (...call) => brokenAfter(await get(...call), 70_000);
+      const stream = await driver.read(key, { start: 0, end: content.length - 1 });
+      for await (const _ of stream) break;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(store.count('get')).toBe(1);
+    });
+  });
+
+  describe('a redirect', () => {
+    it('is only made where the store can sign, and the operator wants it', () => {
+      expect(canRedirect(driver)).toBe(false);
+      const signing = Object.assign(new MemoryObjectStore(bucket), { signedUrl: sign });
+      expect(canRedirect(new ObjectStorageDriver(signing, { partBytes: PART, redirect: false }))).toBe(false);
+      expect(canRedirect(new ObjectStorageDriver(signing, { partBytes: PART, redirect: true }))).toBe(true);
+    });
+
+    it('is signed once for many clients, and again after a failure', async () => {
+      let failures = 1;
+      let signed = 0;
+      const signedUrl = (name: string) => {
+        if (failures-- > 0) return Promise.reject(new StorageError('not now'));
+        signed += 1;
+        return sign(name);
+      };
+      const signing = new ObjectStorageDriver(Object.assign(store, { signedUrl }), {
+        partBytes: PART,
+        redirect: true,
+      });
+      if (!canRedirect(signing)) throw new Error('it can');
+      await expect(signing.redirectUrl(parseObjectKey('a/b'))).rejects.toThrow('not now');
+      const urls = await Promise.all(
+        Array.from({ length: 5 }, () => signing.redirectUrl(parseObjectKey('a/b'))),
+      );
+      expect(new Set(urls.map(({ href }) => href))).toEqual(new Set(['https://store.example/a/b']));
+      expect(signed).toBe(1);
+    });
+  });
+
+  async function begun(): Promise<DriverUpload> {
+    const id = randomUUID();
+    return { id, state: await driver.createUpload(id) };
+  }
+
+  async function written(upload: DriverUpload, chunks: Buffer[], offset = 0): Promise<DriverUpload> {
+    let sink: UploadSink | undefined;
+    try {
+      sink = await driver.openUpload(upload, offset);
+      for (const chunk of chunks) await sink.write(chunk);
+      return { ...upload, state: await sink.flush() };
+    } finally {
+      await sink?.close();
+    }
+  }
+
+  /** Requests of this kind wait until they may arrive. */
+  function hold(kind: string): () => void {
+    let arrive = (): void => undefined;
+    const arrival = new Promise<void>((resolve) => (arrive = resolve));
+    store.interfere = (each, when) => (each === kind && when === 'before' ? arrival : undefined);
+    return arrive;
+  }
+});
+
+function sizeOf({ state }: DriverUpload): number {
+  return Number(state['sizeBytes']);
+}
+
+function sign(name: string): Promise<URL> {
+  return Promise.resolve(new URL(`https://store.example/${name}`));
+}
+
+function brokenAfter(source: Readable, bytes: number): Readable {
+  async function* broken() {
+    let left = bytes;
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      yield chunk.subarray(0, left);
+      left -= chunk.length;
+      if (left <= 0) throw new Error('ECONNRESET');
+    }
+    if (bytes === 0) throw new Error('ECONNRESET');
+  }
+  return Readable.from(broken(), { objectMode: false });
+}
