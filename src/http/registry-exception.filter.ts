@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../database/database-errors.js';
 import { ManifestBlobUnknownError, RegistryError, UnsupportedError } from '../oci/errors.js';
-import { StorageFullError } from '../storage/storage.errors.js';
+import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 import { endAfterBody } from './unread-body.js';
 
@@ -56,6 +56,10 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
     }
     if (isDatabaseUnavailable(error)) {
       return failure(503, 'the database is not available', { 'Retry-After': '5' });
+    }
+    if (error instanceof StorageUnavailableError) {
+      // 503 also where the store throttles: docker gives up on a 429.
+      return failure(503, 'the storage is not available', { 'Retry-After': '5' });
     }
     if (error instanceof StorageFullError) return failure(507, 'the storage is full');
     return failure(500, 'internal error');

@@ -1,8 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
+import { StartupError } from '../config/startup.error.js';
 import { FilesystemStorageDriver } from './drivers/filesystem/filesystem-storage.driver.js';
 import { MemoryStorageDriver } from './drivers/memory/memory-storage.driver.js';
+import { ObjectStorageDriver } from './object-store/object-storage.driver.js';
 import { STORAGE_DRIVER, type StorageDriver } from './storage-driver.js';
+import { StorageError } from './storage.errors.js';
 
 /** Puts the configured driver behind {@link STORAGE_DRIVER}. Nothing else knows which one it is. */
 @Global()
@@ -12,15 +15,35 @@ import { STORAGE_DRIVER, type StorageDriver } from './storage-driver.js';
 })
 export class StorageModule {}
 
-function createStorageDriver(configuration: Configuration): StorageDriver {
-  switch (configuration.storageDriver) {
-    case 'filesystem':
-      return new FilesystemStorageDriver(configuration.filesystemRoot);
-    case 'memory':
-      return new MemoryStorageDriver();
-    case 's3':
-    case 'azure':
-    case 'gcs':
-      throw new Error(`${configuration.storageDriver} is not there yet`);
+async function createStorageDriver(configuration: Configuration): Promise<StorageDriver> {
+  try {
+    return await openStorageDriver(configuration);
+  } catch (cause) {
+    if (!(cause instanceof StorageError)) throw cause;
+    throw new StartupError(`The storage can't be used: ${cause.message}.`, { cause });
   }
+}
+
+async function openStorageDriver(configuration: Configuration): Promise<StorageDriver> {
+  const { storageDriver, filesystemRoot, storageRedirect: redirect, s3, azure, gcs } = configuration;
+  if (storageDriver === 'filesystem') return new FilesystemStorageDriver(filesystemRoot);
+  if (storageDriver === 'memory') return new MemoryStorageDriver();
+  // A vendor's SDK is loaded where it is used: it takes memory, and time at the start.
+  if (s3 !== undefined) {
+    const { S3ObjectStore } = await import('./drivers/s3/s3-object.store.js');
+    return new ObjectStorageDriver(new S3ObjectStore(s3), { partBytes: s3.storageS3PartSizeBytes, redirect });
+  }
+  if (azure !== undefined) {
+    const { openAzureObjectStore } = await import('./drivers/azure/azure-object-store.js');
+    const partBytes = azure.storageAzurePartSizeBytes;
+    return new ObjectStorageDriver(await openAzureObjectStore(azure), { partBytes, redirect });
+  }
+  if (gcs !== undefined) {
+    const { GcsObjectStore } = await import('./drivers/gcs/gcs-object-store.js');
+    return new ObjectStorageDriver(new GcsObjectStore(gcs), {
+      partBytes: gcs.storageGcsPartSizeBytes,
+      redirect,
+    });
+  }
+  throw new Error(`the settings of ${storageDriver} were not loaded`);
 }

@@ -58,6 +58,8 @@ export interface ObjectStore {
   readonly location: string;
   /** The highest number that a part can have; the first one is 1. */
   readonly maxPartNumber: number;
+  /** Where parts are objects: `uploads/<upload id>~<suffix>` is a part of the upload's object whose tag is the suffix, whoever put it. */
+  readonly piecesAreParts?: boolean;
 
   /** Once, at boot. Rejects with a `StorageError` whose message tells a person what is wrong with the bucket and what to do. */
   prepare(): Promise<void>;
@@ -66,7 +68,10 @@ export interface ObjectStore {
 
   /** Nothing where there is none, also where the name is longer than the store's can be. */
   head(name: string, options: IoOptions): Promise<StoredObject | undefined>;
-  /** One request; the stream may break. Rejects with `ObjectNotFoundError`. The signal governs the request, not the stream. */
+  /**
+   * One request; the stream may break. Rejects with `ObjectNotFoundError`, and with a `StorageError` where the span does
+   * not lie within the object. The signal governs the request, not the stream.
+   */
   get(name: string, span: ByteSpan, options: IoOptions): Promise<Readable>;
   /** An object in one request, in place of one that there may be. */
   put(name: string, body: Body, options: IoOptions): Promise<void>;

@@ -156,7 +156,7 @@ export class ObjectUploadSink implements UploadSink {
     const isInRow = isSmall && tail.suffixes.length === 0;
     const [saving, ending, removing] = await Promise.allSettled([
       isSmall ? Promise.resolve(undefined) : this.savePiece(tail),
-      isInRow ? Promise.resolve(undefined) : this.saveEnding(tail),
+      isInRow || this.store.piecesAreParts === true ? Promise.resolve(undefined) : this.saveEnding(tail),
       this.removeObsolete(),
     ]);
     // Only now: none of it may go on after the others failed, since the next writer uses the same numbers.

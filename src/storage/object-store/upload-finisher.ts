@@ -37,7 +37,7 @@ export class UploadFinisher {
           await this.forgetQuietly(layout, key);
           return key;
         }
-        if (attempt === ATTEMPTS || layout.ending === undefined) throw error;
+        if (attempt === ATTEMPTS || layout.tailStart === sizeBytes) throw error;
       }
     }
     await this.removePieces(layout).catch(() => undefined);
@@ -54,32 +54,47 @@ export class UploadFinisher {
     await this.removePieces(layout, options);
   }
 
-  private async make(layout: UploadLayout, key: string, attempt: number, options: IoOptions): Promise<void> {
-    const { multipart: id, parts, ending } = layout;
-    if (id !== undefined && (parts.length > 0 || ending !== undefined)) {
-      const multipart = { name: key, id };
-      const last = await this.lastPart(layout, multipart, attempt, options);
-      await this.store.completeMultipart(multipart, [...parts, ...last], options);
+  private async make(
+    layout: UploadLayout,
+    key: ObjectKey,
+    attempt: number,
+    options: IoOptions,
+  ): Promise<void> {
+    const { parts, ending } = layout;
+    const saved = this.store.piecesAreParts === true ? piecesAsParts(layout) : [];
+    if (parts.length + saved.length > 0 || ending !== undefined) {
+      const multipart = await this.multipartOf(layout, key, options);
+      const last = await this.lastPart(layout, multipart, saved.length, attempt, options);
+      await this.store.completeMultipart(multipart, [...parts, ...saved, ...last], options);
       return;
     }
     await this.store.put(key, bodyOf(await this.tailOf(layout, options)), options);
     // Begun for an ending that came to be outdated.
+    const { multipart: id } = layout;
     if (id !== undefined)
       await this.store.abortMultipart({ name: key, id }, [], options).catch(() => undefined);
   }
 
-  /** The tail as the part that ends the object. */
+  private async multipartOf(layout: UploadLayout, key: ObjectKey, options: IoOptions): Promise<Multipart> {
+    const { multipart: id } = layout;
+    return id === undefined ? this.store.beginMultipart(key, options) : { name: key, id };
+  }
+
+  /** The tail as the part that ends the object, or what of it is none yet. */
   private async lastPart(
     layout: UploadLayout,
     multipart: Multipart,
+    savedCount: number,
     attempt: number,
     options: IoOptions,
   ): Promise<readonly Part[]> {
+    const { ending, inline, nextPart } = layout;
     if (layout.tailStart === layout.sizeBytes) return [];
     // The one in the store is not what was recorded any more: whoever was shut out may have hit its number.
-    if (layout.ending !== undefined && attempt === 1) return [layout.ending];
-    const tail = await this.tailOf(layout, options);
-    return [await this.store.putPart(multipart, layout.nextPart + attempt - 1, bodyOf(tail), options)];
+    if (ending !== undefined && attempt === 1) return [ending];
+    if (savedCount > 0 && inline.length === 0) return [];
+    const bytes = savedCount > 0 ? inline : await this.tailOf(layout, options);
+    return [await this.store.putPart(multipart, nextPart + savedCount + attempt - 1, bodyOf(bytes), options)];
   }
 
   private async tailOf(layout: UploadLayout, options: IoOptions): Promise<Buffer> {
@@ -104,6 +119,10 @@ export class UploadFinisher {
     const names = suffixes.map((suffix) => pieceName(layout.id, suffix));
     await this.store.delete(names, options);
   }
+}
+
+function piecesAsParts({ pieces, nextPart }: UploadLayout): Part[] {
+  return pieces.map(({ suffix }, index) => ({ number: nextPart + index, tag: suffix }));
 }
 
 function endingOf({ ending }: UploadLayout): Part[] {

@@ -1,0 +1,73 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { S3Settings } from '../../../config/s3.settings.js';
+import type { IoOptions } from '../../storage-driver.js';
+import { StorageError } from '../../storage.errors.js';
+import { withinDeadline } from './deadline.js';
+import { toStorageError } from './s3-errors.js';
+import { makeS3Client } from './s3-client.js';
+import type { S3Options } from './s3.options.js';
+
+/** S3's bound of a key, prefix included. */
+const MAX_KEY_BYTES = 1024;
+
+/** What a call does, for a sentence (`could not …`), and what it may take. */
+export interface Call {
+  readonly action: string;
+  /** Unset: `callMs`. */
+  readonly ms?: number;
+}
+
+/** The bucket and prefix of the settings, and the one way to call S3 about them: with a deadline, and Berth's errors. */
+export class S3Caller {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly prefix: string;
+  /** For sentences. */
+  readonly endpoint: string;
+
+  constructor(
+    settings: S3Settings,
+    readonly options: S3Options,
+  ) {
+    this.client = makeS3Client(settings, options);
+    this.bucket = settings.storageS3Bucket;
+    this.prefix = settings.storageS3Prefix;
+    this.endpoint = settings.storageS3Endpoint ?? `AWS (${settings.storageS3Region})`;
+  }
+
+  /** Rejects with the signal's reason, or with a {@link StorageError}; `known` answers for errors that are none. */
+  async call<T>(
+    { action, ms = this.options.callMs }: Call,
+    options: IoOptions,
+    work: (signal: AbortSignal) => Promise<T>,
+    { known, discard }: { known?: (error: unknown) => T | undefined; discard?: (late: T) => void } = {},
+  ): Promise<T> {
+    const translated = async (signal: AbortSignal): Promise<T> => {
+      try {
+        return await work(signal);
+      } catch (error) {
+        const value = known?.(error);
+        if (value !== undefined) return value;
+        throw toStorageError(error, { action, bucket: this.bucket, endpoint: this.endpoint });
+      }
+    };
+    return withinDeadline(options, { action, ms }, translated, discard);
+  }
+
+  /** The key of a name; nothing where it is longer than a key can be, so that there is no such object. */
+  keyOf(name: string): string | undefined {
+    const key = this.prefix + name;
+    return Buffer.byteLength(key) > MAX_KEY_BYTES ? undefined : key;
+  }
+
+  /** The key of an object to be. */
+  newKeyOf(name: string): string {
+    const key = this.keyOf(name);
+    if (key === undefined) throw new StorageError(`a name is longer than the ${MAX_KEY_BYTES} bytes of S3`);
+    return key;
+  }
+
+  nameOf(key: string): string {
+    return key.slice(this.prefix.length);
+  }
+}

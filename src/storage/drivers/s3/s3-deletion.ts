@@ -1,0 +1,62 @@
+import {
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  type DeleteObjectsCommandOutput,
+} from '@aws-sdk/client-s3';
+import type { IoOptions } from '../../storage-driver.js';
+import type { S3Caller } from './s3-caller.js';
+import { isCode, isPassingCode, toStorageError } from './s3-errors.js';
+
+const CALL = { action: 'delete objects' };
+
+/** Removes objects, up to a page of them with one request. */
+export async function deleteObjects(
+  caller: S3Caller,
+  names: readonly string[],
+  options: IoOptions,
+): Promise<void> {
+  options.signal?.throwIfAborted();
+  const keys = names.map((name) => caller.keyOf(name)).filter((key) => key !== undefined);
+  const { pageSize } = caller.options;
+  for (let start = 0; start < keys.length; start += pageSize) {
+    const chunk = keys.slice(start, start + pageSize);
+    const left = chunk.length === 1 ? chunk : await deleteTogether(caller, chunk, options);
+    for (const key of left) await deleteOne(caller, key, options);
+  }
+}
+
+async function deleteOne(caller: S3Caller, Key: string, options: IoOptions): Promise<void> {
+  const command = new DeleteObjectCommand({ Bucket: caller.bucket, Key });
+  await caller.call(CALL, options, (abortSignal) => caller.client.send(command, { abortSignal }), {
+    known: (error) => (isCode(error, 'NoSuchKey') ? { $metadata: {} } : undefined),
+  });
+}
+
+/**
+ * Answers those that are to be deleted one by one: all of them where the store knows no deletion of several, and those
+ * for which it asked for patience, as the SDK tries again only what fails as a whole.
+ */
+async function deleteTogether(
+  caller: S3Caller,
+  keys: readonly string[],
+  options: IoOptions,
+): Promise<readonly string[]> {
+  const command = new DeleteObjectsCommand({
+    Bucket: caller.bucket,
+    Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true },
+  });
+  const answer = await caller.call<DeleteObjectsCommandOutput | 'unknown'>(
+    CALL,
+    options,
+    (abortSignal) => caller.client.send(command, { abortSignal }),
+    { known: (error) => (isCode(error, 'NotImplemented', 'MethodNotAllowed') ? 'unknown' : undefined) },
+  );
+  if (answer === 'unknown') return keys;
+  const errors = (answer.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
+  const refused = errors.find(({ Code }) => !isPassingCode(Code ?? ''));
+  if (refused) {
+    const error = Object.assign(new Error(refused.Message), { name: refused.Code ?? 'no code' });
+    throw toStorageError(error, { ...CALL, bucket: caller.bucket, endpoint: caller.endpoint });
+  }
+  return errors.map(({ Key }) => Key).filter((key) => key !== undefined);
+}

@@ -1,0 +1,246 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import type { S3Settings } from '../../../config/s3.settings.js';
+import type {
+  Body,
+  Multipart,
+  ObjectStore,
+  Part,
+  StoredMultipart,
+  StoredObject,
+} from '../../object-store/object-store.js';
+import type { ByteSpan, IoOptions } from '../../storage-driver.js';
+import { ObjectNotFoundError, StorageError } from '../../storage.errors.js';
+import { S3Caller } from './s3-caller.js';
+import { makeS3Client } from './s3-client.js';
+import { deleteObjects } from './s3-deletion.js';
+import { isCode, isMissing } from './s3-errors.js';
+import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
+import { S3_DEFAULTS, type S3Options } from './s3.options.js';
+
+const CONTENT_TYPE = 'application/octet-stream';
+const MIB = 1024 * 1024;
+
+/** A bucket of S3, or of what speaks its protocol. */
+export class S3ObjectStore implements ObjectStore {
+  readonly name = 's3';
+  readonly location: string;
+  readonly maxPartNumber = 10_000;
+
+  private readonly caller: S3Caller;
+  private readonly client: S3Client;
+  private readonly bucket: string;
+  /** Signs for the name under which clients see the store. */
+  private readonly signer: S3Client;
+  private readonly options: S3Options;
+  /** Encryption and storage class: of each object that is made. */
+  private readonly asConfigured;
+
+  constructor(settings: S3Settings, options: Partial<S3Options> = {}) {
+    this.options = { ...S3_DEFAULTS, ...options };
+    this.caller = new S3Caller(settings, this.options);
+    this.client = this.caller.client;
+    this.bucket = this.caller.bucket;
+    const { storageS3PublicEndpoint: publicEndpoint } = settings;
+    this.signer =
+      publicEndpoint === undefined ? this.client : makeS3Client(settings, this.options, publicEndpoint);
+    this.location = `s3://${this.bucket}/${this.caller.prefix} at ${this.caller.endpoint}`;
+    this.asConfigured = {
+      ContentType: CONTENT_TYPE,
+      ServerSideEncryption: settings.storageS3ServerSideEncryption,
+      SSEKMSKeyId: settings.storageS3SseKmsKeyId,
+      // The settings name classes that are newer than the SDK.
+      StorageClass: settings.storageS3StorageClass as 'STANDARD' | undefined,
+    };
+  }
+
+  /** Looks for the bucket, then writes, finds and deletes an object, as only that shows what the key may do. */
+  async prepare(): Promise<void> {
+    await this.check({});
+    // An upload's name: the reaper finds it where the process ends before the deletion.
+    const name = `uploads/probe~${randomBytes(8).toString('hex')}`;
+    await this.put(name, { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' }, {});
+    const found = await this.head(name, {});
+    await this.delete([name], {});
+    if (!found) throw new StorageError(`${this.location} does not show what was just written to it`);
+  }
+
+  /** Asks for the bucket. Writing each time would cost money, and leave a trace in a bucket that keeps versions. */
+  async check(options: IoOptions): Promise<void> {
+    const { bucket: Bucket, prefix: Prefix } = this.caller;
+    const command = new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 });
+    await this.caller.call({ action: 'use the bucket' }, options, (abortSignal) =>
+      this.client.send(command, { abortSignal }),
+    );
+  }
+
+  async head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
+    options.signal?.throwIfAborted();
+    const Key = this.caller.keyOf(name);
+    if (Key === undefined) return undefined;
+    const answer = await this.caller.call<HeadObjectCommandOutput | 'missing'>(
+      { action: 'look for an object' },
+      options,
+      (abortSignal) => this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key }), { abortSignal }),
+      { known: (error) => (isMissing(error) ? 'missing' : undefined) },
+    );
+    if (answer === 'missing') return undefined;
+    return { name, sizeBytes: answer.ContentLength ?? 0, modifiedAt: wholeSeconds(answer.LastModified) };
+  }
+
+  async get(name: string, { start, end }: ByteSpan, options: IoOptions): Promise<Readable> {
+    options.signal?.throwIfAborted();
+    const Key = this.caller.keyOf(name);
+    if (Key === undefined) throw new ObjectNotFoundError(name);
+    const command = new GetObjectCommand({ Bucket: this.bucket, Key, Range: `bytes=${start}-${end}` });
+    return this.caller.call(
+      { action: 'read an object' },
+      options,
+      async (abortSignal) => {
+        try {
+          return spanOf(await this.client.send(command, { abortSignal }), { start, end });
+        } catch (error) {
+          if (isMissing(error)) throw new ObjectNotFoundError(name, { cause: error });
+          throw error;
+        }
+      },
+      { discard: (late) => void late.on('error', () => undefined).destroy() },
+    );
+  }
+
+  async put(name: string, { bytes, md5 }: Body, options: IoOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    const command = new PutObjectCommand({
+      Bucket: this.bucket,
+      Key: this.caller.newKeyOf(name),
+      Body: bytes,
+      ContentMD5: md5,
+      ...this.asConfigured,
+    });
+    await this.caller.call(this.sending('write an object', bytes), options, (abortSignal) =>
+      this.client.send(command, { abortSignal }),
+    );
+  }
+
+  delete(names: readonly string[], options: IoOptions): Promise<void> {
+    return deleteObjects(this.caller, names, options);
+  }
+
+  list(prefix: string, options: IoOptions): AsyncIterable<StoredObject> {
+    return listObjects(this.caller, prefix, options);
+  }
+
+  async beginMultipart(name: string, options: IoOptions): Promise<Multipart> {
+    options.signal?.throwIfAborted();
+    const Key = this.caller.newKeyOf(name);
+    const command = new CreateMultipartUploadCommand({ Bucket: this.bucket, Key, ...this.asConfigured });
+    const { UploadId } = await this.caller.call(
+      { action: 'begin a multipart upload' },
+      options,
+      (abortSignal) => this.client.send(command, { abortSignal }),
+    );
+    if (UploadId === undefined) throw new StorageError('the store gave no id to a multipart upload');
+    return { name, id: UploadId };
+  }
+
+  async putPart(multipart: Multipart, number: number, body: Body, options: IoOptions): Promise<Part> {
+    options.signal?.throwIfAborted();
+    const command = new UploadPartCommand({
+      ...this.uploadOf(multipart),
+      PartNumber: number,
+      Body: body.bytes,
+      ContentMD5: body.md5,
+    });
+    const { ETag } = await this.caller.call(
+      this.sending('write a part', body.bytes),
+      options,
+      (abortSignal) => this.client.send(command, { abortSignal }),
+    );
+    if (ETag === undefined) throw new StorageError('the store gave no ETag to a part');
+    return { number, tag: ETag };
+  }
+
+  async completeMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    const command = new CompleteMultipartUploadCommand({
+      ...this.uploadOf(multipart),
+      MultipartUpload: { Parts: parts.map(({ number, tag }) => ({ PartNumber: number, ETag: tag })) },
+    });
+    await this.caller.call(
+      { action: 'complete a multipart upload', ms: this.options.completeMs },
+      options,
+      (abortSignal) => this.client.send(command, { abortSignal }),
+    );
+  }
+
+  async abortMultipart(multipart: Multipart, _parts: readonly Part[], options: IoOptions): Promise<void> {
+    options.signal?.throwIfAborted();
+    const command = new AbortMultipartUploadCommand(this.uploadOf(multipart));
+    await this.caller.call(
+      { action: 'abort a multipart upload' },
+      options,
+      (abortSignal) => this.client.send(command, { abortSignal }),
+      { known: (error) => (isCode(error, 'NoSuchUpload') ? { $metadata: {} } : undefined) },
+    );
+  }
+
+  listMultiparts(prefix: string, options: IoOptions): AsyncIterable<StoredMultipart> {
+    return listMultiparts(this.caller, prefix, options);
+  }
+
+  async signedUrl(name: string, expirySeconds: number): Promise<URL> {
+    const command = new GetObjectCommand({
+      Bucket: this.bucket,
+      Key: this.caller.newKeyOf(name),
+      ResponseContentType: CONTENT_TYPE,
+    });
+    // The SDK corrects the clock for the requests that it sends itself, by the store's answers, but not here.
+    const signingDate = new Date(Date.now() + this.client.config.systemClockOffset);
+    const url = await this.caller.call({ action: 'sign a URL' }, {}, () =>
+      getSignedUrl(this.signer, command, { expiresIn: expirySeconds, signingDate }),
+    );
+    return new URL(url);
+  }
+
+  /** Closes idle connections; the store is of no use after that. */
+  destroy(): void {
+    this.client.destroy();
+    this.signer.destroy();
+  }
+
+  private uploadOf({ name, id }: Multipart): { Bucket: string; Key: string; UploadId: string } {
+    return { Bucket: this.bucket, Key: this.caller.newKeyOf(name), UploadId: id };
+  }
+
+  private sending(action: string, { length }: Buffer): { action: string; ms: number } {
+    return { action, ms: this.options.callMs + Math.ceil((length / MIB) * this.options.msPerMib) };
+  }
+}
+
+/** The stream of an answer, if it is of the span: a store that ignores the range would send other bytes. */
+function spanOf(
+  { Body: body, ContentRange, ContentLength }: GetObjectCommandOutput,
+  span: ByteSpan,
+): Readable {
+  if (!(body instanceof Readable)) throw new StorageError('the store sent no bytes');
+  const { start, end } = span;
+  const length = end - start + 1;
+  const fits = ContentRange === undefined ? start === 0 : ContentRange.startsWith(`bytes ${start}-${end}/`);
+  if (fits && (ContentLength === undefined || ContentLength === length)) return body;
+  body.on('error', () => undefined).destroy();
+  throw new StorageError(`the store sent other bytes than ${start} to ${end}`);
+}
