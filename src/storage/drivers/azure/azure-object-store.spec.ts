@@ -1,0 +1,315 @@
+import 'reflect-metadata';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { AzureSettings } from '../../../config/azure.settings.js';
+import { StorageError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
+import { type AzureOptions, type AzureObjectStore, openAzureObjectStore } from './azure-object-store.js';
+
+const KEY = Buffer.from('sesame').toString('base64');
+const LIMITS = { attempts: 3, deadlineMs: 3000, pauseMs: 1, connectMs: 1000, idleMs: 50 };
+const XML = { 'content-type': 'application/xml' };
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** What Azurite never answers, in Azure's words. */
+describe('AzureObjectStore', () => {
+  let server: Server;
+  let answers: Answer[];
+  let requests: string[];
+
+  beforeEach(async () => {
+    answers = [];
+    requests = [];
+    server = createServer((request, response) => {
+      requests.push(`${request.method} ${request.url}`);
+      request.resume();
+      // The last one stands for all that follow.
+      const answer = answers.length > 1 ? answers.shift() : answers[0];
+      request.on('end', () => answer?.(request, response));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  function endpoint(): string {
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return `http://127.0.0.1:${address.port}/berth`;
+  }
+
+  function opened(
+    settings: Partial<AzureSettings> = {},
+    limits: AzureOptions['limits'] = {},
+  ): Promise<AzureObjectStore> {
+    return openAzureObjectStore(
+      Object.assign(new AzureSettings(), {
+        storageAzureContainer: 'layers',
+        storageAzureAccountName: 'berth',
+        storageAzureAccountKey: KEY,
+        storageAzureEndpoint: endpoint(),
+        ...settings,
+      }),
+      { limits: { ...LIMITS, ...limits } },
+    );
+  }
+
+  async function failureOf(work: Promise<unknown>): Promise<StorageError> {
+    const failure: unknown = await work.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!(failure instanceof StorageError)) throw new Error(`no StorageError: ${String(failure)}`);
+    return failure;
+  }
+
+  it.each([
+    [404, 'ContainerNotFound', '', /has no container layers.*STORAGE_AZURE_CONTAINER/],
+    [
+      403,
+      'AuthenticationFailed',
+      "The MAC signature found in the HTTP request 'c2lnbmVk' is not the same as any computed signature.",
+      /the key was refused.*STORAGE_AZURE_ACCOUNT_NAME and STORAGE_AZURE_ACCOUNT_KEY/,
+    ],
+    [
+      403,
+      'AuthenticationFailed',
+      "Request date header too old: 'Tue, 04 Mar 2025 10:00:00 GMT'",
+      /clock of this machine is more than 15 minutes off/,
+    ],
+    [403, 'AuthorizationFailure', '', /firewall of the account or for want of a permission/],
+    [403, 'AuthorizationPermissionMismatch', '', /Storage Blob Data Contributor/],
+    [403, 'KeyBasedAuthenticationNotPermitted', '', /allows no keys.*STORAGE_AZURE_ACCOUNT_KEY/],
+    [403, 'AccountIsDisabled', '', /account is disabled/],
+    [409, 'ContainerBeingDeleted', '', /is being deleted/],
+    [418, 'Teapot', '', /418 Teapot/],
+  ])('says at boot what is wrong: %d %s %s', async (status, code, detail, sentence) => {
+    answers = [refusal(status, code, detail)];
+    const failure = await failureOf((await opened()).prepare());
+    expect(failure.message).toMatch(sentence);
+    expect(failure).not.toBeInstanceOf(StorageUnavailableError);
+    expect(failure.cause).toBeDefined();
+    expect(failure.message).toContain('request 4711');
+    expect(failure.message).not.toContain('c2lnbmVk');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('says at boot that a shared access signature is of no use', async () => {
+    answers = [refusal(403, 'AuthenticationFailed', 'Signature not valid in the specified time frame')];
+    const store = await opened({
+      storageAzureAccountName: undefined,
+      storageAzureAccountKey: undefined,
+      storageAzureEndpoint: undefined,
+      storageAzureConnectionString: `BlobEndpoint=${endpoint()}/;SharedAccessSignature=sv=2025-01-05&sig=c2VzYW1l`,
+    });
+    const failure = await failureOf(store.prepare());
+    expect(failure.message).toMatch(/signature in STORAGE_AZURE_CONNECTION_STRING has expired/);
+    expect(failure.message).not.toContain('c2VzYW1l');
+    expect(requests).toEqual([expect.stringContaining('sig=c2VzYW1l')]);
+    expect(store.signedUrl).toBeUndefined();
+    expect(store.location).not.toContain('sig');
+  });
+
+  it('says at boot that nothing answers', async () => {
+    const store = await opened();
+    server.close();
+    await once(server, 'close');
+    const failure = await failureOf(store.prepare());
+    expect(failure).toBeInstanceOf(StorageUnavailableError);
+    expect(failure.message).toMatch(/nothing answers at http.*STORAGE_AZURE_ENDPOINT/);
+  });
+
+  it('says at boot that the account has no address', async () => {
+    const store = await opened({ storageAzureEndpoint: 'http://berth.blob.invalid' });
+    const failure = await failureOf(store.prepare());
+    expect(failure.message).toMatch(/berth\.blob\.invalid has no address.*STORAGE_AZURE_ACCOUNT_NAME/);
+  });
+
+  it('tells a missing container from a missing blob, also where HEAD has no body', async () => {
+    const store = await opened();
+    answers = [refusal(404, 'BlobNotFound')];
+    expect(await store.head('x', {})).toBeUndefined();
+    await store.delete(['x'], {});
+    answers = [refusal(404, 'ContainerNotFound')];
+    expect((await failureOf(store.head('x', {}))).message).toMatch(/no container layers/);
+    expect((await failureOf(store.delete(['x'], {}))).message).toMatch(/no container layers/);
+  });
+
+  it.each([
+    [503, 'ServerBusy'],
+    [500, 'OperationTimedOut'],
+    [500, 'InternalError'],
+    [429, 'TooManyRequests'],
+    [502, undefined],
+  ])('tries again what may pass, so often and no more: %d %s', async (status, code) => {
+    const store = await opened();
+    answers = [refusal(status, code), refusal(status, code), refusal(404, 'BlobNotFound')];
+    expect(await store.head('x', {})).toBeUndefined();
+    expect(requests).toHaveLength(3);
+    answers = [refusal(status, code)];
+    requests = [];
+    await expect(store.head('x', {})).rejects.toBeInstanceOf(StorageUnavailableError);
+    expect(requests).toHaveLength(LIMITS.attempts);
+  });
+
+  it('gives up a request that hangs, and all of them at the deadline', async () => {
+    const store = await opened({}, { deadlineMs: 300, attempts: 100 });
+    answers = [() => undefined];
+    const began = performance.now();
+    const failure = await failureOf(store.head('x', {}));
+    expect(failure).toBeInstanceOf(StorageUnavailableError);
+    expect(failure.message).toMatch(/no answer within/);
+    expect(performance.now() - began).toBeLessThan(2000);
+    expect(requests.length).toBeGreaterThan(1);
+    expect(requests.length).toBeLessThan(6);
+  });
+
+  it('rejects with the reason of the signal while it waits to try again', async () => {
+    const store = await opened({}, { pauseMs: 60_000, longestPauseMs: 60_000, deadlineMs: 600_000 });
+    const giveUp = new AbortController();
+    const reason = new Error('left');
+    answers = [
+      (request, response) => {
+        refusal(503, 'ServerBusy')(request, response);
+        response.on('finish', () => setImmediate(() => giveUp.abort(reason)));
+      },
+    ];
+    await expect(store.head('x', { signal: giveUp.signal })).rejects.toBe(reason);
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each([
+    [400, 'InvalidBlockList'],
+    [400, 'InvalidBlockId'],
+    [409, 'BlobAlreadyExists'],
+    [412, 'ConditionNotMet'],
+  ])('completes nothing that is not as told: %d %s', async (status, code) => {
+    const store = await opened();
+    answers = [refusal(status, code)];
+    const completion = store.completeMultipart({ name: 'x', id: '' }, [{ number: 1, tag: 'dGFn' }], {});
+    await expect(completion).rejects.toBeInstanceOf(UploadStateError);
+  });
+
+  it('fails a stream whose bytes stop coming, and lets its connection go', async () => {
+    const store = await opened();
+    const dropped = new Promise<void>((resolve) => {
+      answers = [
+        (_, response) => {
+          response.writeHead(206, { 'content-length': 10, etag: '"1"' }).write('12345');
+          response.on('close', resolve);
+        },
+      ];
+    });
+    const stream = await store.get('x', { start: 0, end: 9 }, {});
+    await expect(buffer(stream)).rejects.toBeInstanceOf(StorageUnavailableError);
+    await dropped;
+  });
+
+  it('fails a stream that breaks', async () => {
+    const store = await opened();
+    answers = [
+      (_, response) => {
+        response.writeHead(206, { 'content-length': 10, etag: '"1"' });
+        response.write('12345', () => response.destroy());
+      },
+    ];
+    const stream = await store.get('x', { start: 0, end: 9 }, {});
+    await expect(buffer(stream)).rejects.toBeInstanceOf(StorageUnavailableError);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('refuses an answer that is shorter than what was asked for', async () => {
+    const store = await opened();
+    answers = [
+      (_, response) => {
+        response.writeHead(206, { 'content-length': 5, etag: '"1"' }).end('12345');
+      },
+    ];
+    await expect(store.get('x', { start: 0, end: 9 }, {})).rejects.toBeInstanceOf(StorageError);
+  });
+
+  it('leaves out of a list what an account with folders makes of them', async () => {
+    const store = await opened({ storageAzurePrefix: 'some/' });
+    const blob = (name: string, size: number, metadata: string): string =>
+      `<Blob><Name>some/${name}</Name><Properties><Last-Modified>Tue, 04 Mar 2025 10:00:00 GMT</Last-Modified>
+       <Etag>1</Etag><Content-Length>${size}</Content-Length></Properties><Metadata>${metadata}</Metadata></Blob>`;
+    answers = [
+      (_, response) => {
+        const blobs = blob('blobs', 0, '<hdi_isfolder>true</hdi_isfolder>') + blob('blobs/x', 5, '');
+        response.writeHead(200, XML).end(
+          `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="x" ContainerName="layers">
+           <Blobs>${blobs}</Blobs><NextMarker /></EnumerationResults>`,
+        );
+      },
+    ];
+    const found = [];
+    for await (const each of store.list('blobs', {})) found.push(each);
+    expect(found).toEqual([{ name: 'blobs/x', sizeBytes: 5, modifiedAt: new Date('2025-03-04T10:00:00Z') }]);
+  });
+
+  it('takes an object that is just being aborted for none', async () => {
+    const store = await opened();
+    answers = [
+      (_, response) => {
+        response.writeHead(200, { 'content-length': 0, 'x-ms-meta-berthaborted': 'true' }).end();
+      },
+    ];
+    expect(await store.head('x', {})).toBeUndefined();
+  });
+
+  it('finds what its abort made when the answer was lost, and nothing else', async () => {
+    const store = await opened();
+    const properties =
+      (metadata: Record<string, string>): Answer =>
+      (_, response) => {
+        response.writeHead(200, { 'content-length': 0, etag: '"7"', ...metadata }).end();
+      };
+    answers = [
+      refusal(409, 'BlobAlreadyExists'),
+      properties({ 'x-ms-meta-berthaborted': 'true' }),
+      (request, response) => {
+        expect(request.headers['if-match']).toBe('"7"');
+        response.writeHead(202).end();
+      },
+    ];
+    await store.abortMultipart({ name: 'x', id: '' }, [], {});
+    expect(requests.map((each) => each.split(' ')[0])).toEqual(['PUT', 'HEAD', 'DELETE']);
+    requests = [];
+    answers = [refusal(409, 'BlobAlreadyExists'), properties({})];
+    await store.abortMultipart({ name: 'x', id: '' }, [], {});
+    expect(requests.map((each) => each.split(' ')[0])).toEqual(['PUT', 'HEAD']);
+  });
+
+  it('signs for the endpoint that clients know', async () => {
+    const store = await opened({
+      storageAzurePublicEndpoint: 'https://blobs.example.org/',
+      storageAzurePrefix: 'some/where/',
+    });
+    const url = await store.signedUrl?.('blobs/ab/x', 60);
+    expect(`${url?.origin}${url?.pathname}`).toBe('https://blobs.example.org/layers/some/where/blobs/ab/x');
+    expect(Object.fromEntries(url?.searchParams ?? [])).toMatchObject({
+      sp: 'r',
+      sr: 'b',
+      spr: 'https',
+      rsct: 'application/octet-stream',
+    });
+  });
+});
+
+function refusal(status: number, code: string | undefined, detail = ''): Answer {
+  return (request, response) => {
+    const body =
+      request.method === 'HEAD' || code === undefined
+        ? ''
+        : `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Words on ${code}.\nRequestId:4711</Message>${
+            detail && `<AuthenticationErrorDetail>${detail}</AuthenticationErrorDetail>`
+          }</Error>`;
+    response
+      .writeHead(status, { ...XML, ...(code && { 'x-ms-error-code': code }), 'x-ms-request-id': '4711' })
+      .end(body);
+  };
+}
