@@ -46,10 +46,15 @@ export function delegationSigner(fetchKey: FetchDelegationKey, accountName: stri
     });
     return fetching;
   };
+  const keyUntil = async (expiresOn: Date): Promise<UserDelegationKey> => {
+    const known = cached;
+    const key = await known;
+    if (key !== undefined && key.signedExpiresOn >= expiresOn) return key;
+    // Somebody else may have asked for another one meanwhile.
+    return cached !== undefined && cached !== known ? cached : fetch();
+  };
   return async (blob) => {
-    const known = cached && (await cached);
-    const isGood = known !== undefined && known.signedExpiresOn >= blob.expiresOn;
-    const key = isGood ? known : await fetch();
+    const key = await keyUntil(blob.expiresOn);
     return generateBlobSASQueryParameters(valuesOf(blob), key, accountName).toString();
   };
 }

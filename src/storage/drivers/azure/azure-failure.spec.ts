@@ -1,0 +1,61 @@
+import { describe, expect, it } from '@jest/globals';
+import { ObjectNotFoundError, StorageUnavailableError } from '../../storage.errors.js';
+import { failureOf, TimeLimitError } from './azure-failure.js';
+import type { AzurePlace } from './azure-place.js';
+
+const PLACE: AzurePlace = {
+  endpoint: 'https://berth.blob.core.windows.net',
+  container: 'layers',
+  access: 'default credential',
+};
+
+function error(name: string, properties: object = {}): Error {
+  return Object.assign(new Error('in the words of the SDK'), { name, ...properties });
+}
+
+describe('failureOf', () => {
+  it.each([
+    ['a reset', error('RestError', { code: 'ECONNRESET' })],
+    ['a request that was not sent', error('RestError', { code: 'REQUEST_SEND_ERROR' })],
+    ['an answer that was cut off', error('RestError', { code: 'PARSE_ERROR' })],
+    ['no address', error('RestError', { code: 'ENOTFOUND' })],
+    ["another caller's abort", error('AbortError')],
+    ['a limit of time', new TimeLimitError(1000)],
+    ['an authority that is busy', error('AuthenticationError', { statusCode: 503 })],
+  ])('may pass: %s', (_, cause) => {
+    const failure = failureOf(cause, 'answer', PLACE);
+    expect(failure).toBeInstanceOf(StorageUnavailableError);
+    expect(failure.cause).toBe(cause);
+  });
+
+  it.each([
+    ['CredentialUnavailableError', {}],
+    ['AuthenticationError', { statusCode: 401 }],
+    ['AggregateAuthenticationError', {}],
+  ])('says that there is no identity: %s', (name, properties) => {
+    const failure = failureOf(error(name, properties), 'answer', PLACE);
+    expect(failure).not.toBeInstanceOf(StorageUnavailableError);
+    expect(failure.message).toMatch(/no token for https:.*STORAGE_AZURE_ACCOUNT_KEY/);
+  });
+
+  it.each(['DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO'])(
+    'says that the server is not to be trusted: %s',
+    (code) => {
+      const failure = failureOf(error('RestError', { code }), 'answer', PLACE);
+      expect(failure).not.toBeInstanceOf(StorageUnavailableError);
+      expect(failure.message).toMatch(/could not be trusted.*STORAGE_AZURE_ENDPOINT/);
+    },
+  );
+
+  it('does not repeat what is nobody knows what', () => {
+    expect(failureOf(new TypeError('a mistake'), 'answer', PLACE)).not.toBeInstanceOf(
+      StorageUnavailableError,
+    );
+    expect(failureOf('thrown', 'answer', PLACE).message).toBe('Azure could not answer: ');
+  });
+
+  it('leaves an error of the driver as it is', () => {
+    const missing = new ObjectNotFoundError('x');
+    expect(failureOf(missing, 'answer', PLACE)).toBe(missing);
+  });
+});

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { UserDelegationKey } from '@azure/storage-blob';
+import { delegationSigner, type SignedBlob } from './azure-signers.js';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const SECRET = Buffer.from('lent by Azure').toString('base64');
+
+describe('delegationSigner', () => {
+  let asked: { startsOn: Date; expiresOn: Date }[];
+  let failures: Error[];
+
+  beforeEach(() => {
+    asked = [];
+    failures = [];
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'], now: new Date('2026-03-04T10:00:00Z') });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  const signer = (): ReturnType<typeof delegationSigner> =>
+    delegationSigner((startsOn, expiresOn) => {
+      asked.push({ startsOn, expiresOn });
+      const failure = failures.shift();
+      return failure ? Promise.reject(failure) : Promise.resolve(lent(startsOn, expiresOn));
+    }, 'berth');
+
+  const lent = (signedStartsOn: Date, signedExpiresOn: Date): UserDelegationKey => ({
+    signedObjectId: '11111111-1111-1111-1111-111111111111',
+    signedTenantId: '22222222-2222-2222-2222-222222222222',
+    signedStartsOn,
+    signedExpiresOn,
+    signedService: 'b',
+    signedVersion: '2025-01-05',
+    value: SECRET,
+  });
+
+  const blob = (lifetimeMs = 15 * MINUTE_MS): SignedBlob => ({
+    containerName: 'layers',
+    blobName: 'some/where/blobs/ab/x~y',
+    expiresOn: new Date(Date.now() + lifetimeMs),
+    isHttps: true,
+  });
+
+  it('lets the blob be read, and nothing else, by the identity that lent the key', async () => {
+    const query = new URLSearchParams(await signer()(blob()));
+    expect(Object.fromEntries(query)).toMatchObject({
+      sp: 'r',
+      sr: 'b',
+      se: '2026-03-04T10:15:00Z',
+      spr: 'https',
+      rsct: 'application/octet-stream',
+      skoid: '11111111-1111-1111-1111-111111111111',
+      sktid: '22222222-2222-2222-2222-222222222222',
+      ske: '2026-03-05T10:00:00Z',
+      sks: 'b',
+    });
+    // By Azure's clock it may lie in the future.
+    expect(query.has('st')).toBe(false);
+    expect(query.toString()).not.toContain(SECRET);
+  });
+
+  it('signs each blob for itself', async () => {
+    const sign = signer();
+    const [one, again, other] = [
+      await sign(blob()),
+      await sign(blob()),
+      await sign({ ...blob(), blobName: 'another' }),
+    ];
+    expect(new URLSearchParams(one).get('sig')).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+    expect(again).toBe(one);
+    expect(new URLSearchParams(other).get('sig')).not.toBe(new URLSearchParams(one).get('sig'));
+  });
+
+  it('borrows one key for many signatures, and another one before a signature outlives it', async () => {
+    const sign = signer();
+    await sign(blob());
+    await sign(blob());
+    jest.setSystemTime(Date.now() + DAY_MS - 15 * MINUTE_MS);
+    await sign(blob());
+    expect(asked).toHaveLength(1);
+    jest.setSystemTime(Date.now() + 1000);
+    await sign(blob());
+    await sign(blob());
+    expect(asked).toHaveLength(2);
+  });
+
+  it('borrows one for those who sign at once', async () => {
+    const sign = signer();
+    await Promise.all([sign(blob()), sign(blob()), sign(blob())]);
+    expect(asked).toHaveLength(1);
+    jest.setSystemTime(Date.now() + DAY_MS);
+    await Promise.all([sign(blob()), sign(blob()), sign(blob())]);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('asks for one that is good already by a clock that is behind', async () => {
+    await signer()(blob());
+    expect(asked).toEqual([
+      { startsOn: new Date('2026-03-04T09:45:00Z'), expiresOn: new Date('2026-03-05T10:00:00Z') },
+    ]);
+  });
+
+  it('asks again after a failure', async () => {
+    const failure = new Error('not now');
+    failures = [failure];
+    const sign = signer();
+    await expect(sign(blob())).rejects.toBe(failure);
+    expect(await sign(blob())).toContain('sig=');
+  });
+});
