@@ -20,6 +20,13 @@ export interface ObjectStoreTraits {
   readonly listsMultiparts: boolean;
   /** The store knows a multipart by its id, so that it refuses a part of one that was aborted. */
   readonly knowsMultiparts: boolean;
+  /** Parts are objects below `uploads/`, which are listed with the others until the object is made, or the multipart aborted. */
+  readonly partsAreObjects?: boolean;
+  /**
+   * The store refuses to make an object of some of the parts that it has: Ceph does, unlike S3. A part that nobody
+   * knows of, as a crash leaves it, has to be overwritten there before the object can be made.
+   */
+  readonly wantsEveryPart?: boolean;
   /** The store compares the MD5 that it is sent. */
   readonly comparesMd5: boolean;
   /** The longest name that the store takes, prefix included, where it has such a bound. */
@@ -71,6 +78,14 @@ export async function listedObjects(
 
 export async function listed(store: ObjectStore, prefix: string): Promise<string[]> {
   return (await listedObjects(store, prefix)).map(({ name }) => name).sort();
+}
+
+/** Names of those objects that are no parts. */
+export async function listedWhole({ store, harness }: Context): Promise<string[]> {
+  const names = await listed(store(), '');
+  return harness().traits.partsAreObjects === true
+    ? names.filter((name) => !name.startsWith('uploads/'))
+    : names;
 }
 
 export async function listedMultiparts(
