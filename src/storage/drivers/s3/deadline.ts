@@ -23,17 +23,18 @@ export async function withinDeadline<T>(
   const giveUp = new AbortController();
   return new Promise<T>((resolve, reject) => {
     let pending = true;
+    const fail: (error: unknown) => void = reject;
     const settle = (how: () => void): void => {
       pending = false;
       clearTimeout(timer);
       signal?.removeEventListener('abort', left);
       how();
     };
-    const end = (reason: unknown): void => {
+    const end = (reason: Error): void => {
       settle(() => reject(reason));
       giveUp.abort(reason);
     };
-    const left = (): void => end(signal?.reason);
+    const left = (): void => end(signal?.reason as Error);
     const timer = setTimeout(
       () => end(new StorageUnavailableError(`could not ${deadline.action} within ${deadline.ms / 1000} s`)),
       deadline.ms,
@@ -42,7 +43,7 @@ export async function withinDeadline<T>(
     work(giveUp.signal).then(
       (value) => (pending ? settle(() => resolve(value)) : discard(value)),
       (error: unknown) => {
-        if (pending) settle(() => reject(error));
+        if (pending) settle(() => fail(error));
       },
     );
   });

@@ -62,7 +62,7 @@ function sendMd5OfDeletions(client: S3Client): void {
       }
       return next(args);
     },
-    // After the SDK's own checksum, before the signature.
-    { step: 'finalizeRequest', name: 'md5OfDeletions', priority: 'high' },
+    // After the SDK's own checksum, which is of the same step.
+    { step: 'build', name: 'md5OfDeletions', priority: 'low' },
   );
 }

@@ -74,6 +74,11 @@ export function isCode(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes(failureOf(error).name);
 }
 
+/** Whether the store itself said that something went wrong within it, whatever that was. */
+export function isInternal(error: unknown): boolean {
+  return error instanceof StorageUnavailableError && (error.cause as { status?: unknown }).status === 500;
+}
+
 /** Whether a code that S3 gives for one of several objects stands for what may pass. */
 export function isPassingCode(code: string): boolean {
   return PASSING.includes(code);
@@ -86,7 +91,8 @@ function failureOf(error: unknown): Failure {
   return {
     name: typeof name === 'string' ? name : '',
     code: typeof code === 'string' ? code : '',
-    message: typeof message === 'string' ? message : '',
+    // The SDK's for an answer that has none.
+    message: typeof message === 'string' && message !== 'UnknownError' ? message : '',
     status: $metadata?.httpStatusCode,
   };
 }

@@ -9,6 +9,7 @@ import {
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   ListObjectsV2Command,
+  ListPartsCommand,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
@@ -24,11 +25,11 @@ import type {
   StoredObject,
 } from '../../object-store/object-store.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
-import { ObjectNotFoundError, StorageError } from '../../storage.errors.js';
+import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { S3Caller } from './s3-caller.js';
 import { makeS3Client } from './s3-client.js';
 import { deleteObjects } from './s3-deletion.js';
-import { isCode, isMissing } from './s3-errors.js';
+import { isCode, isInternal, isMissing } from './s3-errors.js';
 import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
 import { S3_DEFAULTS, type S3Options } from './s3.options.js';
 
@@ -180,11 +181,16 @@ export class S3ObjectStore implements ObjectStore {
       ...this.uploadOf(multipart),
       MultipartUpload: { Parts: parts.map(({ number, tag }) => ({ PartNumber: number, ETag: tag })) },
     });
-    await this.caller.call(
-      { action: 'complete a multipart upload', ms: this.options.completeMs },
-      options,
-      (abortSignal) => this.client.send(command, { abortSignal }),
-    );
+    const call = { action: 'complete a multipart upload', ms: this.options.completeMs };
+    try {
+      await this.caller.call(call, options, (abortSignal) => this.client.send(command, { abortSignal }));
+    } catch (error) {
+      // Ceph answers 500 instead of NoSuchUpload (https://tracker.ceph.com/issues/75534).
+      if (isInternal(error) && (await this.isGone(multipart, options))) {
+        throw new UploadStateError('there is no such multipart upload', { cause: error });
+      }
+      throw error;
+    }
   }
 
   async abortMultipart(multipart: Multipart, _parts: readonly Part[], options: IoOptions): Promise<void> {
@@ -220,6 +226,19 @@ export class S3ObjectStore implements ObjectStore {
   destroy(): void {
     this.client.destroy();
     this.signer.destroy();
+  }
+
+  private isGone(multipart: Multipart, options: IoOptions): Promise<boolean> {
+    const command = new ListPartsCommand({ ...this.uploadOf(multipart), MaxParts: 1 });
+    return this.caller.call(
+      { action: 'look for a multipart upload' },
+      options,
+      async (abortSignal) => {
+        await this.client.send(command, { abortSignal });
+        return false;
+      },
+      { known: (error) => isCode(error, 'NoSuchUpload', 'NoSuchKey') || undefined },
+    );
   }
 
   private uploadOf({ name, id }: Multipart): { Bucket: string; Key: string; UploadId: string } {
