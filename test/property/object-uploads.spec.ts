@@ -32,18 +32,24 @@ describe('uploads to an object store', () => {
     );
   });
 
-  it('survive a failure at any request, before or after it was done', async () => {
-    const sizes = fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 8 });
-    const failures = fc.array(fc.tuple(fc.nat(25), fc.constantFrom('before', 'after')), { maxLength: 6 });
-    await fc.assert(
-      fc.asyncProperty(sizes, failures, async (chunks, faults) => {
-        const ground = new Ground();
-        await push(ground, chunks, faults);
-        ground.expectClean();
-      }),
-      runs(300),
-    );
-  });
+  it.each([
+    ['leaves parts out', true],
+    ['needs every part', false],
+  ])(
+    'survive a failure at any request, before or after it was done, in a store that %s',
+    async (_, leavesOut) => {
+      const sizes = fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 8 });
+      const failures = fc.array(fc.tuple(fc.nat(25), fc.constantFrom('before', 'after')), { maxLength: 6 });
+      await fc.assert(
+        fc.asyncProperty(sizes, failures, async (chunks, faults) => {
+          const ground = new Ground(leavesOut);
+          await push(ground, chunks, faults);
+          ground.expectClean();
+        }),
+        runs(300),
+      );
+    },
+  );
 });
 
 class Ground {
@@ -55,7 +61,13 @@ class Ground {
     dispose: () => Promise.resolve(),
   };
 
-  open(store = new MemoryObjectStore(this.bucket)): ObjectStorageDriver {
+  constructor(private readonly leavesPartsOut = true) {}
+
+  store(): MemoryObjectStore {
+    return new MemoryObjectStore(this.bucket, this.leavesPartsOut);
+  }
+
+  open(store = this.store()): ObjectStorageDriver {
     return new ObjectStorageDriver(store, { partBytes: PART_BYTES, inlineBytes: 500, redirect: false });
   }
 
@@ -68,7 +80,7 @@ class Ground {
 
 /** A client that sends what follows the last recorded byte until all of it is recorded, and asks for the commit until it has it. */
 async function push(ground: Ground, sizes: number[], faults: [number, string][]): Promise<void> {
-  const store = new MemoryObjectStore(ground.bucket);
+  const store = ground.store();
   const driver = ground.open(store);
   let upload = await begin(driver);
   const content = randomBytes(sizes.reduce((sum, size) => sum + size, 0));

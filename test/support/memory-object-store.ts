@@ -43,7 +43,11 @@ export class MemoryObjectStore implements ObjectStore {
   /** Called before each request is done (`'before'`) and after; what it throws is the request's failure. */
   interfere: (kind: string, when: 'before' | 'after', name: string) => Promise<void> | void = () => undefined;
 
-  constructor(readonly bucket = new MemoryBucket()) {}
+  /** @param leavesPartsOut as Ceph, or as S3 */
+  constructor(
+    readonly bucket = new MemoryBucket(),
+    readonly leavesPartsOut = true,
+  ) {}
 
   count(kind: string): number {
     return this.requests.filter((request) => request.kind === kind).length;
@@ -112,6 +116,9 @@ export class MemoryObjectStore implements ObjectStore {
   completeMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
     return this.request('complete', multipart.name, 0, options, () => {
       const begun = this.begunAs(multipart);
+      if (!this.leavesPartsOut && begun.parts.size !== parts.length) {
+        throw new UploadStateError('there are parts that were left out');
+      }
       const bytes = parts.map(({ number, tag }, index) => {
         const part = begun.parts.get(number);
         const isInOrder = number > (parts[index - 1]?.number ?? 0);

@@ -58,6 +58,11 @@ export interface ObjectStore {
   readonly location: string;
   /** The highest number that a part can have; the first one is 1. */
   readonly maxPartNumber: number;
+  /**
+   * Whether an object can be made of some parts of its multipart while others are left out. S3 can; Ceph refuses it. May
+   * be told only after `prepare`.
+   */
+  readonly leavesPartsOut: boolean;
   /** Where parts are objects: `uploads/<upload id>~<suffix>` is a part of the upload's object whose tag is the suffix, whoever put it. */
   readonly piecesAreParts?: boolean;
 

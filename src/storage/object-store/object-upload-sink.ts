@@ -45,8 +45,8 @@ export class ObjectUploadSink implements UploadSink {
     this.tail = OpenTail.resumed(flushed);
     this.parts = [...flushed.parts];
     this.partCount = flushed.parts.length;
-    this.nextPart = flushed.nextPart;
-    this.numbersEnd = flushed.nextPart + UNRECORDED_NUMBERS;
+    this.nextPart = store.leavesPartsOut ? flushed.nextPart : flushed.nextWithoutGap;
+    this.numbersEnd = this.nextPart + UNRECORDED_NUMBERS;
     this.obsolete = this.removable = flushed.obsolete;
     if (flushed.multipart !== undefined) {
       this.multipart = Promise.resolve({ name: this.name, id: flushed.multipart });
@@ -74,7 +74,7 @@ export class ObjectUploadSink implements UploadSink {
   }
 
   recorded(): void {
-    this.numbersEnd = this.flushed.nextPart + UNRECORDED_NUMBERS;
+    this.numbersEnd = this.nextPart + UNRECORDED_NUMBERS;
     this.removable = this.flushed.obsolete;
   }
 
@@ -166,7 +166,7 @@ export class ObjectUploadSink implements UploadSink {
     const multipart = await this.multipart;
     return this.flushed.with({
       sizeBytes: this.offsetBytes,
-      nextPart: this.nextPart,
+      nextPart: Math.max(this.nextPart, (valueOf(ending)?.number ?? 0) + 1, this.flushed.nextPart),
       multipart: multipart?.id,
       parts: [...this.parts],
       pieces: [...tail.before, ...tail.mine],
@@ -189,7 +189,7 @@ export class ObjectUploadSink implements UploadSink {
     // The other half of the numbers is for parts.
     if (!isWorthIt || this.nextPart >= Math.min(this.numbersEnd, this.store.maxPartNumber / 2))
       return undefined;
-    const number = this.takeNumber();
+    const number = this.store.leavesPartsOut ? this.takeNumber() : this.nextPart;
     return this.store.putPart(await this.begun(), number, tail.buffer.body(), {});
   }
 

@@ -94,7 +94,8 @@ export class UploadFinisher {
     if (ending !== undefined && attempt === 1) return [ending];
     if (savedCount > 0 && inline.length === 0) return [];
     const bytes = savedCount > 0 ? inline : await this.tailOf(layout, options);
-    return [await this.store.putPart(multipart, nextPart + savedCount + attempt - 1, bodyOf(bytes), options)];
+    const number = this.store.leavesPartsOut ? nextPart + savedCount + attempt - 1 : layout.nextWithoutGap;
+    return [await this.store.putPart(multipart, number, bodyOf(bytes), options)];
   }
 
   private async tailOf(layout: UploadLayout, options: IoOptions): Promise<Buffer> {

@@ -48,7 +48,10 @@ export const UNRECORDED_NUMBERS = 40;
  * anything.
  *
  * **Nobody overwrites a part that was recorded.** Every number is given once: a fence leaves a gap that whoever is shut
- * out can use up and not leave. Pieces have random names.
+ * out can use up and not leave. Pieces have random names. (A store that can't leave parts out, see
+ * `ObjectStore.leavesPartsOut`, needs them numbered without gaps. There a writer that was shut out can put its part in
+ * place of another: of the same bytes, unless two clients send different ones. The tags that were recorded
+ * decide: such an upload fails, and never becomes an object of other bytes.)
  */
 export class UploadLayout {
   private constructor(
@@ -113,6 +116,11 @@ export class UploadLayout {
 
   get multipart(): string | undefined {
     return this.fields.multipart;
+  }
+
+  /** The number behind that of the last whole part. */
+  get nextWithoutGap(): number {
+    return (this.parts.at(-1)?.number ?? 0) + 1;
   }
 
   /** Whole parts, in the order of their bytes. */

@@ -64,6 +64,7 @@ export class AzureObjectStore implements ObjectStore {
   readonly name = 'azure';
   readonly location: string;
   readonly maxPartNumber = 50_000;
+  readonly leavesPartsOut = true;
   readonly signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly container: ContainerClient;

@@ -44,6 +44,7 @@ export class GcsObjectStore implements ObjectStore {
   readonly location: string;
   /** Any would do: parts are not numbered here. The tree of compositions stays three high. */
   readonly maxPartNumber = 10_000;
+  readonly leavesPartsOut = true;
   readonly piecesAreParts = true;
   /** There while signing is known, or assumed, to work: {@link prepare} decides. */
   signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
