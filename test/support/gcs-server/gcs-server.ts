@@ -69,7 +69,7 @@ export class GcsServer {
 
   /** For `STORAGE_GCS_KEY_FILE`. */
   keyFile(): string {
-    return JSON.stringify(this.account.keyFile(this.tokenUri));
+    return JSON.stringify(this.account.keyFile(this.tokenUrl));
   }
 
   createBucket(name: string): GcsBucket {
@@ -90,7 +90,8 @@ export class GcsServer {
     await closed;
   }
 
-  private get tokenUri(): string {
+  /** The SDK asks elsewhere, whatever the key file says. */
+  get tokenUrl(): string {
     return `${this.url}/token`;
   }
 
@@ -178,7 +179,7 @@ export class GcsServer {
   /** https://developers.google.com/identity/protocols/oauth2/service-account#httprest */
   private token({ body, answer }: Call): void {
     const form = new URLSearchParams(body.toString());
-    const result = this.account.exchange(form.get('assertion') ?? '', this.tokenUri);
+    const result = this.account.exchange(form.get('assertion') ?? '');
     if ('access_token' in result) send(answer, 200, { ...result, expires_in: 3599, token_type: 'Bearer' });
     else send(answer, 400, { error: 'invalid_grant', ...result });
   }

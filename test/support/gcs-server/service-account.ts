@@ -2,6 +2,8 @@ import { createPublicKey, createVerify, generateKeyPairSync, type KeyObject, ran
 
 /** https://developers.google.com/identity/protocols/oauth2/service-account#jwt-auth */
 const LONGEST_TOKEN_SECONDS = 3600;
+/** What google-auth-library 9 signs for. */
+const AUDIENCE = 'https://www.googleapis.com/oauth2/v4/token';
 const SKEW_SECONDS = 300;
 
 /** A service account that Google would know: its key file, its tokens and its signatures. */
@@ -36,7 +38,7 @@ export class ServiceAccount {
    * A token for a signed assertion. Answers what is wrong with the assertion as Google does.
    * https://developers.google.com/identity/protocols/oauth2/service-account#httprest
    */
-  exchange(assertion: string, tokenUri: string): { access_token: string } | { error_description: string } {
+  exchange(assertion: string): { access_token: string } | { error_description: string } {
     const [header = '', claims = '', signature = ''] = assertion.split('.');
     const verify = createVerify('RSA-SHA256').update(`${header}.${claims}`);
     const { iss, aud, iat, exp } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as {
@@ -48,7 +50,7 @@ export class ServiceAccount {
     const now = Date.now() / 1000;
     const [from, to] = [Number(iat), Number(exp)];
     const isTimely = from <= now + SKEW_SECONDS && to > now && to - from <= LONGEST_TOKEN_SECONDS;
-    if (!isTimely || aud !== tokenUri) {
+    if (!isTimely || aud !== AUDIENCE) {
       return {
         error_description:
           'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.',

@@ -1,8 +1,10 @@
-import { IdempotencyStrategy, Storage } from '@google-cloud/storage';
+import { IdempotencyStrategy, Storage, type StorageOptions } from '@google-cloud/storage';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
 import { StorageError } from '../../storage.errors.js';
 import { checkKeyFile } from './gcs-key-file.js';
 import type { GcsPlace } from './gcs.errors.js';
+
+type GaxiosOptions = NonNullable<NonNullable<StorageOptions['clientOptions']>['transporterOptions']>;
 
 const GOOGLE = 'https://storage.googleapis.com';
 
@@ -18,11 +20,17 @@ export interface GcsAccess {
   readonly authenticated: boolean;
 }
 
+export interface GcsAccessOptions {
+  readonly idleMs: number;
+  /** Who is asked for the tokens of a service account. Unset: Google, whatever the `token_uri` of the key file says. */
+  readonly tokenUrl?: string | undefined;
+}
+
 /**
  * Requests go without a credential only where an `http:` endpoint is set and no key file: to an emulator, that is. Default
  * credentials never go over a wire that anybody can read, and no private `https:` endpoint is asked anonymously.
  */
-export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess {
+export function openGcsAccess(settings: GcsSettings, { idleMs, tokenUrl }: GcsAccessOptions): GcsAccess {
   const endpoint = withoutSlash(settings.storageGcsEndpoint ?? GOOGLE);
   const keyFile = settings.storageGcsKeyFile;
   const authenticated = keyFile !== undefined || endpoint.startsWith('https:');
@@ -30,6 +38,9 @@ export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess 
     ...(settings.storageGcsEndpoint !== undefined && { apiEndpoint: endpoint }),
     ...(keyFile !== undefined && { keyFilename: keyFile }),
     useAuthWithCustomEndpoint: authenticated,
+    clientOptions: {
+      transporterOptions: { timeout: idleMs, ...(tokenUrl !== undefined && redirected(tokenUrl)) },
+    },
     timeout: idleMs,
     // All attempts are GcsPatience's. RetryNever, since a composition ignores the first of these.
     retryOptions: { autoRetry: false, maxRetries: 0, idempotencyStrategy: IdempotencyStrategy.RetryNever },
@@ -52,6 +63,11 @@ export async function checkGcsAccess({ keyFile, endpoint }: GcsPlace): Promise<v
     );
   }
   if (keyFile !== undefined) await checkKeyFile(keyFile);
+}
+
+/** The SDK (google-auth-library 9) has no setting for it; all that goes by its transport are requests for tokens. */
+function redirected(url: string): GaxiosOptions {
+  return { adapter: (options, send) => send({ ...options, url }) };
 }
 
 function withoutSlash(url: string): string {

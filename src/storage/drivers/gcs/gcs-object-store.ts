@@ -13,7 +13,7 @@ import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
 import { newSegmentName } from '../segment-name.js';
 import { mapBounded } from './bounded.js';
-import { checkGcsAccess, type GcsAccess, openGcsAccess } from './gcs-access.js';
+import { checkGcsAccess, type GcsAccess, type GcsAccessOptions, openGcsAccess } from './gcs-access.js';
 import { GcsComposition } from './gcs-composition.js';
 import { GCS_PATIENCE, GcsPatience, type GcsPatienceOptions } from './gcs-patience.js';
 import { CONTENT_TYPE, GcsTransfer } from './gcs-transfer.js';
@@ -29,7 +29,15 @@ const NO_BYTES: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
 /** No object ever has it: generations are times in microseconds. */
 const NO_GENERATION = 1;
 
+export type GcsObjectStoreOptions = Partial<GcsPatienceOptions> & Pick<GcsAccessOptions, 'tokenUrl'>;
+
 type Metadata = Pick<File['metadata'], 'size' | 'timeCreated'>;
+
+/** https://cloud.google.com/storage/docs/json_api/v1/objects/list#response */
+interface Page {
+  readonly items?: (Metadata & { readonly name: string })[];
+  readonly nextPageToken?: string;
+}
 
 /**
  * Google Cloud Storage, by its JSON API.
@@ -56,10 +64,10 @@ export class GcsObjectStore implements ObjectStore {
   private readonly options: GcsPatienceOptions;
   private readonly prefix: string;
 
-  constructor(settings: GcsSettings, patience: Partial<GcsPatienceOptions> = {}) {
+  constructor(settings: GcsSettings, { tokenUrl, ...patience }: GcsObjectStoreOptions = {}) {
     this.options = { ...GCS_PATIENCE, ...patience };
     const { idleMs } = this.options;
-    this.access = openGcsAccess(settings, idleMs);
+    this.access = openGcsAccess(settings, { idleMs, tokenUrl });
     const { place, storage, authorize } = this.access;
     this.prefix = settings.storageGcsPrefix;
     this.location = `gs://${place.bucket}/${this.prefix}`;
@@ -137,11 +145,11 @@ export class GcsObjectStore implements ObjectStore {
     let pageToken: string | undefined;
     do {
       const page = await this.page(prefix, pageToken, options, PAGE_LENGTH);
-      for (const { name, metadata } of page.files) {
-        yield storedObject(name.slice(this.prefix.length), metadata);
+      for (const item of page.items ?? []) {
+        yield storedObject(item.name.slice(this.prefix.length), item);
         options.signal?.throwIfAborted();
       }
-      pageToken = page.next;
+      pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
   }
 
@@ -231,7 +239,7 @@ export class GcsObjectStore implements ObjectStore {
     pageToken: string | undefined,
     { signal }: IoOptions,
     maxResults: number,
-  ): Promise<{ files: File[]; next: string | undefined }> {
+  ): Promise<Page> {
     const query = {
       prefix: this.prefix + prefix,
       maxResults,
@@ -240,8 +248,9 @@ export class GcsObjectStore implements ObjectStore {
       ...(pageToken !== undefined && { pageToken }),
     };
     return this.ask('listing objects', signal, async () => {
-      const [files, next] = await this.bucket.getFiles(query);
-      return { files, next: (next as { pageToken?: string } | null)?.pageToken };
+      // The SDK's files lose their metadata when fields are named.
+      const [, , page] = await this.bucket.getFiles(query);
+      return page as Page;
     });
   }
 
