@@ -58,7 +58,9 @@ function noToken(place: AzurePlace): string {
 
 function explanation(answer: AzureAnswer, place: AzurePlace): string | undefined {
   if (answer.status === undefined) return explainedConnection(answer.code, place);
-  if (answer.code === 'AuthenticationFailed') return explainedAuthentication(answer, place);
+  // Azurite calls it AuthorizationFailure.
+  if (answer.code === 'AuthenticationFailed' || /failed to authenticate/i.test(answer.text))
+    return explainedAuthentication(answer, place);
   return answer.code === undefined ? undefined : EXPLAINED[answer.code]?.(place);
 }
 
