@@ -1,18 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient, withDigest } from '../support/registry-client.js';
 import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+import { describeOnStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/;
 const LAYER = Buffer.from('the bytes of a layer');
 
-describe.each(['filesystem', 'memory'])('uploads on the %s driver', (driver) => {
+describeOnStorages('uploads', ({ driver, environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
   let name: string;
 
   beforeAll(async () => {
-    berth = await startTestBerth({ STORAGE_DRIVER: driver });
+    berth = await startTestBerth(environment);
     client = new RegistryClient(berth.url);
     name = freshName(driver);
   });

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe } from '@jest/globals';
+import { createAzuriteContainer } from './azurite.js';
+import { GcsHarness } from './gcs-server/gcs-harness.js';
+import { describeWithRadosgw, freshBucket, sharedRadosgw } from './radosgw.js';
+
+/** A place for blobs that nobody else uses. */
+export interface TestStorage {
+  /** As in `STORAGE_DRIVER`. */
+  readonly driver: string;
+  /** What Berths have in common that share it; set while the tests run. */
+  readonly environment: Record<string, string>;
+  /** Whether the driver reads back what isn't finished. */
+  readonly readsUploads: boolean;
+}
+
+interface Opened {
+  readonly environment: Record<string, string>;
+  dispose(): Promise<void>;
+}
+
+const NOTHING = () => Promise.resolve();
+const OPENERS: Record<string, () => Promise<Opened>> = {
+  filesystem: () => Promise.resolve({ environment: {}, dispose: NOTHING }),
+  memory: () => Promise.resolve({ environment: {}, dispose: NOTHING }),
+  s3: async () => {
+    const server = await sharedRadosgw();
+    const environment = {
+      STORAGE_S3_ENDPOINT: server.endpoint,
+      STORAGE_S3_BUCKET: await freshBucket(server),
+      STORAGE_S3_REGION: server.region,
+      STORAGE_S3_ACCESS_KEY_ID: server.accessKeyId,
+      STORAGE_S3_SECRET_ACCESS_KEY: server.secretAccessKey,
+      STORAGE_S3_PART_SIZE_BYTES: '5242880',
+    };
+    return { environment, dispose: NOTHING };
+  },
+  azure: async () => {
+    const azurite = await createAzuriteContainer();
+    const environment = {
+      STORAGE_AZURE_CONTAINER: azurite.container,
+      STORAGE_AZURE_CONNECTION_STRING: azurite.connectionString(),
+      STORAGE_AZURE_PART_SIZE_BYTES: '5242880',
+    };
+    return { environment, dispose: () => azurite.drop() };
+  },
+  gcs: async () => {
+    // Google's SDK has its tokens from Google alone, so that a whole Berth asks as it would an emulator.
+    const harness = await GcsHarness.start({ auth: false });
+    const environment = {
+      STORAGE_GCS_BUCKET: harness.bucket,
+      STORAGE_GCS_ENDPOINT: harness.server.url,
+      STORAGE_GCS_PART_SIZE_BYTES: '5242880',
+    };
+    return { environment, dispose: () => harness.dispose() };
+  },
+};
+
+/**
+ * The same tests on each driver, with its real server behind it (a server of the tests, for Google's). Without radosgw those on S3 are
+ * skipped, and say so.
+ */
+export function describeOnStorages(title: string, define: (storage: TestStorage) => void): void {
+  for (const [driver, open] of Object.entries(OPENERS)) {
+    const describing = driver === 's3' ? describeWithRadosgw : describe;
+    describing(`${title}: ${driver}`, () => {
+      let opened: Opened | undefined;
+      // Where clients are sent elsewhere for their blobs is looked at by tests of its own.
+      const environment: Record<string, string> = { STORAGE_DRIVER: driver, STORAGE_REDIRECT: 'false' };
+      beforeAll(async () => {
+        opened = await open();
+        Object.assign(environment, opened.environment);
+      });
+      afterAll(() => opened?.dispose());
+      define({ driver, environment, readsUploads: driver === 'filesystem' || driver === 'memory' });
+    });
+  }
+}
