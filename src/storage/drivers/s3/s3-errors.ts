@@ -44,6 +44,8 @@ const PASSING = [
 ];
 const NETWORK =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|ERR_STREAM_PREMATURE_CLOSE)$/;
+/** What the SDK calls an error to which S3 gave no code: HEAD has no body. */
+const NO_CODE = /^(\d{3}|Unknown|UnknownError|)$/;
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROTO$|^ERR_(SSL|TLS)_/;
 
 /** The SDK's error, or Node's, as one of Berth's that says what is wrong and what to do. */
@@ -76,7 +78,7 @@ export function isCode(error: unknown, ...codes: readonly string[]): boolean {
 
 /** Whether the store itself said that something went wrong within it, whatever that was. */
 export function isInternal(error: unknown): boolean {
-  return error instanceof StorageUnavailableError && (error.cause as { status?: unknown }).status === 500;
+  return error instanceof StorageUnavailableError && (error.cause as { status?: unknown } | undefined)?.status === 500;
 }
 
 /** Whether a code that S3 gives for one of several objects stands for what may pass. */
@@ -186,13 +188,14 @@ function sentenceOf(failure: Failure, attempt: Attempt): string {
   }
   if (NETWORK.test(code)) return `the connection to ${endpoint} failed (${code})`;
   if (THROTTLED.includes(name) || status === 429) return `${endpoint} asks for fewer requests (${name})`;
-  return `${endpoint} answered ${[name || code, message].filter(Boolean).join(': ')}`;
+  const unnamed = NO_CODE.test(name) ? [String(status ?? code)] : [name];
+  return `${endpoint} answered ${[...unnamed, message].filter(Boolean).join(': ')}`;
 }
 
 function configurationSentence({ name, status }: Failure): Sentence | undefined {
   if (name.startsWith('KMS.')) return kms;
   const named = SENTENCES.get(name);
-  if (named || !/^(\d{3}|Unknown|UnknownError|)$/.test(name)) return named;
+  if (named || !NO_CODE.test(name)) return named;
   // Without a body, as HEAD is answered, there is no code.
   if (status === 301 || status === 307) return elsewhere;
   return status === 403 ? denied : undefined;

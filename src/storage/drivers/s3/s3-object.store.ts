@@ -35,6 +35,7 @@ import { S3_DEFAULTS, type S3Options } from './s3.options.js';
 
 const CONTENT_TYPE = 'application/octet-stream';
 const MIB = 1024 * 1024;
+const NO_BYTES: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
 
 /** A bucket of S3, or of what speaks its protocol. */
 export class S3ObjectStore implements ObjectStore {
@@ -48,6 +49,7 @@ export class S3ObjectStore implements ObjectStore {
   /** Signs for the name under which clients see the store. */
   private readonly signer: S3Client;
   private readonly options: S3Options;
+  private hasLeftPartsOut = false;
   /** Encryption and storage class: of each object that is made. */
   private readonly asConfigured;
 
@@ -69,15 +71,35 @@ export class S3ObjectStore implements ObjectStore {
     };
   }
 
+  /** Known after {@link prepare}; to number parts without gaps, until then, is right with any store. */
+  get leavesPartsOut(): boolean {
+    return this.hasLeftPartsOut;
+  }
+
   /** Looks for the bucket, then writes, finds and deletes an object, as only that shows what the key may do. */
   async prepare(): Promise<void> {
     await this.check({});
-    // An upload's name: the reaper finds it where the process ends before the deletion.
-    const name = `uploads/probe~${randomBytes(8).toString('hex')}`;
-    await this.put(name, { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' }, {});
+    const name = probeName();
+    await this.put(name, NO_BYTES, {});
     const found = await this.head(name, {});
     await this.delete([name], {});
     if (!found) throw new StorageError(`${this.location} does not show what was just written to it`);
+    this.hasLeftPartsOut = await this.tryToLeavePartOut();
+  }
+
+  /** Makes an object of the second of two parts: S3 does that, Ceph refuses it. */
+  private async tryToLeavePartOut(): Promise<boolean> {
+    const multipart = await this.beginMultipart(probeName(), {});
+    try {
+      await this.putPart(multipart, 1, NO_BYTES, {});
+      await this.completeMultipart(multipart, [await this.putPart(multipart, 2, NO_BYTES, {})], {});
+    } catch (error) {
+      if (!(error instanceof UploadStateError)) throw error;
+      await this.abortMultipart(multipart, [], {});
+      return false;
+    }
+    await this.delete([multipart.name], {});
+    return true;
   }
 
   /** Asks for the bucket. Writing each time would cost money, and leave a trace in a bucket that keeps versions. */
@@ -248,6 +270,11 @@ export class S3ObjectStore implements ObjectStore {
   private sending(action: string, { length }: Buffer): { action: string; ms: number } {
     return { action, ms: this.options.callMs + Math.ceil((length / MIB) * this.options.msPerMib) };
   }
+}
+
+/** An upload's: the reaper finds it where the process ends before the deletion. */
+function probeName(): string {
+  return `uploads/probe~${randomBytes(8).toString('hex')}`;
 }
 
 /** The stream of an answer, if it is of the span: a store that ignores the range would send other bytes. */
