@@ -22,11 +22,6 @@ export interface ObjectStoreTraits {
   readonly knowsMultiparts: boolean;
   /** Parts are objects below `uploads/`, which are listed with the others until the object is made, or the multipart aborted. */
   readonly partsAreObjects?: boolean;
-  /**
-   * The store refuses to make an object of some of the parts that it has: Ceph does, unlike S3. A part that nobody
-   * knows of, as a crash leaves it, has to be overwritten there before the object can be made.
-   */
-  readonly wantsEveryPart?: boolean;
   /** The store compares the MD5 that it is sent. */
   readonly comparesMd5: boolean;
   /** The longest name that the store takes, prefix included, where it has such a bound. */

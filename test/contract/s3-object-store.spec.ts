@@ -32,7 +32,6 @@ async function makeHarness(): Promise<ObjectStoreHarness> {
       pageSize: PAGE_SIZE,
       listsMultiparts: true,
       knowsMultiparts: true,
-      wantsEveryPart: true,
       comparesMd5: true,
       maxNameBytes: 1024,
     },

@@ -78,7 +78,10 @@ export function isCode(error: unknown, ...codes: readonly string[]): boolean {
 
 /** Whether the store itself said that something went wrong within it, whatever that was. */
 export function isInternal(error: unknown): boolean {
-  return error instanceof StorageUnavailableError && (error.cause as { status?: unknown } | undefined)?.status === 500;
+  return (
+    error instanceof StorageUnavailableError &&
+    (error.cause as { status?: unknown } | undefined)?.status === 500
+  );
 }
 
 /** Whether a code that S3 gives for one of several objects stands for what may pass. */

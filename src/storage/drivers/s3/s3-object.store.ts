@@ -35,7 +35,8 @@ import { S3_DEFAULTS, type S3Options } from './s3.options.js';
 
 const CONTENT_TYPE = 'application/octet-stream';
 const MIB = 1024 * 1024;
-const NO_BYTES: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
+/** What is written to try a bucket. Not nothing: an empty part is a case of its own. */
+const PROBE: Body = { bytes: Buffer.from('?'), md5: '0UV7csP7MjomcRJa7z6rXQ==' };
 
 /** A bucket of S3, or of what speaks its protocol. */
 export class S3ObjectStore implements ObjectStore {
@@ -80,7 +81,7 @@ export class S3ObjectStore implements ObjectStore {
   async prepare(): Promise<void> {
     await this.check({});
     const name = probeName();
-    await this.put(name, NO_BYTES, {});
+    await this.put(name, PROBE, {});
     const found = await this.head(name, {});
     await this.delete([name], {});
     if (!found) throw new StorageError(`${this.location} does not show what was just written to it`);
@@ -91,8 +92,8 @@ export class S3ObjectStore implements ObjectStore {
   private async tryToLeavePartOut(): Promise<boolean> {
     const multipart = await this.beginMultipart(probeName(), {});
     try {
-      await this.putPart(multipart, 1, NO_BYTES, {});
-      await this.completeMultipart(multipart, [await this.putPart(multipart, 2, NO_BYTES, {})], {});
+      await this.putPart(multipart, 1, PROBE, {});
+      await this.completeMultipart(multipart, [await this.putPart(multipart, 2, PROBE, {})], {});
     } catch (error) {
       if (!(error instanceof UploadStateError)) throw error;
       await this.abortMultipart(multipart, [], {});
