@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { contentHeaders, digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { rawRequest } from '../support/raw-http.js';
+import { describeOnStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 
-describe.each(['filesystem', 'memory'])('blobs on the %s driver', (driver) => {
+describeOnStorages('blobs', ({ environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
   let name: string;
@@ -14,7 +15,7 @@ describe.each(['filesystem', 'memory'])('blobs on the %s driver', (driver) => {
   const ETAG = `"${DIGEST}"`;
 
   beforeAll(async () => {
-    berth = await startTestBerth({ STORAGE_DRIVER: driver });
+    berth = await startTestBerth(environment);
     client = new RegistryClient(berth.url);
     name = freshName('blobs');
     await client.pushBlob(name, BYTES);

@@ -1,12 +1,22 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { createAzuriteContainer } from './azurite.js';
 import { GcsHarness } from './gcs-server/gcs-harness.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from './radosgw.js';
 
+type DriverName = 'filesystem' | 'memory' | 's3' | 'azure' | 'gcs';
+
+/** Those that several Berths can have in common. */
+export const SHARED: readonly DriverName[] = ['filesystem', 's3', 'azure', 'gcs'];
+/** One that keeps its bytes in one place, and one that doesn't: for what takes long, or hardly depends on it. */
+export const TWO_KINDS: readonly DriverName[] = ['filesystem', 's3'];
+
 /** A place for blobs that nobody else uses. */
 export interface TestStorage {
   /** As in `STORAGE_DRIVER`. */
-  readonly driver: string;
+  readonly driver: DriverName;
   /** What Berths have in common that share it; set while the tests run. */
   readonly environment: Record<string, string>;
   /** Whether the driver reads back what isn't finished. */
@@ -19,8 +29,12 @@ interface Opened {
 }
 
 const NOTHING = () => Promise.resolve();
-const OPENERS: Record<string, () => Promise<Opened>> = {
-  filesystem: () => Promise.resolve({ environment: {}, dispose: NOTHING }),
+const OPENERS: Record<DriverName, () => Promise<Opened>> = {
+  filesystem: async () => {
+    const root = await mkdtemp(join(tmpdir(), 'berth-e2e-storage-'));
+    const dispose = () => rm(root, { recursive: true, force: true });
+    return { environment: { STORAGE_FILESYSTEM_ROOT: root }, dispose };
+  },
   memory: () => Promise.resolve({ environment: {}, dispose: NOTHING }),
   s3: async () => {
     const server = await sharedRadosgw();
@@ -59,8 +73,13 @@ const OPENERS: Record<string, () => Promise<Opened>> = {
  * The same tests on each driver, with its real server behind it (a server of the tests, for Google's). Without radosgw those on S3 are
  * skipped, and say so.
  */
-export function describeOnStorages(title: string, define: (storage: TestStorage) => void): void {
-  for (const [driver, open] of Object.entries(OPENERS)) {
+export function describeOnStorages(
+  title: string,
+  define: (storage: TestStorage) => void,
+  drivers: readonly DriverName[] = ['filesystem', 'memory', 's3', 'azure', 'gcs'],
+): void {
+  for (const driver of drivers) {
+    const open = OPENERS[driver];
     const describing = driver === 's3' ? describeWithRadosgw : describe;
     describing(`${title}: ${driver}`, () => {
       let opened: Opened | undefined;

@@ -14,18 +14,21 @@ export function patternBytes(length: number, seed = 1): Buffer {
   return bytes;
 }
 
+/** How many bytes the driver has of the upload at a location. */
+export type EndOfUpload = (location: string) => number | Promise<number>;
+
 /** One upload, looked at from outside while Berths come and go. */
 export class UploadProbe {
   private constructor(
     private readonly name: string,
     readonly location: string,
-    /** Where the file system driver of this Berth keeps uploads. */
-    private readonly uploadsDir: string,
+    private readonly endOf: EndOfUpload,
   ) {}
 
-  static async begin(url: string, dataDir: string, name = 'big/layer'): Promise<UploadProbe> {
+  /** @param looking at the driver's end, or the `DATA_DIR` of a Berth that has the file system driver. */
+  static async begin(url: string, looking: EndOfUpload | string, name = 'big/layer'): Promise<UploadProbe> {
     const location = await new RegistryClient(url).startUpload(name);
-    return new UploadProbe(name, location, join(dataDir, 'storage/uploads'));
+    return new UploadProbe(name, location, typeof looking === 'string' ? endOfFile(looking) : looking);
   }
 
   /** The durable offset, as a client is told it. */
@@ -62,7 +65,7 @@ export class UploadProbe {
     return digestOf(new Uint8Array(await blob.arrayBuffer()));
   }
 
-  /** Waits until that many bytes are in the storage's file, acknowledged or not. */
+  /** Waits until that many bytes are the storage's, acknowledged or not. */
   async bytesWritten(expected: number): Promise<void> {
     await until(`${expected} bytes in storage`, async () => (await this.written()) === expected);
   }
@@ -74,12 +77,18 @@ export class UploadProbe {
     return told;
   }
 
-  /** Bytes in the upload's file, acknowledged or not. */
+  /** Bytes that the storage has of the upload, acknowledged or not. */
   async written(): Promise<number> {
-    const path = join(this.uploadsDir, String(this.location.split('/').at(-1)));
+    return this.endOf(this.location);
+  }
+}
+
+function endOfFile(dataDir: string): EndOfUpload {
+  return async (location) => {
+    const path = join(dataDir, 'storage/uploads', String(location.split('/').at(-1)));
     return stat(path).then(
       ({ size }) => size,
       () => 0,
     );
-  }
+  };
 }

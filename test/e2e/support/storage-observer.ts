@@ -3,36 +3,52 @@ import { join } from 'node:path';
 import type { StorageDriver, UploadSink } from '../../../src/storage/storage-driver.js';
 import type { TestBerth } from '../../support/test-berth.js';
 
-/** Watches what a running registry does with its storage, changing nothing. */
+/** Watches what running registries do with their storage, changing nothing. */
 export class StorageObserver {
-  /** Bytes written per upload, since the observer began. */
-  private readonly written = new Map<string, number>();
+  /** Where the bytes of each upload end that were written last, since the observer began. */
+  private readonly ends = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
   /** How often bytes of an upload, or of an object, were read. */
   reads = 0;
 
-  constructor(driver: StorageDriver) {
+  constructor(...drivers: readonly StorageDriver[]) {
+    for (const driver of drivers) this.observe(driver);
+  }
+
+  private observe(driver: StorageDriver): void {
     const { openUpload, readUpload, read } = driver;
-    driver.openUpload = async (...call) => this.observed(call[0].id, await openUpload.apply(driver, call));
+    driver.openUpload = async (...call) => {
+      const [{ id }, offsetBytes] = call;
+      return this.observed(id, offsetBytes, await openUpload.apply(driver, call));
+    };
     if (readUpload !== undefined) {
       driver.readUpload = (...call) => this.counted(() => readUpload.apply(driver, call));
     }
     driver.read = (...call) => this.counted(() => read.apply(driver, call));
   }
 
-  /** Settles when the driver has been given so many bytes of the upload at this location. */
+  /** How many bytes of the upload at this location the drivers have, acknowledged or not. */
+  readonly endOf = (location: string): number => this.ends.get(uploadId(location)) ?? 0;
+
+  /** The uploads that bytes were written to. */
+  get ids(): readonly string[] {
+    return [...this.ends.keys()];
+  }
+
+  /** Settles when the drivers have so many bytes of the upload at this location. */
   async hasWritten(location: string, bytes: number): Promise<void> {
-    const id = uploadId(location);
-    while ((this.written.get(id) ?? 0) < bytes) {
+    while (this.endOf(location) < bytes) {
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }
   }
 
-  private observed(id: string, sink: UploadSink): UploadSink {
+  private observed(id: string, offsetBytes: number, sink: UploadSink): UploadSink {
+    let end = offsetBytes;
     return {
       write: async (chunk) => {
         await sink.write(chunk);
-        this.written.set(id, (this.written.get(id) ?? 0) + chunk.length);
+        end += chunk.length;
+        this.ends.set(id, end);
         for (const wake of this.waiting) wake();
         this.waiting.clear();
       },

@@ -1,0 +1,37 @@
+import type { StorageDriver, StoredUpload } from '../../../src/storage/storage-driver.js';
+
+/** The ids of unfinished uploads that a driver holds bytes of, by its own account. One with few bytes may have them in its row alone. */
+export async function unfinishedUploads(driver: StorageDriver): Promise<string[]> {
+  const ids = new Set<string>();
+  for await (const { upload } of driver.listUploads()) ids.add(upload.id);
+  return [...ids].sort();
+}
+
+/** The keys of all objects that a driver holds. */
+export async function storedObjects(driver: StorageDriver): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of driver.list('')) keys.push(key);
+  return keys.sort();
+}
+
+/** Removes whatever unfinished uploads hold. */
+export async function removeUploads(driver: StorageDriver): Promise<void> {
+  for await (const { upload } of driver.listUploads()) await driver.abortUpload(upload);
+}
+
+/** Has unfinished uploads look older than they are while `work` runs. */
+export async function withAgedUploads(
+  driver: StorageDriver,
+  seconds: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  const list = driver.listUploads.bind(driver);
+  const aged = async function* (...call: Parameters<typeof list>): AsyncGenerator<StoredUpload, void> {
+    for await (const { upload, modifiedAt } of list(...call)) {
+      yield { upload, modifiedAt: new Date(modifiedAt.getTime() - 1000 * seconds) };
+    }
+  };
+  const changed = driver as { listUploads?: unknown };
+  changed.listUploads = aged;
+  await work().finally(() => delete changed.listUploads);
+}
