@@ -2,10 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GcsSettings } from '../../../src/config/gcs.settings.js';
-import {
-  GcsObjectStore,
-  type GcsObjectStoreOptions,
-} from '../../../src/storage/drivers/gcs/gcs-object-store.js';
+import { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object-store.js';
+import type { GcsPatienceOptions } from '../../../src/storage/drivers/gcs/gcs-patience.js';
 import { GcsServer, type GcsServerOptions } from './gcs-server.js';
 
 /** A server, the key file of its service account, and the stores that were opened on it. */
@@ -45,8 +43,8 @@ export class GcsHarness {
   }
 
   /** Not prepared. */
-  store(changes: Partial<GcsSettings> = {}, options: GcsObjectStoreOptions = {}): GcsObjectStore {
-    const store = new GcsObjectStore(this.settings(changes), { tokenUrl: this.server.tokenUrl, ...options });
+  store(changes: Partial<GcsSettings> = {}, patience: Partial<GcsPatienceOptions> = {}): GcsObjectStore {
+    const store = new GcsObjectStore(this.settings(changes), patience);
     this.stores.push(store);
     return store;
   }

@@ -1,7 +1,7 @@
 import { IdempotencyStrategy, Storage, type StorageOptions } from '@google-cloud/storage';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
 import { StorageError } from '../../storage.errors.js';
-import { checkKeyFile } from './gcs-key-file.js';
+import { checkKeyFile, foreignTokenUrl } from './gcs-key-file.js';
 import type { GcsPlace } from './gcs.errors.js';
 
 type GaxiosOptions = NonNullable<NonNullable<StorageOptions['clientOptions']>['transporterOptions']>;
@@ -20,17 +20,11 @@ export interface GcsAccess {
   readonly authenticated: boolean;
 }
 
-export interface GcsAccessOptions {
-  readonly idleMs: number;
-  /** Who is asked for the tokens of a service account. Unset: Google, whatever the `token_uri` of the key file says. */
-  readonly tokenUrl?: string | undefined;
-}
-
 /**
  * Requests go without a credential only where an `http:` endpoint is set and no key file: to an emulator, that is. Default
  * credentials never go over a wire that anybody can read, and no private `https:` endpoint is asked anonymously.
  */
-export function openGcsAccess(settings: GcsSettings, { idleMs, tokenUrl }: GcsAccessOptions): GcsAccess {
+export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess {
   const endpoint = withoutSlash(settings.storageGcsEndpoint ?? GOOGLE);
   const keyFile = settings.storageGcsKeyFile;
   const authenticated = keyFile !== undefined || endpoint.startsWith('https:');
@@ -39,7 +33,7 @@ export function openGcsAccess(settings: GcsSettings, { idleMs, tokenUrl }: GcsAc
     ...(keyFile !== undefined && { keyFilename: keyFile }),
     useAuthWithCustomEndpoint: authenticated,
     clientOptions: {
-      transporterOptions: { timeout: idleMs, ...(tokenUrl !== undefined && redirected(tokenUrl)) },
+      transporterOptions: { timeout: idleMs, ...(keyFile !== undefined && tokensOf(keyFile)) },
     },
     timeout: idleMs,
     // All attempts are GcsPatience's. RetryNever, since a composition ignores the first of these.
@@ -65,9 +59,16 @@ export async function checkGcsAccess({ keyFile, endpoint }: GcsPlace): Promise<v
   if (keyFile !== undefined) await checkKeyFile(keyFile);
 }
 
-/** The SDK (google-auth-library 9) has no setting for it; all that goes by its transport are requests for tokens. */
-function redirected(url: string): GaxiosOptions {
-  return { adapter: (options, send) => send({ ...options, url }) };
+/** Google's SDK (google-auth-library 9) asks this one, and none that the key file names. */
+const GOOGLE_TOKENS = 'https://www.googleapis.com/oauth2/v4/token';
+
+function tokensOf(keyFile: string): GaxiosOptions {
+  return {
+    adapter: async (options, send) => {
+      const url = options.url?.toString() === GOOGLE_TOKENS ? await foreignTokenUrl(keyFile) : undefined;
+      return send(url === undefined ? options : { ...options, url });
+    },
+  };
 }
 
 function withoutSlash(url: string): string {

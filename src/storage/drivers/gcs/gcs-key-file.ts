@@ -23,6 +23,19 @@ export async function checkKeyFile(path: string): Promise<void> {
   }
 }
 
+/**
+ * The `token_uri` of a key file, where it isn't one of Google's: libraries of other languages heed it, the SDK for
+ * Node.js doesn't.
+ *
+ * @throws StorageError as {@link checkKeyFile}
+ */
+export async function foreignTokenUrl(path: string): Promise<string | undefined> {
+  const { token_uri: url } = contentOf(await textOf(path), path);
+  return typeof url === 'string' && !/^https:\/\/([a-z0-9]+\.)*google(apis)?\.com\//.test(url)
+    ? url
+    : undefined;
+}
+
 async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');

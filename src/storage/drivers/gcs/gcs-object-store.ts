@@ -13,7 +13,7 @@ import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
 import { newSegmentName } from '../segment-name.js';
 import { mapBounded } from './bounded.js';
-import { checkGcsAccess, type GcsAccess, type GcsAccessOptions, openGcsAccess } from './gcs-access.js';
+import { checkGcsAccess, type GcsAccess, openGcsAccess } from './gcs-access.js';
 import { GcsComposition } from './gcs-composition.js';
 import { GCS_PATIENCE, GcsPatience, type GcsPatienceOptions } from './gcs-patience.js';
 import { CONTENT_TYPE, GcsTransfer } from './gcs-transfer.js';
@@ -28,8 +28,6 @@ const DELETIONS_AT_ONCE = 32;
 const NO_BYTES: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
 /** No object ever has it: generations are times in microseconds. */
 const NO_GENERATION = 1;
-
-export type GcsObjectStoreOptions = Partial<GcsPatienceOptions> & Pick<GcsAccessOptions, 'tokenUrl'>;
 
 type Metadata = Pick<File['metadata'], 'size' | 'timeCreated'>;
 
@@ -54,7 +52,7 @@ export class GcsObjectStore implements ObjectStore {
   readonly maxPartNumber = 10_000;
   readonly leavesPartsOut = true;
   readonly piecesAreParts = true;
-  /** There while signing is known, or assumed, to work: {@link prepare} decides. */
+  /** There with a key file, as it is assumed to have a key; {@link open} finds out, and knows of other credentials too. */
   signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly access: GcsAccess;
@@ -64,10 +62,10 @@ export class GcsObjectStore implements ObjectStore {
   private readonly options: GcsPatienceOptions;
   private readonly prefix: string;
 
-  constructor(settings: GcsSettings, { tokenUrl, ...patience }: GcsObjectStoreOptions = {}) {
+  constructor(settings: GcsSettings, patience: Partial<GcsPatienceOptions> = {}) {
     this.options = { ...GCS_PATIENCE, ...patience };
     const { idleMs } = this.options;
-    this.access = openGcsAccess(settings, { idleMs, tokenUrl });
+    this.access = openGcsAccess(settings, idleMs);
     const { place, storage, authorize } = this.access;
     this.prefix = settings.storageGcsPrefix;
     this.location = `gs://${place.bucket}/${this.prefix}`;
@@ -77,14 +75,28 @@ export class GcsObjectStore implements ObjectStore {
     if (place.keyFile !== undefined) this.signedUrl = (name, seconds) => this.sign(name, seconds);
   }
 
+  /**
+   * The store, with {@link signedUrl} where URLs can be signed, by whatever credential there is.
+   *
+   * @throws StorageError when the key file is of no use, or Google doesn't answer who is to sign.
+   */
+  static async open(
+    settings: GcsSettings,
+    patience: Partial<GcsPatienceOptions> = {},
+  ): Promise<GcsObjectStore> {
+    const store = new GcsObjectStore(settings, patience);
+    await checkGcsAccess(store.access.place);
+    if (await store.canSign()) store.signedUrl = (name, seconds) => store.sign(name, seconds);
+    else delete store.signedUrl;
+    return store;
+  }
+
   async prepare(): Promise<void> {
     await checkGcsAccess(this.access.place);
     await this.page(UPLOADS, undefined, {}, 1);
     const probe = `${UPLOADS}${newSegmentName('probe')}`;
     await this.put(probe, NO_BYTES, {});
     await this.delete([probe], {});
-    if (await this.canSign()) this.signedUrl = (name, seconds) => this.sign(name, seconds);
-    else delete this.signedUrl;
   }
 
   /** Asks for the creation of an object under a condition that is never met: refused for the condition, and for nothing else, is ready. */

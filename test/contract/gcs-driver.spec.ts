@@ -1,0 +1,27 @@
+import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
+import { connectionsInUse } from '../support/active-connections.js';
+import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
+import { describeStorageDriverContract } from './storage-driver.contract.js';
+
+describeStorageDriverContract(
+  'gcs',
+  async () => {
+    const harness = await GcsHarness.start();
+    const open = async (): Promise<ObjectStorageDriver> => {
+      const driver = new ObjectStorageDriver(harness.store({ storageGcsPrefix: 'some/where/' }), {
+        partBytes: 512 * 1024,
+        inlineBytes: 600,
+        redirect: false,
+      });
+      await driver.prepare();
+      return driver;
+    };
+    return {
+      driver: await open(),
+      reopen: open,
+      openHandles: connectionsInUse,
+      dispose: () => harness.dispose(),
+    };
+  },
+  { readsUploads: false },
+);
