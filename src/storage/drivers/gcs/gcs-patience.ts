@@ -26,7 +26,7 @@ export const GCS_PATIENCE: GcsPatienceOptions = {
   attempts: 6,
   firstPauseMs: 200,
   longestPauseMs: 10_000,
-  idleMs: 20_000,
+  idleMs: 30_000,
   cleaningMs: 15_000,
 };
 
