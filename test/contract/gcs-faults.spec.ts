@@ -302,6 +302,15 @@ describe('what is wrong with the bucket, in a sentence', () => {
     expect(error.message).not.toContain('secret');
   });
 
+  it("the SDK's own variable for an emulator, which would have its way", async () => {
+    process.env['STORAGE_EMULATOR_HOST'] = 'http://127.0.0.1:1';
+    try {
+      expect((await failure({})).message).toMatch(/STORAGE_EMULATOR_HOST is set.*STORAGE_GCS_ENDPOINT/);
+    } finally {
+      delete process.env['STORAGE_EMULATOR_HOST'];
+    }
+  });
+
   it('a host that does not exist', async () => {
     const error = await failure({ storageGcsEndpoint: 'http://berth.invalid' });
     expect(error).toBeInstanceOf(StorageUnavailableError);

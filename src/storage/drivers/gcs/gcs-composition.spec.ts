@@ -1,0 +1,82 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { GcsComposition, MOST_SOURCES } from './gcs-composition.js';
+
+/** Objects are what they are made of. */
+class Composed {
+  readonly objects = new Map<string, string[]>();
+  readonly requests: number[] = [];
+
+  constructor(parts: readonly string[]) {
+    for (const part of parts) this.objects.set(part, [part]);
+  }
+
+  newName(): string {
+    return `in between ${this.objects.size} ${this.requests.length}`;
+  }
+
+  async compose(sources: readonly string[], target: string): Promise<void> {
+    this.requests.push(sources.length);
+    const contents = sources.flatMap((source) => this.objects.get(source) ?? ['missing']);
+    this.objects.set(target, contents);
+    await Promise.resolve();
+  }
+}
+
+function partsOf(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `part ${at}`);
+}
+
+describe('a composition', () => {
+  it('has all parts in their order, by requests that a store takes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 5000 }), async (count) => {
+        const parts = partsOf(count);
+        const composed = new Composed(parts);
+        const last = await new GcsComposition(composed).reduce(parts);
+        expect(last.length).toBeLessThanOrEqual(MOST_SOURCES);
+        expect(last.flatMap((name) => composed.objects.get(name))).toEqual(parts);
+        expect(composed.requests.every((sources) => sources > 1 && sources <= MOST_SOURCES)).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    [1, 0],
+    [32, 0],
+    [33, 1],
+    [64, 2],
+    [1024, 32],
+    [1025, 33],
+    [10_000, 323],
+  ])('of %d parts needs %d objects in between', async (count, between) => {
+    const parts = partsOf(count);
+    const composition = new GcsComposition(new Composed(parts));
+    await composition.reduce(parts);
+    expect(new Set(composition.intermediates).size).toBe(between);
+  });
+
+  it('rejects once nothing is under way, and knows what may have been made', async () => {
+    const parts = partsOf(100);
+    const second = new Error('gone');
+    let letGo: () => void = () => undefined;
+    const first = new Promise<void>((resolve) => (letGo = resolve));
+    let names = 0;
+    const composition = new GcsComposition({
+      newName: () => `in between ${(names += 1)}`,
+      compose: async (sources) => {
+        if (sources.includes('part 0')) await first;
+        else throw second;
+      },
+    });
+    let settled = false;
+    const reducing = composition.reduce(parts).finally(() => (settled = true));
+    reducing.catch(() => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(settled).toBe(false);
+    letGo();
+    await expect(reducing).rejects.toBe(second);
+    expect(composition.intermediates).toHaveLength(4);
+  });
+});

@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
+import {
+  GcsRequestError,
+  isConditionNotMet,
+  isMissingObject,
+  requestErrorOf,
+  storageErrorOf,
+} from './gcs.errors.js';
+
+const PLACE = { bucket: 'blobs', endpoint: 'https://storage.googleapis.com', keyFile: '/etc/key.json' };
+
+function mapped(error: unknown): StorageError {
+  return storageErrorOf(error, 'listing objects', PLACE);
+}
+
+describe('errors of Google Cloud Storage', () => {
+  it.each([408, 429, 500, 502, 503, 504])('may pass: %d', (status) => {
+    expect(mapped({ code: status, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
+    expect(mapped({ response: { status }, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
+  });
+
+  it.each(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOTFOUND'])('may pass: %s', (code) => {
+    expect(mapped({ code, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
+  });
+
+  it.each(['request-timeout', 'body-timeout'])("may pass: node-fetch's %s", (type) => {
+    expect(mapped({ type, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
+  });
+
+  it.each([
+    [400, 'Invalid argument.'],
+    [401, 'Invalid Credentials'],
+    [403, 'no access'],
+    [404, 'The specified bucket does not exist.'],
+    [412, 'conditionNotMet'],
+    [416, 'range'],
+  ])('does not pass: %d', (code, message) => {
+    expect(mapped({ code, message })).not.toBeInstanceOf(StorageUnavailableError);
+  });
+
+  it.each([
+    [
+      "a clock that is wrong, told by Google's tokens",
+      {
+        code: '400',
+        message:
+          'invalid_grant: Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.',
+      },
+      /clock is wrong.*NTP/,
+    ],
+    [
+      'a key that was deleted',
+      { code: '400', message: 'invalid_grant: Invalid JWT Signature.' },
+      /\/etc\/key\.json is refused/,
+    ],
+    [
+      'no credentials at all',
+      { message: 'Could not load the default credentials. Browse to …' },
+      /STORAGE_GCS_KEY_FILE/,
+    ],
+    [
+      'a certificate',
+      { code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' },
+      /CERT_HAS_EXPIRED.*STORAGE_GCS_ENDPOINT/,
+    ],
+    ['nothing known', { code: 418, message: 'x' }, /answered 418/],
+  ])('says what to do: %s', (_, error, sentence) => {
+    expect(mapped(error).message).toMatch(sentence);
+  });
+
+  it('keeps nothing of an error but what it says', () => {
+    const config = { headers: { authorization: 'Bearer secret' } };
+    const error = requestErrorOf({ message: 'x', code: 503, config, response: { status: 503, config } });
+    expect(Object.keys(error).sort()).toEqual(['code', 'name', 'status']);
+    expect(error.status).toBe(503);
+  });
+
+  it('tells a missing object from a missing bucket, also when it was wrapped', () => {
+    const missing = new GcsRequestError('No such object: blobs/x', 404, undefined);
+    expect(isMissingObject(missing)).toBe(true);
+    expect(isMissingObject(mapped(missing))).toBe(true);
+    expect(isMissingObject(new GcsRequestError('The specified bucket does not exist.', 404, undefined))).toBe(
+      false,
+    );
+    expect(isConditionNotMet(mapped({ code: 412, message: 'x' }))).toBe(true);
+    expect(isConditionNotMet(mapped(missing))).toBe(false);
+  });
+});
