@@ -1,27 +1,39 @@
-import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
-import { StorageError } from '../../src/storage/storage.errors.js';
+import type { DriverUploadState } from '../../src/storage/storage-driver.js';
+import { StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { describeOnSharedStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { eventsOf } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+import {
+  removeUploads,
+  storedObjects,
+  unfinishedUploads,
+  withAgedUploads,
+} from './support/storage-contents.js';
+import { StorageObserver } from './support/storage-observer.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-describe('the reaper', () => {
+/** More than a driver keeps in the row of an upload. */
+const LAYER = patternBytes(100_000, 20);
+
+describeOnSharedStorages('the reaper', ({ environment }) => {
   let berth: TestBerth;
   let other: TestBerth;
   let client: RegistryClient;
-  let storage: string;
+  let storage: StorageObserver;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
-    storage = join(berth.dataDir, 'storage');
-    other = await startTestBerth({ DATABASE_URL: berth.databaseUrl, STORAGE_FILESYSTEM_ROOT: storage });
+    berth = await startTestBerth(environment);
+    other = await startTestBerth({ ...environment, DATABASE_URL: berth.databaseUrl });
+    storage = new StorageObserver(berth.driver);
     client = new RegistryClient(berth.url);
   });
   afterAll(() => other.dispose());
@@ -29,17 +41,22 @@ describe('the reaper', () => {
   afterEach(async () => {
     await query('DELETE FROM uploads');
     await query('DELETE FROM upload_events');
-    for (const name of await inUploads()) await rm(join(storage, 'uploads', name));
+    await removeUploads(berth.driver);
   });
 
   const query = <Row>(sql: string, parameters: unknown[] = []) =>
     queryRows<Row>(berth.database.dataSource.manager, sql, parameters);
   const reap = (who = berth) => who.app.get(UploadReaper).reap();
   const idOf = (location: string) => String(location.split('/').at(-1));
-  const inUploads = () => readdir(join(storage, 'uploads'));
+  const unfinished = () => unfinishedUploads(berth.driver);
   const rowOf = async (location: string) => {
     const sql = 'SELECT state, holds_bytes FROM uploads WHERE id = $1';
     return (await query<{ state: string; holds_bytes: boolean }>(sql, [idOf(location)]))[0];
+  };
+  const driverStateOf = async (location: string) => {
+    const sql = 'SELECT driver_state FROM uploads WHERE id = $1';
+    const [row] = await query<{ driver_state: DriverUploadState }>(sql, [idOf(location)]);
+    return row?.driver_state ?? {};
   };
   /** Makes a session look as if nothing had happened to it for that long. */
   const age = (location: string, seconds: number) =>
@@ -47,7 +64,7 @@ describe('the reaper', () => {
       idOf(location),
       seconds,
     ]);
-  const begun = async (content = 'never finished') => {
+  const begun = async (content: Uint8Array = LAYER) => {
     const location = await client.startUpload(freshName());
     expect((await client.patch(location, content)).status).toBe(202);
     return location;
@@ -72,7 +89,7 @@ describe('the reaper', () => {
     await age(idle, 7 * DAY_SECONDS + 60);
     await age(fresh, 7 * DAY_SECONDS - 60);
     await reap();
-    expect(await inUploads()).toEqual([idOf(fresh)]);
+    expect(await unfinished()).toEqual([idOf(fresh)]);
     expect((await client.fetch(idle)).status).toBe(404);
     expect((await client.patch(idle, 'more')).status).toBe(404);
     expect((await client.fetch(fresh)).status).toBe(204);
@@ -81,7 +98,7 @@ describe('the reaper', () => {
   });
 
   it('never ends what somebody writes to, however long ago it moved', async () => {
-    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const patch = probe.patch(berth.url);
     await patch.send(patternBytes(1000));
     await probe.bytesWritten(1000);
@@ -94,7 +111,7 @@ describe('the reaper', () => {
   });
 
   it('fences a writer that was silent for longer than the session lived', async () => {
-    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const patch = probe.patch(berth.url);
     await patch.send(patternBytes(1000));
     await probe.bytesWritten(1000);
@@ -104,7 +121,7 @@ describe('the reaper', () => {
     patch.end();
     expect(await patch.status).toBe(429);
     expect((await client.fetch(probe.location)).status).toBe(404);
-    expect(await inUploads()).toEqual([]);
+    expect(await unfinished()).toEqual([]);
   });
 
   it('is one process’s work at a time, and ends each session once', async () => {
@@ -115,7 +132,7 @@ describe('the reaper', () => {
       `SELECT count(*) FROM upload_events WHERE kind = 'expired'`,
     );
     expect(Number(counted?.count)).toBe(idle.length);
-    expect(await inUploads()).toEqual([]);
+    expect(await unfinished()).toEqual([]);
   });
 
   it('carries a commit through that was cut off after the storage’s', async () => {
@@ -151,9 +168,10 @@ describe('the reaper', () => {
   });
 
   it('tries a commit that can’t be carried through once a round, and ends it when its time is over', async () => {
-    const location = await begun('gone');
-    await rm(join(storage, 'uploads', idOf(location)));
-    expect((await client.commit(location, digestOf('gone'))).status).toBe(500);
+    const location = await begun();
+    const driver = berth.driver as { finishUpload?: unknown };
+    driver.finishUpload = () => Promise.reject(new UploadStateError('its bytes are lost'));
+    expect((await client.commit(location, digestOf(LAYER))).status).toBe(500);
     await age(location, 7 * DAY_SECONDS - 60);
     const tries = async () => {
       const sql = 'SELECT version FROM uploads WHERE id = $1';
@@ -165,6 +183,7 @@ describe('the reaper', () => {
     // Nothing of that made it any younger.
     await query(`UPDATE uploads SET updated_at = updated_at - interval '2 minutes'`);
     await reap();
+    delete driver.finishUpload;
     expect(await rowOf(location)).toEqual({ state: 'expired', holds_bytes: false });
   });
 
@@ -181,8 +200,8 @@ describe('the reaper', () => {
     await age(location, 60);
     await reap();
     expect(await rowOf(location)).toEqual({ state: 'cancelled', holds_bytes: false });
-    const shard = join(storage, 'blobs/sha256', digestOf(blob).slice(7, 9));
-    expect(await readdir(shard)).toEqual([]);
+    const objects = await storedObjects(berth.driver);
+    expect(objects.filter((key) => key.endsWith(idOf(location)))).toEqual([]);
   });
 
   it('removes bytes that the storage could not remove when the session ended', async () => {
@@ -191,30 +210,57 @@ describe('the reaper', () => {
     driver.abortUpload = () => Promise.reject(new StorageError('not now'));
     expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
     delete driver.abortUpload;
-    expect(await inUploads()).toEqual([idOf(location)]);
+    expect(await unfinished()).toEqual([idOf(location)]);
     await reap();
-    expect(await inUploads()).toEqual([idOf(location)]);
+    expect(await unfinished()).toEqual([idOf(location)]);
     await age(location, 60);
     await reap();
-    expect(await inUploads()).toEqual([]);
+    expect(await unfinished()).toEqual([]);
   });
 
-  it('removes bytes that no session knows of, once they are old, and leaves alone what isn’t its own', async () => {
+  it('removes bytes that no session knows of, once they are old', async () => {
     const live = await begun();
-    const put = async (name: string, ageSeconds: number) => {
-      const path = join(storage, 'uploads', name);
-      await writeFile(path, 'bytes');
-      const then = Date.now() / 1000 - ageSeconds;
-      await utimes(path, then, then);
-      return name;
-    };
-    await utimes(join(storage, 'uploads', idOf(live)), 0, 0);
-    await put(randomUUID(), 2 * 3600);
-    const young = await put(randomUUID(), 60);
-    const foreign = await put('notes-of-an-operator', 30 * DAY_SECONDS);
+    const unknown = await begun();
+    await query('DELETE FROM uploads WHERE id = $1', [idOf(unknown)]);
     await reap();
-    expect((await inUploads()).sort()).toEqual([idOf(live), young, foreign].sort());
-    expect(await readFile(join(storage, 'uploads', idOf(live)), 'utf8')).toBe('never finished');
+    expect(await unfinished()).toEqual([idOf(live), idOf(unknown)].sort());
+    await withAgedUploads(berth.driver, 2 * 3600, reap);
+    expect(await unfinished()).toEqual([idOf(live)]);
+    expect((await client.commit(live, digestOf(LAYER))).status).toBe(201);
+  });
+
+  it('removes what a writer left that was killed before it recorded anything', async () => {
+    const location = await client.startUpload(freshName());
+    const upload = { id: idOf(location), state: await driverStateOf(location) };
+    const killed = await berth.driver.openUpload(upload, 0);
+    for (let part = 0; part < 3; part += 1) await killed.write(randomBytes(4_000_000));
+    await killed.flush();
+    await killed.close();
+    expect(await unfinished()).toEqual([upload.id]);
+    await age(location, 7 * DAY_SECONDS + 60);
+    await withAgedUploads(berth.driver, 2 * 3600, reap);
+    expect(await unfinished()).toEqual([]);
+  });
+
+  it('removes what a writer that was frozen goes on to write when all is over', async () => {
+    const location = await client.startUpload(freshName());
+    const upload = { id: idOf(location), state: await driverStateOf(location) };
+    const frozen = await berth.driver.openUpload(upload, 0);
+    await frozen.write(randomBytes(6_000_000));
+    await age(location, 7 * DAY_SECONDS + 60);
+    await withAgedUploads(berth.driver, 2 * 3600, reap);
+    expect(await rowOf(location)).toEqual({ state: 'expired', holds_bytes: false });
+
+    // In one storage it fails, in another it makes anew what was removed.
+    const writes = async () => {
+      await frozen.write(randomBytes(6_000_000));
+      await frozen.flush();
+    };
+    await writes().catch(() => undefined);
+    await frozen.close();
+    await withAgedUploads(berth.driver, 2 * 3600, reap);
+    expect(await unfinished()).toEqual([]);
+    expect((await storedObjects(berth.driver)).filter((key) => key.endsWith(upload.id))).toEqual([]);
   });
 
   it('forgets sessions that are over, and events that are old, after their time', async () => {
@@ -240,5 +286,34 @@ describe('the reaper', () => {
     await reap();
     expect(await rowOf(fine)).toEqual({ state: 'expired', holds_bytes: false });
     expect(await rowOf(broken)).toEqual({ state: 'expired', holds_bytes: true });
+  });
+});
+
+describe('the reaper of files', () => {
+  it('removes those that no session knows of, once they are old, and leaves alone what isn’t its own', async () => {
+    const berth = await startTestBerth();
+    try {
+      const client = new RegistryClient(berth.url);
+      const uploads = join(berth.dataDir, 'storage/uploads');
+      const location = await client.startUpload(freshName());
+      await client.patch(location, 'never finished');
+      const live = String(location.split('/').at(-1));
+      const put = async (name: string, ageSeconds: number) => {
+        const path = join(uploads, name);
+        await writeFile(path, 'bytes');
+        const then = Date.now() / 1000 - ageSeconds;
+        await utimes(path, then, then);
+        return name;
+      };
+      await utimes(join(uploads, live), 0, 0);
+      await put(randomUUID(), 2 * 3600);
+      const young = await put(randomUUID(), 60);
+      const foreign = await put('notes-of-an-operator', 30 * DAY_SECONDS);
+      await berth.app.get(UploadReaper).reap();
+      expect((await readdir(uploads)).sort()).toEqual([live, young, foreign].sort());
+      expect(await readFile(join(uploads, live), 'utf8')).toBe('never finished');
+    } finally {
+      await berth.dispose();
+    }
   });
 });

@@ -4,15 +4,21 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { describeOnSharedStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+import { until } from '../support/until.js';
+import { unfinishedUploads } from './support/storage-contents.js';
+import { StorageObserver } from './support/storage-observer.js';
 
-describe('an upload between two requests', () => {
+describeOnSharedStorages('an upload between two requests', ({ environment }) => {
   let berth: TestBerth;
+  let storage: StorageObserver;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await startTestBerth(environment);
+    storage = new StorageObserver(berth.driver);
   });
   afterAll(() => berth.dispose());
 
@@ -20,7 +26,7 @@ describe('an upload between two requests', () => {
 
   it('goes from the older request, which keeps what it had, to the newer one', async () => {
     const blob = patternBytes(300_000);
-    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const older = probe.patch(berth.url);
     await older.send(blob.subarray(0, 100_000));
     await probe.bytesWritten(100_000);
@@ -34,7 +40,7 @@ describe('an upload between two requests', () => {
 
   it('is closed by a writer whose lease lapsed before the next one begins, and takes none of its later bytes', async () => {
     const blob = patternBytes(200_000);
-    const probe = await UploadProbe.begin(berth.url, berth.dataDir);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const stale = probe.patch(berth.url);
     await stale.send(Buffer.alloc(50_000, 'stale'));
     await probe.bytesWritten(50_000);
@@ -100,12 +106,12 @@ describe('objects that are not what their rows say', () => {
   );
 });
 
-describe('a commit that the storage refuses', () => {
+describeOnSharedStorages('a commit that the storage refuses', ({ environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await startTestBerth(environment);
     client = new RegistryClient(berth.url);
   });
   afterAll(() => berth.dispose());
@@ -146,28 +152,28 @@ describe('a commit that the storage refuses', () => {
 
   it('leaves no session behind of a push in one request', async () => {
     await withBrokenCommit(async () => {
-      await expect(client.pushBlob(freshName(), 'in one go')).rejects.toThrow('500');
+      await expect(client.pushBlob(freshName(), patternBytes(100_000))).rejects.toThrow('500');
     });
     expect((await states()).at(-1)).toEqual({ state: 'cancelled' });
-    expect(await readdir(join(berth.dataDir, 'storage/uploads'))).toEqual([]);
+    expect(await unfinishedUploads(berth.driver)).toEqual([]);
   });
 });
 
-describe('a stop in the middle of a push in one request', () => {
+describeOnSharedStorages('a stop in the middle of a push in one request', ({ environment }) => {
   it('leaves no session that nobody knows, and no bytes', async () => {
-    const berth = await startTestBerth();
+    const berth = await startTestBerth(environment);
     try {
-      const blob = patternBytes(100_000);
+      const storage = new StorageObserver(berth.driver);
+      const blob = patternBytes(200_000);
       const url = new URL(`/v2/${freshName()}/blobs/uploads/?digest=${digestOf(blob)}`, berth.url);
       const push = new SlowRequest('POST', url);
-      await push.send(blob.subarray(0, 50_000));
-      const uploads = join(berth.dataDir, 'storage/uploads');
-      while ((await readdir(uploads)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+      await push.send(blob.subarray(0, 100_000));
+      await until('its bytes', () => storage.ids.some((id) => storage.endOf(id) === 100_000));
       await berth.restart();
       expect(await push.status).toBe(503);
       const left = `SELECT 1 FROM uploads WHERE state <> 'cancelled'`;
       expect(await queryRows(berth.database.dataSource.manager, left)).toEqual([]);
-      expect(await readdir(uploads)).toEqual([]);
+      expect(await unfinishedUploads(berth.driver)).toEqual([]);
     } finally {
       await berth.dispose();
     }

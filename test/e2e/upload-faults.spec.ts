@@ -1,30 +1,35 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { UploadSink } from '../../src/storage/storage-driver.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { withLockedTable, withoutDatabase } from '../support/database-outage.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { describeOnTwoStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { eventsOf } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
+import { StorageObserver } from './support/storage-observer.js';
 
 const MIB = 1024 * 1024;
 const POOL_SIZE = 3;
 
-describe('in the middle of an upload', () => {
+describeOnTwoStorages('in the middle of an upload', ({ environment }) => {
   let berth: TestBerth;
+  let storage: StorageObserver;
   let client: RegistryClient;
 
   beforeAll(async () => {
     berth = await startTestBerth({
+      ...environment,
       UPLOAD_CHECKPOINT_BYTES: String(MIB),
       DATABASE_POOL_SIZE: String(POOL_SIZE),
     });
     client = new RegistryClient(berth.url);
+    storage = new StorageObserver(berth.driver);
   });
   afterAll(() => berth.dispose());
 
-  const begin = (name = freshName()) => UploadProbe.begin(berth.url, berth.dataDir, name);
+  const begin = (name = freshName()) => UploadProbe.begin(berth.url, storage.endOf, name);
 
   it('a database that is restarted goes unnoticed by the client', async () => {
     const blob = patternBytes(5 * MIB, 31);
@@ -74,30 +79,33 @@ describe('in the middle of an upload', () => {
     }
   });
 
-  it.each(['write', 'flush'] as const)('a disk that fails a %s costs nothing acknowledged', async (call) => {
-    const blob = patternBytes(4 * MIB, 33);
-    const probe = await begin();
-    const open = berth.driver.openUpload.bind(berth.driver);
-    const driver = berth.driver as { openUpload?: unknown };
-    let [flushes, bytes] = [0, 0];
-    driver.openUpload = async (...parameters: Parameters<typeof open>) => {
-      const sink = await open(...parameters);
-      const work = sink[call].bind(sink) as (chunk?: Uint8Array) => Promise<unknown>;
-      const failing = async (chunk?: Uint8Array) => {
-        if (chunk === undefined) flushes += 1;
-        else bytes += chunk.length;
-        if (flushes > 2 || bytes > 2.5 * MIB) throw new StorageError('EIO: i/o error');
-        return work(chunk);
+  it.each(['write', 'flush'] as const)(
+    'a storage that fails a %s costs nothing acknowledged',
+    async (call) => {
+      const blob = patternBytes(4 * MIB, 33);
+      const probe = await begin();
+      const open = berth.driver.openUpload.bind(berth.driver);
+      const driver = berth.driver as { openUpload?: unknown };
+      let [flushes, bytes] = [0, 0];
+      driver.openUpload = async (...parameters: Parameters<typeof open>) => {
+        const sink = await open(...parameters);
+        const work = sink[call].bind(sink) as (chunk?: Uint8Array) => Promise<unknown>;
+        const failing = async (chunk?: Uint8Array) => {
+          if (chunk === undefined) flushes += 1;
+          else bytes += chunk.length;
+          if (flushes > 2 || bytes > 2.5 * MIB) throw new StorageError('EIO: i/o error');
+          return work(chunk);
+        };
+        return Object.assign(sink, { [call]: failing }) as UploadSink;
       };
-      return Object.assign(sink, { [call]: failing }) as UploadSink;
-    };
-    const failed = await client.patch(probe.location, blob).finally(() => delete driver.openUpload);
-    expect(failed.status).toBe(500);
-    const offset = await probe.offset(berth.url);
-    expect(offset).toBeGreaterThanOrEqual(MIB);
-    expect(offset).toBeLessThan(blob.length);
-    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
-  });
+      const failed = await client.patch(probe.location, blob).finally(() => delete driver.openUpload);
+      expect(failed.status).toBe(500);
+      const offset = await probe.offset(berth.url);
+      expect(offset).toBeGreaterThanOrEqual(MIB);
+      expect(offset).toBeLessThan(blob.length);
+      expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+    },
+  );
 
   it('twenty clients that vanish leave twenty uploads that go on', async () => {
     const blob = patternBytes(300_000, 34);

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { queryRows } from '../../src/database/query-rows.js';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
-import { describeOnStorages, SHARED } from '../support/storages.js';
+import { describeOnStorages, describeOnSharedStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { storedObjects, unfinishedUploads } from './support/storage-contents.js';
@@ -218,69 +218,65 @@ const afterRestart = async (berth: TestBerth) => {
   return { client: new RegistryClient(berth.url), storage: new StorageObserver(berth.driver) };
 };
 
-describeOnStorages(
-  'an upload and a restart',
-  ({ environment }) => {
-    let berth: TestBerth;
-    const name = freshName('restart');
-    beforeAll(async () => {
-      berth = await startTestBerth(environment);
-    });
-    afterAll(() => berth.dispose());
+describeOnSharedStorages('an upload and a restart', ({ environment }) => {
+  let berth: TestBerth;
+  const name = freshName('restart');
+  beforeAll(async () => {
+    berth = await startTestBerth(environment);
+  });
+  afterAll(() => berth.dispose());
 
-    it.each(['sha256', 'sha512'] as const)(
-      '12. a chunked upload goes on after each restart, to the right %s, without reading anything back',
-      async (algorithm) => {
-        const bytes = randomBytes(100_003);
-        // Cuts in the middle of a hash's block: what is kept of it is more than its chaining value.
-        const cuts = [0, 33_333, 33_334, 70_001, bytes.length];
-        const before = new RegistryClient(berth.url);
-        const location = await before.startUpload(name, `?digest-algorithm=${algorithm}`);
-        for (const [index, end] of cuts.slice(1).entries()) {
-          const { client, storage } = await afterRestart(berth);
-          const start = cuts[index]!;
-          const response = await client.patch(location, bytes.subarray(start, end), `${start}-${end - 1}`);
-          expect([response.status, response.headers.get('range')]).toEqual([202, `0-${end - 1}`]);
-          expect(storage.reads).toBe(0);
-        }
-        const { client, storage } = await afterRestart(berth);
-        const digest = digestOf(bytes, algorithm);
-        expect((await client.commit(location, digest)).status).toBe(201);
-        expect(storage.reads).toBe(0);
-        expect(digestOf(await client.blob(name, digest))).toBe(digestOf(bytes));
-        expect(storage.reads).toBe(1);
-      },
-    );
-
-    it('12. a stop in the middle of a PATCH keeps what arrived', async () => {
-      const bytes = randomBytes(64 * KIB);
-      const storage = new StorageObserver(berth.driver);
-      const location = await new RegistryClient(berth.url).startUpload(name);
-      const connection = await RawConnection.open(berth.url);
-      const head = requestHead('PATCH', location, [['Content-Length', bytes.length]]);
-      await connection.send(head, bytes.subarray(0, 30_000));
-      await storage.hasWritten(location, 30_000);
-      const stopped = berth.restart();
-      expect((await connection.answer()).status).toBe(503);
-      connection.leave();
-      await stopped;
-
-      const client = new RegistryClient(berth.url);
-      expect((await client.fetch(location)).headers.get('range')).toBe('0-29999');
-      const response = await client.commit(location, digestOf(bytes), bytes.subarray(30_000));
-      expect(response.status).toBe(201);
-    });
-
-    it('8. PUT repeated after a restart still succeeds', async () => {
+  it.each(['sha256', 'sha512'] as const)(
+    '12. a chunked upload goes on after each restart, to the right %s, without reading anything back',
+    async (algorithm) => {
+      const bytes = randomBytes(100_003);
+      // Cuts in the middle of a hash's block: what is kept of it is more than its chaining value.
+      const cuts = [0, 33_333, 33_334, 70_001, bytes.length];
       const before = new RegistryClient(berth.url);
-      const location = await before.startUpload(name);
-      await before.commit(location, digestOf('again'), 'again');
-      const { client } = await afterRestart(berth);
-      expect((await client.commit(location, digestOf('again'))).status).toBe(201);
-    });
-  },
-  SHARED,
-);
+      const location = await before.startUpload(name, `?digest-algorithm=${algorithm}`);
+      for (const [index, end] of cuts.slice(1).entries()) {
+        const { client, storage } = await afterRestart(berth);
+        const start = cuts[index]!;
+        const response = await client.patch(location, bytes.subarray(start, end), `${start}-${end - 1}`);
+        expect([response.status, response.headers.get('range')]).toEqual([202, `0-${end - 1}`]);
+        expect(storage.reads).toBe(0);
+      }
+      const { client, storage } = await afterRestart(berth);
+      const digest = digestOf(bytes, algorithm);
+      expect((await client.commit(location, digest)).status).toBe(201);
+      expect(storage.reads).toBe(0);
+      expect(digestOf(await client.blob(name, digest))).toBe(digestOf(bytes));
+      expect(storage.reads).toBe(1);
+    },
+  );
+
+  it('12. a stop in the middle of a PATCH keeps what arrived', async () => {
+    const bytes = randomBytes(64 * KIB);
+    const storage = new StorageObserver(berth.driver);
+    const location = await new RegistryClient(berth.url).startUpload(name);
+    const connection = await RawConnection.open(berth.url);
+    const head = requestHead('PATCH', location, [['Content-Length', bytes.length]]);
+    await connection.send(head, bytes.subarray(0, 30_000));
+    await storage.hasWritten(location, 30_000);
+    const stopped = berth.restart();
+    expect((await connection.answer()).status).toBe(503);
+    connection.leave();
+    await stopped;
+
+    const client = new RegistryClient(berth.url);
+    expect((await client.fetch(location)).headers.get('range')).toBe('0-29999');
+    const response = await client.commit(location, digestOf(bytes), bytes.subarray(30_000));
+    expect(response.status).toBe(201);
+  });
+
+  it('8. PUT repeated after a restart still succeeds', async () => {
+    const before = new RegistryClient(berth.url);
+    const location = await before.startUpload(name);
+    await before.commit(location, digestOf('again'), 'again');
+    const { client } = await afterRestart(berth);
+    expect((await client.commit(location, digestOf('again'))).status).toBe(201);
+  });
+});
 
 describe('the file of an upload and a restart', () => {
   let berth: TestBerth;
@@ -322,114 +318,105 @@ describe('the file of an upload and a restart', () => {
   });
 });
 
-describeOnStorages(
-  'what uploads leave behind',
-  ({ environment }) => {
-    let berth: TestBerth;
-    let client: RegistryClient;
-    const name = freshName('left');
-    beforeAll(async () => {
-      berth = await startTestBerth(environment);
-      client = new RegistryClient(berth.url);
-    });
-    afterAll(() => berth.dispose());
+describeOnSharedStorages('what uploads leave behind', ({ environment }) => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+  const name = freshName('left');
+  beforeAll(async () => {
+    berth = await startTestBerth(environment);
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
 
-    const stateOf = async (id: string) => {
-      const sql = 'SELECT state FROM uploads WHERE id = $1';
-      return (await queryRows<{ state: string }>(berth.database.dataSource.manager, sql, [id]))[0]?.state;
+  const stateOf = async (id: string) => {
+    const sql = 'SELECT state FROM uploads WHERE id = $1';
+    return (await queryRows<{ state: string }>(berth.database.dataSource.manager, sql, [id]))[0]?.state;
+  };
+
+  it('11. nothing after a cancel', async () => {
+    const location = await client.startUpload(name);
+    await client.patch(location, randomBytes(LAYER_BYTES));
+    expect(await unfinishedUploads(berth.driver)).toEqual([uploadId(location)]);
+    await client.fetch(location, { method: 'DELETE' });
+    expect(await unfinishedUploads(berth.driver)).toEqual([]);
+  });
+
+  it('9. nothing after a mismatch of a single POST: its session is known to nobody', async () => {
+    const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('this')}`;
+    const response = await client.fetch(path, { method: 'POST', body: randomBytes(LAYER_BYTES) });
+    expect(await refusal(response)).toBe('400 DIGEST_INVALID');
+    expect(await unfinishedUploads(berth.driver)).toEqual([]);
+  });
+
+  it('12. nothing after a client left its single POST', async () => {
+    const observer = new StorageObserver(berth.driver);
+    const connection = await RawConnection.open(berth.url);
+    const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('whole')}`;
+    const half = randomBytes(LAYER_BYTES);
+    await connection.send(requestHead('POST', path, [['Content-Length', 2 * half.length]]), half);
+    await until('its bytes', () => observer.ids.length > 0);
+    connection.leave();
+    const [id] = observer.ids;
+    await until('its end', async () => (await stateOf(String(id))) === 'cancelled');
+    await until('nothing', async () => (await unfinishedUploads(berth.driver)).length === 0);
+  });
+
+  it('8. one object after 20 uploads of one layer at once, and no upload', async () => {
+    const layer = randomBytes(300 * KIB);
+    const digest = digestOf(layer);
+    const push = async (index: number) => {
+      if (index % 2 === 0) return client.pushBlob(`${name}/${index}`, layer);
+      const location = await client.startUpload(`${name}/${index}`);
+      await client.patch(location, layer.subarray(0, 100_000));
+      const { status } = await client.commit(location, digest, layer.subarray(100_000));
+      expect(status).toBe(201);
+      return digest;
     };
+    const before = await storedObjects(berth.driver);
+    await Promise.all(Array.from({ length: 20 }, (_, index) => push(index)));
+    expect(await storedObjects(berth.driver)).toHaveLength(before.length + 1);
+    expect(await unfinishedUploads(berth.driver)).toEqual([]);
+    for (const index of [0, 7, 19])
+      expect((await client.blob(`${name}/${index}`, digest)).equals(layer)).toBe(true);
+  });
 
-    it('11. nothing after a cancel', async () => {
-      const location = await client.startUpload(name);
-      await client.patch(location, randomBytes(LAYER_BYTES));
-      expect(await unfinishedUploads(berth.driver)).toEqual([uploadId(location)]);
-      await client.fetch(location, { method: 'DELETE' });
-      expect(await unfinishedUploads(berth.driver)).toEqual([]);
+  it('8. any bytes, in any chunks and any form, are served back under their digest', async () => {
+    const upload = fc.record({
+      bytes: fc
+        .tuple(fc.integer({ min: 0, max: 300 * KIB }), fc.uint8Array({ minLength: 1, maxLength: 64 }))
+        .map(([length, pattern]) => Buffer.alloc(length, pattern)),
+      cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 }),
+      ranges: fc.boolean(),
+      algorithm: fc.constantFrom('sha256' as const, 'sha512' as const),
+      announced: fc.boolean(),
+      lastByPut: fc.boolean(),
+      slice: fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })),
     });
+    await fc.assert(
+      fc.asyncProperty(upload, async ({ bytes, cuts, ranges, algorithm, announced, lastByPut, slice }) => {
+        const digest = digestOf(bytes, algorithm);
+        const location = await client.startUpload(name, announced ? `?digest-algorithm=${algorithm}` : '');
+        const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort(
+          (a, b) => a - b,
+        );
+        let start = 0;
+        for (const end of lastByPut ? ends.slice(0, -1) : ends) {
+          const range = ranges && end > start ? `${start}-${end - 1}` : undefined;
+          expect((await client.patch(location, bytes.subarray(start, end), range)).status).toBe(202);
+          start = end;
+        }
+        const rest = lastByPut ? bytes.subarray(start) : undefined;
+        expect((await client.commit(location, digest, rest)).status).toBe(201);
+        expect(digestOf(await client.blob(name, digest), algorithm)).toBe(digest);
 
-    it('9. nothing after a mismatch of a single POST: its session is known to nobody', async () => {
-      const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('this')}`;
-      const response = await client.fetch(path, { method: 'POST', body: randomBytes(LAYER_BYTES) });
-      expect(await refusal(response)).toBe('400 DIGEST_INVALID');
-      expect(await unfinishedUploads(berth.driver)).toEqual([]);
-    });
-
-    it('12. nothing after a client left its single POST', async () => {
-      const observer = new StorageObserver(berth.driver);
-      const connection = await RawConnection.open(berth.url);
-      const path = `/v2/${name}/blobs/uploads/?digest=${digestOf('whole')}`;
-      const half = randomBytes(LAYER_BYTES);
-      await connection.send(requestHead('POST', path, [['Content-Length', 2 * half.length]]), half);
-      await until('its bytes', () => observer.ids.length > 0);
-      connection.leave();
-      const [id] = observer.ids;
-      await until('its end', async () => (await stateOf(String(id))) === 'cancelled');
-      await until('nothing', async () => (await unfinishedUploads(berth.driver)).length === 0);
-    });
-
-    it('8. one object after 20 uploads of one layer at once, and no upload', async () => {
-      const layer = randomBytes(300 * KIB);
-      const digest = digestOf(layer);
-      const push = async (index: number) => {
-        if (index % 2 === 0) return client.pushBlob(`${name}/${index}`, layer);
-        const location = await client.startUpload(`${name}/${index}`);
-        await client.patch(location, layer.subarray(0, 100_000));
-        const { status } = await client.commit(location, digest, layer.subarray(100_000));
-        expect(status).toBe(201);
-        return digest;
-      };
-      const before = await storedObjects(berth.driver);
-      await Promise.all(Array.from({ length: 20 }, (_, index) => push(index)));
-      expect(await storedObjects(berth.driver)).toHaveLength(before.length + 1);
-      expect(await unfinishedUploads(berth.driver)).toEqual([]);
-      for (const index of [0, 7, 19])
-        expect((await client.blob(`${name}/${index}`, digest)).equals(layer)).toBe(true);
-    });
-
-    it('8. any bytes, in any chunks and any form, are served back under their digest', async () => {
-      const upload = fc.record({
-        bytes: fc
-          .tuple(fc.integer({ min: 0, max: 300 * KIB }), fc.uint8Array({ minLength: 1, maxLength: 64 }))
-          .map(([length, pattern]) => Buffer.alloc(length, pattern)),
-        cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 }),
-        ranges: fc.boolean(),
-        algorithm: fc.constantFrom('sha256' as const, 'sha512' as const),
-        announced: fc.boolean(),
-        lastByPut: fc.boolean(),
-        slice: fc.tuple(
-          fc.double({ min: 0, max: 1, noNaN: true }),
-          fc.double({ min: 0, max: 1, noNaN: true }),
-        ),
-      });
-      await fc.assert(
-        fc.asyncProperty(upload, async ({ bytes, cuts, ranges, algorithm, announced, lastByPut, slice }) => {
-          const digest = digestOf(bytes, algorithm);
-          const location = await client.startUpload(name, announced ? `?digest-algorithm=${algorithm}` : '');
-          const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort(
-            (a, b) => a - b,
-          );
-          let start = 0;
-          for (const end of lastByPut ? ends.slice(0, -1) : ends) {
-            const range = ranges && end > start ? `${start}-${end - 1}` : undefined;
-            expect((await client.patch(location, bytes.subarray(start, end), range)).status).toBe(202);
-            start = end;
-          }
-          const rest = lastByPut ? bytes.subarray(start) : undefined;
-          expect((await client.commit(location, digest, rest)).status).toBe(201);
-          expect(digestOf(await client.blob(name, digest), algorithm)).toBe(digest);
-
-          if (bytes.length === 0) return;
-          const [first, last] = slice.map((at) => Math.floor(at * (bytes.length - 1))).sort((a, b) => a - b);
-          const headers = { Range: `bytes=${first}-${last}` };
-          const response = await client.fetch(`/v2/${name}/blobs/${digest}`, { headers });
-          expect(response.status).toBe(206);
-          expect(Buffer.from(await response.arrayBuffer()).equals(bytes.subarray(first, last! + 1))).toBe(
-            true,
-          );
-        }),
-        { numRuns: 20 },
-      );
-    });
-  },
-  SHARED,
-);
+        if (bytes.length === 0) return;
+        const [first, last] = slice.map((at) => Math.floor(at * (bytes.length - 1))).sort((a, b) => a - b);
+        const headers = { Range: `bytes=${first}-${last}` };
+        const response = await client.fetch(`/v2/${name}/blobs/${digest}`, { headers });
+        expect(response.status).toBe(206);
+        expect(Buffer.from(await response.arrayBuffer()).equals(bytes.subarray(first, last! + 1))).toBe(true);
+      }),
+      { numRuns: 20 },
+    );
+  });
+});

@@ -8,11 +8,6 @@ import { describeWithRadosgw, freshBucket, sharedRadosgw } from './radosgw.js';
 
 type DriverName = 'filesystem' | 'memory' | 's3' | 'azure' | 'gcs';
 
-/** Those that several Berths can have in common. */
-export const SHARED: readonly DriverName[] = ['filesystem', 's3', 'azure', 'gcs'];
-/** One that keeps its bytes in one place, and one that doesn't: for what takes long, or hardly depends on it. */
-export const TWO_KINDS: readonly DriverName[] = ['filesystem', 's3'];
-
 /** A place for blobs that nobody else uses. */
 export interface TestStorage {
   /** As in `STORAGE_DRIVER`. */
@@ -69,28 +64,40 @@ const OPENERS: Record<DriverName, () => Promise<Opened>> = {
   },
 };
 
+const DRIVERS: readonly DriverName[] = ['filesystem', 'memory', 's3', 'azure', 'gcs'];
+
+type Define = (storage: TestStorage) => void;
+
 /**
  * The same tests on each driver, with its real server behind it (a server of the tests, for Google's). Without radosgw those on S3 are
  * skipped, and say so.
  */
-export function describeOnStorages(
-  title: string,
-  define: (storage: TestStorage) => void,
-  drivers: readonly DriverName[] = ['filesystem', 'memory', 's3', 'azure', 'gcs'],
-): void {
-  for (const driver of drivers) {
-    const open = OPENERS[driver];
-    const describing = driver === 's3' ? describeWithRadosgw : describe;
-    describing(`${title}: ${driver}`, () => {
-      let opened: Opened | undefined;
-      // Where clients are sent elsewhere for their blobs is looked at by tests of its own.
-      const environment: Record<string, string> = { STORAGE_DRIVER: driver, STORAGE_REDIRECT: 'false' };
-      beforeAll(async () => {
-        opened = await open();
-        Object.assign(environment, opened.environment);
-      });
-      afterAll(() => opened?.dispose());
-      define({ driver, environment, readsUploads: driver === 'filesystem' || driver === 'memory' });
+export function describeOnStorages(title: string, define: Define): void {
+  for (const driver of DRIVERS) describeOn(driver, title, define);
+}
+
+/** On those that several Berths can have in common. */
+export function describeOnSharedStorages(title: string, define: Define): void {
+  for (const driver of DRIVERS) if (driver !== 'memory') describeOn(driver, title, define);
+}
+
+/** On files and in one object store: for what takes its time, or hardly depends on the driver. */
+export function describeOnTwoStorages(title: string, define: Define): void {
+  for (const driver of ['filesystem', 's3'] as const) describeOn(driver, title, define);
+}
+
+function describeOn(driver: DriverName, title: string, define: Define): void {
+  const open = OPENERS[driver];
+  const describing = driver === 's3' ? describeWithRadosgw : describe;
+  describing(`${title}: ${driver}`, () => {
+    let opened: Opened | undefined;
+    // Where clients are sent elsewhere for their blobs is looked at by tests of its own.
+    const environment: Record<string, string> = { STORAGE_DRIVER: driver, STORAGE_REDIRECT: 'false' };
+    beforeAll(async () => {
+      opened = await open();
+      Object.assign(environment, opened.environment);
     });
-  }
+    afterAll(() => opened?.dispose());
+    define({ driver, environment, readsUploads: driver === 'filesystem' || driver === 'memory' });
+  });
 }
