@@ -40,7 +40,7 @@ async function openStorageDriver(configuration: Configuration): Promise<StorageD
   }
   if (gcs !== undefined) {
     const { GcsObjectStore } = await import('./drivers/gcs/gcs-object-store.js');
-    return new ObjectStorageDriver(new GcsObjectStore(gcs), {
+    return new ObjectStorageDriver(await GcsObjectStore.open(gcs), {
       partBytes: gcs.storageGcsPartSizeBytes,
       redirect,
     });
