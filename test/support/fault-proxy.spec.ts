@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FaultProxy } from './fault-proxy.js';
+import { until } from './until.js';
 
 interface Heard {
   readonly method: string;
@@ -119,6 +120,37 @@ describe('FaultProxy', () => {
     await received(await put('/a', Buffer.from('x')));
     expect(performance.now() - before).toBeGreaterThanOrEqual(45);
     expect(heard).toHaveLength(1);
+  });
+
+  it('hands a delayed request on whose client has gone, where it is told to', async () => {
+    const body = randomBytes(100_000);
+    proxy.inject({ fault: { kind: 'delay', ms: 200, outlivesClient: true } });
+    const leaving = new AbortController();
+    const sent = fetch(`${proxy.endpoint}/a`, { method: 'PUT', body, signal: leaving.signal });
+    while (proxy.requests().length < 1) await new Promise((resolve) => setImmediate(resolve));
+    setTimeout(() => leaving.abort(), 50);
+    await expect(sent).rejects.toMatchObject({ name: 'AbortError' });
+    expect(heard).toEqual([]);
+    while (heard.length < 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(heard[0]!.body.equals(body)).toBe(true);
+  });
+
+  it('spares all but each so many-th', async () => {
+    proxy.inject({ times: Infinity, every: 3, after: 1, fault: { kind: 'answer', status: 503 } });
+    const statuses: number[] = [];
+    for (let sent = 0; sent < 8; sent += 1) statuses.push((await fetch(`${proxy.endpoint}/a`)).status);
+    expect(statuses).toEqual([200, 200, 200, 503, 200, 200, 503, 200]);
+  });
+
+  it('resets what hangs', async () => {
+    proxy.inject({ fault: { kind: 'hang' } });
+    const reset = expect(put('/a', Buffer.from('x'))).rejects.toMatchObject({
+      cause: { code: 'ECONNRESET' },
+    });
+    await until('the request hangs', () => proxy.hangingCount === 1);
+    proxy.endHanging();
+    await reset;
+    expect(heard).toEqual([]);
   });
 
   it('lets a request hang until its sender gives up, or the proxy is closed', async () => {

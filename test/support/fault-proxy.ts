@@ -6,7 +6,8 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { type Readable, Transform } from 'node:stream';
+import { Readable, Transform } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -25,9 +26,9 @@ export type Fault =
   | { readonly kind: 'lose answer' }
   /** The connection ends within the body of the store's answer. */
   | { readonly kind: 'break answer'; readonly afterBytes: number }
-  /** The store hears of it later. */
-  | { readonly kind: 'delay'; readonly ms: number }
-  /** Nobody ever answers; the store hears nothing of it. */
+  /** The store hears of it later; with `outlivesClient` also where the client has gone by then, as it does when bytes are on their way. */
+  | { readonly kind: 'delay'; readonly ms: number; readonly outlivesClient?: boolean }
+  /** Nobody answers before `endHanging`, which resets the connection; the store hears nothing of it. */
   | { readonly kind: 'hang' }
   /** A bit of the body changes on its way to the store. */
   | { readonly kind: 'flip' };
@@ -41,6 +42,8 @@ export interface FaultRule {
   readonly times?: number;
   /** How many are let through before. */
   readonly after?: number;
+  /** Of those that are left, only each so many-th; the others are let through, and `times` counts them. */
+  readonly every?: number;
   readonly fault: Fault;
 }
 
@@ -66,6 +69,7 @@ const NOISE = ['x-id'];
 export class FaultProxy {
   private rules: { rule: FaultRule; seen: number }[] = [];
   private seen: SeenRequest[] = [];
+  private readonly hanging = new Set<IncomingMessage>();
   private readonly agent = new Agent({ keepAlive: true });
 
   private constructor(
@@ -98,6 +102,16 @@ export class FaultProxy {
   /** Forgets all rules: from now on everything goes well. */
   heal(): void {
     this.rules = [];
+  }
+
+  get hangingCount(): number {
+    return this.hanging.size;
+  }
+
+  /** Resets the connections of those that hang. */
+  endHanging(): void {
+    for (const { socket } of this.hanging) socket.resetAndDestroy();
+    this.hanging.clear();
   }
 
   requests(): readonly SeenRequest[] {
@@ -140,19 +154,26 @@ export class FaultProxy {
         return;
       case 'hang':
         await drained(request);
+        this.hanging.add(request);
+        request.socket.once('close', () => this.hanging.delete(request));
         return;
-      case 'delay':
+      case 'delay': {
+        const body = fault.outlivesClient === true ? await buffer(request) : undefined;
         await sleep(fault.ms);
-        break;
+        await this.pass(request, response, fault, body);
+        return;
+      }
       default:
     }
     await this.pass(request, response, fault);
   }
 
+  /** @param body where it has been read already, and goes out even if the client has left. */
   private async pass(
     request: IncomingMessage,
     response: ServerResponse,
     fault: Fault | undefined,
+    body?: Buffer,
   ): Promise<void> {
     const outgoing = sendRequest({
       agent: this.agent,
@@ -164,14 +185,15 @@ export class FaultProxy {
       headers: request.rawHeaders,
     });
     response.once('close', () => {
-      if (!response.writableFinished) outgoing.destroy();
+      if (!response.writableFinished && body === undefined) outgoing.destroy();
     });
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
     });
+    const source = body === undefined ? request : Readable.from(body.length > 0 ? [body] : []);
     const sending =
-      fault?.kind === 'flip' ? pipeline(request, flipping(), outgoing) : pipeline(request, outgoing);
+      fault?.kind === 'flip' ? pipeline(source, flipping(), outgoing) : pipeline(source, outgoing);
     // A store may answer, and close, before it has read everything: then its answer counts.
     sending.catch(() => undefined);
     const answer = await answered;
@@ -199,7 +221,8 @@ export class FaultProxy {
       const after = rule.after ?? 0;
       if (entry.seen >= after + (rule.times ?? 1)) continue;
       entry.seen += 1;
-      if (entry.seen > after) return rule.fault;
+      const isDue = (entry.seen - after) % (rule.every ?? 1) === 0;
+      if (entry.seen > after && isDue) return rule.fault;
     }
     return undefined;
   }
