@@ -81,6 +81,11 @@ export function describeOnSharedStorages(title: string, define: Define): void {
   for (const driver of DRIVERS) if (driver !== 'memory') describeOn(driver, title, define);
 }
 
+/** On those that sign URLs here: not Google's, since the registry has no key that its server would take. */
+export function describeOnSigningStorages(title: string, define: Define): void {
+  for (const driver of ['s3', 'azure'] as const) describeOn(driver, title, define);
+}
+
 /** On files and in one object store: for what takes its time, or hardly depends on the driver. */
 export function describeOnTwoStorages(title: string, define: Define): void {
   for (const driver of ['filesystem', 's3'] as const) describeOn(driver, title, define);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import { type Berth, startBerth } from '../../src/app.setup.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { createLogger } from '../../src/observability/logger.js';
@@ -17,8 +18,14 @@ export interface TestBerth extends Berth {
   dispose(): Promise<void>;
 }
 
-/** @param environment settings beside the ones that keep tests apart. */
-export async function startTestBerth(environment: Record<string, string> = {}): Promise<TestBerth> {
+/**
+ * @param environment settings beside the ones that keep tests apart.
+ * @param logger for tests that look at the log; none is kept otherwise.
+ */
+export async function startTestBerth(
+  environment: Record<string, string> = {},
+  logger?: Logger,
+): Promise<TestBerth> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'berth-e2e-'));
   const fixed = {
@@ -31,9 +38,16 @@ export async function startTestBerth(environment: Record<string, string> = {}): 
   };
   const start = (extra: Record<string, string>) => {
     const configuration = loadConfiguration({ LOG_LEVEL: 'silent', ...fixed, ...environment, ...extra });
-    return startBerth(configuration, createLogger(configuration));
+    return startBerth(configuration, logger ?? createLogger(configuration));
   };
-  let running = await start({});
+  const remove = async () => {
+    await database.drop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  let running = await start({}).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   const berth: Omit<TestBerth, keyof Berth> = {
     dataDir,
     databaseUrl: database.url,
@@ -43,8 +57,7 @@ export async function startTestBerth(environment: Record<string, string> = {}): 
     },
     dispose: async () => {
       await running.close();
-      await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await remove();
     },
   };
   // After a restart the same object speaks of the new one: tests hold on to it.

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import { describeError } from '../../src/observability/logger.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { describeOnSigningStorages } from '../support/storages.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+const BLOB = randomBytes(300_000);
+const DIGEST = digestOf(BLOB);
+
+describeOnSigningStorages('clients are sent to the store', ({ driver, environment: shared }) => {
+  const name = freshName();
+  const path = `/v2/${name}/blobs/${DIGEST}`;
+  const logged: string[] = [];
+  let environment: Record<string, string>;
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    const { STORAGE_REDIRECT: _, ...unset } = shared;
+    environment = unset;
+    const log = new Writable({
+      write: (line: Buffer, _encoding, done) => {
+        logged.push(line.toString());
+        done();
+      },
+    });
+    berth = await startTestBerth(
+      environment,
+      pino({ level: 'trace', serializers: { err: describeError } }, log),
+    );
+    client = new RegistryClient(berth.url);
+    await client.pushBlob(name, BLOB);
+  });
+  afterAll(() => berth.dispose());
+
+  const locationOf = async (from = client, headers: Record<string, string> = {}) => {
+    const response = await from.fetch(path, { headers });
+    expect(response.status).toBe(307);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    return new URL(String(response.headers.get('location')));
+  };
+  /** What of the environment nobody else may learn. */
+  const secretOf = () =>
+    driver === 's3'
+      ? String(environment['STORAGE_S3_SECRET_ACCESS_KEY'])
+      : String(/AccountKey=([^;]+)/.exec(String(environment['STORAGE_AZURE_CONNECTION_STRING']))?.[1]);
+  const signatureOf = ({ searchParams }: URL) =>
+    String(searchParams.get(driver === 's3' ? 'X-Amz-Signature' : 'sig'));
+
+  it('18. a GET is answered with a URL that gives the bytes to whoever has it', async () => {
+    const response = await fetch(await locationOf());
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/octet-stream');
+    expect(response.headers.get('content-length')).toBe(String(BLOB.length));
+    expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(DIGEST);
+  });
+
+  it('18. a client that follows gets the bytes of its Range', async () => {
+    const headers = { Range: 'bytes=1000-1999' };
+    const response = await client.fetch(path, { headers, redirect: 'follow' });
+    expect(response.redirected).toBe(true);
+    expect(response.status).toBe(206);
+    expect(response.headers.get('content-range')).toBe(`bytes 1000-1999/${BLOB.length}`);
+    expect(Buffer.from(await response.arrayBuffer()).equals(BLOB.subarray(1000, 2000))).toBe(true);
+  });
+
+  it('18. the URL is of this object alone, and of no use without its signature', async () => {
+    const location = await locationOf();
+    const another = new URL(location);
+    another.pathname = another.pathname.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+    const unsigned = new URL(location.pathname, location);
+    for (const url of [another, unsigned]) {
+      const { status } = await fetch(url);
+      expect([403, 404]).toContain(status);
+    }
+    const headers = { 'x-ms-blob-type': 'BlockBlob' };
+    const written = await fetch(location, { method: 'PUT', headers, body: 'something else' });
+    expect(written.status).toBe(403);
+  });
+
+  it('18. who asks again within a moment gets the same URL, whatever Range it wants', async () => {
+    const { href } = await locationOf();
+    // Signing again would give another one: the second of the day is in it.
+    await new Promise((resolve) => setTimeout(resolve, 1_100 - (Date.now() % 1_000)));
+    expect((await locationOf()).href).toBe(href);
+    expect((await locationOf(client, { Range: 'bytes=5-9' })).href).toBe(href);
+  });
+
+  it('18. a HEAD is answered by Berth', async () => {
+    const response = await client.fetch(path, { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-length')).toBe(String(BLOB.length));
+    expect(response.headers.get('location')).toBeNull();
+  });
+
+  it('18. nobody is sent to what the repository does not link', async () => {
+    const response = await client.fetch(path.replace(name, freshName()));
+    expect([response.status, response.headers.get('location')]).toEqual([404, null]);
+  });
+
+  it('18. neither the signature nor a credential is in the log', async () => {
+    const location = await locationOf();
+    const signature = signatureOf(location);
+    expect(signature.length).toBeGreaterThan(20);
+    expect(secretOf().length).toBeGreaterThan(5);
+    // Where a URL comes back to Berth, as from a client that mixes up its hosts.
+    await client.fetch(path + location.search);
+    const log = logged.join('');
+    expect(log).toContain(path);
+    for (const secret of [signature, encodeURIComponent(signature), secretOf()]) {
+      expect(log).not.toContain(secret);
+    }
+  });
+
+  it('18. clients that know the store by another name are sent there', async () => {
+    const known =
+      driver === 's3' ? String(environment['STORAGE_S3_ENDPOINT']) : accountOf(await locationOf());
+    const proxy = await FaultProxy.start(known);
+    const setting = `STORAGE_${driver.toUpperCase()}_PUBLIC_ENDPOINT`;
+    const elsewhere = await startTestBerth({ ...environment, [setting]: proxy.endpoint });
+    try {
+      const from = new RegistryClient(elsewhere.url);
+      await from.pushBlob(name, BLOB);
+      // What Berth itself asks for goes to the endpoint that it knows.
+      expect(proxy.requests()).toEqual([]);
+      const location = await locationOf(from);
+      expect(location.host).toBe(new URL(proxy.endpoint).host);
+      const response = await fetch(location);
+      expect(response.status).toBe(200);
+      expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(DIGEST);
+      expect(proxy.requests()).toHaveLength(1);
+    } finally {
+      await elsewhere.dispose();
+      await proxy.close();
+    }
+  });
+
+  it('18. STORAGE_REDIRECT=false streams', async () => {
+    const streaming = await startTestBerth(shared);
+    try {
+      const from = new RegistryClient(streaming.url);
+      await from.pushBlob(name, BLOB);
+      expect((await from.blob(name, DIGEST)).equals(BLOB)).toBe(true);
+    } finally {
+      await streaming.dispose();
+    }
+  });
+});
+
+/** The beginning of a URL of Azurite's, which has the account in its path. */
+function accountOf({ origin, pathname }: URL): string {
+  return `${origin}/${pathname.split('/')[1]}`;
+}
