@@ -8,7 +8,7 @@ import { REPOSITORY, RegistryGround } from './registry-ground.js';
 import { MEDIA } from './shared-medium.js';
 
 /** What the properties found once: objects that nobody would ever have looked for. */
-describe.each(['filesystem', 'memory'] as const)('a commit that was cut off (%s)', (kind) => {
+describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was cut off (%s)', (kind) => {
   let ground: RegistryGround;
   beforeAll(async () => void (ground = await RegistryGround.create(MEDIA[kind])));
   afterEach(() => ground.clear());

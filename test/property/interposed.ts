@@ -32,7 +32,10 @@ export function interposedDriver(driver: StorageDriver, around: Around): Storage
 }
 
 /** The same object with other methods in the place of some. */
-export function overriding<T extends object>(target: T, others: Partial<T>): T {
+export function overriding<T extends object>(
+  target: T,
+  others: { readonly [K in keyof T]?: T[K] | undefined },
+): T {
   return new Proxy(target, {
     get: (own, name): unknown => {
       if (name in others) return Reflect.get(others, name);

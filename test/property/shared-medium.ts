@@ -5,6 +5,8 @@ import { FilesystemStorageDriver } from '../../src/storage/drivers/filesystem/fi
 import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
 import { MemoryStorageDriver } from '../../src/storage/drivers/memory/memory-storage.driver.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
+import { overriding } from './interposed.js';
+import { MemoryBucket, ReadableObjectStorageDriver } from '../support/memory-object-store.js';
 
 /** What the drivers of all replicas have in common. */
 export interface SharedMedium {
@@ -15,7 +17,7 @@ export interface SharedMedium {
   dispose(): Promise<void>;
 }
 
-export const MEDIA = { filesystem: sharedDirectory, memory: sharedMemory };
+export const MEDIA = { filesystem: sharedDirectory, memory: sharedMemory, objects: sharedBucket };
 
 const LONG_AGO = new Date(0);
 
@@ -45,6 +47,26 @@ function sharedMemory(): Promise<SharedMedium> {
       for (const [name, segment] of medium.segments) {
         medium.segments.set(name, { ...segment, modifiedAt: LONG_AGO });
       }
+      return Promise.resolve();
+    },
+    dispose: () => Promise.resolve(),
+  });
+}
+
+/** Parts so small that everything that can become of them does. */
+function sharedBucket(): Promise<SharedMedium> {
+  const bucket = new MemoryBucket();
+  return Promise.resolve({
+    open: () => {
+      const driver = new ReadableObjectStorageDriver(bucket, { partBytes: 100, inlineBytes: 20 });
+      // The model has checkpoints between chunks, and not in the middle of one.
+      const openUpload: StorageDriver['openUpload'] = async (...call) =>
+        overriding(await driver.openUpload(...call), { flushOffset: undefined });
+      return Promise.resolve(overriding<StorageDriver>(driver, { openUpload }));
+    },
+    age: () => {
+      for (const entry of [...bucket.objects.values(), ...bucket.multiparts.values()])
+        entry.touchedAt = LONG_AGO;
       return Promise.resolve();
     },
     dispose: () => Promise.resolve(),

@@ -12,6 +12,7 @@ const { MEDIA } = await import('./shared-medium.js');
 const KINDS = [
   { kind: 'filesystem', numRuns: 30 },
   { kind: 'memory', numRuns: 30 },
+  { kind: 'objects', numRuns: 30 },
 ] as const;
 
 describe.each(KINDS)('an upload session that several want at once ($kind)', ({ kind, numRuns }) => {

@@ -14,6 +14,7 @@ const { MEDIA } = await import('./shared-medium.js');
 const KINDS = [
   { kind: 'filesystem', numRuns: 40 },
   { kind: 'memory', numRuns: 40 },
+  { kind: 'objects', numRuns: 40 },
 ] as const;
 
 describe.each(KINDS)(
@@ -30,7 +31,7 @@ describe.each(KINDS)(
       await fc.assert(
         fc.asyncProperty(fc.commands(sessionCommands, { maxCommands: 30, size: 'max' }), async (commands) => {
           const model = new RegistryModel();
-          const real = await SessionsUnderTest.start(ground, kind === 'memory');
+          const real = await SessionsUnderTest.start(ground, kind !== 'filesystem');
           try {
             await fc.asyncModelRun(() => ({ model, real }), commands);
             await real.end(model);

@@ -8,18 +8,24 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../src/storage/object-store/object-store.js';
-import type { ByteSpan, IoOptions } from '../../src/storage/storage-driver.js';
+import { pieceName } from '../../src/storage/object-store/names.js';
+import {
+  ObjectStorageDriver,
+  type ObjectStorageOptions,
+} from '../../src/storage/object-store/object-storage.driver.js';
+import { UploadLayout } from '../../src/storage/object-store/upload-layout.js';
+import type { ByteSpan, DriverUpload, IoOptions } from '../../src/storage/storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
 
 interface Begun {
   readonly name: string;
-  readonly startedAt: Date;
+  touchedAt: Date;
   readonly parts: Map<number, { tag: string; bytes: Buffer }>;
 }
 
 /** What is in a bucket, for any number of stores. */
 export class MemoryBucket {
-  readonly objects = new Map<string, { bytes: Buffer; modifiedAt: Date }>();
+  readonly objects = new Map<string, { bytes: Buffer; touchedAt: Date }>();
   readonly multiparts = new Map<string, Begun>();
   private begun = 0;
 
@@ -64,7 +70,7 @@ export class MemoryObjectStore implements ObjectStore {
   head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
     return this.request('head', name, 0, options, () => {
       const object = this.bucket.objects.get(name);
-      return object && { name, sizeBytes: object.bytes.length, modifiedAt: object.modifiedAt };
+      return object && { name, sizeBytes: object.bytes.length, modifiedAt: object.touchedAt };
     });
   }
 
@@ -80,7 +86,7 @@ export class MemoryObjectStore implements ObjectStore {
   put(name: string, body: Body, options: IoOptions): Promise<void> {
     return this.request('put', name, body.bytes.length, options, () => {
       tagOf(body);
-      this.bucket.objects.set(name, { bytes: Buffer.from(body.bytes), modifiedAt: now() });
+      this.bucket.objects.set(name, { bytes: Buffer.from(body.bytes), touchedAt: now() });
     });
   }
 
@@ -92,7 +98,7 @@ export class MemoryObjectStore implements ObjectStore {
 
   async *list(prefix: string, options: IoOptions): AsyncGenerator<StoredObject, void> {
     const found = await this.request('list', prefix, 0, options, () => [...this.bucket.objects]);
-    for (const [name, { bytes, modifiedAt }] of found) {
+    for (const [name, { bytes, touchedAt: modifiedAt }] of found) {
       if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length, modifiedAt };
     }
   }
@@ -100,7 +106,7 @@ export class MemoryObjectStore implements ObjectStore {
   beginMultipart(name: string, options: IoOptions): Promise<Multipart> {
     return this.request('begin', name, 0, options, () => {
       const id = this.bucket.nextId();
-      this.bucket.multiparts.set(id, { name, startedAt: now(), parts: new Map() });
+      this.bucket.multiparts.set(id, { name, touchedAt: now(), parts: new Map() });
       return { name, id };
     });
   }
@@ -128,7 +134,7 @@ export class MemoryObjectStore implements ObjectStore {
       if (new Set(bytes.slice(0, -1).map(({ length }) => length)).size > 1) {
         throw new UploadStateError('the parts are not of one size');
       }
-      this.bucket.objects.set(multipart.name, { bytes: Buffer.concat(bytes), modifiedAt: now() });
+      this.bucket.objects.set(multipart.name, { bytes: Buffer.concat(bytes), touchedAt: now() });
       this.bucket.multiparts.delete(multipart.id);
     });
   }
@@ -141,7 +147,9 @@ export class MemoryObjectStore implements ObjectStore {
 
   async *listMultiparts(prefix: string, options: IoOptions): AsyncGenerator<StoredMultipart, void> {
     const found = await this.request('listMultiparts', prefix, 0, options, () => [...this.bucket.multiparts]);
-    for (const [id, { name, startedAt }] of found) if (name.startsWith(prefix)) yield { id, name, startedAt };
+    for (const [id, { name, touchedAt: startedAt }] of found) {
+      if (name.startsWith(prefix)) yield { id, name, startedAt };
+    }
   }
 
   private begunAs({ id, name }: Multipart): Begun {
@@ -165,6 +173,31 @@ export class MemoryObjectStore implements ObjectStore {
     const value = work();
     await this.interfere(kind, 'after', name);
     return value;
+  }
+}
+
+/** Reads back what no client of a real store could: for tests that hold what a row says against the bytes. */
+export class ReadableObjectStorageDriver extends ObjectStorageDriver {
+  constructor(
+    private readonly bucket: MemoryBucket,
+    options: Omit<ObjectStorageOptions, 'redirect'>,
+  ) {
+    super(new MemoryObjectStore(bucket), { ...options, redirect: false });
+  }
+
+  readUpload(upload: DriverUpload, sizeBytes: number): Promise<Readable> {
+    const layout = UploadLayout.recordedAt(upload, sizeBytes);
+    const parts = layout.parts.map(({ number, tag }) => {
+      const part = this.bucket.multiparts.get(layout.multipart ?? '')?.parts.get(number);
+      if (part?.tag !== tag) throw new UploadStateError(`part ${number} is another one`);
+      return part.bytes;
+    });
+    const pieces = layout.pieces.map(({ suffix }) => {
+      const piece = this.bucket.objects.get(pieceName(upload.id, suffix));
+      if (piece === undefined) throw new UploadStateError('a piece is gone');
+      return piece.bytes;
+    });
+    return Promise.resolve(Readable.from(Buffer.concat([...parts, ...pieces, layout.inline])));
   }
 }
 

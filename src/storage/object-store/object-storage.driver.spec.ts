@@ -181,7 +181,7 @@ describe('ObjectStorageDriver', () => {
       bucket.multiparts.clear();
       bucket.objects.set(objectKeyOf(upload.id), {
         bytes: Buffer.alloc(7),
-        modifiedAt: new Date(),
+        touchedAt: new Date(),
       });
       await expect(
         driver.finishUpload(upload, digestOf('sha256', content), content.length),
@@ -193,7 +193,7 @@ describe('ObjectStorageDriver', () => {
     const content = randomBytes(500_000);
     const key = parseObjectKey('some/object');
     beforeEach(() => {
-      bucket.objects.set(key, { bytes: content, modifiedAt: new Date() });
+      bucket.objects.set(key, { bytes: content, touchedAt: new Date() });
     });
 
     it('goes on where the stream broke, again and again', async () => {
