@@ -3,14 +3,16 @@ import { Cluster } from './cluster.js';
 import { Deadline } from './deadline.js';
 import { FaultInjector } from './fault-injector.js';
 import { Faults } from './faults.js';
-import { FAULTS } from './fault-kinds.js';
+import { faultsOn } from './fault-kinds.js';
 import { FinalChecks } from './final-checks.js';
-import { diskSizeFor, Ground } from './ground.js';
+import { Ground } from './ground.js';
 import { Ledger } from './ledger.js';
 import { ChaosProxy } from './proxy.js';
 import { resultsTable } from './results-table.js';
 import { SeededRandom } from './seeded-random.js';
+import { openStorage } from './open-storage.js';
 import { CHECKPOINT_BYTES, type ChaosSettings } from './settings.js';
+import type { ChaosStorage } from './storage.js';
 import { UploadClient } from './upload-client.js';
 import { QUIRKS, type UploadPlan, UploadPlanner } from './upload-plan.js';
 
@@ -19,7 +21,6 @@ const CLIENTS = 8;
 const FAULTS_PART = 0.6;
 /** Uploads that are begun at most, of those wanted. */
 const MOST_EXTRA = 3;
-const KINDS = [...FAULTS, ...QUIRKS];
 /** After the deadline: the slowest request, the longest fault. */
 const LET_GO_MS = 30_000;
 
@@ -32,24 +33,31 @@ export class ChaosRun {
   private meantToCommit = 0;
   private readonly seed: SeededRandom;
   private readonly active = new Map<UploadPlan, UploadClient>();
-  /** Why no disk could be full here, where that is so. */
-  diskProblem: string | undefined;
+  private readonly kinds: readonly string[];
+  private storageRows: [string, string][] = [];
+  /** Why nothing could be done to the storage here, where that is so. */
+  storageProblem: string | undefined;
 
   constructor(private readonly settings: ChaosSettings) {
     this.seed = new SeededRandom(settings.seed);
     this.deadline = new Deadline(settings.limitSeconds);
     this.planner = new UploadPlanner(settings, this.seed);
+    this.kinds = [...faultsOn(settings.storage), ...QUIRKS];
   }
 
-  /** Never rejects: what went wrong is in the ledger. Nothing is left running, mounted or on the disk. */
+  /** Rejects only where it could not begin: what went wrong is in the ledger. Nothing is left running, mounted or on the disk. */
   async execute(): Promise<void> {
-    const ground = await Ground.prepare(diskSizeFor(this.settings));
-    this.diskProblem = ground.diskProblem;
-    const cluster = new Cluster(ground, this.ledger, this.deadline);
+    const ground = await Ground.prepare();
+    const storage = await openStorage(this.settings, ground.storage).catch(async (error: unknown) => {
+      await ground.clear();
+      throw error;
+    });
+    this.storageProblem = storage.problem;
+    const cluster = new Cluster(ground, storage, this.ledger, this.deadline);
     const proxy = new ChaosProxy(cluster.replicas, (path) =>
       this.ledger.injected('answer of a commit lost', path),
     );
-    const performance = this.perform(ground, cluster, proxy);
+    const performance = this.perform(storage, cluster, proxy);
     try {
       await this.deadline.within(() => this.waitsFor(), performance);
     } catch (error) {
@@ -63,23 +71,26 @@ export class ChaosRun {
       this.addLogs(cluster);
       await proxy.stop();
       await cluster.stop();
+      this.storageRows = storage.rows();
+      await storage.close();
       await ground.clear();
     }
   }
 
   get table(): string {
-    return resultsTable(this.settings, this.ledger, this.begun, this.meantToCommit);
+    return resultsTable(this.settings, this.ledger, this.begun, this.meantToCommit, this.storageRows);
   }
 
-  private async perform(ground: Ground, cluster: Cluster, proxy: ChaosProxy): Promise<void> {
+  private async perform(storage: ChaosStorage, cluster: Cluster, proxy: ChaosProxy): Promise<void> {
     await cluster.start();
     const url = await proxy.start();
     this.ledger.note('the cluster is up');
     const injector = new FaultInjector(
-      new Faults(cluster, ground, proxy, this.ledger),
+      new Faults(cluster, storage, proxy, this.ledger),
+      faultsOn(this.settings.storage),
       this.ledger,
       this.seed.fork('faults'),
-      () => this.deadline.usedPart > FAULTS_PART && this.ledger.missing(KINDS).length === 0,
+      () => this.deadline.usedPart > FAULTS_PART && this.ledger.missing(this.kinds).length === 0,
     );
     const faults = injector.run();
     try {
@@ -91,7 +102,7 @@ export class ChaosRun {
     }
     proxy.endHanging();
     this.ledger.note('the faults are over');
-    await new FinalChecks(url, cluster, ground, this.ledger, this.deadline).run();
+    await new FinalChecks(url, cluster, storage, this.ledger, this.deadline).run();
     this.ledger.note('the checks are over');
     this.judge();
   }
@@ -115,7 +126,7 @@ export class ChaosRun {
   /** As many as are wanted, and more while a kind of fault has not come about, since many need an upload to happen to. */
   private nextPlan(): UploadPlan | undefined {
     const { uploads } = this.settings;
-    const isEnough = this.begun >= uploads && this.ledger.missing(KINDS).length === 0;
+    const isEnough = this.begun >= uploads && this.ledger.missing(this.kinds).length === 0;
     if (isEnough || this.begun >= uploads * MOST_EXTRA) return undefined;
     const plan = this.planner.plan();
     this.begun += 1;
@@ -128,7 +139,7 @@ export class ChaosRun {
     if (mostUnrecordedBytes > CHECKPOINT_BYTES) {
       this.ledger.problem(`after a kill ${mostUnrecordedBytes} bytes had to be sent again`);
     }
-    for (const kind of this.ledger.missing(KINDS)) this.ledger.problem(`did not come about: ${kind}`);
+    for (const kind of this.ledger.missing(this.kinds)) this.ledger.problem(`did not come about: ${kind}`);
     if (this.ledger.uploadsCommitted !== this.meantToCommit)
       this.ledger.problem('not every upload was committed');
   }

@@ -1,24 +1,29 @@
+import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
+import { describeWithRadosgw } from '../support/radosgw.js';
 import { skipped } from '../support/small-disk.js';
 import { ChaosRun } from './chaos-run.js';
-import { chaosSettings } from './settings.js';
+import { chaosSettings, chaosStorages } from './settings.js';
 
-const settings = chaosSettings(process.env);
 /** Setting up and taking away. */
 const MARGIN_MS = 120_000;
 
-describe('Berths to which everything happens at once', () => {
-  it(
-    'lose nothing that they acknowledged, and leave nothing behind',
-    async () => {
-      const run = new ChaosRun(settings);
-      await run.execute();
-      process.stdout.write(run.table);
-      if (run.ledger.problems.length > 0) process.stderr.write(`${run.ledger.story()}\n`);
-      expect(run.ledger.problems).toEqual([]);
-      expect(run.ledger.bytesLost).toBe(0);
-      if (run.diskProblem !== undefined) skipped(run.diskProblem);
-    },
-    settings.limitSeconds * 1000 + MARGIN_MS,
-  );
-});
+for (const storage of chaosStorages(process.env)) {
+  const settings = chaosSettings(process.env, storage);
+  const describing = storage === 's3' ? describeWithRadosgw : describe;
+  describing(`Berths to which everything happens at once: ${storage}`, () => {
+    it(
+      'lose nothing that they acknowledged, and leave nothing behind',
+      async () => {
+        const run = new ChaosRun(settings);
+        await run.execute();
+        process.stdout.write(run.table);
+        if (run.ledger.problems.length > 0) process.stderr.write(`${run.ledger.story()}\n`);
+        expect(run.ledger.problems).toEqual([]);
+        expect(run.ledger.bytesLost).toBe(0);
+        if (run.storageProblem !== undefined) skipped(run.storageProblem);
+      },
+      settings.limitSeconds * 1000 + MARGIN_MS,
+    );
+  });
+}

@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.js';
 import { ChaosPostgres } from './postgres.js';
 import { Replica } from './replica.js';
 import { CHECKPOINT_BYTES, LEASE_SECONDS, REPLICAS, WORKERS_OF_FIRST } from './settings.js';
+import type { ChaosStorage } from './storage.js';
 
 const START_SECONDS = 60;
 const STOP_MS = 20_000;
@@ -21,6 +22,7 @@ export class Cluster {
 
   constructor(
     private readonly ground: Ground,
+    private readonly storage: ChaosStorage,
     private readonly ledger: Ledger,
     private readonly deadline: Deadline,
   ) {
@@ -75,7 +77,7 @@ export class Cluster {
       PORT: '0',
       DATA_DIR: join(this.ground.root, `replica-${index}`),
       DATABASE_URL: this.postgres.url,
-      STORAGE_FILESYSTEM_ROOT: this.ground.storage,
+      ...this.storage.environment(index),
       UPLOAD_CHECKPOINT_BYTES: String(CHECKPOINT_BYTES),
       UPLOAD_LEASE_SECONDS: String(LEASE_SECONDS),
       SHUTDOWN_GRACE_SECONDS: '1',

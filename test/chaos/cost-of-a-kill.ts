@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DriverUploadState } from '../../src/storage/storage-driver.js';
-import { UploadSegments } from '../../src/storage/drivers/upload-segments.js';
-import type { Ground } from './ground.js';
 import type { Ledger } from './ledger.js';
 import type { ChaosPostgres } from './postgres.js';
+import type { TellsUnrecorded } from './storage.js';
 
 interface SessionRow {
   readonly driver_state: DriverUploadState;
@@ -15,7 +14,7 @@ interface SessionRow {
 export class CostOfAKill {
   constructor(
     private readonly postgres: ChaosPostgres,
-    private readonly ground: Ground,
+    private readonly storage: TellsUnrecorded,
     private readonly ledger: Ledger,
   ) {}
 
@@ -24,11 +23,10 @@ export class CostOfAKill {
     for (const id of ids) {
       const before = await this.row(id);
       if (before === undefined) continue;
-      const segments = UploadSegments.recorded({ id, state: before.driver_state });
-      const written = await this.ground.fileSize(`uploads/${segments.open.name}`);
+      const bytes = await this.storage.unrecordedBytes({ id, state: before.driver_state });
       // Where somebody writes it (it need not have been the dead one), the two don't belong together.
       if (!isDeepStrictEqual(await this.row(id), before)) continue;
-      this.ledger.unrecorded(id, written - segments.sizeBytes);
+      this.ledger.unrecorded(id, bytes);
     }
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fault, FAULTS } from './fault-kinds.js';
+import type { Fault } from './fault-kinds.js';
 import type { Faults } from './faults.js';
 import type { Ledger } from './ledger.js';
 import type { SeededRandom } from './seeded-random.js';
@@ -16,6 +16,7 @@ export class FaultInjector {
 
   constructor(
     private readonly faults: Faults,
+    private readonly kinds: readonly Fault[],
     private readonly ledger: Ledger,
     private readonly random: SeededRandom,
     /** Whether the rest of the uploads shall come to their end in peace, so that the run does on a slow machine. */
@@ -25,7 +26,7 @@ export class FaultInjector {
   /** Goes on until `finish`, through all kinds again and again, each time in another order. */
   async run(): Promise<void> {
     while (!this.finished()) {
-      for (const fault of this.random.shuffled(FAULTS)) {
+      for (const fault of this.random.shuffled(this.kinds)) {
         await delay(this.random.int(PAUSE_MS.least, PAUSE_MS.most));
         if (this.lasting.size >= AT_ONCE) await Promise.race(this.lasting);
         if (this.finished()) break;

@@ -1,5 +1,6 @@
-/** What is done to the cluster and to connections. What clients do by themselves: `QUIRKS`. */
-export const FAULTS = [
+import type { StorageName } from './settings.js';
+
+const BEFORE = [
   'replica killed (kill -9)',
   'worker killed (kill -9)',
   'replica stopped (SIGTERM)',
@@ -8,9 +9,43 @@ export const FAULTS = [
   'Postgres restarted',
   'Postgres killed (kill -9)',
   'Postgres session killed (kill -9)',
-  'disk full',
+] as const;
+const AFTER = [
   'connection cut on the client side',
   'connection cut on the replica side',
   'client vanished without a word',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+/** What is done to the medium. */
+const STORAGE_FAULTS = {
+  filesystem: ['disk full'],
+  s3: [
+    'store throttled',
+    'store reset connections',
+    'store slow',
+    'store hung',
+    'store away',
+    'bytes changed on their way to the store',
+  ],
+} as const;
+
+export type StorageFault<Name extends StorageName = StorageName> = (typeof STORAGE_FAULTS)[Name][number];
+export type ClusterFault = (typeof BEFORE)[number] | (typeof AFTER)[number];
+export type Fault = ClusterFault | StorageFault;
+
+/** What is done to the cluster, to its storage and to connections. What clients do by themselves: `QUIRKS`. */
+export function faultsOn(storage: StorageName): readonly Fault[] {
+  return [...BEFORE, ...STORAGE_FAULTS[storage], ...AFTER];
+}
+
+export function isClusterFault(fault: Fault): fault is ClusterFault {
+  const faults: readonly Fault[] = [...BEFORE, ...AFTER];
+  return faults.includes(fault);
+}
+
+export function isFaultOf<Name extends StorageName>(
+  storage: Name,
+  fault: Fault,
+): fault is StorageFault<Name> {
+  const faults: readonly Fault[] = STORAGE_FAULTS[storage];
+  return faults.includes(fault);
+}

@@ -2,28 +2,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.js';
 import { CostOfAKill } from './cost-of-a-kill.js';
 import type { Cut, Exchange } from './exchange.js';
-import type { Fault } from './fault-kinds.js';
-import type { Ground } from './ground.js';
+import { type ClusterFault, type Fault, isClusterFault, type StorageFault } from './fault-kinds.js';
 import type { Ledger } from './ledger.js';
 import { holdsWithin } from './patience.js';
 import type { ChaosProxy } from './proxy.js';
 import type { Replica } from './replica.js';
 import type { SeededRandom } from './seeded-random.js';
 import { LEASE_SECONDS } from './settings.js';
+import { type ChaosStorage, tellsUnrecorded } from './storage.js';
 
 const LEASE_MS = LEASE_SECONDS * 1000;
 /** How long a fault waits for something that it can happen to. */
 const TARGET_MS = 2_000;
 /** How long something may take to be well again, or to stop, before the run has failed. */
 const RECOVERY_MS = 20_000;
-const MOST_SPARE_BYTES = 1024 * 1024;
 
 /** Each kind of fault: finds something that it can happen to, does it, and settles when that is well again. */
 export class Faults {
   /** What is out of order already and is left alone until it is well again. */
-  private readonly busy = new Set<Replica | 'postgres' | 'disk'>();
-  private readonly cost: CostOfAKill;
-  private readonly kinds: Readonly<Record<Fault, (random: SeededRandom) => Promise<void>>> = {
+  private readonly busy = new Set<Replica | 'postgres' | 'storage'>();
+  private readonly cost: CostOfAKill | undefined;
+  private readonly kinds: Readonly<Record<ClusterFault, (random: SeededRandom) => Promise<void>>> = {
     'replica killed (kill -9)': (random) => this.onReplica(random, (replica) => this.kill(replica, random)),
     'worker killed (kill -9)': (random) => this.killWorker(random),
     'replica stopped (SIGTERM)': (random) => this.onReplica(random, (replica) => this.terminate(replica)),
@@ -40,7 +39,6 @@ export class Faults {
     'Postgres session killed (kill -9)': () => {
       return this.onPostgres('Postgres session killed (kill -9)', (postgres) => postgres.killBackend());
     },
-    'disk full': (random) => this.alone('disk', () => this.fillDisk(random)),
     'connection cut on the client side': (random) => this.cut('on the client side', random),
     'connection cut on the replica side': (random) => this.cut('on the replica side', random),
     'client vanished without a word': (random) => this.cut('silently', random),
@@ -48,17 +46,17 @@ export class Faults {
 
   constructor(
     private readonly cluster: Cluster,
-    private readonly ground: Ground,
+    private readonly storage: ChaosStorage,
     private readonly proxy: ChaosProxy,
     private readonly ledger: Ledger,
   ) {
-    if (ground.diskProblem !== undefined) ledger.impossible.set('disk full', 'needs root');
+    if (storage.problem !== undefined) ledger.impossible.set('disk full', 'needs root');
     if (process.platform !== 'linux') ledger.impossible.set('worker killed (kill -9)', 'needs /proc');
-    this.cost = new CostOfAKill(cluster.postgres, ground, ledger);
+    this.cost = tellsUnrecorded(storage) ? new CostOfAKill(cluster.postgres, storage, ledger) : undefined;
   }
 
   inject(fault: Fault, random: SeededRandom): Promise<void> {
-    return this.kinds[fault](random);
+    return isClusterFault(fault) ? this.kinds[fault](random) : this.onStorage(fault, random);
   }
 
   private async kill(replica: Replica, random: SeededRandom): Promise<void> {
@@ -66,7 +64,7 @@ export class Faults {
     replica.kill();
     this.ledger.injected('replica killed (kill -9)', `${replica.index}, writing ${written.join(' ')}`);
     await replica.gone();
-    await this.cost.measure(written);
+    await this.cost?.measure(written);
     await delay(random.int(0, 1_000));
   }
 
@@ -106,12 +104,11 @@ export class Faults {
     });
   }
 
-  private async fillDisk(random: SeededRandom): Promise<void> {
-    if (this.ledger.impossible.has('disk full')) return;
-    await this.ground.fillDisk(random.int(0, MOST_SPARE_BYTES));
-    this.ledger.injected('disk full');
-    await delay(random.int(300, 2_000));
-    await this.ground.freeDisk();
+  private onStorage(fault: StorageFault, random: SeededRandom): Promise<void> {
+    return this.alone('storage', async () => {
+      if (this.ledger.impossible.has(fault)) return;
+      await this.storage.suffer(fault, random, (detail) => this.ledger.injected(fault, detail));
+    });
   }
 
   private async cut(where: Cut, random: SeededRandom): Promise<void> {
@@ -146,7 +143,7 @@ export class Faults {
     });
   }
 
-  private async alone(what: Replica | 'postgres' | 'disk', work: () => Promise<void>): Promise<void> {
+  private async alone(what: Replica | 'postgres' | 'storage', work: () => Promise<void>): Promise<void> {
     if (this.busy.has(what)) return;
     this.busy.add(what);
     try {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Cluster } from './cluster.js';
 import type { Deadline } from './deadline.js';
-import type { Ground } from './ground.js';
 import type { Ledger } from './ledger.js';
 import { LEASE_SECONDS } from './settings.js';
+import type { ChaosStorage } from './storage.js';
 
 const LEASE_SLACK_SECONDS = 10;
 const REAP_SECONDS = 40;
@@ -15,7 +15,7 @@ export class FinalChecks {
   constructor(
     private readonly url: string,
     private readonly cluster: Cluster,
-    private readonly ground: Ground,
+    private readonly storage: ChaosStorage,
     private readonly ledger: Ledger,
     private readonly deadline: Deadline,
   ) {}
@@ -61,7 +61,7 @@ export class FinalChecks {
   }
 
   private async nothingIsLeftAfterTheReap(): Promise<void> {
-    await this.ground.leaveOrphan();
+    await this.storage.leaveOrphans();
     await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
     await this.countReaches0(
       'every idle upload to be reaped',
@@ -79,8 +79,8 @@ export class FinalChecks {
   private async leftOver(): Promise<string> {
     const rows = await this.cluster.postgres.query<{ object_key: string }>('SELECT object_key FROM blobs');
     const known = new Set(rows.map((row) => row.object_key));
-    const found = new Set(await this.ground.filesBelow('blobs'));
-    const inFlight = await this.ground.filesBelow('uploads');
+    const found = new Set(await this.storage.objects());
+    const inFlight = await this.storage.inFlight();
     const unknown = [...found].filter((key) => !known.has(key));
     const missing = [...known].filter((key) => !found.has(key));
     const lists = { 'in flight': inFlight, 'of no row': unknown, missing: missing };

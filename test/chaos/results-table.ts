@@ -1,4 +1,4 @@
-import { FAULTS } from './fault-kinds.js';
+import { faultsOn } from './fault-kinds.js';
 import type { Ledger } from './ledger.js';
 import { CHECKPOINT_BYTES, type ChaosSettings, REPLICAS } from './settings.js';
 import { QUIRKS } from './upload-plan.js';
@@ -9,22 +9,21 @@ export function resultsTable(
   ledger: Ledger,
   begun: number,
   meantToCommit: number,
+  storageRows: readonly (readonly [string, string])[],
 ): string {
   const seconds = Math.round((performance.now() - ledger.startedAt) / 1000);
   const rows = [
-    ...[...FAULTS, ...QUIRKS].map((kind) => [kind, count(ledger, kind)]),
+    ...[...faultsOn(settings.storage), ...QUIRKS].map((kind) => [kind, count(ledger, kind)]),
     ['uploads committed', `${ledger.uploadsCommitted} of ${meantToCommit}`],
     ['bytes acknowledged', grouped(ledger.bytesAcknowledged)],
     ['bytes lost', grouped(ledger.bytesLost)],
-    [
-      'most bytes to send again after a kill',
-      `${grouped(ledger.mostUnrecordedBytes)} (in ${ledger.killsMeasured} uploads; allowed: ${grouped(CHECKPOINT_BYTES)})`,
-    ],
+    ['most bytes to send again after a kill', costOfAKill(settings, ledger)],
+    ...storageRows,
     ['answers', answers(ledger)],
     ['problems', String(ledger.problems.length)],
   ];
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  const title = `chaos: seed ${settings.seed}, ${begun} uploads of at most ${grouped(settings.maxBytes)} bytes, ${REPLICAS} replicas, ${seconds} s`;
+  const title = `chaos on ${settings.storage}: seed ${settings.seed}, ${begun} uploads of at most ${grouped(settings.maxBytes)} bytes, ${REPLICAS} replicas, ${seconds} s`;
   return [
     '',
     title,
@@ -32,6 +31,11 @@ export function resultsTable(
     '',
     '',
   ].join('\n');
+}
+
+function costOfAKill({ storage }: ChaosSettings, { mostUnrecordedBytes, killsMeasured }: Ledger): string {
+  if (storage !== 'filesystem') return `can't be seen on ${storage}`;
+  return `${grouped(mostUnrecordedBytes)} (in ${killsMeasured} uploads; allowed: ${grouped(CHECKPOINT_BYTES)})`;
 }
 
 function count({ faults, impossible }: Ledger, kind: string): string {

@@ -2,11 +2,18 @@ import { randomInt } from 'node:crypto';
 
 const MIB = 1024 * 1024;
 
-/** How large a run is. Everything else about it follows from the seed. */
+/** What the replicas have their bytes in. */
+export const STORAGES = ['filesystem', 's3'] as const;
+export type StorageName = (typeof STORAGES)[number];
+
+/** Where and how large a run is. Everything else about it follows from the seed. */
 export interface ChaosSettings {
+  readonly storage: StorageName;
   readonly seed: number;
   readonly uploads: number;
   readonly maxBytes: number;
+  /** Where there are parts: many uploads have several of them. */
+  readonly partBytes?: number;
   /** Uploads begin within this time; faults go on until the last one has ended. */
   readonly spreadSeconds: number;
   /** The run has failed when it isn't over by then. */
@@ -16,17 +23,35 @@ export interface ChaosSettings {
 /** What every replica is started with: the smallest checkpoint there is, and a lease that a test can outwait. */
 export const CHECKPOINT_BYTES = MIB;
 export const LEASE_SECONDS = 3;
+/** The smallest that there are. */
+export const PART_BYTES = 5 * MIB;
 export const REPLICAS = 3;
 /** Of the first replica alone: the others are single processes. */
 export const WORKERS_OF_FIRST = 2;
 
 /** One seed for `npm test`, so that a failure there is about the change and not about the dice. */
-const SHORT = { seed: 2014, uploads: 40, maxBytes: 8 * MIB, spreadSeconds: 12, limitSeconds: 150 };
-const LONG = { uploads: 300, maxBytes: 256 * MIB, spreadSeconds: 120, limitSeconds: 300 };
+const SHORT = {
+  filesystem: { seed: 2014, uploads: 40, maxBytes: 8 * MIB, spreadSeconds: 12, limitSeconds: 150 },
+  s3: { seed: 2014, uploads: 24, maxBytes: 16 * MIB, spreadSeconds: 10, limitSeconds: 150 },
+};
+/** That of S3 is smaller, since its server has everything in memory. */
+const LONG = {
+  filesystem: { uploads: 300, maxBytes: 256 * MIB, spreadSeconds: 120, limitSeconds: 300 },
+  s3: { uploads: 150, maxBytes: 96 * MIB, spreadSeconds: 120, limitSeconds: 300 },
+};
+
+/** `CHAOS_STORAGE`; of the short run, both, where it isn't set. */
+export function chaosStorages(environment: NodeJS.ProcessEnv): readonly StorageName[] {
+  const wanted = environment['CHAOS_STORAGE'];
+  if (wanted === undefined) return isLong(environment) ? ['filesystem'] : STORAGES;
+  const found = STORAGES.filter((name) => name === wanted);
+  if (found.length === 0) throw new Error(`CHAOS_STORAGE: expected ${STORAGES.join(' or ')}`);
+  return found;
+}
 
 /** Reads `CHAOS` (`short` or `long`) and what overrides it. */
-export function chaosSettings(environment: NodeJS.ProcessEnv): ChaosSettings {
-  const base = environment['CHAOS'] === 'long' ? { ...LONG, seed: randomInt(1, 1_000_000) } : SHORT;
+export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageName): ChaosSettings {
+  const base = isLong(environment) ? { ...LONG[storage], seed: randomInt(1, 1_000_000) } : SHORT[storage];
   const number = (name: string, otherwise: number) => {
     const value = Number(environment[name] ?? otherwise);
     if (!Number.isSafeInteger(value) || value < 1) throw new Error(`${name}: expected a positive number`);
@@ -34,10 +59,16 @@ export function chaosSettings(environment: NodeJS.ProcessEnv): ChaosSettings {
   };
   const limitSeconds = number('CHAOS_SECONDS', base.limitSeconds);
   return {
+    storage,
+    ...(storage === 's3' && { partBytes: PART_BYTES }),
     seed: number('CHAOS_SEED', base.seed),
     uploads: number('CHAOS_UPLOADS', base.uploads),
     maxBytes: number('CHAOS_MAX_BYTES', base.maxBytes),
     spreadSeconds: Math.min(base.spreadSeconds, limitSeconds / 2),
     limitSeconds,
   };
+}
+
+function isLong(environment: NodeJS.ProcessEnv): boolean {
+  return environment['CHAOS'] === 'long';
 }

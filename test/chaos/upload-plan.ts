@@ -60,10 +60,8 @@ export class UploadPlanner {
   private showcase(index: number, random: SeededRandom): UploadPlan {
     const quirk = QUIRKS[(index / SHOWCASE_EVERY) % QUIRKS.length];
     const { seed, maxBytes } = this.settings;
-    const sizeBytes = random.logInt(
-      INTERRUPTIBLE_BYTES * 2,
-      Math.max(INTERRUPTIBLE_BYTES * 2, Math.min(maxBytes, LARGE_BYTES)),
-    );
+    const least = this.settings.partBytes ?? INTERRUPTIBLE_BYTES * 2;
+    const sizeBytes = random.logInt(least, Math.max(least, Math.min(maxBytes, LARGE_BYTES)));
     return {
       ...this.common(index, random),
       content: new Content(`${seed}/${index}`, sizeBytes),
@@ -101,15 +99,25 @@ export class UploadPlanner {
   }
 
   private sizeOf(index: number, random: SeededRandom): number {
-    const { uploads, maxBytes } = this.settings;
+    const { uploads, maxBytes, partBytes } = this.settings;
     const every = Math.min(uploads, LARGEST_EVERY);
     if (index % every === Math.floor(every / 2) + 1) return maxBytes;
     if (random.chance(0.2)) {
       return random.pick([0, 1, 2, CHECKPOINT_BYTES - 1, CHECKPOINT_BYTES, CHECKPOINT_BYTES + 1]);
     }
+    if (partBytes !== undefined && random.chance(0.5)) return sizeInParts(partBytes, maxBytes, random);
     const size = random.logInt(1, maxBytes);
     return size > LARGE_BYTES ? random.logInt(1, maxBytes) : size;
   }
+}
+
+/** Of several parts mostly, or the edges of one. */
+function sizeInParts(partBytes: number, maxBytes: number, random: SeededRandom): number {
+  const edges = [partBytes - 1, partBytes, partBytes + 1, 2 * partBytes];
+  const size = random.chance(0.2)
+    ? random.pick(edges)
+    : random.logInt(partBytes, Math.max(partBytes, Math.min(maxBytes, LARGE_BYTES)));
+  return Math.min(size, maxBytes);
 }
 
 function quirksOf(sizeBytes: number, manner: Manner, random: SeededRandom): Set<Quirk> {

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { S3Settings } from '../../src/config/s3.settings.js';
+import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
+import { objectKeyOf, pieceName, PIECES } from '../../src/storage/object-store/names.js';
+import { bodyOf } from '../../src/storage/object-store/part-buffer.js';
+import { newSuffix } from '../../src/storage/object-store/upload-layout.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { freshBucket, type StartedS3Server, startRadosgw } from '../support/radosgw.js';
+import { isFaultOf, type StorageFault } from './fault-kinds.js';
+import type { SeededRandom } from './seeded-random.js';
+import { PART_BYTES, REPLICAS } from './settings.js';
+import type { ChaosStorage } from './storage.js';
+import { STORE_TROUBLES } from './store-faults.js';
+
+/** A bucket that all replicas have, each by a way of its own on which things go wrong. */
+export class S3Storage implements ChaosStorage {
+  readonly problem = undefined;
+  /** Straight to the server. */
+  private readonly store: S3ObjectStore;
+  private requestCount = 0;
+  private harmedCount = 0;
+
+  private constructor(
+    private readonly server: StartedS3Server,
+    private readonly bucket: string,
+    private readonly proxies: readonly FaultProxy[],
+  ) {
+    const settings = Object.assign(new S3Settings(), {
+      storageS3Bucket: bucket,
+      storageS3Endpoint: server.endpoint,
+      storageS3AccessKeyId: server.accessKeyId,
+      storageS3SecretAccessKey: server.secretAccessKey,
+    });
+    this.store = new S3ObjectStore(settings);
+  }
+
+  /** Of a server of its own, which takes its memory with it when it goes. */
+  static async open(): Promise<S3Storage> {
+    const server = await startRadosgw();
+    const proxies = Array.from({ length: REPLICAS }, () => FaultProxy.start(server.endpoint));
+    return new S3Storage(server, await freshBucket(server), await Promise.all(proxies));
+  }
+
+  environment(replica: number): Record<string, string> {
+    return {
+      STORAGE_DRIVER: 's3',
+      STORAGE_REDIRECT: 'false',
+      STORAGE_S3_BUCKET: this.bucket,
+      STORAGE_S3_ENDPOINT: this.proxies[replica]?.endpoint ?? '',
+      STORAGE_S3_REGION: this.server.region,
+      STORAGE_S3_ACCESS_KEY_ID: this.server.accessKeyId,
+      STORAGE_S3_SECRET_ACCESS_KEY: this.server.secretAccessKey,
+      STORAGE_S3_PART_SIZE_BYTES: String(PART_BYTES),
+    };
+  }
+
+  /** To all replicas, or to one of them. */
+  async suffer(fault: StorageFault, random: SeededRandom, onHarm: (detail?: string) => void): Promise<void> {
+    if (!isFaultOf('s3', fault)) throw new Error(`${fault} is nothing that can happen to S3`);
+    const { rules, lastsMs } = STORE_TROUBLES[fault](random);
+    const one = random.chance(0.4) ? random.int(0, REPLICAS - 1) : undefined;
+    const troubled = this.proxies.filter((_, replica) => one === undefined || replica === one);
+    this.count();
+    const harmedBefore = this.harmedCount;
+    for (const proxy of troubled) proxy.inject(...rules);
+    await delay(lastsMs);
+    for (const proxy of troubled) {
+      proxy.heal();
+      proxy.endHanging();
+    }
+    this.count();
+    const harmed = this.harmedCount - harmedBefore;
+    const where = one === undefined ? 'all replicas' : `replica ${one}`;
+    if (harmed > 0) onHarm(`for ${lastsMs} ms, ${harmed} requests of ${where}`);
+  }
+
+  /** A piece and a multipart. */
+  async leaveOrphans(): Promise<void> {
+    const body = bodyOf(Buffer.from('nobody knows of these'));
+    await this.store.put(pieceName(randomUUID(), newSuffix()), body, {});
+    const multipart = await this.store.beginMultipart(objectKeyOf(randomUUID()), {});
+    await this.store.putPart(multipart, 1, body, {});
+  }
+
+  /** As the store tells of it, whether or not Berth knows it for its own. */
+  async inFlight(): Promise<string[]> {
+    const found = (await this.names()).filter((name) => name.startsWith(PIECES));
+    for await (const { name, id } of this.store.listMultiparts('', {}))
+      found.push(`${name} (multipart ${id})`);
+    return found.sort();
+  }
+
+  async objects(): Promise<string[]> {
+    return (await this.names()).filter((name) => !name.startsWith(PIECES)).sort();
+  }
+
+  rows(): [string, string][] {
+    this.count();
+    return [
+      ['requests to the store', `${this.requestCount}, of which ${this.harmedCount} went wrong or slowly`],
+    ];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.proxies.map((proxy) => proxy.close()));
+    await this.server.stop();
+  }
+
+  /** What the proxies remember, which is then forgotten: a long run has many requests. */
+  private count(): void {
+    for (const proxy of this.proxies) {
+      const seen = proxy.requests();
+      this.requestCount += seen.length;
+      this.harmedCount += seen.filter(({ fault }) => fault !== undefined).length;
+      proxy.forget();
+    }
+  }
+
+  private async names(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of this.store.list('', {})) names.push(name);
+    return names;
+  }
+}

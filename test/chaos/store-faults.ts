@@ -1,0 +1,54 @@
+import type { FaultRule } from '../support/fault-proxy.js';
+import type { StorageFault } from './fault-kinds.js';
+import type { SeededRandom } from './seeded-random.js';
+
+/** What a store does for a while. */
+export interface StoreTrouble {
+  readonly rules: readonly FaultRule[];
+  readonly lastsMs: number;
+}
+
+const SLOW_DOWN = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`;
+const ALL = { times: Infinity };
+
+/** Each kind of trouble, somewhat different each time. */
+export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) => StoreTrouble> = {
+  'store throttled': (random) => {
+    const fault = { kind: 'answer', status: 503, body: SLOW_DOWN } as const;
+    return { lastsMs: random.int(800, 2_000), rules: [{ ...ALL, fault }] };
+  },
+  'store reset connections': (random) => ({
+    lastsMs: random.int(1_500, 4_000),
+    rules: [
+      { ...ALL, every: random.int(2, 4), fault: { kind: 'lose answer' } },
+      { ...ALL, every: random.int(2, 4), fault: { kind: 'reset' } },
+      { ...ALL, method: 'GET', fault: { kind: 'break answer', afterBytes: random.int(0, 100_000) } },
+    ],
+  }),
+  'store slow': (random) => ({
+    lastsMs: random.int(1_500, 4_000),
+    rules: [
+      { ...ALL, every: 2, fault: { kind: 'delay', ms: random.int(300, 900) } },
+      { ...ALL, fault: { kind: 'delay', ms: random.int(50, 300) } },
+    ],
+  }),
+  // Some of what was asked of it is done in the end, whatever has become of who asked.
+  'store hung': (random) => {
+    const lastsMs = random.int(1_000, 5_000);
+    return {
+      lastsMs,
+      rules: [
+        { ...ALL, every: random.int(2, 4), fault: { kind: 'hang' } },
+        { ...ALL, fault: { kind: 'delay', ms: lastsMs, outlivesClient: true } },
+      ],
+    };
+  },
+  'store away': (random) => ({
+    lastsMs: random.int(2_000, 4_000),
+    rules: [{ ...ALL, fault: { kind: 'reset' } }],
+  }),
+  'bytes changed on their way to the store': (random) => ({
+    lastsMs: random.int(1_500, 4_000),
+    rules: [{ ...ALL, method: 'PUT', every: random.int(2, 3), fault: { kind: 'flip' } }],
+  }),
+};
