@@ -88,6 +88,7 @@ export class ChaosRun {
     const injector = new FaultInjector(
       new Faults(cluster, storage, proxy, this.ledger),
       faultsOn(this.settings.storage),
+      this.settings.faultPace,
       this.ledger,
       this.seed.fork('faults'),
       () => this.deadline.usedPart > FAULTS_PART && this.ledger.missing(this.kinds).length === 0,

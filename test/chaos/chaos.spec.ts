@@ -18,7 +18,8 @@ for (const storage of chaosStorages(process.env)) {
         const run = new ChaosRun(settings);
         await run.execute();
         process.stdout.write(run.table);
-        if (run.ledger.problems.length > 0) process.stderr.write(`${run.ledger.story()}\n`);
+        if (run.ledger.problems.length > 0 || process.env['CHAOS_STORY'])
+          process.stderr.write(`${run.ledger.story()}\n`);
         expect(run.ledger.problems).toEqual([]);
         expect(run.ledger.bytesLost).toBe(0);
         if (run.storageProblem !== undefined) skipped(run.storageProblem);

@@ -5,8 +5,10 @@ import type { Ledger } from './ledger.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /** How many faults last at the same time at most, and the pauses between two. */
-const AT_ONCE = 3;
-const PAUSE_MS = { least: 200, most: 1_800 };
+export interface FaultPace {
+  readonly atOnce: number;
+  readonly pauseMs: { readonly least: number; readonly most: number };
+}
 
 /** Does one thing after the other to a cluster that is at work, several at once, in an order that the seed decides. */
 export class FaultInjector {
@@ -17,6 +19,7 @@ export class FaultInjector {
   constructor(
     private readonly faults: Faults,
     private readonly kinds: readonly Fault[],
+    private readonly pace: FaultPace,
     private readonly ledger: Ledger,
     private readonly random: SeededRandom,
     /** Whether the rest of the uploads shall come to their end in peace, so that the run does on a slow machine. */
@@ -25,10 +28,11 @@ export class FaultInjector {
 
   /** Goes on until `finish`, through all kinds again and again, each time in another order. */
   async run(): Promise<void> {
+    const { atOnce, pauseMs } = this.pace;
     while (!this.finished()) {
       for (const fault of this.random.shuffled(this.kinds)) {
-        await delay(this.random.int(PAUSE_MS.least, PAUSE_MS.most));
-        if (this.lasting.size >= AT_ONCE) await Promise.race(this.lasting);
+        await delay(this.random.int(pauseMs.least, pauseMs.most));
+        if (this.lasting.size >= atOnce) await Promise.race(this.lasting);
         if (this.finished()) break;
         this.begin(fault);
       }

@@ -18,14 +18,7 @@ const AFTER = [
 /** What is done to the medium. */
 const STORAGE_FAULTS = {
   filesystem: ['disk full'],
-  s3: [
-    'store throttled',
-    'store reset connections',
-    'store slow',
-    'store hung',
-    'store away',
-    'bytes changed on their way to the store',
-  ],
+  s3: ['store throttled', 'store reset connections', 'store slow', 'store hung', 'store away'],
 } as const;
 
 export type StorageFault<Name extends StorageName = StorageName> = (typeof STORAGE_FAULTS)[Name][number];

@@ -104,8 +104,10 @@ export class Faults {
     });
   }
 
-  private onStorage(fault: StorageFault, random: SeededRandom): Promise<void> {
-    return this.alone('storage', async () => {
+  /** Where there are several kinds, each in its turn. */
+  private async onStorage(fault: StorageFault, random: SeededRandom): Promise<void> {
+    await holdsWithin(RECOVERY_MS, () => !this.busy.has('storage'));
+    await this.alone('storage', async () => {
       if (this.ledger.impossible.has(fault)) return;
       await this.storage.suffer(fault, random, (detail) => this.ledger.injected(fault, detail));
     });

@@ -63,12 +63,14 @@ export class FinalChecks {
   private async nothingIsLeftAfterTheReap(): Promise<void> {
     await this.storage.leaveOrphans();
     await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
+    this.ledger.note('the replicas run with a short TTL');
     await this.countReaches0(
       'every idle upload to be reaped',
       `state IN ('open', 'committing')`,
       REAP_SECONDS,
     );
     await this.countReaches0('every lease to be gone', 'lease_holder IS NOT NULL', REAP_SECONDS);
+    this.ledger.note('every session is over');
     let left = '';
     const clean = async () => (left = await this.leftOver()) === '';
     await this.deadline.until('the reap', clean, REAP_SECONDS).catch(() => {

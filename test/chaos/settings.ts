@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { FaultPace } from './fault-injector.js';
 
 const MIB = 1024 * 1024;
 
@@ -16,6 +17,7 @@ export interface ChaosSettings {
   readonly partBytes?: number;
   /** Uploads begin within this time; faults go on until the last one has ended. */
   readonly spreadSeconds: number;
+  readonly faultPace: FaultPace;
   /** The run has failed when it isn't over by then. */
   readonly limitSeconds: number;
 }
@@ -29,10 +31,14 @@ export const REPLICAS = 3;
 /** Of the first replica alone: the others are single processes. */
 export const WORKERS_OF_FIRST = 2;
 
+const USUAL_PACE: FaultPace = { atOnce: 3, pauseMs: { least: 200, most: 1_800 } };
+/** There are more kinds on S3, and a short run has to have them all. */
+const FAST_PACE: FaultPace = { atOnce: 4, pauseMs: { least: 100, most: 900 } };
+
 /** One seed for `npm test`, so that a failure there is about the change and not about the dice. */
 const SHORT = {
   filesystem: { seed: 2014, uploads: 40, maxBytes: 8 * MIB, spreadSeconds: 12, limitSeconds: 150 },
-  s3: { seed: 2014, uploads: 24, maxBytes: 16 * MIB, spreadSeconds: 10, limitSeconds: 150 },
+  s3: { seed: 2014, uploads: 24, maxBytes: 16 * MIB, spreadSeconds: 8, limitSeconds: 150 },
 };
 /** That of S3 is smaller, since its server has everything in memory. */
 const LONG = {
@@ -60,6 +66,7 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
   const limitSeconds = number('CHAOS_SECONDS', base.limitSeconds);
   return {
     storage,
+    faultPace: storage === 's3' && !isLong(environment) ? FAST_PACE : USUAL_PACE,
     ...(storage === 's3' && { partBytes: PART_BYTES }),
     seed: number('CHAOS_SEED', base.seed),
     uploads: number('CHAOS_UPLOADS', base.uploads),

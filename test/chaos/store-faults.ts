@@ -15,10 +15,10 @@ const ALL = { times: Infinity };
 export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) => StoreTrouble> = {
   'store throttled': (random) => {
     const fault = { kind: 'answer', status: 503, body: SLOW_DOWN } as const;
-    return { lastsMs: random.int(800, 2_000), rules: [{ ...ALL, fault }] };
+    return { lastsMs: random.int(500, 1_500), rules: [{ ...ALL, fault }] };
   },
   'store reset connections': (random) => ({
-    lastsMs: random.int(1_500, 4_000),
+    lastsMs: random.int(1_000, 2_500),
     rules: [
       { ...ALL, every: random.int(2, 4), fault: { kind: 'lose answer' } },
       { ...ALL, every: random.int(2, 4), fault: { kind: 'reset' } },
@@ -26,7 +26,7 @@ export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) =
     ],
   }),
   'store slow': (random) => ({
-    lastsMs: random.int(1_500, 4_000),
+    lastsMs: random.int(1_000, 2_500),
     rules: [
       { ...ALL, every: 2, fault: { kind: 'delay', ms: random.int(300, 900) } },
       { ...ALL, fault: { kind: 'delay', ms: random.int(50, 300) } },
@@ -34,7 +34,7 @@ export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) =
   }),
   // Some of what was asked of it is done in the end, whatever has become of who asked.
   'store hung': (random) => {
-    const lastsMs = random.int(1_000, 5_000);
+    const lastsMs = random.int(1_000, 3_500);
     return {
       lastsMs,
       rules: [
@@ -44,11 +44,7 @@ export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) =
     };
   },
   'store away': (random) => ({
-    lastsMs: random.int(2_000, 4_000),
+    lastsMs: random.int(2_000, 3_500),
     rules: [{ ...ALL, fault: { kind: 'reset' } }],
-  }),
-  'bytes changed on their way to the store': (random) => ({
-    lastsMs: random.int(1_500, 4_000),
-    rules: [{ ...ALL, method: 'PUT', every: random.int(2, 3), fault: { kind: 'flip' } }],
   }),
 };
