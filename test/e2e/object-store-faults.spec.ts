@@ -164,6 +164,18 @@ describeWithRadosgw('faults between Berth and S3', () => {
       expect(await unfinishedUploads(berth.driver)).toEqual([]);
     });
 
+    it('and S3 has forgotten the upload by then, the PUT succeeds', async () => {
+      const blob = randomBytes(PART_BYTES + MIB);
+      const name = freshName();
+      const location = await begun(name, blob);
+      const fault: Fault = { kind: 'answer', status: 404, body: s3Error('NoSuchUpload') };
+      store.proxy.inject(completions(1), { ...completions(Infinity), fault });
+      expect((await client.commit(location, digestOf(blob))).status).toBe(201);
+      expect(faultCount()).toBe(2);
+      expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
+      expect(await unfinishedUploads(berth.driver)).toEqual([]);
+    });
+
     it('and all else after it, the PUT that is repeated succeeds', async () => {
       const blob = randomBytes(PART_BYTES + MIB);
       const name = freshName();

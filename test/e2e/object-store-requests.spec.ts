@@ -85,6 +85,8 @@ describeWithRadosgw('what a push asks of S3', () => {
       await push(name, blob);
       // To the last one: no copy, nothing read, nothing listed.
       expect(operationsOf(store.proxy.requests())).toEqual(expected);
+      for (const { method, headers } of store.proxy.requests())
+        if (method === 'PUT') expect(headers['content-md5']).toMatch(/^[A-Za-z0-9+/]{22}==$/);
       expect(digestOf(await client.blob(name, digestOf(blob)))).toBe(digestOf(blob));
     });
   });

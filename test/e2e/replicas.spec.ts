@@ -1,15 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
+import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
 import { digestOf, RegistryClient, withDigest } from '../support/registry-client.js';
 import { describeOnSharedStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { eventsOf, lapseLease } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
-import { storedObjects } from './support/storage-contents.js';
+import { storedObjects, unfinishedUploads, withAgedUploads } from './support/storage-contents.js';
 import { StorageObserver } from './support/storage-observer.js';
 
 const MIB = 1024 * 1024;
@@ -35,6 +37,12 @@ describeOnSharedStorages('replicas', ({ driver, environment }) => {
   const clientOf = (index: number) => new RegistryClient(String(berths[index % berths.length]?.url));
   const begin = (name = freshName()) => UploadProbe.begin(first.url, storage.endOf, name);
 
+  /** What the storage still has of an upload that is over when the reaper has come by, an hour later. */
+  const leftOf = async ({ location }: UploadProbe) => {
+    await withAgedUploads(first.driver, 2 * 3600, () => first.app.get(UploadReaper).reap());
+    return (await unfinishedUploads(first.driver)).filter((id) => location.endsWith(id));
+  };
+
   it('take the chunks of an upload in turns', async () => {
     const blob = patternBytes(700_000);
     const probe = await begin();
@@ -47,6 +55,20 @@ describeOnSharedStorages('replicas', ({ driver, environment }) => {
     const events = await eventsOf(first, probe.location);
     expect(events).not.toContain('takeover');
     expect(events).toEqual(expect.arrayContaining(['started', 'resumed', 'committed']));
+  });
+
+  it('take the chunks of a large upload in turns, beyond the parts of an object store', async () => {
+    const blob = randomBytes(12 * MIB + 1);
+    const name = freshName();
+    const location = await clientOf(0).startUpload(name);
+    for (let start = 0, turn = 0; start < blob.length; start += 900_001, turn += 1) {
+      const chunk = blob.subarray(start, start + 900_001);
+      const range = `${start}-${start + chunk.length - 1}`;
+      expect((await clientOf(turn).patch(location, chunk, range)).status).toBe(202);
+    }
+    expect((await clientOf(1).commit(location, digestOf(blob))).status).toBe(201);
+    expect(digestOf(await clientOf(2).blob(name, digestOf(blob)))).toBe(digestOf(blob));
+    expect(await unfinishedUploads(first.driver)).toEqual([]);
   });
 
   it('make a writer elsewhere let go, which keeps what it had', async () => {
@@ -98,6 +120,7 @@ describeOnSharedStorages('replicas', ({ driver, environment }) => {
     const events = await eventsOf(first, probe.location);
     expect(events).toContain('takeover');
     await until('the story', async () => (await eventsOf(first, probe.location)).includes('fenced'));
+    expect(await leftOf(probe)).toEqual([]);
   });
 
   it('leave a committed blob as it is, whatever a writer that was shut out goes on to write', async () => {
@@ -112,6 +135,7 @@ describeOnSharedStorages('replicas', ({ driver, environment }) => {
     expect((await clientOf(1).commit(probe.location, digestOf(blob))).status).toBe(201);
     await stale.send(Buffer.alloc(MIB, 'stale'));
     expect(await stale.status).toBe(429);
+    expect(await leftOf(probe)).toEqual([]);
     expect((await clientOf(2).blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
