@@ -17,8 +17,6 @@ import { UploadClient } from './upload-client.js';
 import { QUIRKS, type UploadPlan, UploadPlanner } from './upload-plan.js';
 
 const CLIENTS = 8;
-/** Of the run's time, after which no more faults are needed. */
-const FAULTS_PART = 0.6;
 /** Uploads that are begun at most, of those wanted. */
 const MOST_EXTRA = 3;
 /** After the deadline: the slowest request, the longest fault. */
@@ -91,7 +89,7 @@ export class ChaosRun {
       this.settings.faultPace,
       this.ledger,
       this.seed.fork('faults'),
-      () => this.deadline.usedPart > FAULTS_PART && this.ledger.missing(this.kinds).length === 0,
+      () => this.deadline.usedPart > this.settings.faultsPart && this.ledger.missing(this.kinds).length === 0,
     );
     const faults = injector.run();
     try {

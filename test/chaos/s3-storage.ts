@@ -13,6 +13,9 @@ import { PART_BYTES, REPLICAS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 import { STORE_TROUBLES } from './store-faults.js';
 
+/** What a Berth writes to try the store as it starts. One that is killed meanwhile leaves it there, and nobody removes it. */
+const PROBES = `${PIECES}probe~`;
+
 /** A bucket that all replicas have, each by a way of its own on which things go wrong. */
 export class S3Storage implements ChaosStorage {
   readonly problem = undefined;
@@ -20,6 +23,7 @@ export class S3Storage implements ChaosStorage {
   private readonly store: S3ObjectStore;
   private requestCount = 0;
   private harmedCount = 0;
+  private probeCount = 0;
 
   private constructor(
     private readonly server: StartedS3Server,
@@ -86,9 +90,12 @@ export class S3Storage implements ChaosStorage {
   /** As the store tells of it, whether or not Berth knows it for its own. */
   async inFlight(): Promise<string[]> {
     const found = (await this.names()).filter((name) => name.startsWith(PIECES));
-    for await (const { name, id } of this.store.listMultiparts('', {}))
+    for await (const { name, id } of this.store.listMultiparts('', {})) {
       found.push(`${name} (multipart ${id})`);
-    return found.sort();
+    }
+    const ofUploads = found.filter((name) => !name.startsWith(PROBES));
+    this.probeCount = found.length - ofUploads.length;
+    return ofUploads.sort();
   }
 
   async objects(): Promise<string[]> {
@@ -99,6 +106,7 @@ export class S3Storage implements ChaosStorage {
     this.count();
     return [
       ['requests to the store', `${this.requestCount}, of which ${this.harmedCount} went wrong or slowly`],
+      ['probes left in the store', String(this.probeCount)],
     ];
   }
 

@@ -18,6 +18,8 @@ export interface ChaosSettings {
   /** Uploads begin within this time; faults go on until the last one has ended. */
   readonly spreadSeconds: number;
   readonly faultPace: FaultPace;
+  /** Of the time limit, after which no more faults are needed than one of each kind. */
+  readonly faultsPart: number;
   /** The run has failed when it isn't over by then. */
   readonly limitSeconds: number;
 }
@@ -31,9 +33,9 @@ export const REPLICAS = 3;
 /** Of the first replica alone: the others are single processes. */
 export const WORKERS_OF_FIRST = 2;
 
-const USUAL_PACE: FaultPace = { atOnce: 3, pauseMs: { least: 200, most: 1_800 } };
+const USUAL_PACE = { faultPace: { atOnce: 3, pauseMs: { least: 200, most: 1_800 } }, faultsPart: 0.6 };
 /** There are more kinds on S3, and a short run has to have them all. */
-const FAST_PACE: FaultPace = { atOnce: 4, pauseMs: { least: 100, most: 900 } };
+const FAST_PACE = { faultPace: { atOnce: 4, pauseMs: { least: 100, most: 900 } }, faultsPart: 0.15 };
 
 /** One seed for `npm test`, so that a failure there is about the change and not about the dice. */
 const SHORT = {
@@ -66,7 +68,7 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
   const limitSeconds = number('CHAOS_SECONDS', base.limitSeconds);
   return {
     storage,
-    faultPace: storage === 's3' && !isLong(environment) ? FAST_PACE : USUAL_PACE,
+    ...(storage === 's3' && !isLong(environment) ? FAST_PACE : USUAL_PACE),
     ...(storage === 's3' && { partBytes: PART_BYTES }),
     seed: number('CHAOS_SEED', base.seed),
     uploads: number('CHAOS_UPLOADS', base.uploads),
