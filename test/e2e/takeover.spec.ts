@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { describeOnSharedStorages } from '../support/storages.js';
+import { describeOnSharedStorages, describeOnTwoStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
@@ -12,7 +12,8 @@ import { until } from '../support/until.js';
 import { unfinishedUploads } from './support/storage-contents.js';
 import { StorageObserver } from './support/storage-observer.js';
 
-describeOnSharedStorages('an upload between two requests', ({ environment }) => {
+// Of several replicas on every storage: see replicas.spec.ts.
+describeOnTwoStorages('an upload between two requests', ({ environment }) => {
   let berth: TestBerth;
   let storage: StorageObserver;
 
