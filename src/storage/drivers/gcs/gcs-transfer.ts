@@ -12,8 +12,11 @@ import type { ByteSpan } from '../../storage-driver.js';
 import { GcsBody } from './gcs-body.js';
 import { GcsRequestError } from './gcs.errors.js';
 
-/** Uploads and downloads at once, of all repositories. */
-const MOST_SOCKETS = 256;
+/**
+ * Connections that are kept for the next request. Their number is bounded by the requests that Berth serves at once, not
+ * here: slow readers must not keep uploads waiting for a connection.
+ */
+const MOST_IDLE_SOCKETS = 256;
 const MOST_ERROR_BYTES = 64 * 1024;
 export const CONTENT_TYPE = 'application/octet-stream';
 
@@ -43,7 +46,7 @@ export class GcsTransfer {
   private readonly agents: { http: HttpAgent; https: HttpsAgent };
 
   constructor(private readonly options: GcsTransferOptions) {
-    const agent = { keepAlive: true, maxSockets: MOST_SOCKETS };
+    const agent = { keepAlive: true, maxFreeSockets: MOST_IDLE_SOCKETS };
     this.agents = { http: new HttpAgent(agent), https: new HttpsAgent(agent) };
   }
 
