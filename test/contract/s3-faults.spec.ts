@@ -11,6 +11,7 @@ import type { IoOptions } from '../../src/storage/storage-driver.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { type Fault, FaultProxy } from '../support/fault-proxy.js';
 import { describeWithRadosgw, freshBucket, type S3Server, sharedRadosgw } from '../support/radosgw.js';
+import { until } from '../support/until.js';
 import { bodyOf, listed, listedMultiparts, NOW, readAll, stored } from './object-store.harness.js';
 import { expectBytes } from './storage-driver.harness.js';
 
@@ -224,8 +225,9 @@ describeWithRadosgw('S3, when things go wrong', () => {
       const limits = { callMs: 200, completeMs: 200, msPerMib: 0 };
       const calling = call(open(proxy.endpoint, limits), scene, NOW);
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
-      // The connection is let go, too: the proxy has none that waits.
-      expect(proxy.requests()).toHaveLength(1);
+      // One connection may have died in silence: there was time for another one. All of them are let go.
+      expect(proxy.requests().length).toBeGreaterThan(1);
+      await until('the connections to be let go', () => proxy.hangingCount === 0);
     });
 
     it.each(calls)('%s rejects with the reason of its caller meanwhile', async (_, call) => {

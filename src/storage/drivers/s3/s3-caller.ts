@@ -17,6 +17,12 @@ export interface Call {
   readonly ms?: number;
 }
 
+/** For the SDK's `send`: when to give up all attempts, and how long each may wait for the head of its answer. */
+export interface S3Attempts {
+  readonly abortSignal: AbortSignal;
+  readonly requestTimeout: number;
+}
+
 /** The bucket and prefix of the settings, and the one way to call S3 about them: with a deadline, and Berth's errors. */
 export class S3Caller {
   readonly client: S3Client;
@@ -39,12 +45,14 @@ export class S3Caller {
   async call<T>(
     { action, ms = this.options.callMs }: Call,
     options: IoOptions,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (http: S3Attempts) => Promise<T>,
     { known, discard }: { known?: (error: unknown) => T | undefined; discard?: (late: T) => void } = {},
   ): Promise<T> {
-    const translated = async (signal: AbortSignal): Promise<T> => {
+    // A connection that has died in silence must leave time for another one.
+    const requestTimeout = ms - (2 / 3) * this.options.callMs;
+    const translated = async (abortSignal: AbortSignal): Promise<T> => {
       try {
-        return await work(signal);
+        return await work({ abortSignal, requestTimeout });
       } catch (error) {
         const value = known?.(error);
         if (value !== undefined) return value;

@@ -10,6 +10,8 @@ import type { S3Options } from './s3.options.js';
  *   body has its MD5 already.
  * - No `Expect: 100-continue`: for that the SDK opens a connection for each part of more than 2 MiB instead of keeping
  *   them. What an expectation saves (sending a part that is refused) is rare.
+ * - Connections are bounded by the requests that Berth serves at once, not here: clients that read slowly would take all of
+ *   them, and everything else would fail.
  *
  * @param endpoint instead of the one of the settings: where clients are sent to.
  */
@@ -18,7 +20,8 @@ export function makeS3Client(
   options: S3Options,
   endpoint: string | undefined = settings.storageS3Endpoint,
 ): S3Client {
-  const agent = { keepAlive: true, maxSockets: options.sockets };
+  // The SDK's own bound is 50.
+  const agent = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: options.idleSockets };
   const client = new S3Client({
     region: settings.storageS3Region,
     forcePathStyle: settings.storageS3ForcePathStyle ?? endpoint !== undefined,
@@ -32,6 +35,8 @@ export function makeS3Client(
     requestHandler: {
       connectionTimeout: options.connectMs,
       socketTimeout: options.silenceMs,
+      // Of a request, as S3Caller gives it; without this the SDK only warns.
+      throwOnRequestTimeout: true,
       httpAgent: agent,
       httpsAgent: agent,
     },

@@ -27,7 +27,7 @@ export async function deleteObjects(
 
 async function deleteOne(caller: S3Caller, Key: string, options: IoOptions): Promise<void> {
   const command = new DeleteObjectCommand({ Bucket: caller.bucket, Key });
-  await caller.call(CALL, options, (abortSignal) => caller.client.send(command, { abortSignal }), {
+  await caller.call(CALL, options, (http) => caller.client.send(command, http), {
     known: (error) => (isCode(error, 'NoSuchKey') ? { $metadata: {} } : undefined),
   });
 }
@@ -48,7 +48,7 @@ async function deleteTogether(
   const answer = await caller.call<DeleteObjectsCommandOutput | 'unknown'>(
     CALL,
     options,
-    (abortSignal) => caller.client.send(command, { abortSignal }),
+    (http) => caller.client.send(command, http),
     { known: (error) => (isCode(error, 'NotImplemented', 'MethodNotAllowed') ? 'unknown' : undefined) },
   );
   if (answer === 'unknown') return keys;

@@ -23,8 +23,8 @@ export async function* listObjects(
   let token: string | undefined;
   do {
     const input = { Bucket, Prefix, MaxKeys, ...(token === undefined ? {} : { ContinuationToken: token }) };
-    const page = await caller.call({ action: 'list objects' }, options, (abortSignal) =>
-      client.send(new ListObjectsV2Command(input), { abortSignal }),
+    const page = await caller.call({ action: 'list objects' }, options, (http) =>
+      client.send(new ListObjectsV2Command(input), http),
     );
     for (const { Key, Size, LastModified } of page.Contents ?? []) {
       // The caller may have given up since the page came.
@@ -62,7 +62,7 @@ export async function* listMultiparts(
     const page = await caller.call<Partial<ListMultipartUploadsCommandOutput>>(
       { action: 'list multipart uploads' },
       options,
-      (abortSignal) => client.send(new ListMultipartUploadsCommand(input), { abortSignal }),
+      (http) => client.send(new ListMultipartUploadsCommand(input), http),
       { known: (error) => (isCode(error, 'NotImplemented') ? {} : undefined) },
     );
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {

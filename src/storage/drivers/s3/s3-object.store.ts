@@ -107,9 +107,7 @@ export class S3ObjectStore implements ObjectStore {
   async check(options: IoOptions): Promise<void> {
     const { bucket: Bucket, prefix: Prefix } = this.caller;
     const command = new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 });
-    await this.caller.call({ action: 'use the bucket' }, options, (abortSignal) =>
-      this.client.send(command, { abortSignal }),
-    );
+    await this.caller.call({ action: 'use the bucket' }, options, (http) => this.client.send(command, http));
   }
 
   async head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
@@ -119,7 +117,7 @@ export class S3ObjectStore implements ObjectStore {
     const answer = await this.caller.call<HeadObjectCommandOutput | 'missing'>(
       { action: 'look for an object' },
       options,
-      (abortSignal) => this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key }), { abortSignal }),
+      (http) => this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key }), http),
       { known: (error) => (isMissing(error) ? 'missing' : undefined) },
     );
     if (answer === 'missing') return undefined;
@@ -134,9 +132,9 @@ export class S3ObjectStore implements ObjectStore {
     return this.caller.call(
       { action: 'read an object' },
       options,
-      async (abortSignal) => {
+      async (http) => {
         try {
-          return spanOf(await this.client.send(command, { abortSignal }), { start, end });
+          return spanOf(await this.client.send(command, http), { start, end });
         } catch (error) {
           if (isMissing(error)) throw new ObjectNotFoundError(name, { cause: error });
           throw error;
@@ -155,8 +153,8 @@ export class S3ObjectStore implements ObjectStore {
       ContentMD5: md5,
       ...this.asConfigured,
     });
-    await this.caller.call(this.sending('write an object', bytes), options, (abortSignal) =>
-      this.client.send(command, { abortSignal }),
+    await this.caller.call(this.sending('write an object', bytes), options, (http) =>
+      this.client.send(command, http),
     );
   }
 
@@ -172,10 +170,8 @@ export class S3ObjectStore implements ObjectStore {
     options.signal?.throwIfAborted();
     const Key = this.caller.newKeyOf(name);
     const command = new CreateMultipartUploadCommand({ Bucket: this.bucket, Key, ...this.asConfigured });
-    const { UploadId } = await this.caller.call(
-      { action: 'begin a multipart upload' },
-      options,
-      (abortSignal) => this.client.send(command, { abortSignal }),
+    const { UploadId } = await this.caller.call({ action: 'begin a multipart upload' }, options, (http) =>
+      this.client.send(command, http),
     );
     if (UploadId === undefined) throw new StorageError('the store gave no id to a multipart upload');
     return { name, id: UploadId };
@@ -189,10 +185,8 @@ export class S3ObjectStore implements ObjectStore {
       Body: body.bytes,
       ContentMD5: body.md5,
     });
-    const { ETag } = await this.caller.call(
-      this.sending('write a part', body.bytes),
-      options,
-      (abortSignal) => this.client.send(command, { abortSignal }),
+    const { ETag } = await this.caller.call(this.sending('write a part', body.bytes), options, (http) =>
+      this.client.send(command, http),
     );
     if (ETag === undefined) throw new StorageError('the store gave no ETag to a part');
     return { number, tag: ETag };
@@ -206,7 +200,7 @@ export class S3ObjectStore implements ObjectStore {
     });
     const call = { action: 'complete a multipart upload', ms: this.options.completeMs };
     try {
-      await this.caller.call(call, options, (abortSignal) => this.client.send(command, { abortSignal }));
+      await this.caller.call(call, options, (http) => this.client.send(command, http));
     } catch (error) {
       // Ceph answers 500 instead of NoSuchUpload (https://tracker.ceph.com/issues/75534).
       if (isInternal(error) && (await this.isGone(multipart, options))) {
@@ -222,7 +216,7 @@ export class S3ObjectStore implements ObjectStore {
     await this.caller.call(
       { action: 'abort a multipart upload' },
       options,
-      (abortSignal) => this.client.send(command, { abortSignal }),
+      (http) => this.client.send(command, http),
       { known: (error) => (isCode(error, 'NoSuchUpload') ? { $metadata: {} } : undefined) },
     );
   }
@@ -256,8 +250,8 @@ export class S3ObjectStore implements ObjectStore {
     return this.caller.call(
       { action: 'look for a multipart upload' },
       options,
-      async (abortSignal) => {
-        await this.client.send(command, { abortSignal });
+      async (http) => {
+        await this.client.send(command, http);
         return false;
       },
       { known: (error) => isCode(error, 'NoSuchUpload', 'NoSuchKey') || undefined },

@@ -11,8 +11,8 @@ export interface S3Options {
   readonly connectMs: number;
   /** Silence on a connection that waits for something, after which it is given up. */
   readonly silenceMs: number;
-  /** Connections to the store at once; further requests wait. */
-  readonly sockets: number;
+  /** Connections that are kept for the next request. */
+  readonly idleSockets: number;
   /** Entries of a page of a list, and objects of one deletion: at most 1000. */
   readonly pageSize: number;
 }
@@ -24,6 +24,6 @@ export const S3_DEFAULTS: S3Options = {
   completeMs: 240_000,
   connectMs: 5_000,
   silenceMs: 60_000,
-  sockets: 256,
+  idleSockets: 256,
   pageSize: 1000,
 };
