@@ -39,6 +39,20 @@ export function isBlobMissing(error: unknown): boolean {
   return status === 404 && (code === undefined || code === 'BlobNotFound');
 }
 
+/**
+ * An error of the SDK's as the cause of one of Berth's: with what a log may show. The SDK keeps the whole exchange in it: the
+ * request with its signature and its bytes, and all of an answer that it can't read (in the message), where a proxy may
+ * have quoted the address and with it a shared access signature.
+ */
+export function shorn(error: unknown): unknown {
+  if (property(error, 'name') !== 'RestError') return error;
+  const { status, code, requestId } = answerOf(error);
+  const isUnread = property(error, 'code') === 'PARSE_ERROR';
+  const [said = ''] = (textOr(property(error, 'message')) ?? '').trim().split('\n', 1);
+  const message = isUnread ? 'the answer could not be read' : said;
+  return Object.assign(new Error(message), { name: 'RestError', status, code, requestId });
+}
+
 function property(holder: unknown, name: string): unknown {
   return typeof holder === 'object' && holder !== null
     ? (holder as Readonly<Record<string, unknown>>)[name]

@@ -1,8 +1,10 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { ObjectNotFoundError, StorageUnavailableError } from '../../storage.errors.js';
 import { failureOf, TimeLimitError } from './azure-failure.js';
 import type { AzurePlace } from './azure-place.js';
 
+const SECRET = 'c2VzYW1lc2VzYW1l';
 const PLACE: AzurePlace = {
   endpoint: 'https://berth.blob.core.windows.net',
   container: 'layers',
@@ -25,7 +27,7 @@ describe('failureOf', () => {
   ])('may pass: %s', (_, cause) => {
     const failure = failureOf(cause, 'answer', PLACE);
     expect(failure).toBeInstanceOf(StorageUnavailableError);
-    expect(failure.cause).toBe(cause);
+    expect(failure.cause).toMatchObject({ name: cause.name });
   });
 
   it.each([
@@ -57,5 +59,28 @@ describe('failureOf', () => {
   it('leaves an error of the driver as it is', () => {
     const missing = new ObjectNotFoundError('x');
     expect(failureOf(missing, 'answer', PLACE)).toBe(missing);
+  });
+
+  it.each([
+    ['an answer that was refused', { statusCode: 403, code: 'AuthenticationFailed' }],
+    ['an answer that could not be read', { statusCode: 502, code: 'PARSE_ERROR' }],
+    ['no answer', { code: 'ECONNRESET' }],
+  ])('keeps nothing of the exchange in its cause: %s', (_, properties) => {
+    const quoted = `<html>${SECRET}</html>`;
+    const sent = {
+      url: `https://berth.blob.core.windows.net/layers?sig=${SECRET}`,
+      body: Buffer.from(SECRET),
+    };
+    const made = error('RestError', {
+      ...properties,
+      request: sent,
+      response: { headers: new Map([['x-ms-request-id', 'id1']]), bodyAsText: quoted, request: sent },
+      details: { authenticationErrorDetail: SECRET },
+    });
+    made.message = `in the words of the SDK\n${quoted}`;
+    if (properties.code === 'PARSE_ERROR') made.message = `Error while parsing the body - ${quoted}`;
+    const failure = failureOf(made, 'answer', PLACE);
+    expect(failure.cause).toMatchObject({ code: properties.code, requestId: 'id1' });
+    expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain(SECRET);
   });
 });

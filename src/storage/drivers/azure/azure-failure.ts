@@ -1,5 +1,5 @@
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
-import { type AzureAnswer, answerOf } from './azure-answer.js';
+import { type AzureAnswer, answerOf, shorn } from './azure-answer.js';
 import { accessSettings, type AzurePlace, endpointSettings } from './azure-place.js';
 
 /** Nothing came back in the time that there was. */
@@ -29,9 +29,10 @@ export function failureOf(error: unknown, doing: string, place: AzurePlace): Sto
   if (error instanceof StorageError) return error;
   const answer = answerOf(error);
   const message = `Azure could not ${doing}: ${sentence(error, answer, place)}`;
+  const cause = shorn(error);
   return mayPass(error, answer)
-    ? new StorageUnavailableError(message, { cause: error })
-    : new StorageError(message, { cause: error });
+    ? new StorageUnavailableError(message, { cause })
+    : new StorageError(message, { cause });
 }
 
 /** Whether another attempt may go well. */

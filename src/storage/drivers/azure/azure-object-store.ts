@@ -14,7 +14,7 @@ import type {
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
-import { answered, isBlobMissing } from './azure-answer.js';
+import { answered, isBlobMissing, shorn } from './azure-answer.js';
 import type { AzureCall, AzureCalls } from './azure-calls.js';
 import { failureOf } from './azure-failure.js';
 import { AZURE_LIMITS, type AzureLimits } from './azure-limits.js';
@@ -226,8 +226,9 @@ export class AzureObjectStore implements ObjectStore {
     const blob = this.blob(name);
     const ids = parts.map(({ tag }) => tag);
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
-      blob.commitBlockList(ids, { abortSignal, conditions: { ifNoneMatch: '*' } }).catch((cause: unknown) => {
-        if (!answered(cause, ...NOT_AS_TOLD)) throw cause;
+      blob.commitBlockList(ids, { abortSignal, conditions: { ifNoneMatch: '*' } }).catch((error: unknown) => {
+        if (!answered(error, ...NOT_AS_TOLD)) throw error;
+        const cause = shorn(error);
         throw new UploadStateError(`${name} can't be made of these blocks, or is there already`, { cause });
       });
     await this.make({ doing: `make ${name} of its blocks`, attempt }, options);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { BlockBlobClient } from '@azure/storage-blob';
 import { ObjectNotFoundError, StorageError } from '../../storage.errors.js';
-import { answered, isBlobMissing } from './azure-answer.js';
+import { answered, isBlobMissing, shorn } from './azure-answer.js';
 
 /** On the empty blob that is, for a moment, where the object of an aborted upload would have been. */
 const TOMBSTONE = 'berthaborted';
@@ -34,8 +34,8 @@ export async function download(
 ): Promise<NodeJS.ReadableStream> {
   const answer = await blob
     .download(start, length, { abortSignal, maxRetryRequests: 0 })
-    .catch((cause: unknown) => {
-      throw isBlobMissing(cause) ? new ObjectNotFoundError(name, { cause }) : cause;
+    .catch((error: unknown) => {
+      throw isBlobMissing(error) ? new ObjectNotFoundError(name, { cause: shorn(error) }) : error;
     });
   const { readableStreamBody: stream, contentLength } = answer;
   if (stream === undefined) throw new StorageError(`Azure answered nothing to read of ${name}`);
