@@ -61,7 +61,10 @@ describe('toStorageError', () => {
   it.each<[Error, RegExp]>([
     [answered('NoSuchBucket', 404), /no bucket blobs at https:\/\/s3\.example.*STORAGE_S3_BUCKET/],
     [answered('InvalidBucketName', 400), /STORAGE_S3_BUCKET/],
-    [answered('AccessDenied', 403), /denied.*STORAGE_S3_ACCESS_KEY_ID.*s3:AbortMultipartUpload/],
+    [
+      answered('AccessDenied', 403),
+      /denied.*STORAGE_S3_ACCESS_KEY_ID.*s3:AbortMultipartUpload and s3:ListMultipartUploadParts/,
+    ],
     [answered('Unknown', 403), /denied/],
     [answered('403', 403), /denied/],
     [answered('InvalidAccessKeyId', 403), /STORAGE_S3_ACCESS_KEY_ID/],

@@ -111,7 +111,7 @@ function shorn(error: unknown, { name, message, status }: Failure): unknown {
 }
 
 const PERMISSIONS =
-  's3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload';
+  's3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts';
 
 type Sentence = (attempt: Attempt) => string;
 

@@ -235,14 +235,22 @@ describe('S3ObjectStore', () => {
   });
 
   it('tells a denied look from a missing object', async () => {
-    const statuses = [404, 403];
+    const statuses = [404, 200, 403];
     answer = (_, response) => {
       response.writeHead(statuses.shift() ?? 500);
-      response.end();
+      response.end(statuses.length === 1 ? '<ListBucketResult/>' : '');
     };
     const store = open();
     expect(await store.head('a', {})).toBeUndefined();
     await expect(store.head('a', {})).rejects.toThrow(/access to the bucket blobs is denied/);
+  });
+
+  it('tells a missing bucket from a missing object, which HEAD doesn’t', async () => {
+    answer = ({ method }, response) => {
+      response.writeHead(404);
+      response.end(method === 'HEAD' ? '' : '<Error><Code>NoSuchBucket</Code></Error>');
+    };
+    await expect(open().head('a', {})).rejects.toThrow(/there is no bucket blobs/);
   });
 
   it('finds out at the start that the store makes an object of some of the parts', async () => {

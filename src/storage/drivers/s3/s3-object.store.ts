@@ -120,7 +120,11 @@ export class S3ObjectStore implements ObjectStore {
       (http) => this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key }), http),
       { known: (error) => (isMissing(error) ? 'missing' : undefined) },
     );
-    if (answer === 'missing') return undefined;
+    if (answer === 'missing') {
+      // HEAD answers the same where the bucket is away, and then nothing is known of the object.
+      await this.check(options);
+      return undefined;
+    }
     return { name, sizeBytes: answer.ContentLength ?? 0, modifiedAt: wholeSeconds(answer.LastModified) };
   }
 
