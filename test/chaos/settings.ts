@@ -42,10 +42,10 @@ const SHORT = {
   filesystem: { seed: 2014, uploads: 40, maxBytes: 8 * MIB, spreadSeconds: 12, limitSeconds: 150 },
   s3: { seed: 2014, uploads: 24, maxBytes: 16 * MIB, spreadSeconds: 8, limitSeconds: 150 },
 };
-/** That of S3 is smaller, since its server has everything in memory. */
+/** That of S3 is smaller: its server has everything in memory, and each part as often as it was written. */
 const LONG = {
   filesystem: { uploads: 300, maxBytes: 256 * MIB, spreadSeconds: 120, limitSeconds: 300 },
-  s3: { uploads: 150, maxBytes: 96 * MIB, spreadSeconds: 120, limitSeconds: 300 },
+  s3: { uploads: 100, maxBytes: 64 * MIB, spreadSeconds: 120, limitSeconds: 300 },
 };
 
 /** `CHAOS_STORAGE`; of the short run, both, where it isn't set. */
