@@ -1,12 +1,11 @@
-import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsOptional, IsUrl, Matches } from 'class-validator';
 import { Env } from './env.js';
-import { ENDPOINT_URL, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
+import { ENDPOINT_URL, IsPartSize, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
 
 /** The container of `STORAGE_DRIVER=azure`. */
 export class AzureSettings {
   @Env('STORAGE_AZURE_CONTAINER')
-  @Matches(/^[a-z0-9](-?[a-z0-9]){2,62}$/, { message: 'expected the name of a container' })
+  @Matches(/^(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*$/, { message: 'expected the name of a container' })
   storageAzureContainer!: string;
 
   /** Account, key and endpoint in one. Unset: the account's name, with its key or the default credential. */
@@ -44,9 +43,6 @@ export class AzureSettings {
 
   /** Size of the blocks that a layer is uploaded in. */
   @Env('STORAGE_AZURE_PART_SIZE_BYTES')
-  @Type(() => Number)
-  @IsInt({ message: PART_SIZE.expected })
-  @Min(PART_SIZE.min, { message: PART_SIZE.expected })
-  @Max(PART_SIZE.max, { message: PART_SIZE.expected })
+  @IsPartSize()
   storageAzurePartSizeBytes = PART_SIZE.default;
 }

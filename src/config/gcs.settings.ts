@@ -1,7 +1,6 @@
-import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsOptional, IsString, IsUrl, Matches } from 'class-validator';
 import { Env } from './env.js';
-import { ENDPOINT_URL, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
+import { ENDPOINT_URL, IsPartSize, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
 
 /** The bucket of `STORAGE_DRIVER=gcs`. */
 export class GcsSettings {
@@ -33,9 +32,6 @@ export class GcsSettings {
 
   /** Size of the parts that a layer is uploaded in. */
   @Env('STORAGE_GCS_PART_SIZE_BYTES')
-  @Type(() => Number)
-  @IsInt({ message: PART_SIZE.expected })
-  @Min(PART_SIZE.min, { message: PART_SIZE.expected })
-  @Max(PART_SIZE.max, { message: PART_SIZE.expected })
+  @IsPartSize()
   storageGcsPartSizeBytes = PART_SIZE.default;
 }

@@ -61,11 +61,55 @@ describe('loadConfiguration', () => {
     [{ STORAGE_S3_PREFIX: 'a/../b/' }, 'STORAGE_S3_PREFIX'],
     [{ STORAGE_S3_PREFIX: 'no-slash' }, 'STORAGE_S3_PREFIX'],
     [{ UPLOAD_CHECKPOINT_BYTES: `${1024 ** 3}` }, 'UPLOAD_CHECKPOINT_BYTES'],
+    [{ STORAGE_S3_PART_SIZE_BYTES: '1e7' }, 'STORAGE_S3_PART_SIZE_BYTES'],
+    [{ STORAGE_S3_PART_SIZE_BYTES: '0x800000' }, 'STORAGE_S3_PART_SIZE_BYTES'],
+    [{ STORAGE_S3_SSE_KMS_KEY_ID: 'sesame' }, 'STORAGE_S3_SERVER_SIDE_ENCRYPTION'],
+    [
+      { STORAGE_S3_SSE_KMS_KEY_ID: 'sesame', STORAGE_S3_SERVER_SIDE_ENCRYPTION: 'AES256' },
+      'STORAGE_S3_SERVER_SIDE_ENCRYPTION',
+    ],
   ])('refuses %j with s3, naming %s', (environment, name) => {
     const attempt = () =>
       loadConfiguration({ STORAGE_DRIVER: 's3', STORAGE_S3_BUCKET: 'layers', ...environment });
     expect(attempt).toThrow(name);
     expect(attempt).not.toThrow('sesame');
+  });
+
+  it('takes the names that hosts have in containers, sizes in digits, and a KMS key with its encryption', () => {
+    const { s3 } = loadConfiguration({
+      STORAGE_DRIVER: 's3',
+      STORAGE_S3_BUCKET: 'layers',
+      STORAGE_S3_ENDPOINT: 'http://object_store:9000',
+      STORAGE_S3_PART_SIZE_BYTES: '10000000',
+      STORAGE_S3_SSE_KMS_KEY_ID: 'key',
+      STORAGE_S3_SERVER_SIDE_ENCRYPTION: 'aws:kms:dsse',
+    });
+    expect(s3).toMatchObject({
+      storageS3Endpoint: 'http://object_store:9000',
+      storageS3PartSizeBytes: 10_000_000,
+      storageS3SseKmsKeyId: 'key',
+    });
+  });
+
+  it.each([
+    ['abc', true],
+    ['a-b', true],
+    ['a'.repeat(63), true],
+    ['a'.repeat(64), false],
+    ['a-'.repeat(32) + 'a', false],
+    ['ab', false],
+    ['a--b', false],
+    ['-ab', false],
+    ['ab-', false],
+  ])('knows whether %s can be a container: %s', (name, can) => {
+    const attempt = () =>
+      loadConfiguration({
+        STORAGE_DRIVER: 'azure',
+        STORAGE_AZURE_CONTAINER: name,
+        STORAGE_AZURE_ACCOUNT_NAME: 'berth',
+      });
+    if (can) expect(attempt().azure?.storageAzureContainer).toBe(name);
+    else expect(attempt).toThrow('STORAGE_AZURE_CONTAINER');
   });
 
   it.each([

@@ -40,6 +40,7 @@ function loadObjectStore(configuration: Configuration, set: Record<string, strin
     case 's3': {
       const s3 = validated(S3Settings, set);
       refusePartialPair('STORAGE_S3_ACCESS_KEY_ID', 'STORAGE_S3_SECRET_ACCESS_KEY', set);
+      refuseUnusedKmsKey(s3);
       refuseScarceParts(configuration, 'STORAGE_S3_PART_SIZE_BYTES', s3.storageS3PartSizeBytes);
       configuration.s3 = Object.freeze(s3);
       return;
@@ -74,6 +75,18 @@ function validated<T extends object>(settings: new () => T, set: Record<string, 
 function refusePartialPair(one: string, other: string, set: Record<string, string | undefined>): void {
   if ((set[one] === undefined) !== (set[other] === undefined)) {
     throw new StartupError(`The configuration can't be used: expected both ${one} and ${other}, or neither.`);
+  }
+}
+
+/** A bucket that encrypts by other means would not use it, and nobody would notice. */
+function refuseUnusedKmsKey({
+  storageS3SseKmsKeyId: key,
+  storageS3ServerSideEncryption: by,
+}: S3Settings): void {
+  if (key !== undefined && by?.startsWith('aws:kms') !== true) {
+    throw new StartupError(
+      "The configuration can't be used: STORAGE_S3_SSE_KMS_KEY_ID needs STORAGE_S3_SERVER_SIDE_ENCRYPTION to be aws:kms or aws:kms:dsse.",
+    );
   }
 }
 

@@ -1,4 +1,5 @@
-import type { IsUrl } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsInt, type IsUrl, Max, Min } from 'class-validator';
 
 const MIB = 1024 * 1024;
 
@@ -11,6 +12,21 @@ export const PART_SIZE = {
   expected: `expected a number of bytes from ${5 * MIB} to ${1024 * MIB}`,
 } as const;
 
+/** Of the parts that a layer is uploaded in. Decimal digits alone: `0x800000` and `1e7` are slips. */
+export function IsPartSize(): PropertyDecorator {
+  const rules = [
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' && !/^\d+$/.test(value) ? NaN : Number(value),
+    ),
+    IsInt({ message: PART_SIZE.expected }),
+    Min(PART_SIZE.min, { message: PART_SIZE.expected }),
+    Max(PART_SIZE.max, { message: PART_SIZE.expected }),
+  ];
+  return (target, property) => {
+    for (const rule of rules) rule(target, property);
+  };
+}
+
 /** Parts that a writer may have in the store and not in its upload's row: object stores number them, and numbers are scarce. */
 export const MOST_UNRECORDED_PARTS = 32;
 
@@ -19,6 +35,8 @@ export const ENDPOINT_URL = {
     protocols: ['http', 'https'],
     require_protocol: true,
     require_tld: false,
+    // Compose names its containers so.
+    allow_underscores: true,
     allow_query_components: false,
     allow_fragments: false,
     disallow_auth: true,

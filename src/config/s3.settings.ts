@@ -1,7 +1,6 @@
-import { Type } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsOptional, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsUrl, Matches } from 'class-validator';
 import { AsBoolean, Env } from './env.js';
-import { ENDPOINT_URL, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
+import { ENDPOINT_URL, IsPartSize, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
 
 const ENCRYPTIONS = ['AES256', 'aws:kms', 'aws:kms:dsse'] as const;
 const KEY_PAIR = 'expected together with STORAGE_S3_SECRET_ACCESS_KEY, or neither of them';
@@ -52,10 +51,7 @@ export class S3Settings {
 
   /** Size of the parts that a layer is uploaded in. */
   @Env('STORAGE_S3_PART_SIZE_BYTES')
-  @Type(() => Number)
-  @IsInt({ message: PART_SIZE.expected })
-  @Min(PART_SIZE.min, { message: PART_SIZE.expected })
-  @Max(PART_SIZE.max, { message: PART_SIZE.expected })
+  @IsPartSize()
   storageS3PartSizeBytes = PART_SIZE.default;
 
   /** Unset: what the bucket does by default. */
