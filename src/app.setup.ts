@@ -49,8 +49,8 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
   const opened = new Opened();
   return opened.orUndo(logger, async () => {
     const { database } = await openOwnDatabase(configuration, logger, opened);
-    return serve(configuration, database, logger, opened, async (app) => {
-      if (database.isPrivate) await app.get(UploadSessionStore).releaseAll();
+    return serve(configuration, database, logger, opened, async (app, driver) => {
+      if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.outlivesProcess === true);
     });
   });
 }
@@ -61,12 +61,12 @@ export async function serve(
   database: Database,
   logger: Logger,
   opened: Opened,
-  beforeListening: (app: NestExpressApplication) => Promise<void>,
+  beforeListening: (app: NestExpressApplication, driver: StorageDriver) => Promise<void>,
 ): Promise<Berth> {
   const app = await createApp(configuration, database, logger);
   opened.add(() => app.close());
   const driver = await prepareStorage(app);
-  await beforeListening(app);
+  await beforeListening(app, driver);
   const drain = new Drain(app.getHttpServer());
   let graceMs = configuration.shutdownGraceSeconds * 1000;
   await listen(app, configuration);

@@ -32,7 +32,7 @@ export async function abortable<T>(
 export async function completed<T>(
   { signal }: IoOptions,
   work: () => Promise<T>,
-  discard: (late: T) => Promise<void> | void,
+  discard: (late: T) => unknown,
 ): Promise<T> {
   signal?.throwIfAborted();
   try {

@@ -79,7 +79,7 @@ export interface UploadSink {
    * recorded is forgotten, with the bytes written since the last one that was. In a sink that was shut out it may
    * succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
    */
-  flush(): Promise<DriverUploadState>;
+  flush(options?: FlushOptions): Promise<DriverUploadState>;
   /**
    * Says that the state which the last `flush` answered is recorded. A sink that has this may refuse to write more than
    * the driver's `UPLOAD_CHECKPOINT_BYTES` before it is told so.
@@ -87,8 +87,17 @@ export interface UploadSink {
   recorded?(): void;
   /** The offset, at most `limitBytes` and beyond what was flushed, at which a `flush` is cheapest; `limitBytes` where none is. */
   flushOffset?(limitBytes: number): number;
-  /** Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. */
-  close(): Promise<void>;
+  /**
+   * Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. Where
+   * something of this sink, which was never recorded, may still arrive at the medium, it answers a state to be recorded in
+   * place of the last one, with the same offset: a writer that goes on by that state doesn't meet it.
+   */
+  close(): Promise<DriverUploadState | undefined>;
+}
+
+export interface FlushOptions {
+  /** Whether the caller has no more bytes for this sink: they may well be the upload's last ones. */
+  readonly isLast?: boolean;
 }
 
 /**
@@ -126,6 +135,12 @@ export interface StorageDriver {
   readonly name: string;
   /** Where the bytes are, for a person to read in the banner. Without credentials. */
   readonly location: string;
+
+  /**
+   * Whether what a process had under way when it was killed may still change the medium: requests that are on a network.
+   * Missing: no.
+   */
+  readonly outlivesProcess?: boolean;
 
   /** Called once, at boot: creates what is missing. Rejects with a {@link StorageError} whose message a person can act on. */
   prepare(): Promise<void>;

@@ -22,6 +22,11 @@ export class HeldSession {
     this.isReleased = true;
   }
 
+  /** Leaves the lease to lapse, so that whoever takes the session next has it fenced. */
+  abandon(): void {
+    this.isReleased = true;
+  }
+
   /** Lets go. To be called when nothing writes any more. Never rejects: a lease that can't be released lapses. */
   async release(): Promise<void> {
     try {

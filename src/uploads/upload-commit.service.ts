@@ -4,6 +4,7 @@ import type { BlobRecord } from '../blobs/blob.store.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest.js';
+import type { UploadId } from '../oci/upload-id.js';
 import { DigestInvalidError } from '../oci/errors.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
@@ -118,7 +119,7 @@ export class UploadCommitService {
     digests: readonly Digest[],
   ): Promise<void> {
     const canonical = canonicalOf(digests);
-    const upload = { id: held.session.id, state: progress.driverState };
+    const { id } = held.session;
     const existing = await outlastOutage(DATABASE_PATIENCE_MS, () => this.blobs.find(canonical));
     // Most layers are known already: then nothing needs to be finished, only linked.
     if (existing !== undefined && (await this.isIntact(existing))) {
@@ -126,9 +127,20 @@ export class UploadCommitService {
         return this.discard(held, progress, held.session.state === 'committing');
       }
     }
-    const objectKey = await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
+    const objectKey = await this.finishUpload(id, progress, canonical);
     const blob = await this.recordFinished(held, progress, digests, objectKey, existing);
     if (blob?.objectKey !== objectKey) await this.discard(held, progress, true);
+  }
+
+  private async finishUpload(id: UploadId, progress: UploadProgress, canonical: Digest): Promise<ObjectKey> {
+    try {
+      const upload = { id, state: progress.driverState };
+      return await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
+    } catch (error) {
+      // What was given up may still be done, after others have cleared up where the session is over.
+      await this.reaping.markUnreclaimed(id).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Where it turns out to be fenced, others may have cleared up before this object was there: it is to be done again. */

@@ -29,6 +29,7 @@ export class UploadReapingStore {
 
   /**
    * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of `tried`. Its time to live goes on.
+   * Any of them, so that those that can't be repaired don't keep others from it.
    */
   async takeInterruptedCommit(
     idleSeconds: number,
@@ -43,7 +44,7 @@ export class UploadReapingStore {
         WHERE id = (SELECT id FROM uploads
                      WHERE state = 'committing' AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
                        AND id <> ALL ($4::uuid[])
-                     ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+                     ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING ${SESSION_COLUMNS}`,
       [idleSeconds, replica, leaseSeconds, tried],
     );

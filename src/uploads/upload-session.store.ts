@@ -136,17 +136,21 @@ export class UploadSessionStore {
     await this.query(sql, [uploadId, version]);
   }
 
-  /** Nobody can be writing to any session: called at boot by the one process that a private database has. */
-  async releaseAll(): Promise<void> {
-    const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = false
-                  WHERE lease_holder IS NOT NULL OR abandoned`;
-    await this.query(sql);
+  /**
+   * Nobody can be writing to any session: called at boot by the one process that a private database has. They stay marked for a
+   * fence where `mayArrive`: what was under way to storage when its process ended.
+   */
+  async releaseAll(mayArrive: boolean): Promise<void> {
+    const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = $1
+                  WHERE lease_holder IS NOT NULL OR (abandoned AND NOT $1)`;
+    await this.query(sql, [mayArrive]);
   }
 
-  /** Frees what a process held that is known to have ended: nothing of it can still be writing. */
-  async releaseHolder(holder: string): Promise<void> {
-    const sql = 'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE lease_holder = $1';
-    await this.query(sql, [holder]);
+  /** Frees what a process held that is known to have ended; see `releaseAll`. */
+  async releaseHolder(holder: string, mayArrive: boolean): Promise<void> {
+    const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = abandoned OR $2
+                  WHERE lease_holder = $1`;
+    await this.query(sql, [holder, mayArrive]);
   }
 
   /** From here on the session can only become this digest; its time to live begins. False: fenced. */

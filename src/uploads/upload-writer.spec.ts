@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { parseRepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { MemoryStorageDriver } from '../storage/drivers/memory/memory-storage.driver.js';
+import type { UploadSink } from '../storage/storage-driver.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
 import { initialMidstate } from './hash/midstate.js';
@@ -96,6 +97,34 @@ describe('UploadWriter', () => {
     const sum = createHash('sha256').update(first).update(second).digest('hex');
     expect(after.digests()).toEqual([`sha256:${sum}`]);
     await after.close();
+  });
+
+  it('records at its end what the next writer has to keep away from, or says that it could not', async () => {
+    const driverState = { kept: 'away' };
+    const opened = async () => {
+      const writer = await UploadWriter.open(session, lease, services);
+      const sink = (writer as unknown as { sink: UploadSink }).sink;
+      jest.spyOn(sink, 'close').mockResolvedValue(driverState);
+      return writer;
+    };
+    expect(await (await opened()).close()).toBe(true);
+    expect(recorded).toEqual([{ offsetBytes: 0, midstates: session.midstates, driverState }]);
+    const away = () => Promise.reject(new Error('the database is away'));
+    services = { ...services, sessions: { checkpoint: away } as unknown as UploadSessionStore };
+    expect(await (await opened()).close()).toBe(false);
+  });
+
+  it('ends with what its sink likes to end with, in the middle of a chunk', async () => {
+    const writer = await UploadWriter.open(session, lease, services);
+    const sink = (writer as unknown as { sink: UploadSink }).sink;
+    const told: number[] = [];
+    sink.flushOffset = (limit) => limit - 10;
+    sink.recorded = () => told.push(recorded.length);
+    await writer.write(Buffer.alloc(100));
+    await writer.write(Buffer.alloc(150));
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([100, 190]);
+    expect(told).toEqual([1, 2]);
+    await writer.close();
   });
 
   it('stops when it is fenced, and salvages nothing', async () => {

@@ -1,5 +1,5 @@
 import { type Digest, digestAlgorithm } from '../oci/digest.js';
-import type { StorageDriver, UploadSink } from '../storage/storage-driver.js';
+import type { FlushOptions, StorageDriver, UploadSink } from '../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from './hash/hasher.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { UploadTakenOverError } from './upload.errors.js';
@@ -111,7 +111,7 @@ export class UploadWriter {
    * @throws UploadTakenOverError when fenced.
    */
   async checkpoint({ letGo = false } = {}): Promise<void> {
-    const progress = await this.flush();
+    const progress = await this.flush({ isLast: letGo });
     if (!(await this.record(progress, letGo))) {
       this.broken = true;
       throw new UploadTakenOverError();
@@ -153,10 +153,10 @@ export class UploadWriter {
   }
 
   /** Makes everything written so far durable and answers what is to be recorded, for a caller that records it itself. */
-  async flush(): Promise<UploadProgress> {
+  async flush(options?: FlushOptions): Promise<UploadProgress> {
     if (this.offsetBytes === this.recorded.offsetBytes) return this.recorded;
     try {
-      const driverState = await this.sink.flush();
+      const driverState = await this.sink.flush(options);
       const midstates = this.running.map((hasher) => hasher.midstate());
       return { offsetBytes: this.offsetBytes, midstates, driverState };
     } catch (error) {
@@ -175,10 +175,21 @@ export class UploadWriter {
     return this.running.map((hasher) => hasher.digest());
   }
 
-  /** Lets go of handles and hash states. Never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Lets go of handles and hash states. Never rejects. Answers whether the next writer can go on by what is recorded: not
+   * where something of this one may still arrive in storage, and the row could not be told.
+   */
+  async close(): Promise<boolean> {
     for (const hasher of this.running) hasher.dispose();
-    await this.sink.close();
+    const driverState = await this.sink.close();
+    if (driverState === undefined) return true;
+    try {
+      // Refused, it is somebody else's concern by now, or nobody's.
+      await this.services.sessions.checkpoint(this.lease, { ...this.recorded, driverState });
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

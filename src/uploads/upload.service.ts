@@ -13,6 +13,7 @@ import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { UploadStateError } from '../storage/storage.errors.js';
 import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
@@ -195,13 +196,26 @@ export class UploadService {
     const held = await this.leases.take(reference, origin, options);
     try {
       return await work(held);
-    } catch (error) {
+    } catch (failure) {
+      const error = await this.explained(failure, held);
       const { session, durableBytes: offsetBytes, lease: who } = held;
       this.events.note(failureKind(error), { id: session.id, offsetBytes, who, detail: nameOf(error) });
       throw error;
     } finally {
       await held.release();
     }
+  }
+
+  /** Storage that lacks what the row says is what a writer finds which was shut out, and otherwise the end of the upload. */
+  private async explained(failure: unknown, { session, lease }: HeldSession): Promise<unknown> {
+    if (!(failure instanceof UploadStateError)) return failure;
+    const isOurs = await this.sessions.prolong(lease).catch(() => true);
+    if (!isOurs) return new UploadTakenOverError();
+    this.logger.error(
+      { err: failure, upload: session.id },
+      'an upload lacks bytes that had been made durable',
+    );
+    return new BlobUploadInvalidError('the upload can not go on; begin it anew', { cause: failure });
   }
 
   /** Whatever ends the work, what arrived before is kept. */
@@ -214,7 +228,7 @@ export class UploadService {
       throw error;
     } finally {
       held.durableBytes = writer.durableBytes;
-      await writer.close();
+      if (!(await writer.close())) held.abandon();
     }
   }
 
@@ -247,7 +261,7 @@ export class UploadService {
       refuseUnfittingRange(session, body);
       await this.withWriter(held, async (writer) => {
         await this.receive(writer, held, body);
-        await this.commits.commit(held, await writer.flush(), writer.digests(), digest);
+        await this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest);
       });
     }
   }

@@ -81,7 +81,7 @@ export class S3Storage implements ChaosStorage {
 
   /** A piece and a multipart. */
   async leaveOrphans(): Promise<void> {
-    const body = bodyOf(Buffer.from('nobody knows of these'));
+    const body = await bodyOf(Buffer.from('nobody knows of these'));
     await this.store.put(pieceName(randomUUID(), newSuffix()), body, {});
     const multipart = await this.store.beginMultipart(objectKeyOf(randomUUID()), {});
     await this.store.putPart(multipart, 1, body, {});

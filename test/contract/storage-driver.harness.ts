@@ -87,7 +87,7 @@ export async function append(
   const sink = await driver.openUpload(upload, offsetBytes);
   try {
     for (const chunk of chunks) await sink.write(chunk);
-    return await sink.flush();
+    return await sink.flush({ isLast: true });
   } finally {
     await sink.close();
   }

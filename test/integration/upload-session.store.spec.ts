@@ -87,11 +87,11 @@ describe('UploadSessionStore', () => {
     // Whoever lets go of it without having shut that writer out: its request, or the end of its process.
     await store.release(second);
     expect((await take('c'))?.isAbandoned).toBe(true);
-    await store.releaseHolder('c');
+    await store.releaseHolder('c', false);
     const last = await take('d');
     expect(last?.isAbandoned).toBe(true);
     if (last !== undefined) expect(await store.recordFence(last.lease, { parts: [] })).toBe(true);
-    await store.releaseHolder('d');
+    await store.releaseHolder('d', false);
     expect((await take('e'))?.isAbandoned).toBe(false);
   });
 
@@ -168,16 +168,26 @@ describe('UploadSessionStore', () => {
 
   it('frees every lease for a process that knows itself alone', async () => {
     await acquire('a process that was killed');
-    await store.releaseAll();
+    await store.releaseAll(false);
     expect(await take('b')).toMatchObject({ isAbandoned: false, lease: { version: 2 } });
   });
 
   it('frees the leases of one process that has ended, and of no other', async () => {
     await acquire('a');
-    await store.releaseHolder('b');
+    await store.releaseHolder('b', false);
     expect(await take('c')).toBeUndefined();
-    await store.releaseHolder('a');
+    await store.releaseHolder('a', false);
     expect(await take('c')).toMatchObject({ isAbandoned: false });
+  });
+
+  it('has what a process held fenced that may still be on its way to storage', async () => {
+    await acquire('a');
+    await store.releaseHolder('a', true);
+    expect(await take('b')).toMatchObject({ isAbandoned: true });
+    await store.releaseAll(true);
+    expect(await take('c')).toMatchObject({ isAbandoned: true });
+    await store.releaseAll(false);
+    expect(await take('d')).toMatchObject({ isAbandoned: false });
   });
 
   it('leaves an event with every change that matters, in the same statement', async () => {

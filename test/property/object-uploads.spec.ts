@@ -15,6 +15,7 @@ import {
 } from '../contract/storage-driver.harness.js';
 import { playTakeovers, takeoverSteps } from '../contract/storage-driver-takeovers.js';
 import { MemoryBucket, MemoryObjectStore } from '../support/memory-object-store.js';
+import { layerPlan, OneLayer } from './one-layer.js';
 import { runs } from './runs.js';
 
 const PART_BYTES = 16_000;
@@ -31,6 +32,21 @@ describe('uploads to an object store', () => {
       runs(200),
     );
   });
+
+  it.each([
+    ['leaves parts out', { leavesPartsOut: true, randomTags: false }],
+    ['leaves parts out, and gives each part a tag of its own', { leavesPartsOut: true, randomTags: true }],
+    ['needs every part', { leavesPartsOut: false, randomTags: false }],
+  ])(
+    'always come to their end in a store that %s, whatever is frozen, fails, or arrives late',
+    async (_, trouble) => {
+      await fc.assert(
+        fc.asyncProperty(layerPlan, (plan) => new OneLayer(plan, trouble).play()),
+        runs(400),
+      );
+    },
+    300_000,
+  );
 
   it.each([
     ['leaves parts out', true],
@@ -127,7 +143,7 @@ async function send(
     sink = await driver.openUpload(upload, offset);
     for (let at = offset; at < end; at += 9_000)
       await sink.write(content.subarray(at, Math.min(at + 9_000, end)));
-    return { ...upload, state: viaJson(await sink.flush()) };
+    return { ...upload, state: viaJson(await sink.flush({ isLast: true })) };
   } finally {
     await sink?.close();
   }

@@ -1,4 +1,9 @@
-import type { DriverUpload, DriverUploadState, StorageDriver } from '../../src/storage/storage-driver.js';
+import type {
+  DriverUpload,
+  DriverUploadState,
+  StorageDriver,
+  UploadSink,
+} from '../../src/storage/storage-driver.js';
 import { interposed, overriding } from './interposed.js';
 
 /**
@@ -22,8 +27,8 @@ export class SinkWatch {
         const era = this.eras.get(keyOf(upload)) ?? Symbol('unknown');
         const mine = Symbol('sink');
         this.latest.set(era, mine);
-        const flush = async () => {
-          const state = await sink.flush();
+        const flush = async (...options: Parameters<UploadSink['flush']>) => {
+          const state = await sink.flush(...options);
           this.eras.set(keyOf({ id: upload.id, state }), era);
           return state;
         };

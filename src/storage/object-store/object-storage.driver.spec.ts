@@ -142,6 +142,45 @@ describe('ObjectStorageDriver', () => {
       await told.close();
     });
 
+    it('plans no more parts between two flushes than it may use', async () => {
+      const sink = await driver.openUpload(await begun(), 0);
+      const planned = sink.flushOffset?.(1_000 * PART) ?? 0;
+      await sink.write(Buffer.alloc(planned));
+      await sink.flush();
+      await sink.close();
+      expect(planned).toBeGreaterThanOrEqual(20 * PART);
+    });
+
+    it('puts the tail into the store as a part when it may be the last, and not each time that it is flushed', async () => {
+      const sink = await driver.openUpload(await begun(), 0);
+      for (let flush = 1; flush <= 5; flush += 1) {
+        await sink.write(Buffer.alloc(1_500));
+        await sink.flush({ isLast: flush === 5 });
+        sink.recorded?.();
+      }
+      await sink.close();
+      expect(store.requests.filter(({ kind }) => kind === 'part').map(({ bytes }) => bytes)).toEqual([7_500]);
+      expect(store.requests.filter(({ kind }) => kind === 'put').map(({ bytes }) => bytes)).toEqual(
+        Array<number>(5).fill(1_500),
+      );
+    });
+
+    it('has the next writer keep away from a part that was given up and may arrive yet', async () => {
+      const upload = await begun();
+      const sink = await driver.openUpload(upload, 0);
+      store.interfere = (kind) => {
+        if (kind === 'part') throw new StorageUnavailableError('given up');
+      };
+      await expect(sink.write(randomBytes(2 * PART)).then(() => sink.flush())).rejects.toThrow('given up');
+      const state = await sink.close();
+      store.interfere = () => undefined;
+      expect(state).toMatchObject({ sizeBytes: 0 });
+      expect(Number(state?.['nextPart'])).toBeGreaterThan(Number(upload.state['nextPart']));
+      const content = randomBytes(2 * PART);
+      const next = await written({ ...upload, state: state ?? {} }, [content]);
+      expect((next.state['parts'] as [number][])[0]?.[0]).toBe(state?.['nextPart']);
+    });
+
     it('keeps the size of the parts that an upload was begun with', async () => {
       const content = randomBytes(5 * PART);
       let upload = await written(await begun(), [content.subarray(0, 2 * PART + 1)]);
@@ -157,9 +196,31 @@ describe('ObjectStorageDriver', () => {
       const content = randomBytes(PART + 5_000);
       const upload = await written(await begun(), [content]);
       const multipart = { id: [...bucket.multiparts.keys()].join(), name: objectKeyOf(upload.id) };
-      await store.putPart(multipart, 2, bodyOf(randomBytes(5_000)), {});
+      await store.putPart(multipart, 2, await bodyOf(randomBytes(5_000)), {});
       const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
       expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
+    });
+
+    it('takes nothing for the tail but what was put', async () => {
+      const content = randomBytes(9_000);
+      let upload = await written(await begun(), [content.subarray(0, 4_000)]);
+      upload = await written(upload, [content.subarray(4_000)], 4_000);
+      const get = store.get.bind(store);
+      let flips = 1;
+      store.get = async (...call) => {
+        const bytes = await buffer(await get(...call));
+        if (flips-- > 0) bytes[100] = (bytes[100] ?? 0) ^ 1;
+        return Readable.from([bytes], { objectMode: false });
+      };
+      const finish = () => driver.finishUpload(upload, digestOf('sha256', content), content.length);
+      const key = await finish();
+      expect(bucket.objects.get(key)?.bytes.equals(content)).toBe(true);
+      flips = Infinity;
+      const other = await written(await begun(), [content.subarray(0, 4_000)]);
+      const tail = await written(other, [content.subarray(4_000)], 4_000);
+      await expect(
+        driver.finishUpload(tail, digestOf('sha256', content), content.length),
+      ).rejects.toBeInstanceOf(StorageUnavailableError);
     });
 
     it('has succeeded when the answer was lost', async () => {
@@ -276,7 +337,7 @@ describe('ObjectStorageDriver', () => {
     try {
       sink = await driver.openUpload(upload, offset);
       for (const chunk of chunks) await sink.write(chunk);
-      return { ...upload, state: await sink.flush() };
+      return { ...upload, state: await sink.flush({ isLast: true }) };
     } finally {
       await sink?.close();
     }

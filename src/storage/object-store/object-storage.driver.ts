@@ -41,6 +41,7 @@ const INLINE_BYTES = 64 * 1024;
 export class ObjectStorageDriver implements StorageDriver {
   readonly name: string;
   readonly location: string;
+  readonly outlivesProcess = true;
   /** Only where the store can, and the operator wants it: see `canRedirect`. */
   readonly redirectUrl?: (key: ObjectKey) => Promise<URL>;
   private readonly finisher: UploadFinisher;

@@ -1,9 +1,9 @@
-import type { DriverUploadState, UploadSink } from '../storage-driver.js';
+import type { DriverUploadState, FlushOptions, UploadSink } from '../storage-driver.js';
 import { StorageError } from '../storage.errors.js';
 import { objectKeyOf, pieceName } from './names.js';
-import type { Multipart, ObjectStore, Part } from './object-store.js';
+import type { Body, Multipart, ObjectStore, Part } from './object-store.js';
 import { OpenTail } from './open-tail.js';
-import { bodyOf, type PartBuffer } from './part-buffer.js';
+import { bodyOf } from './part-buffer.js';
 import { partSize } from './part-sizes.js';
 import { readPieces } from './pieces.js';
 import { newSuffix, type Piece, UNRECORDED_NUMBERS, type UploadLayout } from './upload-layout.js';
@@ -14,6 +14,8 @@ const PARTS_AT_ONCE = 2;
 const LARGE_PART_BYTES = 64 * 1024 * 1024;
 /** More pieces than this are made into one, so that the row of an upload stays small however small its chunks are. */
 const MOST_PIECES = 500;
+/** A few numbers are left for what is flushed where it wasn't planned. */
+const MOST_PARTS_BETWEEN_FLUSHES = UNRECORDED_NUMBERS - 8;
 
 /**
  * The open end of an upload. Bytes gather in memory until they are a part; parts are uploaded while the next one fills.
@@ -31,6 +33,8 @@ export class ObjectUploadSink implements UploadSink {
   /** Pieces whose bytes have become part of something else, and those among them that no recorded state needs. */
   private obsolete: readonly string[];
   private removable: readonly string[];
+  /** The last state that is known to be recorded. */
+  private known: UploadLayout;
   private readonly underWay = new Set<Promise<void>>();
   private failure: Error | undefined;
   private current: Promise<unknown> = Promise.resolve();
@@ -42,6 +46,7 @@ export class ObjectUploadSink implements UploadSink {
     private flushed: UploadLayout,
     private readonly inlineBytes: number,
   ) {
+    this.known = flushed;
     this.tail = OpenTail.resumed(flushed);
     this.parts = [...flushed.parts];
     this.partCount = flushed.parts.length;
@@ -65,35 +70,41 @@ export class ObjectUploadSink implements UploadSink {
     });
   }
 
-  flush(): Promise<DriverUploadState> {
+  flush({ isLast = false }: FlushOptions = {}): Promise<DriverUploadState> {
     return this.alone(async () => {
       await this.allSettled();
-      if (this.offsetBytes !== this.flushed.sizeBytes) this.flushed = await this.saved();
+      if (this.offsetBytes !== this.flushed.sizeBytes) this.flushed = await this.saved(isLast);
       return this.flushed.toState();
     });
   }
 
   recorded(): void {
+    this.known = this.flushed;
     this.numbersEnd = this.nextPart + UNRECORDED_NUMBERS;
     this.removable = this.flushed.obsolete;
   }
 
-  /** The end of a part: nothing is to be saved there but the part. */
+  /** The end of a part: nothing is to be saved there but the part. No further than there are numbers for. */
   flushOffset(limitBytes: number): number {
     const { flushed } = this;
     let end = flushed.tailStart;
     let best = limitBytes;
-    for (let index = flushed.parts.length; ; index += 1) {
-      end += partSize(index, flushed.partBytes);
+    for (let count = 0; count < MOST_PARTS_BETWEEN_FLUSHES; count += 1) {
+      end += partSize(flushed.parts.length + count, flushed.partBytes);
       if (end > limitBytes) return best;
       best = end;
     }
+    return best;
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<DriverUploadState | undefined> {
     this.isUsable = false;
-    // Not given up: what arrives late at the store must not meet what the next writer does.
     await Promise.allSettled([this.current, ...this.underWay]);
+    // What was given up at its deadline may arrive yet, and must not meet what the next writer does.
+    const { known, nextPart } = this;
+    return this.store.leavesPartsOut && nextPart > known.nextPart
+      ? known.with({ nextPart }).toState()
+      : undefined;
   }
 
   private get name(): string {
@@ -127,8 +138,8 @@ export class ObjectUploadSink implements UploadSink {
   }
 
   private async putPart(tail: OpenTail, number: number): Promise<Part> {
-    const [buffer, multipart] = await Promise.all([this.whole(tail), this.begun()]);
-    return this.store.putPart(multipart, number, buffer.body(), {});
+    const [body, multipart] = await Promise.all([this.whole(tail), this.begun()]);
+    return this.store.putPart(multipart, number, body, {});
   }
 
   private begun(): Promise<Multipart> {
@@ -137,11 +148,12 @@ export class ObjectUploadSink implements UploadSink {
   }
 
   /** All of the tail's bytes, those included that another sink saved as pieces. */
-  private async whole(tail: OpenTail): Promise<PartBuffer> {
-    if (tail.before.length === 0) return tail.buffer;
-    const before = Buffer.allocUnsafeSlow(tail.beforeBytes);
-    await readPieces(this.store, this.flushed.id, tail.before, before);
-    return tail.joined(before);
+  private async whole(tail: OpenTail): Promise<Body> {
+    if (tail.before.length === 0) return tail.buffer.body();
+    const bytes = Buffer.allocUnsafeSlow(tail.length);
+    await readPieces(this.store, this.flushed.id, tail.before, bytes);
+    tail.buffer.view.copy(bytes, tail.beforeBytes);
+    return bodyOf(bytes);
   }
 
   private async allSettled(): Promise<void> {
@@ -149,14 +161,13 @@ export class ObjectUploadSink implements UploadSink {
     this.throwFailure();
   }
 
-  private async saved(): Promise<UploadLayout> {
+  private async saved(isLast: boolean): Promise<UploadLayout> {
     if (this.tail.suffixes.length >= MOST_PIECES) await this.joinPieces();
     const { tail } = this;
     const isSmall = tail.unsavedBytes <= this.inlineBytes;
-    const isInRow = isSmall && tail.suffixes.length === 0;
     const [saving, ending, removing] = await Promise.allSettled([
-      isSmall ? Promise.resolve(undefined) : this.savePiece(tail),
-      isInRow || this.store.piecesAreParts === true ? Promise.resolve(undefined) : this.saveEnding(tail),
+      isSmall ? undefined : this.savePiece(tail),
+      isLast ? this.saveEnding(tail, isSmall) : undefined,
       this.removeObsolete(),
     ]);
     // Only now: none of it may go on after the others failed, since the next writer uses the same numbers.
@@ -166,7 +177,7 @@ export class ObjectUploadSink implements UploadSink {
     const multipart = await this.multipart;
     return this.flushed.with({
       sizeBytes: this.offsetBytes,
-      nextPart: Math.max(this.nextPart, (valueOf(ending)?.number ?? 0) + 1, this.flushed.nextPart),
+      nextPart: Math.max(this.nextPart, this.flushed.nextPart),
       multipart: multipart?.id,
       parts: [...this.parts],
       pieces: [...tail.before, ...tail.mine],
@@ -178,18 +189,22 @@ export class ObjectUploadSink implements UploadSink {
 
   private async savePiece(tail: OpenTail): Promise<Piece> {
     const suffix = newSuffix();
-    const body = tail.mine.length === 0 ? tail.buffer.body() : bodyOf(tail.unsaved);
+    const body = tail.mine.length === 0 ? tail.buffer.body() : await bodyOf(tail.unsaved);
     await this.store.put(pieceName(this.flushed.id, suffix), body, {});
-    return { suffix, sizeBytes: body.bytes.length };
+    return { suffix, sizeBytes: body.bytes.length, md5: body.md5 };
   }
 
-  /** What saves the finish from reading the tail back. Where it would cost much, or too many numbers, it is left to the finish. */
-  private async saveEnding(tail: OpenTail): Promise<Part | undefined> {
-    const isWorthIt = tail.before.length === 0 && tail.length > 0 && tail.length <= this.flushed.partBytes;
-    // The other half of the numbers is for parts.
-    if (!isWorthIt || this.nextPart >= Math.min(this.numbersEnd, this.store.maxPartNumber / 2))
-      return undefined;
-    const number = this.store.leavesPartsOut ? this.takeNumber() : this.nextPart;
+  /**
+   * Saves the finish from reading the tail back, where it may be the finish that comes next. Not where all of the tail
+   * is in the row anyway, or not all of it at hand, or where numbers are getting scarce.
+   */
+  private async saveEnding(tail: OpenTail, isRestInRow: boolean): Promise<Part | undefined> {
+    const { leavesPartsOut, piecesAreParts, maxPartNumber } = this.store;
+    const isInRow = isRestInRow && tail.mine.length === 0;
+    const isAtHand = tail.before.length === 0 && tail.length > 0 && tail.length <= this.flushed.partBytes;
+    if (piecesAreParts === true || isInRow || !isAtHand) return undefined;
+    if (leavesPartsOut && this.nextPart >= Math.min(this.numbersEnd, maxPartNumber / 2)) return undefined;
+    const number = leavesPartsOut ? this.takeNumber() : maxPartNumber;
     return this.store.putPart(await this.begun(), number, tail.buffer.body(), {});
   }
 
@@ -197,7 +212,7 @@ export class ObjectUploadSink implements UploadSink {
   private async joinPieces(): Promise<void> {
     const { tail } = this;
     this.obsolete = [...this.obsolete, ...tail.suffixes];
-    this.tail = OpenTail.unsaved(tail, await this.whole(tail));
+    this.tail = tail.unsavedAs((await this.whole(tail)).bytes);
   }
 
   /** What can't be removed stays named in the row, for the next one who passes. */
@@ -216,7 +231,7 @@ export class ObjectUploadSink implements UploadSink {
 
   private takeNumber(): number {
     const number = this.nextPart;
-    if (number > this.store.maxPartNumber)
+    if (number >= this.store.maxPartNumber)
       throw new StorageError('the upload is larger than an object can be');
     if (number >= this.numbersEnd) throw new StorageError('too much was written that was not recorded');
     this.nextPart += 1;

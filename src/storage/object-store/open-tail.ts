@@ -34,9 +34,11 @@ export class OpenTail {
     return new OpenTail(startBytes, partBytes, [], new PartBuffer(partBytes));
   }
 
-  /** Everything in memory, and nothing saved. */
-  static unsaved(tail: OpenTail, buffer: PartBuffer): OpenTail {
-    return new OpenTail(tail.startBytes, tail.partBytes, [], buffer);
+  /** The same bytes, all of them in memory, and none of them saved. */
+  unsavedAs(bytes: Buffer): OpenTail {
+    const tail = OpenTail.empty(this.startBytes, this.partBytes);
+    tail.buffer.append(bytes);
+    return tail;
   }
 
   get length(): number {
@@ -58,14 +60,6 @@ export class OpenTail {
   /** Valid until more is appended. */
   get unsaved(): Buffer {
     return this.buffer.view.subarray(bytesOf(this.mine));
-  }
-
-  /** With the bytes of `before` at hand. */
-  joined(before: Buffer): PartBuffer {
-    const whole = new PartBuffer(this.partBytes);
-    whole.append(before);
-    whole.append(this.buffer.view);
-    return whole;
   }
 }
 

@@ -1,7 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Body } from './object-store.js';
 
 const FIRST_BYTES = 64 * 1024;
+const HASHED_AT_ONCE = 1024 * 1024;
 
 /**
  * The bytes of one part, copied as they come, with their checksum. Grows with them, so that a small blob takes no more than
@@ -44,6 +46,12 @@ export class PartBuffer {
   }
 }
 
-export function bodyOf(bytes: Buffer): Body {
-  return { bytes, md5: createHash('md5').update(bytes).digest('base64') };
+/** A part may have a gigabyte: nobody else shall have to wait until all of it is hashed. */
+export async function bodyOf(bytes: Buffer): Promise<Body> {
+  const hash = createHash('md5');
+  for (let at = 0; at < bytes.length; at += HASHED_AT_ONCE) {
+    if (at > 0) await setImmediate();
+    hash.update(bytes.subarray(at, at + HASHED_AT_ONCE));
+  }
+  return { bytes, md5: hash.digest('base64') };
 }

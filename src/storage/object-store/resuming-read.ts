@@ -63,6 +63,8 @@ async function* resumed(
     } finally {
       source.current.destroy();
     }
+    // All of it came; what went wrong after that concerns nobody.
+    if (next === end + 1) return;
     signal.throwIfAborted();
     if (next > end || breaks >= MOST_BREAKS) throw broken(name, failure);
     await sleep(FIRST_PAUSE_MS * 2 ** breaks * (0.5 + Math.random()), undefined, { signal });

@@ -37,7 +37,7 @@ export class UploadFinisher {
           await this.forgetQuietly(layout, key);
           return key;
         }
-        if (attempt === ATTEMPTS || layout.tailStart === sizeBytes) throw error;
+        if (attempt === ATTEMPTS || !this.canTryAgain(layout)) throw error;
       }
     }
     await this.removePieces(layout).catch(() => undefined);
@@ -68,7 +68,7 @@ export class UploadFinisher {
       await this.store.completeMultipart(multipart, [...parts, ...saved, ...last], options);
       return;
     }
-    await this.store.put(key, bodyOf(await this.tailOf(layout, options)), options);
+    await this.store.put(key, await bodyOf(await this.tailOf(layout, options)), options);
     // Begun for an ending that came to be outdated.
     const { multipart: id } = layout;
     if (id !== undefined)
@@ -89,13 +89,23 @@ export class UploadFinisher {
     options: IoOptions,
   ): Promise<readonly Part[]> {
     const { ending, inline, nextPart } = layout;
-    if (layout.tailStart === layout.sizeBytes) return [];
-    // The one in the store is not what was recorded any more: whoever was shut out may have hit its number.
-    if (ending !== undefined && attempt === 1) return [ending];
+    const { leavesPartsOut, maxPartNumber } = this.store;
+    if (attempt === 1 && ending !== undefined) return [ending];
+    // Where no part can be left out, an ending that is in the way becomes one of nothing.
+    const isOneWanted = !leavesPartsOut && attempt > 1;
+    if (layout.tailStart === layout.sizeBytes && !isOneWanted) return [];
     if (savedCount > 0 && inline.length === 0) return [];
     const bytes = savedCount > 0 ? inline : await this.tailOf(layout, options);
-    const number = this.store.leavesPartsOut ? nextPart + savedCount + attempt - 1 : layout.nextWithoutGap;
-    return [await this.store.putPart(multipart, number, bodyOf(bytes), options)];
+    const number = leavesPartsOut ? nextPart + savedCount + attempt - 1 : maxPartNumber;
+    return [await this.store.putPart(multipart, number, await bodyOf(bytes), options)];
+  }
+
+  /**
+   * Whether the last part may have been in the way: another finish's, or one that a writer that was shut out, or an
+   * earlier request, has left under its number.
+   */
+  private canTryAgain(layout: UploadLayout): boolean {
+    return layout.tailStart < layout.sizeBytes || !this.store.leavesPartsOut;
   }
 
   private async tailOf(layout: UploadLayout, options: IoOptions): Promise<Buffer> {

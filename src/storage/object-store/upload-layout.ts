@@ -10,6 +10,8 @@ export interface Piece {
   /** Random: no other writer's piece has it. */
   readonly suffix: string;
   readonly sizeBytes: number;
+  /** Of its bytes, base64: what is read back becomes part of a blob, whose digest nobody computes again. */
+  readonly md5: string;
 }
 
 interface Fields {
@@ -30,6 +32,7 @@ interface Fields {
 }
 
 const SUFFIX = /^[0-9a-f]{16}$/;
+const MD5 = /^[A-Za-z0-9+/]{22}==$/;
 const MOST_TAG_LENGTH = 512;
 
 /** How many numbers of parts a fence leaves for those whom it shuts out; how many a sink may use before it is told that it was recorded. */
@@ -49,9 +52,10 @@ export const UNRECORDED_NUMBERS = 40;
  *
  * **Nobody overwrites a part that was recorded.** Every number is given once: a fence leaves a gap that whoever is shut
  * out can use up and not leave. Pieces have random names. (A store that can't leave parts out, see
- * `ObjectStore.leavesPartsOut`, needs them numbered without gaps. There a writer that was shut out can put its part in
- * place of another: of the same bytes, unless two clients send different ones. The tags that were recorded
- * decide: such an upload fails, and never becomes an object of other bytes.)
+ * `ObjectStore.leavesPartsOut`, needs them numbered without gaps, and has the ending under the highest number there is.
+ * There a writer that was shut out can put its whole part in place of another: of the same bytes, unless two clients
+ * send different ones. The tags that were recorded decide: such an upload fails, and never becomes an object of other
+ * bytes. An ending that isn't the one that was recorded is made anew.)
  */
 export class UploadLayout {
   private constructor(
@@ -84,7 +88,9 @@ export class UploadLayout {
     parseKeySegment(id);
     try {
       const layout = new UploadLayout(id, fieldsOf(id, state));
-      if (layout.tailStart + layout.savedTailBytes + layout.inline.length !== layout.sizeBytes) throw FOREIGN;
+      const tailBytes = layout.savedTailBytes + layout.inline.length;
+      if (layout.tailStart + tailBytes !== layout.sizeBytes || tailBytes >= layout.openPartBytes)
+        throw FOREIGN;
       return layout;
     } catch (cause) {
       throw new UploadStateError(`the state of upload ${id} was not made for it by this driver`, { cause });
@@ -183,7 +189,7 @@ export class UploadLayout {
       nextPart,
       ...(multipart !== undefined && { multipart }),
       ...(parts.length > 0 && { parts: parts.map(({ number, tag }) => [number, tag]) }),
-      ...(pieces.length > 0 && { pieces: pieces.map((piece) => [piece.suffix, piece.sizeBytes]) }),
+      ...(pieces.length > 0 && { pieces: pieces.map((piece) => [piece.suffix, piece.sizeBytes, piece.md5]) }),
       ...(inline.length > 0 && { inline: inline.toString('base64') }),
       ...(ending !== undefined && { ending: [ending.number, ending.tag] }),
       ...(obsolete.length > 0 && { obsolete: [...obsolete] }),
@@ -216,12 +222,10 @@ function fieldsOf(id: string, state: DriverUploadState): Fields {
     obsolete: list(obsolete).map(suffixOf),
     fence: fence === undefined ? undefined : fenceOf(id, fence),
   };
-  const numbers = [...fields.parts, ...(fields.ending === undefined ? [] : [fields.ending])].map(
-    ({ number }) => number,
-  );
-  const ascend = numbers.every((number, index) => number > (numbers[index - 1] ?? 0));
-  if (!ascend || (numbers.at(-1) ?? 0) >= fields.nextPart) throw FOREIGN;
-  if (numbers.length > 0 && fields.multipart === undefined) throw FOREIGN;
+  const all = [...fields.parts, ...(fields.ending === undefined ? [] : [fields.ending])];
+  const ascend = all.every(({ number }, index) => number > (all[index - 1]?.number ?? 0));
+  if (!ascend || (fields.parts.at(-1)?.number ?? 0) >= fields.nextPart) throw FOREIGN;
+  if (all.length > 0 && fields.multipart === undefined) throw FOREIGN;
   return fields;
 }
 
@@ -250,9 +254,9 @@ function partOf(value: JsonValue): Part {
 }
 
 function pieceOf(value: JsonValue): Piece {
-  const [suffix, sizeBytes, ...more] = list(value);
-  if (more.length > 0) throw FOREIGN;
-  return { suffix: suffixOf(suffix), sizeBytes: whole(sizeBytes, 1) };
+  const [suffix, sizeBytes, md5, ...more] = list(value);
+  if (more.length > 0 || !MD5.test(text(md5))) throw FOREIGN;
+  return { suffix: suffixOf(suffix), sizeBytes: whole(sizeBytes, 1), md5: text(md5) };
 }
 
 function suffixOf(value: JsonValue | undefined): string {

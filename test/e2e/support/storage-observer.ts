@@ -52,7 +52,7 @@ export class StorageObserver {
         for (const wake of this.waiting) wake();
         this.waiting.clear();
       },
-      flush: () => sink.flush(),
+      flush: (options) => sink.flush(options),
       ...(sink.recorded && { recorded: () => sink.recorded?.() }),
       ...(sink.flushOffset && { flushOffset: sink.flushOffset.bind(sink) }),
       close: () => sink.close(),

@@ -68,7 +68,7 @@ export class FileUploadSink implements UploadSink {
     });
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<undefined> {
     // Waits for a call that is under way. What closing may report concerns bytes that nobody acknowledged.
     this.closing ??= this.file.close().catch(() => undefined);
     await this.closing;

@@ -36,11 +36,11 @@ export class MemoryUploadSink implements UploadSink {
     });
   }
 
-  close(): Promise<void> {
+  close(): Promise<undefined> {
     this.usable = false;
     this.medium.release(totalBytes(this.unflushed));
     this.unflushed = [];
-    return Promise.resolve();
+    return Promise.resolve(undefined);
   }
 
   private attempt<T>(work: () => T): Promise<T> {
