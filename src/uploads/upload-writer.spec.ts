@@ -108,7 +108,7 @@ describe('UploadWriter', () => {
       return writer;
     };
     expect(await (await opened()).close()).toBe(true);
-    expect(recorded).toEqual([{ offsetBytes: 0, midstates: session.midstates, driverState }]);
+    expect(recorded).toMatchObject([{ offsetBytes: 0, midstates: session.midstates, driverState }]);
     const away = () => Promise.reject(new Error('the database is away'));
     services = { ...services, sessions: { checkpoint: away } as unknown as UploadSessionStore };
     expect(await (await opened()).close()).toBe(false);
