@@ -14,7 +14,7 @@ import { type Fault, FaultProxy } from '../support/fault-proxy.js';
 import { bodyOf, listed, listedObjects, NOW, putParts, readAll, stored } from './object-store.harness.js';
 import { begin, digest, expectBytes, MIB } from './storage-driver.harness.js';
 
-const LIMITS: Partial<AzureLimits> = { attempts: 4, deadlineMs: 5000, pauseMs: 1, longestPauseMs: 5 };
+const LIMITS: Partial<AzureLimits> = { attempts: 4, deadlineMs: 5000, firstPauseMs: 1, longestPauseMs: 5 };
 
 const busy = answer(503, 'ServerBusy');
 const FAULTS: [string, Fault][] = [

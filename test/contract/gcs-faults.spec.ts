@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { GcsSettings } from '../../src/config/gcs.settings.js';
 import { GcsObjectStore } from '../../src/storage/drivers/gcs/gcs-object-store.js';
-import type { GcsPatienceOptions } from '../../src/storage/drivers/gcs/gcs-patience.js';
+import type { GcsLimits } from '../../src/storage/drivers/gcs/gcs-limits.js';
 import type { Multipart, Part } from '../../src/storage/object-store/object-store.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { connectionsInUse } from '../support/active-connections.js';
@@ -55,11 +55,8 @@ afterEach(async () => {
 });
 
 /** By the proxy. */
-function opened(
-  changes: Partial<GcsSettings> = {},
-  patience: Partial<GcsPatienceOptions> = {},
-): GcsObjectStore {
-  return harness.store({ storageGcsEndpoint: proxy.endpoint, ...changes }, { ...SHORT, ...patience });
+function opened(changes: Partial<GcsSettings> = {}, limits: Partial<GcsLimits> = {}): GcsObjectStore {
+  return harness.store({ storageGcsEndpoint: proxy.endpoint, ...changes }, { ...SHORT, ...limits });
 }
 
 interface Given {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GcsSettings } from '../../../src/config/gcs.settings.js';
 import { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object-store.js';
-import type { GcsPatienceOptions } from '../../../src/storage/drivers/gcs/gcs-patience.js';
+import type { GcsLimits } from '../../../src/storage/drivers/gcs/gcs-limits.js';
 import { GcsServer, type GcsServerOptions } from './gcs-server.js';
 
 /** A server, the key file of its service account, and the stores that were opened on it. */
@@ -43,8 +43,8 @@ export class GcsHarness {
   }
 
   /** Not prepared. */
-  store(changes: Partial<GcsSettings> = {}, patience: Partial<GcsPatienceOptions> = {}): GcsObjectStore {
-    const store = new GcsObjectStore(this.settings(changes), patience);
+  store(changes: Partial<GcsSettings> = {}, limits: Partial<GcsLimits> = {}): GcsObjectStore {
+    const store = new GcsObjectStore(this.settings(changes), limits);
     this.stores.push(store);
     return store;
   }

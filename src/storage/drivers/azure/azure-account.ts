@@ -7,9 +7,10 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import type { AzureSettings } from '../../../config/azure.settings.js';
+import { Patience } from '../../object-store/patience.js';
 import { StorageError } from '../../storage.errors.js';
 import { agentFor } from './azure-agent.js';
-import { AzureCalls } from './azure-calls.js';
+import { failureOf } from './azure-failure.js';
 import type { AzureLimits } from './azure-limits.js';
 import type { AzureAccess, AzurePlace } from './azure-place.js';
 import { type BlobSigner, delegationSigner, keySigner } from './azure-signers.js';
@@ -18,7 +19,7 @@ import { type BlobSigner, delegationSigner, keySigner } from './azure-signers.js
 export interface AzureAccount {
   readonly container: ContainerClient;
   readonly place: AzurePlace;
-  readonly calls: AzureCalls;
+  readonly calls: Patience;
   /** Missing where Berth has but a shared access signature: it can't make others. */
   readonly sign?: BlobSigner;
 }
@@ -43,13 +44,13 @@ export async function openAccount(
     container: settings.storageAzureContainer,
     access,
   };
-  // The SDK takes an agent, and its types don't say so. Its own retries are off: see AzureCalls.
+  // The SDK takes an agent, and its types don't say so. Its own retries are off: see Patience.
   const options = { agent: agentOf(url, limits), retryOptions: { maxTries: 1 } };
   const service = new BlobServiceClient(
     url.href.replace(/\/+(?=\?|$)/, ''),
     newPipeline(credential, options),
   );
-  const calls = new AzureCalls(place, limits);
+  const calls = new Patience(limits, (error, doing) => failureOf(error, doing, place));
   const container = service.getContainerClient(settings.storageAzureContainer);
   const sign = signerOf(entrance, settings, service, calls);
   return { container, place, calls, ...(sign && { sign }) };
@@ -118,7 +119,7 @@ function signerOf(
   { access, credential }: Entrance,
   settings: AzureSettings,
   service: BlobServiceClient,
-  calls: AzureCalls,
+  calls: Patience,
 ): BlobSigner | undefined {
   if (credential instanceof StorageSharedKeyCredential) return keySigner(credential);
   if (access === 'shared access signature') return undefined;

@@ -1,14 +1,7 @@
+import { TimeLimitError } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { type AzureAnswer, answerOf, shorn } from './azure-answer.js';
 import { accessSettings, type AzurePlace, endpointSettings } from './azure-place.js';
-
-/** Nothing came back in the time that there was. */
-export class TimeLimitError extends Error {
-  constructor(ms: number) {
-    super(`no answer within ${Math.round(ms)} ms`);
-    this.name = 'TimeLimitError';
-  }
-}
 
 /** 500 is also `OperationTimedOut`, 503 also `ServerBusy`. */
 const PASSING_STATUSES = [408, 429, 500, 502, 503, 504];

@@ -1,14 +1,7 @@
+import type { PatienceLimits } from '../../object-store/patience.js';
+
 /** What bounds the calls to Azure. Tests shorten it. */
-export interface AzureLimits {
-  /** Attempts at one call, at the most. */
-  readonly attempts: number;
-  /** For all attempts at a call that carries no bytes; each of them gets a third of it. */
-  readonly deadlineMs: number;
-  /** A call that carries bytes gets the time on top that they take at this rate. */
-  readonly bytesPerSecond: number;
-  /** Before the second attempt, about; doubled with each further one. */
-  readonly pauseMs: number;
-  readonly longestPauseMs: number;
+export interface AzureLimits extends PatienceLimits {
   /** For a connection to be made, TLS included. */
   readonly connectMs: number;
   /** A download that is waited for and brings nothing for this long, or twice as long at the most, is broken off. */
@@ -22,8 +15,8 @@ export interface AzureLimits {
 export const AZURE_LIMITS: AzureLimits = {
   attempts: 6,
   deadlineMs: 60_000,
-  bytesPerSecond: 128 * 1024,
-  pauseMs: 250,
+  slowestBytesPerSecond: 128 * 1024,
+  firstPauseMs: 250,
   longestPauseMs: 5000,
   connectMs: 10_000,
   idleMs: 30_000,

@@ -8,7 +8,7 @@ import { StorageError, StorageUnavailableError, UploadStateError } from '../../s
 import { type AzureOptions, type AzureObjectStore, openAzureObjectStore } from './azure-object-store.js';
 
 const KEY = Buffer.from('sesame').toString('base64');
-const LIMITS = { attempts: 3, deadlineMs: 3000, pauseMs: 1, connectMs: 1000, idleMs: 50 };
+const LIMITS = { attempts: 3, deadlineMs: 3000, firstPauseMs: 1, connectMs: 1000, idleMs: 50 };
 const XML = { 'content-type': 'application/xml' };
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -169,7 +169,7 @@ describe('AzureObjectStore', () => {
   });
 
   it('rejects with the reason of the signal while it waits to try again', async () => {
-    const store = await opened({}, { pauseMs: 60_000, longestPauseMs: 60_000, deadlineMs: 600_000 });
+    const store = await opened({}, { firstPauseMs: 60_000, longestPauseMs: 60_000, deadlineMs: 600_000 });
     const giveUp = new AbortController();
     const reason = new Error('left');
     answers = [

@@ -11,11 +11,11 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
+import type { PatientCall, Patience } from '../../object-store/patience.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
 import { answered, isBlobMissing, shorn } from './azure-answer.js';
-import type { AzureCall, AzureCalls } from './azure-calls.js';
 import { failureOf } from './azure-failure.js';
 import { AZURE_LIMITS, type AzureLimits } from './azure-limits.js';
 import { destroy, download, dropBlocks, lookAt, unless } from './blob-requests.js';
@@ -68,7 +68,7 @@ export class AzureObjectStore implements ObjectStore {
   readonly signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly container: ContainerClient;
-  private readonly calls: AzureCalls;
+  private readonly calls: Patience;
   private readonly prefix: string;
 
   constructor(
@@ -121,7 +121,7 @@ export class AzureObjectStore implements ObjectStore {
     if (this.isTooLong(name)) throw new ObjectNotFoundError(name);
     const doing = `read ${name}`;
     const length = end - start + 1;
-    const call: AzureCall<NodeJS.ReadableStream> = {
+    const call: PatientCall<NodeJS.ReadableStream> = {
       doing,
       attempt: (abortSignal) => download(this.blob(name), name, { start, length, abortSignal }),
       discard: destroy,
@@ -246,7 +246,7 @@ export class AzureObjectStore implements ObjectStore {
     await Promise.resolve();
   }
 
-  private make<T>(call: AzureCall<T>, options: IoOptions): Promise<T> {
+  private make<T>(call: PatientCall<T>, options: IoOptions): Promise<T> {
     return this.calls.make(call, options);
   }
 

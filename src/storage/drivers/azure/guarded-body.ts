@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream';
+import { TimeLimitError } from '../../object-store/time-limit.js';
 import type { StorageError } from '../../storage.errors.js';
-import { TimeLimitError } from './azure-failure.js';
 
 /**
  * The bytes of a download on their way to whoever reads them. Fails when they end early or stop coming, with an error

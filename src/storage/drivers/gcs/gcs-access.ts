@@ -36,7 +36,7 @@ export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess 
       transporterOptions: { timeout: idleMs, ...(keyFile !== undefined && tokensOf(keyFile)) },
     },
     timeout: idleMs,
-    // All attempts are GcsPatience's. RetryNever, since a composition ignores the first of these.
+    // All attempts are Patience's. RetryNever, since a composition ignores the first of these.
     retryOptions: { autoRetry: false, maxRetries: 0, idempotencyStrategy: IdempotencyStrategy.RetryNever },
   });
   return {

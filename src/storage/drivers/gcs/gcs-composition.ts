@@ -1,4 +1,4 @@
-import { mapBounded } from './bounded.js';
+import { mapBounded } from '../../object-store/bounded.js';
 
 /** https://cloud.google.com/storage/docs/composing-objects */
 export const MOST_SOURCES = 32;

@@ -9,15 +9,16 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
+import { mapBounded } from '../../object-store/bounded.js';
+import { Patience } from '../../object-store/patience.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
 import { newSegmentName } from '../segment-name.js';
-import { mapBounded } from './bounded.js';
 import { checkGcsAccess, type GcsAccess, openGcsAccess } from './gcs-access.js';
 import { GcsComposition } from './gcs-composition.js';
-import { GCS_PATIENCE, GcsPatience, type GcsPatienceOptions } from './gcs-patience.js';
+import { GCS_LIMITS, type GcsLimits } from './gcs-limits.js';
 import { CONTENT_TYPE, GcsTransfer } from './gcs-transfer.js';
-import { isConditionNotMet, isMissingObject } from './gcs.errors.js';
+import { isConditionNotMet, isMissingObject, storageErrorOf } from './gcs.errors.js';
 
 /** Parts, and what is made of them on the way to the object, are objects below it. */
 const UPLOADS = 'uploads/';
@@ -58,19 +59,19 @@ export class GcsObjectStore implements ObjectStore {
   private readonly access: GcsAccess;
   private readonly bucket: Bucket;
   private readonly transfer: GcsTransfer;
-  private readonly patience: GcsPatience;
-  private readonly options: GcsPatienceOptions;
+  private readonly patience: Patience;
+  private readonly limits: GcsLimits;
   private readonly prefix: string;
 
-  constructor(settings: GcsSettings, patience: Partial<GcsPatienceOptions> = {}) {
-    this.options = { ...GCS_PATIENCE, ...patience };
-    const { idleMs } = this.options;
+  constructor(settings: GcsSettings, limits: Partial<GcsLimits> = {}) {
+    this.limits = { ...GCS_LIMITS, ...limits };
+    const { idleMs } = this.limits;
     this.access = openGcsAccess(settings, idleMs);
     const { place, storage, authorize } = this.access;
     this.prefix = settings.storageGcsPrefix;
     this.location = `gs://${place.bucket}/${this.prefix}`;
     this.bucket = storage.bucket(place.bucket);
-    this.patience = new GcsPatience(this.options, place);
+    this.patience = new Patience(this.limits, (error, doing) => storageErrorOf(error, doing, place));
     this.transfer = new GcsTransfer({ ...place, idleMs, authorize });
     if (place.keyFile !== undefined) this.signedUrl = (name, seconds) => this.sign(name, seconds);
   }
@@ -80,11 +81,8 @@ export class GcsObjectStore implements ObjectStore {
    *
    * @throws StorageError when the key file is of no use, or Google doesn't answer who is to sign.
    */
-  static async open(
-    settings: GcsSettings,
-    patience: Partial<GcsPatienceOptions> = {},
-  ): Promise<GcsObjectStore> {
-    const store = new GcsObjectStore(settings, patience);
+  static async open(settings: GcsSettings, limits: Partial<GcsLimits> = {}): Promise<GcsObjectStore> {
+    const store = new GcsObjectStore(settings, limits);
     await checkGcsAccess(store.access.place);
     if (await store.canSign()) store.signedUrl = (name, seconds) => store.sign(name, seconds);
     else delete store.signedUrl;
@@ -127,21 +125,22 @@ export class GcsObjectStore implements ObjectStore {
     });
   }
 
-  async get(name: string, span: ByteSpan, { signal }: IoOptions): Promise<Readable> {
+  async get(name: string, span: ByteSpan, options: IoOptions): Promise<Readable> {
     if (this.isTooLong(name)) throw new ObjectNotFoundError(name);
     try {
-      const request = { signal, doing: `reading ${name}`, discard: (late: Readable) => void late.destroy() };
-      return await this.patience.ask(request, (given) =>
-        this.transfer.download(this.fullName(name), span, given),
-      );
+      const attempt = (given: AbortSignal): Promise<Readable> =>
+        this.transfer.download(this.fullName(name), span, given);
+      const discard = (late: Readable): void => void late.destroy();
+      return await this.patience.make({ doing: `reading ${name}`, attempt, discard }, options);
     } catch (error) {
       throw isMissingObject(error) ? new ObjectNotFoundError(name, { cause: error }) : error;
     }
   }
 
-  async put(name: string, body: Body, { signal }: IoOptions): Promise<void> {
-    const request = { signal, doing: `storing ${name}`, bytes: body.bytes.length };
-    await this.patience.ask(request, (given) => this.transfer.upload(this.fullName(name), body, given));
+  async put(name: string, body: Body, options: IoOptions): Promise<void> {
+    const attempt = (given: AbortSignal): Promise<void> =>
+      this.transfer.upload(this.fullName(name), body, given);
+    await this.patience.make({ doing: `storing ${name}`, attempt, bytes: body.bytes.length }, options);
   }
 
   async delete(names: readonly string[], { signal }: IoOptions): Promise<void> {
@@ -235,7 +234,7 @@ export class GcsObjectStore implements ObjectStore {
 
   /** What is left is found by listing it, so a failure is nobody's concern here. */
   private async clean(names: readonly string[], { signal }: IoOptions): Promise<void> {
-    const enough = AbortSignal.timeout(this.options.cleaningMs);
+    const enough = AbortSignal.timeout(this.limits.cleaningMs);
     const either = signal ? AbortSignal.any([signal, enough]) : enough;
     await mapBounded(names, DELETIONS_AT_ONCE, (name) =>
       this.delete([name], { signal: either }).catch(() => undefined),
@@ -303,7 +302,7 @@ export class GcsObjectStore implements ObjectStore {
     signal: AbortSignal | undefined,
     attempt: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return this.patience.ask({ doing, signal }, attempt);
+    return this.patience.make({ doing, attempt }, signal ? { signal } : {});
   }
 
   private file(name: string): File {

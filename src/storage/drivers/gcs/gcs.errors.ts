@@ -1,3 +1,4 @@
+import { TimeLimitError } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 
 /** What the sentences of errors name, so that a person knows where to look. */
@@ -72,6 +73,11 @@ export function requestErrorOf(error: unknown): GcsRequestError {
 /** @param doing what the request was for, as in `listing objects` */
 export function storageErrorOf(error: unknown, doing: string, place: GcsPlace): StorageError {
   if (error instanceof StorageError) return error;
+  if (error instanceof TimeLimitError) {
+    const seconds = Math.round(error.ms) / 1000;
+    const sentence = `${doing} failed: ${place.endpoint} did not answer within ${seconds} s`;
+    return new StorageUnavailableError(sentence, { cause: error });
+  }
   const cause = requestErrorOf(error);
   const sentence = `${doing} failed: ${explained(cause, place)}`;
   return isTransient(cause)

@@ -1,8 +1,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
 import type { IoOptions } from '../../storage-driver.js';
-import { StorageError } from '../../storage.errors.js';
-import { withinDeadline } from './deadline.js';
+import { TimeLimitError, withinTimeLimit } from '../../object-store/time-limit.js';
+import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { toStorageError } from './s3-errors.js';
 import { makeS3Client } from './s3-client.js';
 import type { S3Options } from './s3.options.js';
@@ -59,7 +59,12 @@ export class S3Caller {
         throw toStorageError(error, { action, bucket: this.bucket, endpoint: this.endpoint });
       }
     };
-    return withinDeadline(options, { action, ms }, translated, discard);
+    try {
+      return await withinTimeLimit(options, ms, translated, discard);
+    } catch (error) {
+      if (!(error instanceof TimeLimitError)) throw error;
+      throw new StorageUnavailableError(`could not ${action} within ${ms / 1000} s`, { cause: error });
+    }
   }
 
   /** The key of a name; nothing where it is longer than a key can be, so that there is no such object. */
