@@ -171,7 +171,7 @@ describeOnSharedStorages('the reaper', ({ environment }) => {
     const location = await begun();
     const driver = berth.driver as { finishUpload?: unknown };
     driver.finishUpload = () => Promise.reject(new UploadStateError('its bytes are lost'));
-    expect((await client.commit(location, digestOf(LAYER))).status).toBe(500);
+    expect((await client.commit(location, digestOf(LAYER))).status).toBe(400);
     await age(location, 7 * DAY_SECONDS - 60);
     const tries = async () => {
       const sql = 'SELECT version FROM uploads WHERE id = $1';
