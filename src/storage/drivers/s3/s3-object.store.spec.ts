@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { S3Settings } from '../../../config/s3.settings.js';
+import { idOfObject, parsePieceName } from '../../object-store/names.js';
 import { StorageError } from '../../storage.errors.js';
 import { S3ObjectStore } from './s3-object.store.js';
 
@@ -253,18 +254,29 @@ describe('S3ObjectStore', () => {
     await expect(open().head('a', {})).rejects.toThrow(/there is no bucket blobs/);
   });
 
+  /** A store in which each object has so many bytes. */
+  function answerAll(bytes: number): void {
+    answer = ({ method, url }, response) => {
+      response.setHeader('etag', '"tag"');
+      const text = url.searchParams.has('uploads') ? CREATED : COMPLETED;
+      response.setHeader('content-length', method === 'HEAD' ? bytes : Buffer.byteLength(text));
+      if (method === 'HEAD') response.end();
+      else response.end(text);
+    };
+  }
+
+  it('refuses at the start a store that makes an object of parts that it was not told of', async () => {
+    const store = open();
+    answerAll(3);
+    await expect(store.prepare()).rejects.toThrow('makes objects of parts that it was not told of');
+    expect(store.leavesPartsOut).toBe(false);
+    expect(heard.at(-1)).toMatchObject({ method: 'DELETE' });
+  });
+
   it('finds out at the start that the store makes an object of some of the parts', async () => {
     const store = open();
     expect(store.leavesPartsOut).toBe(false);
-    answer = ({ method, url }, response) => {
-      response.setHeader('etag', '"tag"');
-      response.setHeader(
-        'content-length',
-        method === 'HEAD' ? 1 : Buffer.byteLength(url.searchParams.has('uploads') ? CREATED : COMPLETED),
-      );
-      if (method === 'HEAD') response.end();
-      else response.end(url.searchParams.has('uploads') ? CREATED : COMPLETED);
-    };
+    answerAll(1);
     await store.prepare();
     expect(store.leavesPartsOut).toBe(true);
     const completion = heard.find(
@@ -272,7 +284,49 @@ describe('S3ObjectStore', () => {
     );
     expect(completion?.body.match(/<PartNumber>/g)).toHaveLength(1);
     // Nothing of the trial is left: what was written is deleted.
-    expect(heard.filter(({ method }) => method === 'DELETE')).toHaveLength(2);
+    const deletions = heard.filter(({ method }) => method === 'DELETE');
+    expect(deletions.map(({ url }) => url.searchParams.has('uploadId'))).toEqual([false, false, true]);
+    const lengths = heard
+      .filter(({ url }) => url.searchParams.has('partNumber'))
+      .map(({ body: { length } }) => length);
+    expect(lengths).toEqual([2, 1]);
+  });
+
+  it('uses names at the start that the reaper finds where a crash leaves them', async () => {
+    answerAll(1);
+    await open({ storageS3Prefix: 'some/' }).prepare();
+    const written = heard.filter(({ method, url }) => method === 'PUT' || url.searchParams.has('uploadId'));
+    const names = [...new Set(written.map(({ url }) => url.pathname.slice('/blobs/some/'.length)))];
+    const id = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+    expect(names).toHaveLength(2);
+    expect(parsePieceName(names[0] ?? '')?.id).toMatch(id);
+    expect(idOfObject(names[1] ?? '')).toMatch(id);
+    const lists = heard
+      .filter(({ method }) => method === 'GET')
+      .map(({ url }) => url.searchParams.get('prefix'));
+    expect(lists).toEqual(['some/uploads/', 'some/blobs/']);
+  });
+
+  it.each<[string, (request: Heard) => boolean]>([
+    ['list objects', ({ method, url }) => method === 'GET' && url.searchParams.has('list-type')],
+    ['write', ({ method, url }) => method === 'PUT' && url.search === '?x-id=PutObject'],
+    ['look', ({ method }) => method === 'HEAD'],
+    ['delete', ({ method, url }) => method === 'DELETE' && !url.searchParams.has('uploadId')],
+    ['list multiparts', ({ method, url }) => method === 'GET' && url.searchParams.has('uploads')],
+    ['abort a multipart', ({ method, url }) => method === 'DELETE' && url.searchParams.has('uploadId')],
+  ])('says at the start that it may not %s', async (_, isDenied) => {
+    answerAll(1);
+    const answerWell = answer;
+    let denials = 0;
+    answer = (request, response) => {
+      if (!isDenied(request)) return answerWell(request, response);
+      denials += 1;
+      response
+        .writeHead(403)
+        .end(request.method === 'HEAD' ? '' : '<Error><Code>AccessDenied</Code></Error>');
+    };
+    await expect(open().prepare()).rejects.toThrow(/access to the bucket blobs is denied/);
+    expect(denials).toBe(1);
   });
 
   it('says that nobody gave it credentials', async () => {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
@@ -16,6 +15,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { S3Settings } from '../../../config/s3.settings.js';
+import { PIECES } from '../../object-store/names.js';
 import type {
   Body,
   Multipart,
@@ -31,13 +31,11 @@ import { makeS3Client } from './s3-client.js';
 import { deleteObjects } from './s3-deletion.js';
 import { isCode, isInternal, isMissing } from './s3-errors.js';
 import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
+import { tryMultiparts, tryToWrite } from './s3-trial.js';
 import { S3_DEFAULTS, type S3Options } from './s3.options.js';
 
 const CONTENT_TYPE = 'application/octet-stream';
 const MIB = 1024 * 1024;
-/** What is written to try a bucket. Not nothing: an empty part is a case of its own. */
-const PROBE: Body = { bytes: Buffer.from('?'), md5: '0UV7csP7MjomcRJa7z6rXQ==' };
-
 /** A bucket of S3, or of what speaks its protocol. */
 export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
@@ -77,36 +75,17 @@ export class S3ObjectStore implements ObjectStore {
     return this.hasLeftPartsOut;
   }
 
-  /** Looks for the bucket, then writes, finds and deletes an object, as only that shows what the key may do. */
+  /** Does once all that uploads do, so that whatever is wrong, or not allowed, shows now. */
   async prepare(): Promise<void> {
     await this.check({});
-    const name = probeName();
-    await this.put(name, PROBE, {});
-    const found = await this.head(name, {});
-    await this.delete([name], {});
-    if (!found) throw new StorageError(`${this.location} does not show what was just written to it`);
-    this.hasLeftPartsOut = await this.tryToLeavePartOut();
-  }
-
-  /** Makes an object of the second of two parts: S3 does that, Ceph refuses it. */
-  private async tryToLeavePartOut(): Promise<boolean> {
-    const multipart = await this.beginMultipart(probeName(), {});
-    try {
-      await this.putPart(multipart, 1, PROBE, {});
-      await this.completeMultipart(multipart, [await this.putPart(multipart, 2, PROBE, {})], {});
-    } catch (error) {
-      if (!(error instanceof UploadStateError)) throw error;
-      await this.abortMultipart(multipart, [], {});
-      return false;
-    }
-    await this.delete([multipart.name], {});
-    return true;
+    await tryToWrite(this);
+    this.hasLeftPartsOut = await tryMultiparts(this);
   }
 
   /** Asks for the bucket. Writing each time would cost money, and leave a trace in a bucket that keeps versions. */
   async check(options: IoOptions): Promise<void> {
-    const { bucket: Bucket, prefix: Prefix } = this.caller;
-    const command = new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 });
+    const Prefix = this.caller.prefix + PIECES;
+    const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix, MaxKeys: 1 });
     await this.caller.call({ action: 'use the bucket' }, options, (http) => this.client.send(command, http));
   }
 
@@ -269,11 +248,6 @@ export class S3ObjectStore implements ObjectStore {
   private sending(action: string, { length }: Buffer): { action: string; ms: number } {
     return { action, ms: this.options.callMs + Math.ceil((length / MIB) * this.options.msPerMib) };
   }
-}
-
-/** An upload's: the reaper finds it where the process ends before the deletion. */
-function probeName(): string {
-  return `uploads/probe~${randomBytes(8).toString('hex')}`;
 }
 
 /** The stream of an answer, if it is of the span: a store that ignores the range would send other bytes. */
