@@ -299,15 +299,33 @@ describeWithRadosgw('S3, when things go wrong', () => {
 
     it('bytes that change are refused, and nothing is stored', async () => {
       const { multipart, part, content } = await arranged();
-      const store = open(proxy.endpoint);
-      proxy.inject({ times: 2, fault: { kind: 'flip' } });
+      const store = open(proxy.endpoint, { attempts: 2 });
+      proxy.inject({ times: Infinity, fault: { kind: 'flip' } });
       const putting = store.put('new', bodyOf(content), NOW);
-      await expect(putting).rejects.toBeInstanceOf(StorageError);
+      await expect(putting).rejects.toBeInstanceOf(StorageUnavailableError);
       expect(await direct.head('new', NOW)).toBeUndefined();
-      await expect(store.putPart(multipart, 1, bodyOf(content), NOW)).rejects.toBeInstanceOf(StorageError);
+      const again = store.putPart(multipart, 1, bodyOf(content), NOW);
+      await expect(again).rejects.toBeInstanceOf(StorageUnavailableError);
+      expect(proxy.counts()).toEqual({ PUT: 2, 'PUT partNumber uploadId': 2 });
       await direct.completeMultipart(multipart, [part], NOW);
       expectBytes(await readAll(direct, 'parts'), content);
     });
+
+    it.each(['BadDigest', 'XAmzContentSHA256Mismatch', 'flip'])(
+      'bytes that change twice are sent a third time: %s',
+      async (code) => {
+        const { multipart, content } = await arranged();
+        const store = open(proxy.endpoint);
+        const fault: Fault = code === 'flip' ? { kind: 'flip' } : s3Error(400, code);
+        proxy.inject({ times: 2, fault });
+        await store.put('new', bodyOf(content), NOW);
+        proxy.inject({ times: 2, fault });
+        const part = await store.putPart(multipart, 1, bodyOf(content), NOW);
+        await direct.completeMultipart(multipart, [part], NOW);
+        for (const name of ['new', 'parts']) expectBytes(await readAll(direct, name), content);
+        expect(proxy.requests()).toHaveLength(6);
+      },
+    );
 
     it('a lost answer to the last attempt of a completion is unavailable; the next completion finds it done', async () => {
       const { multipart, part, content } = await arranged();

@@ -30,6 +30,7 @@ export class S3Caller {
   readonly prefix: string;
   /** For sentences. */
   readonly endpoint: string;
+  private wasLetIn = false;
 
   constructor(
     settings: S3Settings,
@@ -52,11 +53,14 @@ export class S3Caller {
     const requestTimeout = ms - (2 / 3) * this.options.callMs;
     const translated = async (abortSignal: AbortSignal): Promise<T> => {
       try {
-        return await work({ abortSignal, requestTimeout });
+        const answer = await work({ abortSignal, requestTimeout });
+        this.wasLetIn = true;
+        return answer;
       } catch (error) {
         const value = known?.(error);
         if (value !== undefined) return value;
-        throw toStorageError(error, { action, bucket: this.bucket, endpoint: this.endpoint });
+        const { bucket, endpoint, wasLetIn } = this;
+        throw toStorageError(error, { action, bucket, endpoint, wasLetIn });
       }
     };
     try {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
+import { isChanged } from './s3-errors.js';
 import type { S3Options } from './s3.options.js';
 
 /**
@@ -43,6 +44,7 @@ export function makeS3Client(
   });
   sendMd5OfDeletions(client);
   keepNodeErrors(client);
+  retryChangedBytes(client);
   return client;
 }
 
@@ -89,5 +91,20 @@ function keepNodeErrors(client: S3Client): void {
       }
     },
     { step: 'deserialize', name: 'keepNodeErrors', priority: 'low' },
+  );
+}
+
+/** The SDK tries no answer of 400 again, though bytes that were changed on the way may arrive well the next time. */
+function retryChangedBytes(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        throw isChanged(error) ? Object.assign(error as Error, { $retryable: { throttling: false } }) : error;
+      }
+    },
+    // Within the SDK's retries, which are of the same step.
+    { step: 'finalizeRequest', name: 'retryChangedBytes', priority: 'low' },
   );
 }

@@ -32,6 +32,8 @@ describe('toStorageError', () => {
     ['a HEAD that fails', answered('Unknown', 503)],
     ['a time-out of S3', answered('RequestTimeout', 400)],
     ['a time-out of the SDK', Object.assign(new Error('silence'), { name: 'TimeoutError' })],
+    ['bytes that changed on the way', answered('BadDigest', 400)],
+    ['signed bytes that changed on the way', answered('XAmzContentSHA256Mismatch', 400)],
     ['a refused connection', failed('ECONNREFUSED')],
     ['a reset', failed('ECONNRESET')],
     ['a closed pipe', failed('EPIPE')],
@@ -98,9 +100,33 @@ describe('toStorageError', () => {
     [failed('ECONNRESET'), /failed \(ECONNRESET\)/],
     [answered('SlowDown', 503), /asks for fewer requests \(SlowDown\)/],
     [answered('Unknown', 500), /answered 500/],
-    [answered('BadDigest', 400), /answered BadDigest: BadDigest it is/],
+    [answered('BadDigest', 400), /bytes changed on the way to https:\/\/s3\.example \(BadDigest\)/],
+    [answered('Odd', 400), /answered Odd: Odd it is/],
   ])('says what was answered: %s', (error, sentence) => {
     expect(toStorageError(error, ATTEMPT).message).toMatch(sentence);
+  });
+
+  it.each([answered('NotImplemented', 501), answered('Unknown', 501), answered('501', 501)])(
+    'does not wait for a store to learn what it can not do: %s',
+    (error) => expect(kindOf(error)).toBe(StorageError.name),
+  );
+
+  it('waits for credentials that it had before', () => {
+    const error = Object.assign(new Error('none'), { name: 'CredentialsProviderError' });
+    const translated = toStorageError(error, { ...ATTEMPT, wasLetIn: true });
+    expect(translated).toBeInstanceOf(StorageUnavailableError);
+    expect(translated.message).toMatch(/the source of the credentials gives none/);
+  });
+
+  it('says what was answered in a line that is not too long', () => {
+    const error = answered('Unknown', 502);
+    error.message = `<html>\n${'Bad Gateway '.repeat(1000)}</html>`;
+    const { message, cause } = toStorageError(error, ATTEMPT);
+    for (const said of [message, (cause as Error).message]) {
+      expect(said).toContain('<html> Bad Gateway');
+      expect(said).not.toContain('\n');
+      expect(said.length).toBeLessThan(500);
+    }
   });
 
   it('keeps the cause, without what S3 repeats of the request', () => {

@@ -1,3 +1,4 @@
+import { quoted } from '../../object-store/quoted.js';
 import {
   StorageError,
   StorageFullError,
@@ -12,6 +13,8 @@ export interface Attempt {
   readonly bucket: string;
   /** The host that was spoken to, or `AWS`. */
   readonly endpoint: string;
+  /** Whether the store has let Berth in before: credentials that can't be had then are not missing. */
+  readonly wasLetIn?: boolean;
 }
 
 /** What the SDK's errors and Node's have in common. In tests the latter are of another realm: no `instanceof`. */
@@ -34,7 +37,10 @@ const THROTTLED = [
   'TooManyRequestsException',
   'BandwidthLimitExceeded',
 ];
+/** Other bytes arrived than were sent. */
+const CHANGED = ['BadDigest', 'XAmzContentSHA256Mismatch'];
 const PASSING = [
+  ...CHANGED,
   ...THROTTLED,
   'InternalError',
   'ServiceUnavailable',
@@ -46,6 +52,8 @@ const NETWORK =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|ERR_STREAM_PREMATURE_CLOSE)$/;
 /** What the SDK calls an error to which S3 gave no code: HEAD has no body. */
 const NO_CODE = /^(\d{3}|Unknown|UnknownError|)$/;
+/** The SDK's, where no source has any. */
+const NO_CREDENTIALS = 'CredentialsProviderError';
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROTO$|^ERR_(SSL|TLS)_/;
 
 /** The SDK's error, or Node's, as one of Berth's that says what is wrong and what to do. */
@@ -53,15 +61,27 @@ export function toStorageError(error: unknown, attempt: Attempt): StorageError {
   if (error instanceof StorageError) return error;
   const failure = failureOf(error);
   const cause = shorn(error, failure);
-  const { name, code, status } = failure;
+  const { name, status } = failure;
   const what = `could not ${attempt.action}: ${sentenceOf(failure, attempt)}`;
   if (OVER.includes(name)) return new UploadStateError(what, { cause });
   if (FULL.includes(name) || status === 507) return new StorageFullError(what, { cause });
-  const refused = isConfiguration(failure);
-  const passes = PASSING.includes(name) || NETWORK.test(code) || status === 429 || (status ?? 0) >= 500;
-  return passes && !refused
+  return mayPass(failure, attempt)
     ? new StorageUnavailableError(what, { cause })
     : new StorageError(what, { cause });
+}
+
+function mayPass(failure: Failure, { wasLetIn = false }: Attempt): boolean {
+  const { name, code, status = 0 } = failure;
+  if (name === NO_CREDENTIALS) return wasLetIn;
+  if (isConfiguration(failure)) return false;
+  // 501: the store can't do what it is asked to, and won't learn it.
+  const failed = status === 429 || (status >= 500 && status !== 501);
+  return PASSING.includes(name) || NETWORK.test(code) || failed;
+}
+
+/** Whether the store says that the bytes have changed on the way, of which the SDK takes it for our mistake. */
+export function isChanged(error: unknown): boolean {
+  return CHANGED.includes(failureOf(error).name);
 }
 
 /** Whether S3 says that there is no such object. An answer to HEAD has no body, and so no code. */
@@ -97,7 +117,7 @@ function failureOf(error: unknown): Failure {
     name: typeof name === 'string' ? name : '',
     code: typeof code === 'string' ? code : '',
     // The SDK's for an answer that has none.
-    message: typeof message === 'string' && message !== 'UnknownError' ? message : '',
+    message: typeof message === 'string' && message !== 'UnknownError' ? quoted(message) : '',
     status: $metadata?.httpStatusCode,
   };
 }
@@ -126,8 +146,10 @@ const denied: Sentence = ({ bucket }) =>
   'on STORAGE_S3_BUCKET, and with a KMS key the use of it';
 const kms: Sentence = () =>
   'the KMS key is missing, disabled or not ours to use: look at STORAGE_S3_SSE_KMS_KEY_ID and the key’s policy';
-const noCredentials: Sentence = () =>
-  'there are no credentials: set STORAGE_S3_ACCESS_KEY_ID and STORAGE_S3_SECRET_ACCESS_KEY, or give the machine a role';
+const noCredentials: Sentence = ({ wasLetIn = false }) =>
+  wasLetIn
+    ? 'the source of the credentials gives none (environment, shared files, container or instance role)'
+    : 'there are no credentials: set STORAGE_S3_ACCESS_KEY_ID and STORAGE_S3_SECRET_ACCESS_KEY, or give the machine a role';
 
 /** What is wrong with the settings, the bucket or the machine, by S3's code. A retry changes nothing of it. */
 const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
@@ -161,7 +183,7 @@ const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
   ['TemporaryRedirect', elsewhere],
   ['AuthorizationHeaderMalformed', elsewhere],
   ['IllegalLocationConstraintException', elsewhere],
-  ['CredentialsProviderError', noCredentials],
+  [NO_CREDENTIALS, noCredentials],
   ['InvalidStorageClass', () => 'the store has no such storage class: correct STORAGE_S3_STORAGE_CLASS'],
   [
     'InvalidEncryptionAlgorithmError',
@@ -191,7 +213,8 @@ function sentenceOf(failure: Failure, attempt: Attempt): string {
   }
   if (NETWORK.test(code)) return `the connection to ${endpoint} failed (${code})`;
   if (THROTTLED.includes(name) || status === 429) return `${endpoint} asks for fewer requests (${name})`;
-  const unnamed = NO_CODE.test(name) ? [String(status ?? code)] : [name];
+  if (CHANGED.includes(name)) return `the bytes changed on the way to ${endpoint} (${name})`;
+  const unnamed = NO_CODE.test(name) ? [String(status ?? code)] : [quoted(name)];
   return `${endpoint} answered ${[...unnamed, message].filter(Boolean).join(': ')}`;
 }
 

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { S3Settings } from '../../../config/s3.settings.js';
 import { idOfObject, parsePieceName } from '../../object-store/names.js';
-import { StorageError } from '../../storage.errors.js';
+import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { S3ObjectStore } from './s3-object.store.js';
 
 interface Heard {
@@ -347,6 +348,16 @@ describe('S3ObjectStore', () => {
         if (!(name in before)) Reflect.deleteProperty(process.env, name);
       Object.assign(process.env, before);
     }
+  });
+
+  it('waits for credentials whose source fails after the start', async () => {
+    const store = open();
+    await store.check({});
+    const client = Reflect.get(store, 'client') as S3Client;
+    client.config.credentials = () =>
+      Promise.reject(Object.assign(new Error('none'), { name: 'CredentialsProviderError' }));
+    await expect(store.check({})).rejects.toBeInstanceOf(StorageUnavailableError);
+    expect(heard).toHaveLength(1);
   });
 
   it('says where it is, without credentials', () => {
