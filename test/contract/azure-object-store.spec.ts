@@ -9,7 +9,7 @@ const PAGE_SIZE = 5;
 
 async function opened(azurite: AzuriteContainer, prefix: string): Promise<ObjectStore> {
   const settings: AzureSettings = azuriteSettings(azurite, { storageAzurePrefix: prefix });
-  const store = await openAzureObjectStore(settings, { limits: { pageSize: PAGE_SIZE } });
+  const store = await openAzureObjectStore(settings, { limits: { pageSize: PAGE_SIZE, firstPauseMs: 1 } });
   await store.prepare();
   return store;
 }

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { AzureSettings } from '../../../config/azure.settings.js';
-import { StorageError } from '../../storage.errors.js';
+import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
 import { AZURE_LIMITS } from './azure-limits.js';
 
@@ -9,12 +9,20 @@ const SECRET = 'c2VzYW1lc2VzYW1l';
 const KEYED = `DefaultEndpointsProtocol=https;AccountName=berth;AccountKey=${SECRET};EndpointSuffix=core.windows.net`;
 const SIGNED = `BlobEndpoint=https://berth.blob.core.windows.net/;SharedAccessSignature=sv=2025-01-05&sig=${SECRET}`;
 
-function opened(settings: Partial<AzureSettings>, asked: string[] = []): Promise<AzureAccount> {
+function opened(
+  settings: Partial<AzureSettings>,
+  asked: string[] = [],
+  getToken: () => Promise<null> = () => Promise.reject(named('ECONNRESET')),
+): Promise<AzureAccount> {
   const all = Object.assign(new AzureSettings(), { storageAzureContainer: 'layers', ...settings });
-  return openAccount(all, AZURE_LIMITS, () => {
+  return openAccount(all, { ...AZURE_LIMITS, attempts: 1 }, () => {
     asked.push('credential');
-    return Promise.resolve({ getToken: () => Promise.resolve(null) });
+    return Promise.resolve({ getToken });
   });
+}
+
+function named(code: string, properties: object = {}): Error {
+  return Object.assign(new Error('in the words of the SDK'), { name: 'RestError', code, ...properties });
 }
 
 describe('openAccount', () => {
@@ -48,21 +56,28 @@ describe('openAccount', () => {
       true,
     ],
     [
-      'the default credential',
+      'the default credential, which is lent no key',
       { storageAzureAccountName: 'berth', storageAzureEndpoint: 'https://berth.blob.core.usgovcloudapi.net' },
       'default credential',
       'https://berth.blob.core.usgovcloudapi.net',
-      true,
+      false,
     ],
   ])('goes in with %s', async (_, settings, access, endpoint, signs) => {
     const asked: string[] = [];
-    const { place, container, sign } = await opened(settings, asked);
+    const denied = named('AuthorizationPermissionMismatch', { statusCode: 403 });
+    const { place, container, sign } = await opened(settings, asked, () => Promise.reject(denied));
     expect(place).toEqual({ access, endpoint, container: 'layers' });
     expect(container.url.split('?')[0]).toBe(`${endpoint}/layers`);
     expect(container.url.includes('sig=')).toBe(access === 'shared access signature');
     expect(sign !== undefined).toBe(signs);
     // It is loaded only where nothing else is there.
     expect(asked).toHaveLength(access === 'default credential' ? 1 : 0);
+  });
+
+  it('does not take for an answer whether it can sign that Azure is away', async () => {
+    const account = opened({ storageAzureAccountName: 'berth' });
+    await expect(account).rejects.toBeInstanceOf(StorageUnavailableError);
+    await expect(account).rejects.toThrow(/lend a key for signed URLs/);
   });
 
   it('sends no token without TLS', async () => {

@@ -7,10 +7,9 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import type { AzureSettings } from '../../../config/azure.settings.js';
-import { Patience } from '../../object-store/patience.js';
-import { StorageError } from '../../storage.errors.js';
+import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { agentFor } from './azure-agent.js';
-import { failureOf } from './azure-failure.js';
+import { AzureCalls } from './azure-calls.js';
 import type { AzureLimits } from './azure-limits.js';
 import type { AzureAccess, AzurePlace } from './azure-place.js';
 import { type BlobSigner, delegationSigner, keySigner } from './azure-signers.js';
@@ -19,8 +18,8 @@ import { type BlobSigner, delegationSigner, keySigner } from './azure-signers.js
 export interface AzureAccount {
   readonly container: ContainerClient;
   readonly place: AzurePlace;
-  readonly calls: Patience;
-  /** Missing where Berth has but a shared access signature: it can't make others. */
+  readonly calls: AzureCalls;
+  /** Missing where Berth has but a shared access signature, which can't make others, or an identity that Azure lends no key. */
   readonly sign?: BlobSigner;
 }
 
@@ -31,7 +30,10 @@ interface Entrance {
   readonly credential: StorageSharedKeyCredential | AnonymousCredential | TokenCredential;
 }
 
-/** Asks Azure nothing yet. Rejects with a `StorageError` when the settings can't be used. */
+/**
+ * Asks Azure for nothing but a key to sign with, where it needs one. Rejects with a `StorageError` when the settings can't be
+ * used, or Azure is away.
+ */
 export async function openAccount(
   settings: AzureSettings,
   limits: AzureLimits,
@@ -50,10 +52,22 @@ export async function openAccount(
     url.href.replace(/\/+(?=\?|$)/, ''),
     newPipeline(credential, options),
   );
-  const calls = new Patience(limits, (error, doing) => failureOf(error, doing, place));
+  const calls = new AzureCalls(place, limits);
   const container = service.getContainerClient(settings.storageAzureContainer);
   const sign = signerOf(entrance, settings, service, calls);
-  return { container, place, calls, ...(sign && { sign }) };
+  return { container, place, calls, ...(sign && (await canSign(sign, place)) && { sign }) };
+}
+
+/** An identity may read and write blobs without being lent a key: then they are streamed. */
+async function canSign(sign: BlobSigner, { container }: AzurePlace): Promise<boolean> {
+  try {
+    await sign({ containerName: container, blobName: 'probe', expiresOn: new Date(), isHttps: true });
+    return true;
+  } catch (error) {
+    // What may pass is no answer: who starts while Azure is away starts again.
+    if (!(error instanceof StorageError) || error instanceof StorageUnavailableError) throw error;
+    return false;
+  }
 }
 
 async function entranceOf(
@@ -119,7 +133,7 @@ function signerOf(
   { access, credential }: Entrance,
   settings: AzureSettings,
   service: BlobServiceClient,
-  calls: Patience,
+  calls: AzureCalls,
 ): BlobSigner | undefined {
   if (credential instanceof StorageSharedKeyCredential) return keySigner(credential);
   if (access === 'shared access signature') return undefined;

@@ -1,3 +1,5 @@
+import { quoted } from '../../object-store/quoted.js';
+
 /** What is to be known of a failed request: Azure's answer, or why there was none. */
 export interface AzureAnswer {
   /** Missing when no answer came. */
@@ -48,9 +50,12 @@ export function shorn(error: unknown): unknown {
   if (property(error, 'name') !== 'RestError') return error;
   const { status, code, requestId } = answerOf(error);
   const isUnread = property(error, 'code') === 'PARSE_ERROR';
-  const [said = ''] = (textOr(property(error, 'message')) ?? '').trim().split('\n', 1);
-  const message = isUnread ? 'the answer could not be read' : said;
+  const message = isUnread ? 'the answer could not be read' : firstLine(textOr(property(error, 'message')));
   return Object.assign(new Error(message), { name: 'RestError', status, code, requestId });
+}
+
+export function firstLine(text = ''): string {
+  return quoted(text.trim().split('\n', 1)[0] ?? '');
 }
 
 function property(holder: unknown, name: string): unknown {

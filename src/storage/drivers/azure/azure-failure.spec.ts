@@ -23,6 +23,7 @@ describe('failureOf', () => {
     ['an answer that was cut off', error('RestError', { code: 'PARSE_ERROR' })],
     ['no address', error('RestError', { code: 'ENOTFOUND' })],
     ["another caller's abort", error('AbortError')],
+    ['bytes that changed on the way', error('RestError', { statusCode: 400, code: 'Md5Mismatch' })],
     ['a limit of time', new TimeLimitError(1000)],
     ['an authority that is busy', error('AuthenticationError', { statusCode: 503 })],
   ])('may pass: %s', (_, cause) => {
@@ -39,6 +40,33 @@ describe('failureOf', () => {
     const failure = failureOf(error(name, properties), 'answer', PLACE);
     expect(failure).not.toBeInstanceOf(StorageUnavailableError);
     expect(failure.message).toMatch(/no token for https:.*STORAGE_AZURE_ACCOUNT_KEY/);
+  });
+
+  it.each(['CredentialUnavailableError', 'AggregateAuthenticationError'])(
+    'waits for an identity that it had before: %s',
+    (name) => {
+      const failure = failureOf(error(name), 'answer', PLACE, true);
+      expect(failure).toBeInstanceOf(StorageUnavailableError);
+      expect(failure.message).toMatch(/no token for https:.*which gave one before/);
+    },
+  );
+
+  it('does not wait for an identity that was refused', () => {
+    const failure = failureOf(error('AuthenticationError', { statusCode: 401 }), 'answer', PLACE, true);
+    expect(failure).not.toBeInstanceOf(StorageUnavailableError);
+  });
+
+  it('says what was answered in a line that is not too long', () => {
+    const page = Object.assign(error('RestError', { statusCode: 502, code: 'x'.repeat(10_000) }), {
+      message: 'Bad Gateway '.repeat(1000),
+    });
+    const failure = failureOf(page, 'answer', PLACE);
+    expect(failure.message.length).toBeLessThan(500);
+    expect((failure.cause as Error).message.length).toBeLessThan(500);
+    const reset = Object.assign(error('RestError'), { message: 'Bad Gateway\t'.repeat(1000) });
+    expect(failureOf(reset, 'answer', PLACE).message).toMatch(
+      /^Azure could not answer: Bad Gateway Bad.{280,300}$/,
+    );
   });
 
   it.each(['DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO'])(

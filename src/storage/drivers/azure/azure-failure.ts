@@ -1,6 +1,6 @@
 import { TimeLimitError } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
-import { type AzureAnswer, answerOf, shorn } from './azure-answer.js';
+import { type AzureAnswer, answerOf, firstLine, shorn } from './azure-answer.js';
 import { accessSettings, type AzurePlace, endpointSettings } from './azure-place.js';
 
 /** 500 is also `OperationTimedOut`, 503 also `ServerBusy`. */
@@ -12,46 +12,60 @@ const NO_TOKEN = [
   'AggregateAuthenticationError',
   'AuthenticationRequiredError',
 ];
+/** Those that an identity which is there gives, too, while its source is away: the metadata service of a machine, say. */
+const NO_IDENTITY = ['CredentialUnavailableError', 'AggregateAuthenticationError'];
 const UNTRUSTED = /CERT|SSL|TLS|SELF_SIGNED|EPROTO|UNABLE_TO_/;
 
 /**
  * What became of a request, for the driver's callers: {@link StorageUnavailableError} when it may go well later, a
  * sentence for a person otherwise. What is a `StorageError` already stays as it is.
+ *
+ * @param wasLetIn whether Azure has answered before: an identity that can't be had then is not missing
  */
-export function failureOf(error: unknown, doing: string, place: AzurePlace): StorageError {
+export function failureOf(error: unknown, doing: string, place: AzurePlace, wasLetIn = false): StorageError {
   if (error instanceof StorageError) return error;
   const answer = answerOf(error);
-  const message = `Azure could not ${doing}: ${sentence(error, answer, place)}`;
+  const message = `Azure could not ${doing}: ${sentence(error, answer, place, wasLetIn)}`;
   const cause = shorn(error);
-  return mayPass(error, answer)
+  return mayPass(error, answer, wasLetIn)
     ? new StorageUnavailableError(message, { cause })
     : new StorageError(message, { cause });
 }
 
 /** Whether another attempt may go well. */
-function mayPass(error: unknown, { status, code }: AzureAnswer): boolean {
-  if (status !== undefined) return PASSING_STATUSES.includes(status);
+function mayPass(error: unknown, answer: AzureAnswer, wasLetIn: boolean): boolean {
+  const { status, code } = answer;
+  if (status !== undefined) return PASSING_STATUSES.includes(status) || isChanged(answer);
   if (error instanceof TimeLimitError) return true;
-  if (NO_TOKEN.includes(nameOf(error))) return false;
+  if (NO_TOKEN.includes(nameOf(error))) return wasLetIn && NO_IDENTITY.includes(nameOf(error));
   // An abort that isn't the caller's: the SDK shares the request for a token between calls.
   return nameOf(error) === 'AbortError' || (code !== undefined && !UNTRUSTED.test(code));
 }
 
-function sentence(error: unknown, answer: AzureAnswer, place: AzurePlace): string {
+/** Other bytes arrived than were sent. Azurite calls it InvalidOperation. */
+function isChanged({ status, code, text }: AzureAnswer): boolean {
+  return code === 'Md5Mismatch' || (status === 400 && /contentMD5 doesn't match/i.test(text));
+}
+
+function sentence(error: unknown, answer: AzureAnswer, place: AzurePlace, wasLetIn: boolean): string {
   if (error instanceof TimeLimitError) return `${error.message} from ${place.endpoint}`;
-  const text = NO_TOKEN.includes(nameOf(error)) ? noToken(place) : explanation(answer, place);
-  const said =
-    [answer.status, answer.code].filter((each) => each !== undefined).join(' ') || firstLine(answer.text);
+  const text = NO_TOKEN.includes(nameOf(error)) ? noToken(place, wasLetIn) : explanation(answer, place);
+  const said = firstLine(
+    [answer.status, answer.code].filter((each) => each !== undefined).join(' ') || answer.text,
+  );
   const request = answer.requestId === undefined ? '' : `, request ${answer.requestId}`;
   return text === undefined ? `${said}${request}` : `${text} (${said}${request})`;
 }
 
-function noToken(place: AzurePlace): string {
+function noToken(place: AzurePlace, wasLetIn: boolean): string {
+  if (wasLetIn)
+    return `no token for ${place.endpoint}: the default credential, which gave one before, failed`;
   return `no token for ${place.endpoint}: the default credential found no identity, or it was refused. Set STORAGE_AZURE_ACCOUNT_KEY, or give Berth a workload or managed identity, or valid AZURE_CLIENT_… variables`;
 }
 
 function explanation(answer: AzureAnswer, place: AzurePlace): string | undefined {
   if (answer.status === undefined) return explainedConnection(answer.code, place);
+  if (isChanged(answer)) return `the bytes changed on the way to ${place.endpoint}`;
   // Azurite calls it AuthorizationFailure.
   if (answer.code === 'AuthenticationFailed' || /failed to authenticate/i.test(answer.text))
     return explainedAuthentication(answer, place);
@@ -122,8 +136,4 @@ const EXPLAINED: Readonly<Record<string, (place: AzurePlace) => string>> = {
 
 function nameOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'name' in error ? String(error.name) : '';
-}
-
-function firstLine(text: string): string {
-  return text.trim().split('\n', 1)[0] ?? '';
 }

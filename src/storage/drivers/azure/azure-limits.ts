@@ -21,5 +21,5 @@ export const AZURE_LIMITS: AzureLimits = {
   connectMs: 10_000,
   idleMs: 30_000,
   pageSize: 1000,
-  deletesAtOnce: 16,
+  deletesAtOnce: 8,
 };

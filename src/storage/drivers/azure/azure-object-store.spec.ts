@@ -5,6 +5,8 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AzureSettings } from '../../../config/azure.settings.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
+import { until } from '../../../../test/support/until.js';
+import { parsePieceName } from '../../object-store/names.js';
 import { type AzureOptions, type AzureObjectStore, openAzureObjectStore } from './azure-object-store.js';
 
 const KEY = Buffer.from('sesame').toString('base64');
@@ -249,6 +251,86 @@ describe('AzureObjectStore', () => {
     const found = [];
     for await (const each of store.list('blobs', {})) found.push(each);
     expect(found).toEqual([{ name: 'blobs/x', sizeBytes: 5, modifiedAt: new Date('2025-03-04T10:00:00Z') }]);
+  });
+
+  const page =
+    (blobs: string, marker = ''): Answer =>
+    (_, response) =>
+      response.writeHead(200, XML).end(
+        `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="x" ContainerName="layers">
+         <Blobs>${blobs}</Blobs><NextMarker>${marker}</NextMarker></EnumerationResults>`,
+      );
+
+  it('does not list for ever when Azure does not say where the next page is', async () => {
+    const store = await opened();
+    answers = [page('', 'again')];
+    const all = async (): Promise<void> => {
+      for await (const _ of store.list('', {}));
+    };
+    await expect(all()).rejects.toThrow(/where the next page of its list begins/);
+    expect(requests).toHaveLength(2);
+  });
+
+  it('lists, writes and deletes at the start, by a name that the reaper finds where a crash leaves it', async () => {
+    const store = await opened({ storageAzurePrefix: 'some/' });
+    const done = (_: IncomingMessage, response: ServerResponse): void =>
+      void response.writeHead(_.method === 'PUT' ? 201 : 202).end();
+    answers = [(_, response) => response.writeHead(200).end(), page(''), done, done];
+    await store.prepare();
+    const [, list = '', put = '', removal = ''] = requests;
+    expect(decodeURIComponent(list)).toMatch(/^GET .*comp=list.*prefix=some\/uploads\//);
+    const [, name = ''] = /^PUT \/berth\/layers\/some\/(.*)$/.exec(put) ?? [];
+    expect(parsePieceName(name)?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}$/);
+    expect(removal).toBe(`DELETE /berth/layers/some/${name}`);
+  });
+
+  it('says at the start that it may not list', async () => {
+    const store = await opened();
+    answers = [
+      (_, response) => response.writeHead(200).end(),
+      refusal(403, 'AuthorizationPermissionMismatch'),
+    ];
+    await expect(store.prepare()).rejects.toThrow(/access to the container layers is denied/);
+    expect(requests).toHaveLength(2);
+  });
+
+  it('deletes no more after a failure, and rejects when nothing is under way', async () => {
+    const store = await opened({}, { deletesAtOnce: 2 });
+    let finish: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      answers = [
+        (_, response) => {
+          finish = () => response.writeHead(202).end();
+          resolve();
+        },
+        refusal(403, 'AuthorizationPermissionMismatch'),
+      ];
+    });
+    let isOver = false;
+    const deleting = store.delete(['a', 'b', 'c', 'd'], {}).finally(() => (isOver = true));
+    deleting.catch(() => undefined);
+    await begun;
+    await until('the refusal', () => requests.length === 2);
+    // For the refusal to arrive, of which nothing is to be seen.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isOver).toBe(false);
+    finish();
+    await expect(deleting).rejects.toThrow('is denied');
+    expect(requests).toHaveLength(2);
+  });
+
+  it('deletes eight at a time', async () => {
+    const store = await opened();
+    const held: ServerResponse[] = [];
+    answers = [(_, response) => void held.push(response)];
+    const names = Array.from({ length: 12 }, (_, at) => `x${at}`);
+    const deleting = store.delete(names, { signal: new AbortController().signal });
+    await until('the first ones', () => held.length >= 8);
+    answers = [(_, response) => response.writeHead(202).end()];
+    expect(requests).toHaveLength(8);
+    for (const response of held) response.writeHead(202).end();
+    await deleting;
+    expect(requests).toHaveLength(12);
   });
 
   it('takes an object that is just being aborted for none', async () => {

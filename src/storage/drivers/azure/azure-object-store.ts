@@ -1,8 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { pipeline, type Readable } from 'node:stream';
 import type { TokenCredential } from '@azure/identity';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import type { AzureSettings } from '../../../config/azure.settings.js';
+import { mapBounded } from '../../object-store/bounded.js';
+import { pieceName, PIECES } from '../../object-store/names.js';
 import type {
   Body,
   Multipart,
@@ -11,11 +13,12 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
-import type { PatientCall, Patience } from '../../object-store/patience.js';
+import type { PatientCall } from '../../object-store/patience.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
 import { answered, isBlobMissing, shorn } from './azure-answer.js';
+import type { AzureCalls } from './azure-calls.js';
 import { failureOf } from './azure-failure.js';
 import { AZURE_LIMITS, type AzureLimits } from './azure-limits.js';
 import { destroy, download, dropBlocks, lookAt, unless } from './blob-requests.js';
@@ -29,8 +32,6 @@ export interface AzureOptions {
 
 /** Of a name with its prefix, in characters; Azure answers a longer one with an error, whatever is asked. */
 const LONGEST_NAME = 1024;
-/** Written and deleted at boot; one name, so that a crash in between leaves one blob at the most. */
-const PROBE = 'uploads/probe';
 const MD5_OF_NOTHING = '1B2M2Y8AsgTpgAmY7PhCfg==';
 /** All block ids of a blob must have one length. */
 const BLOCK_ID_BYTES = 12;
@@ -44,8 +45,8 @@ const NOT_AS_TOLD = [
 ];
 
 /**
- * Block blobs of one container, in the account that the settings name. Rejects with a `StorageError` when they can't be
- * used; asks Azure nothing yet.
+ * Block blobs of one container, in the account that the settings name. Asks Azure no more than whether URLs can be signed;
+ * rejects with a `StorageError` when the settings can't be used, or Azure doesn't answer that.
  */
 export async function openAzureObjectStore(
   settings: AzureSettings,
@@ -68,7 +69,7 @@ export class AzureObjectStore implements ObjectStore {
   readonly signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly container: ContainerClient;
-  private readonly calls: Patience;
+  private readonly calls: AzureCalls;
   private readonly prefix: string;
 
   constructor(
@@ -97,8 +98,11 @@ export class AzureObjectStore implements ObjectStore {
 
   async prepare(): Promise<void> {
     await this.check({});
-    await this.put(PROBE, { bytes: Buffer.of(), md5: MD5_OF_NOTHING }, {});
-    await this.delete([PROBE], {});
+    await this.list(PIECES, {})[Symbol.asyncIterator]().next();
+    // Of an upload that no row knows: what a crash leaves here, the reaper finds.
+    const probe = pieceName(randomUUID(), randomBytes(8).toString('hex'));
+    await this.put(probe, { bytes: Buffer.of(), md5: MD5_OF_NOTHING }, {});
+    await this.delete([probe], {});
   }
 
   async check(options: IoOptions): Promise<void> {
@@ -148,12 +152,7 @@ export class AzureObjectStore implements ObjectStore {
 
   async delete(names: readonly string[], options: IoOptions): Promise<void> {
     options.signal?.throwIfAborted();
-    const rest = names.values();
-    const worker = async (): Promise<void> => {
-      for (const name of rest) await this.deleteOne(name, options);
-    };
-    const workers = Math.min(names.length, this.limits.deletesAtOnce);
-    await Promise.all(Array.from({ length: workers }, worker));
+    await mapBounded(names, this.limits.deletesAtOnce, (name) => this.deleteOne(name, options));
   }
 
   private async deleteOne(name: string, options: IoOptions): Promise<void> {
@@ -174,6 +173,9 @@ export class AzureObjectStore implements ObjectStore {
       for (const object of page.objects) {
         options.signal?.throwIfAborted();
         yield object;
+      }
+      if (page.next !== undefined && page.next === next) {
+        throw new StorageError('Azure does not say where the next page of its list begins');
       }
       next = page.next;
     } while (next !== undefined);
