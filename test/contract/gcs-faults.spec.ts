@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { GcsSettings } from '../../src/config/gcs.settings.js';
 import { GcsObjectStore } from '../../src/storage/drivers/gcs/gcs-object-store.js';
 import type { GcsLimits } from '../../src/storage/drivers/gcs/gcs-limits.js';
+import { parsePieceName } from '../../src/storage/object-store/names.js';
 import type { Multipart, Part } from '../../src/storage/object-store/object-store.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { connectionsInUse } from '../support/active-connections.js';
@@ -38,6 +39,8 @@ const SLOW_DOWN: Fault = {
   status: 429,
   body: '{"error":{"code":429,"message":"The object exceeded the rate limit for object mutation operations."}}',
 };
+
+const DENIED: Fault = { ...UNAVAILABLE, status: 403, body: '{"error":{"code":403,"message":"no"}}' };
 
 let harness: GcsHarness;
 let proxy: FaultProxy;
@@ -133,10 +136,53 @@ describe('what passes is survived', () => {
   });
 
   it('bytes that change underway are refused, and not kept', async () => {
-    proxy.inject({ url: /^\/upload/, fault: { kind: 'flip' } });
-    const outcome = store.put('new', bodyOf(randomBytes(1000)), NOW);
-    await expect(outcome).rejects.toBeInstanceOf(StorageError);
+    // The proxy would change the first byte, which is of the envelope.
+    const message = `Provided MD5 hash "a" doesn't match calculated MD5 hash "b".`;
+    const body = JSON.stringify({ error: { code: 400, message, errors: [{ message, reason: 'invalid' }] } });
+    const fault: Fault = { ...UNAVAILABLE, status: 400, body };
+    const content = randomBytes(1000);
+    proxy.inject({ url: /^\/upload/, times: 2, fault });
+    await store.put('new', bodyOf(content), NOW);
+    expect(await readAll(harness.store(), 'new')).toEqual(content);
+    proxy.inject({ url: /^\/upload/, times: Infinity, fault });
+    const outcome = store.put('newer', bodyOf(content), NOW);
+    await expect(outcome).rejects.toBeInstanceOf(StorageUnavailableError);
+    await expect(outcome).rejects.toThrow('bytes changed on the way');
+  });
+
+  it('bytes of another MD5 are refused by the server of the tests, as often as they come', async () => {
+    const { md5 } = bodyOf(randomBytes(10));
+    const outcome = store.put('new', { bytes: randomBytes(1000), md5 }, NOW);
+    await expect(outcome).rejects.toBeInstanceOf(StorageUnavailableError);
+    expect(proxy.requests().filter(({ method }) => method === 'POST')).toHaveLength(6);
     expect(await store.head('new', NOW)).toBeUndefined();
+  });
+
+  it('a 412 that is about no condition is no object that was made already', async () => {
+    const { multipart, parts } = await given();
+    const body = '{"error":{"code":412,"message":"x","errors":[{"reason":"orgPolicyConstraintFailed"}]}}';
+    proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { ...UNAVAILABLE, status: 412, body } });
+    const outcome = store.completeMultipart(multipart, parts, NOW);
+    await expect(outcome).rejects.toBeInstanceOf(StorageError);
+    await expect(outcome).rejects.not.toBeInstanceOf(UploadStateError);
+    // They may have to be joined later.
+    expect(await listed(harness.store(), 'uploads/abc~')).toHaveLength(parts.length);
+    proxy.inject({ url: /^\/upload/, fault: { ...UNAVAILABLE, status: 412, body } });
+    await expect(store.check(NOW)).rejects.toThrow('answered 412');
+  });
+
+  it('a list whose next page is always the same ends', async () => {
+    const body = '{"kind":"storage#objects","nextPageToken":"again"}';
+    proxy.inject({ method: 'GET', times: Infinity, fault: { ...UNAVAILABLE, status: 200, body } });
+    await expect(listed(store, '')).rejects.toThrow('where the next page of its list begins');
+    expect(proxy.requests().filter(({ method }) => method === 'GET')).toHaveLength(2);
+  });
+
+  it('the start writes by a name that the reaper finds where a crash leaves it', async () => {
+    proxy.inject({ method: 'DELETE', times: Infinity, fault: DENIED });
+    await expect(store.prepare()).rejects.toThrow('has not the right');
+    const [left = ''] = await listed(harness.store(), '');
+    expect(parsePieceName(left)?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}$/);
   });
 
   it('parts and objects in between that can not be deleted do not fail the call', async () => {
@@ -309,9 +355,30 @@ describe('what is wrong with the bucket, in a sentence', () => {
   });
 
   it('a host that does not exist', async () => {
-    const error = await failure({ storageGcsEndpoint: 'http://berth.invalid' });
+    const error = await failure({
+      storageGcsEndpoint: 'http://berth.invalid',
+      storageGcsKeyFile: undefined,
+    });
     expect(error).toBeInstanceOf(StorageUnavailableError);
     expect(error.message).toMatch(/berth\.invalid can't be resolved.*STORAGE_GCS_ENDPOINT/);
+  });
+
+  it.each([
+    'http://storage.example',
+    'http://192.0.2.1:80',
+    'http://[2001:db8::1]',
+    'http://localhost.example',
+  ])('a key file, whose tokens would go where all can read them: %s', async (storageGcsEndpoint) => {
+    const error = await failure({ storageGcsEndpoint });
+    expect(error.message).toMatch(/only go over https:.*STORAGE_GCS_ENDPOINT/);
+    const opening = GcsObjectStore.open(harness.settings({ storageGcsEndpoint }));
+    await expect(opening).rejects.toThrow('only go over https:');
+    expect(harness.server.requests).toEqual([]);
+  });
+
+  it.each(['localhost', '[::1]'])('a key file goes with what is on this machine: %s', async (host) => {
+    const error = await failure({ storageGcsEndpoint: `http://${host}:1` });
+    expect(error.message).toMatch(/nothing listens|can't be reached/);
   });
 
   it('nobody who listens', async () => {
@@ -331,7 +398,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
       expect(JSON.stringify({ ...(cause as object), message: (cause as Error).message })).not.toMatch(
         /ya29|Bearer/,
       );
-      expect(Object.keys(cause as object).sort()).toEqual(['code', 'name', 'status']);
+      expect(Object.keys(cause as object).sort()).toEqual(['code', 'name', 'reason', 'status']);
     }
   });
 });

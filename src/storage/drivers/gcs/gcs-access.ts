@@ -1,5 +1,6 @@
 import { IdempotencyStrategy, Storage, type StorageOptions } from '@google-cloud/storage';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
+import { isLoopback } from '../../../config/loopback.js';
 import { StorageError } from '../../storage.errors.js';
 import { checkKeyFile, foreignTokenUrl } from './gcs-key-file.js';
 import type { GcsPlace } from './gcs.errors.js';
@@ -56,7 +57,19 @@ export async function checkGcsAccess({ keyFile, endpoint }: GcsPlace): Promise<v
       "STORAGE_EMULATOR_HOST is set, which overrides the endpoint in a part of Google's SDK: unset it, and set STORAGE_GCS_ENDPOINT for an emulator",
     );
   }
-  if (keyFile !== undefined) await checkKeyFile(keyFile);
+  if (keyFile === undefined) return;
+  if (isReadable(endpoint)) {
+    throw new StorageError(
+      'with STORAGE_GCS_KEY_FILE Berth sends tokens, which only go over https://: check STORAGE_GCS_ENDPOINT, or unset the key file for an emulator',
+    );
+  }
+  await checkKeyFile(keyFile);
+}
+
+/** By whoever is on the way. */
+function isReadable(endpoint: string): boolean {
+  const { protocol, hostname } = new URL(endpoint);
+  return protocol !== 'https:' && !isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 
 /** Google's SDK (google-auth-library 9) asks this one, and none that the key file names. */

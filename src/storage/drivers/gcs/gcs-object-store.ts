@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Bucket, File } from '@google-cloud/storage';
 import type { Readable } from 'node:stream';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
@@ -12,7 +13,12 @@ import type {
 import { mapBounded } from '../../object-store/bounded.js';
 import { Patience } from '../../object-store/patience.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
-import { ObjectNotFoundError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
+import {
+  ObjectNotFoundError,
+  StorageError,
+  StorageUnavailableError,
+  UploadStateError,
+} from '../../storage.errors.js';
 import { newSegmentName } from '../segment-name.js';
 import { checkGcsAccess, type GcsAccess, openGcsAccess } from './gcs-access.js';
 import { GcsComposition } from './gcs-composition.js';
@@ -92,14 +98,14 @@ export class GcsObjectStore implements ObjectStore {
   async prepare(): Promise<void> {
     await checkGcsAccess(this.access.place);
     await this.page(UPLOADS, undefined, {}, 1);
-    const probe = `${UPLOADS}${newSegmentName('probe')}`;
+    const probe = probeName();
     await this.put(probe, NO_BYTES, {});
     await this.delete([probe], {});
   }
 
   /** Asks for the creation of an object under a condition that is never met: refused for the condition, and for nothing else, is ready. */
   async check({ signal }: IoOptions): Promise<void> {
-    const probe = `${UPLOADS}${newSegmentName('probe')}`;
+    const probe = probeName();
     await this.ask('asking whether objects can be made', signal, async (given) => {
       try {
         await this.transfer.upload(this.fullName(probe), NO_BYTES, given, NO_GENERATION);
@@ -159,6 +165,9 @@ export class GcsObjectStore implements ObjectStore {
       for (const item of page.items ?? []) {
         yield storedObject(item.name.slice(this.prefix.length), item);
         options.signal?.throwIfAborted();
+      }
+      if (page.nextPageToken !== undefined && page.nextPageToken === pageToken) {
+        throw new StorageError('Google does not say where the next page of its list begins');
       }
       pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
@@ -316,6 +325,11 @@ export class GcsObjectStore implements ObjectStore {
   private isTooLong(name: string): boolean {
     return Buffer.byteLength(this.fullName(name)) > MOST_NAME_BYTES;
   }
+}
+
+/** Of an upload that no row knows: what a crash leaves, the reaper finds. */
+function probeName(): string {
+  return `${UPLOADS}${newSegmentName(randomUUID())}`;
 }
 
 /** Of the part that has the tag; without one, of a part that nobody has made. */

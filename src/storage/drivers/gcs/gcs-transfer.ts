@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream';
 import type { Body } from '../../object-store/object-store.js';
 import type { ByteSpan } from '../../storage-driver.js';
 import { GcsBody } from './gcs-body.js';
-import { GcsRequestError } from './gcs.errors.js';
+import { GcsRequestError, reasonOf } from './gcs.errors.js';
 
 /**
  * Connections that are kept for the next request. Their number is bounded by the requests that Berth serves at once, not
@@ -119,7 +119,8 @@ export class GcsTransfer {
     const answer = await this.answerTo({ ...sent, headers });
     const status = answer.statusCode ?? 0;
     if (status >= 200 && status < 300) return answer;
-    throw new GcsRequestError(await errorMessage(answer), status, undefined);
+    const { message, reason } = await errorOf(answer);
+    throw new GcsRequestError(message, status, undefined, reason);
   }
 
   private async answerTo({ method, url, headers, chunks, signal }: Sent): Promise<IncomingMessage> {
@@ -153,17 +154,18 @@ function silentFor(ms: number): GcsRequestError {
 }
 
 /** https://cloud.google.com/storage/docs/json_api/v1/status-codes#sample-response */
-async function errorMessage(answer: IncomingMessage): Promise<string> {
+async function errorOf(answer: IncomingMessage): Promise<{ message: string; reason?: string | undefined }> {
   let text = '';
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       text += chunk.toString('utf8');
       if (text.length > MOST_ERROR_BYTES) break;
     }
-    const { error } = JSON.parse(text) as { error?: { message?: unknown } };
-    return typeof error?.message === 'string' ? error.message : text;
+    const { error } = JSON.parse(text) as { error?: { message?: unknown; errors?: unknown } };
+    const message = typeof error?.message === 'string' ? error.message : text;
+    return { message, reason: reasonOf(error?.errors) };
   } catch {
     // Not Google's: that of a proxy in between, say. The status has to do.
-    return text;
+    return { message: text };
   }
 }

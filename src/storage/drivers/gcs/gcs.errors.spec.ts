@@ -35,6 +35,7 @@ describe('errors of Google Cloud Storage', () => {
     [404, 'The specified bucket does not exist.'],
     [412, 'conditionNotMet'],
     [416, 'range'],
+    [501, 'Not implemented.'],
   ])('does not pass: %d', (code, message) => {
     expect(mapped({ code, message })).not.toBeInstanceOf(StorageUnavailableError);
   });
@@ -72,7 +73,7 @@ describe('errors of Google Cloud Storage', () => {
   it('keeps nothing of an error but what it says', () => {
     const config = { headers: { authorization: 'Bearer secret' } };
     const error = requestErrorOf({ message: 'x', code: 503, config, response: { status: 503, config } });
-    expect(Object.keys(error).sort()).toEqual(['code', 'name', 'status']);
+    expect(Object.keys(error).sort()).toEqual(['code', 'name', 'reason', 'status']);
     expect(error.status).toBe(503);
   });
 
@@ -83,7 +84,28 @@ describe('errors of Google Cloud Storage', () => {
     expect(isMissingObject(new GcsRequestError('The specified bucket does not exist.', 404, undefined))).toBe(
       false,
     );
-    expect(isConditionNotMet(mapped({ code: 412, message: 'x' }))).toBe(true);
-    expect(isConditionNotMet(mapped(missing))).toBe(false);
+  });
+
+  it.each<[boolean, object]>([
+    [true, { code: 412, message: 'x', errors: [{ reason: 'conditionNotMet' }] }],
+    [false, { code: 412, message: 'x', errors: [{ reason: 'orgPolicyConstraintFailed' }] }],
+    [false, { code: 412, message: 'x' }],
+    [false, { code: 404, message: 'No such object', errors: [{ reason: 'notFound' }] }],
+  ])('takes for a condition that was not met (%s): %j', (is, error) => {
+    expect(isConditionNotMet(mapped(error))).toBe(is);
+    expect(isConditionNotMet(requestErrorOf(error))).toBe(is);
+  });
+
+  it('waits for bytes to arrive as they were sent', () => {
+    const message = `Provided MD5 hash "a" doesn't match calculated MD5 hash "b".`;
+    const error = mapped({ code: 400, message });
+    expect(error).toBeInstanceOf(StorageUnavailableError);
+    expect(error.message).toMatch(/bytes changed on the way/);
+  });
+
+  it('keeps a line of what was answered, and not a page', () => {
+    const { message } = requestErrorOf({ code: 502, message: `<html>\n${'Bad Gateway '.repeat(1000)}` });
+    expect(message).toMatch(/^<html> Bad Gateway/);
+    expect(message.length).toBeLessThan(400);
   });
 });

@@ -1,3 +1,4 @@
+import { quoted } from '../../object-store/quoted.js';
 import { TimeLimitError } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 
@@ -16,8 +17,10 @@ export class GcsRequestError extends Error {
     readonly status: number | undefined,
     /** Node's or the SDK's name for what went wrong on the way. */
     readonly code: string | undefined,
+    /** Google's, as in `conditionNotMet`; nothing where a proxy answered. */
+    readonly reason?: string,
   ) {
-    super(message);
+    super(quoted(message));
     this.name = 'GcsRequestError';
   }
 }
@@ -40,10 +43,16 @@ const ON_THE_WAY = new Set([
 ]);
 
 /** Google's list of what to try again: https://cloud.google.com/storage/docs/retry-strategy */
-export function isTransient({ status, code }: GcsRequestError): boolean {
-  return status === undefined
-    ? code !== undefined && ON_THE_WAY.has(code)
-    : status === 408 || status === 429 || status >= 500;
+export function isTransient(error: GcsRequestError): boolean {
+  const { status, code } = error;
+  if (status === undefined) return code !== undefined && ON_THE_WAY.has(code);
+  // 501: whoever answered can't do what it is asked to, and won't learn it.
+  return status === 408 || status === 429 || (status >= 500 && status !== 501) || isChanged(error);
+}
+
+/** Other bytes arrived than were sent: https://cloud.google.com/storage/docs/data-validation */
+function isChanged({ status, message }: GcsRequestError): boolean {
+  return status === 400 && /hash .*doesn't match calculated/.test(message);
 }
 
 /** 404 of an object: that of a bucket is the operator's. */
@@ -52,9 +61,10 @@ export function isMissingObject(error: unknown): boolean {
   return status === 404 && !isMissingBucket(message);
 }
 
-/** The object was there already, or is another one than the request was meant for. */
+/** The object was there already, or is another one than the request was meant for. Not every 412 says that. */
 export function isConditionNotMet(error: unknown): boolean {
-  return requestErrorOf(error).status === 412;
+  const { status, reason } = requestErrorOf(error);
+  return status === 412 && reason === 'conditionNotMet';
 }
 
 /** Nothing of an SDK's error but what it says. */
@@ -62,12 +72,20 @@ export function requestErrorOf(error: unknown): GcsRequestError {
   if (error instanceof GcsRequestError) return error;
   // A StorageError of ours: what it was made of.
   if (error instanceof StorageError && error.cause instanceof GcsRequestError) return error.cause;
-  const { message, code, status, type, response } = fieldsOf(error);
+  const { message, code, status, type, response, errors } = fieldsOf(error);
   const answered = [code, status, fieldsOf(response).status].map(Number).find(isStatus);
   const name = [code, type].find(
     (text): text is string => typeof text === 'string' && !isStatus(Number(text)),
   );
-  return new GcsRequestError(typeof message === 'string' ? message : String(error), answered, name);
+  const text = typeof message === 'string' ? message : String(error);
+  return new GcsRequestError(text, answered, name, reasonOf(errors));
+}
+
+/** Of the `errors` in an answer. */
+export function reasonOf(errors: unknown): string | undefined {
+  const [first] = Array.isArray(errors) ? (errors as unknown[]) : [];
+  const { reason } = fieldsOf(first);
+  return typeof reason === 'string' ? reason : undefined;
 }
 
 /** @param doing what the request was for, as in `listing objects` */
@@ -103,6 +121,7 @@ function explained(error: GcsRequestError, place: GcsPlace): string {
   if (status === 404 && isMissingBucket(message)) {
     return `there is no bucket ${place.bucket} at ${place.endpoint}: create it, or look at STORAGE_GCS_BUCKET`;
   }
+  if (isChanged(error)) return `the bytes changed on the way to ${place.endpoint}`;
   if (status === 429) return 'Google Cloud Storage asks for patience (429)';
   return status === undefined
     ? `no answer from ${place.endpoint} (${code || message}): look at STORAGE_GCS_ENDPOINT`
@@ -136,6 +155,6 @@ function fieldsOf(value: unknown): Record<string, unknown> {
 
 /** `message` of an error is no enumerable property, and `code` of some is inherited. */
 function ownAndInherited(value: object): Record<string, unknown> {
-  const names = ['message', 'code', 'status', 'type', 'response'];
+  const names = ['message', 'code', 'status', 'type', 'response', 'errors', 'reason'];
   return Object.fromEntries(names.map((name) => [name, Reflect.get(value, name) as unknown]));
 }
