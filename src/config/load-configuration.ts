@@ -6,7 +6,6 @@ import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
 import { isLoopback } from './loopback.js';
-import { MOST_UNRECORDED_PARTS } from './object-store-rules.js';
 import { S3Settings } from './s3.settings.js';
 import { StartupError } from './startup.error.js';
 
@@ -41,20 +40,17 @@ function loadObjectStore(configuration: Configuration, set: Record<string, strin
       const s3 = validated(S3Settings, set);
       refusePartialPair('STORAGE_S3_ACCESS_KEY_ID', 'STORAGE_S3_SECRET_ACCESS_KEY', set);
       refuseUnusedKmsKey(s3);
-      refuseScarceParts(configuration, 'STORAGE_S3_PART_SIZE_BYTES', s3.storageS3PartSizeBytes);
       configuration.s3 = Object.freeze(s3);
       return;
     }
     case 'azure': {
       const azure = validated(AzureSettings, set);
       refuseAccountlessAzure(azure);
-      refuseScarceParts(configuration, 'STORAGE_AZURE_PART_SIZE_BYTES', azure.storageAzurePartSizeBytes);
       configuration.azure = Object.freeze(azure);
       return;
     }
     case 'gcs': {
       const gcs = validated(GcsSettings, set);
-      refuseScarceParts(configuration, 'STORAGE_GCS_PART_SIZE_BYTES', gcs.storageGcsPartSizeBytes);
       configuration.gcs = Object.freeze(gcs);
     }
   }
@@ -100,14 +96,6 @@ function refuseAccountlessAzure(azure: AzureSettings): void {
   if (!isNamed && azure.storageAzureAccountKey !== undefined) {
     throw new StartupError(
       "The configuration can't be used: STORAGE_AZURE_ACCOUNT_KEY needs STORAGE_AZURE_ACCOUNT_NAME.",
-    );
-  }
-}
-
-function refuseScarceParts({ uploadCheckpointBytes }: Configuration, name: string, partBytes: number): void {
-  if (uploadCheckpointBytes > MOST_UNRECORDED_PARTS * partBytes) {
-    throw new StartupError(
-      `The configuration can't be used: UPLOAD_CHECKPOINT_BYTES – expected at most ${MOST_UNRECORDED_PARTS} times ${name}.`,
     );
   }
 }

@@ -27,9 +27,6 @@ export function IsPartSize(): PropertyDecorator {
   };
 }
 
-/** Parts that a writer may have in the store and not in its upload's row: object stores number them, and numbers are scarce. */
-export const MOST_UNRECORDED_PARTS = 32;
-
 export const ENDPOINT_URL = {
   options: {
     protocols: ['http', 'https'],
