@@ -13,9 +13,6 @@ import { PART_BYTES, REPLICAS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 import { STORE_TROUBLES } from './store-faults.js';
 
-/** What a Berth writes to try the store as it starts. One that is killed meanwhile leaves it there, and nobody removes it. */
-const PROBES = `${PIECES}probe~`;
-
 /** A bucket that all replicas have, each by a way of its own on which things go wrong. */
 export class S3Storage implements ChaosStorage {
   readonly problem = undefined;
@@ -23,7 +20,6 @@ export class S3Storage implements ChaosStorage {
   private readonly store: S3ObjectStore;
   private requestCount = 0;
   private harmedCount = 0;
-  private probeCount = 0;
 
   private constructor(
     private readonly server: StartedS3Server,
@@ -93,9 +89,7 @@ export class S3Storage implements ChaosStorage {
     for await (const { name, id } of this.store.listMultiparts('', {})) {
       found.push(`${name} (multipart ${id})`);
     }
-    const ofUploads = found.filter((name) => !name.startsWith(PROBES));
-    this.probeCount = found.length - ofUploads.length;
-    return ofUploads.sort();
+    return found.sort();
   }
 
   async objects(): Promise<string[]> {
@@ -106,7 +100,6 @@ export class S3Storage implements ChaosStorage {
     this.count();
     return [
       ['requests to the store', `${this.requestCount}, of which ${this.harmedCount} went wrong or slowly`],
-      ['probes left in the store', String(this.probeCount)],
     ];
   }
 
