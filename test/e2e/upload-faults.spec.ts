@@ -89,12 +89,12 @@ describeOnTwoStorages('in the middle of an upload', ({ environment }) => {
       let [flushes, bytes] = [0, 0];
       driver.openUpload = async (...parameters: Parameters<typeof open>) => {
         const sink = await open(...parameters);
-        const work = sink[call].bind(sink) as (chunk?: Uint8Array) => Promise<unknown>;
-        const failing = async (chunk?: Uint8Array) => {
-          if (chunk === undefined) flushes += 1;
-          else bytes += chunk.length;
+        const work = sink[call].bind(sink) as (argument: unknown) => Promise<unknown>;
+        const failing = async (argument: unknown) => {
+          if (call === 'flush') flushes += 1;
+          else bytes += (argument as Uint8Array).length;
           if (flushes > 2 || bytes > 2.5 * MIB) throw new StorageError('EIO: i/o error');
-          return work(chunk);
+          return work(argument);
         };
         return Object.assign(sink, { [call]: failing }) as UploadSink;
       };
