@@ -1,12 +1,13 @@
 import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object-store.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
-import { connectionsInUse } from '../support/active-connections.js';
+import { watchConnections } from '../support/active-connections.js';
 import { azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
 import { describeStorageDriverContract } from './storage-driver.contract.js';
 
 describeStorageDriverContract(
   'azure',
   async () => {
+    const openHandles = watchConnections();
     const azurite = await createAzuriteContainer();
     const open = async (): Promise<ObjectStorageDriver> => {
       const store = await openAzureObjectStore(
@@ -23,7 +24,7 @@ describeStorageDriverContract(
     return {
       driver: await open(),
       reopen: open,
-      openHandles: connectionsInUse,
+      openHandles,
       dispose: () => azurite.drop(),
     };
   },

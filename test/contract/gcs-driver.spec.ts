@@ -1,11 +1,12 @@
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
-import { connectionsInUse } from '../support/active-connections.js';
+import { watchConnections } from '../support/active-connections.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
 import { describeStorageDriverContract } from './storage-driver.contract.js';
 
 describeStorageDriverContract(
   'gcs',
   async () => {
+    const openHandles = watchConnections();
     const harness = await GcsHarness.start();
     const open = async (): Promise<ObjectStorageDriver> => {
       const driver = new ObjectStorageDriver(harness.store({ storageGcsPrefix: 'some/where/' }), {
@@ -19,7 +20,7 @@ describeStorageDriverContract(
     return {
       driver: await open(),
       reopen: open,
-      openHandles: connectionsInUse,
+      openHandles,
       dispose: () => harness.dispose(),
     };
   },

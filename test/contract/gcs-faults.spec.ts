@@ -11,7 +11,7 @@ import type { GcsLimits } from '../../src/storage/drivers/gcs/gcs-limits.js';
 import { parsePieceName } from '../../src/storage/object-store/names.js';
 import type { Multipart, Part } from '../../src/storage/object-store/object-store.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
-import { connectionsInUse } from '../support/active-connections.js';
+import { watchConnections } from '../support/active-connections.js';
 import { type Fault, FaultProxy } from '../support/fault-proxy.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
 import {
@@ -264,6 +264,7 @@ describe('reading', () => {
   });
 
   it('a stream that nobody reads, and that is destroyed, lets go of its connection', async () => {
+    const connectionsInUse = watchConnections();
     await stored(harness.store(), 'big', randomBytes(16 * MIB));
     const direct = harness.store();
     const stream = await direct.get('big', { start: 0, end: 16 * MIB - 1 }, NOW);

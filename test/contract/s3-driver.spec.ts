@@ -2,12 +2,13 @@ import 'reflect-metadata';
 import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
-import { connectionsInUse } from '../support/active-connections.js';
+import { watchConnections } from '../support/active-connections.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
 import { describeStorageDriverContract } from './storage-driver.contract.js';
 import type { StorageDriverHarness } from './storage-driver.harness.js';
 
 async function makeHarness(): Promise<StorageDriverHarness> {
+  const openHandles = watchConnections();
   const server = await sharedRadosgw();
   const settings = Object.assign(new S3Settings(), {
     storageS3Bucket: await freshBucket(server),
@@ -32,7 +33,7 @@ async function makeHarness(): Promise<StorageDriverHarness> {
   return {
     driver: await open(),
     reopen: open,
-    openHandles: connectionsInUse,
+    openHandles,
     dispose: () => {
       for (const store of opened) store.destroy();
       return Promise.resolve();
