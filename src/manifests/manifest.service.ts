@@ -14,12 +14,8 @@ import { type ParsedManifest, parseManifest } from '../oci/manifest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
-import {
-  type ManifestHead,
-  ManifestStore,
-  type ResolvedReferences,
-  type StoredManifest,
-} from './manifest.store.js';
+import { type ManifestHead, ManifestReader, type StoredManifest } from './manifest-reader.js';
+import { ManifestStore, type ResolvedReferences } from './manifest.store.js';
 import { TagStore } from './tag.store.js';
 
 export interface PushManifest {
@@ -42,6 +38,7 @@ export interface PushedManifest {
 @Injectable()
 export class ManifestService {
   constructor(
+    private readonly reader: ManifestReader,
     private readonly manifests: ManifestStore,
     private readonly tags: TagStore,
     private readonly repositories: RepositoryStore,
@@ -52,12 +49,12 @@ export class ManifestService {
 
   /** @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist. */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
-    return (await this.manifests.get(repository, reference)) ?? this.refuseUnknown(repository, reference);
+    return (await this.reader.get(repository, reference)) ?? this.refuseUnknown(repository, reference);
   }
 
   /** Like `get`, without the bytes. */
   async head(repository: RepositoryName, reference: Reference): Promise<ManifestHead> {
-    return (await this.manifests.head(repository, reference)) ?? this.refuseUnknown(repository, reference);
+    return (await this.reader.head(repository, reference)) ?? this.refuseUnknown(repository, reference);
   }
 
   /**

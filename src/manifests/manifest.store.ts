@@ -1,23 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
 import type { ParsedManifest } from '../oci/manifest.js';
-import type { Reference } from '../oci/reference.js';
-import type { RepositoryName } from '../oci/repository-name.js';
-
-/** What a HEAD needs of a manifest. */
-export interface ManifestHead {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  readonly sizeBytes: number;
-}
-
-/** A manifest as pulled: the exact bytes that were pushed. */
-export interface StoredManifest extends ManifestHead {
-  readonly content: Buffer;
-}
 
 /** What a manifest needs, as far as its repository has it: digest → row. */
 export interface ResolvedReferences {
@@ -30,22 +15,9 @@ interface IdRow {
   id: string;
 }
 
-const HEAD_COLUMNS = 'm.digest, m.media_type AS "mediaType", m.size_bytes AS "sizeBytes"';
-
 /** The rows of manifests and of what they refer to. */
 @Injectable()
 export class ManifestStore {
-  constructor(private readonly dataSource: DataSource) {}
-
-  /** One indexed query: the path of every pull. */
-  async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
-    return this.find<StoredManifest>(repository, reference, `${HEAD_COLUMNS}, m.content`);
-  }
-
-  async head(repository: RepositoryName, reference: Reference): Promise<ManifestHead | undefined> {
-    return this.find<ManifestHead>(repository, reference, HEAD_COLUMNS);
-  }
-
   /**
    * Finds what a manifest refers to, and keeps it from being deleted until the transaction ends. Blobs count only
    * where the repository links them.
@@ -153,25 +125,6 @@ export class ManifestStore {
       [manifestId, digest],
     );
     await queryRows(transaction, 'DELETE FROM manifests WHERE id = $1', [manifestId]);
-  }
-
-  private async find<Row>(
-    repository: RepositoryName,
-    reference: Reference,
-    columns: string,
-  ): Promise<Row | undefined> {
-    const manager = this.dataSource.manager;
-    if (reference.kind === 'digest') {
-      const sql = `SELECT ${columns} FROM repositories r
-                     JOIN manifests m ON m.repository_id = r.id
-                    WHERE r.name = $1 AND m.digest = $2`;
-      return (await queryRows<Row>(manager, sql, [repository, reference.digest]))[0];
-    }
-    const sql = `SELECT ${columns} FROM repositories r
-                   JOIN tags t ON t.repository_id = r.id
-                   JOIN manifests m ON m.id = t.manifest_id
-                  WHERE r.name = $1 AND t.name = $2`;
-    return (await queryRows<Row>(manager, sql, [repository, reference.tag]))[0];
   }
 }
 
