@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.js';
 import { BlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
+import { canOpen, type OpenObject } from '../storage/opening-storage-driver.js';
 import { canRedirect } from '../storage/redirecting-storage-driver.js';
 import {
   type ByteSpan,
@@ -12,8 +13,10 @@ import {
   STORAGE_DRIVER,
   type StorageDriver,
 } from '../storage/storage-driver.js';
+import { StorageError } from '../storage/storage.errors.js';
 import { type BlobRecord, BlobStore } from './blob.store.js';
 import { RepositoryStore } from './repository.store.js';
+import { SmallBlobs } from './small-blobs.js';
 
 /** Content whose bytes the driver holds, about to become a blob of a repository. */
 export interface NewBlob {
@@ -38,6 +41,7 @@ export class BlobService {
   constructor(
     private readonly blobs: BlobStore,
     private readonly repositories: RepositoryStore,
+    private readonly small: SmallBlobs,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
   ) {}
@@ -52,6 +56,20 @@ export class BlobService {
   /** Where the client can fetch the bytes by itself, if the driver is able to let it. */
   async redirect(blob: BlobRecord): Promise<URL | undefined> {
     return canRedirect(this.driver) ? this.driver.redirectUrl(blob.objectKey) : undefined;
+  }
+
+  /** All bytes of a blob that is small enough to be remembered. */
+  readSmall(blob: BlobRecord, options: IoOptions): Promise<Buffer | undefined> {
+    return this.small.get(blob, options);
+  }
+
+  /** The bytes of a blob held open, where the driver is able to. @throws StorageError where they aren't all there. */
+  async open({ objectKey, sizeBytes }: BlobRecord, options: IoOptions): Promise<OpenObject | undefined> {
+    if (!canOpen(this.driver)) return undefined;
+    const object = await this.driver.openObject(objectKey, options);
+    if (object.sizeBytes >= sizeBytes) return object;
+    await object.close();
+    throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
   }
 
   /** Streams the bytes of a blob, or a span of them. */

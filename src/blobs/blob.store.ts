@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
@@ -19,24 +20,46 @@ interface BlobRow {
   object_key: string;
 }
 
+interface LinkedBlob {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+}
+
+// One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it estimates.
+const FIND_LINKED = `
+  SELECT w.n, found.*
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, digest, n)
+   CROSS JOIN LATERAL (SELECT b.id, b.size_bytes, b.object_key
+                         FROM blob_digests d
+                         JOIN blobs b ON b.id = d.blob_id
+                         JOIN repositories r ON r.name = w.repository COLLATE "C"
+                         JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+                        WHERE d.digest = w.digest COLLATE "C"
+                        LIMIT 1) AS found`;
+
 /** The rows of blobs, their digests and the links that make them visible. */
 @Injectable()
 export class BlobStore {
+  private readonly linked = new NextBatch<LinkedBlob, BlobRecord>(
+    (wanted) => this.loadLinked(wanted),
+    ({ repository, digest }) => `${repository} ${digest}`,
+  );
+
   constructor(private readonly dataSource: DataSource) {}
 
-  /** The blob with this digest, if the repository links it. One indexed query: the path of every pull. */
-  async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
-    const rows = await queryRows<BlobRow>(
-      this.dataSource.manager,
-      `SELECT b.id, b.size_bytes, b.object_key
-         FROM blob_digests d
-         JOIN blobs b ON b.id = d.blob_id
-         JOIN repository_blobs l ON l.blob_id = b.id
-         JOIN repositories r ON r.id = l.repository_id
-        WHERE d.digest = $1 AND r.name = $2`,
-      [digest, repository],
-    );
-    return rows[0] && toRecord(rows[0]);
+  /** The blob with this digest, if the repository links it. One indexed query, shared by reads of the moment: the path of every pull. */
+  findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
+    return this.linked.get({ repository, digest });
+  }
+
+  private async loadLinked(wanted: readonly LinkedBlob[]): Promise<(BlobRecord | undefined)[]> {
+    const rows = await queryRows<BlobRow & { n: string }>(this.dataSource.manager, FIND_LINKED, [
+      wanted.map(({ repository }) => repository),
+      wanted.map(({ digest }) => digest),
+    ]);
+    const found = new Array<BlobRecord | undefined>(wanted.length);
+    for (const row of rows) found[Number(row.n) - 1] = toRecord(row);
+    return found;
   }
 
   /** The blob with this digest, whoever links it, kept from being collected until the transaction ends. */

@@ -13,6 +13,7 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { DigestParam, Repository } from './parameters.js';
+import { sendObject } from './send-object.js';
 import { answerEmpty, IMMUTABLE } from './responses.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
@@ -63,7 +64,7 @@ export class BlobsController {
     if (request.method === 'HEAD') {
       response.writeHead(200, all).end();
     } else {
-      await this.stream(blob, span, response, () => response.writeHead(span === undefined ? 200 : 206, all));
+      await this.send(blob, span, response, () => response.writeHead(span === undefined ? 200 : 206, all));
     }
   }
 
@@ -79,19 +80,38 @@ export class BlobsController {
     answerEmpty(response, 202, {});
   }
 
-  private async stream(
+  private async send(
     blob: BlobRecord,
     span: ByteSpan | undefined,
     response: Response,
     writeHead: () => void,
   ): Promise<void> {
     const gone = new AbortController();
+    const { signal } = gone;
     response.once('close', () => gone.abort(new Error('the client went away')));
-    const bytes = await this.blobs.read(blob, span ?? wholeOf(blob), { signal: gone.signal });
     // A client that stops reading without closing would hold on to the object for ever.
     response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
-    writeHead();
-    await pipeline(bytes, response);
+    const small = await this.blobs.readSmall(blob, { signal });
+    if (small !== undefined) {
+      writeHead();
+      response.end(span === undefined ? small : small.subarray(span.start, span.end + 1));
+      return;
+    }
+    const all = span ?? { start: 0, end: blob.sizeBytes - 1 };
+    const object = await this.blobs.open(blob, { signal });
+    if (object === undefined) {
+      // As a span, so that an object of another size than its row fails before the head is written.
+      const bytes = await this.blobs.read(blob, all, { signal });
+      writeHead();
+      await pipeline(bytes, response);
+      return;
+    }
+    try {
+      writeHead();
+      await sendObject(object, all, response);
+    } finally {
+      await object.close();
+    }
   }
 }
 
@@ -107,9 +127,4 @@ function requestedSpan(request: Request, size: number, etag: string): ByteSpan |
     });
   }
   return range.kind === 'span' ? range : undefined;
-}
-
-/** Asked for as a span, so that an object of another size than its row fails before the head is written. */
-function wholeOf({ sizeBytes }: BlobRecord): ByteSpan | undefined {
-  return sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes - 1 };
 }

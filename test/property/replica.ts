@@ -1,5 +1,6 @@
 import { BlobService } from '../../src/blobs/blob.service.js';
 import { BlobStore } from '../../src/blobs/blob.store.js';
+import { SmallBlobs } from '../../src/blobs/small-blobs.js';
 import { RepositoryStore } from '../../src/blobs/repository.store.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { Replica } from '../../src/config/replica.js';
@@ -59,7 +60,13 @@ export class TestReplica {
     const unitOfWork = interposed(new UnitOfWork(dataSource), ['run'], (_call, work) =>
       around('commit', work),
     );
-    const blobs = new BlobService(new BlobStore(dataSource), new RepositoryStore(), unitOfWork, driver);
+    const blobs = new BlobService(
+      new BlobStore(dataSource),
+      new RepositoryStore(),
+      new SmallBlobs(driver),
+      unitOfWork,
+      driver,
+    );
     this.name = replica.name;
     this.events = new UploadEventLog(dataSource);
     this.listener = new DatabaseListener(dataSource, replica);

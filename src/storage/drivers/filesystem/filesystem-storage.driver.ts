@@ -11,11 +11,11 @@ import type {
   DriverUploadState,
   IoOptions,
   ObjectStat,
-  StorageDriver,
   StoredUpload,
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
+import type { OpeningStorageDriver, OpenObject } from '../../opening-storage-driver.js';
 import { byteRange, destroyLate, untilAborted } from '../../reading.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
@@ -24,6 +24,7 @@ import { FileUploadSink } from './file-upload-sink.js';
 import { FilesystemLayout } from './filesystem-layout.js';
 import { checkDirectories, prepareDirectories } from './filesystem-preparation.js';
 import { isMissing, storageErrorOf, translating } from './filesystem.errors.js';
+import { OpenFile } from './open-file.js';
 import { walkObjects } from './object-walk.js';
 import {
   cloneFile,
@@ -66,7 +67,7 @@ import { walkUploads } from './upload-walk.js';
  *
  * On a deletion nothing is flushed: a crash may bring an object back, which is garbage, as the contract allows.
  */
-export class FilesystemStorageDriver implements StorageDriver {
+export class FilesystemStorageDriver implements OpeningStorageDriver {
   readonly name = 'filesystem';
   readonly location: string;
   private readonly layout: FilesystemLayout;
@@ -109,6 +110,18 @@ export class FilesystemStorageDriver implements StorageDriver {
         return openReadable(path, (stats) => byteRange(expectFile(key, stats).size, span));
       });
     return untilAborted(await abortable(options, open, destroyLate), options);
+  }
+
+  async openObject(key: ObjectKey, options: IoOptions = {}): Promise<OpenObject> {
+    const path = this.layout.objectPath(key);
+    const open = () =>
+      this.onObject(key, 'opening an object', async () => {
+        await this.layout.refuseLinks(path);
+        const file = await OpenFile.open(path);
+        if (file === undefined) throw new ObjectNotFoundError(key);
+        return file;
+      });
+    return abortable(options, open, (file) => file.close());
   }
 
   async delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
