@@ -81,6 +81,19 @@ module.exports = {
       from: { path: '^src/', pathNot: '\\.spec\\.ts$' },
       to: { path: '^test/' },
     },
+    {
+      name: 'bench-stands-outside',
+      comment: 'It measures Berth as an operator sees it, over HTTP, whatever build it is given.',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^(src|test)/' },
+    },
+    {
+      name: 'no-bench-in-the-product',
+      severity: 'error',
+      from: { path: '^(src|test)/' },
+      to: { path: '^bench/' },
+    },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

@@ -1,0 +1,98 @@
+import type { JobResult } from '../load/jobs.js';
+import type { LoadGenerator } from '../load/load-generator.js';
+import type { RegistryServer } from '../servers/registry-server.js';
+import type { Sizes } from './sizes.js';
+
+export type Unit = 'requests/s' | 'pushes/s' | 'MB/s' | 'images/s' | 'ms' | 'MiB';
+
+/** Of what less is better. */
+export const COSTS: readonly Unit[] = ['ms', 'MiB'];
+
+/** One of the registries, with what a case needs to work on it. */
+export interface Target {
+  readonly kind: 'berth' | 'peer';
+  readonly server: RegistryServer;
+  readonly generator: LoadGenerator;
+  readonly sizes: Sizes;
+}
+
+export interface Round {
+  /** The warm-up's is 0. */
+  readonly number: number;
+  readonly seconds: number;
+}
+
+/** What a round came to. */
+export interface Measured {
+  /** In the case's unit. */
+  readonly value: number;
+  readonly latenciesMs: Float32Array;
+  readonly generatorCpu: number | undefined;
+  /** Further figures, by name and unit, for the JSON and tables of their own. */
+  readonly details?: Readonly<Record<string, number>>;
+}
+
+export interface CaseInfo {
+  readonly name: string;
+  readonly unit: Unit;
+  /** Why there is no figure of the peer. */
+  readonly withoutPeer?: string;
+  /** Measured once, without warm-up: what takes long, and doesn't vary. */
+  readonly single?: boolean;
+}
+
+/** A case of a group: `S` is what the group has seeded on a target. */
+export interface BenchCase<S> extends CaseInfo {
+  run(target: Target, seed: S, round: Round): Promise<Measured>;
+  /** Checks by digest that what was answered, or pushed, is right. Not timed, after the last round. */
+  verify(target: Target, seed: S): Promise<void>;
+}
+
+/** Cases that share servers with fresh data, and what is seeded there. */
+export interface CaseGroup {
+  readonly name: string;
+  readonly cases: readonly CaseInfo[];
+  open(target: Target): Promise<OpenGroup>;
+}
+
+export interface OpenGroup {
+  run(name: string, round: Round): Promise<Measured>;
+  verify(name: string): Promise<void>;
+}
+
+export function defineGroup<S>(
+  name: string,
+  seed: (target: Target) => Promise<S>,
+  cases: readonly BenchCase<S>[],
+): CaseGroup {
+  const find = (wanted: string): BenchCase<S> => {
+    const found = cases.find((one) => one.name === wanted);
+    if (!found) throw new Error(`there is no case ${wanted}`);
+    return found;
+  };
+  return {
+    name,
+    cases,
+    open: async (target) => {
+      const seeded = await seed(target);
+      return {
+        run: (wanted, round) => find(wanted).run(target, seeded, round),
+        verify: (wanted) => find(wanted).verify(target, seeded),
+      };
+    },
+  };
+}
+
+/** Answers, pushes or images per second. */
+export function perSecond(result: JobResult): Measured {
+  return measured(result, result.latenciesMs.length / result.seconds);
+}
+
+/** Content per second, in millions of bytes. */
+export function megabytesPerSecond(result: JobResult): Measured {
+  return measured(result, result.bytes / 1e6 / result.seconds);
+}
+
+function measured({ latenciesMs, generatorCpu }: JobResult, value: number): Measured {
+  return { value, latenciesMs, generatorCpu };
+}

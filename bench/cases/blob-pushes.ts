@@ -1,0 +1,81 @@
+import type { PushedBlob, UploadForm } from '../load/jobs.js';
+import { defineGroup, megabytesPerSecond, perSecond, type BenchCase, type CaseGroup } from './bench-case.js';
+import { verifyDigest } from './check.js';
+import { sizeText, type Sizes } from './sizes.js';
+
+const REPOSITORY = 'bench/pushed';
+const MANY = 16;
+/** More than any registry takes in a second: so many contents are made before the clock runs. */
+const MOST_SMALL_PUSHES_PER_SECOND = 10_000;
+
+const FORMS: readonly (readonly [UploadForm, string])[] = [
+  ['put', 'POST + PUT'],
+  ['patch', 'POST + PATCH + PUT'],
+  ['chunks', 'POST + PATCH of 16 MiB each + PUT'],
+];
+
+/** The last blob that was pushed. */
+interface Pushed {
+  last: PushedBlob | undefined;
+}
+
+/** Pushes of contents that the registry has not seen. A group each, so that their data needn't fit the disk all at once. */
+export function blobPushes(sizes: Sizes): CaseGroup[] {
+  const seed = (): Promise<Pushed> => Promise.resolve({ last: undefined });
+  return [
+    defineGroup('small pushes', seed, [smallPushes(sizes)]),
+    ...FORMS.map(([form, name]) =>
+      defineGroup(`large pushes by ${form}`, seed, [largePush(sizes, form, name)]),
+    ),
+  ];
+}
+
+function smallPushes({ smallBlobBytes: sizeBytes }: Sizes): BenchCase<Pushed> {
+  return {
+    name: `blob push ${sizeText(sizeBytes)}, POST + PUT, ${MANY} connections`,
+    unit: 'pushes/s',
+    run: async ({ generator, server }, pushed, { number, seconds }) => {
+      const result = await generator.run({
+        kind: 'push',
+        port: server.port,
+        connections: MANY,
+        repository: REPOSITORY,
+        form: 'put',
+        sizeBytes,
+        count: Math.ceil(seconds * MOST_SMALL_PUSHES_PER_SECOND),
+        seconds,
+        label: `small round ${number}`,
+      });
+      pushed.last = result.blobs.at(-1);
+      return perSecond(result);
+    },
+    verify: verifyLast,
+  };
+}
+
+function largePush(sizes: Sizes, form: UploadForm, name: string): BenchCase<Pushed> {
+  return {
+    name: `blob push ${sizeText(sizes.largeBlobBytes)}, ${name}, 1 connection`,
+    unit: 'MB/s',
+    run: async ({ generator, server }, pushed, { number }) => {
+      const result = await generator.run({
+        kind: 'push',
+        port: server.port,
+        connections: 1,
+        repository: REPOSITORY,
+        form,
+        sizeBytes: sizes.largeBlobBytes,
+        count: number === 0 ? 1 : sizes.largePushesPerRound,
+        label: `${form} round ${number}`,
+      });
+      pushed.last = result.blobs.at(-1);
+      return megabytesPerSecond(result);
+    },
+    verify: verifyLast,
+  };
+}
+
+const verifyLast: BenchCase<Pushed>['verify'] = async (target, { last }) => {
+  if (!last) throw new Error('nothing was pushed');
+  await verifyDigest(target, `/v2/${REPOSITORY}/blobs/${last.digest}`, last.digest);
+};

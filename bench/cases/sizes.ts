@@ -1,0 +1,54 @@
+const KIB = 1024;
+export const MIB = 1024 * KIB;
+
+/** How much work the cases are made of. The names of cases say the sizes, so that a quick run isn't taken for a full one. */
+export interface Sizes {
+  readonly smallBlobBytes: number;
+  readonly mediumBlobBytes: number;
+  readonly largeBlobBytes: number;
+  readonly rangeBytes: number;
+  readonly largePushesPerRound: number;
+  readonly layers: number;
+  readonly layerBytes: number;
+  readonly clients: number;
+  /** Tags of a repository, and repositories. */
+  readonly listed: number;
+  readonly referrers: number;
+  /** Layers of which so many are pushed at once while memory is watched. */
+  readonly memoryBytes: readonly number[];
+  readonly memoryConnections: number;
+}
+
+export const FULL: Sizes = {
+  smallBlobBytes: 4 * KIB,
+  mediumBlobBytes: MIB,
+  largeBlobBytes: 256 * MIB,
+  rangeBytes: 64 * KIB,
+  largePushesPerRound: 2,
+  layers: 10,
+  layerBytes: 5 * MIB,
+  clients: 8,
+  listed: 100_000,
+  referrers: 1000,
+  memoryBytes: [16 * MIB, 64 * MIB, 256 * MIB],
+  memoryConnections: 32,
+};
+
+/** Shows that everything works, and no more than that. */
+export const QUICK: Sizes = {
+  ...FULL,
+  largeBlobBytes: 16 * MIB,
+  largePushesPerRound: 1,
+  layers: 3,
+  layerBytes: MIB,
+  clients: 2,
+  listed: 1000,
+  referrers: 100,
+  memoryBytes: [4 * MIB],
+  memoryConnections: 8,
+};
+
+/** `4 KiB`, `256 MiB`. */
+export function sizeText(bytes: number): string {
+  return bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
+}

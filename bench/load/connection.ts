@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { AnswerParser, type Answer } from './answer-parser.js';
+
+export const HOST = '127.0.0.1';
+
+/** One request at a time on one kept connection, on a bare socket: no HTTP client's objects, streams or timers. */
+export class Connection {
+  private waiting: ((answer: Answer) => void) | undefined;
+  private failure: Error | undefined;
+  private readonly parser: AnswerParser;
+  /** Called once, when the connection is of no more use. */
+  onFailure: (error: Error) => void = () => undefined;
+
+  private constructor(
+    private readonly socket: Socket,
+    feed: { take: (bytes: Buffer, length: number) => void },
+  ) {
+    this.parser = new AnswerParser((answer) => this.answered(answer));
+    feed.take = (bytes, length) => this.read(bytes, length);
+    socket.on('error', (error) => this.fail(error));
+    socket.on('close', () => this.fail(new Error('the server closed the connection')));
+  }
+
+  /** @param bufferBytes how much is read at once: the same memory is read into again and again. */
+  static async open(port: number, bufferBytes: number): Promise<Connection> {
+    const feed = { take: (_bytes: Buffer, _length: number): void => undefined };
+    const socket = connect({
+      host: HOST,
+      port,
+      noDelay: true,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(bufferBytes),
+        callback: (length, bytes) => {
+          feed.take(bytes as Buffer, length);
+          return true;
+        },
+      },
+    });
+    await once(socket, 'connect');
+    return new Connection(socket, feed);
+  }
+
+  /** Sends a request whole, and calls back with its answer. A failure goes to `onFailure`. */
+  send(request: Buffer, bodyless: boolean, done: (answer: Answer) => void): void {
+    if (this.failure) return this.onFailure(this.failure);
+    this.waiting = done;
+    this.parser.bodyless = bodyless;
+    this.socket.write(request);
+  }
+
+  /** Sends a request with its body in parts, no more of them in memory than the system's buffers hold. */
+  async exchange(head: string, body: Iterable<Buffer> = [], bodyless = false): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve, reject) => {
+      if (this.failure) return reject(this.failure);
+      this.waiting = resolve;
+      this.onFailure = reject;
+    });
+    this.parser.bodyless = bodyless;
+    // An answer that comes before the body is sent is the server's refusal: it ends the sending too.
+    await Promise.all([answer, this.sendAll(head, body)]);
+    return answer;
+  }
+
+  close(): void {
+    this.onFailure = () => undefined;
+    this.socket.destroy();
+  }
+
+  private async sendAll(head: string, body: Iterable<Buffer>): Promise<void> {
+    this.socket.cork();
+    let fits = this.socket.write(head, 'latin1');
+    let first = true;
+    for (const part of body) {
+      fits = this.socket.write(part) && fits;
+      if (first) this.socket.uncork();
+      first = false;
+      if (!fits) await once(this.socket, 'drain');
+      fits = true;
+    }
+    if (first) this.socket.uncork();
+  }
+
+  private read(bytes: Buffer, length: number): void {
+    try {
+      this.parser.feed(bytes, length);
+    } catch (error) {
+      this.socket.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  private answered(answer: Answer): void {
+    const done = this.waiting;
+    this.waiting = undefined;
+    if (done) done(answer);
+    else this.fail(new Error(`an answer (${answer.status}) that nobody asked for`));
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.waiting = undefined;
+    this.onFailure(this.failure);
+    this.onFailure = () => undefined;
+  }
+}
+
+/** Opens connections before the clock runs. */
+export function openConnections(port: number, count: number): Promise<Connection[]> {
+  // Few connections carry large bodies: fewer, larger reads. Many carry small answers.
+  const bufferBytes = count <= 16 ? 256 * 1024 : 32 * 1024;
+  return Promise.all(Array.from({ length: count }, () => Connection.open(port, bufferBytes)));
+}

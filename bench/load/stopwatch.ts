@@ -1,0 +1,37 @@
+import type { JobResult } from './jobs.js';
+
+/** More requests than any job of a few seconds sends; reserved before the clock runs. */
+const CAPACITY = 2_000_000;
+const samples = new Float32Array(CAPACITY);
+
+/** Times one job: the latencies of its requests, how long it took, and what the generator itself used of its core. */
+export class Stopwatch {
+  private count = 0;
+  private readonly cpu = process.cpuUsage();
+  private readonly begun = performance.now();
+  bytes = 0;
+
+  /** @param since when the request was sent, in the milliseconds of `performance.now()`. */
+  record(since: number): void {
+    if (this.count === CAPACITY) throw new Error('more requests than latencies can be kept of');
+    samples[this.count] = performance.now() - since;
+    this.count += 1;
+  }
+
+  passed(seconds: number | undefined): boolean {
+    return seconds !== undefined && performance.now() - this.begun >= seconds * 1000;
+  }
+
+  result(pushed: Partial<Pick<JobResult, 'blobs' | 'images'>> = {}): JobResult {
+    const elapsedMs = performance.now() - this.begun;
+    const { user, system } = process.cpuUsage(this.cpu);
+    return {
+      seconds: elapsedMs / 1000,
+      latenciesMs: samples.slice(0, this.count),
+      bytes: this.bytes,
+      generatorCpu: (user + system) / 1000 / elapsedMs,
+      blobs: pushed.blobs ?? [],
+      images: pushed.images ?? [],
+    };
+  }
+}

@@ -1,0 +1,62 @@
+import type { Answer } from './answer-parser.js';
+import type { Connection } from './connection.js';
+import type { Content } from './content.js';
+import type { UploadForm } from './jobs.js';
+import { pathOf, requestHead, withQuery } from './request-text.js';
+
+const CHUNK_BYTES = 16 * 1024 * 1024;
+
+/** Where blobs go. */
+export interface Destination {
+  readonly port: number;
+  readonly repository: string;
+}
+
+/** Pushes one blob in one of the spec's ways, and fails on any answer but the right one. */
+export async function upload(
+  connection: Connection,
+  { port, repository }: Destination,
+  content: Content,
+  form: UploadForm,
+): Promise<void> {
+  const started = await connection.exchange(
+    requestHead(port, 'POST', `/v2/${repository}/blobs/uploads/`, { 'Content-Length': '0' }),
+  );
+  let path = pathOf(expectStatus(started, 202, 'the POST of an upload').location);
+  const { sizeBytes } = content;
+  if (form !== 'put') {
+    const step = form === 'chunks' ? CHUNK_BYTES : sizeBytes;
+    for (let from = 0; from < sizeBytes; from += step) {
+      path = await patch(connection, port, path, content, from, Math.min(from + step, sizeBytes), form);
+    }
+  }
+  const body = form === 'put' ? sizeBytes : 0;
+  const head = requestHead(port, 'PUT', withQuery(path, `digest=${encodeURIComponent(content.digest)}`), {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': `${body}`,
+  });
+  expectStatus(await connection.exchange(head, content.parts(0, body)), 201, 'the PUT of an upload');
+}
+
+async function patch(
+  connection: Connection,
+  port: number,
+  path: string,
+  content: Content,
+  from: number,
+  to: number,
+  form: UploadForm,
+): Promise<string> {
+  const head = requestHead(port, 'PATCH', path, {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': `${to - from}`,
+    ...(form === 'chunks' && { 'Content-Range': `${from}-${to - 1}` }),
+  });
+  const answer = await connection.exchange(head, content.parts(from, to));
+  return pathOf(expectStatus(answer, 202, 'the PATCH of an upload').location);
+}
+
+export function expectStatus(answer: Answer, status: number, what: string): Answer {
+  if (answer.status !== status) throw new Error(`${what} was answered ${answer.status} instead of ${status}`);
+  return answer;
+}

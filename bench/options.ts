@@ -1,0 +1,73 @@
+import { parseArgs } from 'node:util';
+
+export const USAGE = `npm run bench -- [options]
+
+  --list             names the cases, and runs none
+  --only PATTERN     runs the cases whose name matches this regular expression
+  --quick            small sizes, short rounds: shows that everything works, not how fast
+  --rounds N         measured rounds per case (default 5)
+  --seconds S        length of a round, of those that are cut by time (default 1)
+  --workers N        Berth's WORKERS (default auto)
+  --dist DIR         measures the build in this directory instead of making one in dist
+  --peer PATH        the registry to compare with (default docker-registry, where it is on the PATH)
+  --no-peer          measures Berth alone
+  --directory DIR    where the data lies meanwhile, 20 GB at most (default the system's temporary directory)
+  --json FILE        writes all figures to this file, too
+  --help             prints this
+`;
+
+export interface Options {
+  readonly list: boolean;
+  readonly help: boolean;
+  readonly only: RegExp;
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly workers: string;
+  readonly dist: string | undefined;
+  /** Undefined: none. */
+  readonly peer: string | undefined;
+  readonly directory: string | undefined;
+  readonly json: string | undefined;
+}
+
+/** @throws Error that says which option can't be used. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      workers: { type: 'string', default: 'auto' },
+      dist: { type: 'string' },
+      peer: { type: 'string', default: 'docker-registry' },
+      'no-peer': { type: 'boolean', default: false },
+      directory: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  const { quick } = values;
+  return {
+    list: values.list,
+    help: values.help,
+    only: new RegExp(values.only, 'i'),
+    quick,
+    rounds: positive('--rounds', values.rounds ?? (quick ? '2' : '5')),
+    seconds: positive('--seconds', values.seconds ?? (quick ? '0.2' : '1')),
+    workers: values.workers,
+    dist: values.dist,
+    peer: values['no-peer'] ? undefined : values.peer,
+    directory: values.directory,
+    json: values.json,
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`${name} takes a number above 0`);
+  return value;
+}

@@ -1,0 +1,100 @@
+import { rm } from 'node:fs/promises';
+import { allGroups } from '../cases/all-groups.js';
+import type { CaseGroup, CaseInfo, Target } from '../cases/bench-case.js';
+import { FULL, QUICK, type Sizes } from '../cases/sizes.js';
+import { LoadGenerator } from '../load/load-generator.js';
+import type { Options } from '../options.js';
+import type { CaseResult } from '../report/results.js';
+import { BerthServer } from '../servers/berth.server.js';
+import { freePort } from '../servers/free-port.js';
+import { PeerServer, type PeerProgram } from '../servers/peer.server.js';
+import type { RegistryServer } from '../servers/registry-server.js';
+import type { Ground } from './ground.js';
+import { openAll, runCase } from './run-group.js';
+
+/** A group, and those of its cases that were asked for. */
+interface Selection {
+  readonly group: CaseGroup;
+  readonly cases: readonly CaseInfo[];
+}
+
+export function selectedGroups({ only, quick }: Options): Selection[] {
+  return allGroups(sizesOf(quick))
+    .map((group) => ({ group, cases: group.cases.filter(({ name }) => only.test(name)) }))
+    .filter(({ cases }) => cases.length > 0);
+}
+
+function sizesOf(quick: boolean): Sizes {
+  return quick ? QUICK : FULL;
+}
+
+/** The cases of one run, a group after the other, each on servers and directories of its own. */
+export class Benchmark {
+  private readonly generator: LoadGenerator;
+
+  constructor(
+    private readonly ground: Ground,
+    private readonly options: Options,
+    private readonly main: string,
+    private readonly peer: PeerProgram | undefined,
+    private readonly progress: (line: string) => void,
+  ) {
+    const generator = LoadGenerator.start();
+    ground.add(() => generator.stop());
+    this.generator = generator;
+  }
+
+  async run(): Promise<CaseResult[]> {
+    const results: CaseResult[] = [];
+    for (const selection of selectedGroups(this.options)) results.push(...(await this.runGroup(selection)));
+    return results;
+  }
+
+  private async runGroup({ group, cases }: Selection): Promise<CaseResult[]> {
+    this.progress(`${group.name}: starting the servers`);
+    const servers = await this.startServers();
+    try {
+      const contestants = await openAll(
+        group,
+        servers.map(({ target }) => target),
+      );
+      const results: CaseResult[] = [];
+      for (const info of cases) {
+        this.progress(info.name);
+        results.push(await runCase(info, contestants, this.options));
+      }
+      return results;
+    } finally {
+      for (const { end } of servers) await end();
+    }
+  }
+
+  private async startServers(): Promise<{ target: Target; end: () => Promise<void> }[]> {
+    const started = [await this.startServer('berth', (directory, port) => this.newBerth(directory, port))];
+    const { peer } = this;
+    if (peer) {
+      started.push(
+        await this.startServer('peer', (directory, port) => new PeerServer(peer, directory, port)),
+      );
+    }
+    return started;
+  }
+
+  private async startServer(
+    kind: Target['kind'],
+    make: (directory: string, port: number) => RegistryServer,
+  ): Promise<{ target: Target; end: () => Promise<void> }> {
+    const directory = await this.ground.newDirectory(kind);
+    const server = make(directory, await freePort());
+    const end = this.ground.add(async () => {
+      await server.stop();
+      await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    });
+    await server.start();
+    return { target: { kind, server, generator: this.generator, sizes: sizesOf(this.options.quick) }, end };
+  }
+
+  private newBerth(directory: string, port: number): BerthServer {
+    return new BerthServer(this.main, directory, port, this.options.workers);
+  }
+}

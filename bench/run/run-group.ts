@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { CaseInfo, CaseGroup, Measured, OpenGroup, Target } from '../cases/bench-case.js';
+import { caseResult, type CaseResult } from '../report/results.js';
+
+/** A registry that a group of cases has been seeded on. */
+export interface Contestant {
+  readonly target: Target;
+  readonly group: OpenGroup;
+}
+
+export interface Pace {
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+/** Runs one case on all contestants in turn, who begin by turns. */
+export async function runCase(
+  info: CaseInfo,
+  contestants: readonly Contestant[],
+  pace: Pace,
+): Promise<CaseResult> {
+  const taking = contestants.filter(
+    ({ target }) => target.kind === 'berth' || info.withoutPeer === undefined,
+  );
+  const measured = new Map<Target, Measured[]>(taking.map(({ target }) => [target, []]));
+  const rounds = info.single === true ? 1 : pace.rounds;
+  for (let number = info.single === true ? 1 : 0; number <= rounds; number += 1) {
+    for (const { target, group } of number % 2 === 0 ? taking : [...taking].reverse()) {
+      await writeBack(target);
+      const result = await named(info, target, () => group.run(info.name, { number, seconds: pace.seconds }));
+      if (number > 0) measured.get(target)?.push(result);
+    }
+  }
+  for (const { target, group } of taking) await named(info, target, () => group.verify(info.name));
+  const of = (kind: Target['kind']): Measured[] | undefined =>
+    [...measured].find(([target]) => target.kind === kind)?.[1];
+  return caseResult(info, of('berth') ?? [], of('peer'));
+}
+
+export async function openAll(group: CaseGroup, targets: readonly Target[]): Promise<Contestant[]> {
+  const contestants: Contestant[] = [];
+  for (const target of targets)
+    contestants.push({ target, group: await named(group, target, () => group.open(target)) });
+  return contestants;
+}
+
+/** What one server has left to the disk must not be charged to the next one. */
+async function writeBack({ server }: Target): Promise<void> {
+  await promisify(execFile)('sync', ['-f', server.directory]).catch(() => promisify(execFile)('sync'));
+}
+
+async function named<T>({ name }: { name: string }, { server }: Target, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${name}, ${server.name}: ${reason}`, { cause });
+  }
+}

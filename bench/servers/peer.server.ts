@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { HOST } from '../load/connection.js';
+import { processTree } from './process-tree.js';
+import type { RegistryServer, ServerProcesses } from './registry-server.js';
+import { ServerProcess } from './server-process.js';
+
+/** What there is to say of the peer's program. */
+export interface PeerProgram {
+  readonly path: string;
+  /** Name and version, for the report. */
+  readonly name: string;
+}
+
+/** Asks a program who it is. Answers undefined where there is no such program. */
+export async function findPeer(path: string): Promise<PeerProgram | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(path, ['--version']);
+    // `docker-registry github.com/docker/distribution 2.8.2+ds1`, `registry github.com/distribution/distribution/v3 v3.1.0`
+    const version = stdout.trim().split(/\s+/).at(-1) ?? '';
+    return { path, name: `distribution ${version.replace(/^v/, '')}` };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The Go registry on its file system driver: as its packages configure it, without access log. */
+export class PeerServer implements RegistryServer {
+  readonly name: string;
+  private process: ServerProcess | undefined;
+
+  constructor(
+    private readonly program: PeerProgram,
+    readonly directory: string,
+    readonly port: number,
+  ) {
+    this.name = program.name;
+  }
+
+  /** Its own, where objects and links lie. */
+  static storageOf(directory: string): string {
+    return join(directory, 'storage');
+  }
+
+  async start(): Promise<void> {
+    const file = join(this.directory, 'config.yml');
+    await writeFile(file, this.configuration());
+    this.process = ServerProcess.start([this.program.path, 'serve', file], {
+      cwd: this.directory,
+      log: join(this.directory, 'log'),
+      // Version 3 would send traces, to nobody.
+      env: { PATH: process.env['PATH'] ?? '', OTEL_TRACES_EXPORTER: 'none' },
+    });
+    await this.process.ready(this.port);
+  }
+
+  async stop(): Promise<void> {
+    await this.process?.stop();
+    this.process = undefined;
+  }
+
+  processes(): ServerProcesses {
+    const root = this.process?.pid;
+    return { serving: root === undefined ? [] : processTree(root), database: [] };
+  }
+
+  /** With the cache of descriptors in memory, as in the file that its packages bring: it is faster with it. */
+  private configuration(): string {
+    return [
+      'version: 0.1',
+      'log: {level: error, accesslog: {disabled: true}}',
+      'storage:',
+      '  cache: {blobdescriptor: inmemory}',
+      `  filesystem: {rootdirectory: ${JSON.stringify(PeerServer.storageOf(this.directory))}}`,
+      '  delete: {enabled: true}',
+      `http: {addr: "${HOST}:${this.port}"}`,
+      '',
+    ].join('\n');
+  }
+}
