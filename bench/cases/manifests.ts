@@ -47,17 +47,24 @@ function manifestCase(name: string, read: Read, connections: number): BenchCase<
   };
 }
 
-/** An image of one small layer. */
-export async function seedSmallImage({ generator, server, sizes }: Target): Promise<PushedImage> {
+const seedSmallImage = (target: Target): Promise<PushedImage> => pushSmallImage(target, REPOSITORY, 'small');
+
+/** Pushes an image of one small layer. */
+export async function pushSmallImage(
+  { generator, server, sizes }: Target,
+  repository: string,
+  tag: string,
+): Promise<PushedImage> {
   const { images } = await generator.run({
     kind: 'push images',
     port: server.port,
     clients: 1,
     parallel: 1,
-    repository: REPOSITORY,
+    repository,
     layers: 1,
     layerBytes: sizes.smallBlobBytes,
-    label: 'small',
+    label: tag,
+    tag,
   });
   const [image] = images;
   if (!image) throw new Error('no image was pushed');

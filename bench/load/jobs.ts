@@ -51,6 +51,8 @@ export interface ImagePushJob {
   readonly layers: number;
   readonly layerBytes: number;
   readonly label: string;
+  /** Else they are made of the label. */
+  readonly tag?: string;
 }
 
 /** Pulls these images, all at once, each by a client of its own. */

@@ -138,7 +138,7 @@ function prepareImage(maker: ContentMaker, job: ImagePushJob, n: number): Prepar
       }),
     ),
   );
-  return { tag: label.replace(/[^\w.-]+/g, '-'), config, layers, manifest };
+  return { tag: job.tag ?? label.replace(/[^\w.-]+/g, '-'), config, layers, manifest };
 }
 
 function descriptor(mediaType: string, { digest, sizeBytes }: Content): object {

@@ -2,6 +2,9 @@ import { rm } from 'node:fs/promises';
 import { allGroups } from '../cases/all-groups.js';
 import type { CaseGroup, CaseInfo, Target } from '../cases/bench-case.js';
 import { FULL, QUICK, type Sizes } from '../cases/sizes.js';
+import { generatorLimits } from '../limits/generator-limits.js';
+import type { Limit, LimitResult } from '../limits/limit.js';
+import { physicalLimits } from '../limits/physical-limits.js';
 import { LoadGenerator } from '../load/load-generator.js';
 import type { Options } from '../options.js';
 import type { CaseResult } from '../report/results.js';
@@ -18,7 +21,18 @@ interface Selection {
   readonly cases: readonly CaseInfo[];
 }
 
-export function selectedGroups({ only, quick }: Options): Selection[] {
+/** What a run with these options measures. */
+export function namesOf(options: Options): string[] {
+  const cases = selectedGroups(options).flatMap((selection) => selection.cases);
+  return [...cases, ...selectedLimits(options)].map(({ name }) => name);
+}
+
+function selectedLimits({ only, quick }: Options): Limit[] {
+  const sizes = sizesOf(quick);
+  return [...physicalLimits(sizes), ...generatorLimits(sizes)].filter(({ name }) => only.test(name));
+}
+
+function selectedGroups({ only, quick }: Options): Selection[] {
   return allGroups(sizesOf(quick))
     .map((group) => ({ group, cases: group.cases.filter(({ name }) => only.test(name)) }))
     .filter(({ cases }) => cases.length > 0);
@@ -44,9 +58,22 @@ export class Benchmark {
     this.generator = generator;
   }
 
-  async run(): Promise<CaseResult[]> {
-    const results: CaseResult[] = [];
-    for (const selection of selectedGroups(this.options)) results.push(...(await this.runGroup(selection)));
+  async run(): Promise<{ cases: CaseResult[]; limits: LimitResult[] }> {
+    const cases: CaseResult[] = [];
+    for (const selection of selectedGroups(this.options)) cases.push(...(await this.runGroup(selection)));
+    return { cases, limits: await this.runLimits() };
+  }
+
+  private async runLimits(): Promise<LimitResult[]> {
+    const { ground, generator } = this;
+    const { rounds, seconds, quick } = this.options;
+    const results: LimitResult[] = [];
+    for (const limit of selectedLimits(this.options)) {
+      const { name, unit } = limit;
+      this.progress(name);
+      const figure = await limit.measure({ ground, generator, sizes: sizesOf(quick), rounds, seconds });
+      if (figure) results.push({ name, unit, ...figure });
+    }
     return results;
   }
 

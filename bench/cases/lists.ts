@@ -1,0 +1,106 @@
+import { isDeepStrictEqual } from 'node:util';
+import { defineGroup, perSecond, type BenchCase, type CaseGroup, type Target } from './bench-case.js';
+import { fetchFrom } from './check.js';
+import { repositoryNames, tagNames } from './listed-names.js';
+import { pushSmallImage } from './manifests.js';
+import { seedRepositories, seedTags } from './seed-lists.js';
+import type { Sizes } from './sizes.js';
+
+const TAGGED = 'bench/tagged';
+const PAGE = 100;
+
+/** A list that a server answers, and what it has to hold. */
+interface List {
+  readonly path: string;
+  readonly key: 'tags' | 'repositories';
+  /** All names, in order. */
+  readonly names: readonly string[];
+  /** Where the page begins. */
+  readonly from: number;
+}
+
+/** Pages of long lists. */
+export function longLists({ listed }: Sizes): CaseGroup[] {
+  const count = listed.toLocaleString('en-US');
+  const tags = (from: number): List => ({
+    path: `/v2/${TAGGED}/tags/list`,
+    key: 'tags',
+    names: tagNames(listed),
+    from,
+  });
+  const catalog = (from: number): List => ({
+    path: '/v2/_catalog',
+    key: 'repositories',
+    names: repositoryNames(listed),
+    from,
+  });
+  const middle = listed / 2;
+  return [
+    defineGroup('tags', seedManyTags, [
+      listCase(`tags list, first page of ${PAGE} of ${count} tags`, tags(0)),
+      listCase(`tags list, a page of ${PAGE} in the middle of ${count} tags`, tags(middle)),
+    ]),
+    defineGroup('catalog', seedManyRepositories, [
+      listCase(`catalog, first page of ${PAGE} of ${count} repositories`, catalog(0)),
+      listCase(`catalog, a page of ${PAGE} in the middle of ${count} repositories`, catalog(middle)),
+    ]),
+  ];
+}
+
+function listCase(name: string, list: List): BenchCase<void> {
+  const query = new URLSearchParams({ n: `${PAGE}` });
+  const before = list.names[list.from - 1];
+  if (before !== undefined) query.set('last', before);
+  const path = `${list.path}?${query.toString()}`;
+  return {
+    name: `${name}, 1 connection`,
+    unit: 'requests/s',
+    run: async (target, _seed, { seconds }) => {
+      const { answered, bytes } = await checkedAnswer(target, path, list);
+      const request = { method: 'GET', path, status: 200, bodyBytes: bytes } as const;
+      const job = {
+        kind: 'requests',
+        port: target.server.port,
+        connections: 1,
+        seconds,
+        requests: [request],
+      } as const;
+      return { ...perSecond(await target.generator.run(job)), details: { 'names in an answer': answered } };
+    },
+    verify: async (target) => {
+      await checkedAnswer(target, path, list);
+    },
+  };
+}
+
+/**
+ * The page that was asked for; or, of a registry that knows no pages of tags (distribution 2.8), the whole list, in the
+ * order in which the file system has it.
+ */
+async function checkedAnswer(
+  target: Target,
+  path: string,
+  list: List,
+): Promise<{ answered: number; bytes: number }> {
+  const text = await (await fetchFrom(target, path)).text();
+  const found = (JSON.parse(text) as Record<string, string[] | undefined>)[list.key] ?? [];
+  const page = list.names.slice(list.from, list.from + PAGE);
+  if (!isDeepStrictEqual(found, page) && !isDeepStrictEqual([...found].sort(), list.names)) {
+    const [first = 'nothing'] = found;
+    throw new Error(`${path} lists ${found.length} names, ${first} being the first, and not what was seeded`);
+  }
+  return { answered: found.length, bytes: Buffer.byteLength(text) };
+}
+
+async function seedManyTags(target: Target): Promise<void> {
+  const names = tagNames(target.sizes.listed);
+  // The image has a tag, too: the first one.
+  const [first = '', ...others] = names;
+  const image = await pushSmallImage(target, TAGGED, first);
+  await seedTags(target, TAGGED, image, others);
+}
+
+async function seedManyRepositories(target: Target): Promise<void> {
+  await pushSmallImage(target, TAGGED, 'seed');
+  await seedRepositories(target, repositoryNames(target.sizes.listed));
+}

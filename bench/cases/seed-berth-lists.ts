@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { Client } from 'pg';
+
+/** The embedded PostgreSQL is reached by its socket, which lies in its own directory; root may enter that, and its owner. */
+async function withDatabase(directory: string, work: (client: Client) => Promise<void>): Promise<void> {
+  const host = join(directory, 'data/postgres');
+  const client = new Client({ host, port: 5432, user: 'berth', database: 'berth', ssl: false });
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Points tags at the manifest that the repository has, and records it, as a push does. */
+export function seedBerthTags(directory: string, repository: string, tags: readonly string[]): Promise<void> {
+  return withDatabase(directory, async (client) => {
+    const of =
+      'FROM repositories r JOIN manifests m ON m.repository_id = r.id, unnest($2::text[]) AS tag WHERE r.name = $1';
+    await client.query(`INSERT INTO tags (repository_id, name, manifest_id) SELECT r.id, tag, m.id ${of}`, [
+      repository,
+      tags,
+    ]);
+    await client.query(
+      `INSERT INTO tag_events (repository_id, tag, to_digest) SELECT r.id, tag, m.digest ${of}`,
+      [repository, tags],
+    );
+    await settle(client);
+  });
+}
+
+/** Repositories that have nothing. The catalog looks at their names alone. */
+export function seedBerthRepositories(directory: string, names: readonly string[]): Promise<void> {
+  return withDatabase(directory, async (client) => {
+    await client.query('INSERT INTO repositories (name) SELECT unnest($1::text[])', [names]);
+    await settle(client);
+  });
+}
+
+/** What autovacuum does by itself within a minute of so many new rows. */
+async function settle(client: Client): Promise<void> {
+  await client.query('VACUUM ANALYZE');
+}

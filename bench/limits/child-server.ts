@@ -1,0 +1,20 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import type { LimitContext } from './limit.js';
+
+/** Runs `work` against a small server, a program that tells its address and ends with its parent. */
+export async function withChildServer<T>(
+  { ground }: LimitContext,
+  program: string,
+  work: (port: number) => Promise<T>,
+): Promise<T> {
+  const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const end = ground.add(() => void child.kill('SIGKILL'));
+  try {
+    const [address] = (await once(child, 'message')) as [AddressInfo];
+    return await work(address.port);
+  } finally {
+    await end();
+  }
+}

@@ -1,0 +1,29 @@
+import type { LoadGenerator } from '../load/load-generator.js';
+import type { Ground } from '../run/ground.js';
+import type { Sizes } from '../cases/sizes.js';
+
+export interface LimitContext {
+  readonly ground: Ground;
+  readonly generator: LoadGenerator;
+  readonly sizes: Sizes;
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+/** Something that a registry can't be faster than, measured on the same machine in the same run. */
+export interface Limit {
+  readonly name: string;
+  readonly unit: 'requests/s' | 'pushes/s' | 'MB/s';
+  /** Undefined where this machine lacks a program. */
+  measure(context: LimitContext): Promise<LimitFigure | undefined>;
+}
+
+export interface LimitFigure {
+  readonly value: number;
+  readonly generatorCpu?: number;
+}
+
+export interface LimitResult extends LimitFigure {
+  readonly name: string;
+  readonly unit: string;
+}

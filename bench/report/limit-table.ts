@@ -1,0 +1,15 @@
+import type { LimitResult } from '../limits/limit.js';
+import { markdownTable, numberText } from './table.js';
+
+/** What bounds every server on this machine, and what the generator reaches by itself. */
+export function limitTable(results: readonly LimitResult[]): string {
+  return markdownTable(
+    ['limits', 'unit', 'figure', 'generator’s share of a core'],
+    results.map(({ name, unit, value, generatorCpu }) => [
+      name,
+      unit,
+      numberText(value),
+      generatorCpu === undefined ? '—' : `${Math.round(generatorCpu * 100)} %`,
+    ]),
+  );
+}
