@@ -91,7 +91,7 @@ module.exports = {
     {
       name: 'no-bench-in-the-product',
       severity: 'error',
-      from: { path: '^(src|test)/' },
+      from: { path: '^src/' },
       to: { path: '^bench/' },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AnswerParser, type Answer } from '../../bench/load/answer-parser.js';
+import { builtMain } from '../support/built-berth.js';
+import { compileSources } from '../support/compiled-sources.js';
+import { until } from '../support/until.js';
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface FoundCase {
+  readonly name: string;
+  readonly berth: { readonly median: number; readonly requests: number; readonly p99Ms: number | null };
+  readonly peer: { readonly median: number } | null;
+  readonly ratio: number | null;
+}
+
+const START = 'start on existing data, to the first 200';
+const CASES = ['manifest GET by tag, 1 connection', 'blob push 4 KiB, POST + PUT, 16 connections', START];
+
+/** A peer that is alive and can nothing. */
+const USELESS_PEER = `#!${process.execPath}
+if (process.argv[2] === '--version') console.log('useless v0');
+else {
+  const { readFileSync } = require('node:fs');
+  const port = /addr: ".*:(\\d+)"/.exec(readFileSync(process.argv[3], 'utf8'))[1];
+  const answer = (request, response) => response.writeHead(request.url === '/v2/' ? 200 : 500, { 'Content-Length': 0 }).end();
+  require('node:http').createServer(answer).listen(Number(port), '127.0.0.1');
+}
+`;
+
+describe('npm run bench', () => {
+  let compiled: string;
+  let dist: string;
+  let scratch: string;
+
+  beforeAll(async () => {
+    compiled = await compileSources(['bench']);
+    dist = dirname(dirname(await builtMain()));
+    scratch = await mkdtemp(join(tmpdir(), 'berth-bench-spec-'));
+    await chmod(scratch, 0o755);
+    await mkdir(join(scratch, 'data'), { mode: 0o755 });
+  });
+  afterAll(async () => {
+    await rm(compiled, { recursive: true });
+    await rm(scratch, { recursive: true });
+  });
+
+  function start(args: string[]): { ended: Promise<Ended>; stderr: () => string; interrupt: () => void } {
+    const fixed = ['--quick', '--rounds', '1', '--seconds', '0.1', '--workers', '1', '--dist', dist];
+    const child = spawn(
+      process.execPath,
+      [join(compiled, 'bench/main.js'), ...fixed, '--directory', join(scratch, 'data'), ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    // 'close' comes when nothing that it started holds its output any more.
+    const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+    return { ended, stderr: () => stderr, interrupt: () => child.kill('SIGINT') };
+  }
+
+  async function expectNothingLeft(): Promise<void> {
+    expect(await readdir(join(scratch, 'data'))).toEqual([]);
+    const commands = await Promise.all(
+      (await readdir('/proc').catch(() => []))
+        .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+        .map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+    );
+    expect(commands.filter((command) => command.includes(scratch) || command.includes(compiled))).toEqual([]);
+  }
+
+  it('measures what it is asked for, prints it and writes it, and leaves nothing', async () => {
+    const json = join(scratch, 'figures.json');
+    const only = '^(manifest GET by tag, 1 |blob push 4 KiB|start on)';
+    const { code, stdout, stderr } = await start(['--no-peer', '--only', only, '--json', json]).ended;
+    if (code !== 0) throw new Error(`the benchmark failed: ${stderr}`);
+    const { cases } = JSON.parse(await readFile(json, 'utf8')) as { cases: FoundCase[] };
+    expect(cases.map(({ name }) => name)).toEqual(CASES);
+    for (const { name, berth, peer } of cases) {
+      expect(stdout).toContain(`| ${name}`);
+      expect(berth.median).toBeGreaterThan(0);
+      expect(peer).toBeNull();
+      if (name === START) continue;
+      expect(berth.requests).toBeGreaterThan(1);
+      expect(berth.p99Ms).toBeGreaterThan(0);
+    }
+    await expectNothingLeft();
+  });
+
+  it('fails, naming case and server, when a server answers anything else than it should', async () => {
+    const peer = join(scratch, 'useless-peer');
+    await writeFile(peer, USELESS_PEER, { mode: 0o755 });
+    const { code, stdout, stderr } = await start(['--peer', peer, '--only', 'blob push 4 KiB']).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(
+      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: the POST of an upload was answered 500 instead of 202',
+    );
+    await expectNothingLeft();
+  });
+
+  it('stops everything on Ctrl-C', async () => {
+    const run = start(['--no-peer', '--only', 'manifest GET by tag, 1 ', '--seconds', '600']);
+    await until('the first case', () => run.stderr().includes('manifest GET by tag, 1 connection'));
+    run.interrupt();
+    expect((await run.ended).code).toBe(130);
+    await expectNothingLeft();
+  });
+
+  it('names its cases', async () => {
+    const { code, stdout } = await start(['--list']).ended;
+    expect(code).toBe(0);
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining(CASES));
+  });
+});
+
+describe('AnswerParser', () => {
+  const ANSWERS = Buffer.from(
+    [
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\n\r\n\r\n\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n',
+      'HTTP/1.1 202 Accepted\r\nlocation: /v2/a?b=c\r\ncontent-length: 0\r\n\r\n',
+      'HTTP/1.1 204 No Content\r\n\r\n',
+    ].join(''),
+  );
+
+  it('finds the same answers wherever the bytes are cut', () => {
+    for (let first = 1; first < ANSWERS.length; first += 1) {
+      const answers: Answer[] = [];
+      const parser = new AnswerParser((answer) => answers.push(answer));
+      // One buffer for all reads, as a socket has it: what the parser needs of it later it has to copy.
+      const shared = Buffer.alloc(ANSWERS.length);
+      for (const piece of [ANSWERS.subarray(0, first), ANSWERS.subarray(first)]) {
+        shared.fill('#');
+        piece.copy(shared);
+        parser.feed(shared, piece.length);
+      }
+      expect(answers).toEqual([
+        { status: 200, bodyBytes: 5, location: undefined },
+        { status: 200, bodyBytes: 14, location: undefined },
+        { status: 202, bodyBytes: 0, location: '/v2/a?b=c' },
+        { status: 204, bodyBytes: 0, location: undefined },
+      ]);
+    }
+  });
+});
