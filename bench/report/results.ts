@@ -35,7 +35,7 @@ export function figuresOf(rounds: readonly Measured[]): Figures {
     p99Ms: latencies.length === 0 ? null : quantile(latencies, 0.99),
     requests: latencies.length,
     generatorCpu: cpu.length === 0 ? null : Math.max(...cpu),
-    details: Object.assign({}, ...rounds.map(({ details }) => details ?? {})) as Record<string, number>,
+    details: medianDetails(rounds),
   };
 }
 
@@ -57,6 +57,13 @@ export function caseResult(
     ratio: peer === undefined ? null : median(ratios),
     withoutPeer: withoutPeer ?? null,
   };
+}
+
+function medianDetails(rounds: readonly Measured[]): Record<string, number> {
+  const names = new Set(rounds.flatMap(({ details }) => Object.keys(details ?? {})));
+  return Object.fromEntries(
+    [...names].map((name) => [name, median(rounds.flatMap(({ details }) => details?.[name] ?? []))]),
+  );
 }
 
 function sortedLatencies(rounds: readonly Measured[]): Float32Array {

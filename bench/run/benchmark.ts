@@ -59,8 +59,11 @@ export class Benchmark {
   }
 
   async run(): Promise<{ cases: CaseResult[]; limits: LimitResult[] }> {
+    const selections = selectedGroups(this.options);
     const cases: CaseResult[] = [];
-    for (const selection of selectedGroups(this.options)) cases.push(...(await this.runGroup(selection)));
+    // Databases that are made take most of a quick run's time, so that its groups share one.
+    const shares = this.options.quick ? [selections] : selections.map((selection) => [selection]);
+    for (const share of shares) cases.push(...(await this.runOnFreshServers(share)));
     return { cases, limits: await this.runLimits() };
   }
 
@@ -77,23 +80,28 @@ export class Benchmark {
     return results;
   }
 
-  private async runGroup({ group, cases }: Selection): Promise<CaseResult[]> {
-    this.progress(`${group.name}: starting the servers`);
+  private async runOnFreshServers(selections: readonly Selection[]): Promise<CaseResult[]> {
+    if (selections.length === 0) return [];
     const servers = await this.startServers();
     try {
-      const contestants = await openAll(
-        group,
-        servers.map(({ target }) => target),
-      );
+      const targets = servers.map(({ target }) => target);
       const results: CaseResult[] = [];
-      for (const info of cases) {
-        this.progress(info.name);
-        results.push(await runCase(info, contestants, this.options));
-      }
+      for (const selection of selections) results.push(...(await this.runGroup(selection, targets)));
       return results;
     } finally {
       for (const { end } of servers) await end();
     }
+  }
+
+  private async runGroup({ group, cases }: Selection, targets: readonly Target[]): Promise<CaseResult[]> {
+    this.progress(`preparing ${group.name}`);
+    const contestants = await openAll(group, targets);
+    const results: CaseResult[] = [];
+    for (const info of cases) {
+      this.progress(info.name);
+      results.push(await runCase(info, contestants, this.options));
+    }
+    return results;
   }
 
   private async startServers(): Promise<{ target: Target; end: () => Promise<void> }[]> {

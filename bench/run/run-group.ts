@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { CaseInfo, CaseGroup, Measured, OpenGroup, Target } from '../cases/bench-case.js';
 import { caseResult, type CaseResult } from '../report/results.js';
+import { cpuSeconds } from '../servers/process-cpu.js';
 
 /** A registry that a group of cases has been seeded on. */
 export interface Contestant {
@@ -28,7 +29,9 @@ export async function runCase(
   for (let number = info.single === true ? 1 : 0; number <= rounds; number += 1) {
     for (const { target, group } of number % 2 === 0 ? taking : [...taking].reverse()) {
       await writeBack(target);
-      const result = await named(info, target, () => group.run(info.name, { number, seconds: pace.seconds }));
+      const result = await named(info, target, () =>
+        withCpu(target, () => group.run(info.name, { number, seconds: pace.seconds })),
+      );
       if (number > 0) measured.get(target)?.push(result);
     }
   }
@@ -43,6 +46,20 @@ export async function openAll(group: CaseGroup, targets: readonly Target[]): Pro
   for (const target of targets)
     contestants.push({ target, group: await named(group, target, () => group.open(target)) });
   return contestants;
+}
+
+/** Adds what a request, a push or an image costs the server: what is left of a core is where it waits. */
+async function withCpu({ server }: Target, work: () => Promise<Measured>): Promise<Measured> {
+  const { serving, database } = server.processes();
+  const before = [cpuSeconds(serving), cpuSeconds(database)] as const;
+  const measured = await work();
+  const requests = measured.latenciesMs.length;
+  if (requests === 0) return measured;
+  const details = {
+    'CPU ms per request': ((cpuSeconds(serving) - before[0]) * 1000) / requests,
+    'PostgreSQL CPU ms per request': ((cpuSeconds(database) - before[1]) * 1000) / requests,
+  };
+  return { ...measured, details: { ...measured.details, ...details } };
 }
 
 /** What one server has left to the disk must not be charged to the next one. */
