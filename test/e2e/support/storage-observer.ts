@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { canOpen } from '../../../src/storage/opening-storage-driver.js';
 import type { StorageDriver, UploadSink } from '../../../src/storage/storage-driver.js';
 import type { TestBerth } from '../../support/test-berth.js';
 
@@ -25,6 +26,10 @@ export class StorageObserver {
       driver.readUpload = (...call) => this.counted(() => readUpload.apply(driver, call));
     }
     driver.read = (...call) => this.counted(() => read.apply(driver, call));
+    if (canOpen(driver)) {
+      const { openObject } = driver;
+      driver.openObject = (...call) => this.counted(() => openObject.apply(driver, call));
+    }
   }
 
   /** How many bytes of the upload at this location the drivers have, acknowledged or not. */
