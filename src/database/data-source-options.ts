@@ -1,7 +1,7 @@
 import type { DataSourceOptions } from 'typeorm';
 import { ENTITIES } from './entities/index.js';
 import { MIGRATIONS } from './migrations/index.js';
-import { SurvivingClient } from './surviving-client.js';
+import { PreparingClient } from './preparing-client.js';
 
 /** How to reach Postgres: a URL, or what the embedded one is reached by (a Unix socket has no URL form in TypeORM). */
 export interface PostgresConnection {
@@ -50,6 +50,6 @@ export function dataSourceOptions(
     synchronize: false,
     applicationName: 'berth',
     poolSize,
-    extra: { ...limits, Client: SurvivingClient },
+    extra: { ...limits, Client: PreparingClient },
   } satisfies DataSourceOptions;
 }

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
 import { UploadSegments } from '../upload-segments.js';
 import { FileUploadSink, type SinkFile } from './file-upload-sink.js';
+import { WRITE_BACK_BYTES } from './write-back.js';
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
@@ -57,6 +59,48 @@ describe('FileUploadSink', () => {
     await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
   });
 
+  it('has the disk take what was written before the flush, without waiting for it', async () => {
+    const file = new SwallowingFile();
+    const sink = new FileUploadSink(file, endingAt(0), undefined);
+    const piece = Buffer.alloc(WRITE_BACK_BYTES / 2);
+    for (let n = 0; n < 5; n += 1) await sink.write(piece);
+    expect(file.syncs.length).toBe(1);
+    const flushed = sink.flush();
+    await turn();
+    // What was written since is not in the first one: the flush is another one, after it.
+    expect(file.syncs.length).toBe(1);
+    file.syncs[0]?.resolve();
+    await turn();
+    file.syncs[1]?.resolve();
+    expect(await flushed).toEqual({ sizeBytes: 5 * piece.length });
+    expect(file.syncs.length).toBe(2);
+  });
+
+  it('acknowledges nothing after the disk refused bytes in between, though a flush would succeed', async () => {
+    const file = new SwallowingFile();
+    const sink = new FileUploadSink(file, endingAt(0), undefined);
+    await sink.write(Buffer.alloc(WRITE_BACK_BYTES));
+    file.syncs[0]?.reject(failure('EIO'));
+    await turn();
+    await expect(sink.flush()).rejects.toMatchObject({ name: 'StorageError', cause: { code: 'EIO' } });
+    await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
+    expect(file.syncs.length).toBe(1);
+  });
+
+  it('writes one file back at a time, and the next one when that is done', async () => {
+    const files = [new SwallowingFile(), new SwallowingFile()];
+    const [one, other] = files.map((file) => new FileUploadSink(file, endingAt(0), undefined));
+    await one?.write(Buffer.alloc(WRITE_BACK_BYTES));
+    await other?.write(Buffer.alloc(WRITE_BACK_BYTES));
+    expect(files.map(({ syncs }) => syncs.length)).toEqual([1, 0]);
+    files[0]?.syncs[0]?.resolve();
+    await turn();
+    await other?.write(Buffer.of(1));
+    expect(files.map(({ syncs }) => syncs.length)).toEqual([1, 1]);
+    files[1]?.syncs[0]?.resolve();
+    await turn();
+  });
+
   it('closes once, and never rejects', async () => {
     const file = new StubbornFile(7);
     file.closeFailure = failure('EIO');
@@ -66,6 +110,23 @@ describe('FileUploadSink', () => {
     expect(file.closes).toBe(1);
   });
 });
+
+/** A file that takes everything at once, and syncs when the test says so. */
+class SwallowingFile implements SinkFile {
+  readonly syncs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+
+  write(_chunk: Uint8Array, _offset: number, length: number): Promise<{ bytesWritten: number }> {
+    return Promise.resolve({ bytesWritten: length });
+  }
+
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) => this.syncs.push({ resolve, reject }));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
 
 /** A file that takes at most so many bytes at once. */
 class StubbornFile implements SinkFile {

@@ -3,6 +3,7 @@ import type { DriverUploadState, UploadSink } from '../../storage-driver.js';
 import { StorageError } from '../../storage.errors.js';
 import type { UploadSegments } from '../upload-segments.js';
 import { storageErrorOf } from './filesystem.errors.js';
+import { WriteBack } from './write-back.js';
 
 /** What the sink needs of a file. */
 export type SinkFile = Pick<FileHandle, 'datasync' | 'close'> & {
@@ -27,6 +28,7 @@ export class FileUploadSink implements UploadSink {
   private broken = false;
   private closing: Promise<void> | undefined;
 
+  private readonly writeBack: WriteBack;
   private positionBytes: number;
 
   /**
@@ -39,6 +41,7 @@ export class FileUploadSink implements UploadSink {
     private syncEntry: (() => Promise<void>) | undefined,
   ) {
     this.positionBytes = segments.sizeBytes;
+    this.writeBack = new WriteBack(file);
   }
 
   write(chunk: Uint8Array): Promise<void> {
@@ -56,11 +59,13 @@ export class FileUploadSink implements UploadSink {
         done += bytesWritten;
         this.positionBytes += bytesWritten;
       }
+      this.writeBack.written(chunk.byteLength);
     });
   }
 
   flush(): Promise<DriverUploadState> {
     return this.alone('flushing an upload', async () => {
+      await this.writeBack.settled();
       await this.file.datasync();
       await this.syncEntry?.();
       this.syncEntry = undefined;
