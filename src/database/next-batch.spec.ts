@@ -15,7 +15,15 @@ function held(limits = { mostKeys: 100, mostQueries: 1, patienceMs: 60_000 }) {
     (key) => key,
     limits,
   );
-  return { queries, batch };
+  /** The query with this number, once it has been sent. */
+  const query = async (number: number) => {
+    for (;;) {
+      const sent = queries[number];
+      if (sent !== undefined) return sent;
+      await turn();
+    }
+  };
+  return { queries, query, batch };
 }
 
 const echo = (keys: readonly string[]) => keys.map((key) => `value of ${key}`);
@@ -31,39 +39,36 @@ describe('NextBatch', () => {
   });
 
   it('answers no read by a query that had begun before it', async () => {
-    const { queries, batch } = held();
+    const { query, batch } = held();
     const first = batch.get('a');
-    await turn();
+    const begun = await query(0);
     const second = batch.get('a');
-    queries[0]?.answer(['old']);
+    begun.answer(['old']);
     expect(await first).toBe('old');
-    await turn();
-    queries[1]?.answer(['new']);
+    (await query(1)).answer(['new']);
     expect(await second).toBe('new');
   });
 
   it('asks for the rest in further queries where there are more keys than one may have', async () => {
-    const { queries, batch } = held({ mostKeys: 2, mostQueries: 1, patienceMs: 60_000 });
+    const { query, batch } = held({ mostKeys: 2, mostQueries: 1, patienceMs: 60_000 });
     const reads = ['a', 'b', 'c'].map((key) => batch.get(key));
     for (const [index, keys] of [['a', 'b'], ['c']].entries()) {
-      await turn();
-      expect(queries[index]?.keys).toEqual(keys);
-      queries[index]?.answer(echo(keys));
-      await turn();
+      const sent = await query(index);
+      expect(sent.keys).toEqual(keys);
+      sent.answer(echo(keys));
     }
     expect(await Promise.all(reads)).toEqual(echo(['a', 'b', 'c']));
   });
 
   it('tells its own readers alone of a failure', async () => {
-    const { queries, batch } = held();
+    const { query, batch } = held();
     const failing = [batch.get('a'), batch.get('b')].map((read) => read.catch((error: unknown) => error));
-    await turn();
+    const begun = await query(0);
     const later = batch.get('a');
     const reason = new Error('the database is gone');
-    queries[0]?.fail(reason);
+    begun.fail(reason);
     expect(await Promise.all(failing)).toEqual([reason, reason]);
-    await turn();
-    queries[1]?.answer(['A']);
+    (await query(1)).answer(['A']);
     expect(await later).toBe('A');
   });
 
