@@ -61,20 +61,23 @@ export class ListingService {
     artifactType: string | undefined,
     { size, last }: PageRequest,
   ): Promise<Page<Referrer>> {
+    // Two statements, for two indexes: where the filter may be missing, each entry would be looked at.
+    const filter = artifactType === undefined ? '' : 'AND artifact_type = $6';
+    const filters = artifactType === undefined ? [] : [artifactType];
     const rows = await queryRows<Referrer & { fits: boolean }>(
       this.dataSource.manager,
       `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations END AS annotations, fits
          FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
                       annotations, row_number() OVER list = 1
-                        OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $6 AS fits
+                        OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $5 AS fits
                  FROM manifests
                 WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
-                  AND subject_digest = $2 AND digest > $3 AND ($4::text IS NULL OR artifact_type = $4)
+                  AND subject_digest = $2 AND digest > $3 ${filter}
                WINDOW list AS (ORDER BY digest)
                 ORDER BY digest
-                LIMIT $5) AS page
+                LIMIT $4) AS page
         ORDER BY digest`,
-      [repository, subject, last ?? '', artifactType ?? null, size + 1, REFERRERS_PAGE_BYTES],
+      [repository, subject, last ?? '', size + 1, REFERRERS_PAGE_BYTES, ...filters],
     );
     const items = rows.slice(0, size).filter(({ fits }) => fits);
     return { items, more: rows.length > items.length };

@@ -91,7 +91,9 @@ export class TagStore {
     await queryRows(transaction, lock, [repositoryId, names]);
     const rows = await queryRows<TagRow>(
       transaction,
-      `SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+      // Not a join: for a thousand names the planner would read all manifests.
+      `SELECT t.name, (SELECT m.digest FROM manifests m WHERE m.id = t.manifest_id) AS digest
+         FROM tags t
         WHERE t.repository_id = $1 AND t.name = ANY($2)`,
       [repositoryId, names],
     );

@@ -44,9 +44,9 @@ export class UploadEventLog implements OnModuleDestroy {
     const rows = await queryRows(
       this.dataSource.manager,
       `DELETE FROM upload_events
-        WHERE id IN (SELECT id FROM upload_events
-                      WHERE happened_at < now() - $1::float8 * interval '1 second'
-                      ORDER BY happened_at LIMIT $2)
+        WHERE id = ANY (ARRAY(SELECT id FROM upload_events
+                               WHERE happened_at < now() - $1::float8 * interval '1 second'
+                               ORDER BY happened_at LIMIT $2))
         RETURNING id`,
       [retentionSeconds, limit],
     );

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
-import type { UploadId } from '../oci/upload-id.js';
+import { newUploadId, type UploadId } from '../oci/upload-id.js';
 import { leavingEvent } from './upload-events.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
 import type { Claimant, UploadSession } from './upload-session.js';
@@ -10,7 +10,11 @@ import type { Taking } from './upload-session.store.js';
 const SECONDS = `::float8 * interval '1 second'`;
 const IS_FREE = '(lease_holder IS NULL OR lease_expires_at < clock_timestamp())';
 
-/** The rows of upload sessions, as those see them who clear up. Whatever has a writer is left alone. */
+/**
+ * The rows of upload sessions, as those see them who clear up. Whatever has a writer is left alone.
+ *
+ * Batches are chosen as an ARRAY, once, and then found by their ids; a join with those who were chosen may be one with the whole table.
+ */
 @Injectable()
 export class UploadReapingStore {
   constructor(private readonly dataSource: DataSource) {}
@@ -19,9 +23,9 @@ export class UploadReapingStore {
   async expire(ttlSeconds: number, limit: number, claimant: Claimant): Promise<UploadSession[]> {
     const update = `UPDATE uploads
           SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id IN (SELECT id FROM uploads
-                      WHERE state IN ('open', 'committing') AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
-                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        WHERE id = ANY (ARRAY(SELECT id FROM uploads
+                               WHERE state IN ('open', 'committing') AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                               ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING ${SESSION_COLUMNS}`;
     const statement = leavingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, who: claimant });
     return (await this.query<UploadRow>(...statement)).map(toSession);
@@ -29,7 +33,7 @@ export class UploadReapingStore {
 
   /**
    * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of `tried`. Its time to live goes on.
-   * Any of them, so that those that can't be repaired don't keep others from it.
+   * Any of them, so that those that can't be repaired don't keep others from it: the next one from a place among the ids, which are random.
    */
   async takeInterruptedCommit(
     idleSeconds: number,
@@ -37,16 +41,17 @@ export class UploadReapingStore {
     claimant: Claimant,
   ): Promise<Taking | undefined> {
     const { replica, leaseSeconds } = claimant;
+    const next = (further: string) => `(SELECT id FROM uploads
+                     WHERE state = 'committing' ${further} AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                       AND id <> ALL ($4::uuid[])
+                     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`;
     const [row] = await this.query<UploadRow>(
       `UPDATE uploads
           SET version = version + 1, lease_holder = $2, last_holder = $2, lease_expires_at = clock_timestamp() + $3${SECONDS},
               abandoned = abandoned OR lease_holder IS NOT NULL
-        WHERE id = (SELECT id FROM uploads
-                     WHERE state = 'committing' AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
-                       AND id <> ALL ($4::uuid[])
-                     ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)
+        WHERE id = coalesce(${next('AND id >= $5')}, ${next('')})
         RETURNING ${SESSION_COLUMNS}`,
-      [idleSeconds, replica, leaseSeconds, tried],
+      [idleSeconds, replica, leaseSeconds, tried, newUploadId()],
     );
     if (row === undefined) return undefined;
     const session = toSession(row);
@@ -98,9 +103,9 @@ export class UploadReapingStore {
   async prune(idleSeconds: number, limit: number): Promise<number> {
     const rows = await this.query(
       `DELETE FROM uploads
-        WHERE id IN (SELECT id FROM uploads
-                      WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < now() - $1${SECONDS}
-                      ORDER BY updated_at LIMIT $2)
+        WHERE id = ANY (ARRAY(SELECT id FROM uploads
+                               WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < now() - $1${SECONDS}
+                               ORDER BY updated_at LIMIT $2))
         RETURNING id`,
       [idleSeconds, limit],
     );

@@ -17,6 +17,11 @@ import { RepositoryEntity } from './repository.entity.js';
 @Index('manifests_repository_id_subject_digest_idx', ['repositoryId', 'subjectDigest', 'digest'], {
   where: 'subject_digest IS NOT NULL',
 })
+@Index(
+  'manifests_repository_id_subject_digest_artifact_type_idx',
+  ['repositoryId', 'subjectDigest', 'artifactType', 'digest'],
+  { where: 'subject_digest IS NOT NULL' },
+)
 export class ManifestEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'manifests_pkey' })
   id: string;

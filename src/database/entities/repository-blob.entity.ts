@@ -5,7 +5,7 @@ import { RepositoryEntity } from './repository.entity.js';
 
 /** The link that makes a blob visible in a repository. */
 @Entity('repository_blobs')
-@Index('repository_blobs_blob_id_idx', ['blobId'])
+@Index('repository_blobs_blob_id_repository_id_idx', ['blobId', 'repositoryId'])
 export class RepositoryBlobEntity {
   @PrimaryColumn({ type: 'bigint', name: 'repository_id', primaryKeyConstraintName: 'repository_blobs_pkey' })
   repositoryId: string;

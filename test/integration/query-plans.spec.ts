@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { PlannedRegistry } from '../support/query-plans/planned-registry.js';
+import { SqlMethods } from '../support/query-plans/sql-methods.js';
+import { describeAdminLists } from './query-plans/admin-lists.js';
+import { describeBlobPushes } from './query-plans/blob-pushes.js';
+import { describeLists } from './query-plans/lists.js';
+import { describeManifestPushes } from './query-plans/manifest-pushes.js';
+import { describePulls } from './query-plans/pulls.js';
+import { describeReaping } from './query-plans/reaping.js';
+
+/** 1: 40,000 manifests and 390,000 links. 25: a million and ten million, which takes minutes. */
+const SCALE = Number(process.env['PLAN_SCALE'] ?? 1);
+jest.setTimeout(120_000 * Math.max(1, SCALE));
+
+/** Not on any client's path. */
+const NOT_HERE = [
+  // The overview counts whole tables, once at a time, and says so.
+  'OverviewService.',
+  // Once, before anybody is served.
+  'UploadSessionStore.releaseAll',
+];
+
+describe('on a large database', () => {
+  const registry = new PlannedRegistry(SCALE);
+  let methods: SqlMethods;
+
+  beforeAll(async () => {
+    methods = await SqlMethods.watch();
+    await registry.start();
+  });
+  afterAll(() => registry.dispose());
+  afterAll(() => {
+    if (process.env['PLAN_FIGURES'] !== undefined) console.table(registry.figures);
+  });
+
+  describePulls(registry);
+  describeLists(registry);
+  describeAdminLists(registry);
+  describeBlobPushes(registry);
+  describeManifestPushes(registry);
+  describeReaping(registry);
+
+  it('every method that sends SQL was called', () => {
+    const unused = methods.unused.filter((name) => !NOT_HERE.some((each) => name.startsWith(each)));
+    expect(unused).toEqual([]);
+  });
+
+  describe('a plan that is wrong is told', () => {
+    const faultsOf = async (...statements: string[]) => {
+      const { dataSource } = registry.berth.database;
+      const executed = await registry.statementsOf(async () => {
+        const runner = dataSource.createQueryRunner();
+        await runner.startTransaction();
+        for (const statement of statements) await runner.query(statement);
+        await runner.rollbackTransaction();
+        await runner.release();
+      });
+      return registry.faults(1, executed).join('\n');
+    };
+
+    it('where a whole table is read', async () => {
+      const sql = `SELECT id FROM manifests WHERE media_type = 'text/plain'`;
+      const faults = await faultsOf(sql);
+      expect(faults).toMatch(/^reads a whole table: Seq Scan on manifests, \d{5,} rows$/m);
+      expect(faults).toContain(sql);
+    });
+
+    it('where more is sorted than is asked for', async () => {
+      const sql = 'SELECT digest FROM manifests WHERE repository_id = 1 ORDER BY created_at LIMIT 10';
+      expect(await faultsOf(sql)).toMatch(/^sorts too many rows, \d{5,}, more than 12: Sort/m);
+    });
+
+    it('where an index leads to more than is asked for', async () => {
+      const faults = await faultsOf(
+        'SELECT count(*) FROM tag_events WHERE repository_id = 1 AND tag < $$c$$',
+      );
+      expect(faults).toMatch(
+        /^touches too many rows, \d{5,}, more than 42: most of them in .*Scan on tag_events/m,
+      );
+    });
+
+    it('where a foreign key has no index', async () => {
+      const deletion = 'DELETE FROM manifests WHERE id = 20000';
+      expect(await faultsOf(deletion)).toBe('');
+      const faults = await faultsOf('DROP INDEX tags_manifest_id_idx', deletion);
+      expect(faults).toMatch(/^reads a whole table: Seq Scan on tags/m);
+    });
+  });
+});

@@ -1,0 +1,85 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
+import { UploadSessionStore } from '../../../src/uploads/upload-session.store.js';
+import { answered } from '../../support/query-plans/answered.js';
+import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
+import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
+import { HOLDER } from '../../support/query-plans/seed-uploads.js';
+import { digestOf, withDigest } from '../../support/registry-client.js';
+import { claimantOf } from '../../support/upload-claims.js';
+
+const MOUNT_CANDIDATES = 100;
+
+export function describeBlobPushes(registry: PlannedRegistry): void {
+  const cost = (what: string, work: () => Promise<unknown>, items = 1) =>
+    it(what, () => registry.expectCost(items, work));
+  const send = (path: string, method: string, status: number, body?: string) =>
+    answered(registry.client.fetch(path, { method, ...(body !== undefined && { body }) }), status);
+  const begin = (name = BIG, query = '') => registry.client.startUpload(name, query);
+
+  describe('uploads', () => {
+    let location: string;
+    const digest = digestOf('one two three');
+
+    cost('begin', async () => (location = await begin()));
+    cost('take a chunk', () => send(location, 'PATCH', 202, 'one '));
+    cost('take another', () => send(location, 'PATCH', 202, 'two '));
+    cost('tell how far they are', () => send(location, 'GET', 204));
+    cost('refuse a digest', () => send(withDigest(location, digestOf('else')), 'PUT', 400, ''));
+    cost('end in a blob', () => send(withDigest(location, digest), 'PUT', 201, 'three'));
+    cost('end again, where the answer was lost', () => send(withDigest(location, digest), 'PUT', 201));
+    cost('are not there any more', () => send(location, 'PATCH', 404, 'more'));
+    cost('are cancelled', async () => send(await begin(), 'DELETE', 204));
+    cost('are made in one request', () => registry.client.pushBlob(BIG, 'whole'));
+    cost('are of what another repository has', () => registry.client.pushBlob('some/other', 'whole'));
+    cost('make up for bytes that are lost', () => registry.client.pushBlob(BIG, '2002'));
+    cost('have two digests', () => registry.client.pushBlob(BIG, 'sha512 of it', 'sha512'));
+  });
+
+  describe('writers', () => {
+    let location: string;
+    beforeAll(async () => (location = await begin()));
+    const sessions = () => registry.berth.app.get(UploadSessionStore);
+    const leave = (lease: string) =>
+      registry.look(`UPDATE uploads SET lease_holder = 'gone', ${lease} WHERE id = $1`, [
+        location.split('/').at(-1),
+      ]);
+
+    cost('take over from one whose lease has lapsed', async () => {
+      await leave(`lease_expires_at = now() - interval '1 s'`);
+      await send(location, 'PATCH', 202, 'content');
+    });
+    cost('take over from one that has ended', async () => {
+      await leave(`lease_expires_at = now() + interval '1 h'`);
+      await send(location, 'PATCH', 202, 'content');
+    });
+    it('prolong their lease', async () => {
+      const sql = 'SELECT id FROM uploads WHERE lease_holder = $1 LIMIT 1';
+      const [row] = await registry.look<{ id: UploadId }>(sql, [HOLDER]);
+      const lease = { ...claimantOf(HOLDER), uploadId: row?.id ?? newUploadId(), version: 1, takenAt: 0 };
+      await registry.expectCost(1, async () => expect(await sessions().prolong(lease)).toBe(true));
+    });
+    it('are freed when their process has ended', async () => {
+      const sql = 'SELECT count(*)::int AS held FROM uploads WHERE lease_holder = $1';
+      const [row] = await registry.look<{ held: number }>(sql, [HOLDER]);
+      await registry.expectCost(row?.held ?? 0, () => sessions().releaseHolder(HOLDER, true));
+    });
+  });
+
+  describe('mounts', () => {
+    const mount = (name: string, query: string, status: number) =>
+      send(`/v2/${name}/blobs/uploads/?mount=${query}`, 'POST', status);
+
+    cost('from a repository', () => mount('mounted/one', `${digestOf('3003')}&from=${BIG}`, 201));
+    cost('from one that does not have it', () => mount('mounted/one', `${digestOf('x')}&from=${BIG}`, 202));
+    cost('from anywhere', () => mount('mounted/two', digestOf('3004'), 201));
+    cost('from anywhere, what all have', () => mount('mounted/two', EMPTY_JSON, 201), MOUNT_CANDIDATES);
+    cost('from anywhere, what nobody has', () => mount('mounted/two', digestOf('x'), 202));
+  });
+
+  describe('deletions of blobs', () => {
+    cost('of one', () => send(`/v2/${BIG}/blobs/${digestOf('4004')}`, 'DELETE', 202));
+    cost('of one that all link', () => send(`/v2/team-3/service-3/blobs/${EMPTY_JSON}`, 'DELETE', 202));
+    cost('of one that is not there', () => send(`/v2/${BIG}/blobs/${digestOf('x')}`, 'DELETE', 404));
+  });
+}

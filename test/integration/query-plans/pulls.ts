@@ -1,0 +1,56 @@
+import { beforeAll, describe, it } from '@jest/globals';
+import { answered } from '../../support/query-plans/answered.js';
+import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
+import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
+import { digestOf } from '../../support/registry-client.js';
+
+const LAYER = 'a layer that is there';
+const UNKNOWN = digestOf('unknown');
+const AT_ONCE = 100;
+
+export function describePulls(registry: PlannedRegistry): void {
+  describe('pulls', () => {
+    let small: string;
+
+    beforeAll(async () => {
+      small = await registry.repositoryOf(registry.sizes.manifests);
+      await registry.client.pushBlob(BIG, LAYER);
+    });
+
+    const one = (what: string, status: number, path: () => string, init?: RequestInit) =>
+      it(`${what}: ${status}`, () =>
+        registry.expectCost(1, () => answered(registry.client.fetch(`/v2/${path()}`, init), status)));
+    const HEAD = { method: 'HEAD' };
+
+    one('a manifest by tag', 200, () => `${BIG}/manifests/build-7`);
+    one('a manifest by tag, in a small repository', 200, () => `${small}/manifests/latest`);
+    one('a manifest by digest', 200, () => `${BIG}/manifests/${digestOf('manifest 77')}`);
+    one('the head of a manifest by tag', 200, () => `${BIG}/manifests/nightly-500`, HEAD);
+    one('the head of a manifest by digest', 200, () => `${BIG}/manifests/${digestOf('manifest 78')}`, HEAD);
+    one('a tag that is not there', 404, () => `${BIG}/manifests/nothing`);
+    one('a manifest that is not there', 404, () => `${BIG}/manifests/${UNKNOWN}`);
+    one('a tag of no repository', 404, () => `no/such/manifests/latest`);
+    one('a blob', 200, () => `${BIG}/blobs/${digestOf(LAYER)}`);
+    one('a part of a blob', 206, () => `${BIG}/blobs/${digestOf(LAYER)}`, {
+      headers: { Range: 'bytes=2-4' },
+    });
+    one('the head of a blob', 200, () => `${BIG}/blobs/${digestOf('1001')}`, HEAD);
+    one('the head of a blob that all link', 200, () => `${small}/blobs/${EMPTY_JSON}`, HEAD);
+    one('a blob that others link', 404, () => `${small}/blobs/${digestOf('1001')}`);
+    one('a blob that is not there', 404, () => `${BIG}/blobs/${UNKNOWN}`);
+
+    it('many at once, which share queries', () =>
+      registry.expectCost(AT_ONCE, () =>
+        Promise.all(
+          Array.from({ length: AT_ONCE }, async (_, n) => {
+            await answered(registry.client.fetch(`/v2/${BIG}/manifests/build-${n + 1}`, HEAD), 200);
+            await answered(
+              registry.client.fetch(`/v2/${BIG}/manifests/${digestOf(`manifest ${n + 1}`)}`, HEAD),
+              200,
+            );
+            await answered(registry.client.fetch(`/v2/${BIG}/blobs/${digestOf(`${2 * n + 3}`)}`, HEAD), 200);
+          }),
+        ),
+      ));
+  });
+}

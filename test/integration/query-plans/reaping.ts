@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
+import { StorageError } from '../../../src/storage/storage.errors.js';
+import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
+import { UploadReaper } from '../../../src/uploads/upload-reaper.service.js';
+import { UploadReapingStore } from '../../../src/uploads/upload-reaping.store.js';
+import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
+import { claimantOf } from '../../support/upload-claims.js';
+
+const DAY_SECONDS = 24 * 60 * 60;
+const WEEK_SECONDS = 7 * DAY_SECONDS;
+const REAPER = claimantOf('the reaper');
+/** As many as the reaper asks for: sessions, and rows that are deleted. */
+const SESSIONS = 100;
+const ROWS = 1_000;
+
+export function describeReaping(registry: PlannedRegistry): void {
+  describe('the reaper', () => {
+    const step = (what: string, items: number, work: (store: UploadReapingStore) => Promise<unknown>) =>
+      it(what, () => registry.expectCost(items, () => work(registry.berth.app.get(UploadReapingStore))));
+    const someIds = (count: number) => Array.from({ length: count }, newUploadId);
+
+    step('ends idle sessions', SESSIONS, (store) => store.expire(WEEK_SECONDS, SESSIONS, REAPER));
+    step('takes an interrupted commit', 1, (store) => store.takeInterruptedCommit(15, [], REAPER));
+    it('takes another one, beside those that it has tried', async () => {
+      const sql = `SELECT id FROM uploads WHERE state = 'committing' ORDER BY id LIMIT $1`;
+      const tried = (await registry.look<{ id: UploadId }>(sql, [SESSIONS])).map(({ id }) => id);
+      const store = registry.berth.app.get(UploadReapingStore);
+      await registry.expectCost(SESSIONS, () => store.takeInterruptedCommit(15, tried, REAPER));
+    });
+    step('finds what ended sessions have left', SESSIONS, (store) => store.findUnreclaimed(15, SESSIONS));
+    step('asks whose bytes those are', SESSIONS, (store) => store.whichHoldBytes(someIds(SESSIONS)));
+    step('says that something is left', 1, (store) => store.markUnreclaimed(newUploadId()));
+    step('forgets sessions', ROWS, (store) => store.prune(WEEK_SECONDS, ROWS));
+    step('forgets events', ROWS, () => registry.berth.app.get(UploadEventLog).prune(30 * DAY_SECONDS, ROWS));
+
+    it('does a whole round', async () => {
+      const orphan = join(registry.berth.dataDir, 'storage/uploads', randomUUID());
+      await writeFile(orphan, 'bytes');
+      await utimes(orphan, 0, 0);
+      const driver = registry.berth.driver as { abortUpload?: unknown };
+      const abort = registry.berth.driver.abortUpload.bind(driver);
+      let calls = 0;
+      // One session can't be cleared up.
+      driver.abortUpload = (...call: Parameters<typeof abort>) =>
+        (calls += 1) === 1 ? Promise.reject(new StorageError('not now')) : abort(...call);
+      await registry
+        .expectCost(ROWS, () => registry.berth.app.get(UploadReaper).reap())
+        .finally(() => delete driver.abortUpload);
+      expect(calls).toBeGreaterThan(SESSIONS);
+    });
+  });
+}

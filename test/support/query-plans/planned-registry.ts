@@ -1,0 +1,122 @@
+import { expect } from '@jest/globals';
+import pg from 'pg';
+import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
+import { UploadReaper } from '../../../src/uploads/upload-reaper.service.js';
+import { AdminClient } from '../admin-client.js';
+import { digestOf, RegistryClient } from '../registry-client.js';
+import { startTestBerth, type TestBerth } from '../test-berth.js';
+import type { TestDatabase } from '../test-postgres.js';
+import { type Cost, costOf, faultsOf } from './plan-check.js';
+import { type ExecutedStatement, PlanRecorder } from './plan-recorder.js';
+import { type Sizes, sizesAt } from './seed-statements.js';
+import { createSeededDatabase } from './seeded-database.js';
+
+export interface Figures extends Cost {
+  readonly operation: string;
+  readonly items: number;
+  readonly statements: number;
+}
+
+/** A whole registry on a large database, which tells what its statements cost. */
+export class PlannedRegistry {
+  readonly sizes: Sizes;
+  berth: TestBerth;
+  client: RegistryClient;
+  admin: AdminClient;
+  /** What the dearest statement of each operation did cost. */
+  readonly figures: Figures[] = [];
+  /** Repositories with next to nothing, and with nothing at all. */
+  smallRepository: string;
+  emptyRepository: string;
+  private database: TestDatabase;
+  private recorder: PlanRecorder;
+  private observer: pg.Client;
+  private tables: ReadonlySet<string>;
+
+  constructor(scale: number) {
+    this.sizes = sizesAt(scale);
+  }
+
+  async start(): Promise<void> {
+    this.database = await createSeededDatabase(this.sizes);
+    this.observer = new pg.Client(this.database.connection);
+    await this.observer.connect();
+    this.berth = await startTestBerth({ DATABASE_URL: this.database.url });
+    const { dataSource } = this.berth.database;
+    this.recorder = new PlanRecorder(dataSource);
+    this.tables = new Set(dataSource.entityMetadatas.map(({ tableName }) => tableName));
+    this.client = new RegistryClient(this.berth.url);
+    this.admin = new AdminClient(this.client);
+    this.smallRepository = await this.repositoryOf(this.sizes.manifests);
+    this.emptyRepository = `team-${this.sizes.repositories % 97}/service-${this.sizes.repositories}`;
+    // Nothing happens but what a test does.
+    const reaper: unknown = this.berth.app.get(UploadReaper);
+    clearTimeout((reaper as { timer: NodeJS.Timeout }).timer);
+  }
+
+  async dispose(): Promise<void> {
+    await this.berth.dispose();
+    await this.observer.end();
+    await this.database.drop();
+  }
+
+  /** What many manifests of the big repository refer to. */
+  get subject(): string {
+    return digestOf(`manifest ${this.sizes.manifestsOfBig}`);
+  }
+
+  /** The name of the repository that has a manifest. */
+  async repositoryOf(manifestId: number): Promise<string> {
+    const sql =
+      'SELECT r.name FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.id = $1';
+    return (await this.look<{ name: string }>(sql, [manifestId]))[0]?.name ?? '';
+  }
+
+  /** Digests of blobs that a repository links, `limit` at the most. */
+  async blobsOf(repository: string, limit: number): Promise<string[]> {
+    const sql = `SELECT d.digest
+                   FROM (SELECT blob_id FROM repository_blobs
+                          WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+                          ORDER BY blob_id LIMIT $2) AS l
+                   JOIN blob_digests d ON d.blob_id = l.blob_id ORDER BY l.blob_id`;
+    return (await this.look<{ digest: string }>(sql, [repository, limit])).map(({ digest }) => digest);
+  }
+
+  /** Asks the database something that doesn't count. */
+  async look<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    return (await this.observer.query<Row>(sql, parameters)).rows;
+  }
+
+  /** The statements of `work`, and of what it leaves to be written behind its answer. */
+  async statementsOf(work: () => Promise<unknown>): Promise<ExecutedStatement[]> {
+    this.recorder.take();
+    await work();
+    // Waits for the events that nobody waited for.
+    await this.berth.app.get(UploadEventLog).onModuleDestroy();
+    return this.recorder.take();
+  }
+
+  /** What is wrong with the plans of statements that are about `items` rows; each statement is named once. */
+  faults(items: number, statements: readonly ExecutedStatement[]): string[] {
+    const faults = statements.flatMap((statement) => {
+      const ofStatement = faultsOf(statement, { items, tables: this.tables });
+      return ofStatement.length === 0 ? [] : [`${ofStatement.join('\n')}\n${statement.sql}\n`];
+    });
+    return [...new Set(faults)];
+  }
+
+  /** @throws unless every statement of `work` has a plan whose cost depends on `items` alone. */
+  async expectCost(items: number, work: () => Promise<unknown>): Promise<void> {
+    const operation = expect.getState().currentTestName ?? '';
+    const statements = await this.statementsOf(work);
+    if (statements.length === 0) throw new Error(`${operation}: nothing was executed`);
+    this.figures.push({ operation, items, statements: statements.length, ...mostOf(statements.map(costOf)) });
+    const faults = this.faults(items, statements);
+    if (faults.length > 0) throw new Error(`${operation}:\n${faults.join('\n')}`);
+  }
+}
+
+function mostOf(costs: readonly Cost[]): Cost {
+  const most = (of: keyof Cost) => Math.max(...costs.map((cost) => cost[of]));
+  return { rows: most('rows'), buffers: most('buffers') };
+}

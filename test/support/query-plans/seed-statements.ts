@@ -1,0 +1,112 @@
+import { uploadStatements } from './seed-uploads.js';
+
+/** How many rows there are: at scale 1, the least, as many as a test run holds; at 25 a million manifests and ten million links. */
+export function sizesAt(scale: number) {
+  const manifests = Math.round(40_000 * scale);
+  return {
+    repositories: Math.round(4_000 * scale),
+    /** The last tenth of the repositories has nothing. */
+    filled: Math.round(3_600 * scale),
+    manifests,
+    /** The first ones are of one repository. */
+    manifestsOfBig: Math.round(manifests * 0.4),
+    /** … and of these the first ones name one subject. */
+    referrersOfOne: Math.round(manifests * 0.1),
+    uploads: Math.round(20_000 * scale),
+  };
+}
+
+export type Sizes = ReturnType<typeof sizesAt>;
+
+/** `{}`, as a config: nearly every repository links it. */
+export const EMPTY_JSON = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
+export const BIG_REPOSITORY = 'big/monorepo';
+/** Of few of the referrers of the one subject, and of all referrers elsewhere. */
+export const RARE_TYPE = 'application/vnd.example.audit';
+
+/** Blobs 2 to 201 are base layers, which many manifests have; each manifest has four of its own behind them. */
+const BASES = 200;
+
+const digest = (text: string) => `'sha256:' || encode(sha256((${text})::text::bytea), 'hex')`;
+
+/**
+ * A registry by set-based SQL: large, and skewed as registries are. The content of blob `n` is the decimal `n`, but of the
+ * first one, which is `{}`; the digest of manifest `n` is that of `manifest n`.
+ */
+export function seedStatements(sizes: Sizes): string[] {
+  return [
+    `INSERT INTO repositories (id, name)
+     SELECT n, CASE n WHEN 1 THEN '${BIG_REPOSITORY}' ELSE format('team-%s/service-%s', n % 97, n) END
+       FROM generate_series(1, ${sizes.repositories}) AS n`,
+    ...manifestStatements(sizes),
+    ...blobStatements(sizes),
+    ...tagStatements(sizes),
+    ...uploadStatements(sizes.uploads),
+    ...['repositories', 'manifests', 'blobs', 'tag_events', 'upload_events'].map(
+      (table) => `SELECT setval(pg_get_serial_sequence('${table}', 'id'), (SELECT max(id) FROM ${table}))`,
+    ),
+  ];
+}
+
+/** Of twenty manifests one is an index of three others, and two elsewhere refer to some subject. */
+function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled }: Sizes): string[] {
+  const isIndex = 'n % 20 = 2';
+  const toOne = `n <= ${referrersOfOne}`;
+  const toSome = `n % 10 = 1 AND n > ${manifestsOfBig}`;
+  return [
+    `INSERT INTO manifests (id, repository_id, digest, media_type, artifact_type, subject_digest, annotations, content, size_bytes)
+     SELECT n, CASE WHEN n <= ${manifestsOfBig} THEN 1 ELSE 2 + n::bigint * 7919 % (${filled} - 1) END,
+            ${digest(`'manifest ' || n`)},
+            CASE WHEN ${isIndex} THEN 'application/vnd.oci.image.index.v1+json' ELSE 'application/vnd.oci.image.manifest.v1+json' END,
+            CASE WHEN ${toOne} AND n % 500 = 0 OR ${toSome} THEN '${RARE_TYPE}'
+                 WHEN ${toOne} AND n % 4 = 0 THEN 'application/spdx+json'
+                 WHEN ${toOne} THEN 'application/vnd.dev.cosign.artifact.sig.v1+json'
+                 WHEN NOT ${isIndex} THEN 'application/vnd.oci.image.config.v1+json' END,
+            CASE WHEN ${toOne} THEN ${digest(`'manifest ${manifestsOfBig}'`)}
+                 WHEN ${toSome} THEN ${digest(`'subject ' || n / 40`)} END,
+            CASE WHEN ${toOne} OR ${toSome} THEN json_build_object('org.opencontainers.image.created', 'day ' || n % 365) END,
+            convert_to(repeat('x', 300), 'UTF8'), 300
+       FROM generate_series(1, ${manifests}) AS n`,
+    `INSERT INTO manifest_children (parent_id, child_id)
+     SELECT n, n + 20 * k + 1 FROM generate_series(2, ${manifests - 100}, 20) AS n, generate_series(1, 3) AS k`,
+    `INSERT INTO manifest_missing_references (manifest_id, digest)
+     SELECT n, ${digest(`'missing ' || n`)} FROM generate_series(2, ${manifests}, 20) AS n`,
+  ];
+}
+
+function blobStatements({ manifests, filled }: Sizes): string[] {
+  return [
+    `INSERT INTO blobs (id, size_bytes, object_key)
+     SELECT n, length(n::text), format('blobs/sha256/%s/%s', n % 256, gen_random_uuid())
+       FROM generate_series(1, ${1 + BASES + 4 * manifests}) AS n`,
+    `INSERT INTO blob_digests (digest, blob_id)
+     SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
+    `INSERT INTO manifest_blobs (manifest_id, blob_id)
+     SELECT n, blob_id
+       FROM generate_series(1, ${manifests}) AS n
+      CROSS JOIN LATERAL (SELECT 1 WHERE n % 2 = 0
+                          UNION ALL SELECT 2 + n % ${BASES}
+                          UNION ALL SELECT 1 + ${BASES} + 4 * (n - 1) + k FROM generate_series(1, 4) AS k) AS of (blob_id)
+      WHERE n % 20 <> 2`,
+    `INSERT INTO repository_blobs (repository_id, blob_id)
+     SELECT m.repository_id, b.blob_id FROM manifest_blobs b JOIN manifests m ON m.id = b.manifest_id
+     UNION
+     SELECT n, 1 FROM generate_series(1, ${filled}) AS n`,
+  ];
+}
+
+/** Two of each manifest of the big repository, and a thousand of one; one of each other, and a `latest` of every repository. */
+function tagStatements({ manifestsOfBig, manifests }: Sizes): string[] {
+  return [
+    `INSERT INTO tags (repository_id, name, manifest_id)
+     SELECT 1, 'build-' || n, 1 + n % ${manifestsOfBig} FROM generate_series(1, ${2 * manifestsOfBig}) AS n
+     UNION ALL
+     SELECT 1, 'nightly-' || n, ${manifestsOfBig} FROM generate_series(1, 1000) AS n
+     UNION ALL
+     SELECT repository_id, 'v' || id, id FROM manifests WHERE id > ${manifestsOfBig} AND id <= ${manifests}
+     UNION ALL
+     SELECT repository_id, 'latest', max(id) FROM manifests GROUP BY repository_id`,
+    `INSERT INTO tag_events (repository_id, tag, to_digest)
+     SELECT t.repository_id, t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id`,
+  ];
+}

@@ -1,0 +1,51 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const SOURCES = join(import.meta.dirname, '../../../src');
+
+type Method = (...parameters: unknown[]) => unknown;
+type Class = (abstract new (...parameters: never[]) => object) & {
+  readonly prototype: Record<string, Method>;
+};
+
+/** Watches the methods of every class that sends SQL, and knows which of them nobody has called. */
+export class SqlMethods {
+  private readonly uncalled = new Set<string>();
+
+  /** To be called before anything is: the methods are wrapped. */
+  static async watch(): Promise<SqlMethods> {
+    const methods = new SqlMethods();
+    for (const path of await readdir(SOURCES, { recursive: true })) {
+      // What lies below `database` locks and notifies, and asks no table.
+      if (!/^(?!database\/).*(?<!\.spec)\.ts$/.test(path)) continue;
+      if (!(await readFile(join(SOURCES, path), 'utf8')).includes('queryRows')) continue;
+      const module = (await import(join(SOURCES, path))) as Record<string, unknown>;
+      Object.values(module)
+        .filter(isClass)
+        .forEach((each) => methods.wrap(each));
+    }
+    return methods;
+  }
+
+  /** `Class.method`, in order. */
+  get unused(): string[] {
+    return [...this.uncalled].sort();
+  }
+
+  private wrap({ name, prototype }: Class): void {
+    for (const key of Object.getOwnPropertyNames(prototype).filter((key) => key !== 'constructor')) {
+      const method = prototype[key];
+      if (typeof method !== 'function') continue;
+      const { uncalled } = this;
+      uncalled.add(`${name}.${key}`);
+      prototype[key] = function (this: unknown, ...parameters: unknown[]): unknown {
+        uncalled.delete(`${name}.${key}`);
+        return method.apply(this, parameters);
+      };
+    }
+  }
+}
+
+function isClass(value: unknown): value is Class {
+  return typeof value === 'function' && value.toString().startsWith('class');
+}
