@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
 import { isDatabaseUnavailable } from './database-errors.js';
+import { NoQueryInTimeError } from './next-batch.errors.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
 const query = (fields: object) => new QueryFailedError('SELECT 1', [], error(fields));
@@ -15,6 +16,7 @@ describe('isDatabaseUnavailable', () => {
     ['the database takes no connections', error({ code: '55000', severity: 'FATAL' })],
     ['out of memory', query({ code: '53200', severity: 'ERROR' })],
     ['the pool is exhausted', new Error('timeout exceeded when trying to connect')],
+    ['a read for which no query began', new NoQueryInTimeError('no query began in time')],
     ['a connection that ended unexpectedly', new Error('Connection terminated unexpectedly')],
   ])('yes: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(true));
 

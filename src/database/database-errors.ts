@@ -3,6 +3,7 @@ import {
   QueryRunnerAlreadyReleasedError,
   QueryRunnerProviderAlreadyReleasedError,
 } from 'typeorm';
+import { NoQueryInTimeError } from './next-batch.errors.js';
 
 /** SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention. */
 const UNAVAILABLE_CLASSES = ['08', '53', '57'];
@@ -34,8 +35,13 @@ export class ConnectionLostError extends Error {
   }
 }
 
-/** TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it gone. */
-const LOST = [ConnectionLostError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError];
+const UNAVAILABLE_ERRORS = [
+  ConnectionLostError,
+  NoQueryInTimeError,
+  // TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it gone.
+  QueryRunnerAlreadyReleasedError,
+  QueryRunnerProviderAlreadyReleasedError,
+];
 
 /** What `pg`, Postgres and Node say of a failure, as far as they say anything. */
 interface FailureFields {
@@ -47,7 +53,7 @@ interface FailureFields {
 
 /** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  if (LOST.some((kind) => error instanceof kind)) return true;
+  if (UNAVAILABLE_ERRORS.some((kind) => error instanceof kind)) return true;
   const fromQuery = error instanceof QueryFailedError;
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import { DataSource } from 'typeorm';
 import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { ManifestContents } from './manifest-contents.js';
+import { ManifestUnsettledError } from './manifest.errors.js';
 
 /** What a HEAD needs of a manifest. */
 export interface ManifestHead {
@@ -28,12 +29,12 @@ interface HeadRow extends ManifestHead {
   readonly id: string;
 }
 
-/** Bytes by digest never change, so they may be remembered; most of all pulls are of a few manifests. */
-const CACHE_BYTES = 16 * 1024 * 1024;
+/** Each look but the first takes a manifest that was deleted within a round trip: two in a row are hardly ever seen. */
+const MOST_LOOKS = 5;
 
 /**
  * Manifests as they are pulled. What a reference means is asked of Postgres each time, in one indexed query that reads of
- * the moment share; the bytes, which can't change, are remembered by their digest within a bound.
+ * the moment share; the bytes, which can't change, are remembered by their digest within a bound, or take a second one.
  */
 @Injectable()
 export class ManifestReader {
@@ -42,21 +43,25 @@ export class ManifestReader {
     (wanted) => this.find(BY_DIGEST, wanted),
     nameOf,
   );
-  private readonly contents = new LRUCache<Digest, Buffer>({
-    maxSize: CACHE_BYTES,
-    maxEntrySize: CACHE_BYTES / 16,
-    sizeCalculation: (content) => content.length + ENTRY_BYTES,
-  });
+  private readonly contents: ManifestContents;
 
-  constructor(private readonly dataSource: DataSource) {}
-
-  async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
-    const head = await this.look(repository, reference);
-    if (head === undefined) return undefined;
-    const content = this.contents.get(head.digest) ?? (await this.load(head));
-    return content && { ...head, content };
+  constructor(private readonly dataSource: DataSource) {
+    this.contents = new ManifestContents(dataSource);
   }
 
+  /** Nothing where there was no such manifest at some moment since the call. @throws ManifestUnsettledError where that can't be told. */
+  async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
+    for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+      const head = await this.look(repository, reference);
+      if (head === undefined) return undefined;
+      const content = await this.contents.get(head);
+      if (content !== undefined) return { ...head, content };
+      // Deleted since the look. A tag may have been moved before that, so that it was there all the time: only a look can say that it isn't.
+    }
+    throw new ManifestUnsettledError(formatReference(reference));
+  }
+
+  /** Nothing where there was no such manifest at some moment since the call. */
   async head(repository: RepositoryName, reference: Reference): Promise<ManifestHead | undefined> {
     return this.look(repository, reference);
   }
@@ -75,19 +80,7 @@ export class ManifestReader {
     for (const row of rows) found[Number(row.n) - 1] = row;
     return found;
   }
-
-  /** Nothing where the manifest was deleted in between. */
-  private async load({ id, digest }: HeadRow): Promise<Buffer | undefined> {
-    const sql = 'SELECT content FROM manifests WHERE id = $1';
-    const [row] = await queryRows<{ content: Buffer }>(this.dataSource.manager, sql, [id]);
-    if (row === undefined) return undefined;
-    this.contents.set(digest, row.content);
-    return row.content;
-  }
 }
-
-/** What an entry costs beside its bytes, roughly. */
-const ENTRY_BYTES = 512;
 
 // One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it estimates.
 const lookUp = (look: string) =>

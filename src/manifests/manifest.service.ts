@@ -34,7 +34,7 @@ export interface PushedManifest {
   readonly subject: Digest | undefined;
 }
 
-/** Manifests and the tags that point at them. They live in Postgres: a push is one transaction, a pull one query. */
+/** Manifests and the tags that point at them. They live in Postgres: a push is one transaction, a pull a query that it shares with others. */
 @Injectable()
 export class ManifestService {
   constructor(
@@ -47,7 +47,7 @@ export class ManifestService {
     private readonly configuration: Configuration,
   ) {}
 
-  /** @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist. */
+  /** @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist; ManifestUnsettledError. */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     return (await this.reader.get(repository, reference)) ?? this.refuseUnknown(repository, reference);
   }
