@@ -5,6 +5,8 @@ import { LoopbackPolicy } from './loopback-policy.js';
 
 const request = (headers: Record<string, string>) => ({ headers }) as unknown as IncomingMessage;
 const policy = new LoopbackPolicy(loadConfiguration({}));
+const LOCAL = { host: 'localhost:5000' };
+const FOREIGN = { host: 'rebound.example:5000' };
 
 describe('LoopbackPolicy', () => {
   it.each([
@@ -34,5 +36,42 @@ describe('LoopbackPolicy', () => {
     const open = new LoopbackPolicy(loadConfiguration({ ACCESS_MODE: 'open' }));
     const headers = { host: 'registry.example', origin: 'https://page.example' };
     expect(() => open.refuseForeign(request(headers))).not.toThrow();
+  });
+
+  describe('which remembers the last host that it let in', () => {
+    const outcomes = (...requests: Record<string, string>[]) => {
+      const fresh = new LoopbackPolicy(loadConfiguration({}));
+      return requests.map((headers) => {
+        try {
+          fresh.refuseForeign(request(headers));
+          return 'let in';
+        } catch {
+          return 'refused';
+        }
+      });
+    };
+
+    it('refuses another one after it, and lets it in again', () => {
+      expect(outcomes(LOCAL, FOREIGN, LOCAL, FOREIGN)).toEqual(['let in', 'refused', 'let in', 'refused']);
+    });
+
+    it('remembers none that it refused', () => {
+      expect(outcomes(FOREIGN, FOREIGN, LOCAL)).toEqual(['refused', 'refused', 'let in']);
+    });
+
+    it('takes another local one for none that it remembers', () => {
+      expect(outcomes(LOCAL, { host: '127.0.0.1' }, LOCAL)).toEqual(['let in', 'let in', 'let in']);
+    });
+
+    it('looks at the origin all the same', () => {
+      const page = { ...LOCAL, origin: 'https://page.example' };
+      const own = { ...LOCAL, origin: 'http://localhost:5000' };
+      expect(outcomes(LOCAL, page, own, page)).toEqual(['let in', 'refused', 'let in', 'refused']);
+    });
+
+    it('remembers the host of a page that it refused, and refuses the page again', () => {
+      const page = { ...LOCAL, origin: 'https://page.example' };
+      expect(outcomes(page, page, LOCAL)).toEqual(['refused', 'refused', 'let in']);
+    });
   });
 });

@@ -12,8 +12,8 @@ import { RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
+import { ObjectSender } from './object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
-import { sendObject } from './send-object.js';
 import { answerEmpty, IMMUTABLE } from './responses.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
@@ -21,6 +21,7 @@ import { answerEmpty, IMMUTABLE } from './responses.js';
 export class BlobsController {
   constructor(
     private readonly blobs: BlobService,
+    private readonly sender: ObjectSender,
     private readonly configuration: Configuration,
   ) {}
 
@@ -86,14 +87,16 @@ export class BlobsController {
     response: Response,
     writeHead: () => void,
   ): Promise<void> {
-    const gone = new AbortController();
-    const { signal } = gone;
-    response.once('close', () => gone.abort(new Error('the client went away')));
-    // A client that stops reading without closing would hold on to the object for ever.
-    response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
+    const signal = untilClosed(response);
+    const begin = () => {
+      // A client that stops reading without closing would hold on to the object for ever. Not sooner than this: the storage
+      // has deadlines of its own, and when it misses them its client is to get an answer.
+      response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
+      writeHead();
+    };
     const small = await this.blobs.readSmall(blob, { signal });
     if (small !== undefined) {
-      writeHead();
+      begin();
       response.end(span === undefined ? small : small.subarray(span.start, span.end + 1));
       return;
     }
@@ -102,17 +105,26 @@ export class BlobsController {
     if (object === undefined) {
       // As a span, so that an object of another size than its row fails before the head is written.
       const bytes = await this.blobs.read(blob, all, { signal });
-      writeHead();
+      begin();
       await pipeline(bytes, response);
       return;
     }
     try {
-      writeHead();
-      await sendObject(object, all, response);
+      begin();
+      await this.sender.send(object, all, response);
     } finally {
       await object.close();
     }
   }
+}
+
+/** Is aborted when the client has gone, or has all that it asked for. */
+function untilClosed(response: Response): AbortSignal {
+  const gone = new AbortController();
+  const abort = () => gone.abort(new Error('the client went away'));
+  if (response.closed) abort();
+  else response.once('close', abort);
+  return gone.signal;
 }
 
 /** The span that the client wants, or nothing for the whole. @throws RegistryError with status 416. */

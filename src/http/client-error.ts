@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { PendingResponses } from './pending-responses.js';
 
 /** How long a sender of nonsense may take to read the answer before its connection is cut. */
 const LINGER_MS = 5_000;
@@ -9,15 +10,8 @@ const LINGER_MS = 5_000;
  * connection ended. The answers to the requests before it on that connection come first, whole: a refusal that got
  * into the middle of a layer would be taken for its bytes.
  */
-export function answerClientErrors(server: Server): void {
+export function answerClientErrors(server: Server, pending: PendingResponses): void {
   const refused = new WeakSet<Duplex>();
-  const unfinished = new WeakMap<Duplex, Set<ServerResponse>>();
-
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const responses = unfinished.get(socket) ?? new Set();
-    unfinished.set(socket, responses.add(response));
-    response.once('close', () => responses.delete(response));
-  });
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (!socket.writable || error.code === 'ECONNRESET') {
@@ -27,7 +21,7 @@ export function answerClientErrors(server: Server): void {
     // The parser stumbles again over whatever else comes.
     if (refused.has(socket)) return;
     refused.add(socket);
-    const responses = [...(unfinished.get(socket) ?? [])];
+    const responses = [...pending.of(socket)];
     const broken = responses.find(({ req }) => !req.complete);
     const before = responses.filter((response) => response !== broken);
     void Promise.all(before.map(closed)).then(() => {

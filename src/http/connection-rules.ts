@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { PendingResponses } from './pending-responses.js';
 import { endAfterBody, isEnding } from './unread-body.js';
 
 /**
@@ -8,21 +8,23 @@ import { endAfterBody, isEnding } from './unread-body.js';
  */
 const MAX_PIPELINED_REQUESTS = 8;
 
-/** Stands before the application and holds to what RFC 9112 says of connections and messages where Node doesn't. */
-export function withConnectionRules(application: RequestListener): RequestListener {
-  const unanswered = new WeakMap<Socket, number>();
-
+/**
+ * Stands before the application and holds to what RFC 9112 says of connections and messages where Node doesn't. Every response
+ * is among the `pending` ones until it closes, those included that nobody will send.
+ */
+export function withConnectionRules(
+  application: RequestListener,
+  pending: PendingResponses,
+): RequestListener {
   return (request, response) => {
     const { socket } = request;
-    // Section 9.6: its sender has been told that the connection ends, and must not be surprised by what became of this.
-    if (isEnding(socket)) return;
-    const waiting = (unanswered.get(socket) ?? 0) + 1;
-    if (waiting > MAX_PIPELINED_REQUESTS) {
+    pending.add(socket, response);
+    if (pending.of(socket).size > MAX_PIPELINED_REQUESTS) {
       socket.destroy();
       return;
     }
-    unanswered.set(socket, waiting);
-    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    // Section 9.6: its sender has been told that the connection ends, and must not be surprised by what became of this.
+    if (isEnding(socket)) return;
     const refusal = refusalOf(request);
     if (refusal === undefined) application(request, response);
     else refuse(response, ...refusal);

@@ -8,7 +8,9 @@ import { BaseController } from './base.controller.js';
 import { BlobsController } from './blobs.controller.js';
 import { ListsController } from './lists.controller.js';
 import { ManifestsController } from './manifests.controller.js';
+import { ObjectSender } from './object-sender.js';
 import { RegistryExceptionFilter } from './registry-exception.filter.js';
+import { TransferBuffers } from './transfer-buffers.js';
 import { UnsupportedMethodsController } from './unsupported-methods.controller.js';
 import { UnsupportedUploadMethodsController } from './unsupported-upload-methods.controller.js';
 import { UploadsController } from './uploads.controller.js';
@@ -25,6 +27,14 @@ import { UploadsController } from './uploads.controller.js';
     ListsController,
     UnsupportedMethodsController,
   ],
-  providers: [{ provide: APP_FILTER, useClass: RegistryExceptionFilter }],
+  providers: [
+    { provide: APP_FILTER, useClass: RegistryExceptionFilter },
+    { provide: TransferBuffers, useFactory: () => new TransferBuffers() },
+    {
+      provide: ObjectSender,
+      useFactory: (buffers: TransferBuffers) => new ObjectSender(buffers),
+      inject: [TransferBuffers],
+    },
+  ],
 })
 export class HttpModule {}

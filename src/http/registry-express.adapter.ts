@@ -5,6 +5,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import { answerClientErrors } from './client-error.js';
 import { answerUnknownExpectation, withConnectionRules } from './connection-rules.js';
+import { PendingResponses } from './pending-responses.js';
 
 /** Longer than the idle timeout of common load balancers (60 s), so that it is never Berth that closes first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -38,6 +39,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     Object.setPrototypeOf(RegistryResponse.prototype, app.response);
     Object.assign(app, { request: RegistryRequest.prototype, response: RegistryResponse.prototype });
 
+    const pending = new PendingResponses();
     const server = createServer(
       {
         IncomingMessage: RegistryRequest,
@@ -50,10 +52,10 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         // Refused by the connection rules instead, in the spec's shape.
         requireHostHeader: false,
       },
-      withConnectionRules(app),
+      withConnectionRules(app, pending),
     );
     server.on('checkExpectation', answerUnknownExpectation);
-    answerClientErrors(server);
+    answerClientErrors(server, pending);
     this.httpServer = server;
   }
 }

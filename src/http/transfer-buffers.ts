@@ -9,26 +9,41 @@ const SMALL_BYTES = 64 * 1024;
  */
 export class TransferBuffers {
   private readonly free: Buffer[] = [];
-  private made = 0;
+  /** What was handed out, and the large buffer that it is all or the first part of. */
+  private readonly lent = new Map<Buffer, Buffer>();
 
   constructor(private readonly mostLarge = 48) {}
 
-  /** A buffer of at most 512 KiB, for `wanted` bytes or the first of them. To be given back, unless something may still read it. */
-  take(wanted: number): Buffer {
-    if (wanted <= SMALL_BYTES) return Buffer.allocUnsafeSlow(wanted);
-    const free = this.free.pop();
-    if (free !== undefined) return free;
-    if (this.made >= this.mostLarge) return Buffer.allocUnsafeSlow(SMALL_BYTES);
-    this.made += 1;
-    return Buffer.allocUnsafeSlow(LARGE_BYTES);
+  /** How many large buffers were taken and neither given back nor abandoned. */
+  get largeInUse(): number {
+    return this.lent.size;
   }
 
-  giveBack(buffer: Buffer): void {
-    if (buffer.length === LARGE_BYTES) this.free.push(buffer);
+  /**
+   * A buffer of at most 512 KiB, for `wantedBytes` or the first of them. To be given back, unless something may still read
+   * it.
+   */
+  take(wantedBytes: number): Buffer {
+    if (wantedBytes <= SMALL_BYTES || this.lent.size >= this.mostLarge) return this.takeSmall(wantedBytes);
+    const whole = this.free.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
+    const taken = whole.subarray(0, wantedBytes);
+    this.lent.set(taken, whole);
+    return taken;
   }
 
-  /** Forgets a buffer that something may still read. */
-  abandon(buffer: Buffer): void {
-    if (buffer.length === LARGE_BYTES) this.made -= 1;
+  /** A buffer of at most 64 KiB, which takes nothing from anybody. */
+  takeSmall(wantedBytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(wantedBytes, SMALL_BYTES));
+  }
+
+  giveBack(taken: Buffer): void {
+    const whole = this.lent.get(taken);
+    if (whole !== undefined) this.free.push(whole);
+    this.lent.delete(taken);
+  }
+
+  /** Forgets a buffer that something may still read; to give it back after that does nothing. */
+  abandon(taken: Buffer): void {
+    this.lent.delete(taken);
   }
 }

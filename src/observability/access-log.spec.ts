@@ -49,6 +49,7 @@ describe('the access log', () => {
   it('takes no broken answer for a success', async () => {
     const line = await lineOf(() => undefined, {}, true);
     expect(line).toMatchObject({ msg: 'request broken off', res: { status: null } });
+    expect(line.req).toMatchObject({ path: '/v2/a/blobs/x', client: '127.0.0.1' });
   });
 
   it.each([

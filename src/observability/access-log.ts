@@ -24,10 +24,12 @@ export function createAccessLog(logger: Logger): AccessLog {
     request.id = requestId(request);
     if (isWritten) {
       const begun = performance.now();
+      // A socket that is closed has forgotten whose it was.
+      const client = request.socket.remoteAddress;
       response.once('close', () => {
         const res = { status: response.headersSent ? response.statusCode : null };
         const responseTime = Math.round(performance.now() - begun);
-        const line = { reqId: request.id, req: describeRequest(request), res, responseTime };
+        const line = { reqId: request.id, req: describeRequest(request, client), res, responseTime };
         lines[levelOf(response)](line, messageOf(response));
       });
     }
@@ -50,11 +52,11 @@ function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-function describeRequest(request: IdentifiedRequest) {
+function describeRequest(request: IdentifiedRequest, client: string | undefined) {
   return {
     method: request.method,
     path: (request.originalUrl ?? request.url ?? '').split('?', 1)[0],
-    client: request.socket.remoteAddress,
+    client,
     userAgent: request.headers['user-agent'],
   };
 }

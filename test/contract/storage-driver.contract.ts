@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Digest } from '../../src/oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
+import { canOpen } from '../../src/storage/opening-storage-driver.js';
 import type {
   DriverUpload,
   DriverUploadState,
@@ -37,12 +38,13 @@ import {
   viaJson,
 } from './storage-driver.harness.js';
 import { describeFencing } from './storage-driver-fencing.contract.js';
+import { describeOpening } from './storage-driver-opening.contract.js';
 
 /** The executable form of the contract in `src/storage/storage-driver.ts`. */
 export function describeStorageDriverContract(
   name: string,
   makeHarness: () => Promise<StorageDriverHarness>,
-  { readsUploads = true }: { readsUploads?: boolean } = {},
+  { readsUploads = true, opensObjects = false }: { readsUploads?: boolean; opensObjects?: boolean } = {},
 ): void {
   describe(`storage driver contract: ${name}`, () => {
     let harness: StorageDriverHarness;
@@ -66,6 +68,11 @@ export function describeStorageDriverContract(
     describe('giving up', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
     if (readsUploads) describe('reading what is not finished', () => describeReadingUploads(context));
+    if (opensObjects) describe('holding objects open', () => describeOpening(context));
+    it('has the abilities that are declared, and no other', () => {
+      expect(canOpen(driver)).toBe(opensObjects);
+      expect(driver.readUpload !== undefined).toBe(readsUploads);
+    });
   });
 }
 

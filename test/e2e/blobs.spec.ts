@@ -173,6 +173,24 @@ describeOnStorages('blobs', ({ environment }) => {
     expect(String(await client.blob(here, sha256))).toBe('gone and back');
   });
 
+  it.each([0, 1, 64 * 1024, 64 * 1024 + 1])(
+    '14. a blob of %d bytes comes whole and in spans, again and again, until it is deleted',
+    async (size) => {
+      const bytes = randomBytes(size);
+      const path = `/v2/${name}/blobs/${await client.pushBlob(name, bytes)}`;
+      for (let round = 0; round < 2; round += 1) {
+        expect(Buffer.from(await (await client.fetch(path)).arrayBuffer()).equals(bytes)).toBe(true);
+        if (size === 0) continue;
+        const [first, last] = [Math.floor(size / 3), size - 1];
+        const span = await client.fetch(path, { headers: { Range: `bytes=${first}-${last}` } });
+        expect(span.headers.get('content-range')).toBe(`bytes ${first}-${last}/${size}`);
+        expect(Buffer.from(await span.arrayBuffer()).equals(bytes.subarray(first))).toBe(true);
+      }
+      expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
+      expect(await refusal(await client.fetch(path))).toBe('404 BLOB_UNKNOWN');
+    },
+  );
+
   it('17. DELETE of an unknown blob → 404', async () => {
     const response = await client.fetch(`/v2/${name}/blobs/${digestOf('never')}`, { method: 'DELETE' });
     expect(await refusal(response)).toBe('404 BLOB_UNKNOWN');

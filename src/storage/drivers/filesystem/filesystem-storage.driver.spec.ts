@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import {
   link,
@@ -15,14 +16,17 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
+import { until } from '../../../../test/support/until.js';
 import { type Digest, digestHex, digestOf } from '../../../oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../object-key.js';
 import type { DriverUpload } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { syncDirectory } from './durable-directories.js';
 import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
+import { OpenFile } from './open-file.js';
 
 const CONTENT = randomBytes(5000);
 const DIGEST = digestOf('sha256', CONTENT);
@@ -60,6 +64,12 @@ describe('FilesystemStorageDriver', () => {
     const state = await sink.flush();
     await sink.close();
     return { id, state };
+  }
+
+  async function keys(prefix: string): Promise<ObjectKey[]> {
+    const found: ObjectKey[] = [];
+    for await (const { key } of driver.list(prefix)) found.push(key);
+    return found;
   }
 
   const uploadPath = ({ id }: DriverUpload): string => join(root, 'uploads', id);
@@ -114,12 +124,6 @@ describe('FilesystemStorageDriver', () => {
       expect(await keys('uploads/')).toEqual([]);
       expect((await lstat(uploadPath(upload))).size).toBe(5000);
     });
-
-    async function keys(prefix: string): Promise<ObjectKey[]> {
-      const found: ObjectKey[] = [];
-      for await (const { key } of driver.list(prefix)) found.push(key);
-      return found;
-    }
   });
 
   describe('durability', () => {
@@ -198,6 +202,25 @@ describe('FilesystemStorageDriver', () => {
     await writeFile(uploadPath(upload), randomBytes(70_000), { flag: 'a' });
     await (await driver.openUpload(upload, 5000)).close();
     expect((await readFile(uploadPath(upload))).equals(CONTENT)).toBe(true);
+  });
+
+  it('closes a file that comes too late for whoever wanted to read it', async () => {
+    const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
+    const giveUp = new AbortController();
+    const reason = new Error('the client left');
+    const open = OpenFile.open.bind(OpenFile);
+    // Held here, since the garbage collector would close what nobody holds.
+    const late: unknown[] = [];
+    const opening = jest.spyOn(OpenFile, 'open').mockImplementation(async (path) => {
+      giveUp.abort(reason);
+      const file = await open(path);
+      late.push(file);
+      return file;
+    });
+    await expect(driver.openObject(key, { signal: giveUp.signal })).rejects.toBe(reason);
+    await until('the file', () => late.length === 1);
+    await until('the file to be closed', async () => (await countOpenFilesBelow(root)) === 0);
+    opening.mockRestore();
   });
 
   describe('finishing after a crash', () => {
@@ -293,13 +316,24 @@ describe('FilesystemStorageDriver', () => {
         const key = parseObjectKey(text);
         await expect(driver.stat(key)).rejects.toBeInstanceOf(StorageError);
         await expect(driver.read(key, undefined)).rejects.toBeInstanceOf(StorageError);
+        await expect(driver.openObject(key)).rejects.toBeInstanceOf(StorageError);
         await driver.delete(key).catch(() => undefined);
       }
-      const found: string[] = [];
-      for await (const { key } of driver.list('')) found.push(key);
-      expect(found).toEqual([]);
+      expect(await keys('')).toEqual([]);
       expect(await readFile(join(outside, 'secret'), 'utf8')).toBe('secret');
       await rm(outside, { recursive: true });
+    });
+
+    it('takes neither a folder nor a pipe for an object, and waits for nobody to write to it', async () => {
+      await mkdir(join(root, 'blobs/folder'));
+      await promisify(execFile)('mkfifo', [join(root, 'blobs/pipe')]);
+      for (const text of ['blobs/folder', 'blobs/pipe']) {
+        const key = parseObjectKey(text);
+        await expect(driver.stat(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
+        await expect(driver.read(key, undefined)).rejects.toBeInstanceOf(ObjectNotFoundError);
+        await expect(driver.openObject(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
+        expect(await keys('blobs/')).toEqual([]);
+      }
     });
 
     it('never writes through a link', async () => {
@@ -334,6 +368,7 @@ describe('FilesystemStorageDriver', () => {
       const gone = { name: 'StorageError', message: expect.stringContaining('mounted') as unknown };
       await expect(driver.stat(key)).rejects.toMatchObject(gone);
       await expect(driver.read(key, undefined)).rejects.toMatchObject(gone);
+      await expect(driver.openObject(key)).rejects.toMatchObject(gone);
       await expect(driver.delete(key)).rejects.toMatchObject(gone);
       await expect(driver.list('blobs/').next()).rejects.toMatchObject(gone);
       await expect(driver.check()).rejects.toMatchObject(gone);

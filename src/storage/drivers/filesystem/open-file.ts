@@ -4,6 +4,12 @@ import type { OpenObject } from '../../opening-storage-driver.js';
 import { StorageError } from '../../storage.errors.js';
 import { translating } from './filesystem.errors.js';
 
+/**
+ * How files are opened that are read. Links aren't followed. A pipe, which is no object, is opened at once: to wait for
+ * somebody who writes to it would hold a thread of the pool's few for ever.
+ */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /** A file held open to be read at any position. */
 export class OpenFile implements OpenObject {
   private constructor(
@@ -13,7 +19,7 @@ export class OpenFile implements OpenObject {
 
   /** Opens a file that is no link; what is no file has no size. Rejects with the system's error. */
   static async open(path: string): Promise<OpenFile | undefined> {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await open(path, READ_FLAGS);
     try {
       const stats = await file.stat();
       if (stats.isFile()) return new OpenFile(file, stats.size);

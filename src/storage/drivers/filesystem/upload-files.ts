@@ -5,6 +5,7 @@ import type { Segment, UploadSegments } from '../upload-segments.js';
 import { FileReadable } from './file-readable.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
 import { isMissing, translating } from './filesystem.errors.js';
+import { READ_FLAGS } from './open-file.js';
 
 /** Makes `to`, which must not exist, a second file of the same content without copying it, or rejects. */
 export type FileClone = (from: string, to: string) => Promise<void>;
@@ -110,7 +111,7 @@ export async function openReadable(
   path: string,
   rangeIn: (stats: Stats) => { start: number; end: number },
 ): Promise<FileReadable> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const file = await open(path, READ_FLAGS);
   try {
     const { start, end } = rangeIn(await file.stat());
     return new FileReadable(file, start, end);

@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../test/support/until.js';
+import { withConnectionRules } from './connection-rules.js';
+import { PendingResponses } from './pending-responses.js';
+
+const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+/** What became of a response. */
+interface Watched {
+  readonly response: ServerResponse;
+  closes: number;
+}
+
+describe('PendingResponses', () => {
+  let pending: PendingResponses;
+  let watched: Watched[];
+  let sockets: Set<Socket>;
+  let handle: RequestListener;
+  let server: ReturnType<typeof createServer>;
+
+  beforeEach(async () => {
+    pending = new PendingResponses();
+    watched = [];
+    sockets = new Set();
+    server = createServer(withConnectionRules((request, response) => handle(request, response), pending));
+    // Those that never get to the application, too.
+    server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      const entry: Watched = { response, closes: 0 };
+      sockets.add(socket);
+      watched.push(entry);
+      response.setMaxListeners(30);
+      response.on('close', () => (entry.closes += 1));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  async function connected(): Promise<Socket> {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  /** Node has said whatever it has to say of a connection a few turns after it is gone. */
+  async function settled(): Promise<void> {
+    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  const allClosed = () => watched.every(({ closes }) => closes > 0);
+
+  it('closes each that waits for its turn when the client leaves, once', async () => {
+    handle = (_request, response) => response.write('some');
+    const client = await connected();
+    client.write(GET.repeat(8));
+    await until('eight requests', () => watched.length === 8);
+    const [{ socket }] = watched.map(({ response }) => response.req) as [IncomingMessage];
+    expect(pending.of(socket).size).toBe(8);
+    client.destroy();
+    await until('all to be closed', allClosed);
+    await settled();
+    expect(watched.map(({ closes }) => closes)).toEqual(Array(8).fill(1));
+    expect(watched.every(({ response }) => response.closed && response.destroyed)).toBe(true);
+    expect(watched.some(({ response }) => response.writableFinished)).toBe(false);
+    expect(pending.of(socket).size).toBe(0);
+  });
+
+  it('closes those that had ended or been given up while they waited', async () => {
+    handle = (_request, response) => {
+      if (watched.length === 2) response.end('whole');
+      if (watched.length === 3) response.destroy();
+    };
+    const client = await connected();
+    client.write(GET.repeat(4));
+    await until('four requests', () => watched.length === 4);
+    client.destroy();
+    await until('all to be closed', allClosed);
+    await settled();
+    expect(watched.map(({ closes }) => closes)).toEqual([1, 1, 1, 1]);
+    expect(watched.some(({ response }) => response.writableFinished)).toBe(false);
+  });
+
+  it('closes those of a connection that is cut for asking too much, the one too many included', async () => {
+    handle = () => undefined;
+    const client = await connected();
+    client.write(GET.repeat(9));
+    await once(client, 'close');
+    await until('all to be closed', () => watched.length === 9 && allClosed());
+    await settled();
+    expect(watched.map(({ closes }) => closes)).toEqual(Array(9).fill(1));
+  });
+
+  it('ends what is being written to them, and what is yet to be', async () => {
+    const endless = () => new Readable({ read: () => undefined });
+    const outcomes: Promise<string>[] = [];
+    const write = (response: ServerResponse) => {
+      const ended = pipeline(endless(), response).then(
+        () => 'whole',
+        () => 'broken off',
+      );
+      outcomes.push(ended);
+    };
+    handle = (_request, response) => write(response);
+    const client = await connected();
+    client.write(GET.repeat(3));
+    await until('three requests', () => watched.length === 3);
+    client.destroy();
+    await until('all to be closed', allClosed);
+    watched.forEach(({ response }) => write(response));
+    expect(await Promise.all(outcomes)).toEqual(Array(6).fill('broken off'));
+  });
+
+  it('keeps nothing of answered requests on a connection that goes on', async () => {
+    handle = (_request, response) => response.end('ok');
+    const client = await connected();
+    client.resume();
+    const listeners = new Set<number>();
+    for (let round = 1; round <= 2_000; round += 1) {
+      client.write(GET);
+      await once(server, 'request');
+      const { response, closes } = watched[round - 1] as Watched;
+      if (closes === 0) await once(response, 'close');
+      const { socket } = response.req;
+      expect(pending.of(socket).size).toBe(0);
+      listeners.add(socket.listenerCount('close'));
+    }
+    expect(sockets.size).toBe(1);
+    expect(listeners.size).toBe(1);
+    client.destroy();
+    await settled();
+    expect(watched.every(({ closes }) => closes === 1)).toBe(true);
+  });
+});

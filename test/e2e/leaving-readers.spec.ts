@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import { TransferBuffers } from '../../src/http/transfer-buffers.js';
+import { countOpenFilesBelow } from '../support/open-files.js';
+import { RawConnection, requestHead } from '../support/raw-http.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { until } from '../support/until.js';
+import { HeldObjects } from './support/held-objects.js';
+
+interface Line {
+  msg: string;
+  req?: { client?: string; path?: string };
+}
+
+describe('readers that leave in the middle of a blob', () => {
+  /** More than the kernel takes on behalf of a client that reads nothing. */
+  const LAYER = randomBytes(24 * 1024 * 1024);
+  const name = freshName('leaving');
+  const lines: Line[] = [];
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let held: HeldObjects;
+  let buffers: TransferBuffers;
+  let get: string;
+
+  beforeAll(async () => {
+    const write = (text: string) => void lines.push(JSON.parse(text) as Line);
+    berth = await startTestBerth({}, pino({ level: 'info' }, { write }));
+    client = new RegistryClient(berth.url);
+    held = new HeldObjects(berth.driver);
+    buffers = berth.app.get(TransferBuffers, { strict: false });
+    get = requestHead('GET', `/v2/${name}/blobs/${await client.pushBlob(name, LAYER)}`);
+  });
+  beforeEach(() => {
+    lines.length = 0;
+  });
+  afterAll(() => berth.dispose());
+
+  /** Nobody is served any more: nothing is held, and each of the requests has left its line. */
+  async function expectLetGo(requests: number): Promise<void> {
+    const brokenOff = () => lines.filter(({ msg }) => msg === 'request broken off');
+    await until('the objects to be let go', () => held.now === 0);
+    await until('the lines', () => brokenOff().length === requests);
+    expect(buffers.largeInUse).toBe(0);
+    expect(await countOpenFilesBelow(join(berth.dataDir, 'storage/blobs'))).toBe(0);
+    expect(brokenOff().map(({ req }) => req?.client)).toEqual(Array(requests).fill('127.0.0.1'));
+  }
+
+  it('holds on to nothing of what one had asked for in one write', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      lines.length = 0;
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(get.repeat(8));
+      await until('eight objects', () => held.now === 8);
+      await until('buffers', () => buffers.largeInUse >= 8);
+      connection.leave();
+      await expectLetGo(8);
+    }
+  });
+
+  it('holds on to nothing of a connection that it cuts', async () => {
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(get.repeat(8));
+    await until('eight objects', () => held.now === 8);
+    // One too many, which is not looked at.
+    await connection.send(get);
+    await expectLetGo(8);
+    connection.leave();
+  });
+
+  it('holds on to nothing of many, and serves the next one', async () => {
+    const connections = await Promise.all(Array.from({ length: 30 }, () => RawConnection.open(berth.url)));
+    await Promise.all(connections.map((connection) => connection.send(get)));
+    await until('thirty objects', () => held.now === 30);
+    connections.forEach((connection) => connection.leave());
+    await expectLetGo(30);
+    const digest = digestOf(LAYER);
+    expect(digestOf(await client.blob(name, digest))).toBe(digest);
+    await until('the object to be let go', () => held.now === 0);
+    expect(buffers.largeInUse).toBe(0);
+  });
+});

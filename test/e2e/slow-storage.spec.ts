@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
+import { RawConnection, requestHead } from '../support/raw-http.js';
+import { RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { until } from '../support/until.js';
+
+const SMALL = randomBytes(1000);
+/** More than the kernel takes on behalf of a client that reads nothing. */
+const LARGE = randomBytes(24 * 1024 * 1024);
+
+/** The three ways in which bytes come, by what is in the way of them. */
+const WAYS = ['a small blob', 'an object that is held open', 'a stream'] as const;
+
+describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_SECONDS', () => {
+  const name = freshName('slow');
+  let berth: TestBerth;
+  let client: RegistryClient;
+  let response: ServerResponse;
+
+  beforeAll(async () => {
+    berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '3000' });
+    client = new RegistryClient(berth.url);
+    const server = berth.app.getHttpServer() as NodeJS.EventEmitter;
+    server.prependListener('request', (_: IncomingMessage, asked: ServerResponse) => (response = asked));
+  });
+  afterEach(() => {
+    const driver = berth.driver as { read?: unknown; openObject?: unknown };
+    // The methods of the driver's class come out again.
+    delete driver.read;
+    delete driver.openObject;
+  });
+  afterAll(() => berth.dispose());
+
+  const opensNothing = () => Object.assign(berth.driver, { openObject: undefined });
+
+  it.each(WAYS)('is answered when the storage gave up: %s', async (way) => {
+    const digest = await client.pushBlob(name, way === 'a small blob' ? SMALL : LARGE);
+    const fail = () => {
+      // As Node does it, when the time is over.
+      response.emit('timeout', response.socket);
+      return Promise.reject(new StorageUnavailableError('the store did not answer in time'));
+    };
+    if (way === 'a stream') opensNothing();
+    Object.assign(
+      berth.driver,
+      way === 'an object that is held open' ? { openObject: fail } : { read: fail },
+    );
+    const answer = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await answer.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
+  });
+
+  it.each(WAYS.slice(1))('is cut off when the client reads nothing: %s', async (way) => {
+    const digest = await client.pushBlob(name, LARGE);
+    if (way === 'a stream') opensNothing();
+    const connection = await RawConnection.open(berth.url);
+    await connection.send(requestHead('GET', `/v2/${name}/blobs/${digest}`));
+    await connection.some();
+    expect(response.socket?.timeout).toBe(3_000_000);
+    response.emit('timeout', response.socket);
+    await until('the answer to be broken off', () => response.closed);
+    expect(response.writableFinished).toBe(false);
+    expect((await connection.rest()).length).toBeLessThan(LARGE.length);
+  });
+});
