@@ -11,7 +11,7 @@ import { PendingResponses } from './pending-responses.js';
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** How much of a body the kernel is asked for at once. */
-const READ_BYTES = 512 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
  * Express under Nest, with a server made for a registry: a body may take as long as it keeps moving (Node's

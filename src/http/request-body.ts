@@ -6,6 +6,7 @@ import {
   type RegistryError,
   SizeInvalidError,
 } from '../oci/errors.js';
+import { GatheredBody } from './gathered-body.js';
 import { HEARTBEAT, readBody, type UploadBody } from '../uploads/upload-body.js';
 
 /**
@@ -40,7 +41,8 @@ export function uploadBody(request: IncomingMessage): UploadBody {
   );
   const range: ContentRange | undefined =
     contentRange === undefined ? undefined : parseContentRange(contentRange);
-  return { source: bodySource(request), lengthBytes: contentLength(request), range };
+  const lengthBytes = contentLength(request);
+  return { source: largeBodySource(request, lengthBytes), lengthBytes, range };
 }
 
 /**
@@ -70,6 +72,15 @@ export async function readSmallBody(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);
+}
+
+/** Below this a body is hardly more than one chunk, and needs no buffers of its own. */
+const GATHERED_BYTES = 64 * 1024;
+
+/** What is read of it is the reader's until it asks for more. */
+function largeBodySource(request: IncomingMessage, lengthBytes = Infinity): AsyncIterable<Uint8Array> {
+  if (lengthBytes <= GATHERED_BYTES) return bodySource(request);
+  return { [Symbol.asyncIterator]: () => new GatheredBody(request, lengthBytes) };
 }
 
 /** Reading may stop early without destroying the socket: an answer is still to be sent. */

@@ -5,6 +5,7 @@ export const HEARTBEAT = Symbol('HEARTBEAT');
 
 /** A request's body on its way in. */
 export interface UploadBody {
+  /** A chunk's memory is used again when the next one is asked for. */
   readonly source: AsyncIterable<Uint8Array>;
   /** `Content-Length`, where the client sent one. */
   readonly lengthBytes: number | undefined;

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { GatheredBody } from './gathered-body.js';
+import { TransferBuffers } from './transfer-buffers.js';
+
+const LARGE = 512 * 1024;
+
+describe('GatheredBody', () => {
+  let buffers: TransferBuffers;
+  let handle: (request: IncomingMessage, response: ServerResponse) => void;
+  const server = createServer((incoming, response) => handle(incoming, response));
+
+  beforeEach(async () => {
+    buffers = new TransferBuffers(4);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  const port = () => (server.address() as AddressInfo).port;
+
+  /** Settles with what the server makes of the next request's body. */
+  function nextBody<T>(work: (body: GatheredBody, incoming: IncomingMessage) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      handle = (incoming, response) => {
+        const lengthBytes = Number(incoming.headers['content-length'] ?? Infinity);
+        work(new GatheredBody(incoming, lengthBytes, buffers), incoming)
+          .finally(() => response.end())
+          .then(resolve, reject);
+      };
+    });
+  }
+
+  function send(pieces: readonly Buffer[], headers = {}): void {
+    const outgoing = request({ port: port(), method: 'PATCH', headers }, (response) => response.resume());
+    outgoing.on('error', () => undefined);
+    for (const piece of pieces) outgoing.write(piece);
+    outgoing.end();
+  }
+
+  const failureOf = (body: GatheredBody): Promise<unknown> => body.next().catch((error: unknown) => error);
+
+  /** Copies, since a piece is the reader's only until it asks for the next one. */
+  async function readAll(body: GatheredBody, turns = () => 0): Promise<Buffer[]> {
+    const pieces: Buffer[] = [];
+    for await (const piece of body) {
+      for (let left = turns(); left > 0; left -= 1) await turn();
+      pieces.push(Buffer.from(piece));
+    }
+    return pieces;
+  }
+
+  it('yields the bytes of a body, however it is cut and however slowly it is read', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 300_000 }), { maxLength: 8 }),
+        fc.infiniteStream(fc.integer({ min: 0, max: 30 })),
+        fc.boolean(),
+        async (lengths, turns, saysItsLength) => {
+          const content = lengths.map((length) => randomBytes(length));
+          const whole = Buffer.concat(content);
+          const read = nextBody((body) => readAll(body, () => turns.next().value as number));
+          send(content, saysItsLength ? { 'Content-Length': whole.length } : {});
+          expect(Buffer.concat(await read).equals(whole)).toBe(true);
+          expect(buffers.largeInUse).toBe(0);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('gathers what comes while its reader works into few pieces', async () => {
+    const content = randomBytes(4 * LARGE);
+    const read = nextBody((body) => readAll(body, () => 2_000));
+    send([content], { 'Content-Length': content.length });
+    const pieces = await read;
+    expect(Buffer.concat(pieces).equals(content)).toBe(true);
+    expect(pieces.length).toBeLessThan(10);
+  });
+
+  it('takes no more than its buffers hold while nobody reads', async () => {
+    const read = nextBody(async (body, incoming) => {
+      await body.next();
+      for (let before = -1; before !== incoming.socket.bytesRead;) {
+        before = incoming.socket.bytesRead;
+        for (let turns = 0; turns < 2_000; turns += 1) await turn();
+      }
+      await body.return();
+      return incoming.socket.bytesRead;
+    });
+    const socket = connect(port(), '127.0.0.1').on('error', () => undefined);
+    socket.write('PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 64000000\r\n\r\n');
+    socket.write(Buffer.alloc(64_000_000));
+    expect(await read).toBeLessThan(3 * LARGE);
+    expect(buffers.largeInUse).toBe(0);
+  });
+
+  it('yields what arrived before the connection broke, then fails', async () => {
+    const read = nextBody(async (body, incoming) => {
+      while (incoming.socket.bytesRead < 200_000) await turn();
+      socket.resetAndDestroy();
+      while (!incoming.destroyed) await turn();
+      const first = await body.next();
+      return { bytes: first.value?.length, failure: await failureOf(body) };
+    });
+    const socket = connect(port(), '127.0.0.1').on('error', () => undefined);
+    socket.write(`PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(200_000)}`);
+    const { bytes, failure } = await read;
+    expect(bytes).toBeGreaterThan(100_000);
+    expect(failure).toMatchObject({ code: 'ECONNRESET' });
+    expect(buffers.largeInUse).toBe(0);
+  });
+
+  it('fails at once where the connection broke before anybody read', async () => {
+    const read = new Promise((resolve) => {
+      handle = (incoming) =>
+        incoming.once('close', () => {
+          void failureOf(new GatheredBody(incoming, 1_000_000, buffers)).then(resolve);
+        });
+    });
+    const socket = connect(port(), '127.0.0.1').on('error', () => undefined);
+    socket.write(`PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx`, () =>
+      setImmediate(() => socket.destroy()),
+    );
+    expect(await read).toMatchObject({ code: expect.stringMatching(/ECONNRESET|PREMATURE_CLOSE/) });
+    expect(buffers.largeInUse).toBe(0);
+  });
+
+  it('lets go without ending the connection: the answer is still to come', async () => {
+    const left = nextBody(async (body) => {
+      for await (const _ of body) break;
+      return buffers.largeInUse;
+    });
+    const outgoing = request({ port: port(), method: 'PATCH' }).on('error', () => undefined);
+    outgoing.write(Buffer.alloc(100_000));
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    expect([response.statusCode, await left]).toEqual([200, 0]);
+    outgoing.destroy();
+  });
+
+  it('has nothing more to say once it is over', async () => {
+    const read = nextBody(async (body) => {
+      await readAll(body);
+      return [await body.next(), await body.return(), await body.next()];
+    });
+    send([randomBytes(100)]);
+    expect((await read).map(({ done }) => done)).toEqual([true, true, true]);
+  });
+});
