@@ -69,8 +69,8 @@ describe('UploadWriter', () => {
   it('records before it takes more than a crash may cost', async () => {
     const writer = await UploadWriter.open(session, lease, services);
     await writer.write(Buffer.alloc(60));
-    await writer.write(Buffer.alloc(60));
-    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([60]);
+    await writer.write(Buffer.alloc(250));
+    expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([100, 200, 300]);
     await writer.close();
   });
 

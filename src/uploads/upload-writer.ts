@@ -70,24 +70,16 @@ export class UploadWriter {
     return this.recorded.offsetBytes;
   }
 
-  /** Takes bytes; they are durable after the next checkpoint. Never more than `checkpointBytes` are not, unless `chunk` alone is more. */
+  /** Takes bytes; they are durable after the next checkpoint. Never more than `checkpointBytes` are not. */
   async write(chunk: Uint8Array): Promise<void> {
     let rest = chunk;
     while (rest.length > 0) {
-      const fitting = this.fittingBytes(rest.length);
-      if (fitting > 0) await this.take(rest.subarray(0, fitting));
-      rest = rest.subarray(fitting);
+      const room = Math.max(this.dueBytes - this.offsetBytes, 0);
+      if (room > 0) await this.take(rest.subarray(0, room));
+      rest = rest.subarray(room);
       if (rest.length > 0) await this.checkpoint();
     }
     if (this.isCheckpointDue()) await this.checkpoint();
-  }
-
-  /** How many of the next bytes go before the next checkpoint: chunks stay whole, unless the driver would like it to be elsewhere. */
-  private fittingBytes(length: number): number {
-    const room = this.dueBytes - this.offsetBytes;
-    if (length <= room) return length;
-    if (this.sink.flushOffset !== undefined) return Math.max(room, 0);
-    return this.unrecordedBytes > 0 ? 0 : length;
   }
 
   private async take(chunk: Uint8Array): Promise<void> {
@@ -139,10 +131,6 @@ export class UploadWriter {
   private nextCheckpoint(): number {
     const limit = this.recorded.offsetBytes + this.services.checkpointBytes;
     return this.sink.flushOffset?.(limit) ?? limit;
-  }
-
-  private get unrecordedBytes(): number {
-    return this.offsetBytes - this.recorded.offsetBytes;
   }
 
   /** By bytes, so that a crash costs little; and by time, so that a slow client's writer keeps its lease. */

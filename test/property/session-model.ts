@@ -99,31 +99,25 @@ export class RegistryModel {
 
   /** A request took a chunk. Answers whether it made a checkpoint: that no more than so many bytes are at risk is exact. */
   receive(session: SessionModel, request: Standstill, chunk: Buffer): boolean {
-    const { length } = request.unrecorded;
-    const isFirstDue = length > 0 && length + chunk.length > CHECKPOINT_BYTES;
-    if (isFirstDue) this.record(session, request);
+    let isDue = false;
     request.unrecorded = Buffer.concat([request.unrecorded, chunk]);
-    const isThenDue = request.unrecorded.length >= CHECKPOINT_BYTES;
-    if (isThenDue) this.record(session, request);
-    return isFirstDue || isThenDue;
+    while (request.unrecorded.length >= CHECKPOINT_BYTES) {
+      this.record(session, request);
+      isDue = true;
+    }
+    return isDue;
   }
 
   private record(session: SessionModel, request: Standstill): void {
     if (!request.isShutOut) {
-      this.keep(session, request.unrecorded);
+      this.keep(session, request.unrecorded.subarray(0, CHECKPOINT_BYTES));
       session.isLapsed = false;
     }
-    request.unrecorded = Buffer.of();
+    request.unrecorded = request.unrecorded.subarray(CHECKPOINT_BYTES);
   }
 }
 
 /** What an append of these chunks records first. */
 export function firstCheckpointOf(chunks: readonly Buffer[]): Buffer {
-  let unrecorded = Buffer.of();
-  for (const chunk of chunks) {
-    if (unrecorded.length > 0 && unrecorded.length + chunk.length > CHECKPOINT_BYTES) break;
-    unrecorded = Buffer.concat([unrecorded, chunk]);
-    if (unrecorded.length >= CHECKPOINT_BYTES) break;
-  }
-  return unrecorded;
+  return Buffer.concat(chunks).subarray(0, CHECKPOINT_BYTES);
 }
