@@ -86,7 +86,7 @@ export class BlobService {
     return this.unitOfWork.run(async (transaction) => {
       const blob = await this.blobs.findForLink(transaction, digest);
       if (blob === undefined) return false;
-      await this.blobs.link(transaction, await this.repositories.ensure(transaction, target), blob.id);
+      await this.link(transaction, target, blob.id);
       return true;
     });
   }
@@ -135,26 +135,33 @@ export class BlobService {
    */
   async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
     await this.blobs.lockContent(transaction, blob.canonical);
-    const record = await this.findOrInsert(transaction, blob);
-    if (record === undefined) return undefined;
+    const existing = await this.blobs.findForLink(transaction, blob.canonical);
+    if (existing === undefined) return this.insert(transaction, blob);
+    const record = await this.keepOrReplace(transaction, existing, blob);
     await this.blobs.addDigests(transaction, record.id, blob.digests);
-    await this.blobs.link(
-      transaction,
-      await this.repositories.ensure(transaction, blob.repository),
-      record.id,
-    );
+    await this.link(transaction, blob.repository, record.id);
     return record;
   }
 
-  private async findOrInsert(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
-    const existing = await this.blobs.findForLink(transaction, blob.canonical);
-    if (blob.objectKey === undefined) return existing;
-    if (existing !== undefined) {
-      if (existing.objectKey !== blob.replaces) return existing;
-      await this.blobs.replaceObject(transaction, existing.id, blob.objectKey);
-      return { ...existing, objectKey: blob.objectKey };
-    }
-    const id = await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey);
-    return { id, sizeBytes: blob.sizeBytes, objectKey: blob.objectKey };
+  private async insert(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
+    const { objectKey, sizeBytes } = blob;
+    if (objectKey === undefined) return undefined;
+    const { id, isLinked } = await this.blobs.insertLinked(transaction, { ...blob, objectKey });
+    if (!isLinked) await this.link(transaction, blob.repository, id);
+    return { id, sizeBytes, objectKey };
+  }
+
+  private async keepOrReplace(
+    transaction: Transaction,
+    existing: BlobRecord,
+    { objectKey, replaces }: NewBlob,
+  ): Promise<BlobRecord> {
+    if (objectKey === undefined || existing.objectKey !== replaces) return existing;
+    await this.blobs.replaceObject(transaction, existing.id, objectKey);
+    return { ...existing, objectKey };
+  }
+
+  private async link(transaction: Transaction, repository: RepositoryName, blobId: string): Promise<void> {
+    await this.blobs.link(transaction, await this.repositories.ensure(transaction, repository), blobId);
   }
 }

@@ -17,6 +17,7 @@ import type {
 import { ObjectNotFoundError } from '../../storage.errors.js';
 import type { OpeningStorageDriver, OpenObject } from '../../opening-storage-driver.js';
 import { byteRange, destroyLate, untilAborted } from '../../reading.js';
+import { sharingSyncs } from './shared-syncs.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
 import { READ_BYTES } from './file-readable.js';
@@ -72,15 +73,17 @@ export class FilesystemStorageDriver implements OpeningStorageDriver {
   readonly location: string;
   private readonly layout: FilesystemLayout;
   private readonly directories: DurableDirectories;
+  private readonly sync: DirectorySync;
 
   constructor(
     rootDir: string,
-    private readonly sync: DirectorySync = syncDirectory,
+    sync: DirectorySync = syncDirectory,
     private readonly clone: FileClone = cloneFile,
   ) {
     this.layout = new FilesystemLayout(rootDir);
     this.location = this.layout.root;
-    this.directories = new DurableDirectories(this.layout.root, sync);
+    this.sync = sharingSyncs(sync);
+    this.directories = new DurableDirectories(this.layout.root, this.sync);
   }
 
   async prepare(): Promise<void> {
