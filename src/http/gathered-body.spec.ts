@@ -86,6 +86,19 @@ describe('GatheredBody', () => {
     expect(pieces.length).toBeLessThan(10);
   });
 
+  it('gathers where all large buffers are taken, too', async () => {
+    const taken = Array.from({ length: 4 }, () => buffers.take(LARGE));
+    const head = 'PATCH / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const read = nextBody((body) => readAll(body, () => 1));
+    const socket = connect(port(), '127.0.0.1').on('error', () => undefined);
+    socket.write(`${head}${`10\r\n${'x'.repeat(16)}\r\n`.repeat(50_000)}0\r\n\r\n`);
+    const pieces = await read;
+    socket.destroy();
+    expect(Buffer.concat(pieces).length).toBe(800_000);
+    expect(pieces.length).toBeLessThan(500);
+    taken.forEach((buffer) => buffers.giveBack(buffer));
+  });
+
   it('takes no more than its buffers hold while nobody reads', async () => {
     const read = nextBody(async (body, incoming) => {
       await body.next();

@@ -74,7 +74,9 @@ export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
     const copied = chunk.copy(this.filling, this.filledBytes);
     this.filledBytes += copied;
     if (copied < chunk.length) this.rest = chunk.subarray(copied);
-    if (this.filling.length - this.filledBytes < CHUNK_BYTES) this.request.pause();
+    // Before a chunk has to be cut, mostly; but a small buffer is to be filled with more than one.
+    const room = this.filling.length - this.filledBytes;
+    if (room < Math.min(CHUNK_BYTES, this.filling.length / 4)) this.request.pause();
     this.wake();
   };
 

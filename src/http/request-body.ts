@@ -42,7 +42,8 @@ export function uploadBody(request: IncomingMessage): UploadBody {
   const range: ContentRange | undefined =
     contentRange === undefined ? undefined : parseContentRange(contentRange);
   const lengthBytes = contentLength(request);
-  return { source: largeBodySource(request, lengthBytes), lengthBytes, range };
+  const source = hasBody(request) ? largeBodySource(request, lengthBytes) : bodySource(request);
+  return { source, lengthBytes, range };
 }
 
 /**

@@ -17,11 +17,9 @@ const UP = [
   `CREATE INDEX manifests_repository_id_subject_digest_artifact_type_idx
       ON manifests (repository_id, subject_digest, artifact_type, digest) WHERE subject_digest IS NOT NULL`,
   `CREATE INDEX repository_blobs_blob_id_repository_id_idx ON repository_blobs (blob_id, repository_id)`,
-  `DROP INDEX repository_blobs_blob_id_idx`,
 ];
 
 const DOWN = [
-  `CREATE INDEX repository_blobs_blob_id_idx ON repository_blobs (blob_id)`,
   `DROP INDEX repository_blobs_blob_id_repository_id_idx`,
   `DROP INDEX manifests_repository_id_subject_digest_artifact_type_idx`,
 ];

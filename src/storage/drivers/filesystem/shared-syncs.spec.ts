@@ -35,14 +35,14 @@ describe('sharingSyncs', () => {
     expect(begun.map(({ path }) => path)).toEqual(['a', 'b']);
   });
 
-  it('tells of a failure those alone who shared it', async () => {
+  it('tells those of a failure who waited, too, and goes on', async () => {
     const { begun, sync } = held();
-    const failing = sync('a').catch((error: unknown) => error);
-    const next = sync('a');
+    const failing = [sync('a'), sync('a')].map((each) => each.catch((error: unknown) => error));
     const failure = new Error('EIO');
     begun[0]?.fail(failure);
-    expect(await failing).toBe(failure);
-    await turn();
+    expect(await Promise.all(failing)).toEqual([failure, failure]);
+    const next = sync('a');
+    expect(begun.length).toBe(2);
     begun[1]?.end();
     await expect(next).resolves.toBeUndefined();
   });

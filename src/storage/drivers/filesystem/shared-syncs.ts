@@ -8,7 +8,8 @@ interface Syncs {
 
 /**
  * Lets syncs of a directory share one: those that are asked for while one is on its way wait for the next one, which begins after each of
- * them. All uploads have their files in one directory, and a sync makes everything in it durable.
+ * them. All uploads have their files in one directory, and a sync makes everything in it durable. They share the failure of the one that they
+ * waited for as well: it may have been about an entry of theirs, and the system tells of it once.
  */
 export function sharingSyncs(sync: DirectorySync): DirectorySync {
   const byPath = new Map<string, Syncs>();
@@ -24,8 +25,7 @@ export function sharingSyncs(sync: DirectorySync): DirectorySync {
   return (path) => {
     const syncs = byPath.get(path);
     if (syncs === undefined) return begin(path);
-    const anew = () => begin(path);
-    syncs.next ??= syncs.running.then(anew, anew);
+    syncs.next ??= syncs.running.then(() => begin(path));
     return syncs.next;
   };
 }
