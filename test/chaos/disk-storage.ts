@@ -78,10 +78,11 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
     for (let attempt = 1; ; attempt += 1) {
       const { blocks, bfree, bsize } = await statfs(this.path);
       try {
-        await this.disk?.remount(`size=${(blocks - bfree) * bsize + spareBytes}`);
+        const spare = spareBytes + (attempt - 1) * MIB;
+        await this.disk?.remount(`size=${(blocks - bfree) * bsize + spare}`);
         return;
       } catch (error) {
-        // Somebody wrote more than the room left in the meantime.
+        // Somebody wrote more than the room left in the meantime: one who writes fast needs more of it.
         if (attempt === FILL_ATTEMPTS) throw error;
       }
     }
