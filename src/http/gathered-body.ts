@@ -17,7 +17,7 @@ const sharedBuffers = new TransferBuffers(64);
  *     reader            [a──────][b──────]
  *
  * The stream's own iterator would make a buffer for each piece. To V8 this memory counts as growth of the heap, of which it takes
- * stock every eight megabytes: half of a large push's time (measured: 3.4 s of CPU time for 256 MiB, 1.3 s without).
+ * stock every eight megabytes: half of a large push's time (measured: 3.4 s of CPU time for 256 MiB, 1.4 s without).
  *
  * A piece is the reader's until it asks for the next one. What arrived before a connection broke is read before its failure is. To let
  * go of the iterator doesn't destroy the request: an answer is still to be sent.

@@ -14,8 +14,6 @@ let underWay = 0;
  *
  *     writes   ████████████████████████████
  *     disk          ▒▒▒▒▒▒ ▒▒▒▒▒▒▒ ▒▒▒▒▒▒▒ ▓▓ flush
- *
- * Measured with pushes of 256 MiB: a flush takes a fifth of the time, a push three quarters.
  */
 export class WriteBack {
   private pendingBytes = 0;
