@@ -10,6 +10,10 @@ import { builtMain } from './built-berth.js';
 
 const GONE_TIMEOUT_MS = 15_000;
 
+/** The clusters that a data directory may hold: the second one is there with STORAGE_DRIVER=memory. */
+const CLUSTERS = ['postgres', 'postgres-of-memory'] as const;
+type Cluster = (typeof CLUSTERS)[number];
+
 /** Where a test starts and kills Berths; it leaves no process and no file behind. */
 export class ProcessBench {
   private readonly processes: BerthProcess[] = [];
@@ -53,7 +57,10 @@ export class ProcessBench {
   /** Kills what is still running, the Postgres of any data directory included. For afterEach. */
   async clear(): Promise<void> {
     for (const berth of this.processes.splice(0)) await berth.kill();
-    for (let n = 1; n <= this.directories; n += 1) await this.clearPostgres(join(this.scratch, `data-${n}`));
+    for (let n = 1; n <= this.directories; n += 1) {
+      const dataDir = join(this.scratch, `data-${n}`);
+      for (const cluster of CLUSTERS) await this.clearPostgres(dataDir, cluster);
+    }
   }
 
   async dispose(): Promise<void> {
@@ -61,28 +68,32 @@ export class ProcessBench {
     await rm(this.scratch, { recursive: true, force: true });
   }
 
-  private async clearPostgres(dataDir: string): Promise<void> {
-    const pid = postmasterPid(dataDir);
-    if (pid !== undefined && isPostgresOf(pid, dataDir)) process.kill(pid, 'SIGQUIT');
-    if (existsSync(dataDir)) await expectPostgresGone(dataDir);
+  private async clearPostgres(dataDir: string, cluster: Cluster): Promise<void> {
+    const pid = postmasterPid(dataDir, cluster);
+    if (pid !== undefined && isPostgresOf(pid, dataDir, cluster)) process.kill(pid, 'SIGQUIT');
+    await expectPostgresGone(dataDir, GONE_TIMEOUT_MS, cluster);
   }
 }
 
 /** The process id of the Postgres in a data directory, by the file that it writes. */
-export function postmasterPid(dataDir: string): number | undefined {
-  const file = join(dataDir, 'postgres/postmaster.pid');
+export function postmasterPid(dataDir: string, cluster: Cluster = 'postgres'): number | undefined {
+  const file = join(dataDir, cluster, 'postmaster.pid');
   return existsSync(file) ? parseInt(readFileSync(file, 'utf8'), 10) : undefined;
 }
 
 /** Every Postgres of a cluster, down to the last backend, holds its lock: waits until there is none. */
-export async function expectPostgresGone(dataDir: string, timeoutMs = GONE_TIMEOUT_MS): Promise<void> {
-  const path = join(dataDir, 'postgres.lock');
+export async function expectPostgresGone(
+  dataDir: string,
+  timeoutMs = GONE_TIMEOUT_MS,
+  cluster: Cluster = 'postgres',
+): Promise<void> {
+  const path = join(dataDir, `${cluster}.lock`);
   const deadline = Date.now() + timeoutMs;
   while (existsSync(path)) {
     const lock = await tryFileLock(path);
     lock?.release();
     if (lock) return;
-    if (Date.now() > deadline) throw new Error(`a Postgres of ${dataDir} is still running`);
+    if (Date.now() > deadline) throw new Error(`a server on ${dataDir}/${cluster} is still running`);
     await sleep(25);
   }
 }
@@ -98,7 +109,7 @@ export function isListening(url: string): Promise<boolean> {
 }
 
 /** Whether `pid` is a running server on this data directory (one that is dead and waits for its parent is not). */
-export function isPostgresOf(pid: number, dataDir: string): boolean {
+export function isPostgresOf(pid: number, dataDir: string, cluster: Cluster = 'postgres'): boolean {
   const file = `/proc/${pid}/cmdline`;
-  return existsSync(file) && readFileSync(file, 'utf8').includes(`=${dataDir}/postgres\0`);
+  return existsSync(file) && readFileSync(file, 'utf8').includes(`=${dataDir}/${cluster}\0`);
 }
