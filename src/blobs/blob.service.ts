@@ -114,11 +114,6 @@ export class BlobService {
     if (!unlinked) throw new BlobUnknownError(digest);
   }
 
-  /** The blob with this content, whoever links it, as of now: the transaction decides. */
-  async find(canonical: Digest): Promise<BlobRecord | undefined> {
-    return this.blobs.find(canonical);
-  }
-
   /** Whether a blob's bytes are there. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     return this.blobs.usesObject(objectKey);
@@ -136,19 +131,13 @@ export class BlobService {
   async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
     await this.blobs.lockContent(transaction, blob.canonical);
     const existing = await this.blobs.findForLink(transaction, blob.canonical);
-    if (existing === undefined) return this.insert(transaction, blob);
-    const record = await this.keepOrReplace(transaction, existing, blob);
+    const record = existing
+      ? await this.keepOrReplace(transaction, existing, blob)
+      : blob.objectKey && (await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey));
+    if (record === undefined) return undefined;
     await this.blobs.addDigests(transaction, record.id, blob.digests);
     await this.link(transaction, blob.repository, record.id);
     return record;
-  }
-
-  private async insert(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
-    const { objectKey, sizeBytes } = blob;
-    if (objectKey === undefined) return undefined;
-    const { id, isLinked } = await this.blobs.insertLinked(transaction, { ...blob, objectKey });
-    if (!isLinked) await this.link(transaction, blob.repository, id);
-    return { id, sizeBytes, objectKey };
   }
 
   private async keepOrReplace(

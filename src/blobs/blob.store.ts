@@ -14,18 +14,11 @@ export interface BlobRecord {
   readonly objectKey: ObjectKey;
 }
 
-interface BlobRow {
+/** A blob as Postgres answers it. */
+export interface BlobRow {
   id: string;
   size_bytes: string;
   object_key: string;
-}
-
-/** What becomes a blob, and the repository that links it. */
-export interface InsertedBlob {
-  readonly sizeBytes: number;
-  readonly objectKey: ObjectKey;
-  readonly digests: readonly Digest[];
-  readonly repository: RepositoryName;
 }
 
 interface LinkedBlob {
@@ -46,16 +39,6 @@ const FIND_LINKED = `
                         WHERE d.digest = w.digest COLLATE "C"
                         LIMIT 1) AS found`;
 
-// A round trip to Postgres costs a process more than the statement: one instead of four is a tenth of a small push.
-const INSERT_LINKED = `
-  WITH blob AS (INSERT INTO blobs (size_bytes, object_key) VALUES ($1, $2) RETURNING id),
-       named AS (INSERT INTO blob_digests (digest, blob_id) SELECT unnest($3::text[]), id FROM blob
-                     ON CONFLICT (digest) DO NOTHING),
-       link AS (INSERT INTO repository_blobs (repository_id, blob_id)
-                SELECT r.id, blob.id FROM repositories r, blob WHERE r.name = $4
-                RETURNING blob_id)
-  SELECT id, EXISTS (SELECT FROM link) AS "isLinked" FROM blob`;
-
 /** The rows of blobs, their digests and the links that make them visible. */
 @Injectable()
 export class BlobStore {
@@ -70,7 +53,7 @@ export class BlobStore {
   async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
     const row = await this.linked.get({ repository, digest });
     // Here and not for the batch: a row that can't be read is the trouble of those who asked for it.
-    return row && toRecord(row);
+    return row && toBlobRecord(row);
   }
 
   private async loadLinked(wanted: readonly LinkedBlob[]): Promise<(BlobRow | undefined)[]> {
@@ -93,19 +76,7 @@ export class BlobStore {
           FOR KEY SHARE OF b`,
       [digest],
     );
-    return rows[0] && toRecord(rows[0]);
-  }
-
-  /** The blob with this digest, whoever links it, as of now. */
-  async find(digest: Digest): Promise<BlobRecord | undefined> {
-    const rows = await queryRows<BlobRow>(
-      this.dataSource.manager,
-      `SELECT b.id, b.size_bytes, b.object_key
-         FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
-        WHERE d.digest = $1`,
-      [digest],
-    );
-    return rows[0] && toRecord(rows[0]);
+    return rows[0] && toBlobRecord(rows[0]);
   }
 
   /** Whether a blob has its bytes there. */
@@ -141,20 +112,13 @@ export class BlobStore {
     await queryRows(transaction, 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [canonical]);
   }
 
-  /** Makes a blob, its digests and its link in one statement. The link is missing where there is no such repository yet. */
-  async insertLinked(
-    transaction: Transaction,
-    blob: InsertedBlob,
-  ): Promise<{ id: string; isLinked: boolean }> {
-    const { sizeBytes, objectKey, digests, repository } = blob;
-    const [row] = await queryRows<{ id: string; isLinked: boolean }>(transaction, INSERT_LINKED, [
-      sizeBytes,
-      objectKey,
-      digests,
-      repository,
-    ]);
+  /** Makes a blob, without a digest as yet. */
+  async insert(transaction: Transaction, sizeBytes: number, objectKey: ObjectKey): Promise<BlobRecord> {
+    const sql =
+      'INSERT INTO blobs (size_bytes, object_key) VALUES ($1, $2) RETURNING id, size_bytes, object_key';
+    const [row] = await queryRows<BlobRow>(transaction, sql, [sizeBytes, objectKey]);
     if (row === undefined) throw new Error('INSERT … RETURNING answered no row');
-    return row;
+    return toBlobRecord(row);
   }
 
   /** The blob's bytes are somewhere else from now on. */
@@ -191,6 +155,6 @@ export class BlobStore {
   }
 }
 
-function toRecord(row: BlobRow): BlobRecord {
+export function toBlobRecord(row: BlobRow): BlobRecord {
   return { id: row.id, sizeBytes: Number(row.size_bytes), objectKey: parseObjectKey(row.object_key) };
 }

@@ -64,3 +64,13 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   if (syscall === 'connect' || (fromQuery && UNAVAILABLE_CODES.has(String(code)))) return true;
   return UNAVAILABLE_MESSAGES.some((text) => String(message).includes(text));
 }
+
+/** `unique_violation`, `foreign_key_violation`, `serialization_failure` and `deadlock_detected`. */
+const CONFLICT_CODES = ['23505', '23503', '40001', '40P01'];
+
+/** Whether Postgres refused a statement for what others did at the same time, so that nothing of it happened. */
+export function isConflict(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { code } = error.driverError as FailureFields;
+  return CONFLICT_CODES.includes(String(code));
+}

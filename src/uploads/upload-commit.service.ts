@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { BlobService } from '../blobs/blob.service.js';
+import { BlobService, type NewBlob } from '../blobs/blob.service.js';
 import type { BlobRecord } from '../blobs/blob.store.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -14,10 +14,11 @@ import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import type { HeldSession } from './held-session.js';
 import { keepLease } from './keep-lease.js';
 import { DATABASE_PATIENCE_MS } from './database-patience.js';
+import { UploadCommitStore } from './upload-commit.store.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { UploadReclaimService } from './upload-reclaim.service.js';
 import { UploadTakenOverError } from './upload.errors.js';
-import type { UploadProgress } from './upload-session.js';
+import type { Lease, UploadProgress } from './upload-session.js';
 import { UploadSessionStore } from './upload-session.store.js';
 import { digestLike } from './upload-writer.js';
 
@@ -25,7 +26,8 @@ import { digestLike } from './upload-writer.js';
  * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver already has
  * the bytes where they will stay, and can be repeated after a crash at any point:
  *
- *     row: committing, digest ──► driver: finish (idempotent) ──► one transaction: blob, digests, link, row: committed
+ *     row: committing, digest ──► driver: finish (idempotent) ──► one statement: blob, digests, link, row: committed
+ *                                                                 (or a transaction, where others have to do with it)
  */
 @Injectable()
 export class UploadCommitService {
@@ -33,6 +35,7 @@ export class UploadCommitService {
 
   constructor(
     private readonly sessions: UploadSessionStore,
+    private readonly store: UploadCommitStore,
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
     private readonly blobs: BlobService,
@@ -56,10 +59,10 @@ export class UploadCommitService {
     await keepLease(this.sessions, held.lease, async () => {
       const verified = await this.verify(held, progress, digests, wanted);
       const marked = await outlastOutage(DATABASE_PATIENCE_MS, () =>
-        this.sessions.markCommitting(held.lease, progress, wanted),
+        this.store.markCommitting(held.lease, progress, wanted, canonicalOf(verified)),
       );
-      if (!marked) throw new UploadTakenOverError();
-      await this.finish(held, progress, verified);
+      if (marked === undefined) throw new UploadTakenOverError();
+      await this.finish(held, progress, verified, marked.existing);
       held.markReleased();
     });
   }
@@ -117,17 +120,16 @@ export class UploadCommitService {
     held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
+    existing: BlobRecord | undefined,
   ): Promise<void> {
-    const canonical = canonicalOf(digests);
     const { id } = held.session;
-    const existing = await outlastOutage(DATABASE_PATIENCE_MS, () => this.blobs.find(canonical));
     // Most layers are known already: then nothing needs to be finished, only linked.
     if (existing !== undefined && (await this.isIntact(existing))) {
       if ((await this.record(held, progress, digests, {})) !== undefined) {
         return this.discard(held, progress, held.session.state === 'committing');
       }
     }
-    const objectKey = await this.finishUpload(id, progress, canonical);
+    const objectKey = await this.finishUpload(id, progress, canonicalOf(digests));
     const blob = await this.recordFinished(held, progress, digests, objectKey, existing);
     if (blob?.objectKey !== objectKey) await this.discard(held, progress, true);
   }
@@ -176,18 +178,26 @@ export class UploadCommitService {
     object: { readonly objectKey?: ObjectKey; readonly replaces?: ObjectKey | undefined },
   ): Promise<BlobRecord | undefined> {
     const { repository } = session;
-    const sizeBytes = progress.offsetBytes;
-    const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes, ...object };
-    const transact = () =>
-      this.unitOfWork.run(async (transaction) => {
-        const blob = await this.blobs.commit(transaction, content);
-        if (blob === undefined) return undefined;
-        const holdsBytes = blob.objectKey !== object.objectKey;
-        const isOurs = await this.sessions.markCommitted(transaction, lease, blob.id, holdsBytes);
-        if (!isOurs) throw new UploadTakenOverError();
-        return blob;
-      });
-    return outlastOutage(DATABASE_PATIENCE_MS, transact);
+    const { objectKey, replaces } = object;
+    const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes: progress.offsetBytes };
+    return outlastOutage(DATABASE_PATIENCE_MS, async () => {
+      if (objectKey !== undefined && replaces === undefined) {
+        const blob = await this.store.commitNew(lease, { ...content, objectKey });
+        if (blob !== undefined) return blob;
+      }
+      return this.recordInSteps(lease, { ...content, ...object });
+    });
+  }
+
+  private recordInSteps(lease: Lease, content: NewBlob): Promise<BlobRecord | undefined> {
+    return this.unitOfWork.run(async (transaction) => {
+      const blob = await this.blobs.commit(transaction, content);
+      if (blob === undefined) return undefined;
+      const holdsBytes = blob.objectKey !== content.objectKey;
+      const isOurs = await this.store.markCommitted(transaction, lease, blob.id, holdsBytes);
+      if (!isOurs) throw new UploadTakenOverError();
+      return blob;
+    });
   }
 
   /** The push has succeeded: bytes that can't be removed now are the reaper's, not the client's concern. */

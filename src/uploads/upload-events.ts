@@ -43,6 +43,8 @@ export interface EventClause {
   /** An SQL condition over the changed row; every changed row, where it's missing. */
   readonly when?: string;
   readonly who: Claimant | Lease;
+  /** Further parts of the statement, `name AS (…)`, that the change refers to. */
+  readonly before?: string;
 }
 
 /**
@@ -52,10 +54,10 @@ export interface EventClause {
 export function leavingEvent(
   change: string,
   parameters: readonly unknown[],
-  { kind, when = 'true', who }: EventClause,
+  { kind, when = 'true', who, before }: EventClause,
 ): [sql: string, parameters: unknown[]] {
   const [replica, actor, address, duration] = [1, 2, 3, 4].map((n) => `$${parameters.length + n}`);
-  const sql = `WITH changed AS (${change}),
+  const sql = `WITH ${before === undefined ? '' : `${before}, `}changed AS (${change}),
     event AS (
       INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, actor, client_address, duration_ms)
       SELECT id, ${kind}, offset_bytes, ${replica}, ${actor}, ${address}, ${duration}::bigint FROM changed WHERE ${when}

@@ -4,7 +4,7 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import type { UploadId } from '../oci/upload-id.js';
 import type { DriverUploadState } from '../storage/storage-driver.js';
 import type { Midstate } from './hash/hasher.js';
-import type { UploadSession } from './upload-session.js';
+import type { UploadProgress, UploadSession } from './upload-session.js';
 
 /** A session as Postgres answers it. */
 export interface UploadRow {
@@ -36,4 +36,9 @@ export function toSession(row: UploadRow): UploadSession {
     digest: row.digest,
     blobId: row.blob_id,
   };
+}
+
+/** `offset_bytes`, `midstates` and `driver_state`, as statements take them. */
+export function progressParameters({ offsetBytes, midstates, driverState }: UploadProgress): unknown[] {
+  return [offsetBytes, JSON.stringify(midstates), JSON.stringify(driverState)];
 }

@@ -1,11 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
-import type { Digest } from '../oci/digest.js';
 import type { DriverUploadState } from '../storage/storage-driver.js';
 import { leavingEvent } from './upload-events.js';
-import { SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
+import { progressParameters, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
 import type { Claimant, Lease, UploadProgress, UploadReference, UploadSession } from './upload-session.js';
 
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
@@ -153,39 +151,6 @@ export class UploadSessionStore {
     await this.query(sql, [holder, mayArrive]);
   }
 
-  /** From here on the session can only become this digest; its time to live begins. False: fenced. */
-  async markCommitting(lease: Lease, progress: UploadProgress, digest: Digest): Promise<boolean> {
-    const rows = await this.query(
-      `UPDATE uploads
-          SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
-              lease_expires_at = ${LEASE_END},
-              updated_at = CASE WHEN state = 'open' THEN now() ELSE updated_at END
-        WHERE id = $1 AND version = $2 AND state IN ('open', 'committing') AND offset_bytes <= $4
-        RETURNING id`,
-      [lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress), digest],
-    );
-    return rows.length > 0;
-  }
-
-  /**
-   * Part of the transaction that makes the blob. `holdsBytes` when the session's own bytes are not the blob's: they are to be removed. Right when it is
-   * repeated, the answer to the COMMIT having been lost. False: fenced.
-   */
-  async markCommitted(
-    transaction: Transaction,
-    lease: Lease,
-    blobId: string,
-    holdsBytes: boolean,
-  ): Promise<boolean> {
-    const update = `UPDATE uploads
-          SET state = 'committed', blob_id = $3, holds_bytes = $4, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id = $1 AND version = $2 AND state IN ('committing', 'committed')
-        RETURNING id, offset_bytes`;
-    const parameters = [lease.uploadId, lease.version, blobId, holdsBytes];
-    const statement = leavingEvent(update, parameters, { kind: `'committed'`, who: lease });
-    return (await queryRows(transaction, ...statement)).length > 0;
-  }
-
   /** Right when it is repeated. Answers the session as it was left; nothing: fenced, or committed by a COMMIT whose answer was lost. */
   async markCancelled(lease: Lease): Promise<UploadSession | undefined> {
     const update = `UPDATE uploads
@@ -203,8 +168,4 @@ export class UploadSessionStore {
   private query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
     return queryRows<Row>(this.dataSource.manager, sql, [...(parameters ?? [])]);
   }
-}
-
-function progressParameters({ offsetBytes, midstates, driverState }: UploadProgress): unknown[] {
-  return [offsetBytes, JSON.stringify(midstates), JSON.stringify(driverState)];
 }

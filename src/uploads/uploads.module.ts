@@ -5,6 +5,7 @@ import { HASHER_FACTORY } from './hash/hasher.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
 import { TakeoverRequests } from './takeover-requests.js';
 import { UploadCommitService } from './upload-commit.service.js';
+import { UploadCommitStore } from './upload-commit.store.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
 import { UploadReaper } from './upload-reaper.service.js';
@@ -24,6 +25,7 @@ import { UploadService } from './upload.service.js';
     UploadReclaimService,
     UploadReaper,
     UploadSessionStore,
+    UploadCommitStore,
     UploadReapingStore,
     UploadEventLog,
     ActiveWriters,

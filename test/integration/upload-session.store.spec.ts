@@ -7,6 +7,7 @@ import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
 import { initialMidstate } from '../../src/uploads/hash/midstate.js';
 import type { Lease, UploadReference } from '../../src/uploads/upload-session.js';
+import { UploadCommitStore } from '../../src/uploads/upload-commit.store.js';
 import { UploadSessionStore } from '../../src/uploads/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { claimantOf } from '../support/upload-claims.js';
@@ -17,12 +18,14 @@ const DIGEST = parseDigest(`sha256:${'a'.repeat(64)}`);
 describe('UploadSessionStore', () => {
   let test: TestDataSource;
   let store: UploadSessionStore;
+  let commits: UploadCommitStore;
   let reference: UploadReference;
 
   beforeAll(async () => {
     test = await createTestDataSource();
     await runMigrations(test.dataSource);
     store = new UploadSessionStore(test.dataSource);
+    commits = new UploadCommitStore(test.dataSource);
   });
   afterAll(() => test.dispose());
 
@@ -68,7 +71,7 @@ describe('UploadSessionStore', () => {
     expect(await store.checkpoint(stale, PROGRESS)).toBe(false);
     expect(await store.recordFence(stale, { parts: [] })).toBe(false);
     expect(await store.prolong(stale)).toBe(false);
-    expect(await store.markCommitting(stale, PROGRESS, DIGEST)).toBe(false);
+    expect(await commits.markCommitting(stale, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.markCancelled(stale)).toBeUndefined();
     await store.release(stale);
     expect(await store.find(reference)).toMatchObject({
@@ -111,7 +114,7 @@ describe('UploadSessionStore', () => {
     const later = { ...PROGRESS, offsetBytes: 20 };
     expect(await store.checkpoint(lease, later, { letGo: true })).toBe(true);
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
-    expect(await store.markCommitting(lease, PROGRESS, DIGEST)).toBe(false);
+    expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
   });
 
@@ -151,16 +154,16 @@ describe('UploadSessionStore', () => {
 
   it('leaves a committed session committed, whatever its last writer thinks became of the commit', async () => {
     const lease = await acquire('a');
-    await store.markCommitting(lease, PROGRESS, DIGEST);
+    await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST);
     const insert = `INSERT INTO blobs (size_bytes, object_key) VALUES (7, $1) RETURNING id`;
     const [blob] = await queryRows<{ id: string }>(test.dataSource.manager, insert, [
       `blobs/${reference.id}`,
     ]);
-    const commit = () => store.markCommitted(test.dataSource.manager, lease, String(blob?.id), false);
+    const commit = () => commits.markCommitted(test.dataSource.manager, lease, String(blob?.id), false);
     expect(await commit()).toBe(true);
 
     expect(await store.markCancelled(lease)).toBeUndefined();
-    expect(await store.markCommitting(lease, PROGRESS, DIGEST)).toBe(false);
+    expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
     // The answer to the first COMMIT may have been lost.
     expect(await commit()).toBe(true);

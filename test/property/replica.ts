@@ -12,6 +12,7 @@ import { ActiveWriters } from '../../src/uploads/active-writers.js';
 import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
 import { TakeoverRequests } from '../../src/uploads/takeover-requests.js';
 import { UploadCommitService } from '../../src/uploads/upload-commit.service.js';
+import { UploadCommitStore } from '../../src/uploads/upload-commit.store.js';
 import { UploadEventLog } from '../../src/uploads/upload-event-log.js';
 import { UploadLeaseService } from '../../src/uploads/upload-lease.service.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
@@ -48,9 +49,10 @@ export class TestReplica {
     const driver = interposedDriver(storage, around);
     const sessions = interposed(
       new UploadSessionStore(dataSource),
-      ['acquire', 'recordFence', 'checkpoint', 'release', 'markCommitting', 'markCancelled'],
+      ['acquire', 'recordFence', 'checkpoint', 'release', 'markCancelled'],
       around,
     );
+    const committing = interposed(new UploadCommitStore(dataSource), ['markCommitting', 'commitNew'], around);
     const reaping = interposed(
       new UploadReapingStore(dataSource),
       ['expire', 'takeInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
@@ -80,7 +82,16 @@ export class TestReplica {
       driver,
     );
     const reclaims = new UploadReclaimService(reaping, blobs, driver, hashers);
-    const commits = new UploadCommitService(sessions, reaping, reclaims, blobs, unitOfWork, driver, hashers);
+    const commits = new UploadCommitService(
+      sessions,
+      committing,
+      reaping,
+      reclaims,
+      blobs,
+      unitOfWork,
+      driver,
+      hashers,
+    );
     this.uploads = new UploadService(
       sessions,
       leases,
