@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 // Native ESM: Nest 12 is ESM only. Jest is started with --experimental-vm-modules (see package.json).
 const swc = [
   '@swc/jest',
@@ -20,6 +22,8 @@ export default {
   collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts'],
   coverageDirectory: 'coverage',
   testTimeout: 60_000,
+  // Many tests wait for processes, leases and faults: also two processors have time for two of them.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   // One Postgres for the run, started by the first test that wants it: see test/support/test-postgres.ts.
   globalSetup: '<rootDir>/test/support/postgres-setup.ts',
   globalTeardown: '<rootDir>/test/support/postgres-teardown.ts',

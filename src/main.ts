@@ -1,15 +1,15 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { config as loadDotEnv } from 'dotenv';
-import { startBerth } from './app.setup.js';
+import type { Logger } from 'pino';
+import type { Serving } from './app.setup.js';
 import { banner } from './banner.js';
+import type { Configuration } from './config/configuration.js';
 import { loadConfiguration } from './config/load-configuration.js';
 import { StartupError } from './config/startup.error.js';
 import { VERSION } from './config/version.js';
 import { createLogger } from './observability/logger.js';
-import { startPrimary } from './primary.setup.js';
 import { stopOnSignal } from './stop-on-signal.js';
-import { startWorker } from './worker.setup.js';
 import { PrimaryLink } from './workers/primary-link.js';
 
 /** The process that an operator starts: serves itself, or has workers that do. */
@@ -18,10 +18,16 @@ async function main(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const logger = createLogger(configuration);
   const stopping = stopOnSignal(logger);
-  const start = configuration.processes === 1 ? startBerth : startPrimary;
   const serving = await start(configuration, logger);
   stopping.serving(serving);
   process.stdout.write(banner(serving, configuration, VERSION));
+}
+
+/** A primary doesn't load what only its workers run: half the time until they are forked, and 25 MB. */
+async function start(configuration: Configuration, logger: Logger): Promise<Serving> {
+  if (configuration.processes === 1)
+    return (await import('./app.setup.js')).startBerth(configuration, logger);
+  return (await import('./primary.setup.js')).startPrimary(configuration, logger);
 }
 
 /** A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed since. */
@@ -33,6 +39,7 @@ async function mainOfWorker(): Promise<void> {
   primary.onStop(() => stopping.stop());
   // The next start waits for this process.
   primary.onLost(() => stopping.stop({ atOnce: true }));
+  const { startWorker } = await import('./worker.setup.js');
   stopping.serving(await startWorker(configuration, logger, primary));
 }
 
