@@ -44,8 +44,8 @@ async function mainOfWorker(): Promise<void> {
   stopping.serving(await startWorker(configuration, logger, primary));
 }
 
-// V8 lets the heap of a process that has been idle grow by a tenth before it takes stock of it, and counts the bytes of layers that pass
-// through: see docs/adr/0016. It reads this each time.
+// V8 lets the heap of a process that has been idle grow little before it takes stock of it, and counts the bytes of layers that pass through:
+// see docs/adr/0016. It reads this each time.
 setFlagsFromString('--heap-growing-percent=100');
 
 try {
