@@ -44,9 +44,9 @@ async function mainOfWorker(): Promise<void> {
   stopping.serving(await startWorker(configuration, logger, primary));
 }
 
-// V8 lets the heap of a process that has been idle grow little before it takes stock of it, and counts the bytes of layers that pass through:
-// see docs/adr/0016. It reads this each time.
-setFlagsFromString('--heap-growing-percent=100');
+// How much of what it had the heap may grow by, in percent, before V8 takes stock of it. V8's own choice goes up to this in a busy process, and
+// is little in one that was idle, where layers that pass through count as growth: see docs/adr/0016. It is read each time.
+setFlagsFromString('--heap-growing-percent=300');
 
 try {
   await (cluster.isWorker ? mainOfWorker() : main());

@@ -135,7 +135,11 @@ export class BlobService {
       ? await this.keepOrReplace(transaction, existing, blob)
       : blob.objectKey && (await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey));
     if (record === undefined) return undefined;
-    await this.blobs.addDigests(transaction, record.id, blob.digests);
+    const added = await this.blobs.addDigests(transaction, record.id, blob.digests);
+    // A blob that nobody could find would keep its object for ever.
+    if (existing === undefined && !added.includes(blob.canonical)) {
+      throw new Error('content was committed by somebody who did not take its lock');
+    }
     await this.link(transaction, blob.repository, record.id);
     return record;
   }

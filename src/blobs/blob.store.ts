@@ -129,10 +129,12 @@ export class BlobStore {
     ]);
   }
 
-  async addDigests(transaction: Transaction, blobId: string, digests: readonly Digest[]): Promise<void> {
-    const sql =
-      'INSERT INTO blob_digests (digest, blob_id) SELECT unnest($1::text[]), $2 ON CONFLICT (digest) DO NOTHING';
-    await queryRows(transaction, sql, [digests, blobId]);
+  /** Answers those that were free. */
+  async addDigests(transaction: Transaction, blobId: string, digests: readonly Digest[]): Promise<Digest[]> {
+    const sql = `INSERT INTO blob_digests (digest, blob_id) SELECT unnest($1::text[]), $2
+                 ON CONFLICT (digest) DO NOTHING RETURNING digest`;
+    const rows = await queryRows<{ digest: Digest }>(transaction, sql, [digests, blobId]);
+    return rows.map(({ digest }) => digest);
   }
 
   async link(transaction: Transaction, repositoryId: string, blobId: string): Promise<void> {

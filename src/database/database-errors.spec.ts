@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
-import { isDatabaseUnavailable } from './database-errors.js';
+import { isConflict, isDatabaseUnavailable } from './database-errors.js';
 import { NoQueryInTimeError } from './next-batch.errors.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
@@ -27,4 +27,17 @@ describe('isDatabaseUnavailable', () => {
     ['a client that left', error({ code: 'ECONNRESET' })],
     ['nothing', undefined],
   ])('no: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(false));
+});
+
+describe('isConflict', () => {
+  it.each(['23505', '23503', '40001', '40P01'])('yes: %s', (code) =>
+    expect(isConflict(query({ code, severity: 'ERROR' }))).toBe(true),
+  );
+
+  it.each([
+    ['a mistake of ours', query({ code: '42601', severity: 'ERROR' })],
+    ['a value that must not be missing', query({ code: '23502', severity: 'ERROR' })],
+    ['an administrator ended the connection', query({ code: '57P01', severity: 'FATAL' })],
+    ['what is no answer to a query', error({ code: '23505' })],
+  ])('no: %s', (_, failure) => expect(isConflict(failure)).toBe(false));
 });

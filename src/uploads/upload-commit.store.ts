@@ -66,28 +66,40 @@ export class UploadCommitStore {
   }
 
   /**
-   * Makes the bytes a blob, links it and ends the session, in one statement that does all of it or nothing. Nothing, so that it is to be gone about
-   * step by step: the repository is new, somebody commits or has committed the same content, or the writer is fenced.
+   * Makes the bytes a blob, links it (making the repository with its first content) and ends the session, in one statement that does all of it or
+   * nothing. Nothing, so that it is to be gone about step by step: somebody commits or has committed the same content, or makes the
+   * repository just now; or the writer is fenced.
    *
    * Takes turns with the other commits of the content by the lock that they all take (`BlobStore.lockContent`), for which it doesn't wait: what was
-   * committed meanwhile is not in the snapshot of a statement that has begun.
+   * committed meanwhile is not in the snapshot of a statement that has begun. The row of the session is locked before anything is made: a
+   * writer that is fenced while this waits for it finds no row.
    */
   async commitNew(lease: Lease, content: NewContent): Promise<BlobRecord | undefined> {
     const { repository, canonical, digests, sizeBytes, objectKey } = content;
     const before = `content AS MATERIALIZED (
         SELECT pg_try_advisory_xact_lock(hashtextextended($3, 0)) AS is_locked),
-      target AS (
-        SELECT r.id AS repository_id
-          FROM content, repositories r, uploads u
-         WHERE is_locked AND r.name = $4 AND u.id = $1 AND u.version = $2 AND u.state = 'committing'
+      session AS (
+        SELECT u.id AS session_id
+          FROM content, uploads u
+         WHERE is_locked AND u.id = $1 AND u.version = $2 AND u.state = 'committing'
+           -- The keys of digests would refuse it as well; this spares the attempt.
            AND NOT EXISTS (SELECT FROM blob_digests d WHERE d.digest = $3)
            FOR UPDATE OF u),
+      made AS (
+        INSERT INTO repositories (name)
+        SELECT $4 FROM session WHERE NOT EXISTS (SELECT FROM repositories WHERE name = $4)
+            ON CONFLICT (name) DO NOTHING
+        RETURNING id),
+      place AS (
+        SELECT id AS repository_id FROM made
+         UNION ALL
+        SELECT r.id FROM session, repositories r WHERE r.name = $4),
       blob AS (
-        INSERT INTO blobs (size_bytes, object_key) SELECT $5, $6 FROM target RETURNING id AS new_id),
+        INSERT INTO blobs (size_bytes, object_key) SELECT $5, $6 FROM place RETURNING id AS new_id),
       named AS (
         INSERT INTO blob_digests (digest, blob_id) SELECT unnest($7::text[]), new_id FROM blob),
       link AS (
-        INSERT INTO repository_blobs (repository_id, blob_id) SELECT repository_id, new_id FROM target, blob)`;
+        INSERT INTO repository_blobs (repository_id, blob_id) SELECT repository_id, new_id FROM place, blob)`;
     const update = `UPDATE uploads
           SET state = 'committed', blob_id = new_id, holds_bytes = false, lease_holder = NULL, lease_expires_at = NULL,
               updated_at = now()
@@ -118,12 +130,20 @@ export class UploadCommitStore {
     blobId: string,
     holdsBytes: boolean,
   ): Promise<boolean> {
+    // What it was before has to be known: where it is repeated, the event is there already.
     const update = `UPDATE uploads
           SET state = 'committed', blob_id = $3, holds_bytes = $4, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
-        WHERE id = $1 AND version = $2 AND state IN ('committing', 'committed')
-        RETURNING id, offset_bytes`;
-    const parameters = [lease.uploadId, lease.version, blobId, holdsBytes];
-    const statement = leavingEvent(update, parameters, { kind: `'committed'`, who: lease });
+         FROM (SELECT id AS own_id, state AS previous_state
+                 FROM uploads
+                WHERE id = $1 AND version = $2 AND state IN ('committing', 'committed')
+                  FOR UPDATE) own
+        WHERE id = own_id
+        RETURNING id, offset_bytes, previous_state`;
+    const statement = leavingEvent(update, [lease.uploadId, lease.version, blobId, holdsBytes], {
+      kind: `'committed'`,
+      when: `previous_state = 'committing'`,
+      who: lease,
+    });
     return (await queryRows(transaction, ...statement)).length > 0;
   }
 }

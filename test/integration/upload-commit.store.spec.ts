@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobStore } from '../../src/blobs/blob.store.js';
 import { RepositoryStore } from '../../src/blobs/repository.store.js';
@@ -16,6 +17,8 @@ import { claimantOf } from '../support/upload-claims.js';
 
 const REPOSITORY = parseRepositoryName('a/b');
 const PROGRESS = { offsetBytes: 7, midstates: [initialMidstate('sha256')], driverState: {} };
+
+const otherOf = (digest: Digest) => digestOf('sha512', Buffer.from(digest));
 
 describe('UploadCommitStore', () => {
   let test: TestDataSource;
@@ -50,7 +53,7 @@ describe('UploadCommitStore', () => {
   const contentOf = ({ uploadId }: Lease): NewContent => ({
     repository: REPOSITORY,
     canonical,
-    digests: [canonical, digestOf('sha512', Buffer.from(canonical))],
+    digests: [canonical, otherOf(canonical)],
     sizeBytes: 7,
     objectKey: parseObjectKey(`blobs/${uploadId}`),
   });
@@ -58,6 +61,10 @@ describe('UploadCommitStore', () => {
     const tables = ['blobs', 'blob_digests', 'repository_blobs', 'repositories'];
     const counts = tables.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`);
     return (await rows(`SELECT ${counts.join()}`))[0];
+  };
+  const eventsOf = async ({ uploadId }: Lease) => {
+    const sql = 'SELECT kind FROM upload_events WHERE upload_id = $1 ORDER BY id';
+    return (await rows<{ kind: string }>(sql, [uploadId])).map(({ kind }) => kind);
   };
   const stateOf = async ({ uploadId }: Lease) => {
     const sql = `SELECT state, blob_id, holds_bytes, lease_holder FROM uploads WHERE id = $1`;
@@ -76,19 +83,24 @@ describe('UploadCommitStore', () => {
       holds_bytes: false,
       lease_holder: null,
     });
-    const events = await rows('SELECT kind FROM upload_events WHERE upload_id = $1 ORDER BY id', [
-      lease.uploadId,
-    ]);
-    expect(events).toEqual([{ kind: 'started' }, { kind: 'committed' }]);
+    expect(await eventsOf(lease)).toEqual(['started', 'committed']);
   });
 
-  it('tells of the blob that has the content already', async () => {
+  it('makes the repository with its first content', async () => {
     const lease = await begin();
-    const blob = await store.commitNew(lease, contentOf(lease));
+    const repository = parseRepositoryName('a/new/one');
+    const blob = await store.commitNew(lease, { ...contentOf(lease), repository });
+    expect(blob).toBeDefined();
+    expect(await blobs.findLinked(repository, canonical)).toEqual(blob);
+  });
+
+  it('tells of the blob that has the content already, whichever digest is asked for', async () => {
+    const lease = await begin();
+    const blob = await store.commitNew(lease, { ...contentOf(lease), digests: [canonical] });
     const reference = { repository: REPOSITORY, id: newUploadId() };
     await sessions.insert(reference, PROGRESS, claimantOf('x'));
     const taking = await sessions.acquire(reference, claimantOf('x'));
-    expect(await store.markCommitting(taking!.lease, PROGRESS, canonical, canonical)).toEqual({
+    expect(await store.markCommitting(taking!.lease, PROGRESS, otherOf(canonical), canonical)).toEqual({
       existing: blob,
     });
   });
@@ -110,11 +122,6 @@ describe('UploadCommitStore', () => {
       const lease = await begin();
       await sessions.markCancelled(lease);
       await expectNothing(lease, contentOf(lease));
-    });
-
-    it('where there is no such repository yet', async () => {
-      const lease = await begin();
-      await expectNothing(lease, { ...contentOf(lease), repository: parseRepositoryName('a/new/one') });
     });
 
     it('where the content is there already', async () => {
@@ -143,6 +150,69 @@ describe('UploadCommitStore', () => {
       });
       expect(await store.commitNew(lease, contentOf(lease))).toBeDefined();
     });
+  });
+
+  describe('waits for whoever has the session, and then', () => {
+    const ID = 'WHERE id = $1 RETURNING id';
+    /** What becomes of a commit that began before somebody's change of the session was committed. */
+    const commitDuring = async (change: string) => {
+      const lease = await begin();
+      const before = await everything();
+      let outcome: Promise<unknown> = Promise.resolve();
+      await test.dataSource.transaction(async (transaction) => {
+        await queryRows(transaction, change, [lease.uploadId]);
+        outcome = store.commitNew(lease, contentOf(lease));
+        await expectWaiting();
+      });
+      return { lease, before, blob: await outcome };
+    };
+    const expectWaiting = async () => {
+      const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while ((await rows(sql)).length === 0) await delay(5);
+    };
+
+    it('commits, where that was its own heartbeat', async () => {
+      const { lease, blob } = await commitDuring(`UPDATE uploads SET lease_expires_at = now() ${ID}`);
+      expect(blob).toBeDefined();
+      expect(await stateOf(lease)).toMatchObject({ state: 'committed' });
+    });
+
+    it.each([
+      ['it was taken over', `UPDATE uploads SET version = version + 1 ${ID}`, 'committing'],
+      ['it was cancelled', `UPDATE uploads SET state = 'cancelled' ${ID}`, 'cancelled'],
+      ['it was forgotten', `DELETE FROM uploads ${ID}`, undefined],
+    ])('changes nothing, where %s', async (_, change, state) => {
+      const { lease, before, blob } = await commitDuring(change);
+      expect(blob).toBeUndefined();
+      expect(await everything()).toEqual(before);
+      expect(await stateOf(lease)).toEqual(state && expect.objectContaining({ state }));
+    });
+
+    it('changes nothing, where somebody brought the content', async () => {
+      const lease = await begin();
+      let outcome: Promise<unknown> = Promise.resolve();
+      await test.dataSource.transaction(async (transaction) => {
+        await queryRows(transaction, 'SELECT id FROM uploads WHERE id = $1 FOR UPDATE', [lease.uploadId]);
+        outcome = store.commitNew(lease, contentOf(lease));
+        await expectWaiting();
+        // Not so in Berth, which would wait for the lock of the content.
+        const { id } = await blobs.insert(
+          test.dataSource.manager,
+          7,
+          parseObjectKey(`blobs/${newUploadId()}`),
+        );
+        await blobs.addDigests(test.dataSource.manager, id, [canonical]);
+      });
+      expect(await outcome).toBeUndefined();
+      expect(await stateOf(lease)).toMatchObject({ state: 'committing' });
+    });
+  });
+
+  it('leaves one event where it is repeated in steps, its answer having been lost', async () => {
+    const lease = await begin();
+    const blob = await store.commitNew(lease, contentOf(lease));
+    expect(await store.markCommitted(test.dataSource.manager, lease, blob?.id ?? '', false)).toBe(true);
+    expect(await eventsOf(lease)).toEqual(['started', 'committed']);
   });
 
   it('lets one of many make the content, however they meet', async () => {

@@ -67,7 +67,8 @@ describe('a second start on the same data', () => {
       const layer = await again.fetch(`/v2/kept/blobs/${image.layers[1]?.digest ?? ''}`);
       expect(await layer.text()).toBe('another layer');
       berth.signal('SIGTERM');
-      expect([round, (await berth.ended()).code]).toEqual([round, 0]);
+      // A V8 that doesn't know an option that `main.ts` sets would say so.
+      expect([round, await berth.ended()]).toMatchObject([round, { code: 0, stderr: '' }]);
     }
   });
 

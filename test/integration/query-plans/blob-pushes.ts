@@ -33,6 +33,10 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     cost('are made in one request', () => registry.client.pushBlob(BIG, 'whole'));
     cost('are of what another repository has', () => registry.client.pushBlob('some/other', 'whole'));
     cost('make up for bytes that are lost', () => registry.client.pushBlob(BIG, '2002'));
+    it.each([BIG, 'not/there/yet'])('take four statements for content that is new (%s)', async (name) => {
+      const statements = await registry.statementsOf(() => registry.client.pushBlob(name, `new in ${name}`));
+      expect(statements).toHaveLength(4);
+    });
     cost('have two digests', () => registry.client.pushBlob(BIG, 'sha512 of it', 'sha512'));
   });
 
