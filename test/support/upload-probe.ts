@@ -33,7 +33,9 @@ export class UploadProbe {
 
   /** The durable offset, as a client is told it. */
   async offset(url: string): Promise<number> {
-    const response = await fetch(new URL(this.location, url));
+    const ask = () => fetch(new URL(this.location, url));
+    // Asked once more, as clients do: the connection that was kept may be one of a process that has just been killed.
+    const response = await ask().catch(ask);
     if (response.status !== 204) throw new Error(`upload status: ${response.status}`);
     const [, last = '0'] = /^0-(\d+)$/.exec(response.headers.get('range') ?? '') ?? [];
     // `0-0` may be no byte or one; these tests never send just one.
