@@ -50,7 +50,7 @@ module.exports = {
       name: 'oci-without-io',
       severity: 'error',
       from: { path: '^src/oci/', pathNot: '\\.spec\\.ts$' },
-      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(buffer|crypto)$' },
     },
     {
       name: 'drivers-are-private',

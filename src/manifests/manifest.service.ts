@@ -3,7 +3,7 @@ import { RepositoryStore } from '../blobs/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
-import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestOf } from '../oci/digest.js';
+import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
   DigestInvalidError,
   ManifestBlobUnknownError,
@@ -65,9 +65,9 @@ export class ManifestService {
    */
   async put(push: PushManifest): Promise<PushedManifest> {
     const { repository, reference, content, actor } = push;
-    const digest = verifiedDigest(reference, content);
+    const digest = await verifiedDigest(reference, content);
     const limits = { maxReferences: this.configuration.manifestMaxReferences };
-    const manifest = parseManifest(content, push.contentType, limits);
+    const manifest = await parseManifest(content, push.contentType, limits);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
     await this.unitOfWork.run(async (transaction) => {
       const repositoryId = await this.repositories.ensure(transaction, repository);
@@ -127,9 +127,9 @@ export class ManifestService {
 }
 
 /** The digest of what was pushed, in the algorithm of the reference. */
-function verifiedDigest(reference: Reference, content: Buffer): Digest {
-  if (reference.kind === 'tag') return digestOf(CANONICAL_ALGORITHM, content);
-  const digest = digestOf(digestAlgorithm(reference.digest), content);
+async function verifiedDigest(reference: Reference, content: Buffer): Promise<Digest> {
+  if (reference.kind === 'tag') return digestInTimeSlices(CANONICAL_ALGORITHM, content);
+  const digest = await digestInTimeSlices(digestAlgorithm(reference.digest), content);
   if (digest !== reference.digest) {
     throw new DigestInvalidError(undefined, { detail: { expected: reference.digest, received: digest } });
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DigestInvalidError } from './errors.js';
+import { inTimeSlices } from './time-slices.js';
 
 declare const brand: unique symbol;
 
@@ -55,4 +56,19 @@ export function digestHex(digest: Digest): string {
 /** The digest of bytes that are in memory anyway (a manifest). */
 export function digestOf(algorithm: DigestAlgorithm, bytes: Uint8Array): Digest {
   return formatDigest(algorithm, createHash(algorithm).update(bytes).digest());
+}
+
+const STEP_BYTES = 128 * 1024;
+
+/** The same of many bytes, while other requests are served. */
+export async function digestInTimeSlices(algorithm: DigestAlgorithm, bytes: Uint8Array): Promise<Digest> {
+  if (bytes.length <= STEP_BYTES) return digestOf(algorithm, bytes);
+  const hash = createHash(algorithm);
+  let at = 0;
+  await inTimeSlices(() => {
+    hash.update(bytes.subarray(at, at + STEP_BYTES));
+    at += STEP_BYTES;
+    return at >= bytes.length;
+  });
+  return formatDigest(algorithm, hash.digest());
 }

@@ -1,5 +1,6 @@
 import { ManifestInvalidError } from './errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
+import { JsonError, JsonReader, type JsonShape, objectOf } from './json-reader.js';
 import {
   isIndexMediaType,
   MANIFEST_MEDIA_TYPES,
@@ -10,18 +11,47 @@ import {
   SCHEMA1_MEDIA_TYPES,
   toManifestMediaType,
 } from './media-types.js';
+import { inTimeSlices } from './time-slices.js';
 
 /** Content types that say no more than that there are bytes, or JSON; the manifest itself then decides. */
 const GENERIC_CONTENT_TYPES: readonly string[] = ['application/json', 'application/octet-stream'];
 
+/** Manifests are hardly ever larger. Smaller ones are read at once, in less than a millisecond. */
+const SLICED_BYTES = 64 * 1024;
+/** What is read between two looks at the clock. */
+const STEP_BYTES = 16 * 1024;
+
+/** A field of which its value is kept, where that is no list and no object. */
+const SCALAR: JsonShape = {};
+const DESCRIPTOR = objectOf({ mediaType: SCALAR, digest: SCALAR, size: SCALAR });
+
+/** What Berth reads of a manifest. All else is checked to be JSON, and left alone. */
+function manifestShape(maxReferences: number): JsonShape {
+  return objectOf({
+    schemaVersion: SCALAR,
+    mediaType: SCALAR,
+    fsLayers: SCALAR,
+    config: DESCRIPTOR,
+    // The config is a reference, too.
+    layers: { items: DESCRIPTOR, maxItems: maxReferences - 1 },
+    manifests: { items: DESCRIPTOR, maxItems: maxReferences },
+    subject: DESCRIPTOR,
+    artifactType: SCALAR,
+    annotations: { everyMember: SCALAR },
+  });
+}
+
 /**
- * Decodes a manifest's bytes to an object of schema version 2.
+ * Decodes what Berth reads of a manifest's bytes, to an object of schema version 2. Other requests are served
+ * meanwhile, however large the manifest is and whatever is in it.
  *
+ * @param maxReferences the most descriptors that a manifest may have.
  * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too (clients'
- *   JSON parsers refuse it), for JSON that isn't an object, and for schema 1.
+ *   JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently (see `JsonReader`),
+ *   and for schema 1.
  */
-export function decodeManifest(bytes: Uint8Array): JsonObject {
-  const value = parseJson(bytes);
+export async function decodeManifest(bytes: Uint8Array, maxReferences: number): Promise<JsonObject> {
+  const value = await readJson(bytes, manifestShape(maxReferences));
   if (!isJsonObject(value)) {
     throw new ManifestInvalidError('a manifest must be a JSON object');
   }
@@ -31,7 +61,6 @@ export function decodeManifest(bytes: Uint8Array): JsonObject {
   if (value.schemaVersion !== 2) {
     throw new ManifestInvalidError('schemaVersion: expected 2');
   }
-  refuseLookAlikes(value);
   return value;
 }
 
@@ -59,41 +88,20 @@ export function resolveMediaType(manifest: JsonObject, contentType: string | und
   return mediaType;
 }
 
-const FIELDS = [
-  'schemaVersion',
-  'mediaType',
-  'config',
-  'layers',
-  'manifests',
-  'subject',
-  'artifactType',
-  'annotations',
-];
-const FIELDS_BY_LOWER_CASE = new Map(FIELDS.map((field) => [field.toLowerCase(), field]));
-
-/** Go's JSON parser takes `Layers` for `layers`: its clients would see another manifest than was checked here. */
-function refuseLookAlikes(manifest: JsonObject): void {
-  for (const key of Object.keys(manifest)) {
-    const field = FIELDS_BY_LOWER_CASE.get(key.toLowerCase());
-    if (field !== undefined && field !== key) {
-      throw new ManifestInvalidError(
-        `ambiguous manifest: it has a field that differs from ${field} in case alone`,
-      );
-    }
-  }
-}
-
 /** Go clients write what is absent as null. */
 export function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+async function readJson(bytes: Uint8Array, shape: JsonShape): Promise<unknown> {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    return JSON.parse(text);
+    const reader = new JsonReader(bytes, shape);
+    if (bytes.length <= SLICED_BYTES) reader.read(bytes.length);
+    else await inTimeSlices(() => reader.read(STEP_BYTES));
+    return reader.value;
   } catch (cause) {
-    throw new ManifestInvalidError('a manifest must be JSON in UTF-8', { cause });
+    if (!(cause instanceof JsonError)) throw cause;
+    throw new ManifestInvalidError(`invalid manifest: ${cause.message}`, { cause });
   }
 }
 

@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject } from './json.js';
 import { decodeManifest, isPresent, resolveMediaType } from './manifest-envelope.js';
 import { isIndexMediaType, isNonDistributable, type ManifestMediaType } from './media-types.js';
 import { isStorableText } from './text.js';
+import { inTimeSlices } from './time-slices.js';
 
 /** A blob that a manifest needs. */
 export interface BlobReference extends Descriptor {
@@ -38,17 +39,17 @@ export interface ManifestLimits {
 /**
  * Checks a manifest and reads what Berth indexes of it (image-spec, manifest.md and image-index.md; Docker's schema 2
  * equally). Unknown fields, `data` fields, empty or null lists and nested indexes are accepted. The caller has bounded
- * the bytes; time and memory are linear in them.
+ * the bytes; time and memory are linear in them, and other requests are served meanwhile.
  *
  * @param contentType the request's header, with or without parameters.
  * @throws DigestInvalidError (400) for a descriptor's digest; ManifestInvalidError (400) for anything else.
  */
-export function parseManifest(
+export async function parseManifest(
   bytes: Uint8Array,
   contentType: string | undefined,
   limits: ManifestLimits,
-): ParsedManifest {
-  const manifest = decodeManifest(bytes);
+): Promise<ParsedManifest> {
+  const manifest = await decodeManifest(bytes, limits.maxReferences);
   const mediaType = resolveMediaType(manifest, contentType);
   const artifactType = isPresent(manifest.artifactType)
     ? parseMediaTypeField(manifest.artifactType, 'artifactType')
@@ -59,32 +60,41 @@ export function parseManifest(
     annotations: parseAnnotations(manifest.annotations),
   };
   if (isIndexMediaType(mediaType)) {
-    const children = parseDescriptors(manifest, 'manifests', limits.maxReferences);
+    const children = await parseDescriptors(manifest, 'manifests');
     return { ...common, artifactType: artifactType || undefined, blobs: [], children: distinct(children) };
   }
   const config = parseDescriptor(manifest.config, 'config');
-  const blobs = parseBlobs(manifest, config, limits.maxReferences - 1);
+  const blobs = await parseBlobs(manifest, config);
   const configMediaType = config.mediaType;
   return { ...common, artifactType: artifactType || configMediaType, configMediaType, blobs, children: [] };
 }
 
-function parseBlobs(manifest: JsonObject, config: Descriptor, maxLayers: number): BlobReference[] {
-  const layers = parseDescriptors(manifest, 'layers', maxLayers)
+async function parseBlobs(manifest: JsonObject, config: Descriptor): Promise<BlobReference[]> {
+  const layers = (await parseDescriptors(manifest, 'layers'))
     .filter((layer) => !isNonDistributable(layer.mediaType))
     .map((layer): BlobReference => ({ ...layer, role: 'layer' }));
   return distinct([{ ...config, role: 'config' }, ...layers]);
 }
 
-function parseDescriptors(manifest: JsonObject, field: string, max: number): Descriptor[] {
+/** A list of no more is parsed at once, in less than a millisecond. */
+const STEP_DESCRIPTORS = 100;
+
+async function parseDescriptors(manifest: JsonObject, field: string): Promise<Descriptor[]> {
   // Go writes an empty list as null, but leaves no required field out.
   const list = manifest[field] === null ? [] : manifest[field];
   if (!Array.isArray(list)) {
     throw new ManifestInvalidError(`${field}: expected a list of descriptors`);
   }
-  if (list.length > max) {
-    throw new ManifestInvalidError(`${field}: ${list.length} descriptors are more than the limit of ${max}`);
-  }
-  return list.map((value: unknown, index) => parseDescriptor(value, `${field}[${index}]`));
+  const values: readonly unknown[] = list;
+  const parsed: Descriptor[] = [];
+  const step = () => {
+    for (const value of values.slice(parsed.length, parsed.length + STEP_DESCRIPTORS)) {
+      parsed.push(parseDescriptor(value, `${field}[${parsed.length}]`));
+    }
+    return parsed.length === values.length;
+  };
+  if (!step()) await inTimeSlices(step);
+  return parsed;
 }
 
 /** Keeps the first descriptor of each digest: an artifact may well have one blob as its config and as a layer. */
@@ -98,8 +108,8 @@ function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
   return [...byDigest.values()];
 }
 
-/** Far beyond any use; a manifest's worth of tiny ones would take a second of everybody's time. */
-export const MAX_ANNOTATIONS = 10_000;
+/** Far beyond any use. Lists of referrers repeat annotations, so they are smaller than a manifest may be. */
+export const MAX_ANNOTATIONS_LENGTH = 4 * 1024 * 1024;
 
 function parseAnnotations(value: unknown): Record<string, string> {
   if (!isPresent(value)) {
@@ -109,9 +119,10 @@ function parseAnnotations(value: unknown): Record<string, string> {
     throw new ManifestInvalidError('annotations: expected an object');
   }
   const entries = Object.entries(value);
-  if (entries.length > MAX_ANNOTATIONS) {
+  const length = entries.reduce((sum, [key, text]) => sum + key.length + lengthOf(text), 0);
+  if (length > MAX_ANNOTATIONS_LENGTH) {
     throw new ManifestInvalidError(
-      `annotations: ${entries.length} are more than the limit of ${MAX_ANNOTATIONS}`,
+      `annotations: ${length} characters are more than the limit of ${MAX_ANNOTATIONS_LENGTH}`,
     );
   }
   // fromEntries defines properties, so that a key `__proto__` stays a key.
@@ -123,4 +134,8 @@ function parseAnnotations(value: unknown): Record<string, string> {
       return [key, text];
     }),
   );
+}
+
+function lengthOf(text: unknown): number {
+  return typeof text === 'string' ? text.length : 0;
 }

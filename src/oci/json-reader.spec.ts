@@ -1,0 +1,219 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { JsonError, JsonReader, type JsonShape, MAX_JSON_TEXT_BYTES, objectOf } from './json-reader.js';
+
+const EVERYTHING: JsonShape = {
+  get everyMember() {
+    return EVERYTHING;
+  },
+  get items() {
+    return EVERYTHING;
+  },
+};
+
+function read(text: string | Uint8Array, shape = EVERYTHING, stepBytes = 7): unknown {
+  const reader = new JsonReader(Buffer.from(text), shape);
+  while (!reader.read(stepBytes));
+  return reader.value;
+}
+
+/** As this process's own objects, which have a prototype. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
+
+describe('JsonReader', () => {
+  it.each([
+    'true',
+    'false',
+    'null',
+    '0',
+    '-0',
+    '-12.5e+3',
+    '1E400',
+    '0.1e-7',
+    '""',
+    String.raw`"a\\ \" \/ \b\f\n\r\t\u00e9é😀"`,
+    '"\\ud83d\\ude00 \\ud800"',
+    '[]',
+    '{}',
+    ' [ 1 , [ ] , { } ,\t"x" ]\r\n',
+    '{"a":{"b":[{"c":null}]},"":0}',
+    '{"constructor":1,"toString":2}',
+  ])('reads %s as JSON.parse does', (text) => {
+    for (const step of [1, 7, 1000]) {
+      expect(plain({ it: read(text, EVERYTHING, step) })).toEqual(plain({ it: JSON.parse(text) as unknown }));
+    }
+  });
+
+  it.each([
+    '',
+    ' ',
+    '{',
+    '[',
+    '[1',
+    '"',
+    '"\\',
+    '"\\u12',
+    '"\\u12g4"',
+    '"\\x"',
+    '"\n"',
+    "'a'",
+    'tru',
+    'nulll',
+    'undefined',
+    'NaN',
+    '01',
+    '1.',
+    '.1',
+    '+1',
+    '-',
+    '1e',
+    '1e+',
+    '1 2',
+    '[1,]',
+    '[,1]',
+    '[1 2]',
+    '[1}',
+    '{]',
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    '{,}',
+    '{a:1}',
+    '{1:1}',
+    '{"a":1 "b":2}',
+    '{"a":1]',
+    ']',
+    ',',
+    ':',
+    '\ufeff1',
+    '\u00a01',
+    '// 1',
+  ])('refuses %j, as JSON.parse does', (text) => {
+    expect(() => JSON.parse(text) as unknown).toThrow();
+    for (const step of [1, 1000]) expect(() => read(text, EVERYTHING, step)).toThrow(JsonError);
+  });
+
+  it('reads every value as JSON.parse does, however it is written', () => {
+    const spaced = fc.constantFrom(undefined, ' ', '\t', 3);
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 6 }), spaced, fc.nat(30), (json, space, step) => {
+        const text = JSON.stringify(JSON.parse(json), null, space);
+        expect(plain({ it: read(text, EVERYTHING, step + 1) })).toEqual({ it: JSON.parse(text) as unknown });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('accepts what JSON.parse accepts, and no more', () => {
+    const parts = [
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"b"',
+      '"',
+      '\\',
+      '1',
+      '-',
+      '.5',
+      'e1',
+      'true',
+      ' ',
+      'null',
+    ];
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...parts), { maxLength: 12 }), (chosen) => {
+        const text = chosen.join('');
+        const own = outcome(() => read(text));
+        const builtIn = outcome(() => JSON.parse(text) as unknown);
+        // What is twice in an object is lost by JSON.parse.
+        if (own.error?.includes('is twice') === true) return;
+        expect(own.value).toEqual(builtIn.value);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('refuses a key that is twice, at every level and however it is written', () => {
+    const escaped = (key: string) =>
+      `"${[...Array(key.length).keys()].map((at) => `\\u${key.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`;
+    fc.assert(
+      fc.property(fc.string(), fc.boolean(), fc.nat(90), (key, isEscaped, depth) => {
+        const twice = `{${JSON.stringify(key)}:1,"other ${key.length}":2,${isEscaped ? escaped(key) : JSON.stringify(key)}:3}`;
+        const text = `${'['.repeat(depth)}${twice}${']'.repeat(depth)}`;
+        // Whether it's a part that is wanted or not.
+        expect(() => read(text)).toThrow('is twice in one object');
+        expect(() => read(text, {})).toThrow('is twice in one object');
+      }),
+    );
+    expect(read('[{"a":1},{"a":2},{"b":{"b":{"b":1}}}]')).toHaveLength(3);
+  });
+
+  it('keeps what is wanted, and of the rest nothing', () => {
+    const shape = objectOf({ a: {}, list: { items: objectOf({ b: {} }) }, all: { everyMember: {} } });
+    const text = '{"a":[1,{"x":2}],"z":"z","list":[{"b":1,"c":2},3,[4]],"all":{"x":"y","__proto__":{"q":1}}}';
+    const value = read(text, shape) as Record<string, unknown>;
+    expect(plain(value)).toEqual(
+      JSON.parse('{"a":[],"list":[{"b":1},3,[]],"all":{"x":"y","__proto__":{}}}') as unknown,
+    );
+    expect(Object.getPrototypeOf(value.all)).toBeNull();
+  });
+
+  it.each([
+    ['UTF-8 that is broken', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8'],
+    ['half a surrogate pair in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 'not UTF-8'],
+    ['101 levels', '['.repeat(101), '100 levels deep, at byte 100'],
+    ['a million levels', '{"a":'.repeat(1_000_000), '100 levels'],
+    ['more members than the limit', membersOf(10_001), 'more than 10000 members'],
+    [
+      'a key of more than its limit',
+      `{"${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}":1}`,
+      'longer than 4194304 bytes',
+    ],
+    [
+      'a kept text of more than its limit',
+      `"${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}"`,
+      'longer than 4194304 bytes',
+    ],
+  ])('refuses %s', (_, text, message) => {
+    expect(() => read(text, EVERYTHING, 1000)).toThrow(message);
+  });
+
+  it.each([
+    ['100 levels', '['.repeat(100) + ']'.repeat(100)],
+    ['as many members as the limit', membersOf(10_000)],
+    ['a text that isn’t kept, of any length', `["${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}"]`],
+  ])('accepts %s', (_, text) => {
+    expect(() => read(text, {}, 1000)).not.toThrow();
+  });
+
+  it.each([
+    ['lists', '['.repeat(2) + '[],'.repeat(300_000) + '1]]'],
+    ['objects', `[${'{"a":{}},'.repeat(100_000)}1]`],
+    ['numbers', `[${'1,'.repeat(500_000)}1]`],
+    ['a text', `"${'x'.repeat(1_000_000)}"`],
+    ['escapes', `"${'\\u0061'.repeat(160_000)}"`],
+    ['white space', `${' '.repeat(1_000_000)}1`],
+  ])('reads no more at a time than it was told to: %s', (_, text) => {
+    const reader = new JsonReader(Buffer.from(text), {});
+    let steps = 1;
+    while (!reader.read(1000)) steps += 1;
+    // A token at the end of a step is read to its own end.
+    expect(steps).toBeGreaterThan(text.length / 1010);
+  });
+});
+
+function membersOf(count: number): string {
+  return `{${Array.from({ length: count }, (_, index) => `"${index}":0`).join(',')}}`;
+}
+
+function outcome(work: () => unknown): { readonly value: unknown; readonly error?: string } {
+  try {
+    return { value: plain({ it: work() }) };
+  } catch (error) {
+    return { value: 'refused', error: String(error) };
+  }
+}

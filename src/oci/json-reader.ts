@@ -1,0 +1,395 @@
+import { isUtf8 } from 'node:buffer';
+
+/** Lists and objects inside each other. Manifests have five. */
+export const MAX_JSON_DEPTH = 100;
+/** Members of one object: each key is remembered until the object ends, to find those that are there twice. */
+export const MAX_JSON_MEMBERS = 10_000;
+/** Length of a key, and of a text that is kept: it is decoded at once. */
+export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
+
+/** Which parts of a document are kept. Of a list or an object without further word, only that there is one. */
+export interface JsonShape {
+  /** The members of an object that are kept; see {@link objectOf}. */
+  readonly members?: ReadonlyMap<string, JsonShape>;
+  /** The keys of `members`, by how they look to a parser that ignores case. */
+  readonly folded?: ReadonlyMap<string, string>;
+  /** All members of an object are kept, so. */
+  readonly everyMember?: JsonShape;
+  /** The items of a list. */
+  readonly items?: JsonShape;
+  /** More items are an error. */
+  readonly maxItems?: number;
+}
+
+/** An object of which these members are kept. */
+export function objectOf(members: Readonly<Record<string, JsonShape>>): JsonShape {
+  const entries = Object.entries(members);
+  return {
+    members: new Map(entries),
+    folded: new Map(entries.map(([key]) => [foldCase(key), key])),
+  };
+}
+
+/** Bytes are no JSON, or go beyond a bound of this reader. */
+export class JsonError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'JsonError';
+  }
+}
+
+/** A list or an object that hasn't ended yet. */
+interface Container {
+  readonly isList: boolean;
+  /** Unset: nothing of it is kept. */
+  readonly shape: JsonShape | undefined;
+  readonly list: unknown[];
+  readonly object: Record<string, unknown>;
+  keys: Set<string> | undefined;
+  /** Of the member that is being read. */
+  key: string;
+  items: number;
+}
+
+type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
+
+/** What there is of a container of which nothing is kept: never added to. */
+const NO_LIST: unknown[] = [];
+const NO_OBJECT: Record<string, unknown> = {};
+
+/**
+ * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long, and keeps
+ * no more of it than is wanted. It accepts what `JSON.parse` accepts, but for
+ *
+ * - a key that is twice in one object, also where it is written differently (`"a"`, `"\u0061"`), at every level;
+ * - a key that equals one of `JsonShape.members` in all but case: Go's parser takes it for that one;
+ * - bytes that aren't UTF-8, and a byte order mark;
+ * - what is beyond the bounds above.
+ *
+ * Objects that are kept have no prototype, so a key `__proto__` is a key. Time and memory are linear in the bytes.
+ */
+export class JsonReader {
+  private readonly bytes: Buffer;
+  private readonly open: Container[] = [];
+  private current: Container | undefined;
+  private expected: Expected = 'value';
+  private at = 0;
+  /** Where the text that is being read began; -1: none is. */
+  private textStart = -1;
+  private textHasEscapes = false;
+  private root: unknown;
+
+  /** @throws JsonError where the bytes aren't UTF-8. */
+  constructor(
+    bytes: Uint8Array,
+    private readonly shape: JsonShape,
+  ) {
+    if (!isUtf8(bytes)) throw new JsonError('not UTF-8');
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** What was kept of the document; once `read` has returned true. */
+  get value(): unknown {
+    return this.root;
+  }
+
+  /**
+   * Goes on for about `count` bytes.
+   *
+   * @returns whether the document is complete.
+   * @throws JsonError
+   */
+  read(count: number): boolean {
+    const end = Math.min(this.at + count, this.bytes.length);
+    while (this.at < end) {
+      if (this.textStart >= 0) this.readText(end);
+      else this.readToken(this.bytes[this.at]);
+    }
+    if (this.at < this.bytes.length) return false;
+    if (this.expected !== 'nothing' || this.textStart >= 0)
+      throw new JsonError('not JSON: it ends too early');
+    return true;
+  }
+
+  private readToken(byte: number | undefined): void {
+    switch (byte) {
+      case SPACE:
+      case TAB:
+      case LINE_FEED:
+      case CARRIAGE_RETURN:
+        this.at += 1;
+        return;
+      case QUOTE:
+        this.expect(this.isAtKey || this.isAtValue);
+        this.at += 1;
+        this.textStart = this.at;
+        this.textHasEscapes = false;
+        return;
+      case COMMA:
+        this.expect(this.expected === 'comma or end');
+        this.at += 1;
+        this.expected = this.current?.isList === true ? 'value' : 'key';
+        return;
+      case COLON:
+        this.expect(this.expected === 'colon');
+        this.at += 1;
+        this.expected = 'value';
+        return;
+      case LIST_START:
+      case OBJECT_START:
+        this.expect(this.isAtValue);
+        this.at += 1;
+        this.begin(byte === LIST_START);
+        return;
+      case LIST_END:
+      case OBJECT_END:
+        this.end(byte === LIST_END);
+        return;
+      default:
+        this.expect(this.isAtValue);
+        this.readWord();
+    }
+  }
+
+  private get isAtValue(): boolean {
+    return this.expected === 'value' || this.expected === 'value or end';
+  }
+
+  private get isAtKey(): boolean {
+    return this.expected === 'key' || this.expected === 'key or end';
+  }
+
+  private begin(isList: boolean): void {
+    if (this.open.length >= MAX_JSON_DEPTH) {
+      throw new JsonError(`nested more than ${MAX_JSON_DEPTH} levels deep, at byte ${this.at - 1}`);
+    }
+    const shape = this.countValue();
+    const isKept = shape !== undefined;
+    this.current = {
+      isList,
+      shape,
+      list: isKept && isList ? [] : NO_LIST,
+      object: isKept && !isList ? (Object.create(null) as Record<string, unknown>) : NO_OBJECT,
+      keys: undefined,
+      key: '',
+      items: 0,
+    };
+    this.open.push(this.current);
+    this.expected = isList ? 'value or end' : 'key or end';
+  }
+
+  private end(isList: boolean): void {
+    const ended = this.current;
+    const mayEnd =
+      this.expected === 'comma or end' || this.expected === (isList ? 'value or end' : 'key or end');
+    this.expect(mayEnd && ended?.isList === isList);
+    this.at += 1;
+    this.open.pop();
+    this.current = this.open.at(-1);
+    this.keep(isList ? ended?.list : ended?.object, ended?.shape);
+  }
+
+  /** A value begins. Returns what is to be kept of it. */
+  private countValue(): JsonShape | undefined {
+    const { current } = this;
+    if (current === undefined) return this.shape;
+    const { shape } = current;
+    if (shape === undefined) return undefined;
+    if (!current.isList) return shape.everyMember ?? shape.members?.get(current.key);
+    current.items += 1;
+    if (shape.items !== undefined && current.items > (shape.maxItems ?? Infinity)) {
+      const name = this.open.at(-2)?.key ?? '';
+      throw new JsonError(`${name}: more than the limit of ${shape.maxItems} items`);
+    }
+    return shape.items;
+  }
+
+  /** A value has ended. */
+  private keep(value: unknown, shape: JsonShape | undefined): void {
+    const { current } = this;
+    this.expected = current === undefined ? 'nothing' : 'comma or end';
+    if (shape === undefined) return;
+    if (current === undefined) this.root = value;
+    else if (current.isList) current.list.push(value);
+    else current.object[current.key] = value;
+  }
+
+  private readText(end: number): void {
+    const { bytes } = this;
+    let at = this.at;
+    while (at < end) {
+      const byte = bytes[at] ?? 0;
+      if (byte === QUOTE) {
+        this.at = at + 1;
+        this.endText(at);
+        return;
+      }
+      if (byte < SPACE) throw unexpected(bytes, at);
+      if (byte === BACKSLASH) {
+        this.textHasEscapes = true;
+        at += this.lengthOfEscape(at);
+      } else {
+        at += 1;
+      }
+    }
+    this.at = at;
+  }
+
+  private lengthOfEscape(at: number): number {
+    const next = this.bytes[at + 1] ?? 0;
+    if (next !== LETTER_U) {
+      if (!ESCAPED.includes(next)) throw unexpected(this.bytes, at + 1);
+      return 2;
+    }
+    for (let digit = at + 2; digit < at + 6; digit += 1) {
+      if (!isHexDigit(this.bytes[digit] ?? 0)) throw unexpected(this.bytes, digit);
+    }
+    return 6;
+  }
+
+  private endText(end: number): void {
+    if (this.isAtKey) {
+      this.endKey(this.decode(end));
+    } else {
+      const shape = this.countValue();
+      this.keep(shape === undefined ? undefined : this.decode(end), shape);
+    }
+    this.textStart = -1;
+  }
+
+  private endKey(key: string): void {
+    const { current } = this;
+    if (current === undefined) return;
+    current.keys ??= new Set();
+    if (current.keys.has(key)) {
+      throw new JsonError(`the key ${quoted(key)} is twice in one object, at byte ${this.textStart - 1}`);
+    }
+    current.keys.add(key);
+    if (current.keys.size > MAX_JSON_MEMBERS) {
+      throw new JsonError(
+        `an object has more than ${MAX_JSON_MEMBERS} members, at byte ${this.textStart - 1}`,
+      );
+    }
+    const { members, folded } = current.shape ?? {};
+    if (members?.has(key) === false) {
+      const alike = folded?.get(foldCase(key));
+      if (alike !== undefined) {
+        throw new JsonError(`the key ${quoted(key)} differs from ${alike} in case alone`);
+      }
+    }
+    current.key = key;
+    this.expected = 'colon';
+  }
+
+  private decode(end: number): string {
+    if (end - this.textStart > MAX_JSON_TEXT_BYTES) {
+      throw new JsonError(`a text is longer than ${MAX_JSON_TEXT_BYTES} bytes, at byte ${this.textStart}`);
+    }
+    const text = this.bytes.toString('utf8', this.textStart, end);
+    // Only escapes that were checked, and nothing nested: parsing it takes no longer than reading it did.
+    return this.textHasEscapes ? String(JSON.parse(`"${text}"`)) : text;
+  }
+
+  /** A number, or one of the three words. */
+  private readWord(): void {
+    const start = this.at;
+    for (const [word, value] of WORDS) {
+      if (this.bytes[start] === word.charCodeAt(0)) {
+        if (this.bytes.toString('latin1', start, start + word.length) !== word)
+          throw unexpected(this.bytes, start);
+        this.at += word.length;
+        this.keep(value, this.countValue());
+        return;
+      }
+    }
+    this.readNumber();
+    const shape = this.countValue();
+    this.keep(shape === undefined ? undefined : Number(this.bytes.toString('latin1', start, this.at)), shape);
+  }
+
+  private readNumber(): void {
+    const { bytes } = this;
+    if (bytes[this.at] === MINUS) this.at += 1;
+    if (bytes[this.at] === ZERO) this.at += 1;
+    else this.readDigits();
+    if (bytes[this.at] === DOT) {
+      this.at += 1;
+      this.readDigits();
+    }
+    const letter = bytes[this.at];
+    if (letter === LETTER_E || letter === CAPITAL_E) {
+      this.at += 1;
+      const sign = bytes[this.at];
+      if (sign === PLUS || sign === MINUS) this.at += 1;
+      this.readDigits();
+    }
+  }
+
+  /** At least one. */
+  private readDigits(): void {
+    const { bytes, at: start } = this;
+    let at = start;
+    while (isDigit(bytes[at] ?? 0)) at += 1;
+    if (at === start) throw unexpected(bytes, start);
+    this.at = at;
+  }
+
+  private expect(isExpected: boolean): void {
+    if (!isExpected) throw unexpected(this.bytes, this.at);
+  }
+}
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const PLUS = 0x2b;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const CAPITAL_E = 0x45;
+const LIST_START = 0x5b;
+const BACKSLASH = 0x5c;
+const LIST_END = 0x5d;
+const LETTER_E = 0x65;
+const LETTER_U = 0x75;
+const OBJECT_START = 0x7b;
+const OBJECT_END = 0x7d;
+
+/** What a backslash may stand before, but for the `u` of `\u0000`. */
+const ESCAPED = Buffer.from('"\\/bfnrt');
+
+const WORDS = new Map<string, unknown>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
+}
+
+function isHexDigit(byte: number): boolean {
+  const lower = byte | 0x20;
+  return isDigit(byte) || (lower >= 0x61 && lower <= 0x66);
+}
+
+/** As `strings.EqualFold` of Go has it: `ſ` is an s and the Kelvin sign a k. */
+function foldCase(key: string): string {
+  return key.toUpperCase().toLowerCase();
+}
+
+function quoted(key: string): string {
+  return JSON.stringify(key.length > 100 ? `${key.slice(0, 100)}…` : key);
+}
+
+function unexpected(bytes: Buffer, at: number): JsonError {
+  const byte = bytes[at];
+  if (byte === undefined) return new JsonError('not JSON: it ends too early');
+  const found = byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : `0x${byte.toString(16)}`;
+  return new JsonError(`not JSON: unexpected ${found} at byte ${at}`);
+}
