@@ -142,12 +142,12 @@ export class Configuration {
   @Max(3600, { message: 'expected a number of seconds from 1 to 3600' })
   requestIdleTimeoutSeconds = 60;
 
-  /** Largest manifest accepted. The spec wants 4 MiB at least. */
+  /** Largest manifest accepted. The spec wants 4 MiB at least; sending much more to Postgres would delay others. */
   @Env('MANIFEST_MAX_BYTES')
   @Type(() => Number)
-  @IsInt({ message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
-  @Min(4 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
-  @Max(64 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${64 * MIB}` })
+  @IsInt({ message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
+  @Min(4 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
+  @Max(16 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
   manifestMaxBytes = 4 * MIB;
 
   /** Most descriptors that a manifest may list: config, layers, child manifests. */

@@ -12,14 +12,10 @@ export function answerEmpty(response: Response, status: number, headers: Record<
   response.writeHead(status, { ...headers, ...length }).end();
 }
 
-/** Answers with JSON whose media type is exactly `contentType`: Express would add a charset. */
-export function answerJson(
-  response: Response,
-  body: unknown,
-  headers: Record<string, string> = {},
-  contentType = 'application/json',
-): void {
-  answerBytes(response, 200, Buffer.from(JSON.stringify(body)), { ...headers, 'Content-Type': contentType });
+/** Answers with JSON whose media type is exactly `application/json`: Express would add a charset. */
+export function answerJson(response: Response, body: unknown, headers: Record<string, string> = {}): void {
+  const contentType = { 'Content-Type': 'application/json' };
+  answerBytes(response, 200, Buffer.from(JSON.stringify(body)), { ...headers, ...contentType });
 }
 
 /** Answers with bytes; to a HEAD request, with what would be said of them. */

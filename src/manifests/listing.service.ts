@@ -24,7 +24,8 @@ export interface Referrer {
   readonly digest: Digest;
   readonly size: number;
   readonly artifactType: string | null;
-  readonly annotations: Record<string, string> | null;
+  /** An object, as JSON: a page of them takes long to parse and to write again. */
+  readonly annotations: string | null;
 }
 
 /** A page of referrers ends before the entry that would take its annotations beyond this. */
@@ -66,7 +67,7 @@ export class ListingService {
     const filters = artifactType === undefined ? [] : [artifactType];
     const rows = await queryRows<Referrer & { fits: boolean }>(
       this.dataSource.manager,
-      `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations END AS annotations, fits
+      `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations::text END AS annotations, fits
          FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
                       annotations, row_number() OVER list = 1
                         OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $5 AS fits

@@ -100,7 +100,7 @@ describe('JsonReader', () => {
         const text = JSON.stringify(JSON.parse(json), null, space);
         expect(plain({ it: read(text, EVERYTHING, step + 1) })).toEqual({ it: JSON.parse(text) as unknown });
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -133,7 +133,7 @@ describe('JsonReader', () => {
         if (own.error?.includes('is twice') === true) return;
         expect(own.value).toEqual(builtIn.value);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 1_000 },
     );
   });
 

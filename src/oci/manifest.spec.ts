@@ -317,3 +317,36 @@ describe('parseManifest: hostile input', () => {
     );
   });
 });
+
+describe('parseManifest: a large manifest', () => {
+  const MIB = 1024 * 1024;
+  const inUnknown = (json: string) => JSON.stringify(image).replace('{', `{"x":${json},`);
+  const layers = Array.from({ length: 12_000 }, (_, number) => descriptor(LAYER, `layer ${number}`));
+
+  it.each([
+    ['many layers', () => JSON.stringify({ ...image, layers })],
+    ['many layers that are wrong', () => JSON.stringify({ ...image, layers: [...layers, 1] })],
+    ['short lists', () => inUnknown(`[${'[],'.repeat(MIB)}1]`)],
+    ['short objects', () => inUnknown(`[${'{"a":{}},'.repeat(MIB / 3)}1]`)],
+    ['numbers', () => inUnknown(`[${'1,'.repeat(2 * MIB - 1000)}1]`)],
+    ['keys', () => inUnknown(`[${`{${keys(10_000)}},`.repeat(28)}1]`)],
+    ['an error at its end', () => `${inUnknown(`[${'0,'.repeat(2 * MIB - 1000)}1]`)}]`],
+  ])('of %s lets other work go on while it is read', async (_, textOf) => {
+    const bytes = Buffer.from(textOf());
+    let turns = 0;
+    let immediate = setImmediate(function count() {
+      turns += 1;
+      immediate = setImmediate(count);
+    });
+    await parseManifest(bytes, undefined, { maxReferences: 20_000 }).catch((error: unknown) => {
+      expect(error).toBeInstanceOf(RegistryError);
+    });
+    clearImmediate(immediate);
+    // Parsing it at once takes none.
+    expect(turns).toBeGreaterThan(3);
+  });
+
+  function keys(count: number): string {
+    return Array.from({ length: count }, (_, number) => `"${number}":1`).join(',');
+  }
+});

@@ -162,11 +162,27 @@ describe('limits', () => {
     connection.leave();
   });
 
-  it('19. a manifest nested as deep as its bytes allow does not fell the server', async () => {
-    const deep = `{"schemaVersion":2,"x":${'['.repeat(MIB)}${']'.repeat(MIB)}}`;
-    const response = await client.putManifest(name, 'deep', deep);
-    expect(response.status).toBeGreaterThanOrEqual(400);
-    expect(response.status).toBeLessThan(500);
+  const nested = (depth: number) => `{"schemaVersion":2,"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+
+  it.each([
+    ['nested as deep as its bytes allow', nested(MIB)],
+    ['of nothing but [', '['.repeat(4 * MIB)],
+    ['of objects in objects', '{"a":'.repeat(800_000)],
+    ['of a million lists', `{"schemaVersion":2,"x":[${'[],'.repeat(MIB)}1]}`],
+    ['of one text', `"${'x'.repeat(4 * MIB - 2)}"`],
+    ['with a key that is twice', '{"schemaVersion":2,"x":{"a":1,"\\u0061":1}}'],
+    ['with a field twice', JSON.stringify({ schemaVersion: 2 }).replace('{', '{"schemaVersion":1,')],
+  ])('19. a manifest %s is refused, and does not fell the server', async (_, manifest) => {
+    expect(await refusal(await client.putManifest(name, 'bad', manifest))).toBe('400 MANIFEST_INVALID');
     await expectHealthy();
+  });
+
+  it('19. a manifest larger than what Postgres is asked for at once comes back as it was', async () => {
+    const manifest = JSON.stringify({ ...image, x: 'é'.repeat(1_700_000) });
+    expect((await client.putManifest(name, 'large', manifest)).status).toBe(201);
+    for (const reference of ['large', digestOf(manifest)]) {
+      const response = await client.fetch(`/v2/${name}/manifests/${reference}`);
+      expect(digestOf(Buffer.from(await response.arrayBuffer()))).toBe(digestOf(manifest));
+    }
   });
 });

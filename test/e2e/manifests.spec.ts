@@ -43,7 +43,6 @@ describe('manifests', () => {
     it.each([
       ['as written by people', (text: string) => text],
       ['with spaces, tabs and line ends', (text: string) => `\t ${text.replaceAll(',', ' ,\r\n')}\n\n`],
-      ['with a field twice', (text: string) => text.replace('{', '{"x": 1, "x": 2, ')],
       [
         'with escapes and characters beyond ASCII',
         (text: string) => text.replace('{', '{"\\u0061": "ä€😀\\/", '),

@@ -62,7 +62,7 @@ describe('referrers', () => {
 
   it('29. images and indexes, with their annotations and artifact types', async () => {
     const subject = freshSubject();
-    const annotations = { 'org.example.a': 'b', ä: '€ 😀', '': 'empty key', __proto__x: '' };
+    const annotations = { 'org.example.a': 'b', ä: '€ 😀', '': 'empty key', ['__proto__']: '\u2028"\\' };
     const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [], subject };
     const expected = [
       await push(
