@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { UploadId } from '../oci/upload-id.js';
+import { countedAgo } from './upload-clock.js';
 import { type UploadEventKind, whoParameters } from './upload-events.js';
 import type { Claimant, Lease } from './upload-session.js';
 
@@ -45,7 +46,7 @@ export class UploadEventLog implements OnModuleDestroy {
       this.dataSource.manager,
       `DELETE FROM upload_events
         WHERE id = ANY (ARRAY(SELECT id FROM upload_events
-                               WHERE happened_at < now() - $1::float8 * interval '1 second'
+                               WHERE happened_at < ${countedAgo('$1')}
                                ORDER BY happened_at LIMIT $2))
         RETURNING id`,
       [retentionSeconds, limit],

@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
   type OnModuleDestroy,
 } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Configuration } from '../config/configuration.js';
 import { settlesWithin } from '../config/settles-within.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
@@ -12,23 +13,39 @@ import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 import { BlobUploadUnknownError } from '../oci/errors.js';
 import { STORAGE_DRIVER, type StorageDriver, type StoredUpload } from '../storage/storage-driver.js';
 import { UploadCommitService } from './upload-commit.service.js';
+import { UploadClock } from './upload-clock.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import type { UploadOrigin, UploadSession } from './upload-session.js';
 
-/** Work of one round, so that a round ends; what is left is the next one's. */
-const ROUND = { batch: 100, batches: 20, commits: 100, rows: 1_000 };
+/** What is done before the next part of the work has its turn. */
+const BATCH = { sessions: 100, commits: 10, rows: 1_000 };
+
+/** Commits that are tried in one round: they are remembered, so that none is tried twice. */
+const MOST_COMMITS = 1_000;
+
+/** An object store takes its time for each. */
+const RECLAIMS_AT_ONCE = 4;
+
+const LONGEST_PAUSE_MS = 1_000;
 
 /** A commit that is being repaired may have to copy a layer; a database may not answer. */
 const STOP_PATIENCE_MS = 1_000;
 
 const MAX_INTERVAL_SECONDS = 60;
+const MAX_OBSERVATION_SECONDS = 600;
 const MAX_ORPHAN_AGE_SECONDS = 3_600;
 
 /** No request is behind it. */
 const NOBODY: UploadOrigin = { createdBy: null, clientAddress: null, userAgent: null };
+
+/** A part of a round, in batches. */
+interface Job {
+  readonly failure: string;
+  readonly batches: AsyncGenerator<void, void>;
+}
 
 /**
  * Clears up after uploads, now and then, in one process at a time:
@@ -40,6 +57,8 @@ const NOBODY: UploadOrigin = { createdBy: null, clientAddress: null, userAgent: 
  * | sessions that are over, whose bytes could not be removed at the time | their bytes are removed |
  * | bytes that no session knows of | are removed, when they are old enough for a session to be there |
  * | rows of sessions that are over, old events | are deleted |
+ *
+ * A round goes on until there is nothing left to do, so no load can outrun it. Its parts take turns, a batch of each.
  *
  * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are touched.
  */
@@ -56,6 +75,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly leases: UploadLeaseService,
     private readonly commits: UploadCommitService,
     private readonly events: UploadEventLog,
+    private readonly clock: UploadClock,
     private readonly exclusive: ExclusiveTask,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     private readonly configuration: Configuration,
@@ -74,24 +94,73 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** One round, unless another process is at it. */
   async reap(): Promise<void> {
-    await this.exclusive.run('upload reaper', async () => {
-      const { uploadTtlSeconds, uploadEventRetentionSeconds } = this.configuration;
-      await this.step('uploads could not be expired', () => this.expire(uploadTtlSeconds));
-      await this.step('commits could not be repaired', () => this.repairCommits());
-      await this.step('bytes of ended uploads could not be removed', () => this.reclaimEnded());
-      await this.step('bytes without an upload could not be removed', () => this.removeOrphans());
-      await this.step('old rows could not be deleted', async () => {
-        await this.inBatches(ROUND.rows, () => this.reaping.prune(uploadTtlSeconds, ROUND.rows));
-        await this.inBatches(ROUND.rows, () => this.events.prune(uploadEventRetentionSeconds, ROUND.rows));
+    const { uploadTtlSeconds, uploadEventRetentionSeconds } = this.configuration;
+    const { rows } = BATCH;
+    await this.exclusive.run('upload reaper', () =>
+      this.inTurn([
+        { failure: 'uploads could not be expired', batches: this.expire() },
+        { failure: 'commits could not be repaired', batches: this.repairCommits() },
+        { failure: 'bytes of ended uploads could not be removed', batches: this.reclaimEnded() },
+        { failure: 'bytes without an upload could not be removed', batches: this.removeOrphans() },
+        {
+          failure: 'old rows of uploads could not be deleted',
+          batches: inBatches(rows, () => this.reaping.prune(uploadTtlSeconds, rows)),
+        },
+        {
+          failure: 'old events could not be deleted',
+          batches: inBatches(rows, () => this.events.prune(uploadEventRetentionSeconds, rows)),
+        },
+      ]),
+    );
+  }
+
+  /**
+   * Does a batch of each job in turn, until all are done. Where a job isn't done yet, it pauses for as long as the batch took: a
+   * round of any length leaves half of the time to requests.
+   */
+  private async inTurn(jobs: readonly Job[]): Promise<void> {
+    const unfinished = new Set(jobs);
+    while (unfinished.size > 0 && !this.stopping.signal.aborted) {
+      await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
+      for (const job of unfinished) {
+        if (this.stopping.signal.aborted) break;
+        const began = performance.now();
+        let isDone = true;
+        await this.step(job.failure, async () => {
+          isDone = (await job.batches.next()).done === true;
+        });
+        if (isDone) unfinished.delete(job);
+        else await this.pause(performance.now() - began);
+      }
+    }
+    // A listing that was begun has to be let go of.
+    for (const { batches, failure } of unfinished) {
+      await this.step(failure, async () => {
+        await batches.return();
       });
-    });
+    }
+  }
+
+  /** Until the time is over, or the process stops. */
+  private async pause(milliseconds: number): Promise<void> {
+    const { signal } = this.stopping;
+    await sleep(Math.min(milliseconds, LONGEST_PAUSE_MS), undefined, { signal }).catch(() => undefined);
+  }
+
+  private get roundSeconds(): number {
+    return Math.min(Math.max(this.configuration.uploadTtlSeconds / 4, 1), MAX_INTERVAL_SECONDS);
+  }
+
+  /** A hundredth of an upload's time to live, which is what a jump of the clock can cost of it, twice. */
+  private get observationSeconds(): number {
+    const hundredth = this.configuration.uploadTtlSeconds / 100;
+    return Math.max(Math.min(hundredth, MAX_OBSERVATION_SECONDS), this.roundSeconds);
   }
 
   private schedule(): void {
     if (this.stopping.signal.aborted) return;
-    const seconds = Math.min(Math.max(this.configuration.uploadTtlSeconds / 4, 1), MAX_INTERVAL_SECONDS);
     // Spread, so that replicas which were started together don't always ask together.
-    const delayMs = seconds * 1000 * (0.8 + 0.4 * Math.random());
+    const delayMs = this.roundSeconds * 1000 * (0.8 + 0.4 * Math.random());
     this.timer = setTimeout(() => {
       this.running = this.reap()
         .catch((error: unknown) => this.logger.warn({ err: error }, 'uploads could not be reaped'))
@@ -99,19 +168,20 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     }, delayMs).unref();
   }
 
-  private async expire(ttlSeconds: number): Promise<void> {
+  private expire(): AsyncGenerator<void, void> {
     const claimant = this.leases.claimant(NOBODY);
-    await this.inBatches(ROUND.batch, async () => {
-      const expired = await this.reaping.expire(ttlSeconds, ROUND.batch, claimant);
+    return inBatches(BATCH.sessions, async () => {
+      const { uploadTtlSeconds } = this.configuration;
+      const expired = await this.reaping.expire(uploadTtlSeconds, BATCH.sessions, claimant);
       await this.reclaim(expired);
       return expired.length;
     });
   }
 
-  private async repairCommits(): Promise<void> {
+  private async *repairCommits(): AsyncGenerator<void, void> {
     const claimant = this.leases.claimant(NOBODY);
     const tried: UploadId[] = [];
-    while (tried.length < ROUND.commits && !this.stopping.signal.aborted) {
+    while (tried.length < MOST_COMMITS && !this.stopping.signal.aborted) {
       const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, tried, claimant);
       if (taking === undefined) return;
       tried.push(taking.session.id);
@@ -123,32 +193,42 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
           await held.release();
         }
       });
+      if (tried.length % BATCH.commits === 0) yield;
     }
   }
 
-  private async reclaimEnded(): Promise<void> {
-    await this.inBatches(ROUND.batch, async () => {
-      const ended = await this.reaping.findUnreclaimed(this.graceSeconds, ROUND.batch);
-      await this.reclaim(ended);
-      return ended.length;
+  private reclaimEnded(): AsyncGenerator<void, void> {
+    return inBatches(BATCH.sessions, async () => {
+      const ended = await this.reaping.findUnreclaimed(this.graceSeconds, BATCH.sessions);
+      const reclaimed = await this.reclaim(ended);
+      // Where nothing can be removed, the storage is away: the next round tries again.
+      return reclaimed === 0 ? 0 : ended.length;
     });
   }
 
-  private async reclaim(ended: readonly UploadSession[]): Promise<void> {
-    for (const session of ended) {
-      if (this.stopping.signal.aborted) return;
-      await this.step('the bytes of an upload that is over stay for now', async () => {
-        try {
-          await this.reclaims.reclaim(remainsOf(session));
-        } catch (error) {
-          await this.reaping.postpone(session.id);
-          throw error;
-        }
-      });
-    }
+  /** Returns how many could be reclaimed. */
+  private async reclaim(ended: readonly UploadSession[]): Promise<number> {
+    let reclaimed = 0;
+    const waiting = ended.values();
+    const reclaimNext = async () => {
+      for (const session of waiting) {
+        if (this.stopping.signal.aborted) return;
+        await this.step('the bytes of an upload that is over stay for now', async () => {
+          try {
+            await this.reclaims.reclaim(remainsOf(session));
+            reclaimed += 1;
+          } catch (error) {
+            await this.reaping.postpone(session.id);
+            throw error;
+          }
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: RECLAIMS_AT_ONCE }, reclaimNext));
+    return reclaimed;
   }
 
-  private async removeOrphans(): Promise<void> {
+  private async *removeOrphans(): AsyncGenerator<void, void> {
     const { signal } = this.stopping;
     const oldest = Date.now() - 1000 * Math.min(this.configuration.uploadTtlSeconds, MAX_ORPHAN_AGE_SECONDS);
     let batch = new Map<UploadId, StoredUpload[]>();
@@ -156,9 +236,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
       const id = uploadIdOf(stored);
       if (id === undefined || stored.modifiedAt.getTime() > oldest) continue;
       batch.set(id, [...(batch.get(id) ?? []), stored]);
-      if (batch.size < ROUND.batch) continue;
+      if (batch.size < BATCH.sessions) continue;
       await this.removeUnlessKnown(batch);
       batch = new Map();
+      yield;
     }
     await this.removeUnlessKnown(batch);
   }
@@ -177,12 +258,6 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     return this.configuration.uploadLeaseSeconds;
   }
 
-  private async inBatches(size: number, work: () => Promise<number>): Promise<void> {
-    for (let count = 0; count < ROUND.batches && !this.stopping.signal.aborted; count += 1) {
-      if ((await work()) < size) return;
-    }
-  }
-
   /** One thing that can't be done is in nobody's way. */
   private async step(failure: string, work: () => Promise<void>): Promise<void> {
     try {
@@ -191,6 +266,11 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
       if (!this.stopping.signal.aborted) this.logger.warn({ err: error }, failure);
     }
   }
+}
+
+/** Does work of `size` things at the most at a time, until there are fewer. */
+async function* inBatches(size: number, work: () => Promise<number>): AsyncGenerator<void, void> {
+  while ((await work()) >= size) yield;
 }
 
 /** What isn't named as Berth names uploads isn't Berth's. */

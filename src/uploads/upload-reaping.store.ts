@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import { newUploadId, type UploadId } from '../oci/upload-id.js';
+import { countedAgo } from './upload-clock.js';
 import { leavingEvent } from './upload-events.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
 import type { Claimant, UploadSession } from './upload-session.js';
@@ -24,7 +25,7 @@ export class UploadReapingStore {
     const update = `UPDATE uploads
           SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
         WHERE id = ANY (ARRAY(SELECT id FROM uploads
-                               WHERE state IN ('open', 'committing') AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                               WHERE state IN ('open', 'committing') AND updated_at < ${countedAgo('$1')} AND ${IS_FREE}
                                ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING ${SESSION_COLUMNS}`;
     const statement = leavingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, who: claimant });
@@ -104,7 +105,7 @@ export class UploadReapingStore {
     const rows = await this.query(
       `DELETE FROM uploads
         WHERE id = ANY (ARRAY(SELECT id FROM uploads
-                               WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < now() - $1${SECONDS}
+                               WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < ${countedAgo('$1')}
                                ORDER BY updated_at LIMIT $2))
         RETURNING id`,
       [idleSeconds, limit],

@@ -6,6 +6,7 @@ import { createHasherFactory } from './hash/hasher.factory.js';
 import { TakeoverRequests } from './takeover-requests.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { UploadCommitStore } from './upload-commit.store.js';
+import { UploadClock } from './upload-clock.js';
 import { UploadEventLog } from './upload-event-log.js';
 import { UploadLeaseService } from './upload-lease.service.js';
 import { UploadReaper } from './upload-reaper.service.js';
@@ -28,6 +29,7 @@ import { UploadService } from './upload.service.js';
     UploadCommitStore,
     UploadReapingStore,
     UploadEventLog,
+    UploadClock,
     ActiveWriters,
     {
       provide: HASHER_FACTORY,

@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import type { DriverUploadState } from '../../src/storage/storage-driver.js';
 import { StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
+import { UploadClock } from '../../src/uploads/upload-clock.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOnSharedStorages } from '../support/storages.js';
@@ -315,5 +316,159 @@ describe('the reaper of files', () => {
     } finally {
       await berth.dispose();
     }
+  });
+});
+
+describe('the reaper of one registry', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth({
+      STORAGE_DRIVER: 'memory',
+      UPLOAD_TTL_SECONDS: '600',
+      UPLOAD_EVENT_RETENTION_SECONDS: '3600',
+    });
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+  beforeEach(async () => {
+    for (const table of ['uploads', 'upload_events', 'upload_clock']) await query(`DELETE FROM ${table}`);
+    // All went well with the clock until now.
+    await query(
+      `INSERT INTO upload_clock (seconds, seen_at) VALUES ($1, now() - $2::float8 * interval '1 s'), (0, now())`,
+      [-30 * DAY_SECONDS, 30 * DAY_SECONDS],
+    );
+  });
+
+  const query = <Row>(sql: string, parameters: unknown[] = []) =>
+    queryRows<Row>(berth.database.dataSource.manager, sql, parameters);
+  const reap = () => berth.app.get(UploadReaper).reap();
+  const count = async (table: string) => {
+    const [row] = await query<{ count: string }>(`SELECT count(*) FROM ${table}`);
+    return Number(row?.count);
+  };
+  /** Moves all times of the database, as if its clock had been put forward. */
+  const advanceClock = async (seconds: number) => {
+    const earlier = (column: string) => `${column} = ${column} - $1::float8 * interval '1 second'`;
+    await query(`UPDATE uploads SET ${earlier('updated_at')}, ${earlier('lease_expires_at')}`, [seconds]);
+    await query(`UPDATE upload_events SET ${earlier('happened_at')}`, [seconds]);
+    await query(`UPDATE upload_clock SET ${earlier('seen_at')}`, [seconds]);
+  };
+
+  it('ends no session, and forgets nothing, because the clock of the database jumps', async () => {
+    const idle = await client.startUpload(freshName());
+    expect((await client.patch(idle, 'some')).status).toBe(202);
+    await reap();
+    for (const seconds of [30 * DAY_SECONDS, -60 * DAY_SECONDS, 30 * DAY_SECONDS]) {
+      await advanceClock(seconds);
+      await reap();
+      await reap();
+      expect((await client.fetch(idle)).status).toBe(204);
+      expect(await eventsOf(berth, idle)).toEqual(['started']);
+    }
+    expect((await client.patch(idle, 'more')).status).toBe(202);
+  });
+
+  it('ends a session after its time, also when the clock has jumped meanwhile', async () => {
+    const idle = await client.startUpload(freshName());
+    await reap();
+    await advanceClock(30 * DAY_SECONDS);
+    // A jump counts for two minutes at the most.
+    for (let minutes = 0; minutes < 7; minutes += 1) {
+      await reap();
+      await advanceClock(60);
+    }
+    expect((await client.fetch(idle)).status).toBe(204);
+    for (let minutes = 0; minutes < 4; minutes += 1) {
+      await reap();
+      await advanceClock(60);
+    }
+    await reap();
+    expect((await client.fetch(idle)).status).toBe(404);
+  });
+
+  it('counts nothing twice for several replicas, and nothing of the time in which none ran', async () => {
+    const idle = await client.startUpload(freshName());
+    for (let minutes = 0; minutes < 8; minutes += 1) {
+      await Promise.all([
+        reap(),
+        berth.app.get(UploadClock).observe(60),
+        berth.app.get(UploadClock).observe(60),
+      ]);
+      await advanceClock(60);
+    }
+    await berth.restart();
+    client = new RegistryClient(berth.url);
+    await advanceClock(DAY_SECONDS);
+    await reap();
+    expect((await client.fetch(idle)).status).toBe(204);
+  });
+
+  it('clears up in one round whatever there is', async () => {
+    const SESSIONS = 2_050;
+    const ROWS = 20_500;
+    const location = await client.startUpload(freshName());
+    const copy = (state: string, holdsBytes: boolean, rows: number) =>
+      query(
+        `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
+         SELECT gen_random_uuid(), repository, $2, midstates, driver_state, $3, now() - interval '1 hour'
+           FROM uploads, generate_series(1, $4) WHERE id = $1`,
+        [location.split('/').at(-1), state, holdsBytes, rows],
+      );
+    await copy('open', true, SESSIONS);
+    await copy('committed', false, ROWS);
+    await query(
+      `INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, happened_at)
+       SELECT gen_random_uuid(), 'started', 0, 'a', now() - interval '1 day' FROM generate_series(1, $1)`,
+      [ROWS],
+    );
+    await reap();
+    const [left] = await query<{ open: string; holding: string }>(
+      `SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE holds_bytes) AS holding FROM uploads`,
+    );
+    // The one that was copied.
+    expect(left).toEqual({ open: '1', holding: '1' });
+    // What was expired is forgotten after its time.
+    expect(await count('uploads')).toBeLessThanOrEqual(1 + SESSIONS);
+    expect(await count(`upload_events WHERE kind = 'started'`)).toBe(1);
+  });
+
+  it('lets each part of a round have its turn, and stops at once', async () => {
+    const location = await client.startUpload(freshName());
+    await query(
+      `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
+       SELECT gen_random_uuid(), repository, 'open', midstates, driver_state, true, now() - interval '1 hour'
+         FROM uploads, generate_series(1, 1000) WHERE id = $1`,
+      [location.split('/').at(-1)],
+    );
+    await query(
+      `INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, happened_at)
+       SELECT gen_random_uuid(), 'started', 0, 'a', now() - interval '1 day' FROM generate_series(1, 10)`,
+    );
+    const reaper = berth.app.get(UploadReaper);
+    const driver = berth.driver as { abortUpload?: unknown };
+    const abort = berth.driver.abortUpload.bind(driver);
+    let aborted = 0;
+    let eventsLeft = Infinity;
+    driver.abortUpload = async (...call: Parameters<typeof abort>) => {
+      aborted += 1;
+      // The second batch of sessions: the events had their turn before it.
+      if (aborted === 150)
+        eventsLeft = await count(`upload_events WHERE happened_at < now() - interval '1 hour'`);
+      if (aborted === 250) void reaper.onModuleDestroy();
+      return abort(...call);
+    };
+    try {
+      await reaper.reap();
+    } finally {
+      delete driver.abortUpload;
+    }
+    expect(eventsLeft).toBe(0);
+    expect(aborted).toBeLessThan(300);
+    await berth.restart();
+    client = new RegistryClient(berth.url);
+    await reap();
+    expect(await count(`uploads WHERE state = 'open'`)).toBe(1);
   });
 });

@@ -13,6 +13,7 @@ import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
 import { TakeoverRequests } from '../../src/uploads/takeover-requests.js';
 import { UploadCommitService } from '../../src/uploads/upload-commit.service.js';
 import { UploadCommitStore } from '../../src/uploads/upload-commit.store.js';
+import { UploadClock } from '../../src/uploads/upload-clock.js';
 import { UploadEventLog } from '../../src/uploads/upload-event-log.js';
 import { UploadLeaseService } from '../../src/uploads/upload-lease.service.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
@@ -109,6 +110,7 @@ export class TestReplica {
       leases,
       commits,
       this.events,
+      new UploadClock(dataSource),
       new ExclusiveTask(dataSource),
       driver,
       configuration,

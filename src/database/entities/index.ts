@@ -8,6 +8,7 @@ import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
+import { UploadClockEntity } from './upload-clock.entity.js';
 import { UploadEventEntity } from './upload-event.entity.js';
 import { UploadEntity } from './upload.entity.js';
 
@@ -24,4 +25,5 @@ export const ENTITIES = [
   TagEventEntity,
   UploadEntity,
   UploadEventEntity,
+  UploadClockEntity,
 ];

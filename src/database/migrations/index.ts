@@ -2,6 +2,7 @@ import { InitialSchema1763900000000 } from './1763900000000-initial-schema.js';
 import { UploadLife1764000000000 } from './1764000000000-upload-life.js';
 import { BoundedLookups1764100000000 } from './1764100000000-bounded-lookups.js';
 import { SupersededIndex1764100000001 } from './1764100000001-superseded-index.js';
+import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -9,4 +10,5 @@ export const MIGRATIONS = [
   UploadLife1764000000000,
   BoundedLookups1764100000000,
   SupersededIndex1764100000001,
+  UploadClock1764240000000,
 ];

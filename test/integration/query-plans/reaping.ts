@@ -5,6 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
 import { StorageError } from '../../../src/storage/storage.errors.js';
 import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
+import { UploadClock } from '../../../src/uploads/upload-clock.js';
 import { UploadReaper } from '../../../src/uploads/upload-reaper.service.js';
 import { UploadReapingStore } from '../../../src/uploads/upload-reaping.store.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
@@ -37,7 +38,16 @@ export function describeReaping(registry: PlannedRegistry): void {
     step('forgets sessions', ROWS, (store) => store.prune(WEEK_SECONDS, ROWS));
     step('forgets events', ROWS, () => registry.berth.app.get(UploadEventLog).prune(30 * DAY_SECONDS, ROWS));
 
+    step('observes the clock', 1, () => registry.berth.app.get(UploadClock).observe(1));
+
     it('does a whole round', async () => {
+      // Each takes several statements, of which the plans are recorded: a few show them all.
+      await registry.look(
+        `UPDATE uploads SET updated_at = now() + interval '1 hour'
+          WHERE state = 'committing' AND id <> ALL (ARRAY(SELECT id FROM uploads WHERE state = 'committing' LIMIT $1))
+          RETURNING id`,
+        [20],
+      );
       const orphan = join(registry.berth.dataDir, 'storage/uploads', randomUUID());
       await writeFile(orphan, 'bytes');
       await utimes(orphan, 0, 0);

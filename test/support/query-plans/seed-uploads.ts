@@ -16,7 +16,7 @@ const IS_HELD = 'k BETWEEN 9 AND 11';
 /** … four are commits that were interrupted, and one is over and has left bytes; most are over, and are kept for a week. */
 const HOLDS_BYTES = 'k <= 16';
 
-/** Upload sessions in all states, and their events. */
+/** Upload sessions in all states, their events, and observations of the clock. */
 export function uploadStatements(uploads: number): string[] {
   return [
     `INSERT INTO uploads (id, repository, state, midstates, driver_state, version, lease_holder, lease_expires_at, last_holder,
@@ -31,5 +31,8 @@ export function uploadStatements(uploads: number): string[] {
     `INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, happened_at)
    SELECT u.id, e.kind, 0, 'replica-1', u.updated_at - CASE WHEN u.updated_at < now() - interval '7 days' THEN interval '30 days' ELSE interval '0' END
      FROM uploads u, (VALUES ('started'), ('checkpoint'), ('resumed')) AS e (kind)`,
+    'DELETE FROM upload_clock',
+    `INSERT INTO upload_clock (seconds, seen_at)
+   SELECT n * 600, now() - (10000 - n) * interval '10 minutes' FROM generate_series(1, 10000) AS n`,
   ];
 }
