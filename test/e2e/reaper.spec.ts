@@ -370,6 +370,19 @@ describe('the reaper of one registry', () => {
     expect((await client.patch(idle, 'more')).status).toBe(202);
   });
 
+  it('lets a writer go on when the clock jumps, though its lease has lapsed by it', async () => {
+    const probe = await UploadProbe.begin(berth.url, new StorageObserver(berth.driver).endOf);
+    const patch = probe.patch(berth.url);
+    await patch.send(patternBytes(1000));
+    await probe.bytesWritten(1000);
+    await advanceClock(30 * DAY_SECONDS);
+    await reap();
+    await patch.send(patternBytes(1000));
+    patch.end();
+    expect(await patch.status).toBe(202);
+    expect(await probe.offset(berth.url)).toBe(2000);
+  });
+
   it('ends a session after its time, also when the clock has jumped meanwhile', async () => {
     const idle = await client.startUpload(freshName());
     await reap();
