@@ -14,6 +14,9 @@ export class PrimaryLink {
   onLost(lost: () => void): void {
     const { worker } = cluster;
     if (worker === undefined) throw new Error('not a worker');
+    // A message that Node itself sends, the end of listening for instance, fails when the primary was just killed. What
+    // is to be done then is done on the 'disconnect' that follows.
+    worker.on('error', () => undefined);
     worker.on('disconnect', () => {
       // Node would end this process on the spot, in the middle of whatever it writes.
       worker.exitedAfterDisconnect = true;

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -227,6 +228,27 @@ onLinux('workers', () => {
     replaced = true;
     await Promise.all(clients);
     expect([...outcomes.keys()].sort()).toEqual(outcomes.has('broken') ? ['200', 'broken'] : ['200']);
+  });
+
+  it('end in order when what Node tells their primary meets one that was just killed', async () => {
+    const note = join(bench.scratch, 'exit-code');
+    const program = `
+      if (process.send) {
+        process.on('SIGUSR2', () => {
+          process.kill(process.ppid, 'SIGKILL');
+          const end = Date.now() + 500;
+          while (Date.now() < end);
+          process.send({ cmd: 'NODE_TEST' });
+        });
+        process.on('exit', (code) => process.getBuiltinModule('fs').appendFileSync('${note}', code + ' '));
+      }`;
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(program)}`;
+    const berth = bench.start(settings({ NODE_OPTIONS }));
+    await berth.url();
+    const [one, ...others] = await fullPool(berth);
+    process.kill(one!, 'SIGUSR2');
+    await eventually('the end of the workers', () => ![one!, ...others].some(isAlive) || undefined);
+    expect(readFileSync(note, 'utf8')).toBe('0 '.repeat(WORKERS));
   });
 
   it('end by themselves when their primary is killed, with all that had arrived; the next start goes on', async () => {
