@@ -9,7 +9,8 @@ import type { Configuration } from './config/configuration.js';
 import { loadConfiguration } from './config/load-configuration.js';
 import { StartupError } from './config/startup.error.js';
 import { VERSION } from './config/version.js';
-import { createLogger } from './observability/logger.js';
+import { BoundedOutput } from './observability/bounded-output.js';
+import { openLog } from './observability/logger.js';
 import { stopOnSignal } from './stop-on-signal.js';
 import { PrimaryLink } from './workers/primary-link.js';
 
@@ -17,11 +18,11 @@ import { PrimaryLink } from './workers/primary-link.js';
 async function main(): Promise<void> {
   loadDotEnv({ quiet: true });
   const configuration = loadConfiguration(process.env);
-  const logger = createLogger(configuration);
-  const stopping = stopOnSignal(logger);
-  const serving = await start(configuration, logger);
+  const log = await openLog(configuration);
+  const stopping = stopOnSignal(log);
+  const serving = await start(configuration, log.logger);
   stopping.serving(serving);
-  process.stdout.write(banner(serving, configuration, VERSION));
+  log.output.write(banner(serving, configuration, VERSION));
 }
 
 /** A primary doesn't load what only its workers run: half the time until they are forked, and 25 MB. */
@@ -34,19 +35,23 @@ async function start(configuration: Configuration, logger: Logger): Promise<Serv
 /** A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed since. */
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
-  const logger = createLogger(configuration);
-  const stopping = stopOnSignal(logger);
+  const log = await openLog(configuration);
+  const stopping = stopOnSignal(log);
   const primary = new PrimaryLink();
   primary.onStop(() => stopping.stop());
   // The next start waits for this process.
   primary.onLost(() => stopping.stop({ atOnce: true }));
   const { startWorker } = await import('./worker.setup.js');
-  stopping.serving(await startWorker(configuration, logger, primary));
+  stopping.serving(await startWorker(configuration, log.logger, primary));
 }
 
 // How much of what it had the heap may grow by, in percent, before V8 takes stock of it. V8's own choice goes up to this in a busy process, and
 // is little in one that was idle, where layers that pass through count as growth: see docs/adr/0016. It is read each time.
 setFlagsFromString('--heap-growing-percent=300');
+
+// What a library prints where nothing can be written is no reason to end. This also opens both streams, which makes a
+// pipe or a socket non-blocking: the process can end with an uncaught exception also where nothing reads its message.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
   await (cluster.isWorker ? mainOfWorker() : main());
@@ -54,6 +59,8 @@ try {
   if (!(error instanceof StartupError)) throw error;
   // What a worker has to say its primary says, once.
   if (cluster.isWorker) process.exit(1);
-  process.stderr.write(`${error.message}\n`);
+  const output = new BoundedOutput(2);
+  process.once('exit', () => output.writeLast());
+  output.write(`${error.message}\n`);
   process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import type { Serving } from './app.setup.js';
+import type { Log } from './observability/logger.js';
 
 /** Ctrl-C reaches a process twice when its parent passes it on as well: only a later one is impatience. */
 const IMPATIENCE_MS = 1_000;
@@ -16,7 +16,7 @@ export interface Stopping {
  * Ends the process in order on SIGINT and SIGTERM, from the call on, and when what it serves has died. To be called
  * before the start.
  */
-export function stopOnSignal(logger: Logger): Stopping {
+export function stopOnSignal({ logger, output }: Log): Stopping {
   let serving: Serving | undefined;
   let stoppingSince: number | undefined;
   let exitCode = 0;
@@ -26,13 +26,14 @@ export function stopOnSignal(logger: Logger): Stopping {
     // Nobody was served yet. The embedded Postgres, and workers, are told to stop on the way out.
     if (serving === undefined) process.exit(exitCode);
     stoppingSince = performance.now();
-    serving.close(options).then(
-      () => process.exit(exitCode),
-      (error: unknown) => {
+    void serving
+      .close(options)
+      .catch((error: unknown) => {
+        exitCode = 1;
         logger.error({ err: error }, 'Berth could not stop in order');
-        process.exit(1);
-      },
-    );
+      })
+      .then(() => output.flush())
+      .then(() => process.exit(exitCode));
   };
   const onSignal = () => {
     if (stoppingSince !== undefined && performance.now() - stoppingSince > IMPATIENCE_MS) process.exit(1);

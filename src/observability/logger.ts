@@ -1,5 +1,9 @@
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { getSystemErrorMap } from 'node:util';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Configuration } from '../config/configuration.js';
+import { BoundedOutput, type DroppedLines } from './bounded-output.js';
+
+type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>;
 
 /** What must never be written, wherever somebody logs a request or an SDK's error with all that hangs on it. */
 const SECRETS = ['authorization', 'cookie', '["set-cookie"]', 'password', 'secretAccessKey', 'parameters'];
@@ -8,18 +12,59 @@ const REDACTED_PATHS = SECRETS.flatMap((name) => {
   return [name, `*${key}`, `*.*${key}`, `*.*.*${key}`];
 });
 
-/** The process's log: lines of JSON on standard output, or text for a person on a terminal. */
-export function createLogger({ logLevel, logFormat }: Pick<Configuration, 'logLevel' | 'logFormat'>): Logger {
+/** The log of this process. */
+export interface Log {
+  readonly logger: Logger;
+  /** Standard output, for what is printed there beside the log's lines: in order with them. */
+  readonly output: BoundedOutput;
+}
+
+/** To be called once in a process: it is the process's standard output that is written to. */
+export async function openLog(settings: LogSettings): Promise<Log> {
+  const output = new BoundedOutput(1);
+  const logger = await createLogger(settings, output);
+  // With a level of its own: it is said whatever LOG_LEVEL leaves out.
+  const reporter = logger.child({}, { level: 'warn' });
+  output.onDropped((dropped) => reportDropped(reporter, dropped));
+  process.once('exit', () => output.writeLast());
+  return { logger, output };
+}
+
+/** Lines of JSON, or text for a person on a terminal. */
+export async function createLogger(
+  { logLevel, logFormat }: LogSettings,
+  output: DestinationStream,
+): Promise<Logger> {
   const pretty = (logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
-  return pino({
-    level: logLevel,
-    timestamp: stdTimeFunctions.isoTime,
-    serializers: { err: describeError },
-    redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
-    ...(pretty && {
-      transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
-    }),
-  });
+  return pino(
+    {
+      level: logLevel,
+      timestamp: stdTimeFunctions.isoTime,
+      serializers: { err: describeError },
+      redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
+    },
+    pretty ? await prettified(output) : output,
+  );
+}
+
+/** In this process, not in pino's worker thread, which would have a queue and failures of its own. */
+async function prettified(output: DestinationStream): Promise<DestinationStream> {
+  const { prettyFactory } = await import('pino-pretty');
+  const prettify = prettyFactory({ ignore: 'pid,hostname', singleLine: true });
+  return { write: (line) => output.write(prettify(line)) };
+}
+
+function reportDropped(logger: Logger, { count, since, until, cause }: DroppedLines): void {
+  const [from, to] = [since.toISOString(), until.toISOString()];
+  const dropped = { count, since: from, until: to, code: cause?.code };
+  const lines = count === 1 ? 'log line was' : 'log lines were';
+  logger.warn({ dropped }, `${count} ${lines} dropped between ${from} and ${to}: ${reasonOf(cause)}`);
+}
+
+function reasonOf(cause: NodeJS.ErrnoException | undefined): string {
+  if (cause === undefined) return 'they came faster than they could be written';
+  if (cause.code === 'EAGAIN') return 'nothing read the standard output';
+  return getSystemErrorMap().get(cause.errno ?? 0)?.[1] ?? cause.message;
 }
 
 /** Errors of libraries carry requests, headers and parameters along: what is not named here is not written. */

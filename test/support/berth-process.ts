@@ -1,6 +1,5 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How a process ended and what it said. */
@@ -18,16 +17,25 @@ export const STOP_TIMEOUT_MS = 15_000;
 
 /** Berth as an operator runs it: a process, in a process group of its own like a terminal's job. */
 export class BerthProcess {
-  private readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  private readonly child: ChildProcess;
   private readonly output = { stdout: '', stderr: '' };
   private readonly closed: Promise<Ended>;
 
-  /** The environment has nothing but what is given, and PATH. */
-  constructor(main: string, environment: Record<string, string>, cwd: string) {
+  /**
+   * The environment has nothing but what is given, and PATH.
+   *
+   * @param output the descriptor that it has for standard output and standard error; what it says is unknown then.
+   */
+  constructor(
+    main: string,
+    environment: Record<string, string>,
+    cwd: string,
+    output: number | 'pipe' = 'pipe',
+  ) {
     this.child = spawn(process.execPath, [main], {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output],
       detached: true,
     });
     this.closed = this.follow();
@@ -90,8 +98,8 @@ export class BerthProcess {
 
   private async follow(): Promise<Ended> {
     for (const name of ['stdout', 'stderr'] as const) {
-      this.child[name].setEncoding('utf8');
-      this.child[name].on('data', (text: string) => (this.output[name] += text));
+      this.child[name]?.setEncoding('utf8');
+      this.child[name]?.on('data', (text: string) => (this.output[name] += text));
     }
     // 'close' comes when nobody has its pipes any more: whatever it started must not hold a terminal.
     const [code, signal] = (await once(this.child, 'close')) as [number | null, NodeJS.Signals | null];

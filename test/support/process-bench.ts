@@ -1,14 +1,17 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryFileLock } from '../../src/config/file-lock.js';
 import { BerthProcess } from './berth-process.js';
 import { builtMain } from './built-berth.js';
+import { until } from './until.js';
 
 const GONE_TIMEOUT_MS = 15_000;
+const READY_TIMEOUT_MS = 45_000;
 
 /** The clusters that a data directory may hold: the second one is there with STORAGE_DRIVER=memory. */
 const CLUSTERS = ['postgres', 'postgres-of-memory'] as const;
@@ -48,10 +51,26 @@ export class ProcessBench {
   }
 
   /** Starts a Berth on any free port. */
-  start(environment: Record<string, string>): BerthProcess {
-    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch);
+  start(environment: Record<string, string>, output: number | 'pipe' = 'pipe'): BerthProcess {
+    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch, output);
     this.processes.push(berth);
     return berth;
+  }
+
+  /** Starts a Berth whose banner can't be read, and answers it with its address when it is ready. */
+  async startUnheard(environment: Record<string, string>, output: number): Promise<[BerthProcess, string]> {
+    const PORT = String(await freePort());
+    const berth = this.start({ ...environment, PORT }, output);
+    const url = `http://127.0.0.1:${PORT}`;
+    const isReady = async () => {
+      if (!berth.isRunning) throw new Error(`Berth ended: ${JSON.stringify(await berth.ended())}`);
+      return fetch(`${url}/health/ready`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    };
+    await until('a ready Berth', isReady, READY_TIMEOUT_MS);
+    return [berth, url];
   }
 
   /** Kills what is still running, the Postgres of any data directory included. For afterEach. */
@@ -73,6 +92,14 @@ export class ProcessBench {
     if (pid !== undefined && isPostgresOf(pid, dataDir, cluster)) process.kill(pid, 'SIGQUIT');
     await expectPostgresGone(dataDir, GONE_TIMEOUT_MS, cluster);
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** The process id of the Postgres in a data directory, by the file that it writes. */

@@ -36,9 +36,9 @@ export async function startTestBerth(
     // Restarts in the middle of requests are what many tests are about.
     SHUTDOWN_GRACE_SECONDS: '0',
   };
-  const start = (extra: Record<string, string>) => {
+  const start = async (extra: Record<string, string>) => {
     const configuration = loadConfiguration({ LOG_LEVEL: 'silent', ...fixed, ...environment, ...extra });
-    return startBerth(configuration, logger ?? createLogger(configuration));
+    return startBerth(configuration, logger ?? (await createLogger(configuration, process.stdout)));
   };
   const remove = async () => {
     await database.drop();
