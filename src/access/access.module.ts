@@ -2,11 +2,17 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { AccessGuard } from './access.guard.js';
 import { AccessService } from './access.service.js';
+import { DatabaseSpaceGuard } from './database-space.guard.js';
 import { LoopbackPolicy } from './loopback-policy.js';
 
-/** Who may do what. The guard stands before every handler of the application. */
+/** Who may do what, and whether there is room for it. The guards stand before every handler, in this order. */
 @Module({
-  providers: [AccessService, LoopbackPolicy, { provide: APP_GUARD, useClass: AccessGuard }],
+  providers: [
+    AccessService,
+    LoopbackPolicy,
+    { provide: APP_GUARD, useClass: AccessGuard },
+    { provide: APP_GUARD, useClass: DatabaseSpaceGuard },
+  ],
   exports: [AccessService],
 })
 export class AccessModule {}

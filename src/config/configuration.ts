@@ -25,6 +25,7 @@ export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
 const MOST_WORKERS = 64;
+const MAX_RESERVE_BYTES = 1024 * 1024 * MIB;
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
 
@@ -85,6 +86,15 @@ export class Configuration {
   @Min(2, { message: 'expected a number of connections from 2 to 200' })
   @Max(200, { message: 'expected a number of connections from 2 to 200' })
   databasePoolSize = 10;
+
+  /** Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk; 0: none. */
+  @Env('DATABASE_RESERVE_BYTES')
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
+  @Min(0, { message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
+  @Max(MAX_RESERVE_BYTES, { message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
+  databaseReserveBytes: number | undefined = undefined;
 
   @Env('STORAGE_DRIVER')
   @IsIn(STORAGE_DRIVERS, { message: `expected one of ${STORAGE_DRIVERS.join(', ')}` })

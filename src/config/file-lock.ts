@@ -8,7 +8,7 @@ const LOCK_NONBLOCKING = 4;
 export interface FileLock {
   /** Pass it to a child (`stdio: [..., lock.fd]`) and the child, with its own children, holds the lock as well. */
   readonly fd: number;
-  /** Replaces the file's content: a note for people and for messages, no part of the lock. */
+  /** Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it is lost. */
   note(text: string): void;
   /** Lets this process's hold go. The file stays: removing it would let two processes lock two different files. */
   release(): void;
@@ -39,7 +39,12 @@ class OpenFileLock implements FileLock {
 
   note(text: string): void {
     ftruncateSync(this.fd);
-    writeSync(this.fd, text);
+    try {
+      writeSync(this.fd, text);
+    } catch (error) {
+      // A full disk must not keep Berth from starting.
+      if (!['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+    }
   }
 
   release(): void {

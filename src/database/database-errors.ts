@@ -51,9 +51,19 @@ interface FailureFields {
   readonly message?: unknown;
 }
 
+/** `disk_full` */
+const DISK_FULL = '53100';
+
+/** Whether Postgres refused a statement, or ended, because its disk is full. Retrying soon doesn't help. */
+export function isDatabaseFull(error: unknown): boolean {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  return (Object(cause) as FailureFields).code === DISK_FULL;
+}
+
 /** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (UNAVAILABLE_ERRORS.some((kind) => error instanceof kind)) return true;
+  if (isDatabaseFull(error)) return false;
   const fromQuery = error instanceof QueryFailedError;
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;

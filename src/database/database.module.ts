@@ -1,6 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Configuration } from '../config/configuration.js';
 import { DatabaseListener } from './database-listener.js';
+import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
 import { ExclusiveTask } from './exclusive-task.js';
 import { UnitOfWork } from './unit-of-work.js';
@@ -21,8 +23,19 @@ export class DatabaseModule {
           dataSourceFactory: () => Promise.resolve(database.dataSource),
         }),
       ],
-      providers: [UnitOfWork, DatabaseListener, ExclusiveTask, { provide: DATABASE, useValue: database }],
-      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, DATABASE],
+      providers: [
+        UnitOfWork,
+        DatabaseListener,
+        ExclusiveTask,
+        { provide: DATABASE, useValue: database },
+        {
+          provide: DatabaseSpace,
+          useFactory: ({ databaseReserveBytes }: Configuration) =>
+            new DatabaseSpace(database.clusterDirectory, databaseReserveBytes),
+          inject: [Configuration],
+        },
+      ],
+      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, DATABASE, DatabaseSpace],
     };
   }
 }

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../config/startup.error.js';
 import { connectionDemand } from './connection-demand.js';
+import { isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
 import { embeddedConnectionOptions, type EmbeddedConnectionOptions } from './embedded/connection-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
@@ -16,6 +17,8 @@ export interface Database {
   readonly description: string;
   /** Whether no other process can be using it: the embedded one belongs to whoever holds the data directory. */
   readonly isPrivate: boolean;
+  /** Where the embedded cluster lies; undefined for an external Postgres. */
+  readonly clusterDirectory: string | undefined;
   /** Settles with a sentence when the embedded Postgres is gone unexpectedly. */
   readonly died: Promise<string>;
   /** Ends connections and, where it is embedded, the server. Never rejects. */
@@ -43,13 +46,27 @@ export async function openDatabase(
       dataSource,
       description: `embedded PostgreSQL in ${directory}`,
       isPrivate: true,
+      clusterDirectory: directory,
       died: postgres.died,
       close: () => disconnect(dataSource).finally(() => postgres.stop()),
     };
   } catch (error) {
+    const reason = await reasonOf(error, postgres);
     await postgres.stop();
-    throw error;
+    throw reason;
   }
+}
+
+/** How long a server whose connections broke is given to end, and to say why. */
+const LAST_WORDS_MS = 10_000;
+
+/** A connection that broke says nothing; what Postgres logged does. */
+async function reasonOf(error: unknown, postgres: EmbeddedPostgres): Promise<unknown> {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (!isDatabaseUnavailable(cause) && !isDatabaseFull(cause)) return error;
+  const late = delay(LAST_WORDS_MS, undefined, { ref: false });
+  const sentence = (await Promise.race([postgres.died, late])) ?? postgres.lastFailure();
+  return sentence === undefined ? error : new StartupError(sentence, { cause: error });
 }
 
 /**
@@ -71,7 +88,9 @@ export async function joinDatabase(configuration: Configuration): Promise<Databa
     throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
   });
   const died = new Promise<string>(() => undefined);
-  return { dataSource, description, isPrivate: false, died, close: () => disconnect(dataSource) };
+  const clusterDirectory = databaseUrl === undefined ? directory : undefined;
+  const close = () => disconnect(dataSource);
+  return { dataSource, description, isPrivate: false, clusterDirectory, died, close };
 }
 
 function embeddedConnection({ user, ...connection }: EmbeddedConnectionOptions): PostgresConnection {
@@ -84,8 +103,9 @@ async function startEmbedded(
   log: (line: string) => void,
 ): Promise<EmbeddedPostgres> {
   const maxConnections = connectionDemand(configuration);
+  const { databaseReserveBytes: reserveBytes } = configuration;
   if (configuration.storageDriver !== 'memory')
-    return startEmbeddedPostgres({ dataDir, log, maxConnections });
+    return startEmbeddedPostgres({ dataDir, log, maxConnections, reserveBytes });
   // The first start takes over a server that a killed Berth may have left there; then it can be made anew.
   await (await startEmbeddedPostgres({ dataDir, log, durable: false })).stop();
   await rm(dataDir, { recursive: true, force: true });
@@ -96,7 +116,8 @@ async function openExternal(url: string, configuration: Configuration): Promise<
   const description = describeUrl(url);
   const dataSource = await connect({ url }, configuration, 'the database of DATABASE_URL');
   const died = new Promise<string>(() => undefined);
-  return { dataSource, description, isPrivate: false, died, close: () => disconnect(dataSource) };
+  const close = () => disconnect(dataSource);
+  return { dataSource, description, isPrivate: false, clusterDirectory: undefined, died, close };
 }
 
 async function connect(

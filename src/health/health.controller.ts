@@ -32,8 +32,10 @@ export class HealthController {
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadinessDto> {
     const checks = await this.readiness.check();
-    const ready = Object.values(checks).every((check) => check === 'ok');
+    const found = Object.values(checks);
+    const ready = !found.includes('failed');
     response.status(ready ? HttpStatus.OK : HttpStatus.SERVICE_UNAVAILABLE);
-    return { status: ready ? 'ok' : 'unavailable', checks };
+    const working = found.includes('full') ? 'degraded' : 'ok';
+    return { status: ready ? working : 'unavailable', checks };
   }
 }

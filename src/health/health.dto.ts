@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
+import type { Check } from './readiness.service.js';
 
-const STATUS = { enum: ['ok', 'failed'], enumName: 'CheckStatus' };
+const STATUS = { enum: ['ok', 'full', 'failed'], enumName: 'CheckStatus' };
 
 export class LivenessDto {
   @ApiProperty({ enum: ['ok'] })
@@ -9,16 +10,16 @@ export class LivenessDto {
 
 /** What readiness depends on. */
 export class ChecksDto {
-  @ApiProperty({ ...STATUS, description: 'PostgreSQL answers a query' })
-  database: 'ok' | 'failed';
+  @ApiProperty({ ...STATUS, description: 'PostgreSQL answers a query; full: its disk has too little space' })
+  database: Check;
 
-  @ApiProperty({ ...STATUS, description: 'the storage driver could store bytes' })
-  storage: 'ok' | 'failed';
+  @ApiProperty({ ...STATUS, description: 'the storage driver could store bytes; full: it has no space' })
+  storage: Check;
 }
 
 export class ReadinessDto {
-  @ApiProperty({ enum: ['ok', 'unavailable'] })
-  status: 'ok' | 'unavailable';
+  @ApiProperty({ enum: ['ok', 'degraded', 'unavailable'], description: 'degraded: pushes are refused' })
+  status: 'ok' | 'degraded' | 'unavailable';
 
   @ApiProperty()
   checks: ChecksDto;

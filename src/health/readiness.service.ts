@@ -1,6 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { DatabaseSpace } from '../database/database-space.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { StorageFullError } from '../storage/storage.errors.js';
 import { BoundedProbe } from './bounded-probe.js';
 
 /** Longer than a healthy dependency ever takes, shorter than common orchestrators wait for a probe's answer. */
@@ -10,17 +12,25 @@ export const PROBE_TIMEOUT_MS = 2_000;
 export const DEPENDENCIES = ['database', 'storage'] as const;
 export type Dependency = (typeof DEPENDENCIES)[number];
 
-/** Whether each dependency works now. */
-export type Checks = Record<Dependency, 'ok' | 'failed'>;
+/** Whether a dependency works now; `full`: it can be read, and has no space left. */
+export type Check = 'ok' | 'full' | 'failed';
+export type Checks = Record<Dependency, Check>;
 
-/** Whether requests can be served now: Postgres answers a query, and the driver could store bytes. */
+/**
+ * Whether requests can be served now: Postgres answers a query, and the driver could store bytes. A full disk serves
+ * pulls: a load balancer that took the replicas on it out of service would take all of them.
+ */
 @Injectable()
 export class ReadinessService {
   private readonly logger = new Logger('Readiness');
   private readonly probes: Record<Dependency, BoundedProbe>;
-  private readonly failing = new Set<Dependency>();
+  private readonly last: Checks = { database: 'ok', storage: 'ok' };
 
-  constructor(dataSource: DataSource, @Inject(STORAGE_DRIVER) driver: StorageDriver) {
+  constructor(
+    dataSource: DataSource,
+    @Inject(STORAGE_DRIVER) driver: StorageDriver,
+    private readonly space: DatabaseSpace,
+  ) {
     this.probes = {
       database: new BoundedProbe(async () => dataSource.query('SELECT 1'), PROBE_TIMEOUT_MS),
       storage: new BoundedProbe(
@@ -33,24 +43,29 @@ export class ReadinessService {
   /** Never rejects; takes {@link PROBE_TIMEOUT_MS} at the most. Why something failed is in the log alone. */
   async check(): Promise<Checks> {
     const [database, storage] = await Promise.all([this.checkOne('database'), this.checkOne('storage')]);
-    return { database, storage };
+    const isFull = database === 'ok' && (await this.space.isFull());
+    return { database: isFull ? 'full' : database, storage };
   }
 
-  private async checkOne(dependency: Dependency): Promise<'ok' | 'failed'> {
+  private async checkOne(dependency: Dependency): Promise<Check> {
     const failure = await this.probes[dependency].failure();
-    this.logTransition(dependency, failure);
-    return failure === undefined ? 'ok' : 'failed';
+    const check = checkOf(failure);
+    this.logTransition(dependency, check, failure);
+    return check;
   }
 
-  /** A line when it breaks and one when it is well again: probes come every few seconds. */
-  private logTransition(dependency: Dependency, failure: Error | undefined): void {
-    const failedBefore = this.failing.has(dependency);
-    if (failure !== undefined && !failedBefore) {
-      this.failing.add(dependency);
+  /** A line for each change: probes come every few seconds. */
+  private logTransition(dependency: Dependency, check: Check, failure: Error | undefined): void {
+    if (this.last[dependency] === check) return;
+    this.last[dependency] = check;
+    if (check === 'failed')
       this.logger.error({ err: failure }, `not ready: the ${dependency} failed its check`);
-    } else if (failure === undefined && failedBefore) {
-      this.failing.delete(dependency);
-      this.logger.warn(`the ${dependency} works again`);
-    }
+    else if (check === 'full') this.logger.error({ err: failure }, `the ${dependency} is full: pulls go on`);
+    else this.logger.warn(`the ${dependency} works again`);
   }
+}
+
+function checkOf(failure: Error | undefined): Check {
+  if (failure === undefined) return 'ok';
+  return failure instanceof StorageFullError ? 'full' : 'failed';
 }

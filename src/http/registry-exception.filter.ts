@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { isDatabaseUnavailable } from '../database/database-errors.js';
+import { isDatabaseFull, isDatabaseUnavailable } from '../database/database-errors.js';
+import { DatabaseFullError } from '../database/database-full.error.js';
 import { ManifestBlobUnknownError, RegistryError, UnsupportedError } from '../oci/errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
@@ -31,7 +32,9 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
       return;
     }
     const answer = this.answerTo(exception, requestIdOf(request));
-    if (answer.status >= 500 && !(exception instanceof RegistryError)) {
+    // That the disk is full was logged once; a line for each refused request would fill it further.
+    const isLogged = exception instanceof RegistryError || exception instanceof DatabaseFullError;
+    if (answer.status >= 500 && !isLogged) {
       this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
     }
     const [contentType, content] = shape(answer, request);
@@ -53,6 +56,9 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
     if (error instanceof RegistryError) {
       const { status, message, headers } = error;
       return status >= 500 ? failure(status, message, headers) : { status, headers, errors: describe(error) };
+    }
+    if (error instanceof DatabaseFullError || isDatabaseFull(error)) {
+      return failure(507, 'the disk of the database is full');
     }
     if (isDatabaseUnavailable(error)) {
       return failure(503, 'the database is not available', { 'Retry-After': '5' });

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
+import { DatabaseSpace } from '../database/database-space.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import {
   CANONICAL_ALGORITHM,
@@ -56,6 +57,7 @@ export class UploadService {
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
     private readonly configuration: Configuration,
+    private readonly space: DatabaseSpace,
   ) {
     const checkpointBytes = configuration.uploadCheckpointBytes;
     this.writing = { driver, hashers, sessions, checkpointBytes, databasePatienceMs: DATABASE_PATIENCE_MS };
@@ -238,6 +240,7 @@ export class UploadService {
     const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
     const pulse = { heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4), idleTimeoutMs };
     for await (const chunk of readBody(body.source, { ...pulse, signal })) {
+      if (chunk !== HEARTBEAT) await this.space.expectRoom('push', chunk.length);
       if (chunk === HEARTBEAT) await writer.checkpoint();
       else if (writer.offset + chunk.length > limit) {
         await writer.write(chunk.subarray(0, limit - writer.offset));

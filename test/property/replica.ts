@@ -3,6 +3,7 @@ import { BlobStore } from '../../src/blobs/blob.store.js';
 import { SmallBlobs } from '../../src/blobs/small-blobs.js';
 import { RepositoryStore } from '../../src/blobs/repository.store.js';
 import { Configuration } from '../../src/config/configuration.js';
+import { DatabaseSpace } from '../../src/database/database-space.js';
 import { Replica } from '../../src/config/replica.js';
 import { DatabaseListener } from '../../src/database/database-listener.js';
 import { ExclusiveTask } from '../../src/database/exclusive-task.js';
@@ -103,6 +104,7 @@ export class TestReplica {
       driver,
       hashers,
       configuration,
+      new DatabaseSpace(undefined, undefined),
     );
     this.reaper = new UploadReaper(
       reaping,

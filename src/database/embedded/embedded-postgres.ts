@@ -9,7 +9,9 @@ import { ensureCluster } from './create-cluster.js';
 import { findPostgresPackage, type PostgresPackage } from './postgres-package.js';
 import { PostgresProcess } from './postgres-process.js';
 import { preparePrograms } from './postgres-programs.js';
-import { becomeReady } from './readiness.js';
+import { saysFull } from './free-space.js';
+import { becomeReady, withAdvice } from './readiness.js';
+import { ReserveFile } from './reserve-file.js';
 import { chooseRunAs } from './run-as.js';
 
 export interface EmbeddedPostgresOptions {
@@ -21,6 +23,8 @@ export interface EmbeddedPostgresOptions {
   readonly durable?: boolean;
   /** Connections that it has to allow; it never allows fewer than 100. */
   readonly maxConnections?: number;
+  /** Space to keep free: see `reserveBytesOf`. Durable clusters have a {@link ReserveFile}, unless this is 0. */
+  readonly reserveBytes?: number | undefined;
   /** True: the server stays when this process exits. For tests, whose processes share one. */
   readonly outlivesProcess?: boolean;
   /** The binaries; by default those that npm installed for this platform. */
@@ -35,6 +39,8 @@ export interface EmbeddedPostgres {
    * is safe, but Berth can't go on. Pending for ever otherwise.
    */
   readonly died: Promise<string>;
+  /** The last failure that Postgres logged, as a sentence; undefined where it logged none. */
+  lastFailure(): string | undefined;
   /**
    * Ends all sessions, writes a checkpoint and waits until the server is gone: normally well below a second; after a
    * minute it is made to, without losing what was committed. Never rejects; may be called more than once.
@@ -56,10 +62,20 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const context = await prepare(options);
     const lock = await takeClusterLock(context.dir, context.log);
     try {
-      const { server, connection } = await startLocked(context, lock.fd);
+      const reserveBytes = context.durable ? options.reserveBytes : 0;
+      const reserve = new ReserveFile(context.dir, reserveBytes, context.log);
+      const { server, connection } = await startWithReserve(context, lock.fd, reserve);
       server.unref();
       if (options.outlivesProcess) server.outlive();
-      return { connection, died: surprise(server), stop: () => server.stop() };
+      reserve.keep();
+      return {
+        connection,
+        died: surprise(server, context.dir),
+        lastFailure: () => server.lastFailure(),
+        stop: async () => {
+          await Promise.all([reserve.stop(), server.stop()]);
+        },
+      };
     } finally {
       // The server holds the lock by now, or nobody needs it.
       lock.release();
@@ -73,12 +89,23 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
+/** Gives the reserve file up where the disk is too full to start: found out beforehand, or by trying. */
+async function startWithReserve(context: ClusterContext, lockFd: number, reserve: ReserveFile) {
+  await reserve.giveUpIfShort();
+  try {
+    return await startLocked(context, lockFd);
+  } catch (error) {
+    if (!saysFull(String(error)) || !(await reserve.giveUp())) throw error;
+    return startLocked(context, lockFd);
+  }
+}
+
 async function startLocked(context: ClusterContext, lockFd: number) {
   await ensureCluster(context, lockFd);
   const connection = embeddedConnectionOptions(context.dir);
   const server = new PostgresProcess(context, lockFd);
   try {
-    await becomeReady(server, connection);
+    await becomeReady(server, connection, context.dir);
   } catch (error) {
     await server.stop();
     throw error;
@@ -100,8 +127,8 @@ async function resolveLinks(dataDir: string): Promise<string> {
   return join(await realpath(dirname(dataDir)), basename(dataDir));
 }
 
-async function surprise(server: PostgresProcess): Promise<string> {
+async function surprise(server: PostgresProcess, dir: string): Promise<string> {
   const how = await server.ended;
   if (server.isStopping) return new Promise<string>(() => undefined);
-  return `PostgreSQL ended unexpectedly: ${how}.`;
+  return `PostgreSQL ended unexpectedly: ${withAdvice(how, dir)}.`;
 }

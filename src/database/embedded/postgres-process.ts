@@ -7,6 +7,14 @@ import { STOP_STEPS } from './cluster-lock.js';
 import { LogTail } from './log-tail.js';
 import { settingArguments } from './settings.js';
 
+const KILLS = new Set([
+  'signal SIGKILL',
+  'signal SIGTERM',
+  'signal SIGINT',
+  'signal SIGQUIT',
+  'signal SIGHUP',
+]);
+
 /**
  * A running Postgres, our child.
  *
@@ -37,9 +45,15 @@ export class PostgresProcess {
     process.once('exit', this.stopOnExit);
     this.ended = childEnd(this.child).then(({ how }) => {
       process.removeListener('exit', this.stopOnExit);
-      // A signal says enough; what was logged before it was about something else.
-      return how.startsWith('signal') ? how : this.tail.reason(how);
+      // Of a kill from outside the log knows nothing: what it says is about something else.
+      return KILLS.has(how) ? how : this.tail.reason(how);
     });
+  }
+
+  /** The last failure that was logged, as a sentence. */
+  lastFailure(): string | undefined {
+    const failure = this.tail.failure();
+    return failure === undefined ? undefined : `PostgreSQL failed: ${failure}.`;
   }
 
   /** Whether {@link stop} was called: an end is then no surprise. */

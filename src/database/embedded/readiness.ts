@@ -3,6 +3,7 @@ import pg from 'pg';
 import { StartupError } from '../../config/startup.error.js';
 import { DATABASE_NAME, type EmbeddedConnectionOptions } from './connection-options.js';
 import { errorCode, toError } from './error-code.js';
+import { saysFull } from './free-space.js';
 import type { PostgresProcess } from './postgres-process.js';
 
 /** A start takes 0.1 s; after a crash Postgres first replays its log, of which there may be half a gigabyte. */
@@ -10,17 +11,25 @@ const START_TIMEOUT_MS = 5 * 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const POLL_MS = 15;
 
-/** No socket yet, nobody listening yet, or "the database system is starting up". */
-const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', '57P03']);
+/**
+ * "The database system is starting up", ended by an administrator or because another session crashed, and too many
+ * connections. What else Postgres says to a client is final.
+ */
+const NOT_YET = new Set(['57P03', '57P01', '57P02', '53300']);
+/** The socket can't be used, now or later. Every other failure of a connection is the server's, which logs the reason. */
+const FINAL = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENOTSOCK']);
 const DUPLICATE_DATABASE = '42P04';
 
 /**
  * Settles when `server` answers queries and has Berth's database, which is created where it is missing. Rejects with a
  * {@link StartupError} when the server ends before that, with what it logged, or takes too long.
+ *
+ * A connection that breaks is no reason: a server that crashes breaks them, and its log says why it crashed.
  */
 export async function becomeReady(
   server: PostgresProcess,
   options: EmbeddedConnectionOptions,
+  dir: string,
 ): Promise<void> {
   const ended = { how: undefined as string | undefined };
   void server.ended.then((how) => (ended.how = how));
@@ -28,9 +37,12 @@ export async function becomeReady(
   for (;;) {
     const problem = await attempt(options);
     if (problem === undefined) return;
-    if (ended.how !== undefined) throw new StartupError(`PostgreSQL didn't start: ${ended.how}.`);
+    if (ended.how !== undefined) {
+      throw new StartupError(`PostgreSQL didn't start: ${withAdvice(ended.how, dir)}.`, { cause: problem });
+    }
     if (!isTemporary(problem) || Date.now() >= deadline) {
-      throw new StartupError(`The embedded PostgreSQL can't be used: ${problem.message}.`, {
+      const reason = isTemporary(problem) ? (server.lastFailure() ?? problem.message) : problem.message;
+      throw new StartupError(`The embedded PostgreSQL can't be used: ${withAdvice(reason, dir)}.`, {
         cause: problem,
       });
     }
@@ -68,5 +80,11 @@ async function createDatabase(client: pg.Client): Promise<void> {
 }
 
 function isTemporary(error: Error): boolean {
-  return NOT_YET.has(errorCode(error) ?? '');
+  const code = errorCode(error) ?? '';
+  return 'severity' in error ? NOT_YET.has(code) : !FINAL.has(code);
+}
+
+/** What to do about a full disk, which Postgres doesn't say. */
+export function withAdvice(reason: string, dir: string): string {
+  return saysFull(reason) ? `${reason}; free some space on the file system of ${dir}` : reason;
 }

@@ -11,6 +11,7 @@ const PROBE = Buffer.from('Berth can write here.\n');
 
 /**
  * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed there.
+ * A full file system passes: what it has can be read, and {@link checkDirectories} says that it is full.
  *
  * @throws StorageError that names the directory and says what to do.
  */
@@ -22,7 +23,9 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
     }
     await sync(layout.root);
     await expectOneFileSystem(layout);
-    await writeProbe(layout, (file) => file.sync());
+    await writeProbe(layout, (file) => file.sync()).catch((error: unknown) => {
+      if (!isFull(error)) throw error;
+    });
     await sync(layout.uploads);
   } catch (error) {
     throw explain(error, layout.root);

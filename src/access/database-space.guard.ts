@@ -1,0 +1,19 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { Request } from 'express';
+import { DatabaseSpace } from '../database/database-space.js';
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Refuses requests that write while the disk of the embedded database is full. Reads always pass. */
+@Injectable()
+export class DatabaseSpaceGuard implements CanActivate {
+  constructor(private readonly space: DatabaseSpace) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { method, headers } = context.switchToHttp().getRequest<Request>();
+    if (READS.has(method)) return true;
+    const bytes = Number(headers['content-length'] ?? 0);
+    await this.space.expectRoom(method === 'DELETE' ? 'delete' : 'push', Number.isFinite(bytes) ? bytes : 0);
+    return true;
+  }
+}
