@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
-import { isConflict, isDatabaseUnavailable } from './database-errors.js';
+import { isConflict, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { NoQueryInTimeError } from './next-batch.errors.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
@@ -25,8 +25,18 @@ describe('isDatabaseUnavailable', () => {
     ['a mistake of ours', query({ code: '42601', severity: 'ERROR' })],
     ['a file that is missing', error({ code: 'ENOENT', syscall: 'open' })],
     ['a client that left', error({ code: 'ECONNRESET' })],
+    ['a full disk, which a retry finds full', query({ code: '53100', severity: 'ERROR' })],
     ['nothing', undefined],
   ])('no: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(false));
+});
+
+describe('isDatabaseFull', () => {
+  it.each([
+    [true, 'a statement that needs space', query({ code: '53100', severity: 'ERROR' })],
+    [true, 'a log that can not be written', query({ code: '53100', severity: 'PANIC' })],
+    [false, 'out of memory', query({ code: '53200', severity: 'ERROR' })],
+    [false, 'nothing', undefined],
+  ])('%s: %s', (is, _, failure) => expect(isDatabaseFull(failure)).toBe(is));
 });
 
 describe('isConflict', () => {

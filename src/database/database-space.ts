@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import { Logger, type OnModuleInit } from '@nestjs/common';
 import { DatabaseFullError } from './database-full.error.js';
 import { type FreeSpace, freeSpaceOf, reserveBytesOf } from './embedded/free-space.js';
 
@@ -31,7 +31,7 @@ const ROOM: Room = { push: true, delete: true };
  * Keeps space free on the disk of the embedded Postgres, by refusing requests that write. A Postgres that can't write
  * its log stops at once, and with it the pulls. An external Postgres has its disk elsewhere: nothing is refused then.
  */
-export class DatabaseSpace {
+export class DatabaseSpace implements OnModuleInit {
   private readonly logger = new Logger('DatabaseSpace');
   private measured: Room = ROOM;
   private validUntil = 0;
@@ -46,6 +46,11 @@ export class DatabaseSpace {
     private readonly directory: string | undefined,
     private readonly reserveBytes: number | undefined,
   ) {}
+
+  /** An operator is told before the first push is refused. */
+  async onModuleInit(): Promise<void> {
+    await this.isFull();
+  }
 
   /**
    * To be called before something is written. Cheap: the free space is remembered for a second.
@@ -100,15 +105,9 @@ export class DatabaseSpace {
 
   private logTransition(room: Room, space: FreeSpace): void {
     if (room.push === this.measured.push) return;
-    const { freeBytes, freeFiles } = space;
-    const figures = { directory: this.directory, freeBytes, freeFiles };
+    const reserveBytes = reserveBytesOf(this.reserveBytes, space);
+    const figures = { directory: this.directory, ...space, reserveBytes };
     if (room.push) this.logger.warn(figures, 'the disk of the database has room again: pushes are accepted');
-    else {
-      const reserve = `DATABASE_RESERVE_BYTES (${reserveBytesOf(this.reserveBytes, space)})`;
-      this.logger.error(
-        figures,
-        `the disk of the database has less free space than ${reserve}: pushes are refused, pulls go on`,
-      );
-    }
+    else this.logger.error(figures, 'the disk of the database is nearly full: pushes are refused');
   }
 }

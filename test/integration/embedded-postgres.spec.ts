@@ -1,7 +1,19 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
-import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -115,6 +127,17 @@ async function query(dataDir: string, sql: string): Promise<Record<string, unkno
   }
 }
 
+let stopped: string | undefined;
+
+/** A data directory to be copied, which takes less time than making a cluster. */
+async function stoppedCluster(): Promise<string> {
+  if (stopped === undefined) {
+    stopped = newDataDir();
+    await (await start(stopped)).stop();
+  }
+  return stopped;
+}
+
 const KEEP = `CREATE TABLE kept (x int); INSERT INTO kept VALUES (42)`;
 const kept = (dataDir: string) => query(dataDir, 'SELECT x FROM kept');
 
@@ -176,13 +199,118 @@ describe('the embedded Postgres', () => {
     expect(await readdir(join(dataDir, 'postgres'))).toEqual(['thesis.txt']);
   });
 
-  it('says why Postgres refuses', async () => {
-    const dataDir = newDataDir();
-    await (await start(dataDir)).stop();
-    await writeFile(join(dataDir, 'postgres/PG_VERSION'), '17\n');
-    await expect(start(dataDir)).rejects.toThrow(
-      /^PostgreSQL didn.t start: FATAL: database files are incompatible.*version 17/,
-    );
+  describe('says why Postgres refuses:', () => {
+    it.each<[string, (cluster: string) => Promise<void>, RegExp]>([
+      [
+        'a cluster of another version',
+        (cluster) => writeFile(join(cluster, 'PG_VERSION'), '17\n'),
+        /^PostgreSQL didn't start: FATAL: database files are incompatible.*version 17/,
+      ],
+      [
+        'a control file that is not one',
+        (cluster) => writeFile(join(cluster, 'global/pg_control'), Buffer.alloc(8192, 7)),
+        /^PostgreSQL didn't start: FATAL: database files are incompatible with server DETAIL: .*PG_CONTROL_VERSION/,
+      ],
+      [
+        'a control file that is too short',
+        (cluster) => truncate(join(cluster, 'global/pg_control'), 10),
+        /^PostgreSQL didn't start: PANIC: could not read file "global\/pg_control": read 10 of \d+/,
+      ],
+      [
+        'no control file',
+        (cluster) => rm(join(cluster, 'global/pg_control')),
+        /^PostgreSQL didn't start: postgres: could not find the database system/,
+      ],
+      [
+        'no write-ahead log',
+        async (cluster) => {
+          for (const name of await readdir(join(cluster, 'pg_wal'))) {
+            if (/^[0-9A-F]{24}$/.test(name)) await rm(join(cluster, 'pg_wal', name));
+          }
+        },
+        /^PostgreSQL didn't start: PANIC: could not locate a valid checkpoint record/,
+      ],
+      [
+        'a directory that others may enter',
+        (cluster) => chmod(cluster, 0o755),
+        /^PostgreSQL didn't start: FATAL: data directory .* has invalid permissions DETAIL: Permissions should be/,
+      ],
+      [
+        'a mistake in postgresql.conf',
+        (cluster) => appendFile(join(cluster, 'postgresql.conf'), '\nwork_mem = lots\n'),
+        /^PostgreSQL didn't start: FATAL: configuration file .*postgresql.conf" contains errors/,
+      ],
+    ])('%s', async (_, spoil, sentence) => {
+      const dataDir = newDataDir();
+      execFileSync('cp', ['-a', await stoppedCluster(), dataDir]);
+      await spoil(join(dataDir, 'postgres'));
+      await expect(start(dataDir)).rejects.toThrow(sentence);
+    });
+  });
+
+  describe('says why Postgres ended while it started, whatever the connections say:', () => {
+    /** Listens, and breaks each connection, until it has said its lines and ends. */
+    const program = (lines: readonly string[], end: string) => `#!${process.execPath}
+      if (process.argv.includes('--version')) process.exit(0);
+      // Closed with unread bytes, a connection is reset.
+      require('net').createServer({ pauseOnConnect: true }, (socket) => {
+        setTimeout(() => socket.destroy(), 20);
+        setTimeout(() => {
+          require('fs').writeSync(2, ${JSON.stringify(lines.join('\n'))} + '\\n');
+          ${end};
+        }, 200);
+      }).listen('.s.PGSQL.5432');
+    `;
+    const noise = Array.from({ length: 100 }, () => 'FATAL:  the database system is in recovery mode');
+    const crash = [
+      'WARNING:  terminating connection because of crash of another server process',
+      'DETAIL:  The postmaster has commanded this server process to roll back the current transaction',
+      'HINT:  In a moment you should be able to reconnect to the database and repeat your command.',
+    ];
+
+    it.each<[string, readonly string[], string, RegExp]>([
+      [
+        'a crash in recovery',
+        ['PANIC:  it is broken', ...noise, 'LOG:  database system is shut down'],
+        'process.exit(1)',
+        /^PostgreSQL didn't start: PANIC: it is broken \(exit code 1\)\.$/,
+      ],
+      [
+        'a full disk',
+        ['PANIC:  could not write to file "pg_wal/x": No space left on device', ...crash, ...noise],
+        'process.exit(1)',
+        /^PostgreSQL didn't start: PANIC: could not write .*left on device \(exit code 1\); free some space on the file system of \//,
+      ],
+      [
+        'a process of it that was killed',
+        ['LOG:  startup process (PID 7) was terminated by signal 9: Killed', ...noise],
+        'process.exit(1)',
+        /^PostgreSQL didn't start: LOG: startup process .* signal 9: Killed \(exit code 1\)\.$/,
+      ],
+      [
+        'an abort',
+        ['PANIC:  it is broken'],
+        'process.abort()',
+        /^PostgreSQL didn't start: PANIC: it is broken \(signal SIGABRT\)\.$/,
+      ],
+      [
+        'a kill',
+        ['FATAL:  something else, before'],
+        "process.kill(process.pid, 'SIGKILL')",
+        /^PostgreSQL didn't start: signal SIGKILL\.$/,
+      ],
+    ])('%s', async (_, lines, end, sentence) => {
+      const dataDir = newDataDir();
+      await mkdir(join(dataDir, 'postgres'), { recursive: true, mode: 0o700 });
+      await writeFile(join(dataDir, 'postgres/PG_VERSION'), '18\n');
+      const root = join(dataDir, 'package');
+      await mkdir(join(root, 'native/bin'), { recursive: true });
+      for (const name of ['initdb', 'postgres']) {
+        await writeFile(join(root, 'native/bin', name), program(lines, end), { mode: 0o755 });
+      }
+      await chmod(dataDir, 0o755);
+      await expect(start(dataDir, { root, version: 'fake' })).rejects.toThrow(sentence);
+    });
   });
 
   it('is not kept from starting by a pid file whose process id is something else by now', async () => {

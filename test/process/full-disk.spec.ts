@@ -5,6 +5,8 @@ import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import pg from 'pg';
+import { embeddedConnectionOptions } from '../../src/database/embedded/connection-options.js';
 import type { BerthProcess } from '../support/berth-process.js';
 import { isPostgresOf, postmasterPid, ProcessBench } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
@@ -12,9 +14,9 @@ import { mountSmallDisk, skipped, type SmallDisk } from '../support/small-disk.j
 import { until } from '../support/until.js';
 
 const MIB = 1024 * 1024;
-const DISK_BYTES = 288 * MIB;
+const DISK_BYTES = 320 * MIB;
 const RESERVE_BYTES = 64 * MIB;
-const RESERVE_FILE_BYTES = 64 * MIB;
+const RESERVE_FILE_BYTES = 96 * MIB;
 const PATIENCE_MS = 60_000;
 
 let bench: ProcessBench;
@@ -30,7 +32,10 @@ afterAll(() => bench.dispose());
 /** A data directory on a small disk of its own; says why the test shows nothing where there can be none. */
 async function smallDataDir(): Promise<string | undefined> {
   const mounted = await mountSmallDisk(DISK_BYTES, bench.newDataDir());
-  if (typeof mounted === 'string') return void skipped(mounted);
+  if (typeof mounted === 'string') {
+    skipped(mounted);
+    return undefined;
+  }
   disk = mounted;
   return mounted.path;
 }
@@ -52,8 +57,8 @@ async function fillUp(path: string): Promise<void> {
       for (;;) yield zeros;
     })(),
   );
-  await pipeline(endless, createWriteStream(path)).catch((error: NodeJS.ErrnoException) =>
-    expect(error.code).toBe('ENOSPC'),
+  await pipeline(endless, createWriteStream(path)).catch((error: unknown) =>
+    expect(error).toMatchObject({ code: 'ENOSPC' }),
   );
   expect(await freeBytes(join(path, '..'))).toBe(0);
 }
@@ -167,4 +172,41 @@ describe('a disk that fills up, with the embedded database on it', () => {
     await until('room', async () => (await retag(client, image, 'v3')).status === 201, PATIENCE_MS);
     await until('the reserve file', () => hasReserve(dataDir), PATIENCE_MS);
   });
+
+  it('so that Postgres can not write its log: Berth ends with the reason, and the next start serves', async () => {
+    const dataDir = await smallDataDir();
+    if (dataDir === undefined) return;
+    const first = start(dataDir);
+    const before = new RegistryClient(await first.url());
+    expect((await retag(before, await before.makeImage('kept'), 'v1')).status).toBe(201);
+    await until('the reserve file', () => hasReserve(dataDir), PATIENCE_MS);
+    await fillUp(join(dataDir, 'filler'));
+    await writeLogUntilPanic(dataDir);
+    const { code, stdout } = await first.ended(PATIENCE_MS);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/PostgreSQL ended unexpectedly: .*No space left on device.*; free some space on/);
+    await fillUp(join(dataDir, 'more'));
+
+    const client = new RegistryClient(await start(dataDir).url());
+    expect(await statusOf(client, 'GET', '/v2/kept/manifests/v1')).toBe(200);
+    expect(await statusOf(client, 'POST', '/v2/kept/blobs/uploads/')).toBe(507);
+  });
 });
+
+/** Each switch begins a new segment, for which there is no space. */
+async function writeLogUntilPanic(dataDir: string): Promise<void> {
+  const client = new pg.Client({ ...embeddedConnectionOptions(join(dataDir, 'postgres')) });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    for (let count = 0; count < 20; count += 1) {
+      await client.query('SELECT pg_logical_emit_message(true, $1, $2)', ['test', 'x']);
+      await client.query('SELECT pg_switch_wal()');
+    }
+  } catch {
+    return;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+  throw new Error('Postgres wrote its log to a full disk');
+}

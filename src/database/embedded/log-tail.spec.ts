@@ -31,7 +31,24 @@ describe('LogTail', () => {
   });
 
   it('forgets: it is bounded', () => {
-    expect(reasonOf('FATAL:  long ago', ...Array.from({ length: 100 }, () => 'LOG:  x'))).toBe('exit code 1');
+    const lines = Array.from({ length: 1_000 }, () => 'LOG:  x');
+    expect(reasonOf('FATAL:  long ago', ...lines)).toBe('exit code 1');
+  });
+
+  it.each([
+    'FATAL:  the database system is starting up',
+    'FATAL:  the database system is in recovery mode',
+    'FATAL:  terminating connection due to administrator command',
+    'FATAL:  sorry, too many clients already',
+  ])('takes what clients are told for no reason: %s', (line) => {
+    expect(reasonOf(line)).toBe('exit code 1');
+    expect(reasonOf('PANIC:  it is broken', line)).toBe('PANIC: it is broken (exit code 1)');
+  });
+
+  it('takes the detail of another line for none of its own', () => {
+    expect(reasonOf('FATAL:  it is broken', 'LOG:  something else', 'DETAIL:  Of that.')).toBe(
+      'FATAL: it is broken (exit code 1)',
+    );
   });
 });
 

@@ -8,10 +8,11 @@ const CHUNK_BYTES = MIB;
 const KEEP_INTERVAL_MS = 3_000;
 
 /**
- * What Postgres needs to start on a full disk: a segment of its write-ahead log (16 MiB) at the end of recovery, one
- * more for what follows, its pid file, and data that grows while the log is replayed.
+ * What Postgres needs to start on a full disk, and twice as much. A start after a crash took 42 MiB: two segments of its
+ * write-ahead log (16 MiB each), its pid file, and data that grows while the log is replayed. What is left is for
+ * deletions.
  */
-export const RESERVE_FILE_BYTES = 64 * MIB;
+export const RESERVE_FILE_BYTES = 96 * MIB;
 
 /**
  * A file, `<cluster>.reserve`, that does nothing but occupy space. It is deleted when Postgres can't start otherwise,
