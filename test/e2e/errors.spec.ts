@@ -82,6 +82,29 @@ describe('errors', () => {
     expect((await client.commit(location, digestOf('bytes'), 'bytes')).status).toBe(201);
   });
 
+  it("31. a full disk of an external database is a 507 at once; a retry wouldn't help", async () => {
+    jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    const image = await client.makeImage(name);
+    const { dataSource } = berth.database;
+    await dataSource.query(`
+      CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+      CREATE TRIGGER no_space BEFORE INSERT ON uploads EXECUTE FUNCTION no_space();
+      CREATE TRIGGER no_space BEFORE INSERT ON manifests EXECUTE FUNCTION no_space();
+    `);
+    try {
+      const started = await client.fetch(`/v2/${name}/blobs/uploads/`, { method: 'POST' });
+      expect(started.status).toBe(507);
+      expect(await started.json()).toMatchObject({
+        errors: [{ code: 'UNKNOWN', message: 'the disk of the database is full' }],
+      });
+      expect((await client.putManifest(name, 'v1', image)).status).toBe(507);
+      expect((await client.fetch(`/v2/${name}/blobs/${digest}`)).status).toBe(200);
+    } finally {
+      await dataSource.query('DROP FUNCTION no_space CASCADE');
+    }
+  });
+
   it('32. an unknown repository is NAME_UNKNOWN', async () => {
     const unknown = freshName('unknown');
     for (const path of ['tags/list', 'manifests/latest', `manifests/${digest}`]) {

@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { StorageFullError } from '../../src/storage/storage.errors.js';
 import { RegistryClient } from '../support/registry-client.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
@@ -40,6 +42,14 @@ describe('health', () => {
     await expectHealth('/health/ready', 503, { status: 'unavailable', checks });
     await berth.driver.prepare();
     await expectHealth('/health/ready', 200, { status: 'ok', checks: { database: 'ok', storage: 'ok' } });
+  });
+
+  it('stays ready on a full storage, and says so', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    jest.spyOn(berth.driver, 'check').mockRejectedValue(new StorageFullError('full'));
+    const checks = { database: 'ok', storage: 'full' };
+    await expectHealth('/health/ready', 200, { status: 'degraded', checks });
+    jest.restoreAllMocks();
   });
 
   it('gets over sessions that the server ended', async () => {
