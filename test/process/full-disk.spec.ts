@@ -14,8 +14,8 @@ import { mountSmallDisk, skipped, type SmallDisk } from '../support/small-disk.j
 import { until } from '../support/until.js';
 
 const MIB = 1024 * 1024;
-const DISK_BYTES = 320 * MIB;
-const RESERVE_BYTES = 64 * MIB;
+const DISK_BYTES = 384 * MIB;
+const RESERVE_BYTES = 96 * MIB;
 const RESERVE_FILE_BYTES = 96 * MIB;
 const PATIENCE_MS = 60_000;
 
