@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster } from './cluster.js';
+import { Conditions } from './conditions.js';
 import { Deadline } from './deadline.js';
 import { FaultInjector } from './fault-injector.js';
 import { Faults } from './faults.js';
 import { faultsOn } from './fault-kinds.js';
 import { FinalChecks } from './final-checks.js';
 import { Ground } from './ground.js';
+import { ImageLoad, LOAD_OPERATIONS } from './image-load.js';
 import { Ledger } from './ledger.js';
 import { ChaosProxy } from './proxy.js';
 import { resultsTable } from './results-table.js';
@@ -59,7 +61,7 @@ export class ChaosRun {
     try {
       await this.deadline.within(() => this.waitsFor(), performance);
     } catch (error) {
-      this.ledger.problem(String(error));
+      this.ledger.failed(error);
       // Whatever is still at work ends by itself at the deadline.
       await Promise.race([performance.catch(() => undefined), delay(LET_GO_MS, undefined, { ref: false })]);
       for (const { index, logTail } of cluster.replicas) {
@@ -83,8 +85,15 @@ export class ChaosRun {
     await cluster.start();
     const url = await proxy.start();
     this.ledger.note('the cluster is up');
+    const conditions = new Conditions();
+    const { settings, ledger, deadline } = this;
+    const random = this.seed.fork('images');
+    const images = new ImageLoad(settings, url, cluster, conditions, ledger, deadline, random);
+    await images.prepare();
+    let isOver = false;
+    const watching = images.watch(() => isOver);
     const injector = new FaultInjector(
-      new Faults(cluster, storage, proxy, this.ledger),
+      new Faults(cluster, storage, proxy, ledger, conditions, settings.longFreezeMs),
       faultsOn(this.settings.storage),
       this.settings.faultPace,
       this.ledger,
@@ -92,18 +101,26 @@ export class ChaosRun {
       () => this.deadline.usedPart > this.settings.faultsPart && this.ledger.missing(this.kinds).length === 0,
     );
     const faults = injector.run();
+    const working = images.run(() => this.deadline.isOver || (isOver && this.didEverything));
     try {
       await this.upload(url, proxy);
       this.ledger.note('the uploads are over');
     } finally {
       injector.finish();
       await faults;
+      isOver = true;
+      await Promise.all([working, watching]);
     }
     proxy.endHanging();
     this.ledger.note('the faults are over');
-    await new FinalChecks(url, cluster, storage, this.ledger, this.deadline).run();
+    await new FinalChecks(url, cluster, storage, this.ledger, this.deadline, images).run();
     this.ledger.note('the checks are over');
+    images.judge();
     this.judge();
+  }
+
+  private get didEverything(): boolean {
+    return this.ledger.missingOperations(LOAD_OPERATIONS).length === 0;
   }
 
   private async upload(url: string, proxy: ChaosProxy): Promise<void> {
@@ -118,8 +135,7 @@ export class ChaosRun {
       }
     };
     const outcomes = await Promise.allSettled(Array.from({ length: CLIENTS }, work));
-    for (const outcome of outcomes)
-      if (outcome.status === 'rejected') this.ledger.problem(String(outcome.reason));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') this.ledger.failed(outcome.reason);
   }
 
   /** As many as are wanted, and more while a kind of fault has not come about, since many need an upload to happen to. */

@@ -22,6 +22,8 @@ for (const storage of chaosStorages(process.env)) {
           process.stderr.write(`${run.ledger.story()}\n`);
         expect(run.ledger.problems).toEqual([]);
         expect(run.ledger.bytesLost).toBe(0);
+        if (run.ledger.tooSlow !== undefined)
+          process.stderr.write(`too slow to tell: ${run.ledger.tooSlow}\n`);
         if (run.storageProblem !== undefined) skipped(run.storageProblem);
       },
       settings.limitSeconds * 1000 + MARGIN_MS,

@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 
 export interface ChaosRequestOptions {
   readonly headers?: Record<string, string>;
@@ -20,6 +20,7 @@ export interface ChaosRequestOptions {
 export interface Outcome {
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
   readonly text: string;
   /** Bytes of the body that were given to the kernel, or may have been. */
   readonly sentBytes: number;
@@ -43,7 +44,7 @@ export async function chaosRequest(
   const outcome = await answer;
   signal?.removeEventListener('abort', leave);
   request.destroy();
-  return { status: undefined, headers: {}, text: '', ...outcome, sentBytes };
+  return { status: undefined, headers: {}, body: Buffer.alloc(0), text: '', ...outcome, sentBytes };
 }
 
 /** Settles with the answer, or with nothing when the connection is gone. */
@@ -53,7 +54,8 @@ async function readAnswer(request: ClientRequest): Promise<Omit<Outcome, 'sentBy
   const read = async () => {
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     answeredRequests.add(request);
-    return { status: response.statusCode, headers: response.headers, text: await text(response) };
+    const body = await buffer(response);
+    return { status: response.statusCode, headers: response.headers, body, text: body.toString('utf8') };
   };
   return Promise.race([read().catch(() => gone), gone]);
 }

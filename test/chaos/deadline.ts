@@ -2,6 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 50;
 
+/** The time of a run was over before its work was. */
+export class TimeIsOverError extends Error {
+  constructor(waitsFor: string) {
+    super(`the time is over: ${waitsFor}`);
+  }
+}
+
 /** The end of a run's time. Whoever waits says for what, so that a run that hangs says it too. */
 export class Deadline {
   private readonly beganAt = performance.now();
@@ -34,7 +41,7 @@ export class Deadline {
     const over = new AbortController();
     const late = delay(Math.max(this.endsAt - performance.now(), 0), undefined, { signal: over.signal }).then(
       () => {
-        throw new Error(`the time is over: ${what()}`);
+        throw new TimeIsOverError(what());
       },
     );
     return Promise.race([work, late]).finally(() => over.abort());

@@ -3,11 +3,12 @@ import type { Fault } from './fault-kinds.js';
 import type { Faults } from './faults.js';
 import type { Ledger } from './ledger.js';
 import type { SeededRandom } from './seeded-random.js';
+import type { MillisecondRange } from './settings.js';
 
 /** How many faults last at the same time at most, and the pauses between two. */
 export interface FaultPace {
   readonly atOnce: number;
-  readonly pauseMs: { readonly least: number; readonly most: number };
+  readonly pauseMs: MillisecondRange;
 }
 
 /** Does one thing after the other to a cluster that is at work, several at once, in an order that the seed decides. */

@@ -6,6 +6,7 @@ const BEFORE = [
   'replica stopped (SIGTERM)',
   'replica frozen for less than its lease',
   'replica frozen beyond its lease',
+  'replica frozen beyond the timeouts of the database',
   'Postgres restarted',
   'Postgres killed (kill -9)',
   'Postgres session killed (kill -9)',

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.js';
+import type { Conditions } from './conditions.js';
 import { CostOfAKill } from './cost-of-a-kill.js';
 import type { Cut, Exchange } from './exchange.js';
 import { type ClusterFault, type Fault, isClusterFault, type StorageFault } from './fault-kinds.js';
@@ -8,7 +9,7 @@ import { holdsWithin } from './patience.js';
 import type { ChaosProxy } from './proxy.js';
 import type { Replica } from './replica.js';
 import type { SeededRandom } from './seeded-random.js';
-import { LEASE_SECONDS } from './settings.js';
+import { LEASE_SECONDS, type MillisecondRange } from './settings.js';
 import { type ChaosStorage, tellsUnrecorded } from './storage.js';
 
 const LEASE_MS = LEASE_SECONDS * 1000;
@@ -27,10 +28,22 @@ export class Faults {
     'worker killed (kill -9)': (random) => this.killWorker(random),
     'replica stopped (SIGTERM)': (random) => this.onReplica(random, (replica) => this.terminate(replica)),
     'replica frozen for less than its lease': (random) => {
-      return this.onReplica(random, (replica) => this.freeze(replica, random.int(200, LEASE_MS / 2)));
+      const kind = 'replica frozen for less than its lease';
+      return this.onReplica(random, (replica) => this.freeze(kind, replica, random.int(200, LEASE_MS / 2)));
     },
     'replica frozen beyond its lease': (random) => {
-      return this.onReplica(random, (replica) => this.freeze(replica, LEASE_MS + random.int(1_000, 2_500)));
+      const kind = 'replica frozen beyond its lease';
+      const forMs = LEASE_MS + random.int(1_000, 2_500);
+      return this.onReplica(random, (replica) => this.freeze(kind, replica, forMs));
+    },
+    'replica frozen beyond the timeouts of the database': (random) => {
+      const kind = 'replica frozen beyond the timeouts of the database';
+      const { least, most } = this.longFreezeMs;
+      const forMs = random.int(least, most);
+      // Nothing happens to Postgres meanwhile: what others suffer is due to the freeze alone.
+      return this.sparingPostgres(() =>
+        this.onReplica(random, (replica) => this.freeze(kind, replica, forMs)),
+      );
     },
     'Postgres restarted': () => this.onPostgres('Postgres restarted', (postgres) => postgres.restart()),
     'Postgres killed (kill -9)': () => {
@@ -49,6 +62,8 @@ export class Faults {
     private readonly storage: ChaosStorage,
     private readonly proxy: ChaosProxy,
     private readonly ledger: Ledger,
+    private readonly conditions: Conditions,
+    private readonly longFreezeMs: MillisecondRange,
   ) {
     if (storage.problem !== undefined) ledger.impossible.set('disk full', 'needs root');
     if (process.platform !== 'linux') ledger.impossible.set('worker killed (kill -9)', 'needs /proc');
@@ -85,13 +100,13 @@ export class Faults {
     if (!ended) this.ledger.problem(`replica ${replica.index} did not stop after SIGTERM`);
   }
 
-  private async freeze(replica: Replica, forMs: number): Promise<void> {
-    const kind: Fault =
-      forMs < LEASE_MS ? 'replica frozen for less than its lease' : 'replica frozen beyond its lease';
+  private async freeze(kind: ClusterFault, replica: Replica, forMs: number): Promise<void> {
+    const end = this.conditions.begin('frozen');
     replica.freeze();
     this.ledger.injected(kind, `${replica.index} for ${forMs} ms`);
     await delay(forMs);
     replica.thaw();
+    end();
   }
 
   private onPostgres(fault: Fault, work: (postgres: Cluster['postgres']) => Promise<boolean>): Promise<void> {
@@ -145,12 +160,21 @@ export class Faults {
     });
   }
 
+  private async sparingPostgres(work: () => Promise<void>): Promise<void> {
+    await holdsWithin(RECOVERY_MS, () => !this.busy.has('postgres'));
+    if (this.busy.has('postgres')) return;
+    this.busy.add('postgres');
+    await work().finally(() => this.busy.delete('postgres'));
+  }
+
   private async alone(what: Replica | 'postgres' | 'storage', work: () => Promise<void>): Promise<void> {
     if (this.busy.has(what)) return;
     this.busy.add(what);
+    const end = this.conditions.begin(typeof what === 'string' ? what : `replica ${what.index}`);
     try {
       await work();
     } finally {
+      end();
       this.busy.delete(what);
     }
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Cluster } from './cluster.js';
 import type { Deadline } from './deadline.js';
+import type { ImageLoad } from './image-load.js';
 import type { Ledger } from './ledger.js';
 import { LEASE_SECONDS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
@@ -18,12 +19,14 @@ export class FinalChecks {
     private readonly storage: ChaosStorage,
     private readonly ledger: Ledger,
     private readonly deadline: Deadline,
+    private readonly images: ImageLoad,
   ) {}
 
   async run(): Promise<void> {
     await this.cluster.allUp();
+    this.ledger.progressed();
     await this.noLeaseIsStuck();
-    await this.everyDigestReadsBack();
+    await Promise.all([this.everyDigestReadsBack(), this.images.check()]);
     this.ledger.note('everything was read back');
     await this.nothingIsLeftAfterTheReap();
   }
@@ -56,6 +59,7 @@ export class FinalChecks {
     const body: AsyncIterable<Uint8Array> | null = response.body;
     for await (const chunk of body ?? []) hash.update(chunk);
     const received = `sha256:${hash.digest('hex')}`;
+    this.ledger.progressed();
     if (response.status === 200 && received === digest) return;
     this.ledger.problem(`${repository} ${digest} reads back as ${response.status} ${received}`);
   }
@@ -63,6 +67,7 @@ export class FinalChecks {
   private async nothingIsLeftAfterTheReap(): Promise<void> {
     await this.storage.leaveOrphans();
     await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
+    this.ledger.progressed();
     this.ledger.note('the replicas run with a short TTL');
     await this.countReaches0(
       'every idle upload to be reaped',

@@ -35,6 +35,7 @@ export class SessionView {
         this.plan,
       );
     }
+    if (offset > this.acknowledged) this.ledger.progressed();
     this.acknowledged = Math.max(this.acknowledged, offset);
     return offset;
   }

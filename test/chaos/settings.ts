@@ -7,6 +7,11 @@ const MIB = 1024 * 1024;
 export const STORAGES = ['filesystem', 's3'] as const;
 export type StorageName = (typeof STORAGES)[number];
 
+export interface MillisecondRange {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** Where and how large a run is. Everything else about it follows from the seed. */
 export interface ChaosSettings {
   readonly storage: StorageName;
@@ -18,6 +23,12 @@ export interface ChaosSettings {
   /** Uploads begin within this time; faults go on until the last one has ended. */
   readonly spreadSeconds: number;
   readonly faultPace: FaultPace;
+  /** Of replicas, so that the database doesn't wait for them any more. */
+  readonly longFreezeMs: MillisecondRange;
+  /** Clients that push images, each into a repository of its own. */
+  readonly imageClients: number;
+  /** Clients that all move the same tags. */
+  readonly contestants: number;
   /** Of the time limit, after which no more faults are needed than one of each kind. */
   readonly faultsPart: number;
   /** The run has failed when it isn't over by then. */
@@ -48,6 +59,9 @@ const LONG = {
   s3: { uploads: 100, maxBytes: 64 * MIB, spreadSeconds: 120, limitSeconds: 300 },
 };
 
+const SHORT_LOAD = { imageClients: 3, contestants: 4, longFreezeMs: { least: 6_000, most: 8_000 } };
+const LONG_LOAD = { imageClients: 4, contestants: 8, longFreezeMs: { least: 6_000, most: 20_000 } };
+
 /** `CHAOS_STORAGE`; of the short run, both, where it isn't set. */
 export function chaosStorages(environment: NodeJS.ProcessEnv): readonly StorageName[] {
   const wanted = environment['CHAOS_STORAGE'];
@@ -70,6 +84,7 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
     storage,
     ...(storage === 's3' && !isLong(environment) ? FAST_PACE : USUAL_PACE),
     ...(storage === 's3' && { partBytes: PART_BYTES }),
+    ...(isLong(environment) ? LONG_LOAD : SHORT_LOAD),
     seed: number('CHAOS_SEED', base.seed),
     uploads: number('CHAOS_UPLOADS', base.uploads),
     maxBytes: number('CHAOS_MAX_BYTES', base.maxBytes),

@@ -1,17 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { chaosRequest, type ChaosRequestOptions, type Outcome } from './client-request.js';
-import type { Deadline } from './deadline.js';
+import { type Deadline, TimeIsOverError } from './deadline.js';
 import type { Ledger } from './ledger.js';
 import { pacedBody } from './paced-body.js';
 import type { ChaosProxy } from './proxy.js';
 import { offsetInRefusal, SessionView } from './session-view.js';
+import { asksToRetry } from './transient.js';
 import type { Quirk, UploadPlan } from './upload-plan.js';
 
 /** How long a client waits for something to move, at first and at most: it doubles with each failure. */
 const PATIENCE_MS = { first: 2_000, most: 16_000 };
 const BACKOFF_MS = { first: 50, most: 1_000 };
-/** `Not now`: refused, gone away (502 is the proxy's own), stopping, full, or too slow. */
-const TRANSIENT = new Set([408, 429, 502, 503, 507]);
 /** No chunk is smaller than this part of the content, so that an upload has a bounded number of them. */
 const MOST_CHUNKS = 16;
 /** Bodies that take less are over before a quirk could begin. */
@@ -56,7 +55,7 @@ export class UploadClient {
   async run(): Promise<void> {
     this.digest = await this.plan.content.digest();
     while (!(await this.step())) {
-      if (this.around.deadline.isOver) throw new Error(`the time is over: ${this.state}`);
+      if (this.around.deadline.isOver) throw new TimeIsOverError(this.state);
       if (this.failures > 0)
         await delay(Math.min(BACKOFF_MS.first * 2 ** (this.failures - 1), BACKOFF_MS.most));
     }
@@ -241,8 +240,9 @@ export class UploadClient {
     return !this.expectTransient(outcome);
   }
 
-  private expectTransient({ status, text }: Outcome): boolean {
-    if (status === undefined || TRANSIENT.has(status)) return true;
+  private expectTransient(outcome: Outcome): boolean {
+    const { status = 0, text } = outcome;
+    if (asksToRetry(outcome)) return true;
     this.problem(`answered with ${status}: ${text.slice(0, 300)}`);
     // A failure without a name is the registry's fault; the upload must go on all the same.
     return status >= 500;
@@ -269,7 +269,7 @@ export class UploadClient {
     const said =
       status === undefined ? 'no answer' : `${status} ${headers.range ?? ''} ${text.slice(0, 120)}`;
     this.around.ledger.request(this.plan, `${method} ${path} ${range} (${sentBytes} bytes) → ${said}`);
-    if (status !== undefined) this.around.ledger.answered(status);
+    this.around.ledger.answered(outcome, this.plan);
     return outcome;
   }
 }

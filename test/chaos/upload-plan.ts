@@ -17,6 +17,8 @@ export type Quirk = (typeof QUIRKS)[number];
 /** One upload, decided before it begins. */
 export interface UploadPlan {
   readonly index: number;
+  /** Names its client in problems. */
+  readonly label: string;
   readonly repository: string;
   readonly content: Content;
   readonly manner: Manner;
@@ -95,7 +97,13 @@ export class UploadPlanner {
   private common(index: number, random: SeededRandom) {
     const { uploads, spreadSeconds } = this.settings;
     const repository = `chaos/${random.pick(REPOSITORIES)}`;
-    return { index, random, repository, startsAtMs: (index / uploads) * spreadSeconds * 1000 };
+    return {
+      index,
+      label: `upload ${index}`,
+      random,
+      repository,
+      startsAtMs: (index / uploads) * spreadSeconds * 1000,
+    };
   }
 
   private sizeOf(index: number, random: SeededRandom): number {
