@@ -1,17 +1,5 @@
-import { join } from 'node:path';
-import { Client } from 'pg';
-
-/** The embedded PostgreSQL is reached by its socket, which lies in its own directory; root may enter that, and its owner. */
-async function withDatabase(directory: string, work: (client: Client) => Promise<void>): Promise<void> {
-  const host = join(directory, 'data/postgres');
-  const client = new Client({ host, port: 5432, user: 'berth', database: 'berth', ssl: false });
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
+import type { Client } from 'pg';
+import { withDatabase } from '../servers/berth-database.js';
 
 /** Points tags at the manifest that the repository has, and records it, as a push does. */
 export function seedBerthTags(directory: string, repository: string, tags: readonly string[]): Promise<void> {

@@ -16,6 +16,7 @@ export class BerthServer implements RegistryServer {
     readonly directory: string,
     readonly port: number,
     private readonly workers: string,
+    private readonly settings: Readonly<Record<string, string>> = {},
   ) {}
 
   async start(): Promise<void> {
@@ -31,6 +32,7 @@ export class BerthServer implements RegistryServer {
         // No line per request: the peer's access log is off, too.
         LOG_LEVEL: 'warn',
         LOG_FORMAT: 'json',
+        ...this.settings,
       },
     });
     await this.process.ready(this.port);

@@ -62,8 +62,14 @@ function peakRss(pid: number): number {
   return field(pid, 'status', 'VmHWM');
 }
 
-function currentPss(pid: number): number {
+/** In KiB. What several processes have in common is divided among them. */
+export function currentPss(pid: number): number {
   return field(pid, 'smaps_rollup', 'Pss');
+}
+
+/** In KiB. */
+export function currentRss(pid: number): number {
+  return field(pid, 'status', 'VmRSS');
 }
 
 /** 0 of a process that has ended. */

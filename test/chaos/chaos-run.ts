@@ -4,7 +4,7 @@ import { Conditions } from './conditions.js';
 import { Deadline } from './deadline.js';
 import { FaultInjector } from './fault-injector.js';
 import { Faults } from './faults.js';
-import { faultsOn } from './fault-kinds.js';
+import { type Fault, faultsOn } from './fault-kinds.js';
 import { FinalChecks } from './final-checks.js';
 import { Ground } from './ground.js';
 import { ImageLoad, LOAD_OPERATIONS } from './image-load.js';
@@ -94,11 +94,10 @@ export class ChaosRun {
     const watching = images.watch(() => isOver);
     const injector = new FaultInjector(
       new Faults(cluster, storage, proxy, ledger, conditions, settings.longFreezeMs),
-      faultsOn(this.settings.storage),
       this.settings.faultPace,
       this.ledger,
       this.seed.fork('faults'),
-      () => this.deadline.usedPart > this.settings.faultsPart && this.ledger.missing(this.kinds).length === 0,
+      () => this.wantedFaults(),
     );
     const faults = injector.run();
     const working = images.run(() => this.deadline.isOver || (isOver && this.didEverything));
@@ -117,6 +116,14 @@ export class ChaosRun {
     this.ledger.note('the checks are over');
     images.judge();
     this.judge();
+  }
+
+  /** All kinds at first; then those that have not come about, so that the run ends on a slow machine, too. */
+  private wantedFaults(): readonly Fault[] {
+    const kinds = faultsOn(this.settings.storage);
+    if (this.deadline.usedPart < this.settings.faultsPart) return kinds;
+    const missing = new Set(this.ledger.missing(kinds));
+    return kinds.filter((kind) => missing.has(kind));
   }
 
   private get didEverything(): boolean {

@@ -19,19 +19,18 @@ export class FaultInjector {
 
   constructor(
     private readonly faults: Faults,
-    private readonly kinds: readonly Fault[],
     private readonly pace: FaultPace,
     private readonly ledger: Ledger,
     private readonly random: SeededRandom,
-    /** Whether the rest of the uploads shall come to their end in peace, so that the run does on a slow machine. */
-    private readonly isEnough: () => boolean,
+    /** The kinds to go through next. None: the rest of the uploads shall come to their end in peace. */
+    private readonly wanted: () => readonly Fault[],
   ) {}
 
-  /** Goes on until `finish`, through all kinds again and again, each time in another order. */
+  /** Goes on until `finish`, through the kinds that are wanted again and again, each time in another order. */
   async run(): Promise<void> {
     const { atOnce, pauseMs } = this.pace;
     while (!this.finished()) {
-      for (const fault of this.random.shuffled(this.kinds)) {
+      for (const fault of this.random.shuffled(this.wanted())) {
         await delay(this.random.int(pauseMs.least, pauseMs.most));
         if (this.lasting.size >= atOnce) await Promise.race(this.lasting);
         if (this.finished()) break;
@@ -47,7 +46,7 @@ export class FaultInjector {
   }
 
   private finished(): boolean {
-    return this.isOver || this.isEnough();
+    return this.isOver || this.wanted().length === 0;
   }
 
   private begin(fault: Fault): void {

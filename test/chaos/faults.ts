@@ -109,9 +109,14 @@ export class Faults {
     end();
   }
 
-  private onPostgres(fault: Fault, work: (postgres: Cluster['postgres']) => Promise<boolean>): Promise<void> {
+  /** Each kind in its turn. */
+  private async onPostgres(
+    fault: Fault,
+    work: (postgres: Cluster['postgres']) => Promise<boolean>,
+  ): Promise<void> {
     const { postgres } = this.cluster;
-    return this.alone('postgres', async () => {
+    await holdsWithin(RECOVERY_MS, () => !this.busy.has('postgres'));
+    await this.alone('postgres', async () => {
       this.ledger.note(`${fault}: begins`);
       if (await work(postgres)) this.ledger.injected(fault);
       const answers = await holdsWithin(RECOVERY_MS, () => postgres.answers());

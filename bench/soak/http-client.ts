@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { HOST } from '../load/connection.js';
+
+const CONNECTIONS = 16;
+const PATIENCE_MS = 60_000;
+
+export interface SoakAnswer {
+  /** 0: the connection broke, or nothing came for a minute. */
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The sha256 of the body. */
+  readonly digest: string;
+  readonly bodyBytes: number;
+}
+
+export interface SoakRequest {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  /** The connection is cut when so much of the body was sent. */
+  readonly leaveAfterBytes?: number;
+}
+
+const NOTHING: SoakAnswer = { status: 0, headers: {}, digest: '', bodyBytes: 0 };
+
+/** Requests on a bounded number of kept connections. */
+export class SoakClient {
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+
+  constructor(
+    private readonly port: number,
+    private readonly onAnswer: (method: string, path: string, status: number, ms: number) => void,
+  ) {}
+
+  async send(method: string, path: string, options: SoakRequest = {}): Promise<SoakAnswer> {
+    const begun = performance.now();
+    const answer = await this.exchange(method, path, options).catch(() => NOTHING);
+    // Somebody who leaves waits for no answer.
+    if (options.leaveAfterBytes === undefined) {
+      this.onAnswer(method, path, answer.status, performance.now() - begun);
+    }
+    return answer;
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async exchange(
+    method: string,
+    path: string,
+    { headers = {}, body, leaveAfterBytes }: SoakRequest,
+  ): Promise<SoakAnswer> {
+    const length = { 'Content-Length': `${body?.length ?? 0}` };
+    const hasBody = method !== 'GET' && method !== 'HEAD';
+    const asked = request({
+      host: HOST,
+      port: this.port,
+      method,
+      path,
+      headers: hasBody ? { ...headers, ...length } : headers,
+      agent: leaveAfterBytes === undefined ? this.agent : false,
+    });
+    asked.setTimeout(PATIENCE_MS, () => asked.destroy());
+    asked.on('error', () => undefined);
+    if (body !== undefined && leaveAfterBytes !== undefined) {
+      asked.write(body.subarray(0, leaveAfterBytes), () => setTimeout(() => asked.destroy(), 20));
+    } else {
+      asked.end(body);
+    }
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const hash = createHash('sha256');
+    let bodyBytes = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      bodyBytes += chunk.length;
+    }
+    const digest = `sha256:${hash.digest('hex')}`;
+    return { status: response.statusCode ?? 0, headers: response.headers, digest, bodyBytes };
+  }
+}

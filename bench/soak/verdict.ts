@@ -1,0 +1,43 @@
+import type { Sample } from './sampler.js';
+
+/** The first part of a run: caches fill, and what is removed after some time begins to be. */
+const WARM_UP_PART = 0.25;
+/** Beyond this something grows: the last third of what is left against the first. */
+const MOST_GROWTH = 0.15;
+
+/** Every move of a tag is recorded and kept. */
+export const GROWS_BY_DESIGN: readonly string[] = ['tag_events'];
+
+/** What may come and go besides, by the unit or the name: a collection, a vacuum, a round of the reaper. */
+function slackOf(name: string): number {
+  if (name.startsWith('Berth') || name.startsWith('PostgreSQL PSS')) return 24;
+  if (name.endsWith('MiB')) return 4;
+  return name.endsWith('rows') ? 200 : 20;
+}
+
+export interface Finding {
+  readonly name: string;
+  readonly before: number;
+  readonly after: number;
+  readonly growsByDesign: boolean;
+  readonly isFlat: boolean;
+}
+
+/** Compares the medians of the first and the last third after the warm-up. */
+export function judge(samples: readonly Sample[]): Finding[] {
+  const warm = samples.slice(Math.floor(samples.length * WARM_UP_PART));
+  const third = Math.max(1, Math.floor(warm.length / 3));
+  const names = [...(samples.at(-1)?.values.keys() ?? [])];
+  return names.map((name) => {
+    const before = medianOf(warm.slice(0, third), name);
+    const after = medianOf(warm.slice(-third), name);
+    const isFlat = after <= before * (1 + MOST_GROWTH) + slackOf(name);
+    const growsByDesign = GROWS_BY_DESIGN.some((table) => name.startsWith(`${table}:`));
+    return { name, before, after, growsByDesign, isFlat };
+  });
+}
+
+export function medianOf(samples: readonly Sample[], name: string): number {
+  const sorted = samples.map(({ values }) => values.get(name) ?? 0).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
