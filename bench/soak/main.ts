@@ -48,11 +48,8 @@ async function sample(
 }
 
 function report({ minutes, rate }: SoakSettings, samples: readonly Sample[], load: SoakLoad): boolean {
-  // How fast a machine is that does other things, too, is shown and decides nothing.
-  const findings = judge(samples).map((finding) => {
-    return finding.name.startsWith('latency') ? { ...finding, isFlat: true } : finding;
-  });
-  const growing = findings.filter(({ isFlat, growsByDesign }) => !isFlat && !growsByDesign);
+  const findings = judge(samples);
+  const growing = findings.filter(({ verdict }) => verdict === 'grows');
   const isRight = load.wrongAnswers === 0;
   print(`\nsoak: ${minutes} minutes, at most ${rate} operations per second\n\n`);
   print(`${windowTable(samples, findings)}\n${loadTable(load)}\n`);

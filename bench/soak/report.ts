@@ -41,7 +41,6 @@ export function loadTable(load: SoakLoad): string {
   ].join('\n');
 }
 
-function verdictOn({ isFlat, growsByDesign, before, after }: Finding): string {
-  if (growsByDesign) return 'grows by design';
-  return isFlat ? 'flat' : `GROWS from ${numberText(before)} to ${numberText(after)}`;
+function verdictOn({ verdict, before, after }: Finding): string {
+  return verdict === 'grows' ? `GROWS from ${numberText(before)} to ${numberText(after)}` : verdict;
 }

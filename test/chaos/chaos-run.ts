@@ -109,12 +109,12 @@ export class ChaosRun {
       await faults;
       isOver = true;
       await Promise.all([working, watching]);
+      images.judge();
     }
     proxy.endHanging();
     this.ledger.note('the faults are over');
     await new FinalChecks(url, cluster, storage, this.ledger, this.deadline, images).run();
     this.ledger.note('the checks are over');
-    images.judge();
     this.judge();
   }
 

@@ -13,6 +13,10 @@ import { LEASE_SECONDS, type MillisecondRange } from './settings.js';
 import { type ChaosStorage, tellsUnrecorded } from './storage.js';
 
 const LEASE_MS = LEASE_SECONDS * 1000;
+/** A frozen replica holds up a transaction of another one: not always possible, but worth knowing. */
+const BLOCKING_FREEZE = '… frozen while others waited for its transaction';
+const BLOCKING_ATTEMPTS = 20;
+const FREEZE_LOOK_MS = 50;
 /** How long a fault waits for something that it can happen to. */
 const TARGET_MS = 2_000;
 /** How long something may take to be well again, or to stop, before the run has failed. */
@@ -42,7 +46,10 @@ export class Faults {
       const forMs = random.int(least, most);
       // Nothing happens to Postgres meanwhile: what others suffer is due to the freeze alone.
       return this.sparingPostgres(() =>
-        this.onReplica(random, (replica) => this.freeze(kind, replica, forMs)),
+        this.onReplica(random, async (replica) => {
+          await this.awaitBlocking(replica, random);
+          await this.freeze(kind, replica, forMs);
+        }),
       );
     },
     'Postgres restarted': () => this.onPostgres('Postgres restarted', (postgres) => postgres.restart()),
@@ -107,6 +114,23 @@ export class Faults {
     await delay(forMs);
     replica.thaw();
     end();
+  }
+
+  /**
+   * Leaves a replica frozen in the middle of a transaction that others wait for, when that comes about within some
+   * attempts: that is when a freeze costs the others most.
+   */
+  private async awaitBlocking(replica: Replica, random: SeededRandom): Promise<void> {
+    for (let attempt = 0; attempt < BLOCKING_ATTEMPTS; attempt += 1) {
+      replica.freeze();
+      await delay(FREEZE_LOOK_MS);
+      if (await this.cluster.postgres.isBlockedByIdle()) {
+        this.ledger.did(BLOCKING_FREEZE);
+        return;
+      }
+      replica.thaw();
+      await delay(random.int(5, 50));
+    }
   }
 
   /** Each kind in its turn. */

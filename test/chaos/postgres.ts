@@ -48,9 +48,19 @@ export class ChaosPostgres {
   async killBackend(): Promise<boolean> {
     const sql = `SELECT pid FROM pg_stat_activity WHERE application_name = 'berth' ORDER BY backend_start LIMIT 1`;
     const [backend] = await this.query<{ pid: number }>(sql);
-    if (backend === undefined) return false;
-    process.kill(backend.pid, 'SIGKILL');
-    return true;
+    return backend !== undefined && killed(backend.pid);
+  }
+
+  /** Whether a transaction waits for one whose client says nothing. */
+  isBlockedByIdle(): Promise<boolean> {
+    const sql = `SELECT 1 FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
+                   JOIN pg_stat_activity holder ON holder.pid = blocking.pid
+                  WHERE holder.state = 'idle in transaction'
+                    AND holder.state_change < clock_timestamp() - interval '40 ms'`;
+    return this.query(sql).then(
+      (rows) => rows.length > 0,
+      () => false,
+    );
   }
 
   answers(): Promise<boolean> {
@@ -74,5 +84,14 @@ export class ChaosPostgres {
 
   async stop(): Promise<void> {
     await this.running?.stop();
+  }
+}
+
+/** False: it has ended by itself meanwhile. */
+function killed(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
   }
 }

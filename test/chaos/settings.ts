@@ -59,8 +59,8 @@ const LONG = {
   s3: { uploads: 100, maxBytes: 64 * MIB, spreadSeconds: 120, limitSeconds: 300 },
 };
 
-const SHORT_LOAD = { imageClients: 3, contestants: 4, longFreezeMs: { least: 6_000, most: 8_000 } };
-const LONG_LOAD = { imageClients: 4, contestants: 8, longFreezeMs: { least: 6_000, most: 20_000 } };
+const SHORT_LOAD = { imageClients: 3, contestants: 8, longFreezeMs: { least: 6_000, most: 8_000 } };
+const LONG_LOAD = { imageClients: 4, contestants: 12, longFreezeMs: { least: 6_000, most: 20_000 } };
 
 /** `CHAOS_STORAGE`; of the short run, both, where it isn't set. */
 export function chaosStorages(environment: NodeJS.ProcessEnv): readonly StorageName[] {
