@@ -5,6 +5,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AnswerParser, type Answer } from '../../bench/load/answer-parser.js';
+import type { Sample } from '../../bench/soak/sampler.js';
+import { judge } from '../../bench/soak/verdict.js';
 import { builtMain } from '../support/built-berth.js';
 import { compileSources } from '../support/compiled-sources.js';
 import { until } from '../support/until.js';
@@ -107,6 +109,29 @@ describe('npm run bench', () => {
     await expectNothingLeft();
   });
 
+  it('soaks, and leaves nothing', async () => {
+    // Whether anything grows can't be seen in so short a time: that is not asked here.
+    const env = { SOAK_MINUTES: '0.1', SOAK_SAMPLE_SECONDS: '1', SOAK_RATE: '20', SOAK_DIST: dist };
+    const child = spawn(process.execPath, [join(compiled, 'bench/soak/main.js')], {
+      env: { ...process.env, ...env, SOAK_DIRECTORY: join(scratch, 'data') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    await once(child, 'close');
+    if (!stdout.includes('wrong answers: 0')) throw new Error(`the soak failed: ${stdout}${stderr}`);
+    for (const figure of [
+      'Berth RSS, MiB',
+      'descriptors of Berth',
+      'upload_events: rows',
+      'uploads on disk',
+    ]) {
+      expect(stdout).toContain(`| ${figure}`);
+    }
+    await expectNothingLeft();
+  });
+
   it('stops everything on Ctrl-C', async () => {
     const run = start(['--no-peer', '--only', 'manifest GET by tag, 1 ', '--seconds', '600']);
     await until('the first case', () => run.stderr().includes('manifest GET by tag, 1 connection'));
@@ -119,6 +144,25 @@ describe('npm run bench', () => {
     const { code, stdout } = await start(['--list']).ended;
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual(expect.arrayContaining(CASES));
+  });
+});
+
+describe('the verdict of a soak', () => {
+  const samples = (of: (index: number) => number, name: string): Sample[] =>
+    Array.from({ length: 60 }, (_, index) => ({
+      atSeconds: index * 30,
+      values: new Map([[name, of(index)]]),
+    }));
+
+  it.each<[string, string, (index: number) => number, string]>([
+    ['a leak', 'Berth RSS, MiB', (index) => 100 + 2 * index, 'grows'],
+    ['a warm-up', 'Berth RSS, MiB', (index) => 100 + 10 * Math.min(index, 12), 'flat'],
+    ['what comes and goes', 'uploads: rows', (index) => 1_000 + 150 * (index % 3), 'flat'],
+    ['rows that nobody deletes', 'uploads: rows', (index) => 100 * index, 'grows'],
+    ['a record', 'tag_events: rows', (index) => 100 * index, 'grows by design'],
+    ['a machine that gets slower', 'latency p99, ms', (index) => 100 * index, 'not judged'],
+  ])('%s', (_, name, of, verdict) => {
+    expect(judge(samples(of, name)).map((finding) => finding.verdict)).toEqual([verdict]);
   });
 });
 
