@@ -33,6 +33,7 @@ export class ChaosRun {
   private meantToCommit = 0;
   private readonly seed: SeededRandom;
   private readonly active = new Map<UploadPlan, UploadClient>();
+  private readonly faults: readonly Fault[];
   private readonly kinds: readonly string[];
   private storageRows: [string, string][] = [];
   /** Why nothing could be done to the storage here, where that is so. */
@@ -42,7 +43,8 @@ export class ChaosRun {
     this.seed = new SeededRandom(settings.seed);
     this.deadline = new Deadline(settings.limitSeconds);
     this.planner = new UploadPlanner(settings, this.seed);
-    this.kinds = [...faultsOn(settings.storage), ...QUIRKS];
+    this.faults = faultsOn(settings.storage).filter((kind) => settings.faults.test(kind));
+    this.kinds = [...this.faults, ...QUIRKS];
   }
 
   /** Rejects only where it could not begin: what went wrong is in the ledger. Nothing is left running, mounted or on the disk. */
@@ -120,10 +122,9 @@ export class ChaosRun {
 
   /** All kinds at first; then those that have not come about, so that the run ends on a slow machine, too. */
   private wantedFaults(): readonly Fault[] {
-    const kinds = faultsOn(this.settings.storage);
-    if (this.deadline.usedPart < this.settings.faultsPart) return kinds;
-    const missing = new Set(this.ledger.missing(kinds));
-    return kinds.filter((kind) => missing.has(kind));
+    if (this.deadline.usedPart < this.settings.faultsPart) return this.faults;
+    const missing = new Set(this.ledger.missing(this.faults));
+    return this.faults.filter((kind) => missing.has(kind));
   }
 
   private get didEverything(): boolean {

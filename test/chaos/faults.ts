@@ -47,6 +47,7 @@ export class Faults {
       // Nothing happens to Postgres meanwhile: what others suffer is due to the freeze alone.
       return this.sparingPostgres(() =>
         this.onReplica(random, async (replica) => {
+          await this.awaitOthers();
           await this.awaitBlocking(replica, random);
           await this.freeze(kind, replica, forMs);
         }),
@@ -114,6 +115,12 @@ export class Faults {
     await delay(forMs);
     replica.thaw();
     end();
+  }
+
+  /** Until the others are well, so that it can be seen what a freeze costs them. */
+  private async awaitOthers(): Promise<void> {
+    const { replicas } = this.cluster;
+    await holdsWithin(RECOVERY_MS, () => replicas.every(({ isUp }) => isUp) && this.busy.size <= 2);
   }
 
   /**

@@ -23,6 +23,8 @@ export interface ChaosSettings {
   /** Uploads begin within this time; faults go on until the last one has ended. */
   readonly spreadSeconds: number;
   readonly faultPace: FaultPace;
+  /** The kinds of fault that are injected: those whose names match. */
+  readonly faults: RegExp;
   /** Of replicas, so that the database doesn't wait for them any more. */
   readonly longFreezeMs: MillisecondRange;
   /** Clients that push images, each into a repository of its own. */
@@ -85,6 +87,7 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
     ...(storage === 's3' && !isLong(environment) ? FAST_PACE : USUAL_PACE),
     ...(storage === 's3' && { partBytes: PART_BYTES }),
     ...(isLong(environment) ? LONG_LOAD : SHORT_LOAD),
+    faults: new RegExp(environment['CHAOS_FAULTS'] ?? ''),
     seed: number('CHAOS_SEED', base.seed),
     uploads: number('CHAOS_UPLOADS', base.uploads),
     maxBytes: number('CHAOS_MAX_BYTES', base.maxBytes),

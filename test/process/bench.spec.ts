@@ -130,7 +130,7 @@ describe('npm run bench', () => {
       expect(stdout).toContain(`| ${figure}`);
     }
     await expectNothingLeft();
-  });
+  }, 240_000);
 
   it('stops everything on Ctrl-C', async () => {
     const run = start(['--no-peer', '--only', 'manifest GET by tag, 1 ', '--seconds', '600']);
