@@ -32,9 +32,42 @@ describe('LoopbackPolicy', () => {
     expect(() => policy.refuseForeign(request(headers))).toThrow('ACCESS_MODE=open'),
   );
 
+  describe('of what browsers say of a request', () => {
+    const asked = (method: string, site: string, mode: string, dest: string) => () =>
+      policy.refuseForeign({
+        method,
+        headers: { ...LOCAL, 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest },
+      } as unknown as IncomingMessage);
+
+    it.each([
+      ['GET', 'none', 'navigate', 'document'],
+      ['GET', 'same-origin', 'cors', 'empty'],
+      ['DELETE', 'same-origin', 'cors', 'empty'],
+      ['POST', 'none', 'navigate', 'document'],
+      ['GET', 'cross-site', 'navigate', 'document'],
+      ['GET', 'same-site', 'navigate', 'document'],
+    ])('lets in %s %s %s %s', (...words) => expect(asked(...words)).not.toThrow());
+
+    it.each([
+      ['GET', 'cross-site', 'no-cors', 'image'],
+      ['GET', 'same-site', 'no-cors', 'script'],
+      ['GET', 'cross-site', 'cors', 'empty'],
+      ['GET', 'cross-site', 'navigate', 'iframe'],
+      ['GET', 'cross-site', 'navigate', 'object'],
+      ['POST', 'cross-site', 'navigate', 'document'],
+      ['POST', 'same-site', 'no-cors', 'empty'],
+      ['GET', 'none, cross-site', 'no-cors', 'image'],
+      ['GET', 'something-new', 'no-cors', 'image'],
+    ])('refuses %s %s %s %s', (...words) => expect(asked(...words)).toThrow('other web pages'));
+  });
+
   it('lets everything in where that is said in words', () => {
     const open = new LoopbackPolicy(loadConfiguration({ ACCESS_MODE: 'open' }));
-    const headers = { host: 'registry.example', origin: 'https://page.example' };
+    const headers = {
+      host: 'registry.example',
+      origin: 'https://page.example',
+      'sec-fetch-site': 'cross-site',
+    };
     expect(() => open.refuseForeign(request(headers))).not.toThrow();
   });
 
