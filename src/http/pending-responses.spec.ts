@@ -27,15 +27,12 @@ describe('PendingResponses', () => {
     pending = new PendingResponses();
     watched = [];
     sockets = new Set();
-    server = createServer(withConnectionRules((request, response) => handle(request, response), pending));
-    // Those that never get to the application, too.
-    server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      const entry: Watched = { response, closes: 0 };
-      sockets.add(socket);
-      watched.push(entry);
-      response.setMaxListeners(30);
-      response.on('close', () => (entry.closes += 1));
+    server = createServer((request, response) => {
+      pending.add(request.socket, response);
+      handle(request, response);
     });
+    // Those that never get to the application, too.
+    server.prependListener('request', watch);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
@@ -43,6 +40,14 @@ describe('PendingResponses', () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
+
+  function watch({ socket }: IncomingMessage, response: ServerResponse): void {
+    const entry: Watched = { response, closes: 0 };
+    sockets.add(socket);
+    watched.push(entry);
+    response.setMaxListeners(30);
+    response.on('close', () => (entry.closes += 1));
+  }
 
   async function connected(): Promise<Socket> {
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
@@ -90,7 +95,12 @@ describe('PendingResponses', () => {
   });
 
   it('closes those of a connection that is cut for asking too much, the one too many included', async () => {
-    handle = () => undefined;
+    server.removeAllListeners('request');
+    server.on('request', watch);
+    server.on(
+      'request',
+      withConnectionRules(() => undefined, pending),
+    );
     const client = await connected();
     client.write(GET.repeat(9));
     await once(client, 'close');
@@ -117,6 +127,27 @@ describe('PendingResponses', () => {
     await until('all to be closed', allClosed);
     watched.forEach(({ response }) => write(response));
     expect(await Promise.all(outcomes)).toEqual(Array(6).fill('broken off'));
+  });
+
+  it('knows which connections are idle, the one that has been idle for longest first', async () => {
+    const asked: ServerResponse[] = [];
+    handle = (_request, response) => asked.push(response);
+    const clients = [await connected(), await connected()];
+    for (const client of clients) {
+      client.resume();
+      client.write(GET);
+      await until('a request', () => asked.length === clients.indexOf(client) + 1);
+    }
+    const [first, second] = asked.map(({ req }) => req.socket) as [Socket, Socket];
+    expect([...pending.idle]).toEqual([]);
+    asked.reverse().forEach((response) => response.end('ok'));
+    await until('both to be idle', () => pending.idle.size === 2);
+    expect([...pending.idle]).toEqual([second, first]);
+    clients[1]?.write(GET);
+    await until('a third request', () => asked.length === 3);
+    expect([...pending.idle]).toEqual([first]);
+    clients[0]?.destroy();
+    await until('none to be idle', () => pending.idle.size === 0);
   });
 
   it('keeps nothing of answered requests on a connection that goes on', async () => {

@@ -12,15 +12,32 @@ const NONE: ReadonlySet<ServerResponse> = new Set();
  */
 export class PendingResponses {
   private readonly byConnection = new WeakMap<Duplex, Set<ServerResponse>>();
+  /** Connections whose requests are all answered, the one that has been idle for longest first. */
+  readonly idle = new Set<Socket>();
+
+  /** Whether a request has come on a connection. */
+  hasSeen(socket: Duplex): boolean {
+    return this.byConnection.has(socket);
+  }
 
   of(socket: Duplex): ReadonlySet<ServerResponse> {
     return this.byConnection.get(socket) ?? NONE;
   }
 
+  /** The response to the latest request. */
+  lastOf(socket: Duplex): ServerResponse | undefined {
+    const responses = this.of(socket);
+    return responses.size === 0 ? undefined : [...responses].at(-1);
+  }
+
   add(socket: Socket, response: ServerResponse): void {
     const responses = this.byConnection.get(socket) ?? this.watch(socket);
     responses.add(response);
-    response.once('close', () => responses.delete(response));
+    this.idle.delete(socket);
+    response.once('close', () => {
+      responses.delete(response);
+      if (responses.size === 0 && !socket.destroyed) this.idle.add(socket);
+    });
   }
 
   /** One listener for a connection, however many requests it brings. */
@@ -28,6 +45,7 @@ export class PendingResponses {
     const responses = new Set<ServerResponse>();
     this.byConnection.set(socket, responses);
     socket.once('close', () => {
+      this.idle.delete(socket);
       for (const response of responses) if (response.socket === null) closeUnsent(response);
     });
     return responses;

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RegistryClient } from '../support/registry-client.js';
+import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
+import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 describe('connections', () => {
@@ -43,6 +44,72 @@ describe('connections', () => {
     expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
   });
 
+  /** An answer's status, without what else there is to it. */
+  const statuses = (answers: string) =>
+    [...answers.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
+
+  it('handles requests that come in one write one after the other', async () => {
+    const name = freshName();
+    await client.makeImage(name);
+    const manifests = await Promise.all(
+      ['first', 'second'].map(async (note) => JSON.stringify({ ...(await client.makeImage(name)), note })),
+    );
+    const request = (method: string, path: string, body = '', more = '') =>
+      `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`;
+    for (let round = 0; round < 20; round += 1) {
+      const tag = `/v2/${name}/manifests/round-${round}`;
+      const upload = await client.startUpload(name);
+      const digest = digestOf(`a${round}bc`);
+      const put = (index: number) =>
+        request('PUT', tag, manifests[index], `Content-Type: ${OCI_MANIFEST}\r\n`);
+      const answers = await exchange(
+        request('PATCH', upload, `a${round}`) +
+          request('PATCH', upload, 'b') +
+          request('PUT', `${upload}?digest=${digest}`, 'c') +
+          get(`/v2/${name}/blobs/${digest}`) +
+          put(0) +
+          put(1) +
+          get(tag) +
+          request('DELETE', tag, '', 'Connection: close\r\n'),
+      );
+      expect(statuses(answers)).toEqual(['202', '202', '201', '200', '201', '201', '200', '202']);
+      expect(answers).toContain(`Docker-Content-Digest: ${digestOf(manifests[1] ?? '')}\r\nETag`);
+    }
+  });
+
+  it('takes bodies larger than what is buffered of them, in their turn', async () => {
+    const upload = await client.startUpload(freshName());
+    const bodies = ['a', 'b', 'c'].map((letter) => letter.repeat(1_000_000));
+    const connection = await RawConnection.open(berth.url);
+    const length: RawHeaders = [['Content-Length', 1_000_000]];
+    const [first = '', second = '', third = ''] = bodies;
+    const sent = connection.send(
+      ...[requestHead('PATCH', upload, length), first],
+      ...[requestHead('PATCH', upload, [...length, ['Expect', '100-continue']]), second],
+      ...[requestHead('PUT', `${upload}?digest=${digestOf(bodies.join(''))}`, length), third],
+    );
+    const answers = [];
+    for (const _ of bodies) answers.push((await connection.answer()).status);
+    await sent;
+    connection.leave();
+    expect(answers).toEqual([202, 202, 201]);
+  });
+
+  it('does nothing of what follows a request that closes the connection', async () => {
+    const name = freshName();
+    await client.putManifest(name, 'kept', await client.makeImage(name));
+    const follower = `DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    expect(statuses(await exchange(get('/v2/_catalog', 'Connection: close\r\n') + follower))).toEqual([
+      '200',
+    ]);
+    expect((await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('answers what comes before a request that is refused with the end of the connection', async () => {
+    const answers = await exchange(get('/v2/').repeat(3) + get('/v2/', 'Expect: wonders\r\n') + get('/v2/'));
+    expect(statuses(answers)).toEqual(['200', '200', '200', '417']);
+  });
+
   it('cuts a connection that asks for more and more without waiting for an answer', async () => {
     const answers = await exchange(get('/v2/_catalog').repeat(50));
     expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThanOrEqual(8);
@@ -64,6 +131,37 @@ describe('connections', () => {
 
   it.each([
     ['no Host', 'GET /v2/ HTTP/1.1\r\n\r\n', 400],
+    ['two Hosts', get('/v2/', 'Host: page.example\r\n'), 400],
+    ['the same Host twice', get('/v2/', 'hOST: localhost\r\n'), 400],
+    ['two credentials', get('/v2/', 'Authorization: Basic YTpi\r\nAuthorization: Basic YzpkCg==\r\n'), 400],
+    ...[
+      'a b',
+      'localhost/v2',
+      'localhost, page.example',
+      'user@localhost',
+      'localhost:port',
+      '[::1',
+      'a%2',
+      'é',
+    ].map((host): [string, string, number] => [
+      `the Host ${host}`,
+      `GET /v2/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+      400,
+    ]),
+    ...[
+      'https://localhost/v2/',
+      'ftp://localhost/v2/',
+      'http:///v2/',
+      'http://user@localhost/v2/',
+      'http://local%host/v2/',
+      '*',
+    ].map((target): [string, string, number] => [`the target ${target}`, get(target), 400]),
+    [
+      'a transfer coding in HTTP/1.0',
+      'POST /v2/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    ['HTTP/2.0 in the words of HTTP/1.1', 'GET /v2/ HTTP/2.0\r\nHost: localhost\r\n\r\n', 400],
     ['an expectation that nobody knows', get('/v2/', 'Expect: wonders\r\n'), 417],
     [
       'a transfer coding besides chunked',
@@ -75,6 +173,58 @@ describe('connections', () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     const body = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as unknown;
     expect(body).toMatchObject({ errors: [{ code: 'UNSUPPORTED', message: expect.any(String) }] });
+  });
+
+  it.each([
+    ['without a Host', ''],
+    ['with one', 'Host: localhost\r\n'],
+  ])('answers HTTP/1.0 %s, and closes', async (_, host) => {
+    const answer = await exchange(`GET /v2/ HTTP/1.0\r\n${host}\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*Connection: close/);
+  });
+
+  it.each(['localhost', 'localhost:', '127.0.0.1:5000', '[::1]:5000', 'LOCALHOST'])(
+    'takes the Host %s',
+    async (host) => {
+      const answer = await exchange(`GET /v2/ HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      expect(statuses(answer)).toEqual(['200']);
+    },
+  );
+
+  describe('a whole URL as the target', () => {
+    const absolute = (method: string, url: string, host: string, more = '') =>
+      exchange(`${method} ${url} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`);
+
+    it.each(['http://localhost/v2/_catalog?n=1', 'HTTP://127.0.0.1:80/v2/_catalog', 'http://localhost/v2/'])(
+      'is that path: %s',
+      async (url) => {
+        expect(statuses(await absolute('GET', url, 'localhost'))).toEqual(['200']);
+      },
+    );
+
+    it('may have no path', async () => {
+      expect(statuses(await absolute('GET', 'http://localhost', 'localhost'))).toEqual(['404']);
+      expect(statuses(await absolute('GET', 'http://localhost?x', 'localhost'))).toEqual(['404']);
+    });
+
+    it('says the host, whatever the header says', async () => {
+      expect(statuses(await absolute('GET', 'http://page.example/v2/_catalog', 'localhost'))).toEqual([
+        '403',
+      ]);
+      expect(statuses(await absolute('GET', 'http://localhost/v2/_catalog', 'page.example'))).toEqual([
+        '200',
+      ]);
+      const origin = 'Origin: http://page.example\r\n';
+      expect(statuses(await absolute('GET', 'http://localhost/v2/_catalog', 'page.example', origin))).toEqual(
+        ['403'],
+      );
+    });
+
+    it('begins an upload as the path does', async () => {
+      const name = freshName();
+      const answer = await absolute('POST', `http://localhost/v2/${name}/blobs/uploads/`, 'localhost');
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 202 [^]*Location: /v2/${name}/blobs/uploads/`));
+    });
   });
 
   it('takes paths as they are written, upper and lower case apart', async () => {
@@ -90,6 +240,23 @@ describe('connections', () => {
     });
     expect(foreign.status).toBe(403);
     expect(await foreign.json()).toMatchObject({ errors: [{ code: 'DENIED' }] });
+    const image = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' };
+    expect((await client.fetch('/v2/_catalog', { headers: image })).status).toBe(403);
+    expect((await client.fetch('/api/v1/overview', { headers: image })).status).toBe(403);
+    const link = {
+      'Sec-Fetch-Site': 'cross-site',
+      'Sec-Fetch-Mode': 'navigate',
+      'Sec-Fetch-Dest': 'document',
+    };
+    const followed = await exchange(
+      get(
+        '/v2/_catalog',
+        Object.entries({ ...link, Connection: 'close' })
+          .map(([name, value]) => `${name}: ${value}\r\n`)
+          .join(''),
+      ),
+    );
+    expect(statuses(followed)).toEqual(['200']);
     const rebound = await exchange(
       'GET /v2/_catalog HTTP/1.1\r\nHost: page.example\r\nConnection: close\r\n\r\n',
     );
