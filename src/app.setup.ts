@@ -7,9 +7,11 @@ import type { Logger } from 'pino';
 import { setUpApiDocs } from './api-docs.setup.js';
 import { AppModule } from './app.module.js';
 import type { Configuration } from './config/configuration.js';
+import { openFileLimit } from './config/open-file-limit.js';
 import { StartupError } from './config/startup.error.js';
 import type { Database } from './database/database.js';
 import { Drain } from './drain.js';
+import { mostConnections } from './http/connection-limit.js';
 import { RegistryExpressAdapter } from './http/registry-express.adapter.js';
 import { describeListenFailure } from './listen-failure.js';
 import { createAccessLog } from './observability/access-log.js';
@@ -70,6 +72,8 @@ export async function serve(
   const drain = new Drain(app.getHttpServer());
   let graceMs = configuration.shutdownGraceSeconds * 1000;
   await listen(app, configuration);
+  // Without a listener an `accept` that fails, for want of a file descriptor say, would end the process.
+  app.getHttpServer().on('error', (error) => logger.error({ err: error }, 'a connection was not accepted'));
   opened.add(() => drain.run(graceMs, () => app.get(ActiveWriters).stop()));
   const close = ({ atOnce } = { atOnce: false }) => {
     if (atOnce) graceMs = 0;
@@ -83,7 +87,9 @@ async function createApp(
   database: Database,
   logger: Logger,
 ): Promise<NestExpressApplication> {
-  const adapter = new RegistryExpressAdapter();
+  const adapter = new RegistryExpressAdapter(
+    mostConnections(openFileLimit(), configuration.databasePoolSize),
+  );
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(configuration, database),
     adapter,

@@ -7,6 +7,7 @@ import type { Serving } from './app.setup.js';
 import { banner } from './banner.js';
 import type { Configuration } from './config/configuration.js';
 import { loadConfiguration } from './config/load-configuration.js';
+import { refuseLowFileLimit } from './config/open-file-limit.js';
 import { StartupError } from './config/startup.error.js';
 import { VERSION } from './config/version.js';
 import { BoundedOutput } from './observability/bounded-output.js';
@@ -18,6 +19,7 @@ import { PrimaryLink } from './workers/primary-link.js';
 async function main(): Promise<void> {
   loadDotEnv({ quiet: true });
   const configuration = loadConfiguration(process.env);
+  refuseLowFileLimit();
   const log = await openLog(configuration);
   const stopping = stopOnSignal(log);
   const serving = await start(configuration, log.logger);

@@ -71,7 +71,13 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   // FATAL and PANIC end the connection; an ERROR is about the statement.
   if (severity === 'FATAL' || severity === 'PANIC') return true;
   if (severity !== undefined) return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2));
-  if (syscall === 'connect' || (fromQuery && UNAVAILABLE_CODES.has(String(code)))) return true;
+  // A connection, or the address for it, can't be had: the network, the name service, or too many open files.
+  if (
+    syscall === 'connect' ||
+    syscall === 'getaddrinfo' ||
+    (fromQuery && UNAVAILABLE_CODES.has(String(code)))
+  )
+    return true;
   return UNAVAILABLE_MESSAGES.some((text) => String(message).includes(text));
 }
 

@@ -4,6 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import { answerClientErrors } from './client-error.js';
+import { ConnectionLimit } from './connection-limit.js';
 import { answerUnknownExpectation, withConnectionRules } from './connection-rules.js';
 import { PendingResponses } from './pending-responses.js';
 
@@ -19,7 +20,8 @@ const READ_BYTES = 64 * 1024;
  * Express would otherwise give each of them later, which costs V8 its optimisations (about 7 k → 17 k requests/s).
  */
 export class RegistryExpressAdapter extends ExpressAdapter {
-  constructor() {
+  /** @param connectionBound most connections at once. */
+  constructor(private readonly connectionBound: number) {
     const app = express();
     // Before the router exists, or it has no effect: a proxy's rules by path must mean the same paths.
     app.enable('case sensitive routing');
@@ -40,6 +42,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     Object.assign(app, { request: RegistryRequest.prototype, response: RegistryResponse.prototype });
 
     const pending = new PendingResponses();
+    const limit = new ConnectionLimit(pending, this.connectionBound);
     const server = createServer(
       {
         IncomingMessage: RegistryRequest,
@@ -52,10 +55,11 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         // Refused by the connection rules instead, in the spec's shape.
         requireHostHeader: false,
       },
-      withConnectionRules(app, pending),
+      withConnectionRules(limit.before(app), pending),
     );
-    server.on('checkExpectation', answerUnknownExpectation);
+    server.on('checkExpectation', withConnectionRules(limit.before(answerUnknownExpectation), pending));
     answerClientErrors(server, pending);
+    limit.watch(server);
     this.httpServer = server;
   }
 }

@@ -87,7 +87,7 @@ onLinux('a standard output and standard error that can not be written to', () =>
     ['a terminal that has stopped', stoppedTerminal],
   ])('%s: a start that fails ends', async (_, open) => {
     output = open();
-    const berth = bench.start({ LOG_LEVEL: 'none' }, output.fd);
+    const berth = bench.start({ LOG_LEVEL: 'none' }, { output: output.fd });
     expect(await berth.ended()).toMatchObject({ code: 1, signal: null });
   });
 

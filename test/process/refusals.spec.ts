@@ -25,9 +25,11 @@ afterAll(async () => {
 });
 
 /** Starts a Berth that can't start, and answers its one sentence. */
-async function refusal(environment: Record<string, string>): Promise<string> {
+async function refusal(environment: Record<string, string>, openFiles?: number): Promise<string> {
   const dataDir = environment['DATA_DIR'] ?? bench.newDataDir();
-  const { code, stdout, stderr } = await bench.start({ DATA_DIR: dataDir, ...environment }).ended(60_000);
+  const { code, stdout, stderr } = await bench
+    .start({ DATA_DIR: dataDir, ...environment }, { openFiles })
+    .ended(60_000);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^[A-Z/][^\n]+\.\n$/);
   expect(stderr).not.toContain(SECRET);
@@ -61,6 +63,12 @@ describe('a start that can not be ends with one sentence, exit code 1 and nothin
   it('an address of another machine', async () => {
     const settings = { HOST: '192.0.2.1', ACCESS_MODE: 'open', DATABASE_URL: database.url };
     expect(await refusal(settings)).toBe('HOST is not an address of this machine.');
+  });
+
+  it('a limit of open files with which the program can not be loaded', async () => {
+    expect(await refusal({}, 128)).toBe(
+      'A process may have 128 files open here (ulimit -n): raise the limit to 512 or more.',
+    );
   });
 
   it('a port in use', async () => {

@@ -10,6 +10,14 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** How a process differs from one that an operator starts in a shell. */
+export interface ProcessLimits {
+  /** The descriptor that it has for standard output and standard error. What it says is unknown then. */
+  readonly output?: number | 'pipe';
+  /** The limit of files and sockets that it may have open. Unless given, as many as this process. */
+  readonly openFiles?: number | undefined;
+}
+
 /** A start makes a database cluster, on a busy machine. */
 const START_TIMEOUT_MS = 60_000;
 /** What a clean stop may take, by the promise to the operator. */
@@ -23,16 +31,15 @@ export class BerthProcess {
 
   /**
    * The environment has nothing but what is given, and PATH.
-   *
-   * @param output the descriptor that it has for standard output and standard error; what it says is unknown then.
    */
   constructor(
     main: string,
     environment: Record<string, string>,
     cwd: string,
-    output: number | 'pipe' = 'pipe',
+    { output = 'pipe', openFiles }: ProcessLimits = {},
   ) {
-    this.child = spawn(process.execPath, [main], {
+    const command = `${openFiles === undefined ? '' : `ulimit -n ${openFiles} && `}exec "$0" "$1"`;
+    this.child = spawn('/bin/sh', ['-c', command, process.execPath, main], {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', ...environment },
       stdio: ['ignore', output, output],

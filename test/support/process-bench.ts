@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryFileLock } from '../../src/config/file-lock.js';
-import { BerthProcess } from './berth-process.js';
+import { BerthProcess, type ProcessLimits } from './berth-process.js';
 import { builtMain } from './built-berth.js';
 import { until } from './until.js';
 
@@ -51,8 +51,8 @@ export class ProcessBench {
   }
 
   /** Starts a Berth on any free port. */
-  start(environment: Record<string, string>, output: number | 'pipe' = 'pipe'): BerthProcess {
-    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch, output);
+  start(environment: Record<string, string>, limits: ProcessLimits = {}): BerthProcess {
+    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch, limits);
     this.processes.push(berth);
     return berth;
   }
@@ -60,7 +60,7 @@ export class ProcessBench {
   /** Starts a Berth whose banner can't be read, and answers it with its address when it is ready. */
   async startUnheard(environment: Record<string, string>, output: number): Promise<[BerthProcess, string]> {
     const PORT = String(await freePort());
-    const berth = this.start({ ...environment, PORT }, output);
+    const berth = this.start({ ...environment, PORT }, { output });
     const url = `http://127.0.0.1:${PORT}`;
     const isReady = async () => {
       if (!berth.isRunning) throw new Error(`Berth ended: ${JSON.stringify(await berth.ended())}`);

@@ -22,6 +22,7 @@ describe('failureOf', () => {
     ['a request that was not sent', error('RestError', { code: 'REQUEST_SEND_ERROR' })],
     ['an answer that was cut off', error('RestError', { code: 'PARSE_ERROR' })],
     ['no address', error('RestError', { code: 'ENOTFOUND' })],
+    ['too many open files', error('RestError', { code: 'EMFILE' })],
     ["another caller's abort", error('AbortError')],
     ['bytes that changed on the way', error('RestError', { statusCode: 400, code: 'Md5Mismatch' })],
     ['a limit of time', new TimeLimitError(1000)],

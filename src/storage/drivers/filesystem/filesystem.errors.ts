@@ -1,4 +1,4 @@
-import { StorageError, StorageFullError } from '../../storage.errors.js';
+import { StorageError, StorageFullError, StorageUnavailableError } from '../../storage.errors.js';
 
 /**
  * What the operating system says of a path that holds no object: nothing is there, a file stands where the key has a
@@ -6,6 +6,8 @@ import { StorageError, StorageFullError } from '../../storage.errors.js';
  */
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
+/** Too many files are open, in this process or on this machine. */
+const OUT_OF_FILES = new Set(['EMFILE', 'ENFILE']);
 
 /** The code of a Node system error. Not by `instanceof`: Jest's realm has an `Error` of its own. */
 export function errorCode(error: unknown): string | undefined {
@@ -27,9 +29,11 @@ export function storageErrorOf(cause: unknown, action: string): StorageError {
   if (cause instanceof StorageError) {
     return cause;
   }
-  return isFull(cause)
-    ? new StorageFullError(`${action}: no space is left on the file system`, { cause })
-    : new StorageError(`${action}: ${errorCode(cause) ?? 'failed'}`, { cause });
+  if (isFull(cause)) return new StorageFullError(`${action}: no space is left on the file system`, { cause });
+  const code = errorCode(cause) ?? 'failed';
+  return OUT_OF_FILES.has(code)
+    ? new StorageUnavailableError(`${action}: too many open files (${code})`, { cause })
+    : new StorageError(`${action}: ${code}`, { cause });
 }
 
 /** Does `work`, whose errors leave as {@link StorageError}s. */

@@ -20,9 +20,12 @@ describe('errors of Google Cloud Storage', () => {
     expect(mapped({ response: { status }, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
   });
 
-  it.each(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOTFOUND'])('may pass: %s', (code) => {
-    expect(mapped({ code, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
-  });
+  it.each(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOTFOUND', 'EMFILE', 'ENFILE'])(
+    'may pass: %s',
+    (code) => {
+      expect(mapped({ code, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
+    },
+  );
 
   it.each(['request-timeout', 'body-timeout'])("may pass: node-fetch's %s", (type) => {
     expect(mapped({ type, message: 'x' })).toBeInstanceOf(StorageUnavailableError);

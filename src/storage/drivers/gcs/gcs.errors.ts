@@ -37,6 +37,8 @@ const ON_THE_WAY = new Set([
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'EMFILE',
+  'ENFILE',
   'ERR_STREAM_PREMATURE_CLOSE',
   'request-timeout',
   'body-timeout',

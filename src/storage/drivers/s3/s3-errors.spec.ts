@@ -40,6 +40,8 @@ describe('toStorageError', () => {
     ['a name server that fails', failed('EAI_AGAIN')],
     ['a name that nobody has', failed('ENOTFOUND')],
     ['a network that is down', failed('ENETUNREACH')],
+    ['too many open files', failed('EMFILE')],
+    ['too many open files on this machine', failed('ENFILE')],
   ])('calls unavailable what may pass: %s', (_, error) => {
     expect(kindOf(error)).toBe(StorageUnavailableError.name);
   });

@@ -49,7 +49,7 @@ const PASSING = [
   'TimeoutError',
 ];
 const NETWORK =
-  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|ERR_STREAM_PREMATURE_CLOSE)$/;
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|E[MN]FILE|ERR_STREAM_PREMATURE_CLOSE)$/;
 /** What the SDK calls an error to which S3 gave no code: HEAD has no body. */
 const NO_CODE = /^(\d{3}|Unknown|UnknownError|)$/;
 /** The SDK's, where no source has any. */

@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BerthProcess } from '../support/berth-process.js';
+import { ProcessBench } from '../support/process-bench.js';
+import { eventually } from '../support/process-tree.js';
+import { RawConnection, requestHead } from '../support/raw-http.js';
+import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
+import { freshName } from '../support/test-berth.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+
+/** The fewest with which Berth starts. */
+const OPEN_FILES = 512;
+/** Three files for each, beside 64 others, 16 connections that are refused and the 5 of the database. */
+const CONNECTIONS = 142;
+
+// What a process has open is read from /proc, and its limit set with prlimit.
+const onLinux = process.platform === 'linux' ? describe : describe.skip;
+
+onLinux('with a low limit of open files', () => {
+  let bench: ProcessBench;
+  let database: TestDatabase;
+  let berth: BerthProcess;
+  let client: RegistryClient;
+  let connections: RawConnection[] = [];
+
+  beforeAll(async () => {
+    bench = await ProcessBench.open();
+    database = await createTestDatabase();
+    const settings = { DATA_DIR: bench.newDataDir(), DATABASE_URL: database.url, DATABASE_POOL_SIZE: '5' };
+    berth = bench.start(settings, { openFiles: OPEN_FILES });
+    client = new RegistryClient(await berth.url());
+    // Berth is compiled, and a database started.
+  }, 180_000);
+  afterEach(async () => {
+    connections.forEach((connection) => connection.leave());
+    connections = [];
+    expect((await whenThereIsRoom('/health/ready')).status).toBe(200);
+    await eventually('all to be closed', () => openFiles() < 64 || undefined);
+  });
+  afterAll(async () => {
+    await bench.dispose();
+    await database.drop();
+  });
+
+  const openFiles = () => readdirSync(`/proc/${berth.pid}/fd`).length;
+
+  async function connected(): Promise<RawConnection> {
+    const connection = await RawConnection.open(await berth.url());
+    connections.push(connection);
+    return connection;
+  }
+
+  /** Asks as often as it takes: the others may just have come. */
+  const whenThereIsRoom = (path: string) =>
+    eventually('an answer', async () => {
+      const answer = await client.fetch(path).catch(() => undefined);
+      return answer?.status === 503 ? undefined : answer;
+    });
+
+  it('closes connections that are idle to serve others', async () => {
+    const asked = await connected();
+    await asked.send(requestHead('GET', '/v2/'));
+    expect((await asked.answer()).status).toBe(200);
+    const silent = await connected();
+    for (let count = 0; count < 600; count += 1) {
+      const connection = await connected();
+      if (count % 2 === 0) await connection.send(requestHead('GET', '/v2/')).catch(() => undefined);
+    }
+    expect((await whenThereIsRoom('/v2/')).status).toBe(200);
+    const name = freshName();
+    const layer = 'layer'.repeat(200_000);
+    const digest = await client.pushBlob(name, layer);
+    await client.putManifest(name, 'latest', await client.makeImage(name, [layer]));
+    const pulled = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digest);
+    expect(openFiles()).toBeLessThan(OPEN_FILES / 2);
+    for (const connection of [asked, silent]) expect(await connection.rest()).toHaveLength(0);
+  });
+
+  it('refuses connections while all are in use, and finishes what they do', async () => {
+    const name = freshName();
+    const bodies = Array.from({ length: CONNECTIONS }, (_, index) => `the body of upload ${index}`);
+    const begun = [];
+    for (const body of bodies) {
+      const connection = await connected();
+      const path = `/v2/${name}/blobs/uploads/?digest=${digestOf(body)}`;
+      await connection.send(requestHead('POST', path, [['Content-Length', body.length]]), body.slice(0, 1));
+      begun.push({ connection, body });
+    }
+    const refused = [];
+    for (let count = 0; count < 40; count += 1) {
+      const connection = await connected();
+      await connection.send(requestHead('GET', '/v2/')).catch(() => undefined);
+      refused.push(await connection.answer().catch(() => undefined));
+    }
+    const answers = refused.filter((answer) => answer !== undefined);
+    expect(answers.length).toBeGreaterThan(0);
+    for (const answer of answers) {
+      expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('connection')]).toEqual([
+        503,
+        '5',
+        'close',
+      ]);
+      expect(await errorCode(answer)).toBe('UNKNOWN');
+    }
+    for (const { connection, body } of begun) await connection.send(body.slice(1));
+    for (const { connection } of begun) expect((await connection.answer()).status).toBe(201);
+  });
+
+  it('answers 503 when no file can be opened, accepts nothing, and recovers', async () => {
+    const name = freshName();
+    const digest = await client.pushBlob(name, Buffer.alloc(1_000_000, 'layer'));
+    const upload = await client.startUpload(name);
+    const connection = await connected();
+    const requests = [
+      () => connection.send(requestHead('GET', `/v2/${name}/blobs/${digest}`)),
+      () => connection.send(requestHead('PATCH', upload, [['Content-Length', 4]]), 'four'),
+    ];
+    await connection.send(requestHead('GET', '/v2/'));
+    expect((await connection.answer()).status).toBe(200);
+    const limit = (most: number) =>
+      execFileSync('prlimit', ['--pid', String(berth.pid), `--nofile=${most}:${OPEN_FILES}`]);
+    const taken = new Set(readdirSync(`/proc/${berth.pid}/fd`).map(Number));
+    let lowestFree = 0;
+    while (taken.has(lowestFree)) lowestFree += 1;
+    limit(lowestFree);
+    for (const ask of requests) {
+      await ask();
+      const answer = await connection.answer();
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+      expect(await answer.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
+    }
+    for (let count = 0; count < 50; count += 1) {
+      const late = await connected();
+      await late.send(requestHead('GET', '/v2/')).catch(() => undefined);
+    }
+    limit(OPEN_FILES);
+    const statuses = [];
+    for (const ask of requests) {
+      await ask();
+      statuses.push((await connection.answer()).status);
+    }
+    expect(statuses).toEqual([200, 202]);
+  });
+});
