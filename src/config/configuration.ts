@@ -152,6 +152,17 @@ export class Configuration {
   @Max(3600, { message: 'expected a number of seconds from 1 to 3600' })
   requestIdleTimeoutSeconds = 60;
 
+  /**
+   * Slowest client that is served: bytes per second on average over `requestIdleTimeoutSeconds`; 0 for no
+   * minimum.
+   */
+  @Env('REQUEST_MIN_BYTES_PER_SECOND')
+  @Type(() => Number)
+  @IsInt({ message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
+  @Min(0, { message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
+  @Max(MIB, { message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
+  requestMinBytesPerSecond = 1024;
+
   /** Largest manifest accepted. The spec wants 4 MiB at least; sending much more to Postgres would delay others. */
   @Env('MANIFEST_MAX_BYTES')
   @Type(() => Number)

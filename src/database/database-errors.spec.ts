@@ -10,6 +10,8 @@ describe('isDatabaseUnavailable', () => {
   it.each([
     ['nobody listens', error({ code: 'ECONNREFUSED', syscall: 'connect' })],
     ['the socket is gone', error({ code: 'ENOENT', syscall: 'connect' })],
+    ['too many open files', error({ code: 'EMFILE', syscall: 'connect' })],
+    ['the name service is away', error({ code: 'EAI_AGAIN', syscall: 'getaddrinfo' })],
     ['a query whose connection broke', query({ code: 'ECONNRESET', syscall: 'read' })],
     ['an administrator ended the connection', query({ code: '57P01', severity: 'FATAL' })],
     ['the server is starting up', error({ code: '57P03', severity: 'FATAL' })],

@@ -15,6 +15,7 @@ import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { ObjectSender } from './object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
 import { answerEmpty, IMMUTABLE } from './responses.js';
+import { breakOffSlowReader } from './slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
 @Controller('v2')
@@ -91,7 +92,8 @@ export class BlobsController {
     const begin = () => {
       // A client that stops reading without closing would hold on to the object for ever. Not sooner than this: the storage
       // has deadlines of its own, and when it misses them its client is to get an answer.
-      response.setTimeout(this.configuration.requestIdleTimeoutSeconds * 1000, () => response.destroy());
+      const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
+      breakOffSlowReader(response, requestIdleTimeoutSeconds * 1000, requestMinBytesPerSecond);
       writeHead();
     };
     const small = await this.blobs.readSmall(blob, { signal });

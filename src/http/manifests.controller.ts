@@ -58,13 +58,12 @@ export class ManifestsController {
   ): Promise<void> {
     const reference = parseReference(text);
     const tags = queryTexts(request, 'tag').map(parseTag);
-    const { manifestMaxBytes, requestIdleTimeoutSeconds } = this.configuration;
     const { digest, subject } = await this.manifests.put({
       repository,
       reference,
       tags,
       contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
-      content: await readSmallBody(request, manifestMaxBytes, requestIdleTimeoutSeconds * 1000),
+      content: await readSmallBody(request, this.configuration),
       actor: request.principal.name,
     });
     answerEmpty(response, 201, {

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { Configuration } from '../config/configuration.js';
 import { type ContentRange, parseContentRange } from '../oci/content-range.js';
 import {
   BlobUploadInvalidError,
   ManifestInvalidError,
   type RegistryError,
   SizeInvalidError,
+  UnsupportedError,
 } from '../oci/errors.js';
 import { GatheredBody } from './gathered-body.js';
 import { HEARTBEAT, readBody, type UploadBody } from '../uploads/upload-body.js';
@@ -32,8 +34,28 @@ export function hasBody(request: IncomingMessage): boolean {
   );
 }
 
-/** The request's body and what it says of itself. */
+/**
+ * A blob or a manifest is the bytes whose digest its client knows, so nothing is decoded (RFC 9110, section
+ * 8.4).
+ *
+ * @throws UnsupportedError with status 415 when the body has a content coding.
+ */
+function refuseContentCoding({ headers }: IncomingMessage): void {
+  const codings = (headers['content-encoding'] ?? '').toLowerCase().split(',');
+  if (codings.every((coding) => ['', 'identity'].includes(coding.trim()))) return;
+  throw new UnsupportedError('the registry takes no Content-Encoding: send the bytes as they are', {
+    status: 415,
+    headers: { 'Accept-Encoding': 'identity' },
+  });
+}
+
+/**
+ * The request's body and what it says of itself.
+ *
+ * @throws UnsupportedError with status 415 when it has a `Content-Encoding`.
+ */
 export function uploadBody(request: IncomingMessage): UploadBody {
+  refuseContentCoding(request);
   const contentRange = singleHeader(
     request,
     'content-range',
@@ -49,23 +71,25 @@ export function uploadBody(request: IncomingMessage): UploadBody {
 /**
  * A small body, whole.
  *
- * @throws ManifestInvalidError with status 413 as soon as it is known to be larger than `maxBytes`.
+ * @throws UnsupportedError with status 415 when it has a `Content-Encoding`.
+ * @throws ManifestInvalidError with status 413 as soon as it is known to be larger than `MANIFEST_MAX_BYTES`.
  */
 export async function readSmallBody(
   request: IncomingMessage,
-  maxBytes: number,
-  idleTimeoutMs: number,
+  { manifestMaxBytes: maxBytes, requestIdleTimeoutSeconds, requestMinBytesPerSecond }: Configuration,
 ): Promise<Buffer> {
+  refuseContentCoding(request);
   const tooLarge = () =>
     new ManifestInvalidError(`the manifest is larger than ${maxBytes} bytes`, { status: 413 });
   if ((contentLength(request) ?? 0) > maxBytes) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const signal = new AbortController().signal;
+  const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
   for await (const chunk of readBody(bodySource(request), {
     heartbeatMs: idleTimeoutMs,
     idleTimeoutMs,
-    signal,
+    minBytesPerSecond: requestMinBytesPerSecond,
+    signal: new AbortController().signal,
   })) {
     if (chunk === HEARTBEAT) continue;
     length += chunk.length;

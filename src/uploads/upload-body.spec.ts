@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import { HEARTBEAT, readBody } from './upload-body.js';
-import { BodyIdleError, UploadTakenOverError } from './upload.errors.js';
+import { BodyIdleError, BodySlowError, UploadTakenOverError } from './upload.errors.js';
 
 const never = () => new AbortController().signal;
 
@@ -35,7 +36,9 @@ describe('readBody', () => {
     const { source, feed } = controlledBody();
     [Buffer.from('a'), Buffer.from('b'), undefined].forEach(feed);
     expect(
-      await collect(readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() })),
+      await collect(
+        readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, minBytesPerSecond: 0, signal: never() }),
+      ),
     ).toEqual(['a', 'b']);
   });
 
@@ -49,7 +52,12 @@ describe('readBody', () => {
         },
       }),
     };
-    const body = readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() });
+    const body = readBody(source, {
+      heartbeatMs: 1000,
+      idleTimeoutMs: 1000,
+      minBytesPerSecond: 0,
+      signal: never(),
+    });
     await body.next();
     expect(asked).toBe(1);
     await body.return();
@@ -57,7 +65,12 @@ describe('readBody', () => {
 
   it('beats while nothing comes, and goes on when something does', async () => {
     const { source, feed } = controlledBody();
-    const body = readBody(source, { heartbeatMs: 5, idleTimeoutMs: 60_000, signal: never() });
+    const body = readBody(source, {
+      heartbeatMs: 5,
+      idleTimeoutMs: 60_000,
+      minBytesPerSecond: 0,
+      signal: never(),
+    });
     expect((await body.next()).value).toBe(HEARTBEAT);
     expect((await body.next()).value).toBe(HEARTBEAT);
     feed(Buffer.from('late'));
@@ -67,17 +80,83 @@ describe('readBody', () => {
     await body.return();
   });
 
+  describe('of a body that has to move at a rate', () => {
+    /** A byte at a time. */
+    async function* trickle(bytes: number, everyMs: number): AsyncGenerator<Uint8Array> {
+      for (let count = 0; count < bytes; count += 1) {
+        if (everyMs > 0) await delay(everyMs);
+        yield Buffer.of(count);
+      }
+    }
+    const read = async (source: AsyncIterable<Uint8Array>, minBytesPerSecond: number, pauseMs = 0) => {
+      let bytes = 0;
+      const pulse = { heartbeatMs: 10, idleTimeoutMs: 100, signal: never() };
+      for await (const chunk of readBody(source, { ...pulse, minBytesPerSecond })) {
+        if (chunk === HEARTBEAT) continue;
+        bytes += chunk.length;
+        if (pauseMs > 0) await delay(pauseMs);
+      }
+      return bytes;
+    };
+
+    it('gives up one that is slower', async () => {
+      await expect(read(trickle(1_000, 5), 1024)).rejects.toThrow(BodySlowError);
+      await expect(read(trickle(1_000, 5), 1024)).rejects.toThrow(
+        'fewer than 1024 bytes per second for 0.1 s',
+      );
+    });
+
+    it('hands over all that came before', async () => {
+      let sent = 0;
+      const counted = async function* () {
+        for await (const chunk of trickle(1_000, 5)) {
+          sent += 1;
+          yield chunk;
+        }
+      };
+      let got = 0;
+      const body = readBody(counted(), {
+        heartbeatMs: 1000,
+        idleTimeoutMs: 100,
+        minBytesPerSecond: 1024,
+        signal: never(),
+      });
+      const all = async () => {
+        for await (const _ of body) got += 1;
+      };
+      await expect(all()).rejects.toThrow(BodySlowError);
+      expect(got).toBe(sent);
+    });
+
+    it('goes on with one that is faster', async () => {
+      expect(await read(trickle(60, 5), 10)).toBe(60);
+    });
+
+    it('does not count the time of whoever reads', async () => {
+      expect(await read(trickle(20, 0), 1024, 20)).toBe(20);
+    });
+
+    it('goes on with any where the minimum is 0', async () => {
+      expect(await read(trickle(60, 5), 0)).toBe(60);
+    });
+  });
+
   it('gives up a body that stands still', async () => {
     const { source } = controlledBody();
     await expect(
-      collect(readBody(source, { heartbeatMs: 5, idleTimeoutMs: 20, signal: never() })),
+      collect(readBody(source, { heartbeatMs: 5, idleTimeoutMs: 20, minBytesPerSecond: 0, signal: never() })),
     ).rejects.toThrow(BodyIdleError);
   });
 
   it('lets a slow body take longer than the idle timeout, as long as it moves', async () => {
     const { source, feed } = controlledBody();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
-    const body = readBody(source, { heartbeatMs: 5, idleTimeoutMs: 100, signal: never() });
+    const body = readBody(source, {
+      heartbeatMs: 5,
+      idleTimeoutMs: 100,
+      minBytesPerSecond: 0,
+      signal: never(),
+    });
     for (const at of [60, 120, 180]) {
       const next = body.next();
       clock.mockReturnValue(at);
@@ -95,7 +174,12 @@ describe('readBody', () => {
     const { source } = controlledBody();
     const interruption = new AbortController();
     const reading = collect(
-      readBody(source, { heartbeatMs: 60_000, idleTimeoutMs: 60_000, signal: interruption.signal }),
+      readBody(source, {
+        heartbeatMs: 60_000,
+        idleTimeoutMs: 60_000,
+        minBytesPerSecond: 0,
+        signal: interruption.signal,
+      }),
     );
     interruption.abort(new UploadTakenOverError());
     await expect(reading).rejects.toThrow(UploadTakenOverError);
@@ -108,6 +192,7 @@ describe('readBody', () => {
       readBody(source, {
         heartbeatMs: 1000,
         idleTimeoutMs: 1000,
+        minBytesPerSecond: 0,
         signal: AbortSignal.abort(new UploadTakenOverError()),
       }),
     );
@@ -119,7 +204,9 @@ describe('readBody', () => {
     feed(Buffer.from('a'));
     feed(new Error('aborted'));
     await expect(
-      collect(readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, signal: never() })),
+      collect(
+        readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, minBytesPerSecond: 0, signal: never() }),
+      ),
     ).rejects.toMatchObject({ name: 'BodyBrokenError', cause: { message: 'aborted' } });
   });
 });

@@ -1,4 +1,5 @@
-import { BodyBrokenError, BodyIdleError } from './upload.errors.js';
+import { MinimumRate } from './minimum-rate.js';
+import { BodyBrokenError, BodyIdleError, BodySlowError } from './upload.errors.js';
 
 /** Yielded instead of bytes when none came for a while: time to prolong the lease. */
 export const HEARTBEAT = Symbol('HEARTBEAT');
@@ -16,36 +17,44 @@ export interface UploadBody {
 export interface ReadBodyOptions {
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
+  /** What has to come on average over `idleTimeoutMs`; 0 for no minimum. */
+  readonly minBytesPerSecond: number;
   /** Aborted: reading ends at once, with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Reads a body chunk by chunk, however slowly it comes. The source is asked for more only when the last chunk has been
- * dealt with: this is the backpressure towards the client.
+ * Reads a body chunk by chunk, however slowly it comes. The source is asked for more only when the last chunk
+ * has been dealt with: this is the backpressure towards the client.
  *
- * @throws BodyIdleError when no byte came for `idleTimeoutMs`; BodyBrokenError when the client went away.
+ * @throws BodyIdleError when no byte came for `idleTimeoutMs`; BodySlowError when too few came;
+ *   BodyBrokenError when the client went away.
  */
 export async function* readBody(
   source: AsyncIterable<Uint8Array>,
-  { heartbeatMs, idleTimeoutMs, signal }: ReadBodyOptions,
+  { heartbeatMs, idleTimeoutMs, minBytesPerSecond, signal }: ReadBodyOptions,
 ): AsyncGenerator<Uint8Array | typeof HEARTBEAT, void> {
   const iterator = source[Symbol.asyncIterator]();
   const interruption = new Interruption(signal);
+  const rate = new MinimumRate(minBytesPerSecond, idleTimeoutMs);
   try {
     let next = iterator.next();
     let lastByteAt = performance.now();
+    let waitingSince = lastByteAt;
     for (;;) {
       const outcome = await interruption.race(next, heartbeatMs);
-      if (outcome === HEARTBEAT) {
-        if (performance.now() - lastByteAt >= idleTimeoutMs) throw new BodyIdleError(idleTimeoutMs / 1000);
-        yield HEARTBEAT;
-        continue;
-      }
-      if (outcome.done === true) return;
-      yield outcome.value;
+      const isHeartbeat = outcome === HEARTBEAT;
+      if (!isHeartbeat && outcome.done === true) return;
+      const now = performance.now();
+      if (isHeartbeat && now - lastByteAt >= idleTimeoutMs) throw new BodyIdleError(idleTimeoutMs / 1000);
+      const isFastEnough = rate.allows(isHeartbeat ? 0 : outcome.value.length, now - waitingSince);
+      yield isHeartbeat ? HEARTBEAT : outcome.value;
+      // After the yield, so that what came last is kept.
+      if (!isFastEnough) throw new BodySlowError(minBytesPerSecond, idleTimeoutMs / 1000);
+      waitingSince = performance.now();
+      if (isHeartbeat) continue;
       next = iterator.next();
-      lastByteAt = performance.now();
+      lastByteAt = waitingSince;
     }
   } finally {
     interruption.dispose();

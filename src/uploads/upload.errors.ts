@@ -38,6 +38,17 @@ export class BodyIdleError extends RegistryError {
   }
 }
 
+/** The body moved too few bytes for too long. What arrived is kept. */
+export class BodySlowError extends RegistryError {
+  constructor(minBytesPerSecond: number, seconds: number) {
+    super(
+      'BLOB_UPLOAD_INVALID',
+      `the request body moved fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`,
+      { status: 408 },
+    );
+  }
+}
+
 /** The body ended before its end: its client is gone, or the connection. What arrived is kept. */
 export class BodyBrokenError extends RegistryError {
   constructor(cause: unknown) {
@@ -56,6 +67,7 @@ export class ShuttingDownError extends RegistryError {
 export function failureKind(error: unknown): UploadEventKind {
   if (error instanceof UploadTakenOverError) return 'fenced';
   if (error instanceof DigestInvalidError) return 'digest_mismatch';
-  if (error instanceof BodyBrokenError || error instanceof BodyIdleError) return 'disconnected';
+  const lost = [BodyBrokenError, BodyIdleError, BodySlowError];
+  if (lost.some((kind) => error instanceof kind)) return 'disconnected';
   return 'failed';
 }

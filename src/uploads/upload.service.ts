@@ -237,9 +237,10 @@ export class UploadService {
   private async receive(writer: UploadWriter, held: HeldSession, body: UploadBody): Promise<void> {
     const { signal, lease } = held;
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
-    const idleTimeoutMs = this.configuration.requestIdleTimeoutSeconds * 1000;
+    const { requestIdleTimeoutSeconds, requestMinBytesPerSecond: minBytesPerSecond } = this.configuration;
+    const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
     const pulse = { heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4), idleTimeoutMs };
-    for await (const chunk of readBody(body.source, { ...pulse, signal })) {
+    for await (const chunk of readBody(body.source, { ...pulse, minBytesPerSecond, signal })) {
       if (chunk !== HEARTBEAT) await this.space.expectRoom('push', chunk.length);
       if (chunk === HEARTBEAT) await writer.checkpoint();
       else if (writer.offset + chunk.length > limit) {

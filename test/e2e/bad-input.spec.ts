@@ -297,7 +297,7 @@ describe('bad input', () => {
       },
     );
 
-    it('21. a Content-Encoding is not undone: what was sent is no JSON', async () => {
+    it('21. a Content-Encoding is refused: nothing is decoded', async () => {
       const response = await raw(
         'PUT',
         `/v2/${name}/manifests/stored`,
@@ -308,7 +308,8 @@ describe('bad input', () => {
         ],
         Buffer.from([0x1f, 0x8b, 8, 0]),
       );
-      expect(await refusal(response)).toBe('400 MANIFEST_INVALID');
+      expect(response.headers.get('accept-encoding')).toBe('identity');
+      expect(await refusal(response)).toBe('415 UNSUPPORTED');
     });
   });
 
@@ -459,6 +460,27 @@ describe('bad input', () => {
       ],
     ])('4. %s twice in a %s is refused', async (_, method, path, headers, expected) => {
       expect(await refusal(await raw(method, path(), headers, 'four'))).toBe(expected);
+    });
+
+    it.each(['gzip', 'GZIP', 'identity, zstd', 'br', 'aws-chunked'])(
+      '4. the Content-Encoding %s is refused before anything of it is taken',
+      async (coding) => {
+        const headers: RawHeaders = [['Content-Encoding', coding], ...upload];
+        for (const [method, path] of [
+          ['PATCH', session],
+          ['PUT', `${session}?digest=${digestOf('four')}`],
+          ['POST', `/v2/${name}/blobs/uploads/?digest=${digestOf('four')}`],
+        ] as const) {
+          expect(await refusal(await raw(method, path, headers, 'four'))).toBe('415 UNSUPPORTED');
+        }
+      },
+    );
+
+    it.each(['identity', 'Identity', ''])('4. the Content-Encoding "%s" changes nothing', async (coding) => {
+      const location = await client.startUpload(name);
+      const headers: RawHeaders = [['Content-Encoding', coding], ...upload];
+      expect((await raw('PATCH', location, headers, 'four')).status).toBe(202);
+      await client.fetch(location, { method: 'DELETE' });
     });
 
     it.each(['Content-Type', 'X-Request-Id', 'User-Agent', 'If-None-Match'])(

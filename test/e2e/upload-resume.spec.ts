@@ -167,7 +167,7 @@ describe('slow clients', () => {
   const name = freshName('slow');
 
   beforeAll(async () => {
-    berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '1' });
+    berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '1', REQUEST_MIN_BYTES_PER_SECOND: '1' });
     client = new RegistryClient(berth.url);
   });
   afterAll(() => berth.dispose());
@@ -210,6 +210,42 @@ describe('slow clients', () => {
     expect(keepAliveTimeout).toBeGreaterThan(60_000);
     const { headers } = await client.fetch('/v2/');
     expect(Number(/timeout=(\d+)/.exec(headers.get('keep-alive') ?? '')?.[1])).toBeGreaterThan(60);
+  });
+
+  describe('a body that trickles', () => {
+    beforeAll(() => berth.restart({ REQUEST_MIN_BYTES_PER_SECOND: '1024' }));
+
+    /** Sends a byte every so often, until there is an answer; and how many those were. */
+    async function trickle(method: string, path: string): Promise<[Response, number]> {
+      const connection = await RawConnection.open(berth.url);
+      await connection.send(requestHead(method, path, [['Content-Length', 1_000]]));
+      let answer: Response | undefined;
+      const answered = connection.answer().then((response) => (answer = response));
+      let sent = 0;
+      for (; answer === undefined && sent < 1_000; sent += 1) {
+        await connection.send('x');
+        await delay(50);
+      }
+      const response = await answered;
+      connection.leave();
+      return [response, sent];
+    }
+
+    it('13. is given up, and its bytes are kept', async () => {
+      const location = await new RegistryClient(berth.url).startUpload(name);
+      const [response, sent] = await trickle('PATCH', location);
+      expect(response.headers.get('connection')).toBe('close');
+      expect(await response.clone().text()).toContain('fewer than 1024 bytes per second for 1 s');
+      expect(await refusal(response)).toBe('408 BLOB_UPLOAD_INVALID');
+      const range = (await new RegistryClient(berth.url).fetch(location)).headers.get('range');
+      expect(Number(range?.split('-')[1])).toBeGreaterThan(2);
+      expect(Number(range?.split('-')[1])).toBeLessThan(sent);
+    });
+
+    it('13. is given up too if it is a manifest', async () => {
+      const [response] = await trickle('PUT', `/v2/${name}/manifests/trickle`);
+      expect(response.status).toBe(408);
+    });
   });
 });
 
