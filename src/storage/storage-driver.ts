@@ -142,7 +142,25 @@ export interface StorageDriver {
    */
   readonly outlivesProcess?: boolean;
 
-  /** Called once, at boot: creates what is missing. Rejects with a {@link StorageError} whose message a person can act on. */
+  /**
+   * Returns the identity that was written last, by whichever process, and undefined where the storage has none, also where it
+   * has never been prepared or its mount is missing. Changes nothing. Costs one small read.
+   */
+  readIdentity(options?: IoOptions): Promise<string | undefined>;
+  /**
+   * Writes the identity, a UUID, durably, in place of another one; creates what that needs. It is no object: `list` doesn't
+   * show it. May be called before `prepare`.
+   */
+  writeIdentity(id: string): Promise<void>;
+  /**
+   * Whether the storage holds neither objects, as this driver names them, nor bytes of uploads. Changes nothing. May be
+   * called before `prepare`.
+   */
+  isEmpty(): Promise<boolean>;
+  /**
+   * Called once, at boot, when it is known that the storage belongs to the database: creates what is missing. Rejects with a
+   * {@link StorageError} whose message a person can act on.
+   */
   prepare(): Promise<void>;
   /** Readiness: settles when bytes could be stored now, rejects with a {@link StorageError} otherwise. */
   check(options?: IoOptions): Promise<void>;

@@ -19,6 +19,9 @@ export class StorageFullError extends StorageError {}
 /** The storage can't be reached, or asks for patience: what failed may succeed later. */
 export class StorageUnavailableError extends StorageError {}
 
+/** The storage isn't the one that belongs to the database: its mount is missing, or another one is in its place. */
+export class StorageIdentityError extends StorageUnavailableError {}
+
 /** The state of an upload doesn't fit what the medium holds (fewer bytes than were flushed, say). */
 export class UploadStateError extends StorageError {}
 

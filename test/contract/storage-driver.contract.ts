@@ -67,6 +67,7 @@ export function describeStorageDriverContract(
     describe('hostile names', () => describeHostileNames(context));
     describe('giving up', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
+    describe('identity', () => describeIdentity(context));
     if (readsUploads) describe('reading what is not finished', () => describeReadingUploads(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
     it('has the abilities that are declared, and no other', () => {
@@ -697,6 +698,7 @@ function describeSignals({ driver, harness }: Context): void {
     (driver: StorageDriver, upload: DriverUpload, options: IoOptions) => Promise<unknown>,
   ][] = [
     ['check', (on, _, options) => on.check(options)],
+    ['readIdentity', (on, _, options) => on.readIdentity(options)],
     ['stat', (on, _, options) => on.stat(parseObjectKey('a/b'), options)],
     ['read', (on, _, options) => on.read(parseObjectKey('a/b'), undefined, options)],
     ['delete', (on, _, options) => on.delete(parseObjectKey('a/b'), options)],
@@ -754,6 +756,57 @@ function describeSignals({ driver, harness }: Context): void {
     await sink.close();
     const key = await driver().finishUpload({ ...upload, state }, digest(Buffer.from('kept')), 4);
     expectBytes(await readAll(driver(), key), Buffer.from('kept'));
+  });
+}
+
+function describeIdentity({ driver, harness }: Context): void {
+  it('has none at first, and then the one that was written last, whoever asks', async () => {
+    expect(await driver().readIdentity()).toBeUndefined();
+    const [one, other] = [randomUUID(), randomUUID()];
+    await driver().writeIdentity(one);
+    const again = await harness().reopen();
+    expect([await driver().readIdentity(), await again.readIdentity()]).toEqual([one, one]);
+    await again.writeIdentity(other);
+    expect([await driver().readIdentity(), await again.readIdentity()]).toEqual([other, other]);
+    expect(await harness().openHandles()).toBe(0);
+  });
+
+  it('is no object and no upload, and outlives preparing, finishing and deleting', async () => {
+    const id = randomUUID();
+    await driver().writeIdentity(id);
+    await driver().prepare();
+    expect(await listed(driver(), '')).toEqual([]);
+    expect(await listed(driver(), 'berth-')).toEqual([]);
+    expect(await listedUploads(driver())).toEqual([]);
+    const content = randomBytes(10);
+    const upload = { id: 'berth-identity', state: await driver().createUpload('berth-identity') };
+    const state = await append(driver(), upload, 0, [content]);
+    await driver().delete(await driver().finishUpload({ ...upload, state }, digest(content), 10));
+    for (const key of ['berth-identity', 'berth-identity/x', 'berth-claim'].map(parseObjectKey)) {
+      await expect(driver().stat(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
+      await expect(driver().read(key, undefined)).rejects.toBeInstanceOf(ObjectNotFoundError);
+      await driver().delete(key);
+    }
+    expect(await driver().readIdentity()).toBe(id);
+  });
+
+  it.each(['', 'x', '../x', randomUUID().toUpperCase()])('refuses to be %j', async (id) => {
+    await expect(driver().writeIdentity(id)).rejects.toBeInstanceOf(StorageError);
+    expect(await driver().readIdentity()).toBeUndefined();
+  });
+
+  it('is not in the way of a storage being empty; objects and uploads are', async () => {
+    await driver().writeIdentity(randomUUID());
+    expect(await driver().isEmpty()).toBe(true);
+    const upload = await uploaded(driver(), randomBytes(100_000));
+    expect(await driver().isEmpty()).toBe(false);
+    await driver().abortUpload(upload);
+    expect(await driver().isEmpty()).toBe(true);
+    const key = await stored(driver(), Buffer.from('x'));
+    expect(await driver().isEmpty()).toBe(false);
+    await driver().delete(key);
+    expect(await driver().isEmpty()).toBe(true);
+    expect(await harness().openHandles()).toBe(0);
   });
 }
 

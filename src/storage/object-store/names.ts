@@ -1,3 +1,4 @@
+import { OWN_NAMES } from '../identity-object.js';
 import { type ObjectKey, parseKeySegment, parseObjectKey } from '../object-key.js';
 import { isSuffix } from './upload-layout.js';
 
@@ -36,7 +37,7 @@ export function parsePieceName(name: string): { id: string; suffix: string } | u
 
 /** Not an object of the registry, whoever asks. */
 export function isReserved(name: string): boolean {
-  return name.startsWith(UPLOADS);
+  return name.startsWith(UPLOADS) || name.startsWith(OWN_NAMES);
 }
 
 function isId(text: string): boolean {

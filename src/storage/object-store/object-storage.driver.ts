@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../../oci/digest.js';
 import { abortable } from '../abortable.js';
+import { IDENTITY_BYTES, IDENTITY_NAME, identityBytes, parseIdentity } from '../identity-object.js';
 import { type ObjectKey, parseKeyPrefix, parseKeySegment, parseObjectKey } from '../object-key.js';
 import type {
   ByteSpan,
@@ -58,6 +61,31 @@ export class ObjectStorageDriver implements StorageDriver {
       const urls = new SignedUrls(sign);
       this.redirectUrl = (key) => urls.of(parseObjectKey(key));
     }
+  }
+
+  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    return abortable(options, async () => {
+      try {
+        const span = { start: 0, end: IDENTITY_BYTES - 1 };
+        const stream = await readResuming(this.store, IDENTITY_NAME, span, options);
+        return parseIdentity(await buffer(untilAborted(stream, options)), this.location);
+      } catch (error) {
+        if (error instanceof ObjectNotFoundError) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async writeIdentity(id: string): Promise<void> {
+    const bytes = identityBytes(id);
+    const md5 = createHash('md5').update(bytes).digest('base64');
+    await this.store.put(IDENTITY_NAME, { bytes, md5 }, {});
+  }
+
+  async isEmpty(): Promise<boolean> {
+    for await (const _ of this.store.list(OBJECTS, {})) return false;
+    for await (const _ of this.listUploads()) return false;
+    return true;
   }
 
   prepare(): Promise<void> {

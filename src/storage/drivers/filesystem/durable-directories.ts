@@ -1,6 +1,7 @@
-import { mkdir, open } from 'node:fs/promises';
+import { lstat, mkdir, open } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
-import { errorCode } from './filesystem.errors.js';
+import { StorageIdentityError } from '../../storage.errors.js';
+import { errorCode, isMissing } from './filesystem.errors.js';
 
 /** Makes a directory's entries durable: what was created in it, or renamed into it. */
 export type DirectorySync = (path: string) => Promise<void>;
@@ -38,11 +39,43 @@ export class DurableDirectories {
     private readonly sync: DirectorySync,
   ) {}
 
-  /** Creates `leaf`, a directory below `top`, and what is missing above it. Not durable yet. */
+  /**
+   * Creates `leaf` and what is missing above it. Not durable yet. Directories directly below `top` are not created: they are
+   * there since the storage was prepared, and missing only where its disk is.
+   *
+   * @throws StorageIdentityError where one of those is missing; else the system's error.
+   */
   async make(leaf: string): Promise<void> {
-    const created = await mkdir(leaf, { recursive: true });
-    if (created !== undefined) {
-      this.forget(created);
+    if (dirname(leaf) === this.top) return this.expectThere(leaf);
+    try {
+      await this.makeOne(leaf);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      await this.make(dirname(leaf));
+      await this.makeOne(leaf);
+    }
+  }
+
+  private async makeOne(path: string): Promise<void> {
+    try {
+      await mkdir(path);
+      this.forget(path);
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
+  }
+
+  private async expectThere(path: string): Promise<void> {
+    try {
+      await lstat(path);
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause;
+      throw new StorageIdentityError(
+        `the storage directory ${this.top} has no ${path}; is its disk mounted?`,
+        {
+          cause,
+        },
+      );
     }
   }
 

@@ -365,7 +365,7 @@ describe('an upload that was taken from a writer which never let go, on the file
     it('does not take an unmounted disk for one without uploads', async () => {
       await rm(join(root, 'uploads'), { recursive: true });
       await expect(listed()).rejects.toMatchObject({
-        name: 'StorageError',
+        name: 'StorageIdentityError',
         message: expect.stringContaining('mounted') as unknown,
       });
     });

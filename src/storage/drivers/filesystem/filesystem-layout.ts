@@ -1,24 +1,44 @@
+import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { IDENTITY_NAME, OWN_NAMES } from '../../identity-object.js';
 import { parseObjectKey } from '../../object-key.js';
-import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
+import {
+  ObjectNotFoundError,
+  StorageError,
+  StorageIdentityError,
+  UploadStateError,
+} from '../../storage.errors.js';
 import { segmentOwner } from '../segment-name.js';
 import { isMissing } from './filesystem.errors.js';
+import { readIdentityFile } from './identity-file.js';
 
-/** The one top folder that holds no objects. */
-const RESERVED = 'uploads';
+/** The top folder that holds bytes in flight, and no objects. */
+const UPLOADS = 'uploads';
 
 /** Where things lie below the root; the drawing is at the driver. Paths are made here and nowhere else. */
 export class FilesystemLayout {
   readonly root: string;
   readonly blobs: string;
   readonly uploads: string;
+  /** The file with the storage's identity. */
+  readonly identity: string;
   private realRoot: string | undefined;
+  private expectedIdentity: string | undefined;
+  /** The identity's file as it was when the expected identity was read from it. */
+  private known: Stats | undefined;
 
   constructor(rootDir: string) {
     this.root = resolve(rootDir);
     this.blobs = join(this.root, 'blobs');
-    this.uploads = join(this.root, RESERVED);
+    this.uploads = join(this.root, UPLOADS);
+    this.identity = join(this.root, IDENTITY_NAME);
+  }
+
+  /** From now on {@link expectMounted} rejects unless the storage has this identity. */
+  expectIdentity(id: string | undefined): void {
+    this.expectedIdentity = id;
+    this.known = undefined;
   }
 
   /** @throws UploadStateError for what is no name of a segment. */
@@ -29,17 +49,17 @@ export class FilesystemLayout {
     return join(this.uploads, name);
   }
 
-  /** @throws InvalidObjectKeyError; ObjectNotFoundError for the folder where no object can be. */
+  /** @throws InvalidObjectKeyError; ObjectNotFoundError for names under which no object can be. */
   objectPath(key: string): string {
     const segments = parseObjectKey(key).split('/');
-    if (segments[0] === RESERVED) {
+    if (this.isReserved(segments[0] ?? '')) {
       throw new ObjectNotFoundError(key);
     }
     return join(this.root, ...segments);
   }
 
   isReserved(topName: string): boolean {
-    return topName === RESERVED;
+    return topName === UPLOADS || topName.startsWith(OWN_NAMES);
   }
 
   /**
@@ -55,16 +75,45 @@ export class FilesystemLayout {
   }
 
   /**
-   * To be called before `cause`, a missing path, is taken for a missing object, and before directories are made: an
-   * unmounted disk must neither look like deleted blobs nor be filled below its mount point.
+   * To be called before `cause`, a missing path, is taken for a missing object, and before directories are made: neither an
+   * unmounted disk nor another storage at its mount point may look like deleted blobs, or be filled. Costs one look at a
+   * file, as a rule: its content is read again only when the file is another one.
+   *
+   * @throws StorageIdentityError
    */
   async expectMounted(cause?: unknown): Promise<void> {
     try {
-      await lstat(this.uploads);
+      const stats = await lstat(this.expectedIdentity === undefined ? this.uploads : this.identity);
+      if (this.expectedIdentity === undefined || isSameFile(stats, this.known)) return;
+      const found = await readIdentityFile(this);
+      if (found === this.expectedIdentity) this.known = stats;
+      else if (found !== undefined) throw this.otherStorage(found, cause);
+      else throw this.gone(cause);
     } catch (error) {
+      if (error instanceof StorageError) throw error;
       throw isMissing(error)
-        ? new StorageError(`the storage directory ${this.root} is gone; is its disk mounted?`, { cause })
+        ? this.gone(cause)
         : new StorageError(`the storage directory ${this.root} can't be read`, { cause: error });
     }
   }
+
+  private gone(cause: unknown): StorageError {
+    return new StorageIdentityError(`the storage directory ${this.root} is gone; is its disk mounted?`, {
+      cause,
+    });
+  }
+
+  private otherStorage(found: string, cause: unknown): StorageError {
+    return new StorageIdentityError(
+      `the storage directory ${this.root} has the identity ${found} instead of ${this.expectedIdentity}; ` +
+        'is the right disk mounted?',
+      { cause },
+    );
+  }
+}
+
+function isSameFile(one: Stats, other: Stats | undefined): boolean {
+  return (
+    other !== undefined && one.dev === other.dev && one.ino === other.ino && one.mtimeMs === other.mtimeMs
+  );
 }

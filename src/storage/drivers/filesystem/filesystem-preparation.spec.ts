@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -26,6 +27,29 @@ describe('preparing the storage directory', () => {
     await driver.check();
     expect((await readdir(join(base, 'a/b'))).sort()).toEqual(['blobs', 'uploads']);
     expect(await readdir(join(base, 'a/b/uploads'))).toEqual([]);
+  });
+
+  it('looks without creating anything', async () => {
+    for (const root of [base, join(base, 'missing'), join(base, 'a/b')]) {
+      const driver = new FilesystemStorageDriver(root);
+      expect(await driver.readIdentity()).toBeUndefined();
+      expect(await driver.isEmpty()).toBe(true);
+    }
+    expect(await readdir(base)).toEqual([]);
+  });
+
+  it('writes an identity before anything else, durably, and leaves no other file', async () => {
+    const synced: string[] = [];
+    const root = join(base, 'a');
+    const driver = new FilesystemStorageDriver(root, (path) => Promise.resolve(void synced.push(path)));
+    const id = randomUUID();
+    await driver.writeIdentity(id);
+    expect(await readdir(root)).toEqual(['berth-identity']);
+    expect(await readFile(join(root, 'berth-identity'), 'utf8')).toBe(`${id}\n`);
+    expect(synced).toEqual([base, root]);
+    await rm(root, { recursive: true });
+    await writeFile(root, '');
+    await expect(driver.writeIdentity(id)).rejects.toThrow(/is not a directory/);
   });
 
   it('says that it is a file, or that a part of its path is', async () => {

@@ -5,7 +5,10 @@ import { makeDirectory } from '../../../config/make-directory.js';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
 import type { DirectorySync } from './durable-directories.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
-import { errorCode, isFull, storageErrorOf } from './filesystem.errors.js';
+import { errorCode, isFull, isMissing, storageErrorOf } from './filesystem.errors.js';
+import { readIdentityFile, writeIdentityFile } from './identity-file.js';
+import { walkObjects } from './object-walk.js';
+import { walkUploads } from './upload-walk.js';
 
 const PROBE = Buffer.from('Berth can write here.\n');
 
@@ -29,6 +32,51 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
     await sync(layout.uploads);
   } catch (error) {
     throw explain(error, layout.root);
+  }
+}
+
+/** Writes the identity, after creating the root where it is missing. @throws StorageError as {@link prepareDirectories} */
+export async function writeIdentity(
+  layout: FilesystemLayout,
+  id: string,
+  sync: DirectorySync,
+): Promise<void> {
+  try {
+    await makeRoot(layout.root, sync);
+    await writeIdentityFile(layout, id, sync);
+  } catch (error) {
+    throw explain(error, layout.root);
+  }
+}
+
+/** Undefined where there is none. @throws StorageError as {@link prepareDirectories} */
+export async function readIdentity(layout: FilesystemLayout): Promise<string | undefined> {
+  try {
+    return await readIdentityFile(layout);
+  } catch (error) {
+    throw explain(error, layout.root);
+  }
+}
+
+/** Whether there are neither objects in `blobs` nor files of uploads. @throws StorageError as {@link prepareDirectories} */
+export async function isEmptyStorage(layout: FilesystemLayout): Promise<boolean> {
+  try {
+    if (await exists(layout.blobs))
+      for await (const _ of walkObjects(layout, 'blobs/', undefined)) return false;
+    if (await exists(layout.uploads)) for await (const _ of walkUploads(layout, undefined)) return false;
+    return true;
+  } catch (error) {
+    throw explain(error, layout.root);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 

@@ -23,7 +23,12 @@ import { until } from '../../../../test/support/until.js';
 import { type Digest, digestHex, digestOf } from '../../../oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../object-key.js';
 import type { DriverUpload } from '../../storage-driver.js';
-import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
+import {
+  ObjectNotFoundError,
+  StorageError,
+  StorageUnavailableError,
+  UploadStateError,
+} from '../../storage.errors.js';
 import { syncDirectory } from './durable-directories.js';
 import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
 import { OpenFile } from './open-file.js';
@@ -365,7 +370,7 @@ describe('FilesystemStorageDriver', () => {
       const begun = { id: randomUUID(), state: await driver.createUpload('x') };
       await rm(root, { recursive: true });
       await mkdir(root);
-      const gone = { name: 'StorageError', message: expect.stringContaining('mounted') as unknown };
+      const gone = { message: expect.stringContaining('mounted') as unknown };
       await expect(driver.stat(key)).rejects.toMatchObject(gone);
       await expect(driver.read(key, undefined)).rejects.toMatchObject(gone);
       await expect(driver.openObject(key)).rejects.toMatchObject(gone);
@@ -375,6 +380,64 @@ describe('FilesystemStorageDriver', () => {
       await expect(driver.openUpload(begun, 0)).rejects.toMatchObject(gone);
       await expect(driver.finishUpload(begun, DIGEST, 0)).rejects.toMatchObject(gone);
       expect(await readdir(root)).toEqual([]);
+    });
+
+    it.each<[string, (mountPoint: string) => Promise<unknown>]>([
+      ['nothing', () => Promise.resolve()],
+      [
+        'folders that an earlier start has made below the mount point',
+        (path) => Promise.all(['blobs', 'uploads'].map((name) => mkdir(join(path, name)))),
+      ],
+      [
+        'the storage of another database',
+        async (path) => {
+          const other = new FilesystemStorageDriver(path);
+          await other.writeIdentity(randomUUID());
+          await other.prepare();
+        },
+      ],
+    ])('knows its disk by the identity, and changes nothing where it finds %s', async (_, fill) => {
+      await driver.writeIdentity(randomUUID());
+      await driver.prepare();
+      const content = await uploaded();
+      const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
+      const begun = { id: randomUUID(), state: await driver.createUpload('x') };
+      const disk = `${root}-disk`;
+      await rename(root, disk);
+      await mkdir(root);
+      await fill(root);
+      const before = (await readdir(root, { recursive: true })).sort();
+      const away = StorageUnavailableError;
+      await expect(driver.stat(key)).rejects.toBeInstanceOf(away);
+      await expect(driver.read(key, undefined)).rejects.toBeInstanceOf(away);
+      await expect(driver.openObject(key)).rejects.toBeInstanceOf(away);
+      await expect(driver.delete(key)).rejects.toBeInstanceOf(away);
+      await expect(driver.openUpload(begun, 0)).rejects.toBeInstanceOf(away);
+      await expect(driver.openUpload(content, 5000)).rejects.toBeInstanceOf(away);
+      await expect(driver.readUpload(content, 5000)).rejects.toBeInstanceOf(away);
+      await expect(driver.finishUpload(content, DIGEST, 5000)).rejects.toBeInstanceOf(away);
+      await expect(driver.finishUpload(begun, DIGEST, 0)).rejects.toBeInstanceOf(away);
+      await expect(driver.abortUpload(content)).rejects.toBeInstanceOf(away);
+      expect((await readdir(root, { recursive: true })).sort()).toEqual(before);
+
+      await rm(root, { recursive: true });
+      await rename(disk, root);
+      expect((await buffer(await driver.read(key, undefined))).equals(CONTENT)).toBe(true);
+      await driver.finishUpload(content, DIGEST, 5000);
+    });
+
+    it('makes no folder of blobs where the disk goes away in the middle of a finish', async () => {
+      const upload = await uploaded();
+      await rm(join(root, 'blobs'), { recursive: true });
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toThrow(/blobs; is its disk mounted/);
+      expect(await readdir(root)).toEqual(['uploads']);
+    });
+
+    it('refuses an identity that somebody else has written', async () => {
+      await writeFile(join(root, 'berth-identity'), 'an operator\n');
+      await expect(driver.readIdentity()).rejects.toThrow(/berth-identity in .+ has no identity in it/);
+      await writeFile(join(root, 'berth-identity'), `${randomUUID()}\n\n`);
+      await expect(driver.readIdentity()).rejects.toBeInstanceOf(StorageError);
     });
   });
 });

@@ -23,7 +23,13 @@ import { type DirectorySync, DurableDirectories, syncDirectory } from './durable
 import { READ_BYTES } from './file-readable.js';
 import { FileUploadSink } from './file-upload-sink.js';
 import { FilesystemLayout } from './filesystem-layout.js';
-import { checkDirectories, prepareDirectories } from './filesystem-preparation.js';
+import {
+  checkDirectories,
+  isEmptyStorage,
+  prepareDirectories,
+  readIdentity,
+  writeIdentity,
+} from './filesystem-preparation.js';
 import { isMissing, storageErrorOf, translating } from './filesystem.errors.js';
 import { OpenFile } from './open-file.js';
 import { walkObjects } from './object-walk.js';
@@ -44,6 +50,7 @@ import { walkUploads } from './upload-walk.js';
  * Blobs as files below one directory, which replicas may share.
  *
  *     <root>/
+ *       berth-identity                      a UUID, which the database that it belongs to has too
  *       blobs/sha256/ab/<hex>/<upload id>   finished objects; found by their digest, named by the upload that made them
  *       uploads/<upload id>                 bytes in flight; flat, since there are as many as uploads are open
  *       uploads/<upload id>~<random hex>    those after a takeover from a writer that never let go
@@ -63,7 +70,7 @@ import { walkUploads } from './upload-walk.js';
  *     uploads/<id>~9f…  ░░░░░▼░░░░░░██████►  ──────rename──────► blobs/sha256/ab/<hex>/<id>
  *
  * A key is the path below the root: objects that lie elsewhere (`old/layout/layer.tar`) can be read, listed and
- * deleted too. `uploads/` alone is reserved; no object is there whatever lies in it. Symbolic links below the root
+ * deleted too. `uploads/` and names at the top that begin with `berth-` are reserved; no object is there whatever lies in them. Symbolic links below the root
  * are never followed. One file system must hold both folders.
  *
  * On a deletion nothing is flushed: a crash may bring an object back, which is garbage, as the contract allows.
@@ -86,8 +93,22 @@ export class FilesystemStorageDriver implements OpeningStorageDriver {
     this.directories = new DurableDirectories(this.layout.root, this.sync);
   }
 
+  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    return abortable(options, () => readIdentity(this.layout));
+  }
+
+  async writeIdentity(id: string): Promise<void> {
+    await writeIdentity(this.layout, id, this.sync);
+  }
+
+  isEmpty(): Promise<boolean> {
+    return isEmptyStorage(this.layout);
+  }
+
+  /** What is found later at the same path is this storage only if it has the identity that it has now. */
   async prepare(): Promise<void> {
     await prepareDirectories(this.layout, this.sync);
+    this.layout.expectIdentity(await readIdentity(this.layout));
   }
 
   async check(options: IoOptions = {}): Promise<void> {
@@ -203,7 +224,13 @@ export class FilesystemStorageDriver implements OpeningStorageDriver {
 
   async abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
     const paths = segmentNames(upload).map((name) => this.layout.segmentPath(name));
-    await abortable(options, () => translating('aborting an upload', () => removeFiles(paths)));
+    await abortable(options, () =>
+      translating('aborting an upload', async () => {
+        // Files of a disk that is away are not removed, and must not be taken for removed.
+        await this.layout.expectMounted();
+        await removeFiles(paths);
+      }),
+    );
   }
 
   async *listUploads({ signal }: IoOptions = {}): AsyncGenerator<StoredUpload, void> {

@@ -66,13 +66,15 @@ export async function cloneHead(
 /**
  * Settles when the medium holds the bytes of these segments.
  *
- * @throws UploadStateError
+ * @throws UploadStateError; StorageIdentityError where they are missing because the disk is.
  */
 export async function expectHeld(segments: readonly Segment[], layout: FilesystemLayout): Promise<void> {
   for (const { name, endBytes } of segments) {
     const path = layout.segmentPath(name);
-    const stats = await lstat(path).catch((error: unknown) => {
-      if (isMissing(error)) expectBytes(path, 0, endBytes, error);
+    const stats = await lstat(path).catch(async (error: unknown) => {
+      if (!isMissing(error)) throw error;
+      await layout.expectMounted(error);
+      expectBytes(path, 0, endBytes, error);
       throw error;
     });
     expectBytes(path, stats.isFile() ? stats.size : 0, endBytes);

@@ -63,6 +63,7 @@ export async function finishFile(finish: Finish, site: FinishSite): Promise<void
     } catch (error) {
       // Unless somebody else renamed it, and removed the sealed files, between the two looks.
       if (await targetExists(finish)) continue;
+      await layout.expectMounted(error);
       throw error;
     }
     await unlessMissing(async () => {

@@ -20,6 +20,7 @@ export class MemoryMedium {
   readonly objects = new Map<ObjectKey, MemoryObject>();
   /** The flushed bytes of uploads in flight, by the name of their segment. */
   readonly segments = new Map<string, MemorySegment>();
+  identity: string | undefined;
   private usedBytes = 0;
 
   constructor(private readonly capacityBytes: number) {}

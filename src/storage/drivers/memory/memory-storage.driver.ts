@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../../../oci/digest.js';
 import { abortable } from '../../abortable.js';
+import { identityBytes, parseIdentity } from '../../identity-object.js';
 import { blobObjectKey, type ObjectKey, parseKeyPrefix, parseObjectKey } from '../../object-key.js';
 import type {
   ByteSpan,
@@ -34,6 +35,20 @@ export class MemoryStorageDriver implements StorageDriver {
   readonly location = 'memory (lost at exit)';
 
   constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}
+
+  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    return attempt(options, () => this.medium.identity);
+  }
+
+  writeIdentity(id: string): Promise<void> {
+    return attempt({}, () => {
+      this.medium.identity = parseIdentity(identityBytes(id), this.location);
+    });
+  }
+
+  isEmpty(): Promise<boolean> {
+    return attempt({}, () => this.medium.objects.size === 0 && this.medium.segments.size === 0);
+  }
 
   prepare(): Promise<void> {
     return Promise.resolve();
