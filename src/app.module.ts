@@ -6,6 +6,7 @@ import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
+import { IdentityModule } from './identity/identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 
 /** The composition root: settings and database below, storage beside them, the HTTP surfaces on top. */
@@ -18,6 +19,7 @@ export class AppModule {
         ConfigModule.forRoot(configuration),
         DatabaseModule.forRoot(database),
         StorageModule,
+        IdentityModule,
         HttpModule,
         AdminModule,
         HealthModule,

@@ -3,6 +3,7 @@ import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
+import { IdentityModule } from './identity/identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { UploadSessionStore } from './uploads/upload-session.store.js';
 
@@ -12,7 +13,12 @@ export class PrimaryModule {
   static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {
     return {
       module: PrimaryModule,
-      imports: [ConfigModule.forRoot(configuration), DatabaseModule.forRoot(database), StorageModule],
+      imports: [
+        ConfigModule.forRoot(configuration),
+        DatabaseModule.forRoot(database),
+        StorageModule,
+        IdentityModule,
+      ],
       providers: [UploadSessionStore],
     };
   }

@@ -6,6 +6,7 @@ import {
   IsInt,
   IsOptional,
   IsString,
+  IsUUID,
   Matches,
   Max,
   Min,
@@ -105,6 +106,12 @@ export class Configuration {
   @IsOptional()
   @IsString({ message: 'expected a directory' })
   storageFilesystemRoot: string | undefined = undefined;
+
+  /** Identity of the database that is to adopt a storage of another identity, once: see `StorageIdentity`. */
+  @Env('STORAGE_ADOPT')
+  @IsOptional()
+  @IsUUID(undefined, { message: 'expected the identity that the refused start has printed' })
+  storageAdopt: string | undefined = undefined;
 
   /** Whether clients fetch blobs from the store by themselves, where the driver can let them. */
   @Env('STORAGE_REDIRECT')

@@ -60,6 +60,7 @@ describe('loadConfiguration', () => {
     [{ STORAGE_S3_ENDPOINT: 'https://key:sesame@host' }, 'STORAGE_S3_ENDPOINT'],
     [{ STORAGE_S3_PREFIX: 'a/../b/' }, 'STORAGE_S3_PREFIX'],
     [{ STORAGE_S3_PREFIX: 'no-slash' }, 'STORAGE_S3_PREFIX'],
+    [{ STORAGE_ADOPT: 'yes' }, 'STORAGE_ADOPT'],
     [{ STORAGE_S3_PART_SIZE_BYTES: '1e7' }, 'STORAGE_S3_PART_SIZE_BYTES'],
     [{ STORAGE_S3_PART_SIZE_BYTES: '0x800000' }, 'STORAGE_S3_PART_SIZE_BYTES'],
     [{ STORAGE_S3_SSE_KMS_KEY_ID: 'sesame' }, 'STORAGE_S3_SERVER_SIDE_ENCRYPTION'],

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DatabaseSpace } from '../database/database-space.js';
+import { StorageIdentity } from '../identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { StorageFullError } from '../storage/storage.errors.js';
 import { BoundedProbe } from './bounded-probe.js';
@@ -17,8 +18,8 @@ export type Check = 'ok' | 'full' | 'failed';
 export type Checks = Record<Dependency, Check>;
 
 /**
- * Whether requests can be served now: Postgres answers a query, and the driver could store bytes. A full disk serves
- * pulls: a load balancer that took the replicas on it out of service would take all of them.
+ * Whether requests can be served now: Postgres answers a query, and the driver could store bytes in the database's
+ * storage. A full disk serves pulls: a load balancer that took the replicas on it out of service would take all of them.
  */
 @Injectable()
 export class ReadinessService {
@@ -30,13 +31,16 @@ export class ReadinessService {
     dataSource: DataSource,
     @Inject(STORAGE_DRIVER) driver: StorageDriver,
     private readonly space: DatabaseSpace,
+    identity: StorageIdentity,
   ) {
     this.probes = {
       database: new BoundedProbe(async () => dataSource.query('SELECT 1'), PROBE_TIMEOUT_MS),
-      storage: new BoundedProbe(
-        async () => driver.check({ signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }),
-        PROBE_TIMEOUT_MS,
-      ),
+      storage: new BoundedProbe(async () => {
+        const options = { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) };
+        // First: nothing is to be tried in a storage that is another one.
+        await identity.verifyStorage(options);
+        await driver.check(options);
+      }, PROBE_TIMEOUT_MS),
     };
   }
 

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Configuration } from '../config/configuration.js';
 import { settlesWithin } from '../config/settles-within.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
+import { StorageIdentity } from '../identity/storage-identity.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 import { BlobUploadUnknownError } from '../oci/errors.js';
 import { STORAGE_DRIVER, type StorageDriver, type StoredUpload } from '../storage/storage-driver.js';
@@ -77,6 +78,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly events: UploadEventLog,
     private readonly clock: UploadClock,
     private readonly exclusive: ExclusiveTask,
+    private readonly identity: StorageIdentity,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     private readonly configuration: Configuration,
   ) {}
@@ -92,7 +94,12 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     await settlesWithin(this.running, STOP_PATIENCE_MS);
   }
 
-  /** One round, unless another process is at it. */
+  /**
+   * One round, unless another process is at it.
+   *
+   * @throws StorageIdentityError, having removed nothing, where storage and database don't belong together: then bytes
+   * that no row knows are another database's, and objects that rows know are elsewhere.
+   */
   async reap(): Promise<void> {
     const { uploadTtlSeconds, uploadEventRetentionSeconds } = this.configuration;
     const { rows } = BATCH;
@@ -114,30 +121,39 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     );
   }
 
-  /**
-   * Does a batch of each job in turn, until all are done. Where a job isn't done yet, it pauses for as long as the batch took: a
-   * round of any length leaves half of the time to requests.
-   */
+  /** Does a batch of each job in turn, until all are done. The storage may be swapped meanwhile, so it is verified each time. */
   private async inTurn(jobs: readonly Job[]): Promise<void> {
     const unfinished = new Set(jobs);
-    while (unfinished.size > 0 && !this.stopping.signal.aborted) {
-      await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
-      for (const job of unfinished) {
-        if (this.stopping.signal.aborted) break;
-        const began = performance.now();
-        let isDone = true;
-        await this.step(job.failure, async () => {
-          isDone = (await job.batches.next()).done === true;
+    try {
+      while (unfinished.size > 0 && !this.stopping.signal.aborted) {
+        await this.identity.verify();
+        await this.takeTurns(unfinished);
+      }
+    } finally {
+      // A listing that was begun has to be let go of.
+      for (const { batches, failure } of unfinished) {
+        await this.step(failure, async () => {
+          await batches.return();
         });
-        if (isDone) unfinished.delete(job);
-        else await this.pause(performance.now() - began);
       }
     }
-    // A listing that was begun has to be let go of.
-    for (const { batches, failure } of unfinished) {
-      await this.step(failure, async () => {
-        await batches.return();
+  }
+
+  /**
+   * One batch of each job. A job that isn't done yet pauses for as long as its batch took: a round of any length leaves
+   * half of the time to requests.
+   */
+  private async takeTurns(unfinished: Set<Job>): Promise<void> {
+    await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
+    for (const job of unfinished) {
+      if (this.stopping.signal.aborted) break;
+      const began = performance.now();
+      let isDone = true;
+      await this.step(job.failure, async () => {
+        isDone = (await job.batches.next()).done === true;
       });
+      if (isDone) unfinished.delete(job);
+      else await this.pause(performance.now() - began);
     }
   }
 
@@ -248,6 +264,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     if (batch.size === 0) return;
     const known = await this.reaping.whichHoldBytes([...batch.keys()]);
     const orphans = [...batch].filter(([id]) => !known.has(id)).flatMap(([, stored]) => stored);
+    // Again: between the beginning of the round and this list, another storage may have taken the place.
+    if (orphans.length > 0) await this.identity.verify();
     for (const { upload } of orphans) {
       await this.step('bytes without an upload stay for now', () => this.driver.abortUpload(upload));
     }

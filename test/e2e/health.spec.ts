@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
@@ -37,10 +37,11 @@ describe('health', () => {
   });
 
   it('names the storage when its directory is gone, and is ready again once it is back', async () => {
-    await rm(join(berth.dataDir, 'storage'), { recursive: true });
+    const [storage, away] = ['storage', 'away'].map((each) => join(berth.dataDir, each)) as [string, string];
+    await rename(storage, away);
     const checks = { database: 'ok', storage: 'failed' };
     await expectHealth('/health/ready', 503, { status: 'unavailable', checks });
-    await berth.driver.prepare();
+    await rename(away, storage);
     await expectHealth('/health/ready', 200, { status: 'ok', checks: { database: 'ok', storage: 'ok' } });
   });
 

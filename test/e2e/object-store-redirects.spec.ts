@@ -125,7 +125,11 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
       driver === 's3' ? String(environment['STORAGE_S3_ENDPOINT']) : accountOf(await locationOf());
     const proxy = await FaultProxy.start(known);
     const setting = `STORAGE_${driver.toUpperCase()}_PUBLIC_ENDPOINT`;
-    const elsewhere = await startTestBerth({ ...environment, [setting]: proxy.endpoint });
+    const elsewhere = await startTestBerth({
+      ...environment,
+      DATABASE_URL: berth.databaseUrl,
+      [setting]: proxy.endpoint,
+    });
     try {
       const from = new RegistryClient(elsewhere.url);
       await from.pushBlob(name, BLOB);
@@ -144,7 +148,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
   });
 
   it('18. STORAGE_REDIRECT=false streams', async () => {
-    const streaming = await startTestBerth(shared);
+    const streaming = await startTestBerth({ ...shared, DATABASE_URL: berth.databaseUrl });
     try {
       const from = new RegistryClient(streaming.url);
       await from.pushBlob(name, BLOB);

@@ -19,14 +19,14 @@ describeWithRadosgw('what a push asks of S3', () => {
   let berth: TestBerth;
   let client: RegistryClient;
 
-  beforeAll(async () => {
-    store = await startProxiedS3();
-  });
   beforeEach(() => store.proxy.forget());
-  afterAll(() => store.proxy.close());
 
-  /** One that knows no blob yet, not even the empty one. */
+  /** One that knows no blob yet, not even the empty one, and a bucket of its own. */
   const withBerth = () => {
+    beforeAll(async () => {
+      store = await startProxiedS3();
+    });
+    afterAll(() => store.proxy.close());
     beforeAll(async () => {
       berth = await startTestBerth(store.environment);
       client = new RegistryClient(berth.url);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectPostgresGone, ProcessBench } from '../support/process-bench.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
@@ -92,6 +92,29 @@ describe('a start that can not be ends with one sentence, exit code 1 and nothin
     const root = join(await bench.write('file', ''), 'blobs');
     const sentence = await refusal({ STORAGE_FILESYSTEM_ROOT: root });
     expect(sentence).toMatch(/^The storage can't be used: .+ is not a directory/);
+  });
+
+  it.each(['1', '2'])('a storage that is not the database’s, with WORKERS=%s', async (WORKERS) => {
+    const own = await createTestDatabase();
+    const settings = { DATABASE_URL: own.url, DATA_DIR: bench.newDataDir(), WORKERS };
+    const first = bench.start(settings);
+    await first.url();
+    first.signal('SIGTERM');
+    await first.ended();
+    const root = join(bench.newDataDir(), 'unmounted');
+    await mkdir(root, { recursive: true });
+    const sentence = await refusal({ ...settings, STORAGE_FILESYSTEM_ROOT: root });
+    expect(sentence).toMatch(
+      /^The storage \(.+unmounted\) doesn't belong to the database .+ STORAGE_ADOPT=[0-9a-f-]{36}\.$/,
+    );
+    expect(sentence).not.toContain(SECRET);
+    expect(await readdir(root)).toEqual([]);
+    const value = /STORAGE_ADOPT=(.+)\.$/.exec(sentence)?.[1] ?? '';
+    const adopting = bench.start({ ...settings, STORAGE_FILESYSTEM_ROOT: root, STORAGE_ADOPT: value });
+    await adopting.url();
+    expect(await readdir(root)).toContain('berth-identity');
+    await adopting.kill();
+    await own.drop();
   });
 
   it('a data directory whose place for Postgres holds something else', async () => {

@@ -8,6 +8,8 @@ import { Replica } from '../../src/config/replica.js';
 import { DatabaseListener } from '../../src/database/database-listener.js';
 import { ExclusiveTask } from '../../src/database/exclusive-task.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { StorageIdentity } from '../../src/identity/storage-identity.js';
+import { StorageIdentityStore } from '../../src/identity/storage-identity.store.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { ActiveWriters } from '../../src/uploads/active-writers.js';
 import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
@@ -44,6 +46,7 @@ export class TestReplica {
   private readonly writers = new ActiveWriters();
   private readonly listener: DatabaseListener;
   private readonly events: UploadEventLog;
+  private readonly identity: StorageIdentity;
 
   constructor(dataSource: DataSource, storage: StorageDriver, hashers: HasherFactory, around: Around) {
     const configuration = Object.assign(new Configuration(), SETTINGS);
@@ -72,6 +75,13 @@ export class TestReplica {
       driver,
     );
     this.name = replica.name;
+    this.identity = new StorageIdentity(
+      new StorageIdentityStore(dataSource),
+      new ExclusiveTask(dataSource),
+      storage,
+      { description: 'the database of the test' },
+      configuration,
+    );
     this.events = new UploadEventLog(dataSource);
     this.listener = new DatabaseListener(dataSource, replica);
     const leases = new UploadLeaseService(
@@ -114,13 +124,15 @@ export class TestReplica {
       this.events,
       new UploadClock(dataSource),
       new ExclusiveTask(dataSource),
+      this.identity,
       driver,
       configuration,
     );
   }
 
-  connect(): Promise<void> {
-    return this.listener.onModuleInit();
+  async connect(): Promise<void> {
+    await this.identity.establish();
+    await this.listener.onModuleInit();
   }
 
   /** From now on it is gone, as far as others can tell. Its requests go on, should they get to. */

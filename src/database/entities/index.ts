@@ -6,6 +6,7 @@ import { ManifestMissingReferenceEntity } from './manifest-missing-reference.ent
 import { ManifestEntity } from './manifest.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
+import { StorageIdentityEntity } from './storage-identity.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
 import { UploadClockEntity } from './upload-clock.entity.js';
@@ -26,4 +27,5 @@ export const ENTITIES = [
   UploadEntity,
   UploadEventEntity,
   UploadClockEntity,
+  StorageIdentityEntity,
 ];

@@ -3,6 +3,7 @@ import { UploadLife1764000000000 } from './1764000000000-upload-life.js';
 import { BoundedLookups1764100000000 } from './1764100000000-bounded-lookups.js';
 import { SupersededIndex1764100000001 } from './1764100000001-superseded-index.js';
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
+import { StorageIdentity1764200000000 } from './1764200000000-storage-identity.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -11,4 +12,5 @@ export const MIGRATIONS = [
   BoundedLookups1764100000000,
   SupersededIndex1764100000001,
   UploadClock1764240000000,
+  StorageIdentity1764200000000,
 ];

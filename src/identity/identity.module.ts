@@ -1,0 +1,8 @@
+import { Global, Module } from '@nestjs/common';
+import { StorageIdentity } from './storage-identity.js';
+import { StorageIdentityStore } from './storage-identity.store.js';
+
+/** What ties the storage to the database. */
+@Global()
+@Module({ providers: [StorageIdentity, StorageIdentityStore], exports: [StorageIdentity] })
+export class IdentityModule {}

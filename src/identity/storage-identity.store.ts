@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { queryRows } from '../database/query-rows.js';
+import type { ObjectKey } from '../storage/object-key.js';
+
+/** What the database knows of its storage. */
+export interface DatabaseIdentity {
+  readonly id: string;
+  /** Whether a storage was bound to this database. */
+  readonly isBound: boolean;
+}
+
+/** An object that the database takes for stored. */
+export interface KnownObject {
+  readonly objectKey: ObjectKey;
+  readonly sizeBytes: number;
+}
+
+/** The database's side of its storage's identity. */
+@Injectable()
+export class StorageIdentityStore {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Undefined where somebody has deleted the row. */
+  async read(): Promise<DatabaseIdentity | undefined> {
+    const [row] = await queryRows<DatabaseIdentity>(
+      this.dataSource.manager,
+      'SELECT id, bound_at IS NOT NULL AS "isBound" FROM storage_identity WHERE is_only_row',
+    );
+    return row;
+  }
+
+  /** Binds the storage with the identity `id` in place of `former`. Returns false where the row no longer has that. */
+  async bind(former: string, id: string): Promise<boolean> {
+    const rows = await queryRows(
+      this.dataSource.manager,
+      'UPDATE storage_identity SET id = $2, bound_at = now() WHERE id = $1 RETURNING id',
+      [former, id],
+    );
+    return rows.length === 1;
+  }
+
+  /** The oldest and the newest objects of blobs, up to `count` of each. */
+  async sample(count: number): Promise<KnownObject[]> {
+    const rows = await queryRows<{ object_key: ObjectKey; size_bytes: string }>(
+      this.dataSource.manager,
+      `(SELECT object_key, size_bytes FROM blobs ORDER BY id LIMIT $1)
+        UNION
+       (SELECT object_key, size_bytes FROM blobs ORDER BY id DESC LIMIT $1)`,
+      [count],
+    );
+    return rows.map((row) => ({ objectKey: row.object_key, sizeBytes: Number(row.size_bytes) }));
+  }
+}

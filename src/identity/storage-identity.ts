@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Configuration } from '../config/configuration.js';
+import { StartupError } from '../config/startup.error.js';
+import { DATABASE } from '../database/database.module.js';
+import type { Database } from '../database/database.js';
+import { ExclusiveTask } from '../database/exclusive-task.js';
+import { type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import { ObjectNotFoundError, StorageError, StorageIdentityError } from '../storage/storage.errors.js';
+import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from './storage-identity.store.js';
+import { describeMismatch, type Mismatch } from './storage-mismatch.js';
+
+/** Blobs that are looked for before a storage without identity is taken for the one that they are in: so many oldest and newest. */
+const SAMPLE = 10;
+
+/** Replicas that start together on a new storage prepare it in turn. Each takes about a second, a slow bucket some more. */
+const TURN_PATIENCE_MS = 120_000;
+const TURN_PAUSE_MS = 100;
+
+/**
+ * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the database. The
+ * migration makes it; the first start on an empty storage writes it there. From then on a storage that hasn't the
+ * database's identity is another one, or its mount is missing, and nothing is made, removed or replaced in it.
+ *
+ *     database       storage                      the start
+ *     ────────────   ──────────────────────────   ──────────────────────────────────────────────
+ *     id             the same id                  goes on; where a crash came before `bound_at`, sets it
+ *     not bound      no identity, empty           writes the id, then `bound_at`, if there are no blobs
+ *     not bound      no identity, not empty       the same where a sample of the database's blobs is there:
+ *                                                 an installation older than identities
+ *     any            anything else                stops, and names the id
+ *     id             anything, STORAGE_ADOPT=id   writes a new id to the storage, then to the database
+ *
+ * Each write to the storage comes before that to the database, so a start that is cut off between the two is done again
+ * by the next one.
+ */
+@Injectable()
+export class StorageIdentity {
+  private readonly logger = new Logger(StorageIdentity.name);
+  /** What storage and database have agreed on in this process's start. */
+  private current: string | undefined;
+
+  constructor(
+    private readonly store: StorageIdentityStore,
+    private readonly exclusive: ExclusiveTask,
+    @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
+    @Inject(DATABASE) private readonly database: Pick<Database, 'description'>,
+    private readonly configuration: Configuration,
+  ) {}
+
+  /**
+   * Makes the storage ready, if it is the database's. To be called once, before anything else is asked of it.
+   *
+   * @throws StartupError, having changed nothing, where the two don't belong together; StorageError
+   */
+  async establish(): Promise<void> {
+    const row = await this.row();
+    if (row.isBound && (await this.driver.readIdentity()) === row.id) {
+      await this.driver.prepare();
+      this.current = row.id;
+      this.warnOfInertAdoption();
+      return;
+    }
+    await this.settleInTurn();
+  }
+
+  /**
+   * Settles if the storage still is the one of the start. One small read of the storage.
+   *
+   * @throws StorageIdentityError; another StorageError where the storage can't be read.
+   */
+  async verifyStorage(options: IoOptions = {}): Promise<void> {
+    if (this.current === undefined) throw new StorageIdentityError('the storage has not been prepared yet');
+    const found = await this.driver.readIdentity(options);
+    if (found === this.current) return;
+    throw new StorageIdentityError(
+      `${this.driver.location} ${found === undefined ? 'has no identity' : `has the identity ${found}`} ` +
+        `instead of ${this.current}: mount or restore the storage that this process was started with`,
+    );
+  }
+
+  /**
+   * The same, and asks the database too: to be called before bytes are removed, or a row is given other bytes.
+   *
+   * @throws StorageIdentityError; what the database or the storage fail with
+   */
+  async verify(options: IoOptions = {}): Promise<void> {
+    const row = await this.store.read();
+    if (row !== undefined && row.id === this.current) return this.verifyStorage(options);
+    throw new StorageIdentityError(
+      `the database belongs to a storage with the identity ${row?.id ?? 'of no row'} instead of ${this.current}: ` +
+        'it is not the one that this process was started with, or has adopted another storage; restart Berth',
+    );
+  }
+
+  /** By one process at a time, of all that share the database. */
+  private async settleInTurn(): Promise<void> {
+    const deadline = performance.now() + TURN_PATIENCE_MS;
+    for (;;) {
+      await this.exclusive.run('storage identity', () => this.settle());
+      if (this.current !== undefined) return;
+      if (performance.now() > deadline) {
+        throw new StartupError(
+          `Another Berth has been preparing the storage for ${TURN_PATIENCE_MS / 1000} s: look at what it waits for, and start this one again.`,
+        );
+      }
+      await sleep(TURN_PAUSE_MS);
+    }
+  }
+
+  private async settle(): Promise<void> {
+    const row = await this.row();
+    const found = await this.driver.readIdentity();
+    const id = found === row.id ? found : await this.chosen(row, found);
+    if (found !== id) await this.driver.writeIdentity(id);
+    await this.driver.prepare();
+    const isAgreed = (await this.driver.readIdentity()) === id && (await this.store.bind(row.id, id));
+    if (!isAgreed) {
+      throw new StorageError(
+        `${this.driver.location} was given another identity at the same time: have one Berth start on it, and then the others`,
+      );
+    }
+    this.current = id;
+  }
+
+  /** The identity that the storage is to have in place of `found`. @throws StartupError when it may have none. */
+  private async chosen(row: DatabaseIdentity, found: string | undefined): Promise<string> {
+    const isEmpty = await this.driver.isEmpty();
+    const known = await this.store.sample(SAMPLE);
+    const there = isEmpty ? 0 : await this.countThere(known);
+    const { location } = this.driver;
+    const ofSample = `${there} of the ${known.length} blobs that were looked for are there`;
+    if (this.configuration.storageAdopt?.toLowerCase() === row.id) {
+      this.logger.warn(`STORAGE_ADOPT: the database adopts the storage ${location}; ${ofSample}`);
+      // A new one, so that the setting, or a copy of either side that is left somewhere, fits nothing any more.
+      return randomUUID();
+    }
+    const isFirst = !row.isBound && found === undefined && there === known.length;
+    if (isFirst && known.length > 0) {
+      this.logger.log(`the storage ${location} had no identity and belongs to the database: ${ofSample}`);
+    }
+    if (isFirst && (isEmpty || known.length > 0)) return row.id;
+    const mismatch: Mismatch = {
+      database: { ...row, description: this.database.description },
+      storage: { location, identity: found, isEmpty },
+      blobs: { lookedFor: known.length, found: there },
+    };
+    throw new StartupError(describeMismatch(mismatch));
+  }
+
+  private async countThere(known: readonly KnownObject[]): Promise<number> {
+    let there = 0;
+    for (const { objectKey, sizeBytes } of known) {
+      if ((await this.sizeOf(objectKey)) === sizeBytes) there += 1;
+    }
+    return there;
+  }
+
+  private async sizeOf(key: KnownObject['objectKey']): Promise<number | undefined> {
+    try {
+      return (await this.driver.stat(key)).sizeBytes;
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  private async row(): Promise<DatabaseIdentity> {
+    const row = await this.store.read();
+    if (row !== undefined) return row;
+    throw new StartupError(
+      `The table storage_identity of the database (${this.database.description}) has lost its row: restore it from a backup.`,
+    );
+  }
+
+  private warnOfInertAdoption(): void {
+    if (this.configuration.storageAdopt === undefined) return;
+    this.logger.warn('STORAGE_ADOPT has no effect: storage and database belong together; remove it');
+  }
+}
