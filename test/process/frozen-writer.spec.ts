@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
 import { ProcessBench } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
@@ -21,10 +21,9 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
   const whole = patternBytes(4 * MIB, 11);
 
   beforeAll(async () => void (bench = await ProcessBench.open()));
-  beforeAll(async () => void (database = await createTestDatabase()));
-  afterEach(() => bench.clear());
+  beforeEach(async () => void (database = await createTestDatabase()));
+  afterEach(() => bench.clear().finally(() => database.drop()));
   afterAll(() => bench.dispose());
-  afterAll(() => database.drop());
 
   const startTwo = async (leaseSeconds = 2) => {
     shared = bench.newDataDir();

@@ -75,7 +75,13 @@ async function servedBy(berth: BerthProcess, url: string, wanted: readonly numbe
 }
 
 onLinux.each(['embedded', 'external'])('workers over the %s database', (kind) => {
-  const over = () => settings(kind === 'external' ? { DATABASE_URL: database.url } : {});
+  // The external database lives through all of them, and has one storage.
+  let dataDir: string | undefined;
+  const over = () => {
+    if (kind === 'embedded') return settings();
+    dataDir ??= bench.newDataDir();
+    return settings({ DATABASE_URL: database.url, DATA_DIR: dataDir });
+  };
 
   it('serve one registry on one address', async () => {
     const berth = bench.start(over());
