@@ -8,6 +8,7 @@ import type { Replica } from './replica.js';
 export const OBSERVED_REPOSITORY = 'images/observed';
 export const OBSERVED_TAG = 'v1';
 
+const READINESS = '/health/ready';
 const PULL_EVERY_MS = 100;
 /** Readiness tries the storage, which is not to be kept busy by this. */
 const READY_EVERY_MS = 1_000;
@@ -51,7 +52,7 @@ export class Observer {
       this.replicas.flatMap((replica) => [
         observe(replica, PULL_EVERY_MS, { [`${path}/manifests/${OBSERVED_TAG}`]: ['postgres'] }),
         observe(replica, PULL_EVERY_MS, { [`${path}/blobs/${blob}`]: ['postgres', 'storage'] }),
-        observe(replica, READY_EVERY_MS, { '/health/ready': ['postgres', 'storage'] }),
+        observe(replica, READY_EVERY_MS, { [READINESS]: ['postgres', 'storage'] }),
       ]),
     );
   }
@@ -60,7 +61,9 @@ export class Observer {
   judge(): void {
     const well = this.samples.filter((sample) => this.shouldBeWell(sample));
     const judged = well.filter((sample) => !this.conditions.wasTroubled('machine', sample));
-    for (const { what, replica, status, from, to } of judged) {
+    this.judgeReadiness(judged.filter(({ what }) => what === READINESS));
+    const pulls = judged.filter(({ what }) => what !== READINESS);
+    for (const { what, replica, status, from, to } of pulls) {
       const took = Math.round(to - from);
       const at = `at ${((from - this.ledger.startedAt) / 1000).toFixed(2)} s`;
       if (status !== 200) {
@@ -70,7 +73,6 @@ export class Observer {
         this.ledger.wrong(`${what} of replica ${replica}, which was well, took ${took} ms, ${at}`);
       }
     }
-    const pulls = judged.filter(({ what }) => what !== '/health/ready');
     const frozen = pulls.filter((sample) => this.conditions.wasTroubled('frozen', sample));
     this.ledger.rows.push(
       ['longest stall of an unrelated pull', stall(pulls)],
@@ -81,6 +83,20 @@ export class Observer {
         `${this.samples.length - well.length} in a fault, ${well.length - judged.length} too slow to tell`,
       ],
     );
+  }
+
+  /** It is bounded in time, so that it fails now and then on a slow machine. For long it must not. */
+  private judgeReadiness(samples: readonly Sample[]): void {
+    for (const { index } of this.replicas) {
+      let since: number | undefined;
+      for (const { replica, status, from, to } of samples) {
+        if (replica !== index) continue;
+        since = status === 200 ? undefined : (since ?? from);
+        if (since === undefined || to - since < MOST_STALL_MS) continue;
+        this.ledger.wrong(`replica ${index}, which was well, was not ready for ${Math.round(to - since)} ms`);
+        since = undefined;
+      }
+    }
   }
 
   private async ask(replica: Replica, path: string, needs: readonly string[]): Promise<void> {
