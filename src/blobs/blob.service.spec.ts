@@ -7,7 +7,9 @@ import type { OpenObject } from '../storage/opening-storage-driver.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
+import type { BlobPresence } from './blob-presence.js';
 import type { BlobStore } from './blob.store.js';
+import type { DisplacedObjectStore } from './displaced-object.store.js';
 import type { RepositoryStore } from './repository.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
@@ -19,6 +21,8 @@ function serviceOver(driver: object): BlobService {
     {} as BlobStore,
     {} as RepositoryStore,
     {} as SmallBlobs,
+    {} as BlobPresence,
+    {} as DisplacedObjectStore,
     {} as UnitOfWork,
     driver as StorageDriver,
   );
@@ -51,12 +55,15 @@ describe('BlobService.open', () => {
     expect(object.closes).toBe(0);
   });
 
-  it.each([0, 999])('closes an object that has %d bytes instead of 1000, and fails', async (sizeBytes) => {
-    const object = objectOf(sizeBytes);
-    const service = serviceOver({ openObject: () => Promise.resolve(object) });
-    await expect(service.open(BLOB, {})).rejects.toBeInstanceOf(StorageError);
-    expect(object.closes).toBe(1);
-  });
+  it.each([0, 999, 1001])(
+    'closes an object that has %d bytes instead of 1000, and fails',
+    async (sizeBytes) => {
+      const object = objectOf(sizeBytes);
+      const service = serviceOver({ openObject: () => Promise.resolve(object) });
+      await expect(service.open(BLOB, {})).rejects.toBeInstanceOf(StorageError);
+      expect(object.closes).toBe(1);
+    },
+  );
 
   it('opens nothing where the driver is not able to', async () => {
     const service = serviceOver({ read: () => Promise.resolve(Readable.from([])) });

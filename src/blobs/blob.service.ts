@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
-import { BlobUnknownError } from '../oci/errors.js';
+import { BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
+import { mapBounded } from '../storage/object-store/bounded.js';
 import { canOpen, type OpenObject } from '../storage/opening-storage-driver.js';
 import { canRedirect } from '../storage/redirecting-storage-driver.js';
 import {
@@ -13,8 +14,10 @@ import {
   STORAGE_DRIVER,
   type StorageDriver,
 } from '../storage/storage-driver.js';
-import { StorageError } from '../storage/storage.errors.js';
+import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
+import { BlobPresence } from './blob-presence.js';
 import { type BlobRecord, BlobStore } from './blob.store.js';
+import { type DisplacedReason, DisplacedObjectStore } from './displaced-object.store.js';
 import { RepositoryStore } from './repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
@@ -28,12 +31,21 @@ export interface NewBlob {
   readonly sizeBytes: number;
   /** Where the bytes are; nothing where the caller hopes that the registry has the content already. */
   readonly objectKey?: ObjectKey;
-  /** The key of an object that turned out to be lost: a blob that still has it gets `objectKey` instead. */
-  readonly replaces?: ObjectKey | undefined;
+  /** An object that turned out to be lost or damaged: a blob that still has it gets `objectKey` instead. */
+  readonly replaces?: ReplacedObject | undefined;
+}
+
+/** The object of a blob that is to get another one, and what is wrong with it. */
+export interface ReplacedObject {
+  readonly objectKey: ObjectKey;
+  readonly reason: DisplacedReason;
 }
 
 /** How many repositories a mount without a source looks through for one that its caller may pull from. */
 const MOUNT_CANDIDATES = 100;
+
+/** Objects of one manifest that are looked for at the same time. */
+const LOOKS_AT_ONCE = 32;
 
 /** Layers and configs: what a repository may serve. A blob is visible only through a repository that links it. */
 @Injectable()
@@ -42,20 +54,83 @@ export class BlobService {
     private readonly blobs: BlobStore,
     private readonly repositories: RepositoryStore,
     private readonly small: SmallBlobs,
+    private readonly presence: BlobPresence,
+    private readonly displaced: DisplacedObjectStore,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
   ) {}
 
-  /** @throws BlobUnknownError unless the repository links it. */
-  async stat(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+  /** The blob by its row alone: `expectPresent` says whether its bytes are there. @throws BlobUnknownError */
+  async find(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
     const blob = await this.blobs.findLinked(repository, digest);
     if (blob === undefined) throw new BlobUnknownError(digest);
     return blob;
   }
 
+  /**
+   * The blob with an object that is in the storage; costs a lookup in memory where that is known.
+   *
+   * @throws BlobUnknownError where the object is lost: a client that is told so pushes the content again.
+   */
+  async expectPresent(blob: BlobRecord, digest: Digest): Promise<BlobRecord> {
+    const present = await this.presence.find(blob, digest);
+    if (present === undefined) throw new BlobUnknownError(digest);
+    return present;
+  }
+
+  /**
+   * Looks again for a blob that could not be read. Returns it where another object is to be read instead.
+   *
+   * @throws BlobUnknownError where the object is lost.
+   */
+  async findAfter(
+    failure: unknown,
+    repository: RepositoryName,
+    digest: Digest,
+    failed: BlobRecord,
+  ): Promise<BlobRecord | undefined> {
+    const mayBeLost = failure instanceof StorageError && !(failure instanceof StorageUnavailableError);
+    if (!mayBeLost) return undefined;
+    this.presence.forget(digest);
+    const blob = await this.expectPresent(await this.find(repository, digest), digest);
+    return blob.objectKey === failed.objectKey ? undefined : blob;
+  }
+
+  /** The bytes of a blob have been read: its object is there. */
+  notePresent(digest: Digest): void {
+    this.presence.note([digest]);
+  }
+
+  /**
+   * Refuses a manifest whose layers or config are blobs of the repository with lost objects. Digests that the
+   * repository doesn't link are left to the caller. Costs nothing for content that was seen within the last minute,
+   * else a query and a request to the storage for each object.
+   *
+   * @throws ManifestBlobUnknownError with the lost ones.
+   */
+  async refuseLost(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
+    const unseen = [...new Set(digests)].filter((digest) => !this.presence.isRemembered(digest));
+    if (unseen.length === 0) return;
+    const linked = await this.blobs.findAllLinked(repository, unseen);
+    const lost = await mapBounded([...linked], LOOKS_AT_ONCE, async ([digest, blob]) =>
+      (await this.presence.find(blob, digest)) === undefined ? [digest] : [],
+    );
+    if (lost.flat().length > 0) throw new ManifestBlobUnknownError(lost.flat());
+  }
+
+  /** Whether clients are sent to the storage for the bytes. */
+  get redirects(): boolean {
+    return canRedirect(this.driver);
+  }
+
   /** Where the client can fetch the bytes by itself, if the driver is able to let it. */
   async redirect(blob: BlobRecord): Promise<URL | undefined> {
     return canRedirect(this.driver) ? this.driver.redirectUrl(blob.objectKey) : undefined;
+  }
+
+  /** Whether all bytes are in memory, so that to serve them would not show whether the object is there. */
+  isInMemory(blob: BlobRecord): boolean {
+    return this.small.has(blob);
   }
 
   /** All bytes of a blob that is small enough to be remembered. */
@@ -67,7 +142,7 @@ export class BlobService {
   async open({ objectKey, sizeBytes }: BlobRecord, options: IoOptions): Promise<OpenObject | undefined> {
     if (!canOpen(this.driver)) return undefined;
     const object = await this.driver.openObject(objectKey, options);
-    if (object.sizeBytes >= sizeBytes) return object;
+    if (object.sizeBytes === sizeBytes) return object;
     await object.close();
     throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
   }
@@ -79,10 +154,11 @@ export class BlobService {
 
   /**
    * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another repository").
-   * Answers whether `source` has the blob. The caller has made sure that it may be pulled from there.
+   * Answers whether `source` has the blob, bytes included. The caller has made sure that it may be pulled from there.
    */
   async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
-    if ((await this.blobs.findLinked(source, digest)) === undefined) return false;
+    const linked = await this.blobs.findLinked(source, digest);
+    if (linked === undefined || (await this.presence.find(linked, digest)) === undefined) return false;
     return this.unitOfWork.run(async (transaction) => {
       const blob = await this.blobs.findForLink(transaction, digest);
       if (blob === undefined) return false;
@@ -114,7 +190,7 @@ export class BlobService {
     if (!unlinked) throw new BlobUnknownError(digest);
   }
 
-  /** Whether a blob's bytes are there. */
+  /** Whether an object is a blob's, or was displaced and is known still. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     return this.blobs.usesObject(objectKey);
   }
@@ -149,9 +225,10 @@ export class BlobService {
     existing: BlobRecord,
     { objectKey, replaces }: NewBlob,
   ): Promise<BlobRecord> {
-    if (objectKey === undefined || existing.objectKey !== replaces) return existing;
-    await this.blobs.replaceObject(transaction, existing.id, objectKey);
-    return { ...existing, objectKey };
+    if (objectKey === undefined || existing.objectKey !== replaces?.objectKey) return existing;
+    const { objectKey: from, reason } = replaces;
+    const isDone = await this.displaced.displace(transaction, existing.id, { from, to: objectKey, reason });
+    return isDone ? { ...existing, objectKey } : existing;
   }
 
   private async link(transaction: Transaction, repository: RepositoryName, blobId: string): Promise<void> {

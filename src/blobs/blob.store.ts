@@ -56,6 +56,20 @@ export class BlobStore {
     return row && toBlobRecord(row);
   }
 
+  /** Those of the digests that are blobs of the repository. One query, whatever their number. */
+  async findAllLinked(
+    repository: RepositoryName,
+    digests: readonly Digest[],
+  ): Promise<ReadonlyMap<Digest, BlobRecord>> {
+    const rows = await this.loadLinked(digests.map((digest) => ({ repository, digest })));
+    const found = new Map<Digest, BlobRecord>();
+    for (const [index, digest] of digests.entries()) {
+      const row = rows[index];
+      if (row !== undefined) found.set(digest, toBlobRecord(row));
+    }
+    return found;
+  }
+
   private async loadLinked(wanted: readonly LinkedBlob[]): Promise<(BlobRow | undefined)[]> {
     const rows = await queryRows<BlobRow & { n: string }>(this.dataSource.manager, FIND_LINKED, [
       wanted.map(({ repository }) => repository),
@@ -79,9 +93,11 @@ export class BlobStore {
     return rows[0] && toBlobRecord(rows[0]);
   }
 
-  /** Whether a blob has its bytes there. */
+  /** Whether a blob has its bytes there, or had them there and may have them there again. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
-    const sql = 'SELECT 1 FROM blobs WHERE object_key = $1';
+    const sql = `SELECT 1 FROM blobs WHERE object_key = $1
+                  UNION ALL
+                 SELECT 1 FROM displaced_objects WHERE object_key = $1`;
     return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
   }
 
@@ -112,6 +128,13 @@ export class BlobStore {
     await queryRows(transaction, 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [canonical]);
   }
 
+  /** The same by a blob of the content. */
+  async lockContentOf(transaction: Transaction, blobId: string): Promise<void> {
+    const sql = `SELECT digest FROM blob_digests WHERE blob_id = $1 AND digest LIKE 'sha256:%'`;
+    const [row] = await queryRows<{ digest: Digest }>(transaction, sql, [blobId]);
+    if (row !== undefined) await this.lockContent(transaction, row.digest);
+  }
+
   /** Makes a blob, without a digest as yet. */
   async insert(transaction: Transaction, sizeBytes: number, objectKey: ObjectKey): Promise<BlobRecord> {
     const sql =
@@ -119,14 +142,6 @@ export class BlobStore {
     const [row] = await queryRows<BlobRow>(transaction, sql, [sizeBytes, objectKey]);
     if (row === undefined) throw new Error('INSERT … RETURNING answered no row');
     return toBlobRecord(row);
-  }
-
-  /** The blob's bytes are somewhere else from now on. */
-  async replaceObject(transaction: Transaction, blobId: string, objectKey: ObjectKey): Promise<void> {
-    await queryRows(transaction, 'UPDATE blobs SET object_key = $2 WHERE id = $1 RETURNING id', [
-      blobId,
-      objectKey,
-    ]);
   }
 
   /** Answers those that were free. */

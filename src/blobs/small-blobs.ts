@@ -28,6 +28,11 @@ export class SmallBlobs {
 
   constructor(@Inject(STORAGE_DRIVER) private readonly driver: StorageDriver) {}
 
+  /** Whether `get` needs no storage for it. */
+  has({ objectKey }: BlobRecord): boolean {
+    return this.contents.has(objectKey);
+  }
+
   /** The whole content, where it is small. @throws StorageError where the object is of another size. */
   async get(blob: BlobRecord, options: IoOptions): Promise<Buffer | undefined> {
     if (blob.sizeBytes > SMALL_BYTES) return undefined;

@@ -35,15 +35,20 @@ export class BlobsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const blob = await this.blobs.stat(repository, digest);
+    const found = await this.blobs.find(repository, digest);
     const etag = formatEtag(digest);
+    const isKept = matchesEtag(request.headers['if-none-match'], etag);
+    // A GET that opens the object finds out by itself. All other answers would speak of an object that may be lost.
+    const opens =
+      request.method === 'GET' && !isKept && !this.blobs.redirects && !this.blobs.isInMemory(found);
+    const blob = opens ? found : await this.blobs.expectPresent(found, digest);
     const headers = {
       'Docker-Content-Digest': digest,
       ETag: etag,
       'Cache-Control': IMMUTABLE,
       'Accept-Ranges': 'bytes',
     };
-    if (matchesEtag(request.headers['if-none-match'], etag)) return answerEmpty(response, 304, headers);
+    if (isKept) return answerEmpty(response, 304, headers);
     const elsewhere = request.method === 'GET' ? await this.blobs.redirect(blob) : undefined;
     if (elsewhere !== undefined) {
       // The URL is short-lived and a credential: what is true of the content isn't true of this answer.
@@ -65,9 +70,19 @@ export class BlobsController {
     };
     if (request.method === 'HEAD') {
       response.writeHead(200, all).end();
-    } else {
-      await this.send(blob, span, response, () => response.writeHead(span === undefined ? 200 : 206, all));
+      return;
     }
+    const send = (each: BlobRecord) =>
+      this.send(each, span, response, () => response.writeHead(span === undefined ? 200 : 206, all));
+    try {
+      await send(blob);
+    } catch (error) {
+      if (response.headersSent || response.destroyed) throw error;
+      const other = await this.blobs.findAfter(error, repository, digest, blob);
+      if (other === undefined) throw error;
+      await send(other);
+    }
+    this.blobs.notePresent(digest);
   }
 
   @Delete('*name/blobs/:digest')

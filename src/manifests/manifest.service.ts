@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BlobService } from '../blobs/blob.service.js';
 import { RepositoryStore } from '../blobs/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
@@ -42,6 +43,7 @@ export class ManifestService {
     private readonly manifests: ManifestStore,
     private readonly tags: TagStore,
     private readonly repositories: RepositoryStore,
+    private readonly blobs: BlobService,
     private readonly unitOfWork: UnitOfWork,
     private readonly dataSource: DataSource,
     private readonly configuration: Configuration,
@@ -69,6 +71,10 @@ export class ManifestService {
     const limits = { maxReferences: this.configuration.manifestMaxReferences };
     const manifest = await parseManifest(content, push.contentType, limits);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
+    if (this.configuration.manifestMissingReferences === 'reject') {
+      const digests = manifest.blobs.map((blob) => blob.digest);
+      await this.blobs.refuseLost(repository, digests);
+    }
     await this.unitOfWork.run(async (transaction) => {
       const repositoryId = await this.repositories.ensure(transaction, repository);
       const resolved = await this.manifests.resolve(transaction, repositoryId, manifest);

@@ -1,6 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { BlobService, type NewBlob } from '../blobs/blob.service.js';
+import { BlobPresence } from '../blobs/blob-presence.js';
+import { BlobService, type NewBlob, type ReplacedObject } from '../blobs/blob.service.js';
 import type { BlobRecord } from '../blobs/blob.store.js';
+import { DisplacedObjects } from '../blobs/displaced-objects.service.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest.js';
@@ -8,12 +10,12 @@ import type { UploadId } from '../oci/upload-id.js';
 import { DigestInvalidError } from '../oci/errors.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
-import { ObjectNotFoundError } from '../storage/storage.errors.js';
 import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import type { HeldSession } from './held-session.js';
 import { keepLease } from './keep-lease.js';
 import { DATABASE_PATIENCE_MS } from './database-patience.js';
+import { ObjectVerifier, type Verdict } from './object-verifier.js';
 import { UploadCommitStore } from './upload-commit.store.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { UploadReclaimService } from './upload-reclaim.service.js';
@@ -39,6 +41,9 @@ export class UploadCommitService {
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
     private readonly blobs: BlobService,
+    private readonly presence: BlobPresence,
+    private readonly displaced: DisplacedObjects,
+    private readonly verifier: ObjectVerifier,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
@@ -123,15 +128,38 @@ export class UploadCommitService {
     existing: BlobRecord | undefined,
   ): Promise<void> {
     const { id } = held.session;
+    const canonical = canonicalOf(digests);
+    const verdict = existing && (await this.verifier.verify(existing, canonical, { signal: held.signal }));
     // Most layers are known already: then nothing needs to be finished, only linked.
-    if (existing !== undefined && (await this.isIntact(existing))) {
+    if (verdict === 'intact' || verdict === 'unverified') {
       if ((await this.record(held, progress, digests, {})) !== undefined) {
+        if (verdict === 'intact') this.presence.note(digests);
         return this.discard(held, progress, held.session.state === 'committing');
       }
     }
-    const objectKey = await this.finishUpload(id, progress, canonicalOf(digests));
-    const blob = await this.recordFinished(held, progress, digests, objectKey, existing);
-    if (blob?.objectKey !== objectKey) await this.discard(held, progress, true);
+    const replaces = existing && (await this.replacedBy(canonical, existing, verdict));
+    const objectKey = await this.finishUpload(id, progress, canonical);
+    const blob = await this.recordFinished(held, progress, digests, { objectKey, replaces });
+    if (blob?.objectKey === objectKey) this.presence.note(digests);
+    else await this.discard(held, progress, true);
+  }
+
+  /**
+   * Good bytes must not be thrown away for the sake of lost or damaged ones. The row gets the object of this upload; the
+   * old one stays known (see `DisplacedObjects`).
+   */
+  private async replacedBy(
+    digest: Digest,
+    { objectKey }: BlobRecord,
+    verdict: Verdict | undefined,
+  ): Promise<ReplacedObject | undefined> {
+    if (verdict !== 'missing' && verdict !== 'corrupt') return undefined;
+    await this.displaced.confirmStorage();
+    this.logger.error(
+      { digest, key: objectKey },
+      `the object of a blob is ${verdict}: a push that brought its bytes replaces it`,
+    );
+    return { objectKey, reason: verdict };
   }
 
   private async finishUpload(id: UploadId, progress: UploadProgress, canonical: Digest): Promise<ObjectKey> {
@@ -150,23 +178,12 @@ export class UploadCommitService {
     held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
-    objectKey: ObjectKey,
-    existing: BlobRecord | undefined,
+    object: { readonly objectKey: ObjectKey; readonly replaces: ReplacedObject | undefined },
   ): Promise<BlobRecord | undefined> {
     try {
-      return await this.record(held, progress, digests, { objectKey, replaces: existing?.objectKey });
+      return await this.record(held, progress, digests, object);
     } catch (error) {
       if (error instanceof UploadTakenOverError) await this.reaping.markUnreclaimed(held.session.id);
-      throw error;
-    }
-  }
-
-  /** Whether the driver still has a blob's object: good bytes must not be thrown away for the sake of lost ones. */
-  private async isIntact({ objectKey, sizeBytes }: BlobRecord): Promise<boolean> {
-    try {
-      return (await this.driver.stat(objectKey)).sizeBytes === sizeBytes;
-    } catch (error) {
-      if (error instanceof ObjectNotFoundError) return false;
       throw error;
     }
   }
@@ -175,7 +192,7 @@ export class UploadCommitService {
     { session, lease }: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
-    object: { readonly objectKey?: ObjectKey; readonly replaces?: ObjectKey | undefined },
+    object: { readonly objectKey?: ObjectKey; readonly replaces?: ReplacedObject | undefined },
   ): Promise<BlobRecord | undefined> {
     const { repository } = session;
     const { objectKey, replaces } = object;

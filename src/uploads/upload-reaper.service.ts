@@ -6,6 +6,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DisplacedObjects } from '../blobs/displaced-objects.service.js';
 import { Configuration } from '../config/configuration.js';
 import { settlesWithin } from '../config/settles-within.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
@@ -22,7 +23,7 @@ import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import type { UploadOrigin, UploadSession } from './upload-session.js';
 
 /** What is done before the next part of the work has its turn. */
-const BATCH = { sessions: 100, commits: 10, rows: 1_000 };
+const BATCH = { sessions: 100, commits: 10, displaced: 100, rows: 1_000 };
 
 /** Commits that are tried in one round: they are remembered, so that none is tried twice. */
 const MOST_COMMITS = 1_000;
@@ -56,6 +57,7 @@ interface Job {
  * | sessions idle for `UPLOAD_TTL_SECONDS` | end as `expired`; their bytes are removed |
  * | commits that were interrupted | are carried through: the bytes had been verified |
  * | sessions that are over, whose bytes could not be removed at the time | their bytes are removed |
+ * | objects whose place another one took | are removed, where that one is there |
  * | bytes that no session knows of | are removed, when they are old enough for a session to be there |
  * | rows of sessions that are over, old events | are deleted |
  *
@@ -77,6 +79,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly commits: UploadCommitService,
     private readonly events: UploadEventLog,
     private readonly clock: UploadClock,
+    private readonly displaced: DisplacedObjects,
     private readonly exclusive: ExclusiveTask,
     private readonly identity: StorageIdentity,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -109,6 +112,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
         { failure: 'commits could not be repaired', batches: this.repairCommits() },
         { failure: 'bytes of ended uploads could not be removed', batches: this.reclaimEnded() },
         { failure: 'bytes without an upload could not be removed', batches: this.removeOrphans() },
+        {
+          failure: 'displaced objects could not be looked at',
+          batches: inBatches(BATCH.displaced, () => this.displaced.reap(BATCH.displaced, this.stopping.signal)),
+        },
         {
           failure: 'old rows of uploads could not be deleted',
           batches: inBatches(rows, () => this.reaping.prune(uploadTtlSeconds, rows)),

@@ -3,6 +3,7 @@ import { BlobsModule } from '../blobs/blobs.module.js';
 import { ActiveWriters } from './active-writers.js';
 import { HASHER_FACTORY } from './hash/hasher.js';
 import { createHasherFactory } from './hash/hasher.factory.js';
+import { ObjectVerifier } from './object-verifier.js';
 import { TakeoverRequests } from './takeover-requests.js';
 import { UploadCommitService } from './upload-commit.service.js';
 import { UploadCommitStore } from './upload-commit.store.js';
@@ -23,6 +24,7 @@ import { UploadService } from './upload.service.js';
     UploadLeaseService,
     TakeoverRequests,
     UploadCommitService,
+    ObjectVerifier,
     UploadReclaimService,
     UploadReaper,
     UploadSessionStore,
@@ -36,6 +38,6 @@ import { UploadService } from './upload.service.js';
       useFactory: () => createHasherFactory((warning) => new Logger('HasherFactory').warn(warning)),
     },
   ],
-  exports: [UploadService, UploadSessionStore, ActiveWriters, HASHER_FACTORY],
+  exports: [UploadService, UploadSessionStore, ActiveWriters, ObjectVerifier, HASHER_FACTORY],
 })
 export class UploadsModule {}

@@ -173,7 +173,15 @@ export class RegistryGround {
   }
 }
 
-const TABLES = ['upload_events', 'uploads', 'repository_blobs', 'blob_digests', 'blobs', 'repositories'];
+const TABLES = [
+  'upload_events',
+  'uploads',
+  'repository_blobs',
+  'blob_digests',
+  'displaced_objects',
+  'blobs',
+  'repositories',
+];
 
 const SILENT = {
   log: () => undefined,

@@ -1,5 +1,8 @@
+import { BlobPresence } from '../../src/blobs/blob-presence.js';
 import { BlobService } from '../../src/blobs/blob.service.js';
 import { BlobStore } from '../../src/blobs/blob.store.js';
+import { DisplacedObjectStore } from '../../src/blobs/displaced-object.store.js';
+import { DisplacedObjects } from '../../src/blobs/displaced-objects.service.js';
 import { SmallBlobs } from '../../src/blobs/small-blobs.js';
 import { RepositoryStore } from '../../src/blobs/repository.store.js';
 import { Configuration } from '../../src/config/configuration.js';
@@ -13,6 +16,7 @@ import { StorageIdentityStore } from '../../src/identity/storage-identity.store.
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { ActiveWriters } from '../../src/uploads/active-writers.js';
 import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
+import { ObjectVerifier } from '../../src/uploads/object-verifier.js';
 import { TakeoverRequests } from '../../src/uploads/takeover-requests.js';
 import { UploadCommitService } from '../../src/uploads/upload-commit.service.js';
 import { UploadCommitStore } from '../../src/uploads/upload-commit.store.js';
@@ -67,10 +71,20 @@ export class TestReplica {
     const unitOfWork = interposed(new UnitOfWork(dataSource), ['run'], (_call, work) =>
       around('commit', work),
     );
+    const blobStore = new BlobStore(dataSource);
+    const displacedStore = interposed(
+      new DisplacedObjectStore(dataSource),
+      ['takeDue', 'markRemoving', 'forget'],
+      around,
+    );
+    const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, driver);
+    const presence = new BlobPresence(driver, displaced);
     const blobs = new BlobService(
-      new BlobStore(dataSource),
+      blobStore,
       new RepositoryStore(),
       new SmallBlobs(driver),
+      presence,
+      displacedStore,
       unitOfWork,
       driver,
     );
@@ -100,6 +114,9 @@ export class TestReplica {
       reaping,
       reclaims,
       blobs,
+      presence,
+      displaced,
+      new ObjectVerifier(driver, hashers),
       unitOfWork,
       driver,
       hashers,
@@ -123,6 +140,7 @@ export class TestReplica {
       commits,
       this.events,
       new UploadClock(dataSource),
+      displaced,
       new ExclusiveTask(dataSource),
       this.identity,
       driver,

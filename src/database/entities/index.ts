@@ -1,5 +1,6 @@
 import { BlobDigestEntity } from './blob-digest.entity.js';
 import { BlobEntity } from './blob.entity.js';
+import { DisplacedObjectEntity } from './displaced-object.entity.js';
 import { ManifestBlobEntity } from './manifest-blob.entity.js';
 import { ManifestChildEntity } from './manifest-child.entity.js';
 import { ManifestMissingReferenceEntity } from './manifest-missing-reference.entity.js';
@@ -17,6 +18,7 @@ export const ENTITIES = [
   RepositoryEntity,
   BlobEntity,
   BlobDigestEntity,
+  DisplacedObjectEntity,
   RepositoryBlobEntity,
   ManifestEntity,
   ManifestBlobEntity,

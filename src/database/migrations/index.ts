@@ -4,6 +4,7 @@ import { BoundedLookups1764100000000 } from './1764100000000-bounded-lookups.js'
 import { SupersededIndex1764100000001 } from './1764100000001-superseded-index.js';
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { StorageIdentity1764200000000 } from './1764200000000-storage-identity.js';
+import { DisplacedObjects1764210000000 } from './1764210000000-displaced-objects.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -13,4 +14,5 @@ export const MIGRATIONS = [
   SupersededIndex1764100000001,
   UploadClock1764240000000,
   StorageIdentity1764200000000,
+  DisplacedObjects1764210000000,
 ];
