@@ -6,6 +6,8 @@ import { type BlobRecord, BlobStore } from './blob.store.js';
 import { type DisplacedObject, DisplacedObjectStore } from './displaced-object.store.js';
 import { type ObjectState, objectStateOf } from './object-state.js';
 
+/** How often a row that others change at the same time is read. */
+const MOST_ATTEMPTS = 3;
 
 /**
  * Objects whose place another one took. A blob's row is pointed away from an object that was not found, or was found
@@ -42,16 +44,19 @@ export class DisplacedObjects {
    * a displaced one is back, which the row gets again.
    */
   async findOther(blob: BlobRecord, state: ObjectState): Promise<BlobRecord | undefined> {
-    const known = await this.store.knownObjects(blob.id);
-    if (known === undefined) return undefined;
-    const current = { ...blob, objectKey: known.current };
-    const isSame = known.current === blob.objectKey;
-    const currentState = isSame ? state : await objectStateOf(this.driver, current);
-    if (currentState === 'present') return current;
-    for (const objectKey of known.displaced) {
-      const candidate = { ...blob, objectKey };
-      if ((await objectStateOf(this.driver, candidate)) !== 'present') continue;
-      if (await this.takeBack(candidate, known.current, currentState)) return candidate;
+    let seen: { readonly objectKey: ObjectKey; readonly state: ObjectState } = { ...blob, state };
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+      const known = await this.store.knownObjects(blob.id);
+      if (known === undefined) return undefined;
+      const current = { ...blob, objectKey: known.current };
+      if (current.objectKey !== seen.objectKey) {
+        seen = { ...current, state: await objectStateOf(this.driver, current) };
+      }
+      if (seen.state === 'present') return current;
+      const candidate = await this.firstPresent(blob, known.displaced);
+      if (candidate === undefined) return undefined;
+      if (await this.takeBack(candidate, known.current, seen.state)) return candidate;
+      // Another request, here or in another process, has changed the row meanwhile.
     }
     return undefined;
   }
@@ -70,6 +75,14 @@ export class DisplacedObjects {
       });
     }
     return due.length;
+  }
+
+  private async firstPresent(blob: BlobRecord, keys: readonly ObjectKey[]): Promise<BlobRecord | undefined> {
+    for (const objectKey of keys) {
+      const candidate = { ...blob, objectKey };
+      if ((await objectStateOf(this.driver, candidate)) === 'present') return candidate;
+    }
+    return undefined;
   }
 
   private async settle(object: DisplacedObject): Promise<void> {

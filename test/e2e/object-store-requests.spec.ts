@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { BlobPresence } from '../../src/blobs/blob-presence.js';
+import { parseDigest } from '../../src/oci/digest.js';
 import { describeWithRadosgw } from '../support/radosgw.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -118,12 +120,34 @@ describeWithRadosgw('what a push asks of S3', () => {
       expect(digestOf(await client.blob(name, digestOf(blob)))).toBe(digestOf(blob));
     });
 
-    it('of what is there: whether it is, and nothing else', async () => {
+    it('of what is there: whether it is, and its bytes once, to verify them', async () => {
       const blob = randomBytes(1000);
       const name = freshName();
       await client.pushBlob(name, blob);
       store.proxy.forget();
       await client.pushBlob(freshName(), blob);
+      expect(operationsOf(store.proxy.requests())).toEqual({ HeadObject: 1, GetObject: 1 });
+    });
+
+    it('of a HEAD, a mount and a manifest: whether the object is there, once in a minute', async () => {
+      const name = freshName();
+      const digest = await client.pushBlob(name, randomBytes(1000));
+      const image = { ...(await client.makeImage(name)), layers: [] };
+      const layers = [{ ...image.config, digest, size: 1000 }];
+      const ask = async () => {
+        const head = await client.fetch(`/v2/${name}/blobs/${digest}`, { method: 'HEAD' });
+        const mount = `/v2/${freshName()}/blobs/uploads/?mount=${digest}&from=${name}`;
+        const mounted = await client.fetch(mount, { method: 'POST' });
+        const put = await client.putManifest(name, 'latest', { ...image, layers });
+        expect([head.status, mounted.status, put.status]).toEqual([200, 201, 201]);
+      };
+      // This process has just stored it.
+      store.proxy.forget();
+      await ask();
+      expect(store.proxy.requests()).toEqual([]);
+      berth.app.get(BlobPresence).forget(parseDigest(digest));
+      await ask();
+      await ask();
       expect(operationsOf(store.proxy.requests())).toEqual({ HeadObject: 1 });
     });
   });

@@ -2,9 +2,11 @@ import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf } from '../../src/oci/digest.js';
 import type { UploadBody } from '../../src/uploads/upload-body.js';
+import type { ObjectKey } from '../../src/storage/object-key.js';
 import { NOBODY } from '../support/upload-claims.js';
 import { FaultPoint } from './fault-point.js';
 import { REPOSITORY, RegistryGround } from './registry-ground.js';
+import type { TestReplica } from './replica.js';
 import { MEDIA } from './shared-medium.js';
 
 /** What the properties found once: objects that nobody would ever have looked for. */
@@ -87,5 +89,77 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     expect(await outcome).not.toBe('committed');
     await ground.expectNothingLeftOver(b);
     expect(await ground.pull(digest)).toEqual(bytes);
+  });
+
+  describe('of content whose object is lost', () => {
+    const bytes = Buffer.from('content');
+    const digest = digestOf('sha256', bytes);
+
+    /** The bytes of a blob are gone. Returns the key that they had. */
+    const loseBytes = async (): Promise<ObjectKey> => {
+      const [row] = await ground.query<{ object_key: ObjectKey }>('SELECT object_key FROM blobs');
+      if (row === undefined) throw new Error('there is no blob');
+      await ground.driver.delete(row.object_key);
+      return row.object_key;
+    };
+    const displaced = () => ground.query('SELECT object_key, reason, removing FROM displaced_objects');
+    const commit = async (replica: TestReplica) => {
+      const one = await replica.uploads.start(REPOSITORY, undefined, NOBODY);
+      await replica.uploads.append(one, whole(bytes), NOBODY);
+      return { one, end: (who = replica) => who.uploads.commit(one, digest, undefined, NOBODY) };
+    };
+
+    it.each([
+      ['before its object is made', 'finishUpload', 'before'],
+      ['after its object was made', 'finishUpload', 'after'],
+      ['before its rows are written', 'commit', 'before'],
+      ['after its rows were written', 'commit', 'after'],
+    ] as const)('is healed by the reaper where it was cut off %s', async (_, call, when) => {
+      const faults = new FaultPoint();
+      const a = await ground.startReplica(faults.around);
+      const b = await ground.startReplica();
+      await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+      const lost = await loseBytes();
+      const { end } = await commit(a);
+      void faults.arm(call, when, 'throws');
+      await expect(end()).rejects.toThrow('was made to fail');
+      await ground.reap(b);
+      expect(await displaced()).toEqual([{ object_key: lost, reason: 'missing', removing: false }]);
+      await ground.expectNothingLeftOver(b);
+      expect(await ground.pull(digest)).toEqual(bytes);
+    });
+
+    it('is healed once by several pushes', async () => {
+      const replicas = await Promise.all([1, 2, 3].map(() => ground.startReplica()));
+      await replicas[0]?.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+      const lost = await loseBytes();
+      const commits = await Promise.all(replicas.map(commit));
+      await Promise.all(commits.map(({ end }) => end()));
+      expect(await displaced()).toEqual([{ object_key: lost, reason: 'missing', removing: false }]);
+      await ground.expectNothingLeftOver(replicas[0] as TestReplica);
+    });
+
+    it.each(['markRemoving', 'delete', 'forget'])(
+      'leaves no second object where its removal is cut off at %s',
+      async (call) => {
+        const faults = new FaultPoint();
+        const a = await ground.startReplica(faults.around);
+        const b = await ground.startReplica();
+        for (const when of ['before', 'after'] as const) {
+          await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+          // It holds other bytes: a push displaces it, and it is to be removed.
+          await ground.query(`UPDATE blobs SET size_bytes = size_bytes + 1`);
+          await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
+          await ground.query(`UPDATE blobs SET size_bytes = size_bytes - 1`);
+          expect(await displaced()).toHaveLength(1);
+          void faults.arm(call, when, 'throws');
+          await ground.reap(a);
+          await ground.query('UPDATE displaced_objects SET look_at = now()');
+          await ground.reap(b);
+          expect(await displaced()).toEqual([]);
+          await ground.expectNothingLeftOver(b);
+        }
+      },
+    );
   });
 });

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, it } from '@jest/globals';
 import { answered } from '../../support/query-plans/answered.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
@@ -36,6 +38,26 @@ export function describePulls(registry: PlannedRegistry): void {
     });
     one('the head of a blob', 200, () => `${BIG}/blobs/${digestOf('1001')}`, HEAD);
     one('the head of a blob that all link', 200, () => `${small}/blobs/${EMPTY_JSON}`, HEAD);
+    it('a blob whose object is lost, and one that is there again', async () => {
+      const [lost, back] = [digestOf('1005'), digestOf('1003')];
+      await registry.lose(lost);
+      const displace = async (digest: string, key: string) => {
+        const sql = `INSERT INTO displaced_objects (object_key, blob_id, reason, look_at)
+                     SELECT $2, blob_id, 'missing', now() + interval '1 day' FROM blob_digests WHERE digest = $1`;
+        await registry.look(sql, [digest, key]);
+      };
+      await displace(lost, 'blobs/gone');
+      await registry.expectCost(1, () =>
+        answered(registry.client.fetch(`/v2/${BIG}/blobs/${lost}`, HEAD), 404),
+      );
+      const path = join(registry.berth.driver.location, 'blobs/back');
+      await writeFile(path, '1003');
+      await displace(back, 'blobs/back');
+      await registry.lose(back);
+      await registry.expectCost(1, () =>
+        answered(registry.client.fetch(`/v2/${BIG}/blobs/${back}`, HEAD), 200),
+      );
+    });
     one('a blob that others link', 404, () => `${small}/blobs/${digestOf('1001')}`);
     one('a blob that is not there', 404, () => `${BIG}/blobs/${UNKNOWN}`);
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { DisplacedObjects } from '../../../src/blobs/displaced-objects.service.js';
 import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
 import { StorageError } from '../../../src/storage/storage.errors.js';
 import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
@@ -39,6 +40,27 @@ export function describeReaping(registry: PlannedRegistry): void {
     step('forgets events', ROWS, () => registry.berth.app.get(UploadEventLog).prune(30 * DAY_SECONDS, ROWS));
 
     step('observes the clock', 1, () => registry.berth.app.get(UploadClock).observe(1));
+
+    it('looks at displaced objects', async () => {
+      const due = 2 * SESSIONS;
+      await registry.look(
+        `UPDATE displaced_objects SET look_at = now() - n * interval '1 hour'
+           FROM generate_series(1, $1::int) AS n WHERE object_key = 'blobs/displaced-' || n`,
+        [due],
+      );
+      // Of those that are looked at first some are there.
+      const sql = 'SELECT object_key, blob_id FROM displaced_objects ORDER BY look_at LIMIT 5';
+      for (const row of await registry.look<{ object_key: string; blob_id: string }>(sql)) {
+        await writeFile(join(registry.berth.driver.location, row.object_key), row.blob_id);
+      }
+      const { signal } = new AbortController();
+      const displaced = registry.berth.app.get(DisplacedObjects);
+      await registry.expectCost(SESSIONS, () => displaced.reap(100, signal));
+      const left = await registry.look<{ object_key: string }>(
+        `SELECT object_key FROM displaced_objects WHERE object_key = 'blobs/displaced-${due}'`,
+      );
+      expect(left).toEqual([]);
+    });
 
     it('does a whole round', async () => {
       // Each takes several statements, of which the plans are recorded: a few show them all.

@@ -28,9 +28,12 @@ export class PlannedRegistry {
   /** Repositories with next to nothing, and with nothing at all. */
   smallRepository: string;
   emptyRepository: string;
+  private readonly lost = new Set<string>();
   private database: TestDatabase;
   private recorder: PlanRecorder;
   private observer: pg.Client;
+  /** Asked by the registry's own requests, several at a time. */
+  private objects: pg.Pool;
   private tables: ReadonlySet<string>;
 
   constructor(scale: number) {
@@ -41,6 +44,7 @@ export class PlannedRegistry {
     this.database = await createSeededDatabase(this.sizes);
     this.observer = new pg.Client(this.database.connection);
     await this.observer.connect();
+    this.objects = new pg.Pool({ ...this.database.connection, max: 2 });
     // The objects of the blobs that it was seeded with are nowhere.
     const { rows } = await this.observer.query<{ id: string }>('SELECT id FROM storage_identity');
     const adopting = { STORAGE_ADOPT: String(rows[0]?.id) };
@@ -54,6 +58,7 @@ export class PlannedRegistry {
     this.admin = new AdminClient(this.client);
     this.smallRepository = await this.repositoryOf(this.sizes.manifests);
     this.emptyRepository = `team-${this.sizes.repositories % 97}/service-${this.sizes.repositories}`;
+    this.haveObjects();
     // Nothing happens but what a test does.
     const reaper: unknown = this.berth.app.get(UploadReaper);
     clearTimeout((reaper as { timer: NodeJS.Timeout }).timer);
@@ -62,7 +67,29 @@ export class PlannedRegistry {
   async dispose(): Promise<void> {
     await this.berth.dispose();
     await this.observer.end();
+    await this.objects.end();
     await this.database.drop();
+  }
+
+  /** The seed has rows alone. As far as anybody asks, their objects are there. */
+  private haveObjects(): void {
+    const { driver } = this.berth;
+    const stat = driver.stat.bind(driver);
+    driver.stat = async (key, options) => {
+      const sql = 'SELECT size_bytes FROM blobs WHERE object_key = $1';
+      const [row] = this.lost.has(key)
+        ? []
+        : (await this.objects.query<{ size_bytes: string }>(sql, [key])).rows;
+      if (row === undefined) return stat(key, options);
+      return { key, sizeBytes: Number(row.size_bytes), modifiedAt: new Date() };
+    };
+  }
+
+  /** The object of a seeded blob is lost. */
+  async lose(digest: string): Promise<void> {
+    const sql =
+      'SELECT object_key FROM blobs WHERE id = (SELECT blob_id FROM blob_digests WHERE digest = $1)';
+    for (const row of await this.look<{ object_key: string }>(sql, [digest])) this.lost.add(row.object_key);
   }
 
   /** What many manifests of the big repository refer to. */

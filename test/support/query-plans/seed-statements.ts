@@ -13,6 +13,7 @@ export function sizesAt(scale: number) {
     /** … and of these the first ones name one subject. */
     referrersOfOne: Math.round(manifests * 0.1),
     uploads: Math.round(20_000 * scale),
+    displaced: Math.round(5_000 * scale),
   };
 }
 
@@ -74,11 +75,16 @@ function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled 
   ];
 }
 
-function blobStatements({ manifests, filled }: Sizes): string[] {
+function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
+  const blobs = 1 + BASES + 4 * manifests;
   return [
     `INSERT INTO blobs (id, size_bytes, object_key)
      SELECT n, length(n::text), format('blobs/sha256/%s/%s', n % 256, gen_random_uuid())
-       FROM generate_series(1, ${1 + BASES + 4 * manifests}) AS n`,
+       FROM generate_series(1, ${blobs}) AS n`,
+    // None of them is to be looked at within the test.
+    `INSERT INTO displaced_objects (object_key, blob_id, reason, look_at)
+     SELECT 'blobs/displaced-' || n, ${blobs} - n, CASE WHEN n % 2 = 0 THEN 'missing' ELSE 'corrupt' END, now() + interval '1 day'
+       FROM generate_series(1, ${displaced}) AS n`,
     `INSERT INTO blob_digests (digest, blob_id)
      SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
     `INSERT INTO manifest_blobs (manifest_id, blob_id)

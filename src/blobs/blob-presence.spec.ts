@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { digestOf } from '../oci/digest.js';
+import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
+import type { StorageDriver } from '../storage/storage-driver.js';
+import { ObjectNotFoundError, StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
+import type { BlobRecord } from './blob.store.js';
+import { BlobPresence } from './blob-presence.js';
+import type { DisplacedObjects } from './displaced-objects.service.js';
+
+describe('BlobPresence', () => {
+  const DIGEST = digestOf('sha256', Buffer.from('content'));
+  let sizes: Map<ObjectKey, number>;
+  let asked: ObjectKey[];
+  let failure: Error | undefined;
+  let other: BlobRecord | undefined;
+  let presence: BlobPresence;
+  let logged: jest.Spied<Logger['error']>;
+
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    sizes = new Map();
+    asked = [];
+    failure = undefined;
+    other = undefined;
+    const stat = async (key: ObjectKey) => {
+      asked.push(key);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (failure !== undefined) throw failure;
+      const sizeBytes = sizes.get(key);
+      if (sizeBytes === undefined) throw new ObjectNotFoundError(key);
+      return { key, sizeBytes, modifiedAt: new Date() };
+    };
+    const displaced = { findOther: () => Promise.resolve(other) };
+    presence = new BlobPresence(
+      { stat } as unknown as StorageDriver,
+      displaced as unknown as DisplacedObjects,
+    );
+    logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  });
+
+  const blobOf = (actualBytes?: number): BlobRecord => {
+    const objectKey = parseObjectKey(`blobs/${randomUUID()}`);
+    if (actualBytes !== undefined) sizes.set(objectKey, actualBytes);
+    return { id: '1', objectKey, sizeBytes: 1000 };
+  };
+
+  it('asks the storage once for what is there, until the minute is over', async () => {
+    const blob = blobOf(1000);
+    for (let n = 0; n < 3; n += 1) expect(await presence.find(blob, DIGEST)).toBe(blob);
+    expect(asked).toEqual([blob.objectKey]);
+    expect(presence.isRemembered(DIGEST)).toBe(true);
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now + 61_000);
+    jest.advanceTimersByTime(61_000);
+    expect(presence.isRemembered(DIGEST)).toBe(false);
+  });
+
+  it.each([undefined, 0, 999, 1001])(
+    'asks again for one that has %p bytes, and logs it once',
+    async (actual) => {
+      const blob = blobOf(actual);
+      for (let n = 0; n < 3; n += 1) expect(await presence.find(blob, DIGEST)).toBeUndefined();
+      expect(asked).toHaveLength(3);
+      expect(logged).toHaveBeenCalledTimes(1);
+      expect(logged.mock.calls[0]?.[0]).toMatchObject({ digest: DIGEST, key: blob.objectKey });
+      sizes.set(blob.objectKey, 1000);
+      expect(await presence.find(blob, DIGEST)).toBe(blob);
+      presence.forget(DIGEST);
+      sizes.delete(blob.objectKey);
+      expect(await presence.find(blob, DIGEST)).toBeUndefined();
+      expect(logged).toHaveBeenCalledTimes(2);
+    },
+  );
+
+  it('asks once for all that ask at the same time', async () => {
+    const blobs = [blobOf(1000), blobOf()];
+    const wanted = [0, 1, 0, 1, 1].map((index) => blobs[index] as BlobRecord);
+    const digests = [DIGEST, digestOf('sha256', Buffer.from('lost'))];
+    const found = await Promise.all(
+      wanted.map((blob) => presence.find(blob, digests[blobs.indexOf(blob)] ?? DIGEST)),
+    );
+    expect(found).toEqual([blobs[0], undefined, blobs[0], undefined, undefined]);
+    expect(asked).toEqual(blobs.map(({ objectKey }) => objectKey));
+  });
+
+  it.each([new StorageUnavailableError('not now'), new StorageError('EACCES')])(
+    'takes no failure (%s) for a missing object',
+    async (error) => {
+      const blob = blobOf(1000);
+      failure = error;
+      await expect(presence.find(blob, DIGEST)).rejects.toBe(error);
+      failure = undefined;
+      expect(await presence.find(blob, DIGEST)).toBe(blob);
+      expect(logged).not.toHaveBeenCalled();
+    },
+  );
+
+  it('finds the object that took the place of a lost one', async () => {
+    other = blobOf(1000);
+    expect(await presence.find(blobOf(), DIGEST)).toBe(other);
+    expect(logged).not.toHaveBeenCalled();
+    expect(presence.isRemembered(DIGEST)).toBe(true);
+  });
+
+  it('counts as present what was just written, and forgets what could not be read', async () => {
+    const blob = blobOf();
+    presence.note([DIGEST]);
+    expect(await presence.find(blob, DIGEST)).toBe(blob);
+    presence.forget(DIGEST);
+    expect(await presence.find(blob, DIGEST)).toBeUndefined();
+  });
+});
