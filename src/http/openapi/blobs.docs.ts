@@ -41,7 +41,7 @@ export const BlobGetDocs = () =>
     Answer(304, 'The client has it', { ETag: 'The digest, quoted' }),
     Fails({
       400: 'NAME_INVALID, DIGEST_INVALID',
-      404: 'BLOB_UNKNOWN: the repository does not link it',
+      404: 'BLOB_UNKNOWN: the repository does not link it, or its bytes are lost: push it again',
       416: 'SIZE_INVALID: the range is not within the blob',
     }),
   );
