@@ -30,8 +30,8 @@ export class BlobPresence {
     ttlResolution: CLOCK_MS,
   });
   private readonly logged = new LRUCache<string, true>({ max: MOST_LOGGED });
-  /** By object key. Callers that ask for the same object at the same time share one request. */
-  private readonly looks = new Map<string, Promise<ObjectState>>();
+  /** By object key. Callers that ask for the same object at the same time share one search. */
+  private readonly searches = new Map<string, Promise<BlobRecord | undefined>>();
 
   constructor(
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -46,16 +46,9 @@ export class BlobPresence {
    */
   async find(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
     if (this.seen.get(digest) !== undefined) return blob;
-    const state = await this.look(blob);
-    if (state === 'present') {
-      this.logged.delete(blob.objectKey);
-      this.note([digest]);
-      return blob;
-    }
-    const other = await this.displaced.findOther(blob, state);
-    if (other === undefined) this.logOnce(blob, digest, state);
-    else this.note([digest]);
-    return other;
+    const found = await (this.searches.get(blob.objectKey) ?? this.search(blob, digest));
+    if (found !== undefined) this.note([digest]);
+    return found;
   }
 
   /** Whether the content was seen within the last minute. */
@@ -73,12 +66,21 @@ export class BlobPresence {
     this.seen.delete(digest);
   }
 
-  private look(blob: BlobRecord): Promise<ObjectState> {
-    const pending = this.looks.get(blob.objectKey);
-    if (pending !== undefined) return pending;
-    const look = objectStateOf(this.driver, blob).finally(() => this.looks.delete(blob.objectKey));
-    this.looks.set(blob.objectKey, look);
-    return look;
+  private search(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
+    const search = this.look(blob, digest).finally(() => this.searches.delete(blob.objectKey));
+    this.searches.set(blob.objectKey, search);
+    return search;
+  }
+
+  private async look(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
+    const state = await objectStateOf(this.driver, blob);
+    if (state === 'present') {
+      this.logged.delete(blob.objectKey);
+      return blob;
+    }
+    const other = await this.displaced.findOther(blob, state);
+    if (other === undefined) this.logOnce(blob, digest, state);
+    return other;
   }
 
   private logOnce({ objectKey, sizeBytes }: BlobRecord, digest: Digest, state: ObjectState): void {
