@@ -82,7 +82,8 @@ export class BlobsController {
       if (other === undefined) throw error;
       await send(other);
     }
-    this.blobs.notePresent(digest);
+    // Bytes from memory say nothing of the object.
+    if (opens) this.blobs.notePresent(digest);
   }
 
   @Delete('*name/blobs/:digest')

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { BlobPresence } from '../../src/blobs/blob-presence.js';
 import { parseObjectKey } from '../../src/storage/object-key.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
@@ -216,6 +217,15 @@ describeOnTwoStorages('objects that are lost or damaged', ({ environment, driver
       await client.pushBlob(name, bytes);
       await expectServed(names, digest);
     });
+  });
+
+  it('a blob that is served from memory does not count as seen', async () => {
+    const digest = await client.pushBlob(NAME, randomBytes(SIZES.small));
+    const noted = jest.spyOn(berth.app.get(BlobPresence), 'note');
+    await client.blob(NAME, digest);
+    expect(noted).toHaveBeenCalledTimes(1);
+    await client.blob(NAME, digest);
+    expect(noted).toHaveBeenCalledTimes(1);
   });
 
   it('the empty blob is healed, too', async () => {
