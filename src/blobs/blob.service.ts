@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
+import { violates } from '../database/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
-import { BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
+import { BlobNeededError, BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../storage/object-store/bounded.js';
@@ -16,7 +17,7 @@ import {
 } from '../storage/storage-driver.js';
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { BlobPresence } from './blob-presence.js';
-import { type BlobRecord, BlobStore } from './blob.store.js';
+import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
 import { type DisplacedReason, DisplacedObjectStore } from './displaced-object.store.js';
 import { RepositoryStore } from './repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
@@ -164,7 +165,7 @@ export class BlobService {
       if (blob === undefined) return false;
       await this.link(transaction, target, blob.id);
       return true;
-    });
+    }, target);
   }
 
   /** A repository with the blob that `mayPull` lets the caller read, for a mount that names no source. */
@@ -179,15 +180,14 @@ export class BlobService {
   }
 
   /**
-   * Takes the blob out of the repository. Others that link it, and manifests that name it, keep it.
+   * Takes the blob out of the repository. Others that link it keep it.
    *
-   * @throws BlobUnknownError unless the repository links it.
+   * @throws BlobUnknownError unless the repository links it; BlobNeededError where a manifest of the repository refers to it.
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
-    const unlinked = await this.unitOfWork.run((transaction) =>
-      this.blobs.unlink(transaction, repository, digest),
-    );
-    if (!unlinked) throw new BlobUnknownError(digest);
+    const { deleted, neededBy } = await this.unlink(repository, digest);
+    if (neededBy !== undefined) throw new BlobNeededError(neededBy);
+    if (!deleted) throw new BlobUnknownError(digest);
   }
 
   /** Whether an object is a blob's, or was displaced and is known still. */
@@ -218,6 +218,16 @@ export class BlobService {
     }
     await this.link(transaction, blob.repository, record.id);
     return record;
+  }
+
+  /** Once more where a manifest came meanwhile that needs the blob: then it is found. */
+  private async unlink(repository: RepositoryName, digest: Digest): Promise<Unlinked> {
+    try {
+      return await this.blobs.unlink(this.unitOfWork, repository, digest);
+    } catch (error) {
+      if (!violates(error, NEEDED_LINK)) throw error;
+      return this.blobs.unlink(this.unitOfWork, repository, digest);
+    }
   }
 
   private async keepOrReplace(

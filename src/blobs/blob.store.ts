@@ -1,11 +1,16 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { advisoryLockKey } from '../database/advisory-lock.js';
+import { READS } from '../database/connections.js';
 import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
+
+/** The constraint that keeps a link from being deleted while a manifest of the repository refers to its blob. */
+export const NEEDED_LINK = 'manifest_blobs_repository_id_blob_id_fkey';
 
 /** A blob as a repository shows it. */
 export interface BlobRecord {
@@ -19,6 +24,13 @@ export interface BlobRow {
   id: string;
   size_bytes: string;
   object_key: string;
+}
+
+/** What became of a link that was to be deleted. Neither: there was none. */
+export interface Unlinked {
+  readonly deleted: boolean;
+  /** The digest of a manifest that keeps it. */
+  readonly neededBy: Digest | undefined;
 }
 
 interface LinkedBlob {
@@ -47,7 +59,7 @@ export class BlobStore {
     ({ repository, digest }) => `${repository} ${digest}`,
   );
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@Inject(READS) private readonly dataSource: DataSource) {}
 
   /** The blob with this digest, if the repository links it. One indexed query, shared by reads of the moment: the path of every pull. */
   async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
@@ -125,7 +137,8 @@ export class BlobStore {
 
   /** Makes all commits of one content take turns, until the transaction ends. */
   async lockContent(transaction: Transaction, canonical: Digest): Promise<void> {
-    await queryRows(transaction, 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [canonical]);
+    const sql = `SELECT pg_advisory_xact_lock(${advisoryLockKey('content', '$1')})`;
+    await queryRows(transaction, sql, [canonical]);
   }
 
   /** The same by a blob of the content. */
@@ -158,17 +171,33 @@ export class BlobStore {
     await queryRows(transaction, sql, [repositoryId, blobId]);
   }
 
-  /** Takes the link away. Answers whether there was one. The row and the bytes stay. */
-  async unlink(transaction: Transaction, repository: RepositoryName, digest: Digest): Promise<boolean> {
-    const rows = await queryRows(
-      transaction,
-      `DELETE FROM repository_blobs
-        WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
-          AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)
-        RETURNING blob_id`,
+  /**
+   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and its bytes stay.
+   *
+   * @throws an error that violates `NEEDED_LINK` where such a manifest is pushed at the same time.
+   */
+  async unlink(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<Unlinked> {
+    const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
+      // The foreign key would refuse it as well. It looks at all manifests that refer to the blob, and this at one.
+      `WITH link AS (
+         SELECT repository_id, blob_id FROM repository_blobs
+          WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+            AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)),
+       needing AS (
+         SELECT m.digest
+           FROM link CROSS JOIN LATERAL (
+                  SELECT manifest_id FROM manifest_blobs b
+                   WHERE b.blob_id = link.blob_id AND b.repository_id = link.repository_id LIMIT 1) AS b
+           JOIN manifests m ON m.id = b.manifest_id),
+       gone AS (
+         DELETE FROM repository_blobs l USING link
+          WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id AND NOT EXISTS (SELECT FROM needing)
+         RETURNING l.blob_id)
+       SELECT EXISTS (SELECT FROM gone) AS deleted, (SELECT digest FROM needing) AS manifest`,
       [repository, digest],
+      repository,
     );
-    return rows.length > 0;
+    return { deleted: row?.deleted === true, neededBy: row?.manifest ?? undefined };
   }
 }
 

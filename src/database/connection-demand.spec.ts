@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { connectionDemand } from './connection-demand.js';
+import { poolSizes } from './connections.js';
 
 describe('connectionDemand', () => {
   it.each([
@@ -8,5 +9,17 @@ describe('connectionDemand', () => {
     { processes: 64, databasePoolSize: 200, least: 64 * 201 + 3 },
   ])('covers pools and listeners of $processes × $databasePoolSize', ({ least, ...configuration }) => {
     expect(connectionDemand(configuration)).toBeGreaterThan(least);
+  });
+});
+
+describe('poolSizes', () => {
+  it.each(Array.from({ length: 197 }, (_, n) => n + 4))('gives out all of %d', (databasePoolSize) => {
+    const { dataSource, reads, transactions } = poolSizes(databasePoolSize);
+    expect(dataSource + reads + transactions).toBe(databasePoolSize);
+    expect(Math.min(dataSource - 1, reads, transactions)).toBeGreaterThanOrEqual(1);
+  });
+
+  it('leaves the most to reads', () => {
+    expect(poolSizes(10)).toEqual({ dataSource: 3, transactions: 3, reads: 4 });
   });
 });

@@ -19,16 +19,21 @@ export interface PostgresLimits {
   readonly keepAlive: boolean;
   readonly query_timeout?: number;
   readonly statement_timeout?: number;
+  readonly lock_timeout?: number;
   readonly idle_in_transaction_session_timeout?: number;
 }
 
-/** While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in an error. */
+/**
+ * While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in an error. Postgres
+ * ends the transaction of a process that is frozen before those who wait for its locks give up.
+ */
 export const SERVING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
   keepAlive: true,
   query_timeout: 35_000,
   statement_timeout: 30_000,
-  idle_in_transaction_session_timeout: 60_000,
+  lock_timeout: 6_000,
+  idle_in_transaction_session_timeout: 4_000,
 };
 
 /** While migrating: a large table takes its time, and so does the replica that migrates first. */

@@ -3,6 +3,7 @@ import {
   QueryRunnerAlreadyReleasedError,
   QueryRunnerProviderAlreadyReleasedError,
 } from 'typeorm';
+import { ContendedError } from './contended.error.js';
 import { NoQueryInTimeError } from './next-batch.errors.js';
 
 /** SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention. */
@@ -17,6 +18,9 @@ const UNAVAILABLE_CODES = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
+
+/** `lock_timeout` passed. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** What `pg` and its pool say without any code. */
 const UNAVAILABLE_MESSAGES = [
@@ -37,6 +41,7 @@ export class ConnectionLostError extends Error {
 
 const UNAVAILABLE_ERRORS = [
   ConnectionLostError,
+  ContendedError,
   NoQueryInTimeError,
   // TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it gone.
   QueryRunnerAlreadyReleasedError,
@@ -49,6 +54,7 @@ interface FailureFields {
   readonly severity?: unknown;
   readonly syscall?: unknown;
   readonly message?: unknown;
+  readonly constraint?: unknown;
 }
 
 /** `disk_full` */
@@ -70,15 +76,22 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   const { code, severity, syscall, message }: FailureFields = cause;
   // FATAL and PANIC end the connection; an ERROR is about the statement.
   if (severity === 'FATAL' || severity === 'PANIC') return true;
-  if (severity !== undefined) return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2));
+  if (severity !== undefined)
+    return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2)) || code === LOCK_NOT_AVAILABLE;
   // A connection, or the address for it, can't be had: the network, the name service, or too many open files.
-  if (
-    syscall === 'connect' ||
-    syscall === 'getaddrinfo' ||
-    (fromQuery && UNAVAILABLE_CODES.has(String(code)))
-  )
-    return true;
+  if (syscall === 'connect' || syscall === 'getaddrinfo') return true;
+  if (fromQuery && UNAVAILABLE_CODES.has(String(code))) return true;
   return UNAVAILABLE_MESSAGES.some((text) => String(message).includes(text));
+}
+
+/** Whether a statement failed because a lock was not given within `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === LOCK_NOT_AVAILABLE;
+}
+
+/** Whether Postgres refused a statement because of this constraint. */
+export function violates(error: unknown, constraint: string): boolean {
+  return error instanceof QueryFailedError && (error.driverError as FailureFields).constraint === constraint;
 }
 
 /** `unique_violation`, `foreign_key_violation`, `serialization_failure` and `deadlock_detected`. */
@@ -86,7 +99,9 @@ const CONFLICT_CODES = ['23505', '23503', '40001', '40P01'];
 
 /** Whether Postgres refused a statement for what others did at the same time, so that nothing of it happened. */
 export function isConflict(error: unknown): boolean {
-  if (!(error instanceof QueryFailedError)) return false;
-  const { code } = error.driverError as FailureFields;
-  return CONFLICT_CODES.includes(String(code));
+  return CONFLICT_CODES.includes(String(sqlState(error)));
+}
+
+function sqlState(error: unknown): unknown {
+  return error instanceof QueryFailedError ? (error.driverError as FailureFields).code : undefined;
 }

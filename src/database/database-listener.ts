@@ -4,6 +4,7 @@ import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Replica } from '../config/replica.js';
 import { StartupError } from '../config/startup.error.js';
+import { advisoryLockKey } from './advisory-lock.js';
 import { queryRows } from './query-rows.js';
 import { SurvivingClient } from './surviving-client.js';
 
@@ -16,8 +17,8 @@ const END_PATIENCE_MS = 1_000;
 /** A connection whose other end vanished without a word is noticed after this and a timeout. */
 const PING_MS = 5_000;
 
-/** The key of the lock in a process's name; other seeds are for other purposes. */
-const PRESENCE = `hashtextextended($1, 1)`;
+/** The key of the lock in a process's name. */
+const PRESENCE = advisoryLockKey('process', '$1');
 
 type Handler = (payload: string) => void;
 

@@ -1,10 +1,12 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Configuration } from '../config/configuration.js';
+import { READS, TRANSACTIONS } from './connections.js';
 import { DatabaseListener } from './database-listener.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
 import { ExclusiveTask } from './exclusive-task.js';
+import { ListQueries } from './list-queries.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** The handle on Postgres that was opened before the application was made. */
@@ -27,7 +29,10 @@ export class DatabaseModule {
         UnitOfWork,
         DatabaseListener,
         ExclusiveTask,
+        ListQueries,
         { provide: DATABASE, useValue: database },
+        { provide: READS, useValue: database.reads },
+        { provide: TRANSACTIONS, useValue: database.transactions },
         {
           provide: DatabaseSpace,
           useFactory: ({ databaseReserveBytes }: Configuration) =>
@@ -35,7 +40,7 @@ export class DatabaseModule {
           inject: [Configuration],
         },
       ],
-      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, DATABASE, DatabaseSpace],
+      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, ListQueries, DATABASE, READS, DatabaseSpace],
     };
   }
 }

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../config/startup.error.js';
 import { connectionDemand } from './connection-demand.js';
+import { type Connections, poolSizes } from './connections.js';
 import { isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
 import { embeddedConnectionOptions, type EmbeddedConnectionOptions } from './embedded/connection-options.js';
@@ -11,8 +12,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedde
 import { runMigrations } from './run-migrations.js';
 
 /** Postgres, reached and up to date. */
-export interface Database {
-  readonly dataSource: DataSource;
+export interface Database extends Connections {
   /** For a person to read: `embedded PostgreSQL`, or the external one's address without credentials. */
   readonly description: string;
   /** Whether no other process can be using it: the embedded one belongs to whoever holds the data directory. */
@@ -41,14 +41,14 @@ export async function openDatabase(
   const postgres = await startEmbedded(configuration, directory, log);
   try {
     const connection = embeddedConnection(postgres.connection);
-    const dataSource = await connect(connection, configuration, 'the embedded PostgreSQL');
+    const connections = await connect(connection, configuration, 'the embedded PostgreSQL');
     return {
-      dataSource,
+      ...connections,
       description: `embedded PostgreSQL in ${directory}`,
       isPrivate: true,
       clusterDirectory: directory,
       died: postgres.died,
-      close: () => disconnect(dataSource).finally(() => postgres.stop()),
+      close: () => disconnectAll(connections).finally(() => postgres.stop()),
     };
   } catch (error) {
     const reason = await reasonOf(error, postgres);
@@ -83,14 +83,11 @@ export async function joinDatabase(configuration: Configuration): Promise<Databa
     databaseUrl === undefined
       ? [embeddedConnection(embeddedConnectionOptions(directory)), `embedded PostgreSQL in ${directory}`]
       : [{ url: databaseUrl }, describeUrl(databaseUrl)];
-  const serving = new DataSource(dataSourceOptions(connection, configuration.databasePoolSize, SERVING));
-  const dataSource = await serving.initialize().catch((cause: unknown) => {
+  const connections = await connectAll(connection, configuration).catch((cause: unknown) => {
     throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
   });
-  const died = new Promise<string>(() => undefined);
   const clusterDirectory = databaseUrl === undefined ? directory : undefined;
-  const close = () => disconnect(dataSource);
-  return { dataSource, description, isPrivate: false, clusterDirectory, died, close };
+  return { ...connections, description, ...notOurs(connections), clusterDirectory };
 }
 
 function embeddedConnection({ user, ...connection }: EmbeddedConnectionOptions): PostgresConnection {
@@ -114,33 +111,61 @@ async function startEmbedded(
 
 async function openExternal(url: string, configuration: Configuration): Promise<Database> {
   const description = describeUrl(url);
-  const dataSource = await connect({ url }, configuration, 'the database of DATABASE_URL');
+  const connections = await connect({ url }, configuration, 'the database of DATABASE_URL');
+  return { ...connections, description, ...notOurs(connections) };
+}
+
+/** Of a server that others may use, and that isn't this process's to stop. */
+function notOurs(
+  connections: Connections,
+): Pick<Database, 'isPrivate' | 'clusterDirectory' | 'died' | 'close'> {
   const died = new Promise<string>(() => undefined);
-  const close = () => disconnect(dataSource);
-  return { dataSource, description, isPrivate: false, clusterDirectory: undefined, died, close };
+  return { isPrivate: false, clusterDirectory: undefined, died, close: () => disconnectAll(connections) };
 }
 
 async function connect(
   connection: PostgresConnection,
-  { databasePoolSize }: Configuration,
+  configuration: Configuration,
   name: string,
-): Promise<DataSource> {
+): Promise<Connections> {
   const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
-  const serving = new DataSource(dataSourceOptions(connection, databasePoolSize, SERVING));
   try {
     await migrating.initialize();
     await runMigrations(migrating);
     await disconnect(migrating);
-    return await serving.initialize();
+    return await connectAll(connection, configuration);
   } catch (cause) {
     await disconnect(migrating);
-    await disconnect(serving);
     throw new StartupError(`Can't use ${name}: ${oneLine(cause)}.`, { cause });
+  }
+}
+
+async function connectAll(
+  connection: PostgresConnection,
+  { databasePoolSize }: Configuration,
+): Promise<Connections> {
+  const sizes = poolSizes(databasePoolSize);
+  const make = (size: number) => new DataSource(dataSourceOptions(connection, size, SERVING));
+  const connections = {
+    dataSource: make(sizes.dataSource),
+    reads: make(sizes.reads),
+    transactions: make(sizes.transactions),
+  };
+  try {
+    await Promise.all(Object.values(connections).map((each) => each.initialize()));
+    return connections;
+  } catch (error) {
+    await disconnectAll(connections);
+    throw error;
   }
 }
 
 /** A query that never ends (the server is there and doesn't answer) would keep the pool from closing. */
 const DISCONNECT_PATIENCE_MS = 5_000;
+
+async function disconnectAll({ dataSource, reads, transactions }: Connections): Promise<void> {
+  await Promise.all([dataSource, reads, transactions].map(disconnect));
+}
 
 async function disconnect(dataSource: DataSource): Promise<void> {
   if (!dataSource.isInitialized) return;

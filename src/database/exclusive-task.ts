@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { advisoryLockKey } from './advisory-lock.js';
 import { queryRows } from './query-rows.js';
 
 /** Work that is done by one process at a time, of all that share the database. */
@@ -14,7 +15,7 @@ export class ExclusiveTask {
   async run(name: string, work: () => Promise<void>): Promise<void> {
     const runner = this.dataSource.createQueryRunner();
     const call = async (lock: string) => {
-      const sql = `SELECT ${lock}(hashtextextended($1, 2)) AS done`;
+      const sql = `SELECT ${lock}(${advisoryLockKey('task', '$1')}) AS done`;
       const [row] = await queryRows<{ done: boolean }>(runner.manager, sql, [name]);
       return row?.done === true;
     };

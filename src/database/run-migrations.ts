@@ -1,7 +1,5 @@
 import type { DataSource } from 'typeorm';
-
-/** Any constant will do, as long as nothing else in this database locks it: the letters "berth" in hexadecimal. */
-const MIGRATION_LOCK = 0x6265727468;
+import { MIGRATION_LOCK_KEY } from './advisory-lock.js';
 
 /**
  * Brings the schema up to date. Replicas that start together take turns: the first one migrates, the others find
@@ -10,12 +8,12 @@ const MIGRATION_LOCK = 0x6265727468;
 export async function runMigrations(dataSource: DataSource): Promise<void> {
   const lock = dataSource.createQueryRunner();
   try {
-    await lock.query('SELECT pg_advisory_lock($1::bigint)', [MIGRATION_LOCK]);
+    await lock.query('SELECT pg_advisory_lock($1::bigint)', [MIGRATION_LOCK_KEY]);
     try {
       await dataSource.runMigrations();
     } finally {
       // A session that is gone has taken its locks with it.
-      await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK]).catch(() => undefined);
+      await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK_KEY]).catch(() => undefined);
     }
   } finally {
     await lock.release();

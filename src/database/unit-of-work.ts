@@ -1,5 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { TRANSACTIONS } from './connections.js';
+import { ContendedError } from './contended.error.js';
+import { isLockTimeout } from './database-errors.js';
+import { queryRows } from './query-rows.js';
+import { TURN_LIMITS, Turns } from './turns.js';
 
 /** A running transaction. Repositories take it explicitly; nothing else may open one. */
 export type Transaction = EntityManager;
@@ -12,23 +17,50 @@ const DEADLOCK_CODES = ['40001', '40P01'];
 /**
  * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow disk or
  * an object store holds its locks and its connection all the while.
+ *
+ * Has connections of its own. Work that is likely to wait for the same lock names a `key`: it then waits in memory, and
+ * leaves a connection to others.
  */
 @Injectable()
 export class UnitOfWork {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly turns: Turns;
+
+  constructor(@Inject(TRANSACTIONS) private readonly dataSource: DataSource) {
+    const atOnce = dataSource.options.poolSize ?? 1;
+    this.turns = new Turns({ ...TURN_LIMITS, atOnce, atOncePerKey: Math.max(1, atOnce - 1) });
+  }
 
   /**
    * Commits when `work` settles, rolls back when it rejects. Read committed, as Postgres defaults to. Where Postgres broke
    * a deadlock by ending this transaction, `work` runs again from the start, so it must have no effect but on the database.
+   *
+   * @throws ContendedError where a lock, or a turn, can't be had in time.
    */
-  async run<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.dataSource.transaction(work);
-      } catch (error) {
-        if (attempt === MAX_ATTEMPTS || !isDeadlock(error)) throw error;
+  run<T>(work: (transaction: Transaction) => Promise<T>, key?: string): Promise<T> {
+    return this.inTurn(key, () => this.dataSource.transaction(work));
+  }
+
+  /**
+   * Runs one statement that is a transaction of its own. It holds no lock for longer than Postgres works on it, whatever
+   * becomes of this process: to be preferred to `run`.
+   *
+   * @throws ContendedError where a lock, or a turn, can't be had in time.
+   */
+  statement<Row>(sql: string, parameters: unknown[], key?: string): Promise<Row[]> {
+    return this.inTurn(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters));
+  }
+
+  private inTurn<T>(key: string | undefined, work: () => Promise<T>): Promise<T> {
+    return this.turns.run(key, async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await work();
+        } catch (error) {
+          if (isLockTimeout(error)) throw new ContendedError({ cause: error });
+          if (attempt === MAX_ATTEMPTS || !isDeadlock(error)) throw error;
+        }
       }
-    }
+    });
   }
 }
 

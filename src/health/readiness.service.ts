@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { READS } from '../database/connections.js';
 import { DatabaseSpace } from '../database/database-space.js';
 import { StorageIdentity } from '../identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
@@ -28,13 +29,13 @@ export class ReadinessService {
   private readonly last: Checks = { database: 'ok', storage: 'ok' };
 
   constructor(
-    dataSource: DataSource,
+    @Inject(READS) reads: DataSource,
     @Inject(STORAGE_DRIVER) driver: StorageDriver,
     private readonly space: DatabaseSpace,
     identity: StorageIdentity,
   ) {
     this.probes = {
-      database: new BoundedProbe(async () => dataSource.query('SELECT 1'), PROBE_TIMEOUT_MS),
+      database: new BoundedProbe(async () => reads.query('SELECT 1'), PROBE_TIMEOUT_MS),
       storage: new BoundedProbe(async () => {
         const options = { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) };
         // First: nothing is to be tried in a storage that is another one.

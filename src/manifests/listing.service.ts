@@ -1,7 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { RepositoryStore } from '../blobs/repository.store.js';
-import { queryRows } from '../database/query-rows.js';
+import { READS } from '../database/connections.js';
+import { ListQueries } from '../database/list-queries.js';
 import type { Digest } from '../oci/digest.js';
 import { NameUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
@@ -35,13 +36,14 @@ const REFERRERS_PAGE_BYTES = 4 * 1024 * 1024;
 @Injectable()
 export class ListingService {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly lists: ListQueries,
+    @Inject(READS) private readonly reads: DataSource,
     private readonly repositories: RepositoryStore,
   ) {}
 
   /** Names of tags. @throws NameUnknownError */
   async tags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
-    const repositoryId = await this.repositories.find(this.dataSource.manager, repository);
+    const repositoryId = await this.repositories.find(this.reads.manager, repository);
     if (repositoryId === undefined) throw new NameUnknownError(repository);
     const sql = 'SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3';
     return this.names(sql, [repositoryId], page);
@@ -65,8 +67,7 @@ export class ListingService {
     // Two statements, for two indexes: where the filter may be missing, each entry would be looked at.
     const filter = artifactType === undefined ? '' : 'AND artifact_type = $6';
     const filters = artifactType === undefined ? [] : [artifactType];
-    const rows = await queryRows<Referrer & { fits: boolean }>(
-      this.dataSource.manager,
+    const rows = await this.lists.run<Referrer & { fits: boolean }>(
       `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations::text END AS annotations, fits
          FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
                       annotations, row_number() OVER list = 1
@@ -89,11 +90,7 @@ export class ListingService {
     parameters: unknown[],
     { size, last }: PageRequest,
   ): Promise<Page<string>> {
-    const rows = await queryRows<{ name: string }>(this.dataSource.manager, sql, [
-      ...parameters,
-      last ?? '',
-      size + 1,
-    ]);
+    const rows = await this.lists.run<{ name: string }>(sql, [...parameters, last ?? '', size + 1]);
     return { items: rows.slice(0, size).map(({ name }) => name), more: rows.length > size };
   }
 }

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { READS } from '../database/connections.js';
 import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
@@ -45,7 +46,7 @@ export class ManifestReader {
   );
   private readonly contents: ManifestContents;
 
-  constructor(private readonly dataSource: DataSource) {
+  constructor(@Inject(READS) private readonly dataSource: DataSource) {
     this.contents = new ManifestContents(dataSource);
   }
 

@@ -1,9 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { RepositoryStore } from '../blobs/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
-import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import { READS } from '../database/connections.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
   DigestInvalidError,
@@ -11,13 +11,12 @@ import {
   ManifestUnknownError,
   NameUnknownError,
 } from '../oci/errors.js';
-import { type ParsedManifest, parseManifest } from '../oci/manifest.js';
+import { parseManifest } from '../oci/manifest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
 import { type ManifestHead, ManifestReader, type StoredManifest } from './manifest-reader.js';
-import { ManifestStore, type ResolvedReferences } from './manifest.store.js';
-import { TagStore } from './tag.store.js';
+import { ManifestStore } from './manifest.store.js';
 
 export interface PushManifest {
   readonly repository: RepositoryName;
@@ -35,17 +34,15 @@ export interface PushedManifest {
   readonly subject: Digest | undefined;
 }
 
-/** Manifests and the tags that point at them. They live in Postgres: a push is one transaction, a pull a query that it shares with others. */
+/** Manifests and the tags that point at them. They live in Postgres: a push is one statement, a pull a query that it shares with others. */
 @Injectable()
 export class ManifestService {
   constructor(
     private readonly reader: ManifestReader,
     private readonly manifests: ManifestStore,
-    private readonly tags: TagStore,
     private readonly repositories: RepositoryStore,
     private readonly blobs: BlobService,
-    private readonly unitOfWork: UnitOfWork,
-    private readonly dataSource: DataSource,
+    @Inject(READS) private readonly reads: DataSource,
     private readonly configuration: Configuration,
   ) {}
 
@@ -60,7 +57,7 @@ export class ManifestService {
   }
 
   /**
-   * Stores a manifest and points its tags at it, in one transaction.
+   * Stores a manifest and points its tags at it, all of it or nothing.
    *
    * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError when what it refers to isn't in the
    * repository (a `subject` need not be, nor need non-distributable layers; sparse manifests where configured).
@@ -71,18 +68,21 @@ export class ManifestService {
     const limits = { maxReferences: this.configuration.manifestMaxReferences };
     const manifest = await parseManifest(content, push.contentType, limits);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
-    if (this.configuration.manifestMissingReferences === 'reject') {
+    const acceptsMissing = this.configuration.manifestMissingReferences === 'accept';
+    if (!acceptsMissing) {
       const digests = manifest.blobs.map((blob) => blob.digest);
       await this.blobs.refuseLost(repository, digests);
     }
-    await this.unitOfWork.run(async (transaction) => {
-      const repositoryId = await this.repositories.ensure(transaction, repository);
-      const resolved = await this.manifests.resolve(transaction, repositoryId, manifest);
-      const missing = this.checkMissing(manifest, resolved);
-      const id = await this.manifests.upsert(transaction, repositoryId, digest, manifest, content, actor);
-      await this.manifests.refer(transaction, id, resolved, missing);
-      await this.tags.set(transaction, repositoryId, tags, { id, digest }, actor);
+    const missing = await this.manifests.push({
+      repository,
+      digest,
+      manifest,
+      content,
+      tags,
+      actor,
+      acceptsMissing,
     });
+    if (missing.length > 0 && !acceptsMissing) throw new ManifestBlobUnknownError(missing);
     return { digest, subject: manifest.subject };
   }
 
@@ -92,40 +92,16 @@ export class ManifestService {
    * @throws ManifestUnknownError, NameUnknownError
    */
   async delete(repository: RepositoryName, reference: Reference, actor: string | null): Promise<void> {
-    const deleted = await this.unitOfWork.run(async (transaction) => {
-      const repositoryId = await this.repositories.find(transaction, repository);
-      if (repositoryId === undefined) throw new NameUnknownError(repository);
-      return reference.kind === 'tag'
-        ? this.tags.delete(transaction, repositoryId, reference.tag, actor)
-        : this.deleteManifest(transaction, repositoryId, reference.digest, actor);
-    });
+    const deleted =
+      reference.kind === 'tag'
+        ? await this.manifests.deleteTag(repository, reference.tag, actor)
+        : await this.manifests.delete(repository, reference.digest, actor);
+    if (deleted === undefined) throw new NameUnknownError(repository);
     if (!deleted) throw new ManifestUnknownError(formatReference(reference));
   }
 
-  private async deleteManifest(
-    transaction: Transaction,
-    repositoryId: string,
-    digest: Digest,
-    actor: string | null,
-  ): Promise<boolean> {
-    const id = await this.manifests.lock(transaction, repositoryId, digest);
-    if (id === undefined) return false;
-    await this.tags.deleteAll(transaction, repositoryId, { id, digest }, actor);
-    await this.manifests.delete(transaction, id, digest);
-    return true;
-  }
-
-  private checkMissing(manifest: ParsedManifest, { blobIds, childIds }: ResolvedReferences): Digest[] {
-    const wanted = [...manifest.blobs, ...manifest.children].map(({ digest }) => digest);
-    const missing = [...new Set(wanted)].filter((digest) => !blobIds.has(digest) && !childIds.has(digest));
-    if (missing.length > 0 && this.configuration.manifestMissingReferences === 'reject') {
-      throw new ManifestBlobUnknownError(missing);
-    }
-    return missing;
-  }
-
   private async refuseUnknown(repository: RepositoryName, reference: Reference): Promise<never> {
-    const known = await this.repositories.find(this.dataSource.manager, repository);
+    const known = await this.repositories.find(this.reads.manager, repository);
     throw known === undefined
       ? new NameUnknownError(repository)
       : new ManifestUnknownError(formatReference(reference));

@@ -4,12 +4,11 @@ import { ListingService } from './listing.service.js';
 import { ManifestService } from './manifest.service.js';
 import { ManifestReader } from './manifest-reader.js';
 import { ManifestStore } from './manifest.store.js';
-import { TagStore } from './tag.store.js';
 
 /** Manifests, tags, and the lists that are made of them. */
 @Module({
   imports: [BlobsModule],
-  providers: [ManifestReader, ManifestService, ListingService, ManifestStore, TagStore],
+  providers: [ManifestReader, ManifestService, ListingService, ManifestStore],
   exports: [ManifestService, ListingService],
 })
 export class ManifestsModule {}

@@ -53,6 +53,18 @@ export class BlobUnknownError extends RegistryError {
   }
 }
 
+/** A blob can't be deleted from a repository while one of its manifests refers to the blob. */
+export class BlobNeededError extends RegistryError {
+  constructor(manifest: string) {
+    super('DENIED', `the manifest ${manifest} needs this blob; delete the manifest first`, {
+      status: 405,
+      // RFC 9110, section 15.5.6: a 405 names the methods that work.
+      headers: { Allow: 'GET, HEAD' },
+      detail: { manifest },
+    });
+  }
+}
+
 export class ManifestUnknownError extends RegistryError {
   constructor(reference: string) {
     super('MANIFEST_UNKNOWN', undefined, { detail: { reference } });

@@ -214,7 +214,7 @@ export class UploadCommitService {
       const isOurs = await this.store.markCommitted(transaction, lease, blob.id, holdsBytes);
       if (!isOurs) throw new UploadTakenOverError();
       return blob;
-    });
+    }, content.canonical);
   }
 
   /** The push has succeeded: bytes that can't be removed now are the reaper's, not the client's concern. */

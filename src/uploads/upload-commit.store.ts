@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { type BlobRecord, type BlobRow, toBlobRecord } from '../blobs/blob.store.js';
+import { advisoryLockKey } from '../database/advisory-lock.js';
 import { isConflict } from '../database/database-errors.js';
 import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
@@ -33,7 +34,10 @@ export interface Committing {
  */
 @Injectable()
 export class UploadCommitStore {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
 
   /**
    * From here on the session can only become `digest`; its time to live begins. Looks for the content on the way. Nothing: fenced.
@@ -77,7 +81,7 @@ export class UploadCommitStore {
   async commitNew(lease: Lease, content: NewContent): Promise<BlobRecord | undefined> {
     const { repository, canonical, digests, sizeBytes, objectKey } = content;
     const before = `content AS MATERIALIZED (
-        SELECT pg_try_advisory_xact_lock(hashtextextended($3, 0)) AS is_locked),
+        SELECT pg_try_advisory_xact_lock(${advisoryLockKey('content', '$3')}) AS is_locked),
       session AS (
         SELECT u.id AS session_id
           FROM content, uploads u
@@ -112,7 +116,8 @@ export class UploadCommitStore {
       { kind: `'committed'`, who: lease, before },
     );
     try {
-      const [row] = await queryRows<{ blob_id: string }>(this.dataSource.manager, ...statement);
+      // It may wait for somebody who makes the repository.
+      const [row] = await this.unitOfWork.statement<{ blob_id: string }>(...statement, repository);
       return row && { id: row.blob_id, sizeBytes, objectKey };
     } catch (error) {
       if (isConflict(error)) return undefined;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { contentHeaders, digestOf, refusal, RegistryClient } from '../support/registry-client.js';
+import { contentHeaders, digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { rawRequest } from '../support/raw-http.js';
 import { describeOnStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -190,6 +190,30 @@ describeOnStorages('blobs', ({ environment }) => {
       expect(await refusal(await client.fetch(path))).toBe('404 BLOB_UNKNOWN');
     },
   );
+
+  it('17. DELETE of what a manifest needs → 405 DENIED naming it, until the manifest is deleted', async () => {
+    const [here, there] = [freshName('here'), freshName('there')];
+    const layer = await client.pushBlob(here, 'needed', 'sha512');
+    const image = JSON.stringify(await client.makeImage(here, ['needed']));
+    await client.makeImage(there, ['needed']);
+    const manifest = digestOf(image);
+    expect((await client.putManifest(here, 'latest', image)).status).toBe(201);
+    const remove = (repository: string, path: string) =>
+      client.fetch(`/v2/${repository}/${path}`, { method: 'DELETE' });
+    for (const needed of [layer, digestOf('needed'), digestOf('{}')]) {
+      const refused = await remove(here, `blobs/${needed}`);
+      expect(refused.status).toBe(405);
+      expect(refused.headers.get('allow')).toBe('GET, HEAD');
+      expect(await specErrors(refused)).toEqual([
+        { code: 'DENIED', message: expect.stringContaining(manifest), detail: { manifest } },
+      ]);
+      expect((await client.fetch(`/v2/${here}/blobs/${needed}`)).status).toBe(200);
+    }
+    // Another repository has no manifest that needs it.
+    expect((await remove(there, `blobs/${layer}`)).status).toBe(202);
+    expect((await remove(here, `manifests/${manifest}`)).status).toBe(202);
+    expect((await remove(here, `blobs/${layer}`)).status).toBe(202);
+  });
 
   it('17. DELETE of an unknown blob → 404', async () => {
     const response = await client.fetch(`/v2/${name}/blobs/${digestOf('never')}`, { method: 'DELETE' });

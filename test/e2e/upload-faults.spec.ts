@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { poolSizes } from '../../src/database/connections.js';
 import type { UploadSink } from '../../src/storage/storage-driver.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { withLockedTable, withoutDatabase } from '../support/database-outage.js';
@@ -11,7 +12,9 @@ import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 import { StorageObserver } from './support/storage-observer.js';
 
 const MIB = 1024 * 1024;
-const POOL_SIZE = 3;
+/** Of all connections, those that uploads have. */
+const DATABASE_POOL_SIZE = 10;
+const POOL_SIZE = poolSizes(DATABASE_POOL_SIZE).dataSource;
 
 describeOnTwoStorages('in the middle of an upload', ({ environment }) => {
   let berth: TestBerth;
@@ -22,7 +25,7 @@ describeOnTwoStorages('in the middle of an upload', ({ environment }) => {
     berth = await startTestBerth({
       ...environment,
       UPLOAD_CHECKPOINT_BYTES: String(MIB),
-      DATABASE_POOL_SIZE: String(POOL_SIZE),
+      DATABASE_POOL_SIZE: String(DATABASE_POOL_SIZE),
     });
     client = new RegistryClient(berth.url);
     storage = new StorageObserver(berth.driver);

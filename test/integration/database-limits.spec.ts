@@ -33,7 +33,13 @@ describe('a database that is there and does not answer', () => {
   it('has a limit for everything while it serves', () => {
     const { extra } = dataSourceOptions({ url: database.url }, 2);
     for (const limit of Object.values(extra)) expect(limit).toBeTruthy();
-    expect(Object.keys(extra)).toEqual(expect.arrayContaining(['query_timeout', 'statement_timeout']));
+    expect(Object.keys(extra)).toEqual(
+      expect.arrayContaining(['query_timeout', 'statement_timeout', 'lock_timeout']),
+    );
+  });
+
+  it('throws a frozen owner of locks out before those who wait for them give up', () => {
+    expect(SERVING.idle_in_transaction_session_timeout).toBeLessThan(SERVING.lock_timeout ?? 0);
   });
 
   it('may end a connection while the pool hands it over, when nobody else listens', async () => {

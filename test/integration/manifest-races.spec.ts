@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { queryRows } from '../../src/database/query-rows.js';
-import { digestOf, OCI_INDEX, RegistryClient } from '../support/registry-client.js';
+import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { until } from '../support/until.js';
 
 interface TagEvent {
   tag: string;
@@ -82,6 +84,145 @@ describe('manifests that are pushed and deleted at the same time', () => {
       expect(statuses[1]).toBe(202);
       expect([statuses[0], statuses[2]].sort()).toEqual([202, 404]);
     }
+  });
+
+  describe('where others hold a lock', () => {
+    /** Begins `work` while somebody has sent this statement and not committed; then commits. Returns what was begun. */
+    const during = async <T>([sql, parameters]: [string, unknown[]], work: () => Promise<T>): Promise<T> => {
+      const other = new pg.Client({ connectionString: berth.databaseUrl });
+      await other.connect();
+      try {
+        await other.query('BEGIN');
+        await other.query(sql, parameters);
+        const begun = await work();
+        await other.query('COMMIT');
+        return begun;
+      } finally {
+        await other.end();
+      }
+    };
+    const somebodyWaits = () =>
+      until('somebody to wait for the lock', async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        return (await queryRows(berth.database.dataSource.manager, sql)).length > 0;
+      });
+    const ofRepository = 'WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)';
+
+    it('keeps a blob that a manifest refers to which is pushed at the same time', async () => {
+      const name = freshName();
+      const image = await client.makeImage(name, []);
+      const content = JSON.stringify(image);
+      const values = [
+        ...[name, digestOf(content), OCI_MANIFEST, null, null, null, Buffer.from(content)],
+        ...[[image.config.digest], [], false, ['v1'], null],
+      ];
+      const push = 'SELECT push_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)';
+      const path = `/v2/${name}/blobs/${image.config.digest}`;
+      const [deletion] = await during([push, values], async () => {
+        const begun = client.fetch(path, { method: 'DELETE' });
+        await somebodyWaits();
+        return [begun] as const;
+      });
+      expect(await refusal(await deletion)).toBe('405 DENIED');
+      expect((await client.fetch(path)).status).toBe(200);
+    });
+
+    it('refuses a manifest whose blob is deleted at the same time', async () => {
+      const name = freshName();
+      const image = await client.makeImage(name, []);
+      const [push] = await during([`DELETE FROM repository_blobs ${ofRepository}`, [name]], async () => {
+        const begun = client.putManifest(name, 'v1', image);
+        await somebodyWaits();
+        return [begun] as const;
+      });
+      expect(await refusal(await push)).toBe('404 MANIFEST_BLOB_UNKNOWN');
+      expect((await client.fetch(`/v2/${name}/manifests/v1`)).status).toBe(404);
+    });
+
+    it('leaves connections to pulls, to readiness and to pushes elsewhere', async () => {
+      const own = await startTestBerth({ DATABASE_URL: berth.databaseUrl, DATABASE_POOL_SIZE: '10' });
+      const other = new RegistryClient(own.url);
+      const [name, elsewhere] = [freshName(), freshName()];
+      const image = await other.makeImage(name);
+      await other.makeImage(elsewhere);
+      for (const each of [name, elsewhere]) {
+        expect((await other.putManifest(each, 'latest', image)).status).toBe(201);
+      }
+      const moved = { ...image, annotations: { version: '2' } };
+      const pushes = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
+        const begun = Array.from({ length: 30 }, () => other.putManifest(name, 'latest', moved));
+        await somebodyWaits();
+        const answers = await Promise.all([
+          other.fetch(`/v2/${name}/manifests/latest`),
+          other.fetch(`/v2/${elsewhere}/manifests/latest`),
+          other.fetch(`/v2/${elsewhere}/tags/list`),
+          other.fetch('/health/ready'),
+          other.putManifest(elsewhere, 'v2', image),
+          other.fetch(`/v2/${elsewhere}/blobs/uploads/`, { method: 'POST' }),
+        ]);
+        expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 201, 202]);
+        return begun;
+      });
+      const statuses = (await Promise.all(pushes)).map(({ status }) => status);
+      expect(statuses).toEqual(pushes.map(() => 201));
+      expect(await events(name)).toHaveLength(2);
+      await own.dispose();
+    });
+  });
+
+  describe('with thousands of tags', () => {
+    // As many as fit into the head of a request.
+    const TAGS = 2240;
+    const DELETED_TAGS = 30_800;
+
+    it('are pushed by ten clients at once, and every tag has its whole history', async () => {
+      const name = freshName();
+      const letter = (n: number) => String('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'[n]);
+      const names = Array.from(
+        { length: TAGS },
+        (_, n) => `tag=${letter(Math.floor(n / 52))}${letter(n % 52)}`,
+      );
+      const images = await Promise.all(
+        Array.from({ length: 10 }, async (_, version) =>
+          JSON.stringify(await client.makeImage(name, [], { annotations: { version: `${version}` } })),
+        ),
+      );
+      const pushes = await Promise.all(
+        images.map((image, index) => {
+          // In the opposite order, every second time.
+          const query = (index % 2 === 0 ? names : names.toReversed()).join('&');
+          return client.putManifest(name, `${digestOf(image)}?${query}`, image);
+        }),
+      );
+      expect(pushes.map(({ status }) => status)).toEqual(pushes.map(() => 201));
+      const moves = await events(name);
+      expect(moves).toHaveLength(10 * TAGS);
+      const last = new Map<string, string | null>();
+      const broken = moves.filter(({ tag, from_digest, to_digest }) => {
+        const before = last.get(tag) ?? null;
+        last.set(tag, to_digest);
+        return from_digest !== before;
+      });
+      expect(broken).toEqual([]);
+    }, 60_000);
+
+    it('are deleted with their manifest', async () => {
+      const name = freshName();
+      const image = JSON.stringify(await client.makeImage(name, []));
+      expect((await client.putManifest(name, 'v1', image)).status).toBe(201);
+      await queryRows(
+        berth.database.dataSource.manager,
+        `INSERT INTO tags (repository_id, name, manifest_id)
+         SELECT m.repository_id, 't' || n, m.id
+           FROM manifests m JOIN repositories r ON r.id = m.repository_id, generate_series(2, $2::int) AS n
+          WHERE r.name = $1`,
+        [name, DELETED_TAGS],
+      );
+      const path = `/v2/${name}/manifests/${digestOf(image)}`;
+      expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
+      expect(await (await client.fetch(`/v2/${name}/tags/list`)).json()).toEqual({ name, tags: [] });
+      expect(await events(name)).toHaveLength(1 + DELETED_TAGS);
+    }, 60_000);
   });
 
   it('makes a repository once for many first pushes', async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import { MIGRATIONS } from '../../src/database/migrations/index.js';
+import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
@@ -39,6 +40,36 @@ describe('the schema', () => {
     expect(tables).toEqual([]);
     await runMigrations(test.dataSource);
     expect(await differences()).toEqual([]);
+  });
+
+  it('gives manifests the links back that were deleted, and keeps them, also for older replicas', async () => {
+    await runMigrations(test.dataSource);
+    const query = <Row>(sql: string) => queryRows<Row>(test.dataSource.manager, sql);
+    const isLater = ({ name }: { name: string }) => Number(/\d{13}$/.exec(name)?.[0]) >= 1_764_220_000_000;
+    for (const _ of MIGRATIONS.filter(isLater)) await test.dataSource.undoLastMigration();
+    await query(`INSERT INTO repositories (id, name) VALUES (1, 'a'), (2, 'b')`);
+    await query(`INSERT INTO blobs (id, size_bytes, object_key) VALUES (1, 1, 'one'), (2, 1, 'two')`);
+    await query(`INSERT INTO manifests (id, repository_id, digest, media_type, content, size_bytes)
+                 VALUES (1, 1, 'd', 'm', '', 0), (2, 2, 'd', 'm', '', 0)`);
+    await query(`INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (1, 1), (1, 2), (2, 1)`);
+    await query(`INSERT INTO repository_blobs (repository_id, blob_id) VALUES (1, 1)`);
+    await runMigrations(test.dataSource);
+    await query(`INSERT INTO repository_blobs (repository_id, blob_id) VALUES (2, 2)`);
+    await query(
+      `INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (2, 1), (2, 2) ON CONFLICT DO NOTHING`,
+    );
+    for (const table of ['repository_blobs', 'manifest_blobs']) {
+      const sql = `SELECT repository_id || ' ' || blob_id AS pair FROM ${table} ORDER BY repository_id, blob_id`;
+      expect((await query<{ pair: string }>(sql)).map(({ pair }) => pair)).toEqual([
+        '1 1',
+        '1 2',
+        '2 1',
+        '2 2',
+      ]);
+    }
+    await expect(query('DELETE FROM repository_blobs WHERE blob_id = 2')).rejects.toThrow('foreign key');
+    await query('DELETE FROM repositories WHERE id = 1');
+    expect(await query('SELECT 1 FROM repository_blobs WHERE repository_id = 1')).toEqual([]);
   });
 
   it('is migrated once by replicas that start together', async () => {

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { ContendedError } from '../../src/database/contended.error.js';
+import { dataSourceOptions, type PostgresLimits, SERVING } from '../../src/database/data-source-options.js';
 import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
@@ -58,6 +61,39 @@ describe('UnitOfWork', () => {
     await expect(work).rejects.toThrow('again');
     expect(runs).toBe(3);
   });
+
+  /** Another process's, with a limit of its own. */
+  const withLimit = async (limit: Partial<PostgresLimits>, work: (other: UnitOfWork) => Promise<void>) => {
+    const options = dataSourceOptions({ url: test.url }, 2, { ...SERVING, ...limit });
+    const dataSource = await new DataSource(options).initialize();
+    await work(new UnitOfWork(dataSource)).finally(() => dataSource.destroy());
+  };
+  const CHANGE = `UPDATE counters SET value = value WHERE name = 'a'`;
+
+  it('says that it did not get its turn where a lock is not given in time', () =>
+    withLimit({ lock_timeout: 50 }, (other) =>
+      unitOfWork.run(async (transaction) => {
+        await queryRows(transaction, CHANGE);
+        const works = [other.statement(CHANGE, []), other.run((own) => queryRows(own, CHANGE), 'key')];
+        for (const work of works) {
+          const failure: unknown = await work.catch((error: unknown) => error);
+          expect(failure).toBeInstanceOf(ContendedError);
+          expect(failure).toMatchObject({ status: 503, headers: { 'Retry-After': '1' } });
+          // So that an upload outlasts it.
+          expect(isDatabaseUnavailable(failure)).toBe(true);
+        }
+      }),
+    ));
+
+  it('loses its locks while it does nothing in a transaction', () =>
+    withLimit({ idle_in_transaction_session_timeout: 50 }, async (frozen) => {
+      const work = frozen.run(async (transaction) => {
+        await queryRows(transaction, CHANGE);
+        await unitOfWork.statement(CHANGE, []);
+        await queryRows(transaction, CHANGE);
+      });
+      expect(isDatabaseUnavailable(await work.catch((error: unknown) => error))).toBe(true);
+    }));
 
   it('says that the database is not available when the connection is lost between two statements', async () => {
     const work = unitOfWork.run(async (transaction) => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobStore } from '../../src/blobs/blob.store.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { RepositoryStore } from '../../src/blobs/repository.store.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
@@ -33,7 +34,7 @@ describe('UploadCommitStore', () => {
     await runMigrations(test.dataSource);
     sessions = new UploadSessionStore(test.dataSource);
     blobs = new BlobStore(test.dataSource);
-    store = new UploadCommitStore(test.dataSource);
+    store = new UploadCommitStore(test.dataSource, new UnitOfWork(test.dataSource));
     await new RepositoryStore().ensure(test.dataSource.manager, REPOSITORY);
   });
   afterAll(() => test.dispose());

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
 import { parseDigest } from '../../src/oci/digest.js';
@@ -25,7 +26,7 @@ describe('UploadSessionStore', () => {
     test = await createTestDataSource();
     await runMigrations(test.dataSource);
     store = new UploadSessionStore(test.dataSource);
-    commits = new UploadCommitStore(test.dataSource);
+    commits = new UploadCommitStore(test.dataSource, new UnitOfWork(test.dataSource));
   });
   afterAll(() => test.dispose());
 

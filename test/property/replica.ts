@@ -61,16 +61,19 @@ export class TestReplica {
       ['acquire', 'recordFence', 'checkpoint', 'release', 'markCancelled'],
       around,
     );
-    const committing = interposed(new UploadCommitStore(dataSource), ['markCommitting', 'commitNew'], around);
+    const transactions = new UnitOfWork(dataSource);
+    const committing = interposed(
+      new UploadCommitStore(dataSource, transactions),
+      ['markCommitting', 'commitNew'],
+      around,
+    );
     const reaping = interposed(
       new UploadReapingStore(dataSource),
       ['expire', 'takeInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
       around,
     );
     // Not the calls inside a transaction: whoever is held up there holds locks that others wait for.
-    const unitOfWork = interposed(new UnitOfWork(dataSource), ['run'], (_call, work) =>
-      around('commit', work),
-    );
+    const unitOfWork = interposed(transactions, ['run'], (_call, work) => around('commit', work));
     const blobStore = new BlobStore(dataSource);
     const displacedStore = interposed(
       new DisplacedObjectStore(dataSource),

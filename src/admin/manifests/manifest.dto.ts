@@ -53,7 +53,7 @@ export class BlobReferenceDto {
   @ApiProperty(SIZE)
   sizeBytes: number;
 
-  @ApiProperty({ description: 'Whether the repository serves it; false after it was deleted there' })
+  @ApiProperty({ description: 'Whether the repository serves it; it does, as long as the manifest is there' })
   linked: boolean;
 }
 

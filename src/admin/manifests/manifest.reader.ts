@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import type { Digest } from '../../oci/digest.js';
 import { ManifestUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
@@ -49,7 +48,7 @@ const ONE = `SELECT m.id, m.annotations, ${COLUMNS} FROM manifests m WHERE m.rep
 @Injectable()
 export class ManifestReader {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly lists: ListQueries,
     private readonly repositories: RepositoryReader,
     private readonly references: ReferenceReader,
   ) {}
@@ -57,17 +56,17 @@ export class ManifestReader {
   /** The page's rows in the order of their digests, and one more where there is one. @throws NameUnknownError */
   async list(repository: RepositoryName, { after, limit }: KeysetPage<Digest>): Promise<ManifestSummary[]> {
     const parameters = [TAGS_IN_LIST, await this.repositories.idOf(repository), after ?? '', limit + 1];
-    return queryRows(this.dataSource.manager, PAGE, parameters);
+    return this.lists.run(PAGE, parameters);
   }
 
   /** @throws NameUnknownError, ManifestUnknownError */
   async get(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
     const repositoryId = await this.repositories.idOf(repository);
-    const [row] = await queryRows<Omit<ManifestDetails, 'references'> & { id: string }>(
-      this.dataSource.manager,
-      ONE,
-      [TAGS_IN_DETAILS, repositoryId, digest],
-    );
+    const [row] = await this.lists.run<Omit<ManifestDetails, 'references'> & { id: string }>(ONE, [
+      TAGS_IN_DETAILS,
+      repositoryId,
+      digest,
+    ]);
     if (row === undefined) throw new ManifestUnknownError(digest);
     const { id, ...manifest } = row;
     return { ...manifest, references: await this.references.of({ repositoryId, manifestId: id }) };

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import type { Digest } from '../../oci/digest.js';
 
 export interface BlobReference {
@@ -50,14 +49,13 @@ const MISSING = 'SELECT digest FROM manifest_missing_references WHERE manifest_i
 /** Reads what manifests refer to, for the admin API. */
 @Injectable()
 export class ReferenceReader {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(private readonly lists: ListQueries) {}
 
   async of({ repositoryId, manifestId }: ManifestRow): Promise<References> {
-    const { manager } = this.dataSource;
     const [blobs, manifests, missing] = await Promise.all([
-      queryRows<BlobReference>(manager, BLOBS, [manifestId, repositoryId]),
-      queryRows<ChildManifest>(manager, CHILDREN, [manifestId]),
-      queryRows<{ digest: Digest }>(manager, MISSING, [manifestId]),
+      this.lists.run<BlobReference>(BLOBS, [manifestId, repositoryId]),
+      this.lists.run<ChildManifest>(CHILDREN, [manifestId]),
+      this.lists.run<{ digest: Digest }>(MISSING, [manifestId]),
     ]);
     return { blobs, manifests, missing: missing.map(({ digest }) => digest) };
   }

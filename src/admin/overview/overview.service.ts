@@ -4,7 +4,7 @@ import { isLoopback } from '../../config/loopback.js';
 import { VERSION } from '../../config/version.js';
 import type { Database } from '../../database/database.js';
 import { DATABASE } from '../../database/database.module.js';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { HASHER_FACTORY, type HasherFactory } from '../../uploads/hash/hasher.js';
 import type { CountsDto, OverviewDto } from './overview.dto.js';
@@ -29,6 +29,7 @@ export class OverviewService {
   constructor(
     private readonly configuration: Configuration,
     @Inject(DATABASE) private readonly database: Database,
+    private readonly lists: ListQueries,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
   ) {}
@@ -57,7 +58,7 @@ export class OverviewService {
   }
 
   private async queryCounts(): Promise<CountsRow> {
-    const [row] = await queryRows<CountsRow>(this.database.dataSource.manager, COUNTS);
+    const [row] = await this.lists.run<CountsRow>(COUNTS);
     if (row === undefined) throw new Error('the counts have no row');
     return row;
   }

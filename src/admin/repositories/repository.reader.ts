@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import { NameUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { KeysetPage } from '../paging/page.js';
@@ -35,7 +34,7 @@ const ONE = summaries('WHERE name = $1');
 /** Reads repositories for the admin API. */
 @Injectable()
 export class RepositoryReader {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(private readonly lists: ListQueries) {}
 
   /** The page's rows in the order of their names, and one more where there is one. */
   list(prefix: string, { after, limit }: KeysetPage<RepositoryName>): Promise<RepositorySummary[]> {
@@ -57,6 +56,6 @@ export class RepositoryReader {
   }
 
   private query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
-    return queryRows<Row>(this.dataSource.manager, sql, parameters);
+    return this.lists.run<Row>(sql, parameters);
   }
 }

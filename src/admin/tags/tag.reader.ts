@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
@@ -29,13 +28,13 @@ const PAGE = `
 @Injectable()
 export class TagReader {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly lists: ListQueries,
     private readonly repositories: RepositoryReader,
   ) {}
 
   /** The page's rows in the order of their names, and one more where there is one. @throws NameUnknownError */
   async list(repository: RepositoryName, { after, limit }: KeysetPage<Tag>): Promise<TagSummary[]> {
     const repositoryId = await this.repositories.idOf(repository);
-    return queryRows(this.dataSource.manager, PAGE, [repositoryId, after ?? '', limit + 1]);
+    return this.lists.run(PAGE, [repositoryId, after ?? '', limit + 1]);
   }
 }

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { queryRows } from '../../database/query-rows.js';
+import { ListQueries } from '../../database/list-queries.js';
 import { BlobUploadUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
@@ -45,16 +44,16 @@ const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 /** Reads upload sessions for the admin API. */
 @Injectable()
 export class UploadReader {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(private readonly lists: ListQueries) {}
 
   /** The page's rows in the order of their ids, and one more where there is one. */
   list({ after, limit }: KeysetPage<UploadId>): Promise<UploadSummary[]> {
-    return queryRows(this.dataSource.manager, PAGE, [after ?? BEFORE_ALL, limit + 1]);
+    return this.lists.run(PAGE, [after ?? BEFORE_ALL, limit + 1]);
   }
 
   /** @throws BlobUploadUnknownError unless it is in progress. */
   async get(id: UploadId): Promise<UploadSummary> {
-    const [upload] = await queryRows<UploadSummary>(this.dataSource.manager, ONE, [id]);
+    const [upload] = await this.lists.run<UploadSummary>(ONE, [id]);
     if (upload === undefined) throw new BlobUploadUnknownError(id);
     return upload;
   }

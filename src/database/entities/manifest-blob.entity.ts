@@ -1,10 +1,10 @@
-import { Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
-import { BlobEntity } from './blob.entity.js';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { ManifestEntity } from './manifest.entity.js';
+import { RepositoryBlobEntity } from './repository-blob.entity.js';
 
-/** A config or a layer that a manifest refers to. */
+/** A config or a layer that a manifest refers to. The link of the blob can't be deleted before this row. */
 @Entity('manifest_blobs')
-@Index('manifest_blobs_blob_id_idx', ['blobId'])
+@Index('manifest_blobs_blob_id_repository_id_idx', ['blobId', 'repositoryId'])
 export class ManifestBlobEntity {
   @PrimaryColumn({ type: 'bigint', name: 'manifest_id', primaryKeyConstraintName: 'manifest_blobs_pkey' })
   manifestId: string;
@@ -12,11 +12,26 @@ export class ManifestBlobEntity {
   @PrimaryColumn({ type: 'bigint', name: 'blob_id', primaryKeyConstraintName: 'manifest_blobs_pkey' })
   blobId: string;
 
+  /** That of the manifest. A trigger sets it where an older replica doesn't. */
+  @Column({ type: 'bigint', name: 'repository_id' })
+  repositoryId: string;
+
   @ManyToOne(() => ManifestEntity, { onDelete: 'CASCADE' })
   @JoinColumn({ name: 'manifest_id', foreignKeyConstraintName: 'manifest_blobs_manifest_id_fkey' })
   manifest: Relation<ManifestEntity>;
 
-  @ManyToOne(() => BlobEntity)
-  @JoinColumn({ name: 'blob_id', foreignKeyConstraintName: 'manifest_blobs_blob_id_fkey' })
-  blob: Relation<BlobEntity>;
+  @ManyToOne(() => RepositoryBlobEntity)
+  @JoinColumn([
+    {
+      name: 'repository_id',
+      referencedColumnName: 'repositoryId',
+      foreignKeyConstraintName: 'manifest_blobs_repository_id_blob_id_fkey',
+    },
+    {
+      name: 'blob_id',
+      referencedColumnName: 'blobId',
+      foreignKeyConstraintName: 'manifest_blobs_repository_id_blob_id_fkey',
+    },
+  ])
+  link: Relation<RepositoryBlobEntity>;
 }

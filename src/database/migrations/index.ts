@@ -5,6 +5,11 @@ import { SupersededIndex1764100000001 } from './1764100000001-superseded-index.j
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { StorageIdentity1764200000000 } from './1764200000000-storage-identity.js';
 import { DisplacedObjects1764210000000 } from './1764210000000-displaced-objects.js';
+import { RepositoriesOfReferences1764220000000 } from './1764220000000-repositories-of-references.js';
+import { FilledRepositories1764220000001 } from './1764220000001-filled-repositories.js';
+import { NeededLinks1764220000002 } from './1764220000002-needed-links.js';
+import { SupersededBlobKey1764220000003 } from './1764220000003-superseded-blob-key.js';
+import { ManifestFunctions1764220000004 } from './1764220000004-manifest-functions.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -15,4 +20,9 @@ export const MIGRATIONS = [
   UploadClock1764240000000,
   StorageIdentity1764200000000,
   DisplacedObjects1764210000000,
+  RepositoriesOfReferences1764220000000,
+  FilledRepositories1764220000001,
+  NeededLinks1764220000002,
+  SupersededBlobKey1764220000003,
+  ManifestFunctions1764220000004,
 ];

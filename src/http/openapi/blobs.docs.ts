@@ -52,5 +52,9 @@ export const BlobDeleteDocs = () =>
     NameParam(),
     DigestParamDoc('Of the blob'),
     Answer(202, 'It is gone from here; other repositories keep it'),
-    Fails({ 400: 'NAME_INVALID, DIGEST_INVALID', 404: 'BLOB_UNKNOWN' }),
+    Fails({
+      400: 'NAME_INVALID, DIGEST_INVALID',
+      404: 'BLOB_UNKNOWN',
+      405: 'DENIED: a manifest of the repository needs it; `detail.manifest` is its digest',
+    }),
   );

@@ -101,8 +101,17 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
   });
 
   describe('deletions of blobs', () => {
-    cost('of one', () => send(`/v2/${BIG}/blobs/${digestOf('4004')}`, 'DELETE', 202));
-    cost('of one that all link', () => send(`/v2/team-3/service-3/blobs/${EMPTY_JSON}`, 'DELETE', 202));
-    cost('of one that is not there', () => send(`/v2/${BIG}/blobs/${digestOf('x')}`, 'DELETE', 404));
+    const remove = (name: string, digest: string, status: number) =>
+      send(`/v2/${name}/blobs/${digest}`, 'DELETE', status);
+    beforeAll(async () => {
+      await registry.client.pushBlob(BIG, 'no manifest needs it');
+      await send(`/v2/mounted/three/blobs/uploads/?mount=${EMPTY_JSON}&from=${BIG}`, 'POST', 201);
+    });
+
+    cost('of one', () => remove(BIG, digestOf('no manifest needs it'), 202));
+    cost('of one that all link', () => remove('mounted/three', EMPTY_JSON, 202));
+    cost('of one that a manifest needs', () => remove(BIG, digestOf('4004'), 405));
+    cost('of one that thousands of manifests need', () => remove(BIG, EMPTY_JSON, 405));
+    cost('of one that is not there', () => remove(BIG, digestOf('x'), 404));
   });
 }

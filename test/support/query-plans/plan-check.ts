@@ -38,6 +38,8 @@ export function costOf({ root }: ExecutedStatement): Cost {
 /** What is wrong with how a statement was executed, in a line each. */
 export function faultsOf(statement: ExecutedStatement, { items, tables }: Allowance): string[] {
   const { root } = statement;
+  // The call of a function has the pages of all that the function executes, each statement of which is told by itself.
+  if (root['Node Type'] === 'Result' && root.Plans === undefined) return [];
   const { rows, buffers } = costOf(statement);
   const above = (figure: number, { always, perItem }: Limit, tell: (limit: string) => string) => {
     const limit = always + perItem * items;

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { DataSource } from 'typeorm';
+import type { Connections } from '../../../src/database/connections.js';
 
 /** A node of a plan as `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)` writes it; numbers of rows are per loop. */
 export interface PlanNode {
@@ -42,20 +42,22 @@ export function explainingSettings(database: string): string[] {
 }
 
 /**
- * Hears what the sessions of a data source tell: exactly what was executed, with the plan and the figures of that execution. No statement
+ * Hears what the sessions of a registry tell: exactly what was executed, with the plan and the figures of that execution. No statement
  * can escape, however it is sent. (What is sent on other connections, `DatabaseListener`'s, asks no table.)
  */
 export class PlanRecorder {
   private statements: ExecutedStatement[] = [];
   private readonly known = new WeakSet<pg.PoolClient>();
 
-  constructor({ driver }: DataSource) {
-    const { master: pool } = driver as unknown as { master: pg.Pool };
-    pool.on('acquire', (client) => {
-      if (this.known.has(client)) return;
-      this.known.add(client);
-      client.on('notice', ({ message }) => this.hear(message ?? ''));
-    });
+  constructor({ dataSource, reads, transactions }: Connections) {
+    for (const { driver } of [dataSource, reads, transactions]) {
+      const { master: pool } = driver as unknown as { master: pg.Pool };
+      pool.on('acquire', (client) => {
+        if (this.known.has(client)) return;
+        this.known.add(client);
+        client.on('notice', ({ message }) => this.hear(message ?? ''));
+      });
+    }
   }
 
   /** The statements that were executed since this was called last. */

@@ -49,10 +49,11 @@ export class PlannedRegistry {
     const { rows } = await this.observer.query<{ id: string }>('SELECT id FROM storage_identity');
     const adopting = { STORAGE_ADOPT: String(rows[0]?.id) };
     this.berth = await startTestBerth({ DATABASE_URL: this.database.url, ...adopting });
-    const { dataSource } = this.berth.database;
-    this.recorder = new PlanRecorder(dataSource);
+    this.recorder = new PlanRecorder(this.berth.database);
     // Of one row by its constraint: there is nothing that an index could spare.
-    const tables = dataSource.entityMetadatas.filter(({ tableName }) => tableName !== 'storage_identity');
+    const tables = this.berth.database.dataSource.entityMetadatas.filter(
+      ({ tableName }) => tableName !== 'storage_identity',
+    );
     this.tables = new Set(tables.map(({ tableName }) => tableName));
     this.client = new RegistryClient(this.berth.url);
     this.admin = new AdminClient(this.client);

@@ -87,8 +87,8 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
        FROM generate_series(1, ${displaced}) AS n`,
     `INSERT INTO blob_digests (digest, blob_id)
      SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
-    `INSERT INTO manifest_blobs (manifest_id, blob_id)
-     SELECT n, blob_id
+    `INSERT INTO manifest_blobs (manifest_id, blob_id, repository_id)
+     SELECT n, blob_id, (SELECT repository_id FROM manifests WHERE id = n)
        FROM generate_series(1, ${manifests}) AS n
       CROSS JOIN LATERAL (SELECT 1 WHERE n % 2 = 0
                           UNION ALL SELECT 2 + n % ${BASES}

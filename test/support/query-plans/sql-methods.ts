@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 const SOURCES = join(import.meta.dirname, '../../../src');
 
+/** `queryRows`, and what stands for it: `ListQueries.run` and `UnitOfWork.statement`. */
+const SENDS_SQL = /queryRows|ListQueries|unitOfWork\.statement/;
+
 type Method = (...parameters: unknown[]) => unknown;
 type Class = (abstract new (...parameters: never[]) => object) & {
   readonly prototype: Record<string, Method>;
@@ -18,7 +21,7 @@ export class SqlMethods {
     for (const path of await readdir(SOURCES, { recursive: true })) {
       // What lies below `database` locks and notifies, and asks no table.
       if (!/^(?!database\/).*(?<!\.spec)\.ts$/.test(path)) continue;
-      if (!(await readFile(join(SOURCES, path), 'utf8')).includes('queryRows')) continue;
+      if (!SENDS_SQL.test(await readFile(join(SOURCES, path), 'utf8'))) continue;
       const module = (await import(join(SOURCES, path))) as Record<string, unknown>;
       Object.values(module)
         .filter(isClass)

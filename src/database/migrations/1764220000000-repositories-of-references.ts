@@ -1,0 +1,34 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * `manifest_blobs` gets the repository of its manifest, so that a foreign key can tie it to the link of the blob.
+ * The trigger fills the column for older replicas that run beside this schema. Short: the table is locked for moments.
+ */
+export class RepositoriesOfReferences1764220000000 implements MigrationInterface {
+  readonly name = 'RepositoriesOfReferences1764220000000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of UP) await queryRunner.query(statement);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of DOWN) await queryRunner.query(statement);
+  }
+}
+
+const UP = [
+  `ALTER TABLE manifest_blobs ADD COLUMN repository_id bigint`,
+  `CREATE FUNCTION set_repository_of_manifest_blob() RETURNS trigger LANGUAGE plpgsql AS $$
+   BEGIN
+     NEW.repository_id := (SELECT m.repository_id FROM manifests m WHERE m.id = NEW.manifest_id);
+     RETURN NEW;
+   END $$`,
+  `CREATE TRIGGER manifest_blobs_set_repository BEFORE INSERT ON manifest_blobs
+     FOR EACH ROW WHEN (NEW.repository_id IS NULL) EXECUTE FUNCTION set_repository_of_manifest_blob()`,
+];
+
+const DOWN = [
+  `DROP TRIGGER manifest_blobs_set_repository ON manifest_blobs`,
+  `DROP FUNCTION set_repository_of_manifest_blob()`,
+  `ALTER TABLE manifest_blobs DROP COLUMN repository_id`,
+];

@@ -1,0 +1,29 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Drops what `NeededLinks` has replaced: a link's own foreign key keeps its blob. A transaction of its own, since it keeps
+ * everybody from `blobs` for a moment. The tables are locked in the order of a push, which may run on an older replica.
+ */
+export class SupersededBlobKey1764220000003 implements MigrationInterface {
+  readonly name = 'SupersededBlobKey1764220000003';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of UP) await queryRunner.query(statement);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    for (const statement of DOWN) await queryRunner.query(statement);
+  }
+}
+
+const UP = [
+  `LOCK TABLE blobs, manifest_blobs IN ACCESS EXCLUSIVE MODE`,
+  `ALTER TABLE manifest_blobs DROP CONSTRAINT manifest_blobs_blob_id_fkey`,
+  `DROP INDEX manifest_blobs_blob_id_idx`,
+];
+
+const DOWN = [
+  `CREATE INDEX manifest_blobs_blob_id_idx ON manifest_blobs (blob_id)`,
+  `ALTER TABLE manifest_blobs
+     ADD CONSTRAINT manifest_blobs_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id)`,
+];

@@ -1,0 +1,112 @@
+import { ContendedError } from './contended.error.js';
+
+/** How {@link Turns} are bounded. */
+export interface TurnLimits {
+  /** Most pieces of work that run at the same time. */
+  readonly atOnce: number;
+  /** … of them, most that have the same key. */
+  readonly atOncePerKey: number;
+  /** Most pieces of work that wait. */
+  readonly mostWaiting: number;
+  /** … of them, most that have the same key. */
+  readonly mostWaitingPerKey: number;
+  /** How long one waits, in milliseconds. */
+  readonly waitMs: number;
+}
+
+export const TURN_LIMITS = { mostWaiting: 1_000, mostWaitingPerKey: 250, waitMs: 10_000 };
+
+interface Waiting {
+  readonly key: string | undefined;
+  readonly start: () => void;
+}
+
+/** What a key has at the moment. */
+interface Load {
+  running: number;
+  waiting: number;
+}
+
+/**
+ * Lets work run a few at a time, and fewer of those that are after the same thing: what would wait for one lock in Postgres
+ * waits here, where it takes no connection from others. In the order of arrival, but for those whose key has its share.
+ */
+export class Turns {
+  private running = 0;
+  private readonly waiting = new Set<Waiting>();
+  private readonly loads = new Map<string, Load>();
+
+  constructor(private readonly limits: TurnLimits) {}
+
+  /**
+   * Runs `work` when it is its turn. Without a key it shares nothing with others but the limit for all.
+   *
+   * @throws ContendedError where too many wait already, or its turn doesn't come in time.
+   */
+  async run<T>(key: string | undefined, work: () => Promise<T>): Promise<T> {
+    await this.turn(key);
+    try {
+      return await work();
+    } finally {
+      this.running -= 1;
+      this.count(key, 'running', -1);
+      this.startNext();
+    }
+  }
+
+  private turn(key: string | undefined): Promise<void> | undefined {
+    if (this.mayRun(key)) return this.take(key);
+    const { mostWaiting, mostWaitingPerKey, waitMs } = this.limits;
+    if (this.waiting.size >= mostWaiting || this.loadOf(key).waiting >= mostWaitingPerKey)
+      throw new ContendedError();
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.waiting.delete(waiting);
+        this.count(key, 'waiting', -1);
+      };
+      const waiting: Waiting = {
+        key,
+        start: () => {
+          done();
+          this.take(key);
+          resolve();
+        },
+      };
+      const timer = setTimeout(() => {
+        done();
+        reject(new ContendedError());
+      }, waitMs);
+      this.waiting.add(waiting);
+      this.count(key, 'waiting', 1);
+    });
+  }
+
+  private take(key: string | undefined): undefined {
+    this.running += 1;
+    this.count(key, 'running', 1);
+  }
+
+  /** One that ended makes room for one. */
+  private startNext(): void {
+    for (const { key, start } of this.waiting) {
+      if (this.mayRun(key)) return start();
+    }
+  }
+
+  private mayRun(key: string | undefined): boolean {
+    return this.running < this.limits.atOnce && this.loadOf(key).running < this.limits.atOncePerKey;
+  }
+
+  private loadOf(key: string | undefined): Readonly<Load> {
+    return (key === undefined ? undefined : this.loads.get(key)) ?? { running: 0, waiting: 0 };
+  }
+
+  private count(key: string | undefined, of: keyof Load, change: 1 | -1): void {
+    if (key === undefined) return;
+    const load = this.loads.get(key) ?? { running: 0, waiting: 0 };
+    load[of] += change;
+    if (load.running + load.waiting === 0) this.loads.delete(key);
+    else this.loads.set(key, load);
+  }
+}
