@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { foldCase, type JsonShape } from './json-shape.js';
 
 /** Lists and objects inside each other. Manifests have five. */
 export const MAX_JSON_DEPTH = 100;
@@ -6,29 +7,6 @@ export const MAX_JSON_DEPTH = 100;
 export const MAX_JSON_MEMBERS = 10_000;
 /** Length of a key, and of a text that is kept: it is decoded at once. */
 export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
-
-/** Which parts of a document are kept. Of a list or an object without further word, only that there is one. */
-export interface JsonShape {
-  /** The members of an object that are kept; see {@link objectOf}. */
-  readonly members?: ReadonlyMap<string, JsonShape>;
-  /** The keys of `members`, by how they look to a parser that ignores case. */
-  readonly folded?: ReadonlyMap<string, string>;
-  /** All members of an object are kept, so. */
-  readonly everyMember?: JsonShape;
-  /** The items of a list. */
-  readonly items?: JsonShape;
-  /** More items are an error. */
-  readonly maxItems?: number;
-}
-
-/** An object of which these members are kept. */
-export function objectOf(members: Readonly<Record<string, JsonShape>>): JsonShape {
-  const entries = Object.entries(members);
-  return {
-    members: new Map(entries),
-    folded: new Map(entries.map(([key]) => [foldCase(key), key])),
-  };
-}
 
 /** Bytes are no JSON, or go beyond a bound of this reader. */
 export class JsonError extends Error {
@@ -363,11 +341,7 @@ const OBJECT_END = 0x7d;
 /** What a backslash may stand before, but for the `u` of `\u0000`. */
 const ESCAPED = Buffer.from('"\\/bfnrt');
 
-const WORDS = new Map<string, unknown>([
-  ['true', true],
-  ['false', false],
-  ['null', null],
-]);
+const WORDS = Object.entries({ true: true, false: false, null: null });
 
 function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= NINE;
@@ -376,11 +350,6 @@ function isDigit(byte: number): boolean {
 function isHexDigit(byte: number): boolean {
   const lower = byte | 0x20;
   return isDigit(byte) || (lower >= 0x61 && lower <= 0x66);
-}
-
-/** As `strings.EqualFold` of Go has it: `ſ` is an s and the Kelvin sign a k. */
-function foldCase(key: string): string {
-  return key.toUpperCase().toLowerCase();
 }
 
 function quoted(key: string): string {

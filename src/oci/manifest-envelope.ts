@@ -1,6 +1,7 @@
 import { ManifestInvalidError } from './errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
-import { JsonError, JsonReader, type JsonShape, objectOf } from './json-reader.js';
+import { JsonError, JsonReader } from './json-reader.js';
+import { type JsonShape, objectOf } from './json-shape.js';
 import {
   isIndexMediaType,
   MANIFEST_MEDIA_TYPES,

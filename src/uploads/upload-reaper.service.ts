@@ -134,7 +134,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     try {
       while (unfinished.size > 0 && !this.stopping.signal.aborted) {
         await this.identity.verify();
-        await this.takeTurns(unfinished);
+        await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
+        for (const job of unfinished) {
+          if (await this.doBatch(job)) unfinished.delete(job);
+        }
       }
     } finally {
       // A listing that was begun has to be let go of.
@@ -147,21 +150,18 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /**
-   * One batch of each job. A job that isn't done yet pauses for as long as its batch took: a round of any length leaves
-   * half of the time to requests.
+   * Does the next batch of a job. Returns whether that was its last. If not, it pauses for as long as the batch took: a
+   * round of any length leaves half of the time to requests.
    */
-  private async takeTurns(unfinished: Set<Job>): Promise<void> {
-    await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
-    for (const job of unfinished) {
-      if (this.stopping.signal.aborted) break;
-      const began = performance.now();
-      let isDone = true;
-      await this.step(job.failure, async () => {
-        isDone = (await job.batches.next()).done === true;
-      });
-      if (isDone) unfinished.delete(job);
-      else await this.pause(performance.now() - began);
-    }
+  private async doBatch(job: Job): Promise<boolean> {
+    if (this.stopping.signal.aborted) return false;
+    const began = performance.now();
+    const batch = { isLast: true };
+    await this.step(job.failure, async () => {
+      batch.isLast = (await job.batches.next()).done === true;
+    });
+    if (!batch.isLast) await this.pause(performance.now() - began);
+    return batch.isLast;
   }
 
   /** Until the time is over, or the process stops. */
