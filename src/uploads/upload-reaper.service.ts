@@ -61,7 +61,7 @@ interface Job {
  * | bytes that no session knows of | are removed, when they are old enough for a session to be there |
  * | rows of sessions that are over, old events | are deleted |
  *
- * A round goes on until there is nothing left to do, so no load can outrun it. Its parts take turns, a batch of each.
+ * A round goes on until there is nothing left to do, so no load can outrun it. Its parts take turns.
  *
  * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are touched.
  */
@@ -128,7 +128,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     );
   }
 
-  /** Does a batch of each job in turn, until all are done. The storage may be swapped meanwhile, so it is verified each time. */
+  /**
+   * Does a batch of each job in turn, until all are done. The storage may be swapped meanwhile, so each turn begins
+   * with looking whether it is the database's.
+   */
   private async inTurn(jobs: readonly Job[]): Promise<void> {
     const unfinished = new Set(jobs);
     try {
