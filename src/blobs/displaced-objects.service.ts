@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { StorageIdentity } from '../identity/storage-identity.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { type BlobRecord, BlobStore } from './blob.store.js';
@@ -28,16 +29,9 @@ export class DisplacedObjects {
     private readonly store: DisplacedObjectStore,
     private readonly blobs: BlobStore,
     private readonly unitOfWork: UnitOfWork,
+    private readonly identity: StorageIdentity,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
   ) {}
-
-  /**
-   * To be awaited before a row is given another object, and before a displaced object is removed. This is where the
-   * storage's identity is compared with the database's: it rejects when they differ.
-   */
-  async confirmStorage(): Promise<void> {
-    await Promise.resolve();
-  }
 
   /**
    * The blob with an object that is there, where the one that `blob` names isn't: the row may have another one by now, or
@@ -105,7 +99,7 @@ export class DisplacedObjects {
   /** Can be repeated from any point: the row goes last, so that no object is left that nobody knows of. */
   private async remove(object: DisplacedObject): Promise<void> {
     const { objectKey, reason } = object;
-    await this.confirmStorage();
+    await this.identity.verify();
     if (!object.isRemoving && !(await this.store.markRemoving(object))) return;
     await this.driver.delete(objectKey);
     await this.store.forget(objectKey);
@@ -114,7 +108,7 @@ export class DisplacedObjects {
 
   /** Gives the blob the object of `candidate` again, unless it has another one than `from` by now. */
   private async takeBack(candidate: BlobRecord, from: ObjectKey, state: ObjectState): Promise<boolean> {
-    await this.confirmStorage();
+    await this.identity.verify();
     const { id, objectKey: to } = candidate;
     const reason = state === 'wrong size' ? 'corrupt' : 'missing';
     const isDone = await this.unitOfWork.run(async (transaction) => {

@@ -2,9 +2,9 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../blobs/blob-presence.js';
 import { BlobService, type NewBlob, type ReplacedObject } from '../blobs/blob.service.js';
 import type { BlobRecord } from '../blobs/blob.store.js';
-import { DisplacedObjects } from '../blobs/displaced-objects.service.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { StorageIdentity } from '../identity/storage-identity.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../oci/digest.js';
 import type { UploadId } from '../oci/upload-id.js';
 import { DigestInvalidError } from '../oci/errors.js';
@@ -42,7 +42,7 @@ export class UploadCommitService {
     private readonly reclaims: UploadReclaimService,
     private readonly blobs: BlobService,
     private readonly presence: BlobPresence,
-    private readonly displaced: DisplacedObjects,
+    private readonly identity: StorageIdentity,
     private readonly verifier: ObjectVerifier,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -154,7 +154,7 @@ export class UploadCommitService {
     verdict: Verdict | undefined,
   ): Promise<ReplacedObject | undefined> {
     if (verdict !== 'missing' && verdict !== 'corrupt') return undefined;
-    await this.displaced.confirmStorage();
+    await this.identity.verify();
     this.logger.error(
       { digest, key: objectKey },
       `the object of a blob is ${verdict}: a push that brought its bytes replaces it`,

@@ -80,7 +80,14 @@ export class TestReplica {
       ['takeDue', 'markRemoving', 'forget'],
       around,
     );
-    const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, driver);
+    this.identity = new StorageIdentity(
+      new StorageIdentityStore(dataSource),
+      new ExclusiveTask(dataSource),
+      storage,
+      { description: 'the database of the test' },
+      configuration,
+    );
+    const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, this.identity, driver);
     const presence = new BlobPresence(driver, displaced);
     const blobs = new BlobService(
       blobStore,
@@ -92,13 +99,6 @@ export class TestReplica {
       driver,
     );
     this.name = replica.name;
-    this.identity = new StorageIdentity(
-      new StorageIdentityStore(dataSource),
-      new ExclusiveTask(dataSource),
-      storage,
-      { description: 'the database of the test' },
-      configuration,
-    );
     this.events = new UploadEventLog(dataSource);
     this.listener = new DatabaseListener(dataSource, replica);
     const leases = new UploadLeaseService(
@@ -118,7 +118,7 @@ export class TestReplica {
       reclaims,
       blobs,
       presence,
-      displaced,
+      this.identity,
       new ObjectVerifier(driver, hashers),
       unitOfWork,
       driver,
