@@ -114,7 +114,9 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
         { failure: 'bytes without an upload could not be removed', batches: this.removeOrphans() },
         {
           failure: 'displaced objects could not be looked at',
-          batches: inBatches(BATCH.displaced, () => this.displaced.reap(BATCH.displaced, this.stopping.signal)),
+          batches: inBatches(BATCH.displaced, () =>
+            this.displaced.reap(BATCH.displaced, this.stopping.signal),
+          ),
         },
         {
           failure: 'old rows of uploads could not be deleted',
