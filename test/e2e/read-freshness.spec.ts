@@ -94,6 +94,8 @@ describe('what one replica has acknowledged another one serves', () => {
 
   it('a blob that was taken out of the repository, and pushed again', async () => {
     const { name, paths } = await begin();
+    // A blob that a manifest needs can't be deleted.
+    await remove(paths.manifest);
     await remove(paths.blob);
     expect(await read(paths.blob)).toBe(BLOB_GONE);
     const part = await reader.fetch(paths.blob, { headers: { Range: 'bytes=0-3' } });

@@ -324,11 +324,7 @@ describe('the reaper of one registry', () => {
   let client: RegistryClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth({
-      STORAGE_DRIVER: 'memory',
-      UPLOAD_TTL_SECONDS: '600',
-      UPLOAD_EVENT_RETENTION_SECONDS: '3600',
-    });
+    berth = await startTestBerth({ UPLOAD_TTL_SECONDS: '600', UPLOAD_EVENT_RETENTION_SECONDS: '3600' });
     client = new RegistryClient(berth.url);
   });
   afterAll(() => berth.dispose());

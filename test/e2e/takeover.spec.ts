@@ -73,22 +73,16 @@ describe('objects that are not what their rows say', () => {
     return join(folder, String(object));
   };
 
-  it('answers an object that is too short with a failure, not with half a body', async () => {
+  it.each([
+    ['too short', (path: string) => truncate(path, 1000)],
+    ['too long', (path: string) => appendFile(path, 'and more')],
+  ])('does not serve an object that is %s', async (_, damage) => {
     const name = freshName();
     const digest = await client.pushBlob(name, patternBytes(100_000, 2));
-    await truncate(await objectOf(digest), 1000);
+    await damage(await objectOf(digest));
     const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
-    expect(response.status).toBe(500);
-    await response.arrayBuffer();
-  });
-
-  it('never sends more than the row says', async () => {
-    const name = freshName();
-    const digest = await client.pushBlob(name, patternBytes(100_000, 3));
-    await appendFile(await objectOf(digest), 'and more');
-    const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
-    expect((await response.arrayBuffer()).byteLength).toBe(100_000);
-    expect((await client.fetch('/v2/')).status).toBe(200);
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain('BLOB_UNKNOWN');
   });
 
   it.each(['lost', 'cut short'])(

@@ -140,7 +140,11 @@ describe('manifests that are pushed and deleted at the same time', () => {
     });
 
     it('leaves connections to pulls, to readiness and to pushes elsewhere', async () => {
-      const own = await startTestBerth({ DATABASE_URL: berth.databaseUrl, DATABASE_POOL_SIZE: '10' });
+      const own = await startTestBerth({
+        DATABASE_URL: berth.databaseUrl,
+        STORAGE_FILESYSTEM_ROOT: berth.driver.location,
+        DATABASE_POOL_SIZE: '10',
+      });
       const other = new RegistryClient(own.url);
       const [name, elsewhere] = [freshName(), freshName()];
       const image = await other.makeImage(name);
