@@ -30,7 +30,7 @@ describe('health', () => {
   });
 
   it('stays live without its database, and names it as what failed', async () => {
-    await berth.database.dataSource.destroy();
+    await berth.database.reads.destroy();
     const checks = { database: 'failed', storage: 'ok' };
     await expectHealth('/health/ready', 503, { status: 'unavailable', checks });
     await expectHealth('/health/live', 200, { status: 'ok' });

@@ -67,7 +67,7 @@ describe('a start that can not be ends with one sentence, exit code 1 and nothin
 
   it('a limit of open files with which the program can not be loaded', async () => {
     expect(await refusal({}, 128)).toBe(
-      'A process may have 128 files open here (ulimit -n): raise the limit to 512 or more.',
+      'A process may have 128 files open here (ulimit -n): raise the limit to 1024 or more.',
     );
   });
 
