@@ -58,10 +58,17 @@ export class ConnectionLimit {
     });
   }
 
-  /** Refuses the requests of a connection that was one too many. */
+  /**
+   * Refuses the requests of a connection that was one too many. Probes are served: a process that is busy is not to be
+   * restarted for it.
+   */
   before(application: RequestListener): RequestListener {
     return (request, response) => {
       if (!this.refused.has(request.socket)) return application(request, response);
+      if (request.url?.startsWith('/health/') === true) {
+        response.setHeader('Connection', 'close');
+        return application(request, response);
+      }
       const message = 'the registry has no room for more connections: try again later';
       refuse(response, 503, message, { 'Retry-After': '5' });
     };

@@ -174,6 +174,7 @@ describe('JsonReader', () => {
       `{"${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}":1}`,
       'longer than 4194304 bytes',
     ],
+    ['a number of more digits than the limit', '1'.repeat(1_001), 'more than 1000 digits'],
     [
       'a kept text of more than its limit',
       `"${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}"`,
@@ -185,6 +186,7 @@ describe('JsonReader', () => {
 
   it.each([
     ['100 levels', '['.repeat(100) + ']'.repeat(100)],
+    ['a number of as many digits as the limit', `-${'1'.repeat(1_000)}.${'2'.repeat(1_000)}`],
     ['as many members as the limit', membersOf(10_000)],
     ['a text that isn’t kept, of any length', `["${'x'.repeat(MAX_JSON_TEXT_BYTES + 1)}"]`],
   ])('accepts %s', (_, text) => {

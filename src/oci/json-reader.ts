@@ -7,6 +7,8 @@ export const MAX_JSON_DEPTH = 100;
 export const MAX_JSON_MEMBERS = 10_000;
 /** Length of a key, and of a text that is kept: it is decoded at once. */
 export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
+/** Digits in a row. JSON has no bound, and no value of a manifest needs more than 20. */
+export const MAX_JSON_DIGITS = 1_000;
 
 /** Bytes are no JSON, or go beyond a bound of this reader. */
 export class JsonError extends Error {
@@ -303,12 +305,15 @@ export class JsonReader {
     }
   }
 
-  /** At least one. */
+  /** At least one. Their number is bounded: they are read in one step. */
   private readDigits(): void {
     const { bytes, at: start } = this;
     let at = start;
-    while (isDigit(bytes[at] ?? 0)) at += 1;
+    while (isDigit(bytes[at] ?? 0) && at - start <= MAX_JSON_DIGITS) at += 1;
     if (at === start) throw unexpected(bytes, start);
+    if (at - start > MAX_JSON_DIGITS) {
+      throw new JsonError(`a number has more than ${MAX_JSON_DIGITS} digits in a row, at byte ${start}`);
+    }
     this.at = at;
   }
 

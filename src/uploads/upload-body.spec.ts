@@ -106,6 +106,13 @@ describe('readBody', () => {
       );
     });
 
+    it('takes one that is complete when its slowness shows', async () => {
+      const pulse = { heartbeatMs: 1000, idleTimeoutMs: 100, signal: never() };
+      let got = 0;
+      for await (const _ of readBody(trickle(2, 60), { ...pulse, minBytesPerSecond: 1024 })) got += 1;
+      expect(got).toBe(2);
+    });
+
     it('hands over all that came before', async () => {
       let sent = 0;
       const counted = async function* () {

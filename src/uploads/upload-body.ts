@@ -41,6 +41,7 @@ export async function* readBody(
     let next = iterator.next();
     let lastByteAt = performance.now();
     let waitingSince = lastByteAt;
+    let isTooSlow = false;
     for (;;) {
       const outcome = await interruption.race(next, heartbeatMs);
       const isHeartbeat = outcome === HEARTBEAT;
@@ -49,8 +50,9 @@ export async function* readBody(
       if (isHeartbeat && now - lastByteAt >= idleTimeoutMs) throw new BodyIdleError(idleTimeoutMs / 1000);
       const isFastEnough = rate.allows(isHeartbeat ? 0 : outcome.value.length, now - waitingSince);
       yield isHeartbeat ? HEARTBEAT : outcome.value;
-      // After the yield, so that what came last is kept.
-      if (!isFastEnough) throw new BodySlowError(minBytesPerSecond, idleTimeoutMs / 1000);
+      // After the yield, so that what came last is kept; and one turn later, since the body may be complete.
+      if (isTooSlow) throw new BodySlowError(minBytesPerSecond, idleTimeoutMs / 1000);
+      isTooSlow = !isFastEnough;
       waitingSince = performance.now();
       if (isHeartbeat) continue;
       next = iterator.next();

@@ -104,6 +104,9 @@ onLinux('with a low limit of open files', () => {
       ]);
       expect(await errorCode(answer)).toBe('UNKNOWN');
     }
+    const probe = await connected();
+    await probe.send(requestHead('GET', '/health/live'));
+    expect((await probe.answer()).status).toBe(200);
     for (const { connection, body } of begun) await connection.send(body.slice(1));
     for (const { connection } of begun) expect((await connection.answer()).status).toBe(201);
   });
