@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
+import { OWN_NAMES } from '../../src/storage/identity-object.js';
 import { objectKeyOf, pieceName, PIECES } from '../../src/storage/object-store/names.js';
 import { bodyOf } from '../../src/storage/object-store/part-buffer.js';
 import { newSuffix } from '../../src/storage/object-store/upload-layout.js';
@@ -93,7 +94,8 @@ export class S3Storage implements ChaosStorage {
   }
 
   async objects(): Promise<string[]> {
-    return (await this.names()).filter((name) => !name.startsWith(PIECES)).sort();
+    const isBlob = (name: string) => !name.startsWith(PIECES) && !name.startsWith(OWN_NAMES);
+    return (await this.names()).filter(isBlob).sort();
   }
 
   rows(): [string, string][] {
