@@ -4,8 +4,14 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { digestOf } from '../oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
+import type { StorageIdentity } from '../identity/storage-identity.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
-import { ObjectNotFoundError, StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
+import {
+  ObjectNotFoundError,
+  StorageError,
+  StorageIdentityError,
+  StorageUnavailableError,
+} from '../storage/storage.errors.js';
 import type { BlobRecord } from './blob.store.js';
 import { BlobPresence } from './blob-presence.js';
 import type { DisplacedObjects } from './displaced-objects.service.js';
@@ -17,6 +23,7 @@ describe('BlobPresence', () => {
   let failure: Error | undefined;
   let other: BlobRecord | undefined;
   let presence: BlobPresence;
+  let verified: Promise<void>;
   let logged: jest.Spied<Logger['error']>;
 
   beforeEach(() => {
@@ -25,6 +32,7 @@ describe('BlobPresence', () => {
     asked = [];
     failure = undefined;
     other = undefined;
+    verified = Promise.resolve();
     const stat = async (key: ObjectKey) => {
       asked.push(key);
       await new Promise((resolve) => setImmediate(resolve));
@@ -37,6 +45,7 @@ describe('BlobPresence', () => {
     presence = new BlobPresence(
       { stat } as unknown as StorageDriver,
       displaced as unknown as DisplacedObjects,
+      { verifyStorage: () => verified } as unknown as StorageIdentity,
     );
     logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
   });
@@ -101,6 +110,14 @@ describe('BlobPresence', () => {
       expect(logged).not.toHaveBeenCalled();
     },
   );
+
+  it('calls nothing missing in another storage', async () => {
+    const error = new StorageIdentityError('another one');
+    verified = Promise.reject(error);
+    verified.catch(() => undefined);
+    await expect(presence.find(blobOf(), DIGEST)).rejects.toBe(error);
+    expect(logged).not.toHaveBeenCalled();
+  });
 
   it('finds the object that took the place of a lost one', async () => {
     other = blobOf(1000);

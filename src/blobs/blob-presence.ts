@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { StorageIdentity } from '../identity/storage-identity.js';
 import type { Digest } from '../oci/digest.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import type { BlobRecord } from './blob.store.js';
@@ -36,6 +37,7 @@ export class BlobPresence {
   constructor(
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     private readonly displaced: DisplacedObjects,
+    private readonly identity: StorageIdentity,
   ) {}
 
   /**
@@ -78,6 +80,8 @@ export class BlobPresence {
       this.logged.delete(blob.objectKey);
       return blob;
     }
+    // In another storage everything would look lost, and clients would push it there.
+    await this.identity.verifyStorage();
     const other = await this.displaced.findOther(blob, state);
     if (other === undefined) this.logOnce(blob, digest, state);
     return other;

@@ -81,19 +81,15 @@ export class DisplacedObjects {
 
   private async settle(object: DisplacedObject): Promise<void> {
     const { objectKey, blob, reason, isRemoving } = object;
-    if (!isRemoving) {
-      const state = await objectStateOf(this.driver, { ...blob, objectKey });
-      // It may come back: its key stays known.
-      if (state === 'missing') return;
-      const current = await objectStateOf(this.driver, blob);
-      if (current !== 'present') {
-        if (state === 'present' && reason === 'missing') {
-          await this.takeBack({ ...blob, objectKey }, blob.objectKey, current);
-        }
-        return;
-      }
+    const state = await objectStateOf(this.driver, { ...blob, objectKey });
+    // It may come back: its key stays known.
+    if (state === 'missing' && !isRemoving) return;
+    const current = await objectStateOf(this.driver, blob);
+    if (current === 'present') return this.remove(object);
+    // One that is being removed is not used again: its removal may still be under way.
+    if (state === 'present' && reason === 'missing' && !isRemoving) {
+      await this.takeBack({ ...blob, objectKey }, blob.objectKey, current);
     }
-    await this.remove(object);
   }
 
   /** Can be repeated from any point: the row goes last, so that no object is left that nobody knows of. */

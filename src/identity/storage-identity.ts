@@ -18,6 +18,9 @@ const SAMPLE = 10;
 const TURN_PATIENCE_MS = 120_000;
 const TURN_PAUSE_MS = 100;
 
+/** How long a storage that was verified counts as verified for new content. */
+const VERIFIED_MS = 5_000;
+
 /**
  * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the database. The
  * migration makes it; the first start on an empty storage writes it there. From then on a storage that hasn't the
@@ -40,6 +43,7 @@ export class StorageIdentity {
   private readonly logger = new Logger(StorageIdentity.name);
   /** What storage and database have agreed on in this process's start. */
   private current: string | undefined;
+  private verifiedAt = -Infinity;
 
   constructor(
     private readonly store: StorageIdentityStore,
@@ -73,11 +77,22 @@ export class StorageIdentity {
   async verifyStorage(options: IoOptions = {}): Promise<void> {
     if (this.current === undefined) throw new StorageIdentityError('the storage has not been prepared yet');
     const found = await this.driver.readIdentity(options);
-    if (found === this.current) return;
+    if (found === this.current) {
+      this.verifiedAt = performance.now();
+      return;
+    }
     throw new StorageIdentityError(
       `${this.driver.location} ${found === undefined ? 'has no identity' : `has the identity ${found}`} ` +
         `instead of ${this.current}: mount or restore the storage that this process was started with`,
     );
+  }
+
+  /**
+   * The same, at most once per 5 s: to be called before new content is committed. Otherwise a bucket that was switched
+   * would get what is acknowledged, until readiness is looked at.
+   */
+  async verifyStorageLately(): Promise<void> {
+    if (performance.now() - this.verifiedAt > VERIFIED_MS) await this.verifyStorage();
   }
 
   /**

@@ -98,13 +98,17 @@ describe('ObjectVerifier', () => {
     expect(await verifier.verify(...stored(content), {})).toBe(verdict);
   });
 
-  it('reads once for all that want the same object, and few at the same time', async () => {
+  it.each([
+    ['large', 8 * 1024 * 1024 + 1, 4],
+    ['small', 1000, 12],
+  ])('reads %s objects once for all that want them, and few large ones at a time', async (_, size, most) => {
     beforeRead = () => new Promise((resolve) => setTimeout(resolve, 5));
-    const all = Array.from({ length: 12 }, (_, n) => stored(randomBytes(n + 1)));
+    const same = Buffer.alloc(size);
+    const all = Array.from({ length: 12 }, () => stored(same));
     const verdicts = await Promise.all([...all, ...all].map((each) => verifier.verify(...each, {})));
     expect(new Set(verdicts)).toEqual(new Set(['intact']));
     expect(reads).toHaveLength(all.length);
-    expect(mostOpen).toBe(4);
+    expect(mostOpen).toBe(most);
   });
 
   it('goes on for those that wait, and stops reading when nobody does', async () => {
@@ -124,5 +128,39 @@ describe('ObjectVerifier', () => {
     // Another caller doesn't get what was stopped.
     beforeRead = () => Promise.resolve();
     expect(await verifier.verify(blob, digest, {})).toBe('intact');
+  });
+
+  it('ends after 15 s', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      const stuck = (_key: ObjectKey, _span: ByteSpan, { signal }: IoOptions) =>
+        new Promise<Readable>((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      verifier = new ObjectVerifier({ stat, read: stuck } as unknown as StorageDriver, hashers);
+      const verdict = verifier.verify(...stored(content), {});
+      await new Promise((resolve) => setImmediate(resolve));
+      jest.advanceTimersByTime(15_000);
+      expect(await verdict).toBe('unverified');
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('begins nothing for a caller that has left, and leaves no rejection behind', async () => {
+    const asked = jest.fn(() => Promise.reject(new StorageUnavailableError('not now')));
+    verifier = new ObjectVerifier({ stat: asked, read } as unknown as StorageDriver, hashers);
+    const [blob, digest] = stored(content);
+    const left = new AbortController();
+    left.abort(new Error('the client left'));
+    await expect(verifier.verify(blob, digest, { signal: left.signal })).rejects.toThrow('the client left');
+    expect(asked).not.toHaveBeenCalled();
+
+    const leaving = new AbortController();
+    const verdict = verifier.verify(blob, digest, { signal: leaving.signal });
+    leaving.abort(new Error('the client left'));
+    await expect(verdict).rejects.toThrow('the client left');
+    // An unhandled rejection would end this test run.
+    await new Promise((resolve) => setImmediate(resolve));
   });
 });

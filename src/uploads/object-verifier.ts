@@ -18,8 +18,10 @@ export type Verdict = 'intact' | 'missing' | 'corrupt' | 'unverified';
 
 /** Each reads an object as fast as the storage can. More of them would only take the bandwidth from pulls. */
 const MOST_AT_ONCE = 4;
-/** A client that waits for its push gives up after about this time, and so do proxies. */
-const LONGEST_MS = 60_000;
+/** A smaller object is read at once: it must not wait behind large ones. */
+const SMALL_BYTES = 8 * 1024 * 1024;
+/** Waiting for a turn included. Well below the 60 s after which proxies give up a push. */
+const LONGEST_MS = 15_000;
 
 interface Verification {
   readonly verdict: Promise<Verdict>;
@@ -27,7 +29,10 @@ interface Verification {
   waiting: number;
 }
 
-/** Verifies stored objects by reading and hashing them: `MOST_AT_ONCE` at a time in this process, the others wait their turn. */
+/**
+ * Verifies stored objects by reading and hashing them: `MOST_AT_ONCE` large ones at a time in this process, the others
+ * wait their turn.
+ */
 @Injectable()
 export class ObjectVerifier {
   private readonly logger = new Logger(ObjectVerifier.name);
@@ -44,9 +49,11 @@ export class ObjectVerifier {
    * Compares a blob's object with the digest of its content. Callers that want the same object at the same time share one
    * reading, which ends when the last of them has given up.
    *
-   * @throws StorageUnavailableError, StorageError where the storage can't say whether there is an object; the signal's reason.
+   * @throws StorageUnavailableError, StorageError where the storage can't say whether there is an object; the signal's
+   *   reason.
    */
   async verify(blob: BlobRecord, digest: Digest, { signal }: IoOptions): Promise<Verdict> {
+    signal?.throwIfAborted();
     const shared = this.running.get(blob.objectKey) ?? this.begin(blob, digest);
     shared.waiting += 1;
     try {
@@ -59,8 +66,12 @@ export class ObjectVerifier {
 
   private begin(blob: BlobRecord, digest: Digest): Verification {
     const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(LONGEST_MS)]);
-    const shared = { verdict: this.examine(blob, digest, signal), stop, waiting: 0 };
+    // Not `AbortSignal.any` with a timeout: Node 20 may collect that as garbage before it fires.
+    const timer = setTimeout(() => stop.abort(new Error('no time is left')), LONGEST_MS).unref();
+    const verdict = this.examine(blob, digest, stop.signal).finally(() => clearTimeout(timer));
+    // All callers may have given up when it fails.
+    verdict.catch(() => undefined);
+    const shared = { verdict, stop, waiting: 0 };
     this.running.set(blob.objectKey, shared);
     return shared;
   }
@@ -75,9 +86,9 @@ export class ObjectVerifier {
     if (state !== 'present') return state === 'missing' ? 'missing' : 'corrupt';
     if (blob.sizeBytes === 0) return 'intact';
     try {
-      return await this.inTurn(signal, async () =>
-        (await this.digestOf(blob, digest, signal)) === digest ? 'intact' : 'corrupt',
-      );
+      const work = async () =>
+        (await this.digestOf(blob, digest, signal)) === digest ? 'intact' : 'corrupt';
+      return await (blob.sizeBytes <= SMALL_BYTES ? work() : this.inTurn(signal, work));
     } catch (error) {
       return this.afterFailure(error, blob, digest, signal);
     }

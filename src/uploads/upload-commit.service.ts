@@ -138,6 +138,7 @@ export class UploadCommitService {
       }
     }
     const replaces = existing && (await this.replacedBy(canonical, existing, verdict));
+    await this.identity.verifyStorageLately();
     const objectKey = await this.finishUpload(id, progress, canonical);
     const blob = await this.recordFinished(held, progress, digests, { objectKey, replaces });
     if (blob?.objectKey === objectKey) this.presence.note(digests);

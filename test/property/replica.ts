@@ -88,7 +88,7 @@ export class TestReplica {
       configuration,
     );
     const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, this.identity, driver);
-    const presence = new BlobPresence(driver, displaced);
+    const presence = new BlobPresence(driver, displaced, this.identity);
     const blobs = new BlobService(
       blobStore,
       new RepositoryStore(),
