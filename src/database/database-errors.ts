@@ -102,6 +102,14 @@ export function isConflict(error: unknown): boolean {
   return CONFLICT_CODES.includes(String(sqlState(error)));
 }
 
+/** `serialization_failure` and `deadlock_detected`: the statement was right, the moment wasn't. */
+const DEADLOCK_CODES = ['40001', '40P01'];
+
+/** Whether Postgres ended a transaction to break a deadlock, or one like it: it can be run again from the start. */
+export function isDeadlock(error: unknown): boolean {
+  return DEADLOCK_CODES.includes(String(sqlState(error)));
+}
+
 function sqlState(error: unknown): unknown {
   return error instanceof QueryFailedError ? (error.driverError as FailureFields).code : undefined;
 }

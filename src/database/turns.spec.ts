@@ -16,11 +16,12 @@ class Workshop {
     this.turns = new Turns({ ...LIMITS, ...limits });
   }
 
-  add(name: string, key?: string): Promise<unknown> {
-    const work = this.turns.run(key, () => {
+  add(name: string, key?: string, signal?: AbortSignal): Promise<unknown> {
+    const begin = () => {
       this.begun.push(name);
       return new Promise<string>((resolve) => this.ends.set(name, () => resolve(name)));
-    });
+    };
+    const work = this.turns.run(key, begin, signal);
     const outcome = work.catch((error: unknown) => error);
     this.ended.push(outcome);
     return outcome;
@@ -77,6 +78,25 @@ describe('Turns', () => {
     void workshop.add('a4', 'a');
     await delay(0);
     expect(workshop.begun).toEqual(['a1', 'a2', 'a4']);
+  });
+
+  it('lets go of one that is aborted while it waits, and of none that runs', async () => {
+    const workshop = new Workshop({ mostWaitingPerKey: 1 });
+    const [running, waiting] = [new AbortController(), new AbortController()];
+    const first = workshop.add('a1', 'a', running.signal);
+    void workshop.add('a2', 'a');
+    const third = workshop.add('a3', 'a', waiting.signal);
+    await delay(0);
+    running.abort();
+    waiting.abort();
+    expect(await third).toMatchObject({ message: 'the wait for a turn was aborted' });
+    // Its place is free.
+    void workshop.add('a4', 'a');
+    await delay(0);
+    await workshop.end('a1', 'a2', 'a4');
+    expect(await first).toBe('a1');
+    expect(workshop.begun).toEqual(['a1', 'a2', 'a4']);
+    expect(await workshop.add('a5', 'a', waiting.signal)).toMatchObject({ name: 'AbortError' });
   });
 
   it('makes room where work fails', async () => {

@@ -41,10 +41,12 @@ export class Turns {
   /**
    * Runs `work` when it is its turn. Without a key it shares nothing with others but the limit for all.
    *
-   * @throws ContendedError where too many wait already, or its turn doesn't come in time.
+   * @param signal takes it out of those who wait. Work that runs isn't stopped.
+   * @throws ContendedError where too many wait already, or its turn doesn't come in time; Error when it is aborted.
    */
-  async run<T>(key: string | undefined, work: () => Promise<T>): Promise<T> {
-    await this.turn(key);
+  async run<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    await this.turn(key, signal);
     try {
       return await work();
     } finally {
@@ -54,7 +56,7 @@ export class Turns {
     }
   }
 
-  private turn(key: string | undefined): Promise<void> | undefined {
+  private turn(key: string | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
     if (this.mayRun(key)) return this.take(key);
     const { mostWaiting, mostWaitingPerKey, waitMs } = this.limits;
     if (this.waiting.size >= mostWaiting || this.loadOf(key).waiting >= mostWaitingPerKey)
@@ -62,6 +64,7 @@ export class Turns {
     return new Promise((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', leave);
         this.waiting.delete(waiting);
         this.count(key, 'waiting', -1);
       };
@@ -73,10 +76,13 @@ export class Turns {
           resolve();
         },
       };
-      const timer = setTimeout(() => {
+      const refuse = (reason: Error) => {
         done();
-        reject(new ContendedError());
-      }, waitMs);
+        reject(reason);
+      };
+      const leave = () => refuse(new Error('the wait for a turn was aborted', { cause: signal?.reason }));
+      const timer = setTimeout(() => refuse(new ContendedError()), waitMs);
+      signal?.addEventListener('abort', leave);
       this.waiting.add(waiting);
       this.count(key, 'waiting', 1);
     });

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { TRANSACTIONS } from './connections.js';
 import { ContendedError } from './contended.error.js';
-import { isLockTimeout } from './database-errors.js';
+import { isDeadlock, isLockTimeout } from './database-errors.js';
 import { queryRows } from './query-rows.js';
 import { TURN_LIMITS, Turns } from './turns.js';
 
@@ -10,9 +10,6 @@ import { TURN_LIMITS, Turns } from './turns.js';
 export type Transaction = EntityManager;
 
 const MAX_ATTEMPTS = 3;
-
-/** `serialization_failure` and `deadlock_detected`: the statement was right, the moment wasn't. */
-const DEADLOCK_CODES = ['40001', '40P01'];
 
 /**
  * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow disk or
@@ -44,14 +41,15 @@ export class UnitOfWork {
    * Runs one statement that is a transaction of its own. It holds no lock for longer than Postgres works on it, whatever
    * becomes of this process: to be preferred to `run`.
    *
-   * @throws ContendedError where a lock, or a turn, can't be had in time.
+   * @param signal drops the statement as long as it waits for its turn.
+   * @throws ContendedError where a lock, or a turn, can't be had in time; Error when it is aborted.
    */
-  statement<Row>(sql: string, parameters: unknown[], key?: string): Promise<Row[]> {
-    return this.inTurn(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters));
+  statement<Row>(sql: string, parameters: unknown[], key?: string, signal?: AbortSignal): Promise<Row[]> {
+    return this.inTurn(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters), signal);
   }
 
-  private inTurn<T>(key: string | undefined, work: () => Promise<T>): Promise<T> {
-    return this.turns.run(key, async () => {
+  private inTurn<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const attempts = async () => {
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await work();
@@ -60,12 +58,7 @@ export class UnitOfWork {
           if (attempt === MAX_ATTEMPTS || !isDeadlock(error)) throw error;
         }
       }
-    });
+    };
+    return this.turns.run(key, attempts, signal);
   }
-}
-
-function isDeadlock(error: unknown): boolean {
-  if (!(error instanceof QueryFailedError)) return false;
-  const { code } = error.driverError as { code?: unknown };
-  return DEADLOCK_CODES.includes(String(code));
 }

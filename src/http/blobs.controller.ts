@@ -14,7 +14,7 @@ import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { ObjectSender } from './object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
-import { answerEmpty, IMMUTABLE } from './responses.js';
+import { answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
 import { breakOffSlowReader } from './slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
@@ -136,15 +136,6 @@ export class BlobsController {
       await object.close();
     }
   }
-}
-
-/** Is aborted when the client has gone, or has all that it asked for. */
-function untilClosed(response: Response): AbortSignal {
-  const gone = new AbortController();
-  const abort = () => gone.abort(new Error('the client went away'));
-  if (response.closed) abort();
-  else response.once('close', abort);
-  return gone.signal;
 }
 
 /** The span that the client wants, or nothing for the whole. @throws RegistryError with status 416. */

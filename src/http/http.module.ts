@@ -5,6 +5,7 @@ import { BlobsModule } from '../blobs/blobs.module.js';
 import { ManifestsModule } from '../manifests/manifests.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BaseController } from './base.controller.js';
+import { BodyMemory } from './body-memory.js';
 import { BlobsController } from './blobs.controller.js';
 import { ListsController } from './lists.controller.js';
 import { ManifestsController } from './manifests.controller.js';
@@ -28,6 +29,7 @@ import { UploadsController } from './uploads.controller.js';
     UnsupportedMethodsController,
   ],
   providers: [
+    BodyMemory,
     { provide: APP_FILTER, useClass: RegistryExceptionFilter },
     { provide: TransferBuffers, useFactory: () => new TransferBuffers() },
     {

@@ -10,16 +10,18 @@ import { ManifestInvalidError, ManifestUnknownError, TagInvalidError } from '../
 import { parseReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
+import { BodyMemory } from './body-memory.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
 import { readSmallBody, singleHeader } from './request-body.js';
-import { answerBytes, answerEmpty, IMMUTABLE } from './responses.js';
+import { answerBytes, answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
 
 /** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */
 @Controller('v2')
 export class ManifestsController {
   constructor(
     private readonly manifests: ManifestService,
+    private readonly memory: BodyMemory,
     private readonly configuration: Configuration,
   ) {}
 
@@ -58,14 +60,17 @@ export class ManifestsController {
   ): Promise<void> {
     const reference = parseReference(text);
     const tags = queryTexts(request, 'tag').map(parseTag);
-    const { digest, subject } = await this.manifests.put({
-      repository,
-      reference,
-      tags,
-      contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
-      content: await readSmallBody(request, this.configuration),
-      actor: request.principal.name,
-    });
+    const { digest, subject } = await this.memory.run(async (hold) =>
+      this.manifests.put({
+        repository,
+        reference,
+        tags,
+        contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
+        content: await readSmallBody(request, this.configuration, hold),
+        actor: request.principal.name,
+        signal: untilClosed(response),
+      }),
+    );
     answerEmpty(response, 201, {
       Location: `/v2/${repository}/manifests/${digest}`,
       'Docker-Content-Digest': digest,

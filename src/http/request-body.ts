@@ -71,12 +71,14 @@ export function uploadBody(request: IncomingMessage): UploadBody {
 /**
  * A small body, whole.
  *
+ * @param hold is called for the bytes of each piece before it is kept; what it throws ends the reading.
  * @throws UnsupportedError with status 415 when it has a `Content-Encoding`.
  * @throws ManifestInvalidError with status 413 as soon as it is known to be larger than `MANIFEST_MAX_BYTES`.
  */
 export async function readSmallBody(
   request: IncomingMessage,
   { manifestMaxBytes: maxBytes, requestIdleTimeoutSeconds, requestMinBytesPerSecond }: Configuration,
+  hold: (bytes: number) => void,
 ): Promise<Buffer> {
   refuseContentCoding(request);
   const tooLarge = () =>
@@ -94,6 +96,7 @@ export async function readSmallBody(
     if (chunk === HEARTBEAT) continue;
     length += chunk.length;
     if (length > maxBytes) throw tooLarge();
+    hold(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -30,3 +30,12 @@ export function answerBytes(
   // A client that stops reading without closing would keep the bytes in memory for ever.
   if (!response.writableFinished) response.setTimeout(SLOW_READER_MS, () => response.destroy());
 }
+
+/** Is aborted when the client has gone, or has all that it asked for. */
+export function untilClosed(response: Response): AbortSignal {
+  const gone = new AbortController();
+  const abort = () => gone.abort(new Error('the client went away'));
+  if (response.closed) abort();
+  else response.once('close', abort);
+  return gone.signal;
+}

@@ -27,6 +27,8 @@ export interface PushManifest {
   readonly contentType: string | undefined;
   readonly content: Buffer;
   readonly actor: string | null;
+  /** Aborted when the client has left: a push that waits for its turn is then dropped. */
+  readonly signal: AbortSignal;
 }
 
 export interface PushedManifest {
@@ -63,7 +65,7 @@ export class ManifestService {
    * repository (a `subject` need not be, nor need non-distributable layers; sparse manifests where configured).
    */
   async put(push: PushManifest): Promise<PushedManifest> {
-    const { repository, reference, content, actor } = push;
+    const { repository, reference, content, actor, signal } = push;
     const digest = await verifiedDigest(reference, content);
     const limits = { maxReferences: this.configuration.manifestMaxReferences };
     const manifest = await parseManifest(content, push.contentType, limits);
@@ -81,6 +83,7 @@ export class ManifestService {
       tags,
       actor,
       acceptsMissing,
+      signal,
     });
     if (missing.length > 0 && !acceptsMissing) throw new ManifestBlobUnknownError(missing);
     return { digest, subject: manifest.subject };

@@ -16,6 +16,8 @@ export interface NewManifest {
   readonly actor: string | null;
   /** Whether the manifest may refer to content that the repository lacks. */
   readonly acceptsMissing: boolean;
+  /** Drops the push as long as it waits for its turn. */
+  readonly signal: AbortSignal;
 }
 
 /** What a deletion found: `undefined` where there is no such repository, else whether there was something to delete. */
@@ -54,6 +56,7 @@ export class ManifestStore {
         actor,
       ],
       repository,
+      push.signal,
     );
     return row?.missing ?? [];
   }

@@ -98,6 +98,33 @@ describe('limits', () => {
     });
   });
 
+  it('20. large manifests on their way have 64 MiB of memory at the most, beside which small ones pass', async () => {
+    const size = 4 * MIB;
+    const almostAll = Buffer.alloc(size - 1, ' ');
+    const senders = await Promise.all(Array.from({ length: 18 }, () => RawConnection.open(berth.url)));
+    const head = requestHead('PUT', `/v2/${name}/manifests/huge`, [
+      ['Content-Type', OCI_MANIFEST],
+      ['Content-Length', size],
+    ]);
+    const answer = await Promise.race(
+      senders.map(async (sender) => {
+        await sender.send(head);
+        const answered = sender.answer();
+        await sender.send(almostAll).catch(() => undefined);
+        return answered;
+      }),
+    );
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect((await client.putManifest(name, 'small', image)).status).toBe(201);
+    senders.forEach((sender) => sender.leave());
+    const content = JSON.stringify(image);
+    const large = content + ' '.repeat(size - content.length);
+    const isAccepted = ({ status }: Response) => status === 201;
+    expect((await eventually(() => client.putManifest(name, 'large', large), isAccepted)).status).toBe(201);
+    await expectHealthy();
+  });
+
   const foreign = Array.from({ length: 10_000 }, (_, index) => ({
     mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar',
     digest: digestOf(`foreign ${index}`),

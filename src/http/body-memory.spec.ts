@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import { ContendedError } from '../database/contended.error.js';
+import { BodyMemory } from './body-memory.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** A body that is held until it is let go. */
+function holding(memory: BodyMemory, ...pieces: number[]) {
+  let letGo: () => void = () => undefined;
+  const done = memory.run((hold) => {
+    pieces.forEach(hold);
+    return new Promise<void>((resolve) => (letGo = resolve));
+  });
+  const outcome = done.catch((error: unknown) => error);
+  return { outcome, letGo: () => (letGo(), outcome) };
+}
+
+describe('BodyMemory', () => {
+  it('refuses what would be too much, and accepts it when others have ended', async () => {
+    const memory = new BodyMemory();
+    const first = holding(memory, 30 * MIB, 30 * MIB);
+    const refused = holding(memory, 4 * MIB, 4 * MIB);
+    expect(await refused.outcome).toBeInstanceOf(ContendedError);
+    const small = holding(memory, 4 * MIB);
+    await first.letGo();
+    const second = holding(memory, 60 * MIB);
+    expect(await Promise.all([small.letGo(), second.letGo()])).toEqual([undefined, undefined]);
+  });
+
+  it('gives back what failed work held', async () => {
+    const memory = new BodyMemory();
+    const failing = memory.run((hold) => {
+      hold(64 * MIB);
+      return Promise.reject(new Error('no'));
+    });
+    await expect(failing).rejects.toThrow('no');
+    expect(await holding(memory, 64 * MIB).letGo()).toBeUndefined();
+  });
+
+  it('accepts small bodies beside any number of large ones', async () => {
+    const memory = new BodyMemory();
+    const large = holding(memory, 64 * MIB + 64 * KIB);
+    const small = Array.from({ length: 100 }, () => holding(memory, 32 * KIB, 32 * KIB));
+    expect(await holding(memory, 64 * KIB + 1).outcome).toBeInstanceOf(ContendedError);
+    const all = [large, ...small];
+    expect(await Promise.all(all.map(({ letGo }) => letGo()))).toEqual(all.map(() => undefined));
+  });
+});
