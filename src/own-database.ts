@@ -31,7 +31,11 @@ export async function openOwnDatabase(
     opened.add(() => lock.release());
     workerLock = lock;
   }
-  const database = await openDatabase(configuration, (line) => logger.debug({ context: 'postgres' }, line));
+  const database = await openDatabase(
+    configuration,
+    (line) => logger.debug({ context: 'postgres' }, line),
+    (line) => logger.warn(line),
+  );
   opened.add(() => database.close());
   return { database, workerLock };
 }

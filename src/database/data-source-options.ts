@@ -36,8 +36,15 @@ export const SERVING: PostgresLimits = {
   idle_in_transaction_session_timeout: 4_000,
 };
 
-/** While migrating: a large table takes its time, and so does the replica that migrates first. */
-export const MIGRATING: PostgresLimits = { connectionTimeoutMillis: 10_000, keepAlive: true };
+/**
+ * While migrating: a large table takes its time. A lock must not: while a migration waits for that of a table, every later
+ * query of the table waits behind it, in all replicas. So it gives up soon, and `runMigrations` tries again.
+ */
+export const MIGRATING: PostgresLimits = {
+  connectionTimeoutMillis: 10_000,
+  keepAlive: true,
+  lock_timeout: 2_000,
+};
 
 /** The one description of the database that the application and the TypeORM CLI (`ormconfig.ts`) share. */
 export function dataSourceOptions(

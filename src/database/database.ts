@@ -31,17 +31,25 @@ export function embeddedClusterDirectory({ dataDir, storageDriver }: Configurati
   return storageDriver === 'memory' ? `${dataDir}/postgres-of-memory` : `${dataDir}/postgres`;
 }
 
-/** Starts or reaches Postgres and migrates it. @throws StartupError */
+/**
+ * Starts or reaches Postgres and migrates it.
+ *
+ * @param log gets what the embedded Postgres logs.
+ * @param warn gets what an operator should know of migrations.
+ * @throws StartupError
+ */
 export async function openDatabase(
   configuration: Configuration,
   log: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<Database> {
-  if (configuration.databaseUrl !== undefined) return openExternal(configuration.databaseUrl, configuration);
+  if (configuration.databaseUrl !== undefined)
+    return openExternal(configuration.databaseUrl, configuration, warn);
   const directory = embeddedClusterDirectory(configuration);
   const postgres = await startEmbedded(configuration, directory, log);
   try {
     const connection = embeddedConnection(postgres.connection);
-    const connections = await connect(connection, configuration, 'the embedded PostgreSQL');
+    const connections = await connect(connection, configuration, 'the embedded PostgreSQL', warn);
     return {
       ...connections,
       description: `embedded PostgreSQL in ${directory}`,
@@ -109,9 +117,13 @@ async function startEmbedded(
   return startEmbeddedPostgres({ dataDir, log, durable: false, maxConnections });
 }
 
-async function openExternal(url: string, configuration: Configuration): Promise<Database> {
+async function openExternal(
+  url: string,
+  configuration: Configuration,
+  warn: (line: string) => void,
+): Promise<Database> {
   const description = describeUrl(url);
-  const connections = await connect({ url }, configuration, 'the database of DATABASE_URL');
+  const connections = await connect({ url }, configuration, 'the database of DATABASE_URL', warn);
   return { ...connections, description, ...notOurs(connections) };
 }
 
@@ -127,11 +139,12 @@ async function connect(
   connection: PostgresConnection,
   configuration: Configuration,
   name: string,
+  warn: (line: string) => void,
 ): Promise<Connections> {
   const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
   try {
     await migrating.initialize();
-    await runMigrations(migrating);
+    await runMigrations(migrating, warn);
     await disconnect(migrating);
     return await connectAll(connection, configuration);
   } catch (cause) {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { dataSourceOptions, MIGRATING } from '../../src/database/data-source-options.js';
 import { MIGRATIONS } from '../../src/database/migrations/index.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
+import { until } from '../support/until.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
 describe('the schema', () => {
@@ -42,6 +43,57 @@ describe('the schema', () => {
     expect(await differences()).toEqual([]);
   });
 
+  describe('beside a replica that serves, on a table that somebody reads for long', () => {
+    const patience = { pauseMs: 500, longestPauseMs: 500, totalMs: 60_000 };
+    const isLater = ({ name }: { name: string }) => Number(/\d{13}$/.exec(name)?.[0]) >= 1_764_220_000_000;
+    let migrating: DataSource;
+    let reader: QueryRunner;
+
+    beforeEach(async () => {
+      await runMigrations(test.dataSource);
+      for (const _ of MIGRATIONS.filter(isLater)) await test.dataSource.undoLastMigration();
+      migrating = new DataSource(
+        dataSourceOptions({ url: test.url }, 2, { ...MIGRATING, lock_timeout: 200 }),
+      );
+      await migrating.initialize();
+      reader = test.dataSource.createQueryRunner();
+      await reader.startTransaction();
+      await reader.query('SELECT FROM blobs');
+    });
+    afterEach(async () => {
+      if (reader.isTransactionActive) await reader.rollbackTransaction();
+      await reader.release();
+      await migrating.destroy();
+    });
+
+    const applied = async () =>
+      (await test.dataSource.query<{ name: string }[]>('SELECT name FROM migrations')).length;
+
+    it('goes on without blocking others until the table is free', async () => {
+      const lines: string[] = [];
+      const migration = runMigrations(migrating, (line) => lines.push(line), patience);
+      await until('attempts', () => Promise.resolve(lines.length >= 2));
+      // Behind a lock that is waited for without end this would fail by its own lock_timeout.
+      await test.dataSource.query('SELECT FROM blobs');
+      expect(lines[0]).toContain('LOCK TABLE blobs');
+      expect(await applied()).toBe(MIGRATIONS.length - 2);
+      await reader.commitTransaction();
+      await migration;
+      expect(await differences()).toEqual([]);
+    });
+
+    it('ends with the reason when the table is not free in time, and keeps what it has', async () => {
+      await expect(runMigrations(migrating, undefined, { ...patience, totalMs: 0 })).rejects.toThrow(
+        /can't lock what another session uses .*LOCK TABLE blobs.* then start again/,
+      );
+      await reader.commitTransaction();
+      await runMigrations(migrating);
+      expect(await applied()).toBe(MIGRATIONS.length);
+    });
+
+    it('gives up locks soon', () => expect(MIGRATING.lock_timeout).toBe(2_000));
+  });
+
   it('gives manifests the links back that were deleted, and keeps them, also for older replicas', async () => {
     await runMigrations(test.dataSource);
     const query = <Row>(sql: string) => queryRows<Row>(test.dataSource.manager, sql);
@@ -77,7 +129,7 @@ describe('the schema', () => {
       [1, 2, 3].map(() => new DataSource(dataSourceOptions({ url: test.url }, 2)).initialize()),
     );
     try {
-      await Promise.all([test.dataSource, ...others].map(runMigrations));
+      await Promise.all([test.dataSource, ...others].map((each) => runMigrations(each)));
       expect(await test.dataSource.query<unknown[]>('SELECT * FROM migrations')).toHaveLength(
         MIGRATIONS.length,
       );

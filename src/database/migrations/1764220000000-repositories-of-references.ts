@@ -2,7 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * `manifest_blobs` gets the repository of its manifest, so that a foreign key can tie it to the link of the blob.
- * The trigger fills the column for older replicas that run beside this schema. Short: the table is locked for moments.
+ * The trigger fills the column for older replicas that run beside this schema. Short: no row is read. The check holds for
+ * new rows from now on; once the old rows are validated, the column is made NOT NULL without another scan.
  */
 export class RepositoriesOfReferences1764220000000 implements MigrationInterface {
   readonly name = 'RepositoriesOfReferences1764220000000';
@@ -25,9 +26,12 @@ const UP = [
    END $$`,
   `CREATE TRIGGER manifest_blobs_set_repository BEFORE INSERT ON manifest_blobs
      FOR EACH ROW WHEN (NEW.repository_id IS NULL) EXECUTE FUNCTION set_repository_of_manifest_blob()`,
+  `ALTER TABLE manifest_blobs
+     ADD CONSTRAINT manifest_blobs_repository_id_check CHECK (repository_id IS NOT NULL) NOT VALID`,
 ];
 
 const DOWN = [
+  `ALTER TABLE manifest_blobs DROP CONSTRAINT manifest_blobs_repository_id_check`,
   `DROP TRIGGER manifest_blobs_set_repository ON manifest_blobs`,
   `DROP FUNCTION set_repository_of_manifest_blob()`,
   `ALTER TABLE manifest_blobs DROP COLUMN repository_id`,

@@ -7,9 +7,11 @@ import { StorageIdentity1764200000000 } from './1764200000000-storage-identity.j
 import { DisplacedObjects1764210000000 } from './1764210000000-displaced-objects.js';
 import { RepositoriesOfReferences1764220000000 } from './1764220000000-repositories-of-references.js';
 import { FilledRepositories1764220000001 } from './1764220000001-filled-repositories.js';
-import { NeededLinks1764220000002 } from './1764220000002-needed-links.js';
-import { SupersededBlobKey1764220000003 } from './1764220000003-superseded-blob-key.js';
+import { IndexOfReferences1764220000002 } from './1764220000002-index-of-references.js';
+import { NeededLinks1764220000003 } from './1764220000003-needed-links.js';
 import { ManifestFunctions1764220000004 } from './1764220000004-manifest-functions.js';
+import { ValidatedLinks1764220000005 } from './1764220000005-validated-links.js';
+import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-key.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -22,7 +24,9 @@ export const MIGRATIONS = [
   DisplacedObjects1764210000000,
   RepositoriesOfReferences1764220000000,
   FilledRepositories1764220000001,
-  NeededLinks1764220000002,
-  SupersededBlobKey1764220000003,
+  IndexOfReferences1764220000002,
+  NeededLinks1764220000003,
   ManifestFunctions1764220000004,
+  ValidatedLinks1764220000005,
+  SupersededBlobKey1764220000006,
 ];

@@ -2,10 +2,11 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Drops what `NeededLinks` has replaced: a link's own foreign key keeps its blob. A transaction of its own, since it keeps
- * everybody from `blobs` for a moment. The tables are locked in the order of a push, which may run on an older replica.
+ * everybody from `blobs` for a moment: no row is read, and Postgres takes NOT NULL from the check that is valid. The tables
+ * are locked in the order of a push, which may run on an older replica.
  */
-export class SupersededBlobKey1764220000003 implements MigrationInterface {
-  readonly name = 'SupersededBlobKey1764220000003';
+export class SupersededBlobKey1764220000006 implements MigrationInterface {
+  readonly name = 'SupersededBlobKey1764220000006';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     for (const statement of UP) await queryRunner.query(statement);
@@ -18,6 +19,8 @@ export class SupersededBlobKey1764220000003 implements MigrationInterface {
 
 const UP = [
   `LOCK TABLE blobs, manifest_blobs IN ACCESS EXCLUSIVE MODE`,
+  `ALTER TABLE manifest_blobs ALTER COLUMN repository_id SET NOT NULL`,
+  `ALTER TABLE manifest_blobs DROP CONSTRAINT manifest_blobs_repository_id_check`,
   `ALTER TABLE manifest_blobs DROP CONSTRAINT manifest_blobs_blob_id_fkey`,
   `DROP INDEX manifest_blobs_blob_id_idx`,
 ];
@@ -26,4 +29,7 @@ const DOWN = [
   `CREATE INDEX manifest_blobs_blob_id_idx ON manifest_blobs (blob_id)`,
   `ALTER TABLE manifest_blobs
      ADD CONSTRAINT manifest_blobs_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id)`,
+  `ALTER TABLE manifest_blobs
+     ADD CONSTRAINT manifest_blobs_repository_id_check CHECK (repository_id IS NOT NULL)`,
+  `ALTER TABLE manifest_blobs ALTER COLUMN repository_id DROP NOT NULL`,
 ];
