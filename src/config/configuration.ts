@@ -83,9 +83,9 @@ export class Configuration {
   /** Connections that one process keeps to Postgres at the most. */
   @Env('DATABASE_POOL_SIZE')
   @Type(() => Number)
-  @IsInt({ message: 'expected a number of connections from 4 to 200' })
-  @Min(4, { message: 'expected a number of connections from 4 to 200' })
-  @Max(200, { message: 'expected a number of connections from 4 to 200' })
+  @IsInt({ message: 'expected a number of connections from 6 to 200' })
+  @Min(6, { message: 'expected a number of connections from 6 to 200' })
+  @Max(200, { message: 'expected a number of connections from 6 to 200' })
   databasePoolSize = 10;
 
   /** Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk; 0: none. */

@@ -13,10 +13,10 @@ describe('connectionDemand', () => {
 });
 
 describe('poolSizes', () => {
-  it.each(Array.from({ length: 197 }, (_, n) => n + 4))('gives out all of %d', (databasePoolSize) => {
+  it.each(Array.from({ length: 195 }, (_, n) => n + 6))('gives out all of %d', (databasePoolSize) => {
     const { dataSource, reads, transactions } = poolSizes(databasePoolSize);
     expect(dataSource + reads + transactions).toBe(databasePoolSize);
-    expect(Math.min(dataSource - 1, reads, transactions)).toBeGreaterThanOrEqual(1);
+    expect(Math.min(dataSource, reads, transactions)).toBeGreaterThanOrEqual(2);
   });
 
   it('leaves the most to reads', () => {

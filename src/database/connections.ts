@@ -19,9 +19,12 @@ export const READS = Symbol('READS');
 /** Stands for {@link Connections.transactions}, a `DataSource`. */
 export const TRANSACTIONS = Symbol('TRANSACTIONS');
 
-/** How many connections each pool may have, of `databasePoolSize` in all. */
+/**
+ * How many connections each pool may have, of `databasePoolSize` (6 at least) in all. Each has two or more, so that lists, or
+ * work that waits for one lock, can leave one to others.
+ */
 export function poolSizes(databasePoolSize: number): Record<keyof Connections, number> {
-  const transactions = Math.max(1, Math.floor(0.3 * databasePoolSize));
+  const transactions = Math.max(2, Math.floor(0.3 * databasePoolSize));
   const dataSource = Math.max(2, Math.floor(0.3 * databasePoolSize));
   return { dataSource, transactions, reads: databasePoolSize - transactions - dataSource };
 }

@@ -40,7 +40,7 @@ function settings(environment: Record<string, string> = {}): Record<string, stri
   return {
     DATA_DIR: bench.newDataDir(),
     WORKERS: String(WORKERS),
-    DATABASE_POOL_SIZE: '5',
+    DATABASE_POOL_SIZE: '6',
     SHUTDOWN_GRACE_SECONDS: '0',
     ...environment,
   };

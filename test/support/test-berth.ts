@@ -32,7 +32,7 @@ export async function startTestBerth(
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,
     PORT: '0',
-    DATABASE_POOL_SIZE: '5',
+    DATABASE_POOL_SIZE: '6',
     // Restarts in the middle of requests are what many tests are about.
     SHUTDOWN_GRACE_SECONDS: '0',
   };
