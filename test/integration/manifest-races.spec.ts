@@ -86,6 +86,46 @@ describe('manifests that are pushed and deleted at the same time', () => {
     }
   });
 
+  it('deletes an index and its child while a tag moves from one to the other, without a deadlock', async () => {
+    const name = freshName();
+    const image = JSON.stringify(await client.makeImage(name, []));
+    expect((await client.putManifest(name, 'moving', image)).status).toBe(201);
+    const manifests = [{ mediaType: OCI_MANIFEST, digest: digestOf(image), size: image.length }];
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+    const pushed = await client.putManifest(name, digestOf(index), index, { 'Content-Type': OCI_INDEX });
+    expect(pushed.status).toBe(201);
+    // Without UnitOfWork, which would run a statement again that Postgres ended to break a deadlock.
+    const session = () => new pg.Client({ connectionString: berth.databaseUrl });
+    const [mover, first, second] = [session(), session(), session()];
+    try {
+      await Promise.all([mover.connect(), first.connect(), second.connect()]);
+      await mover.query('BEGIN');
+      await mover.query(
+        `UPDATE tags SET manifest_id = (SELECT id FROM manifests WHERE digest = $1) WHERE name = 'moving'
+            AND repository_id = (SELECT id FROM repositories WHERE name = $2)`,
+        [digestOf(index), name],
+      );
+      const deletion = async (deleter: pg.Client, manifest: string) => {
+        const sql = 'SELECT delete_manifest($1, $2, NULL) AS deleted';
+        const { rows } = await deleter.query<{ deleted: boolean }>(sql, [name, digestOf(manifest)]);
+        return rows;
+      };
+      const waiting = (count: number) =>
+        until('deletions to wait', async () => {
+          const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+          return (await queryRows(berth.database.dataSource.manager, sql)).length === count;
+        });
+      const ofChild = deletion(first, image);
+      await waiting(1);
+      const both = Promise.all([ofChild, deletion(second, index)]);
+      await waiting(2);
+      await mover.query('COMMIT');
+      expect(await both).toEqual([[{ deleted: true }], [{ deleted: true }]]);
+    } finally {
+      await Promise.all([mover.end(), first.end(), second.end()]);
+    }
+  });
+
   describe('where others hold a lock', () => {
     /** Begins `work` while somebody has sent this statement and not committed; then commits. Returns what was begun. */
     const during = async <T>([sql, parameters]: [string, unknown[]], work: () => Promise<T>): Promise<T> => {
@@ -137,6 +177,38 @@ describe('manifests that are pushed and deleted at the same time', () => {
       });
       expect(await refusal(await push)).toBe('404 MANIFEST_BLOB_UNKNOWN');
       expect((await client.fetch(`/v2/${name}/manifests/v1`)).status).toBe(404);
+    });
+
+    it('drops a push that waits for its turn when its client leaves', async () => {
+      const name = freshName();
+      const image = await client.makeImage(name);
+      const next = JSON.stringify({ ...image, annotations: { version: '2' } });
+      expect((await client.putManifest(name, 'latest', image)).status).toBe(201);
+      const somethingElse = async () => {
+        for (let n = 0; n < 5; n += 1)
+          expect((await client.putManifest(`${name}/other${n}`, 'v', {}, {})).status).toBe(400);
+      };
+      const [push] = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
+        const begun = client.putManifest(name, 'latest', { ...image, annotations: { version: '1' } });
+        await somebodyWaits();
+        const leaving = new AbortController();
+        const left = fetch(`${berth.url}/v2/${name}/manifests/latest`, {
+          method: 'PUT',
+          headers: { 'Content-Type': OCI_MANIFEST },
+          body: next,
+          signal: leaving.signal,
+        }).catch(() => 'left');
+        await somethingElse();
+        leaving.abort();
+        expect(await left).toBe('left');
+        await somethingElse();
+        return [begun] as const;
+      });
+      expect((await push).status).toBe(201);
+      // It would have had its turn before this one.
+      expect((await client.putManifest(name, 'latest', image)).status).toBe(201);
+      expect((await client.fetch(`/v2/${name}/manifests/${digestOf(next)}`)).status).toBe(404);
+      expect(await events(name)).toHaveLength(3);
     });
 
     it('leaves connections to pulls, to readiness and to pushes elsewhere', async () => {

@@ -116,12 +116,6 @@ const DELETE_MANIFEST = `
     SELECT id INTO own_id FROM manifests WHERE repository_id = own_repository AND digest = p_digest FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
 
-    -- Nobody can point a tag at the manifest any more. Those that move away meanwhile are waited for, and left out.
-    PERFORM FROM tags WHERE manifest_id = own_id ORDER BY name FOR UPDATE;
-    WITH gone AS (DELETE FROM tags WHERE manifest_id = own_id RETURNING name)
-    INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor)
-    SELECT own_repository, name, p_digest, NULL, p_actor FROM gone;
-
     -- FOR KEY SHARE: a parent that is being deleted at the same time is waited for, and left out.
     INSERT INTO manifest_missing_references (manifest_id, digest)
     SELECT id, p_digest
@@ -129,6 +123,13 @@ const DELETE_MANIFEST = `
              WHERE c.child_id = own_id AND c.parent_id <> own_id
              ORDER BY m.id FOR KEY SHARE OF m) AS parents
         ON CONFLICT DO NOTHING;
+
+    -- Nobody can point a tag at the manifest any more. Those that move away meanwhile are waited for, and left out.
+    PERFORM FROM tags WHERE manifest_id = own_id ORDER BY name FOR UPDATE;
+    WITH gone AS (DELETE FROM tags WHERE manifest_id = own_id RETURNING name)
+    INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor)
+    SELECT own_repository, name, p_digest, NULL, p_actor FROM gone;
+
     DELETE FROM manifests WHERE id = own_id;
     RETURN true;
   END $$`;
