@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
+import { QueryFailedError } from 'typeorm';
 import type { UnitOfWork } from '../database/unit-of-work.js';
+import { digestOf } from '../oci/digest.js';
+import { parseRepositoryName } from '../oci/repository-name.js';
 import { parseObjectKey } from '../storage/object-key.js';
 import type { OpenObject } from '../storage/opening-storage-driver.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
 import type { BlobPresence } from './blob-presence.js';
-import type { BlobStore } from './blob.store.js';
+import { type BlobStore, NEEDED_LINK } from './blob.store.js';
 import type { DisplacedObjectStore } from './displaced-object.store.js';
 import type { RepositoryStore } from './repository.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
 const BLOB = { id: randomUUID(), objectKey: parseObjectKey('blobs/one'), sizeBytes: 1000 };
 
-/** Over a driver alone: what it is asked here is no matter of rows. */
-function serviceOver(driver: object): BlobService {
+/** Over a driver, and what is needed of the store of rows. */
+function serviceOver(driver: object, store: object = {}): BlobService {
   return new BlobService(
-    {} as BlobStore,
+    store as BlobStore,
     {} as RepositoryStore,
     {} as SmallBlobs,
     {} as BlobPresence,
@@ -68,5 +71,34 @@ describe('BlobService.open', () => {
   it('opens nothing where the driver is not able to', async () => {
     const service = serviceOver({ read: () => Promise.resolve(Readable.from([])) });
     expect(await service.open(BLOB, {})).toBeUndefined();
+  });
+});
+
+describe('BlobService.delete', () => {
+  const refused = () =>
+    new QueryFailedError(
+      'DELETE …',
+      [],
+      Object.assign(new Error('violates'), { code: '23503', constraint: NEEDED_LINK }),
+    );
+  const deletion = (...outcomes: (() => Promise<unknown>)[]) => {
+    const unlink = () => outcomes.shift()?.();
+    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), digestOf('sha256', Buffer.from('')));
+  };
+
+  it('tries again where a manifest came that needs the blob', () =>
+    expect(
+      deletion(
+        () => Promise.reject(refused()),
+        () => Promise.resolve({ deleted: true }),
+      ),
+    ).resolves.toBeUndefined());
+
+  it('asks the client to retry where another one came again', async () => {
+    const fails = () => Promise.reject(refused());
+    await expect(deletion(fails, fails)).rejects.toMatchObject({
+      status: 503,
+      headers: { 'Retry-After': '1' },
+    });
   });
 });

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
+import { ContendedError } from '../database/contended.error.js';
 import { violates } from '../database/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
@@ -44,6 +45,9 @@ export interface ReplacedObject {
 
 /** How many repositories a mount without a source looks through for one that its caller may pull from. */
 const MOUNT_CANDIDATES = 100;
+
+/** How often a blob is unlinked while manifests come that need it. */
+const MOST_UNLINKS = 2;
 
 /** Objects of one manifest that are looked for at the same time. */
 const LOOKS_AT_ONCE = 32;
@@ -220,13 +224,19 @@ export class BlobService {
     return record;
   }
 
-  /** Once more where a manifest came meanwhile that needs the blob: then it is found. */
+  /**
+   * Once more where a manifest came meanwhile that needs the blob: then it is found.
+   *
+   * @throws ContendedError where that manifest is gone by then, and another one came.
+   */
   private async unlink(repository: RepositoryName, digest: Digest): Promise<Unlinked> {
-    try {
-      return await this.blobs.unlink(this.unitOfWork, repository, digest);
-    } catch (error) {
-      if (!violates(error, NEEDED_LINK)) throw error;
-      return this.blobs.unlink(this.unitOfWork, repository, digest);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.blobs.unlink(this.unitOfWork, repository, digest);
+      } catch (error) {
+        if (!violates(error, NEEDED_LINK)) throw error;
+        if (attempt === MOST_UNLINKS) throw new ContendedError({ cause: error });
+      }
     }
   }
 
