@@ -86,7 +86,7 @@ export class Configuration {
   @IsInt({ message: 'expected a number of connections from 6 to 200' })
   @Min(6, { message: 'expected a number of connections from 6 to 200' })
   @Max(200, { message: 'expected a number of connections from 6 to 200' })
-  databasePoolSize = 10;
+  databasePoolSize = 14;
 
   /** Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk; 0: none. */
   @Env('DATABASE_RESERVE_BYTES')

@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Configuration } from '../config/configuration.js';
-import { READS, TRANSACTIONS } from './connections.js';
+import { READS } from './connections.js';
 import { DatabaseListener } from './database-listener.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
@@ -32,7 +32,6 @@ export class DatabaseModule {
         ListQueries,
         { provide: DATABASE, useValue: database },
         { provide: READS, useValue: database.reads },
-        { provide: TRANSACTIONS, useValue: database.transactions },
         {
           provide: DatabaseSpace,
           useFactory: ({ databaseReserveBytes }: Configuration) =>

@@ -159,11 +159,7 @@ async function connectAll(
 ): Promise<Connections> {
   const sizes = poolSizes(databasePoolSize);
   const make = (size: number) => new DataSource(dataSourceOptions(connection, size, SERVING));
-  const connections = {
-    dataSource: make(sizes.dataSource),
-    reads: make(sizes.reads),
-    transactions: make(sizes.transactions),
-  };
+  const connections = { dataSource: make(sizes.dataSource), reads: make(sizes.reads) };
   try {
     await Promise.all(Object.values(connections).map((each) => each.initialize()));
     return connections;
@@ -176,8 +172,8 @@ async function connectAll(
 /** A query that never ends (the server is there and doesn't answer) would keep the pool from closing. */
 const DISCONNECT_PATIENCE_MS = 5_000;
 
-async function disconnectAll({ dataSource, reads, transactions }: Connections): Promise<void> {
-  await Promise.all([dataSource, reads, transactions].map(disconnect));
+async function disconnectAll({ dataSource, reads }: Connections): Promise<void> {
+  await Promise.all([dataSource, reads].map(disconnect));
 }
 
 async function disconnect(dataSource: DataSource): Promise<void> {

@@ -1,6 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { TRANSACTIONS } from './connections.js';
 import { ContendedError } from './contended.error.js';
 import { isDeadlock, isLockTimeout } from './database-errors.js';
 import { queryRows } from './query-rows.js';
@@ -11,19 +10,22 @@ export type Transaction = EntityManager;
 
 const MAX_ATTEMPTS = 3;
 
+/** Connections for checkpoints and leases of uploads, whatever waits for locks. */
+const LEFT_TO_UPLOADS = 2;
+
 /**
  * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow disk or
  * an object store holds its locks and its connection all the while.
  *
- * Has connections of its own. Work that is likely to wait for the same lock names a `key`: it then waits in memory, and
+ * Leaves some connections to statements that wait for no lock of others. Work that is likely to wait for the same lock names a `key`: it then waits in memory, and
  * leaves a connection to others.
  */
 @Injectable()
 export class UnitOfWork {
   private readonly turns: Turns;
 
-  constructor(@Inject(TRANSACTIONS) private readonly dataSource: DataSource) {
-    const atOnce = dataSource.options.poolSize ?? 1;
+  constructor(private readonly dataSource: DataSource) {
+    const atOnce = Math.max(1, (dataSource.options.poolSize ?? 1) - LEFT_TO_UPLOADS);
     this.turns = new Turns({ ...TURN_LIMITS, atOnce, atOncePerKey: Math.max(1, atOnce - 1) });
   }
 

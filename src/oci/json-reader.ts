@@ -86,8 +86,7 @@ export class JsonReader {
       else this.readToken(this.bytes[this.at]);
     }
     if (this.at < this.bytes.length) return false;
-    if (this.expected !== 'nothing' || this.textStart >= 0)
-      throw new JsonError('not JSON: it ends too early');
+    if (this.expected !== 'nothing' || this.textStart >= 0) throw unexpected(this.bytes, this.at);
     return true;
   }
 
@@ -311,9 +310,8 @@ export class JsonReader {
     let at = start;
     while (isDigit(bytes[at] ?? 0) && at - start <= MAX_JSON_DIGITS) at += 1;
     if (at === start) throw unexpected(bytes, start);
-    if (at - start > MAX_JSON_DIGITS) {
-      throw new JsonError(`a number has more than ${MAX_JSON_DIGITS} digits in a row, at byte ${start}`);
-    }
+    if (at - start > MAX_JSON_DIGITS)
+      throw new JsonError(`more than ${MAX_JSON_DIGITS} digits in a row, at byte ${start}`);
     this.at = at;
   }
 

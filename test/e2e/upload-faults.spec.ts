@@ -12,7 +12,7 @@ import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 import { StorageObserver } from './support/storage-observer.js';
 
 const MIB = 1024 * 1024;
-/** Of all connections, those that uploads have. */
+/** Of all connections, those that uploads share with transactions. */
 const DATABASE_POOL_SIZE = 10;
 const POOL_SIZE = poolSizes(DATABASE_POOL_SIZE).dataSource;
 

@@ -49,8 +49,8 @@ export class PlanRecorder {
   private statements: ExecutedStatement[] = [];
   private readonly known = new WeakSet<pg.PoolClient>();
 
-  constructor({ dataSource, reads, transactions }: Connections) {
-    for (const { driver } of [dataSource, reads, transactions]) {
+  constructor({ dataSource, reads }: Connections) {
+    for (const { driver } of [dataSource, reads]) {
       const { master: pool } = driver as unknown as { master: pg.Pool };
       pool.on('acquire', (client) => {
         if (this.known.has(client)) return;
