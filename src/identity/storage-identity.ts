@@ -7,7 +7,12 @@ import { DATABASE } from '../database/database.module.js';
 import type { Database } from '../database/database.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
 import { type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
-import { ObjectNotFoundError, StorageError, StorageIdentityError } from '../storage/storage.errors.js';
+import {
+  ObjectNotFoundError,
+  StorageError,
+  StorageIdentityError,
+  StorageUnavailableError,
+} from '../storage/storage.errors.js';
 import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from './storage-identity.store.js';
 import { describeMismatch, type Mismatch } from './storage-mismatch.js';
 
@@ -20,6 +25,7 @@ const TURN_PAUSE_MS = 100;
 
 /** How long a storage that was verified counts as verified for new content. */
 const VERIFIED_MS = 5_000;
+const PATIENCE_MS = 30_000;
 
 /**
  * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the database. The
@@ -70,13 +76,16 @@ export class StorageIdentity {
   }
 
   /**
-   * Settles if the storage still is the one of the start. One small read of the storage.
+   * Settles if the storage still is the one of the start. One small read of the storage. Without a signal of the
+   * caller's it is given up after 30 s: a mount that hangs must keep no lock.
    *
    * @throws StorageIdentityError; another StorageError where the storage can't be read.
    */
-  async verifyStorage(options: IoOptions = {}): Promise<void> {
+  async verifyStorage(options?: IoOptions): Promise<void> {
     if (this.current === undefined) throw new StorageIdentityError('the storage has not been prepared yet');
-    const found = await this.driver.readIdentity(options);
+    const found = await (options === undefined
+      ? this.readIdentityWithinPatience()
+      : this.driver.readIdentity(options));
     if (found === this.current) {
       this.verifiedAt = performance.now();
       return;
@@ -100,13 +109,27 @@ export class StorageIdentity {
    *
    * @throws StorageIdentityError; what the database or the storage fail with
    */
-  async verify(options: IoOptions = {}): Promise<void> {
+  async verify(): Promise<void> {
     const row = await this.store.read();
-    if (row !== undefined && row.id === this.current) return this.verifyStorage(options);
+    if (row !== undefined && row.id === this.current) return this.verifyStorage();
     throw new StorageIdentityError(
       `the database belongs to a storage with the identity ${row?.id ?? 'of no row'} instead of ${this.current}: ` +
         'it is not the one that this process was started with, or has adopted another storage; restart Berth',
     );
+  }
+
+  private async readIdentityWithinPatience(): Promise<string | undefined> {
+    // Not in `AbortSignal.any`: on Node.js 20 a timeout that nothing else refers to may be collected there.
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    try {
+      return await this.driver.readIdentity({ signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new StorageUnavailableError(
+        `${this.driver.location} did not return its identity within ${PATIENCE_MS / 1000} s: look whether it can be read`,
+        { cause: error },
+      );
+    }
   }
 
   /** By one process at a time, of all that share the database. */
