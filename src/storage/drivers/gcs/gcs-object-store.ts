@@ -12,6 +12,7 @@ import type {
 } from '../../object-store/object-store.js';
 import { mapBounded } from '../../object-store/bounded.js';
 import { Patience } from '../../object-store/patience.js';
+import { withinTimeLimit } from '../../object-store/time-limit.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import {
   ObjectNotFoundError,
@@ -242,12 +243,10 @@ export class GcsObjectStore implements ObjectStore {
   }
 
   /** What is left is found by listing it, so a failure is nobody's concern here. */
-  private async clean(names: readonly string[], { signal }: IoOptions): Promise<void> {
-    const enough = AbortSignal.timeout(this.limits.cleaningMs);
-    const either = signal ? AbortSignal.any([signal, enough]) : enough;
-    await mapBounded(names, DELETIONS_AT_ONCE, (name) =>
-      this.delete([name], { signal: either }).catch(() => undefined),
-    );
+  private async clean(names: readonly string[], options: IoOptions): Promise<void> {
+    await withinTimeLimit(options, this.limits.cleaningMs, (signal) =>
+      mapBounded(names, DELETIONS_AT_ONCE, (name) => this.delete([name], { signal }).catch(() => undefined)),
+    ).catch(() => undefined);
   }
 
   private async deleteOne(name: string): Promise<void> {
