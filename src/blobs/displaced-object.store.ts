@@ -34,8 +34,6 @@ interface DisplacedRow {
 
 /** A blob has next to none. */
 const MOST_PER_BLOB = 10;
-/** An object that isn't there is looked for again after this time. */
-const LOOK_AGAIN_SECONDS = 3_600;
 
 /**
  * The rows of displaced objects: those that were a blob's, until a push brought its bytes again. Each object key that
@@ -97,12 +95,16 @@ export class DisplacedObjectStore {
     return (await queryRows(transaction, sql, [objectKey])).length > 0;
   }
 
-  /** Those that are to be looked at, `limit` at the most. Each of them is due again after an hour. */
+  /**
+   * Those that are to be looked at, `limit` at the most. Each of them is due again after an hour, later after twice as
+   * long each time, up to a day.
+   */
   async takeDue(limit: number): Promise<DisplacedObject[]> {
     const rows = await queryRows<DisplacedRow>(
       this.dataSource.manager,
       `WITH due AS (
-         UPDATE displaced_objects SET look_at = now() + ${LOOK_AGAIN_SECONDS} * interval '1 second'
+         UPDATE displaced_objects
+            SET look_at = now() + least(greatest(now() - displaced_at, interval '1 hour'), interval '1 day')
           WHERE object_key = ANY (ARRAY(SELECT object_key FROM displaced_objects
                                          WHERE look_at <= now()
                                          ORDER BY look_at LIMIT $1 FOR UPDATE SKIP LOCKED))
