@@ -23,13 +23,16 @@ import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
 import type { UploadOrigin, UploadSession } from './upload-session.js';
 
 /** What is done before the next part of the work has its turn. */
-const BATCH = { sessions: 100, commits: 10, displaced: 100, rows: 1_000 };
+const BATCH = { sessions: 100, commits: 4, displaced: 20, listed: 1_000, rows: 1_000 };
 
-/** Commits that are tried in one round: they are remembered, so that none is tried twice. */
+/** Commits that fail before the reaper begins with them anew: they are remembered, so that none is tried twice. */
 const MOST_COMMITS = 1_000;
 
 /** An object store takes its time for each. */
-const RECLAIMS_AT_ONCE = 4;
+const AT_ONCE = 4;
+
+/** Then the other parts of a round begin anew, and another process may have its turn. */
+const LONGEST_ROUND_MS = 60_000;
 
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -43,7 +46,7 @@ const MAX_ORPHAN_AGE_SECONDS = 3_600;
 /** No request is behind it. */
 const NOBODY: UploadOrigin = { createdBy: null, clientAddress: null, userAgent: null };
 
-/** A part of a round, in batches. */
+/** A part of a round, in batches. Nothing of it is done before the first of them is asked for. */
 interface Job {
   readonly failure: string;
   readonly batches: AsyncGenerator<void, void>;
@@ -60,8 +63,10 @@ interface Job {
  * | objects whose place another one took | are removed, where that one is there |
  * | bytes that no session knows of | are removed, when they are old enough for a session to be there |
  * | rows of sessions that are over, old events | are deleted |
+ * | times of sessions that are still to come | are set to now: the clock was ahead |
  *
- * A round goes on until there is nothing left to do, so no load can outrun it. Its parts take turns.
+ * Its parts take turns. A round ends after a minute; then the next one follows at once, going on with what was left and
+ * beginning the other parts anew. So no load can outrun it, and no part keeps the others waiting.
  *
  * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are touched.
  */
@@ -71,6 +76,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
+  /** What the last round of this process did not get done. */
+  private left: readonly Job[] = [];
 
   constructor(
     private readonly reaping: UploadReapingStore,
@@ -94,63 +101,90 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     this.stopping.abort();
     clearTimeout(this.timer);
     // Whatever it is at can be repeated by the next one.
-    await settlesWithin(this.running, STOP_PATIENCE_MS);
-  }
-
-  /**
-   * One round, unless another process is at it.
-   *
-   * @throws StorageIdentityError, having removed nothing, where storage and database don't belong together: then bytes
-   * that no row knows are another database's, and objects that rows know are elsewhere.
-   */
-  async reap(): Promise<void> {
-    const { uploadTtlSeconds, uploadEventRetentionSeconds } = this.configuration;
-    const { rows } = BATCH;
-    await this.exclusive.run('upload reaper', () =>
-      this.inTurn([
-        { failure: 'uploads could not be expired', batches: this.expire() },
-        { failure: 'commits could not be repaired', batches: this.repairCommits() },
-        { failure: 'bytes of ended uploads could not be removed', batches: this.reclaimEnded() },
-        { failure: 'bytes without an upload could not be removed', batches: this.removeOrphans() },
-        {
-          failure: 'displaced objects could not be looked at',
-          batches: inBatches(BATCH.displaced, () =>
-            this.displaced.reap(BATCH.displaced, this.stopping.signal),
-          ),
-        },
-        {
-          failure: 'old rows of uploads could not be deleted',
-          batches: inBatches(rows, () => this.reaping.prune(uploadTtlSeconds, rows)),
-        },
-        {
-          failure: 'old events could not be deleted',
-          batches: inBatches(rows, () => this.events.prune(uploadEventRetentionSeconds, rows)),
-        },
-      ]),
+    await settlesWithin(
+      this.running.then(() => this.letGo()),
+      STOP_PATIENCE_MS,
     );
   }
 
   /**
-   * Does a batch of each job in turn, until all are done. The storage may be swapped meanwhile, so each turn begins
-   * with looking whether it is the database's.
+   * One round, unless another process is at it. Returns whether it left something to do, for want of time.
+   *
+   * @throws StorageIdentityError, having removed nothing, where storage and database don't belong together: then bytes
+   * that no row knows are another database's, and objects that rows know are elsewhere.
    */
-  private async inTurn(jobs: readonly Job[]): Promise<void> {
-    const unfinished = new Set(jobs);
+  async reap(): Promise<boolean> {
+    const round = { isDone: true };
+    await this.exclusive.run('upload reaper', async () => {
+      round.isDone = await this.round();
+    });
+    return !round.isDone;
+  }
+
+  /** Returns whether everything is done. */
+  private async round(): Promise<boolean> {
+    const begun = this.left;
+    this.left = this.jobs().map((job) => begun.find(({ failure }) => failure === job.failure) ?? job);
     try {
-      while (unfinished.size > 0 && !this.stopping.signal.aborted) {
-        await this.identity.verify();
-        await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
-        for (const job of unfinished) {
-          if (await this.doBatch(job)) unfinished.delete(job);
-        }
+      await this.inTurn(performance.now() + LONGEST_ROUND_MS);
+    } catch (error) {
+      await this.letGo();
+      throw error;
+    }
+    if (this.stopping.signal.aborted) await this.letGo();
+    return this.left.length === 0;
+  }
+
+  private jobs(): readonly Job[] {
+    const { uploadTtlSeconds, uploadEventRetentionSeconds, uploadLeaseSeconds } = this.configuration;
+    const { rows, displaced } = BATCH;
+    const { signal } = this.stopping;
+    return [
+      {
+        failure: 'times of uploads that are still to come could not be corrected',
+        batches: inBatches(rows, () => this.reaping.correctFutureTimes(uploadLeaseSeconds, rows)),
+      },
+      { failure: 'uploads could not be expired', batches: this.expire() },
+      { failure: 'commits could not be repaired', batches: this.repairCommits() },
+      { failure: 'bytes of ended uploads could not be removed', batches: this.reclaimEnded() },
+      { failure: 'bytes without an upload could not be removed', batches: this.removeOrphans() },
+      {
+        failure: 'displaced objects could not be looked at',
+        batches: inBatches(displaced, () => this.displaced.reap(displaced, signal)),
+      },
+      {
+        failure: 'old rows of uploads could not be deleted',
+        batches: inBatches(rows, () => this.reaping.prune(uploadTtlSeconds, rows)),
+      },
+      {
+        failure: 'old events could not be deleted',
+        batches: inBatches(rows, () => this.events.prune(uploadEventRetentionSeconds, rows)),
+      },
+    ];
+  }
+
+  /**
+   * Does a batch of each job in turn, until all are done or it is time to end. The storage may be swapped meanwhile, so
+   * each turn begins with looking whether it is the database's.
+   */
+  private async inTurn(deadline: number): Promise<void> {
+    while (this.left.length > 0 && !this.stopping.signal.aborted && performance.now() < deadline) {
+      await this.identity.verify();
+      await this.step('the clock could not be observed', () => this.clock.observe(this.observationSeconds));
+      for (const job of this.left) {
+        if (await this.doBatch(job)) this.left = this.left.filter((other) => other !== job);
       }
-    } finally {
-      // A listing that was begun has to be let go of.
-      for (const { batches, failure } of unfinished) {
-        await this.step(failure, async () => {
-          await batches.return();
-        });
-      }
+    }
+  }
+
+  /** A listing that was begun has to be let go of. */
+  private async letGo(): Promise<void> {
+    const { left } = this;
+    this.left = [];
+    for (const { batches, failure } of left) {
+      await this.step(failure, async () => {
+        await batches.return();
+      });
     }
   }
 
@@ -185,14 +219,18 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     return Math.max(Math.min(hundredth, MAX_OBSERVATION_SECONDS), this.roundSeconds);
   }
 
-  private schedule(): void {
+  private schedule(pauseMs = this.roundSeconds * 1000): void {
     if (this.stopping.signal.aborted) return;
     // Spread, so that replicas which were started together don't always ask together.
-    const delayMs = this.roundSeconds * 1000 * (0.8 + 0.4 * Math.random());
+    const delayMs = pauseMs * (0.8 + 0.4 * Math.random());
     this.timer = setTimeout(() => {
-      this.running = this.reap()
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'uploads could not be reaped'))
-        .finally(() => this.schedule());
+      this.running = this.reap().then(
+        (isWorkLeft) => this.schedule(isWorkLeft ? LONGEST_PAUSE_MS : undefined),
+        (error: unknown) => {
+          this.logger.warn({ err: error }, 'uploads could not be reaped');
+          this.schedule();
+        },
+      );
     }, delayMs).unref();
   }
 
@@ -207,22 +245,32 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async *repairCommits(): AsyncGenerator<void, void> {
-    const claimant = this.leases.claimant(NOBODY);
-    const tried: UploadId[] = [];
-    while (tried.length < MOST_COMMITS && !this.stopping.signal.aborted) {
-      const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, tried, claimant);
-      if (taking === undefined) return;
-      tried.push(taking.session.id);
-      await this.step('an interrupted commit could not be repaired', async () => {
-        const held = await this.leases.hold(taking);
-        try {
-          await this.commits.resume(held);
-        } finally {
-          await held.release();
-        }
-      });
-      if (tried.length % BATCH.commits === 0) yield;
+    const tried = new Set<UploadId>();
+    while (tried.size < MOST_COMMITS) {
+      const repairs = Array.from({ length: BATCH.commits }, () => this.repairNextCommit(tried));
+      if ((await Promise.all(repairs)).includes(false)) return;
+      yield;
     }
+  }
+
+  /** Returns whether there was one. `tried` has those that could not be repaired, and those that others are at. */
+  private async repairNextCommit(tried: Set<UploadId>): Promise<boolean> {
+    if (this.stopping.signal.aborted) return false;
+    const claimant = this.leases.claimant(NOBODY);
+    const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, [...tried], claimant);
+    if (taking === undefined) return false;
+    const { id } = taking.session;
+    tried.add(id);
+    await this.step('an interrupted commit could not be repaired', async () => {
+      const held = await this.leases.hold(taking);
+      try {
+        await this.commits.resume(held);
+      } finally {
+        await held.release();
+      }
+      tried.delete(id);
+    });
+    return true;
   }
 
   private reclaimEnded(): AsyncGenerator<void, void> {
@@ -237,22 +285,15 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   /** Returns how many could be reclaimed. */
   private async reclaim(ended: readonly UploadSession[]): Promise<number> {
     let reclaimed = 0;
-    const waiting = ended.values();
-    const reclaimNext = async () => {
-      for (const session of waiting) {
-        if (this.stopping.signal.aborted) return;
-        await this.step('the bytes of an upload that is over stay for now', async () => {
-          try {
-            await this.reclaims.reclaim(remainsOf(session));
-            reclaimed += 1;
-          } catch (error) {
-            await this.reaping.postpone(session.id);
-            throw error;
-          }
-        });
+    await this.eachOf(ended, 'the bytes of an upload that is over stay for now', async (session) => {
+      try {
+        await this.reclaims.reclaim(remainsOf(session));
+        reclaimed += 1;
+      } catch (error) {
+        await this.reaping.postpone(session.id);
+        throw error;
       }
-    };
-    await Promise.all(Array.from({ length: RECLAIMS_AT_ONCE }, reclaimNext));
+    });
     return reclaimed;
   }
 
@@ -260,7 +301,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     const { signal } = this.stopping;
     const oldest = Date.now() - 1000 * Math.min(this.configuration.uploadTtlSeconds, MAX_ORPHAN_AGE_SECONDS);
     let batch = new Map<UploadId, StoredUpload[]>();
+    let listed = 0;
     for await (const stored of this.driver.listUploads({ signal })) {
+      listed += 1;
+      if (listed % BATCH.listed === 0) yield;
       const id = uploadIdOf(stored);
       if (id === undefined || stored.modifiedAt.getTime() > oldest) continue;
       batch.set(id, [...(batch.get(id) ?? []), stored]);
@@ -278,14 +322,30 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     const orphans = [...batch].filter(([id]) => !known.has(id)).flatMap(([, stored]) => stored);
     // Again: between the beginning of the round and this list, another storage may have taken the place.
     if (orphans.length > 0) await this.identity.verify();
-    for (const { upload } of orphans) {
-      await this.step('bytes without an upload stay for now', () => this.driver.abortUpload(upload));
-    }
+    await this.eachOf(orphans, 'bytes without an upload stay for now', ({ upload }) =>
+      this.driver.abortUpload(upload),
+    );
   }
 
   /** A request that has just ended something clears up by itself. */
   private get graceSeconds(): number {
     return this.configuration.uploadLeaseSeconds;
+  }
+
+  /** A few at a time, until the process stops. */
+  private async eachOf<T>(
+    things: readonly T[],
+    failure: string,
+    work: (thing: T) => Promise<void>,
+  ): Promise<void> {
+    const waiting = things.values();
+    const doNext = async () => {
+      for (const thing of waiting) {
+        if (this.stopping.signal.aborted) return;
+        await this.step(failure, () => work(thing));
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, doNext));
   }
 
   /** One thing that can't be done is in nobody's way. */

@@ -9,6 +9,8 @@ import type { Claimant, UploadSession } from './upload-session.js';
 import type { Taking } from './upload-session.store.js';
 
 const SECONDS = `::float8 * interval '1 second'`;
+/** Twice the longest lease that a setting can have. */
+const LATEST_LEASE_END = `now() + interval '600 seconds'`;
 const IS_FREE = '(lease_holder IS NULL OR lease_expires_at < clock_timestamp())';
 
 /**
@@ -109,6 +111,29 @@ export class UploadReapingStore {
                                ORDER BY updated_at LIMIT $2))
         RETURNING id`,
       [idleSeconds, limit],
+    );
+    return rows.length;
+  }
+
+  /**
+   * Sets times that are still to come to now, `limit` of each kind at the most: the clock was ahead when they were
+   * written, and by them a session would not be over for as long as it was ahead. Returns how many rows it corrected.
+   */
+  async correctFutureTimes(leaseSeconds: number, limit: number): Promise<number> {
+    const some = (condition: string) =>
+      `ARRAY(SELECT id FROM uploads WHERE ${condition} LIMIT $2 FOR UPDATE SKIP LOCKED)`;
+    const written = (state: string) => some(`${state} AND updated_at > now() ORDER BY updated_at`);
+    const isOver = `state NOT IN ('open', 'committing')`;
+    const rows = await this.query(
+      `UPDATE uploads
+          SET updated_at = least(updated_at, now()),
+              lease_expires_at = least(lease_expires_at, clock_timestamp() + $1${SECONDS})
+        WHERE id = ANY (${written(`state IN ('open', 'committing')`)}
+                        || ${written(`${isOver} AND holds_bytes`)}
+                        || ${written(`${isOver} AND NOT holds_bytes`)}
+                        || ${some(`lease_holder IS NOT NULL AND lease_expires_at > ${LATEST_LEASE_END}`)})
+        RETURNING id`,
+      [leaseSeconds, limit],
     );
     return rows.length;
   }

@@ -36,7 +36,7 @@ describeOnTwoStorages('objects that are lost or damaged', ({ environment, driver
     const uploads = `/v2/${freshName('mounted')}/blobs/uploads/?${query.toString()}`;
     return client.fetch(uploads, { method: 'POST' });
   };
-  const reap = (): Promise<void> => berth.app.get(UploadReaper).reap();
+  const reap = (): Promise<boolean> => berth.app.get(UploadReaper).reap();
 
   /** Content that two repositories link, and that was pulled once. */
   const pushed = async (sizeBytes: number) => {

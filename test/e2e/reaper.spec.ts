@@ -1,9 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { ExclusiveTask } from '../../src/database/exclusive-task.js';
+import { UploadClock1764240000000 } from '../../src/database/migrations/1764240000000-upload-clock.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import type { DriverUploadState } from '../../src/storage/storage-driver.js';
+import { abortable } from '../../src/storage/abortable.js';
+import type { DriverUploadState, IoOptions } from '../../src/storage/storage-driver.js';
 import { StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { UploadClock } from '../../src/uploads/upload-clock.js';
 import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
@@ -414,7 +417,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(204);
   });
 
-  it('clears up in one round whatever there is', async () => {
+  it('clears up whatever there is', async () => {
     const SESSIONS = 2_050;
     const ROWS = 20_500;
     const location = await client.startUpload(freshName());
@@ -432,7 +435,7 @@ describe('the reaper of one registry', () => {
        SELECT gen_random_uuid(), 'started', 0, 'a', now() - interval '1 day' FROM generate_series(1, $1)`,
       [ROWS],
     );
-    await reap();
+    while (await reap());
     const [left] = await query<{ open: string; holding: string }>(
       `SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE holds_bytes) AS holding FROM uploads`,
     );
@@ -441,6 +444,118 @@ describe('the reaper of one registry', () => {
     // What was expired is forgotten after its time.
     expect(await count('uploads')).toBeLessThanOrEqual(1 + SESSIONS);
     expect(await count(`upload_events WHERE kind = 'started'`)).toBe(1);
+  });
+
+  it('corrects times that a clock which was ahead has left, and lets the session end after its time', async () => {
+    await advanceClock(-30 * DAY_SECONDS);
+    const abandoned = await client.startUpload(freshName());
+    const over = await client.startUpload(freshName());
+    await client.fetch(over, { method: 'DELETE' });
+    // The process that wrote to it has ended.
+    await query(
+      `UPDATE uploads SET lease_holder = 'gone', lease_expires_at = now() + interval '15 s' WHERE id = $1`,
+      [abandoned.split('/').at(-1)],
+    );
+    await advanceClock(-30 * DAY_SECONDS);
+    await reap();
+    const [ahead] = await query<{ count: string }>(
+      `SELECT count(*) FROM uploads WHERE updated_at > now() OR lease_expires_at > now() + interval '1 minute'`,
+    );
+    expect(ahead).toEqual({ count: '0' });
+    for (let minutes = 0; minutes < 9; minutes += 1) {
+      await advanceClock(60);
+      await reap();
+    }
+    expect((await client.fetch(abandoned)).status).toBe(204);
+    for (let minutes = 0; minutes < 3; minutes += 1) {
+      await advanceClock(60);
+      await reap();
+    }
+    expect((await client.fetch(abandoned)).status).toBe(404);
+    expect(await count(`uploads WHERE id = '${over.split('/').at(-1)}'`)).toBe(0);
+  });
+
+  it('ends no session that was written to while the clock was behind', async () => {
+    await reap();
+    await advanceClock(-60 * DAY_SECONDS);
+    const written = await client.startUpload(freshName());
+    await reap();
+    await advanceClock(60 * DAY_SECONDS);
+    await reap();
+    await reap();
+    expect((await client.fetch(written)).status).toBe(204);
+  });
+
+  it('ends a round after a minute, with each part begun anew in the next one, and none lost', async () => {
+    const location = await client.startUpload(freshName());
+    const idle = (rows: number) =>
+      query(
+        `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
+         SELECT gen_random_uuid(), repository, 'open', midstates, driver_state, true, now() - interval '1 hour'
+           FROM uploads, generate_series(1, $2) WHERE id = $1`,
+        [location.split('/').at(-1), rows],
+      );
+    await idle(250);
+    const driver = berth.driver as { abortUpload?: unknown };
+    const abort = berth.driver.abortUpload.bind(driver);
+    const now = performance.now.bind(performance);
+    let ahead = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
+    // Each is as slow as that.
+    driver.abortUpload = (...call: Parameters<typeof abort>) => {
+      ahead += 1_000;
+      return abort(...call);
+    };
+    const isOpen = `uploads WHERE state = 'open' AND updated_at < now() - interval '10 minutes'`;
+    try {
+      expect(await reap()).toBe(true);
+      expect(await count(isOpen)).toBe(150);
+      // The lock is free meanwhile, and what has come since is found.
+      await berth.app.get(ExclusiveTask).run('upload reaper', () => idle(100).then(() => undefined));
+      expect(await count(isOpen)).toBe(250);
+      while (await reap());
+      expect(await count(isOpen)).toBe(0);
+      expect(await count('uploads WHERE holds_bytes')).toBe(1);
+    } finally {
+      clock.mockRestore();
+      delete driver.abortUpload;
+    }
+  });
+
+  it('does not wait for ever for a storage that hangs', async () => {
+    const driver = berth.driver as { readIdentity?: unknown };
+    const timeout = jest.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
+      const given = new AbortController();
+      setTimeout(() => given.abort(new DOMException('too late', 'TimeoutError')), 50);
+      return given.signal;
+    });
+    driver.readIdentity = (options: IoOptions = {}) => abortable(options, () => new Promise(() => undefined));
+    try {
+      await expect(reap()).rejects.toThrow(/did not return its identity within 30 s/);
+      expect(timeout).toHaveBeenCalledWith(30_000);
+    } finally {
+      timeout.mockRestore();
+      delete driver.readIdentity;
+    }
+    const idle = await client.startUpload(freshName());
+    await query(`UPDATE uploads SET updated_at = now() - interval '1 hour'`);
+    await reap();
+    expect((await client.fetch(idle)).status).toBe(404);
+  });
+
+  it('ends what was idle before the clock was counted', async () => {
+    const idle = await client.startUpload(freshName());
+    await query('DROP TABLE upload_clock');
+    await berth.database.dataSource.transaction(async (manager) => {
+      if (manager.queryRunner !== undefined) await new UploadClock1764240000000().up(manager.queryRunner);
+    });
+    await query(`UPDATE uploads SET updated_at = now() - interval '1 hour'`);
+    const clock = berth.app.get(UploadClock);
+    await clock.observe(60);
+    await advanceClock(60);
+    await clock.observe(60);
+    await reap();
+    expect((await client.fetch(idle)).status).toBe(404);
   });
 
   it('lets each part of a round have its turn, and stops at once', async () => {

@@ -23,7 +23,7 @@ export async function removeUploads(driver: StorageDriver): Promise<void> {
 export async function withAgedUploads(
   driver: StorageDriver,
   seconds: number,
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
 ): Promise<void> {
   const list = driver.listUploads.bind(driver);
   const aged = async function* (...call: Parameters<typeof list>): AsyncGenerator<StoredUpload, void> {

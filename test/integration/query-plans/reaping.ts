@@ -39,7 +39,25 @@ export function describeReaping(registry: PlannedRegistry): void {
     step('forgets sessions', ROWS, (store) => store.prune(WEEK_SECONDS, ROWS));
     step('forgets events', ROWS, () => registry.berth.app.get(UploadEventLog).prune(30 * DAY_SECONDS, ROWS));
 
+    it('corrects times that are still to come', async () => {
+      await registry.look(
+        `UPDATE uploads SET updated_at = now() + interval '1 day', lease_expires_at = now() + interval '1 day'
+          WHERE id = ANY (ARRAY(SELECT id FROM uploads WHERE state = 'open' LIMIT $1)) RETURNING id`,
+        [SESSIONS],
+      );
+      const store = registry.berth.app.get(UploadReapingStore);
+      await registry.expectCost(ROWS, () => store.correctFutureTimes(15, ROWS));
+    });
+
     step('observes the clock', 1, () => registry.berth.app.get(UploadClock).observe(1));
+    it('observes that the clock went back', async () => {
+      await registry.look(
+        `UPDATE upload_clock SET seen_at = now() + interval '1 hour'
+          WHERE id = (SELECT max(id) FROM upload_clock) RETURNING id`,
+        [],
+      );
+      await registry.expectCost(1, () => registry.berth.app.get(UploadClock).observe(1));
+    });
 
     it('looks at displaced objects', async () => {
       const due = 2 * SESSIONS;
@@ -65,7 +83,7 @@ export function describeReaping(registry: PlannedRegistry): void {
     it('does a whole round', async () => {
       // Each takes several statements, of which the plans are recorded: a few show them all.
       await registry.look(
-        `UPDATE uploads SET updated_at = now() + interval '1 hour'
+        `UPDATE uploads SET lease_holder = 'busy', lease_expires_at = now() + interval '5 minutes'
           WHERE state = 'committing' AND id <> ALL (ARRAY(SELECT id FROM uploads WHERE state = 'committing' LIMIT $1))
           RETURNING id`,
         [20],
