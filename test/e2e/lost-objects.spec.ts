@@ -254,6 +254,24 @@ describeOnTwoStorages('objects that are lost or damaged', ({ environment, driver
       expect((await stored.displaced(digest)).map(({ object_key: key }) => key)).toEqual([old]);
     });
 
+    it.each([
+      ['1 minute', 1],
+      ['10 hours', 10],
+      ['10 days', 24],
+    ])('looks for one that was displaced %s ago again after %d hours', async (since, hours) => {
+      const { old } = await displaced();
+      const query = (sql: string, ...parameters: unknown[]): Promise<unknown> =>
+        berth.database.dataSource.query(sql, [old, ...parameters]);
+      await query(
+        'UPDATE displaced_objects SET displaced_at = now() - $2::interval WHERE object_key = $1',
+        since,
+      );
+      await reap();
+      const sql = `SELECT round(extract(epoch FROM look_at - now()) / 3600)::int AS hours
+                     FROM displaced_objects WHERE object_key = $1`;
+      expect(await query(sql)).toEqual([{ hours }]);
+    });
+
     it('removes one that is back, where the other one is there', async () => {
       const { bytes, digest, names, old } = await displaced();
       await stored.put(old, bytes);
