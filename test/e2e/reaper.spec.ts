@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ExclusiveTask } from '../../src/database/exclusive-task.js';
 import { UploadClock1764240000000 } from '../../src/database/migrations/1764240000000-upload-clock.js';
@@ -520,6 +521,37 @@ describe('the reaper of one registry', () => {
       clock.mockRestore();
       delete driver.abortUpload;
     }
+  });
+
+  it('repairs a few commits at a time, and each once', async () => {
+    const name = freshName();
+    const driver = berth.driver as { finishUpload?: unknown };
+    const finish = berth.driver.finishUpload.bind(driver);
+    driver.finishUpload = () => Promise.reject(new StorageError('the process was killed here'));
+    const blobs = Array.from({ length: 9 }, (_, seed) => patternBytes(1000, 100 + seed));
+    for (const blob of blobs) {
+      const location = await client.startUpload(name);
+      await client.patch(location, blob);
+      expect((await client.commit(location, digestOf(blob))).status).toBe(500);
+    }
+    await query(`UPDATE uploads SET updated_at = now() - interval '1 minute'`);
+    const figures = { calls: 0, busy: 0, most: 0 };
+    driver.finishUpload = async (...call: Parameters<typeof finish>) => {
+      figures.calls += 1;
+      figures.busy += 1;
+      figures.most = Math.max(figures.most, figures.busy);
+      await sleep(200);
+      figures.busy -= 1;
+      return finish(...call);
+    };
+    try {
+      await reap();
+    } finally {
+      delete driver.finishUpload;
+    }
+    expect(figures.calls).toBe(9);
+    expect([2, 3, 4]).toContain(figures.most);
+    for (const blob of blobs) expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
   it('does not wait for ever for a storage that hangs', async () => {
