@@ -8,7 +8,7 @@ const LOCK_NONBLOCKING = 4;
 export interface FileLock {
   /** Pass it to a child (`stdio: [..., lock.fd]`) and the child, with its own children, holds the lock as well. */
   readonly fd: number;
-  /** Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it is lost. */
+  /** Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it is lost. @throws other errors of the file system */
   note(text: string): void;
   /** Lets this process's hold go. The file stays: removing it would let two processes lock two different files. */
   release(): void;
@@ -38,8 +38,8 @@ class OpenFileLock implements FileLock {
   constructor(readonly fd: number) {}
 
   note(text: string): void {
-    ftruncateSync(this.fd);
     try {
+      ftruncateSync(this.fd);
       writeSync(this.fd, text);
     } catch (error) {
       // A full disk must not keep Berth from starting.

@@ -110,8 +110,19 @@ export class WorkerPool {
     const forked: Worker = cluster.fork(this.options.environment);
     const worker = new WorkerProcess(forked, (url) => this.onServing(url));
     this.workers.add(worker);
-    if (this.options.lock !== undefined) noteWorkers(this.options.lock, this.pids());
+    this.noteWorkers();
     return worker;
+  }
+
+  /** For a message alone, so a disk that fails is no reason to serve with fewer. */
+  private noteWorkers(): void {
+    const { lock, logger } = this.options;
+    if (lock === undefined) return;
+    try {
+      noteWorkers(lock, this.pids());
+    } catch (error) {
+      logger.warn({ err: error }, 'the process ids of the workers could not be written to workers.lock');
+    }
   }
 
   private onServing(url: string): void {

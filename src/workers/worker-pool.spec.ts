@@ -1,0 +1,36 @@
+import { EventEmitter } from 'node:events';
+import cluster, { type Worker } from 'node:cluster';
+import { afterEach, expect, it, jest } from '@jest/globals';
+import { pino } from 'pino';
+import { WorkerPool } from './worker-pool.js';
+
+afterEach(() => void jest.restoreAllMocks());
+
+it('serves, and says why, where the process ids of the workers can not be noted', async () => {
+  const forked = Object.assign(new EventEmitter(), {
+    process: { pid: 1, kill: () => true },
+    isConnected: () => false,
+  });
+  jest.spyOn(cluster, 'setupPrimary').mockImplementation(() => undefined);
+  jest.spyOn(cluster, 'fork').mockReturnValue(forked as unknown as Worker);
+  const lines: string[] = [];
+  const note = () => {
+    throw Object.assign(new Error('EIO: i/o error, ftruncate'), { code: 'EIO' });
+  };
+  const pool = new WorkerPool({
+    count: 1,
+    environment: {},
+    lock: { fd: 0, note, release: () => undefined },
+    stopPatienceMs: 1_000,
+    free: () => Promise.resolve(),
+    logger: pino({}, { write: (line) => void lines.push(line) }),
+  });
+  const started = pool.start();
+  forked.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
+  expect(await started).toBe('http://127.0.0.1');
+  expect(lines).toEqual([expect.stringMatching(/EIO.+workers\.lock/)]);
+  const stopped = pool.stop();
+  forked.emit('exit', 0, null);
+  forked.emit('disconnect');
+  await stopped;
+});
