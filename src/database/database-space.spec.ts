@@ -36,7 +36,7 @@ describe('DatabaseSpace', () => {
   ])('with %s free', async (_, freeBytes, push, deletion) => {
     const path = await diskWithFree(freeBytes);
     if (path === undefined) return;
-    const space = new DatabaseSpace(path, 32 * MIB);
+    const space = new DatabaseSpace(path, 32 * MIB, 1);
     expect(await space.isFull()).toBe(!push);
     for (const [purpose, fits] of [
       ['push', push],
@@ -51,18 +51,22 @@ describe('DatabaseSpace', () => {
     const path = await diskWithFree(60 * MIB);
     if (path === undefined) return;
     await disk?.remount('nr_inodes=500');
-    const space = new DatabaseSpace(path, 32 * MIB);
+    const space = new DatabaseSpace(path, 32 * MIB, 1);
     await expect(space.expectRoom('push')).rejects.toBeInstanceOf(DatabaseFullError);
     await space.expectRoom('delete');
   });
 
-  it('remembers what it measured, until so many bytes have come', async () => {
+  it.each([
+    [1, 8 * MIB],
+    [16, MIB / 2],
+    [64, MIB / 4],
+  ])('one of %i processes remembers what it measured, until %i bytes have come', async (processes, bytes) => {
     const path = await diskWithFree(40 * MIB);
     if (path === undefined) return;
-    const space = new DatabaseSpace(path, 32 * MIB);
-    await space.expectRoom('push', MIB);
+    const space = new DatabaseSpace(path, 32 * MIB, processes);
+    await space.expectRoom('push', 1);
     await writeFile(join(path, 'more'), Buffer.alloc(20 * MIB));
-    await expect(space.expectRoom('push', 8 * MIB)).rejects.toBeInstanceOf(DatabaseFullError);
+    await expect(space.expectRoom('push', bytes)).rejects.toBeInstanceOf(DatabaseFullError);
   });
 
   it.each([
@@ -71,7 +75,7 @@ describe('DatabaseSpace', () => {
     ['a file system that can not be asked', '/nowhere', 32 * MIB],
   ])('refuses nothing with %s', async (_, directory, reserveBytes) => {
     const full = directory === '' ? await diskWithFree(0) : directory;
-    const space = new DatabaseSpace(full, reserveBytes);
+    const space = new DatabaseSpace(full, reserveBytes, 1);
     await space.expectRoom('push');
     expect(await space.isFull()).toBe(false);
   });

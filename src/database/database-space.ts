@@ -4,9 +4,11 @@ import { type FreeSpace, freeSpaceOf, reserveBytesOf } from './embedded/free-spa
 
 const MIB = 1024 * 1024;
 
-/** Space is measured again after this time, and after this many bytes that this process was sent. */
+/** Space is measured again after this time, and after this many bytes that all processes of this host were sent. */
 const REMEMBERED_MS = 1_000;
 const REMEMBERED_BYTES = 8 * MIB;
+/** What one of many processes may be sent at least: measuring takes time, too. With 64 processes it adds up to 16 MiB. */
+const LEAST_REMEMBERED_BYTES = MIB / 4;
 
 /**
  * Deletions are what frees space, so they may use a part of the reserve: down to one segment of Postgres' write-ahead
@@ -37,15 +39,20 @@ export class DatabaseSpace implements OnModuleInit {
   private validUntil = 0;
   private bytesSince = 0;
   private measuring: Promise<Room> | undefined;
+  private readonly rememberedBytes: number;
 
   /**
    * @param directory of the embedded cluster; undefined for an external Postgres.
    * @param reserveBytes the setting, see {@link reserveBytesOf}; 0: nothing is refused.
+   * @param processes that write to the same database, this one included.
    */
   constructor(
     private readonly directory: string | undefined,
     private readonly reserveBytes: number | undefined,
-  ) {}
+    processes: number,
+  ) {
+    this.rememberedBytes = Math.max(LEAST_REMEMBERED_BYTES, REMEMBERED_BYTES / processes);
+  }
 
   /** An operator is told before the first push is refused. */
   async onModuleInit(): Promise<void> {
@@ -72,7 +79,7 @@ export class DatabaseSpace implements OnModuleInit {
 
   private isRemembered(): boolean {
     if (this.directory === undefined || this.reserveBytes === 0) return true;
-    return performance.now() < this.validUntil && this.bytesSince < REMEMBERED_BYTES;
+    return performance.now() < this.validUntil && this.bytesSince < this.rememberedBytes;
   }
 
   /** Callers that come while it runs share it. */

@@ -34,8 +34,8 @@ export class DatabaseModule {
         { provide: READS, useValue: database.reads },
         {
           provide: DatabaseSpace,
-          useFactory: ({ databaseReserveBytes }: Configuration) =>
-            new DatabaseSpace(database.clusterDirectory, databaseReserveBytes),
+          useFactory: ({ databaseReserveBytes, processes }: Configuration) =>
+            new DatabaseSpace(database.clusterDirectory, databaseReserveBytes, processes),
           inject: [Configuration],
         },
       ],

@@ -134,7 +134,7 @@ export class TestReplica {
       driver,
       hashers,
       configuration,
-      new DatabaseSpace(undefined, undefined),
+      new DatabaseSpace(undefined, undefined, 1),
     );
     this.reaper = new UploadReaper(
       reaping,
