@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import {
   appendFile,
   chmod,
+  chown,
   cp,
   lstat,
   mkdir,
@@ -26,10 +27,12 @@ import {
 } from '../../src/database/embedded/embedded-postgres.js';
 import { findPostgresPackage, type PostgresPackage } from '../../src/database/embedded/postgres-package.js';
 import { compileSources } from '../support/compiled-sources.js';
+import { withSmallDisk } from '../support/small-disk.js';
 import { EmbeddedChild, type ChildOptions } from '../support/embedded-child.js';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65534;
+const MIB = 1024 * 1024;
 if (!isRoot) process.stderr.write('Skipped: the tests of running as root, since this user is not root.\n');
 const asRoot = isRoot ? it : it.skip;
 
@@ -476,6 +479,32 @@ describe('the binaries', () => {
     const program = readlinkSync(`/proc/${postmasterPid(dataDir)!}/exe`);
     expect(program).toBe(join(dataDir, `berth-postgres-${binaries.version}`, 'native/bin/postgres'));
     await child.tell('stop');
+  });
+
+  asAnotherUser('are copied on a disk with less room than they need, with the reserve file’s', async () => {
+    const owner = newDataDir();
+    await mkdir(owner);
+    const binaries = await brokenPackage(owner);
+    const dataDir = newDataDir();
+    await withSmallDisk(
+      256 * MIB,
+      async () => {
+        await chown(dataDir, NOBODY, NOBODY);
+        await chmod(dataDir, 0o700);
+        const reserve = join(dataDir, 'postgres.reserve');
+        await writeFile(reserve, Buffer.alloc(96 * MIB));
+        await chown(reserve, NOBODY, NOBODY);
+        // Of 40 MiB that are left, and 60 that the programs take.
+        await writeFile(join(dataDir, 'filler'), Buffer.alloc(120 * MIB));
+        const child = spawnChild({ dataDir, binaries, uid: NOBODY });
+        await child.ready();
+        expect(existsSync(join(dataDir, `berth-postgres-${binaries.version}`))).toBe(true);
+        const line = expect.stringContaining('postgres.reserve was deleted so that PostgreSQL can start');
+        expect(child.messages).toContainEqual({ log: line });
+        await child.tell('stop');
+      },
+      dataDir,
+    );
   });
 
   asRoot('are copied where the other user can reach them when the checkout is in a closed home', async () => {

@@ -42,8 +42,12 @@ export function skipped(why: string): void {
 }
 
 /** Runs `work` on a small file system; where none can be had, says why the test shows nothing. */
-export async function withSmallDisk(sizeBytes: number, work: (path: string) => Promise<void>): Promise<void> {
-  const disk = await mountSmallDisk(sizeBytes);
+export async function withSmallDisk(
+  sizeBytes: number,
+  work: (path: string) => Promise<void>,
+  mountPoint?: string,
+): Promise<void> {
+  const disk = await mountSmallDisk(sizeBytes, mountPoint);
   if (typeof disk === 'string') {
     skipped(disk);
     return;

@@ -59,18 +59,20 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   try {
-    const context = await prepare(options);
-    const lock = await takeClusterLock(context.dir, context.log);
+    const { durable = true, log } = options;
+    const dir = await resolveLinks(options.dataDir);
+    const reserve = new ReserveFile(dir, durable ? options.reserveBytes : 0, log);
+    await reserve.giveUpIfShort();
+    const context = await withReserve(reserve, () => prepare(options, dir));
+    const lock = await takeClusterLock(dir, log);
     try {
-      const reserveBytes = context.durable ? options.reserveBytes : 0;
-      const reserve = new ReserveFile(context.dir, reserveBytes, context.log);
-      const { server, connection } = await startWithReserve(context, lock.fd, reserve);
+      const { server, connection } = await withReserve(reserve, () => startLocked(context, lock.fd));
       server.unref();
       if (options.outlivesProcess) server.outlive();
       reserve.keep();
       return {
         connection,
-        died: surprise(server, context.dir),
+        died: surprise(server, dir),
         lastFailure: () => server.lastFailure(),
         stop: async () => {
           await Promise.all([reserve.stop(), server.stop()]);
@@ -89,14 +91,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 }
 
-/** Gives the reserve file up where the disk is too full to start: found out beforehand, or by trying. */
-async function startWithReserve(context: ClusterContext, lockFd: number, reserve: ReserveFile) {
-  await reserve.giveUpIfShort();
+/** Does `work`, and once more without the reserve file where the disk turns out to be too full for it. */
+async function withReserve<T>(reserve: ReserveFile, work: () => Promise<T>): Promise<T> {
   try {
-    return await startLocked(context, lockFd);
+    return await work();
   } catch (error) {
     if (!saysFull(String(error)) || !(await reserve.giveUp())) throw error;
-    return startLocked(context, lockFd);
+    return work();
   }
 }
 
@@ -113,9 +114,8 @@ async function startLocked(context: ClusterContext, lockFd: number) {
   return { server, connection };
 }
 
-async function prepare(options: EmbeddedPostgresOptions): Promise<ClusterContext> {
-  const { dataDir, log, durable = true, maxConnections } = options;
-  const dir = await resolveLinks(dataDir);
+async function prepare(options: EmbeddedPostgresOptions, dir: string): Promise<ClusterContext> {
+  const { log, durable = true, maxConnections } = options;
   const runAs = await chooseRunAs(dir);
   const programs = await preparePrograms(options.binaries ?? (await findPostgresPackage()), dir, runAs);
   return { dir, runAs, programs, durable, maxConnections, log };

@@ -1,11 +1,17 @@
 import { randomFillSync } from 'node:crypto';
-import { open, rm, stat } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errorCode, toError } from './error-code.js';
 import { freeSpaceOf, reserveBytesOf } from './free-space.js';
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = MIB;
 const KEEP_INTERVAL_MS = 3_000;
+const BLOCK_BYTES = 512;
+
+/** Not through a link, and without waiting: what is at the path may be a pipe. */
+const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * What Postgres needs to start on a full disk, and twice as much. A start after a crash took 42 MiB: two segments of its
@@ -26,7 +32,10 @@ export class ReserveFile {
   private readonly path: string;
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private running: Promise<unknown> = Promise.resolve();
+  /** Whether this process has written the file to its end. */
+  private isWritten = false;
+  private reported: string | undefined;
 
   /** @param reserveBytes the setting: see {@link reserveBytesOf}; with 0 there is no file. */
   constructor(
@@ -38,16 +47,25 @@ export class ReserveFile {
     this.path = `${clusterDir}.reserve`;
   }
 
-  /** Deletes the file if less than its size is free. To be called before Postgres starts. */
+  /**
+   * Deletes the file if less than its size is free. To be called before anything is written for a start. Where the free
+   * space is unknown, nothing is deleted yet: writing will tell.
+   */
   async giveUpIfShort(): Promise<void> {
-    const space = await freeSpaceOf(this.directory);
-    if (space.freeBytes < RESERVE_FILE_BYTES) await this.giveUp();
+    const space = await freeSpaceOf(this.directory).catch(() => undefined);
+    if (space !== undefined && space.freeBytes < RESERVE_FILE_BYTES) await this.giveUp();
   }
 
-  /** Deletes the file. Returns false if there was none. */
+  /** Deletes the file. Returns false if there was none that could be deleted. Never rejects. */
   async giveUp(): Promise<boolean> {
-    if ((await this.size()) === 0) return false;
-    await rm(this.path, { force: true });
+    try {
+      const file = await this.find();
+      if (file === undefined || file.size === 0) return false;
+      await rm(this.path, { force: true });
+    } catch (error) {
+      this.report(error);
+      return false;
+    }
     this.log(`The disk is full: ${this.path} was deleted so that PostgreSQL can start`);
     return true;
   }
@@ -55,9 +73,10 @@ export class ReserveFile {
   /** Makes the file as soon as there is room for it, now or later, until {@link stop}. Returns at once. */
   keep(): void {
     if (this.reserveBytes === 0 || this.stopping.signal.aborted) return;
-    this.running = this.fill().catch((error: unknown) => {
-      this.log(`${this.path} can't be made: ${String(error)}`);
-    });
+    this.running = this.fill().then(
+      () => (this.reported = undefined),
+      (error: unknown) => this.report(error),
+    );
     void this.running.then(() => {
       if (this.stopping.signal.aborted) return;
       this.timer = setTimeout(() => this.keep(), KEEP_INTERVAL_MS).unref();
@@ -71,28 +90,66 @@ export class ReserveFile {
     await this.running;
   }
 
-  /** Appends what is missing. Making the file must not leave less than the reserve, or pushes would be refused. */
+  /** Writes what is missing. Making the file must not leave less than the reserve, or pushes would be refused. */
   private async fill(): Promise<void> {
-    const missing = RESERVE_FILE_BYTES - (await this.size());
+    const start = this.startOf(await this.find());
+    const missing = RESERVE_FILE_BYTES - start;
     if (missing <= 0) return;
     const space = await freeSpaceOf(this.directory);
     if (space.freeBytes - missing < reserveBytesOf(this.reserveBytes, space)) return;
     // Random, so that no file system compresses it, and written, so that none leaves holes.
     const chunk = randomFillSync(Buffer.allocUnsafe(CHUNK_BYTES));
-    const file = await open(this.path, 'a', 0o600);
+    const file = await open(this.path, OPEN_FLAGS, 0o600);
     try {
-      for (let left = missing; left > 0 && !this.stopping.signal.aborted; left -= CHUNK_BYTES) {
-        await file.writeFile(chunk.subarray(0, left));
+      this.expectPlain(await file.stat());
+      for (let position = start; position < RESERVE_FILE_BYTES; position += CHUNK_BYTES) {
+        if (this.stopping.signal.aborted) return;
+        const length = Math.min(CHUNK_BYTES, RESERVE_FILE_BYTES - position);
+        await writeFully(file, chunk.subarray(0, length), position);
       }
+      this.isWritten = true;
     } finally {
       await file.close();
     }
   }
 
-  private async size(): Promise<number> {
-    return stat(this.path).then(
-      ({ size }) => size,
-      () => 0,
-    );
+  /**
+   * From where on to write. A file with holes occupies less than its size and is written anew, once: a file system may
+   * count the blocks of a file later, or not at all.
+   */
+  private startOf(file: Stats | undefined): number {
+    if (file === undefined) return 0;
+    const hasHoles = file.blocks * BLOCK_BYTES < Math.min(file.size, RESERVE_FILE_BYTES);
+    return hasHoles && !this.isWritten ? 0 : file.size;
+  }
+
+  /** Undefined where there is none. Rejects for what isn't a file of this class, which is then left alone. */
+  private async find(): Promise<Stats | undefined> {
+    const found = await lstat(this.path).catch((error: unknown) => {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (found !== undefined) this.expectPlain(found);
+    return found;
+  }
+
+  /** Who may write to the directory could put another file's name here, and have it written to or deleted. */
+  private expectPlain(found: Stats): void {
+    if (found.isFile() && found.nlink <= 1) return;
+    throw new Error('it is not a plain file with one name, and is left alone; remove it');
+  }
+
+  /** Each failure once, however often it is met in a row. */
+  private report(error: unknown): void {
+    const line = `${this.path} can't be used as space for a start on a full disk: ${toError(error).message}`;
+    if (line !== this.reported) this.log(line);
+    this.reported = line;
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
   }
 }
