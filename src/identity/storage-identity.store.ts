@@ -40,6 +40,16 @@ export class StorageIdentityStore {
     return rows.length === 1;
   }
 
+  /** How many of these ids are those of sessions, in whatever state. */
+  async countSessions(ids: readonly string[]): Promise<number> {
+    const [row] = await queryRows<{ count: number }>(
+      this.dataSource.manager,
+      'SELECT count(*)::int AS count FROM uploads WHERE id = ANY($1::uuid[])',
+      [ids],
+    );
+    return row?.count ?? 0;
+  }
+
   /** The oldest and the newest objects of blobs, up to `count` of each. */
   async sample(count: number): Promise<KnownObject[]> {
     const rows = await queryRows<{ object_key: ObjectKey; size_bytes: string }>(

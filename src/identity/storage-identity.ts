@@ -8,16 +8,21 @@ import type { Database } from '../database/database.js';
 import { ExclusiveTask } from '../database/exclusive-task.js';
 import { type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import {
+  DamagedIdentityError,
   ObjectNotFoundError,
   StorageError,
   StorageIdentityError,
   StorageUnavailableError,
 } from '../storage/storage.errors.js';
 import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from './storage-identity.store.js';
-import { describeMismatch, type Mismatch } from './storage-mismatch.js';
+import { DAMAGED, describeMismatch, type Mismatch } from './storage-mismatch.js';
 
 /** Blobs that are looked for before a storage without identity is taken for the one that they are in: so many oldest and newest. */
 const SAMPLE = 10;
+
+/** Where the database has no blobs: unfinished uploads of the storage, of which it is to know one. */
+const UPLOADS_SAMPLE = 1_000;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Replicas that start together on a new storage prepare it in turn. Each takes about a second, a slow bucket some more. */
 const TURN_PATIENCE_MS = 120_000;
@@ -36,10 +41,11 @@ const PATIENCE_MS = 30_000;
  *     ────────────   ──────────────────────────   ──────────────────────────────────────────────
  *     id             the same id                  goes on; where a crash came before `bound_at`, sets it
  *     not bound      no identity, empty           writes the id, then `bound_at`, if there are no blobs
- *     not bound      no identity, not empty       the same where a sample of the database's blobs is there:
- *                                                 an installation older than identities
+ *     not bound      no identity, not empty       the same where a sample of the database's blobs is there, or, if
+ *                                                 it has none, an upload: an installation older than identities
  *     any            anything else                stops, and names the id
- *     id             anything, STORAGE_ADOPT=id   writes a new id to the storage, then to the database
+ *     id             anything, STORAGE_ADOPT=id   writes a new id to the storage, then to the database; also where
+ *                                                 what the storage has as its identity is damaged
  *
  * Each write to the storage comes before that to the database, so a start that is cut off between the two is done again
  * by the next one.
@@ -66,11 +72,14 @@ export class StorageIdentity {
    */
   async establish(): Promise<void> {
     const row = await this.row();
-    if (row.isBound && (await this.driver.readIdentity()) === row.id) {
+    if (row.isBound && (await this.found()) === row.id) {
       await this.driver.prepare();
-      this.current = row.id;
-      this.warnOfInertAdoption();
-      return;
+      // Again: a mount that came or went meanwhile has had another storage prepared.
+      if ((await this.found()) === row.id) {
+        this.current = row.id;
+        this.warnOfInertAdoption();
+        return;
+      }
     }
     await this.settleInTurn();
   }
@@ -149,7 +158,7 @@ export class StorageIdentity {
 
   private async settle(): Promise<void> {
     const row = await this.row();
-    const found = await this.driver.readIdentity();
+    const found = await this.found();
     const id = found === row.id ? found : await this.chosen(row, found);
     if (found !== id) await this.driver.writeIdentity(id);
     await this.driver.prepare();
@@ -160,6 +169,16 @@ export class StorageIdentity {
       );
     }
     this.current = id;
+  }
+
+  /** What the storage has for an identity; {@link DAMAGED} where that can't be one. */
+  private async found(): Promise<string | undefined> {
+    try {
+      return await this.driver.readIdentity();
+    } catch (error) {
+      if (error instanceof DamagedIdentityError) return DAMAGED;
+      throw error;
+    }
   }
 
   /** The identity that the storage is to have in place of `found`. @throws StartupError when it may have none. */
@@ -174,11 +193,14 @@ export class StorageIdentity {
       // A new one, so that the setting, or a copy of either side that is left somewhere, fits nothing any more.
       return randomUUID();
     }
-    const isFirst = !row.isBound && found === undefined && there === known.length;
-    if (isFirst && known.length > 0) {
-      this.logger.log(`the storage ${location} had no identity and belongs to the database: ${ofSample}`);
+    if (!row.isBound && found === undefined && there === known.length) {
+      if (isEmpty) return row.id;
+      const proof = known.length > 0 ? ofSample : await this.proofByUploads();
+      if (proof !== undefined) {
+        this.logger.log(`the storage ${location} had no identity and belongs to the database: ${proof}`);
+        return row.id;
+      }
     }
-    if (isFirst && (isEmpty || known.length > 0)) return row.id;
     const mismatch: Mismatch = {
       database: { ...row, description: this.database.description },
       storage: { location, identity: found, isEmpty },
@@ -193,6 +215,19 @@ export class StorageIdentity {
       if ((await this.sizeOf(objectKey)) === sizeBytes) there += 1;
     }
     return there;
+  }
+
+  /** A database without blobs may have uploads. Their ids are UUIDs, which nobody else's storage has. */
+  private async proofByUploads(): Promise<string | undefined> {
+    const ids = new Set<string>();
+    let listed = 0;
+    for await (const { upload } of this.driver.listUploads()) {
+      if (UUID.test(upload.id)) ids.add(upload.id);
+      listed += 1;
+      if (listed >= UPLOADS_SAMPLE) break;
+    }
+    const known = await this.store.countSessions([...ids]);
+    return known === 0 ? undefined : `the database knows ${known} of ${ids.size} unfinished uploads in it`;
   }
 
   private async sizeOf(key: KnownObject['objectKey']): Promise<number | undefined> {

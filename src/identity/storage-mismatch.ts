@@ -1,10 +1,15 @@
+import { IDENTITY_NAME } from '../storage/identity-object.js';
 import type { DatabaseIdentity } from './storage-identity.store.js';
+
+/** In place of an identity: what the storage has under its name isn't one. It is equal to no database's. */
+export const DAMAGED = 'damaged';
 
 /** What a start has found, of a storage and a database that don't have one identity. */
 export interface Mismatch {
   readonly database: DatabaseIdentity & { readonly description: string };
   readonly storage: {
     readonly location: string;
+    /** Undefined where it has none; or {@link DAMAGED}. */
     readonly identity: string | undefined;
     readonly isEmpty: boolean;
   };
@@ -25,9 +30,9 @@ export function describeMismatch(mismatch: Mismatch): string {
 
 function storageFound({ storage: { identity, isEmpty } }: Mismatch): string {
   const content = isEmpty ? 'is empty' : 'holds blobs or uploads';
-  return identity === undefined
-    ? `has no identity and ${content}`
-    : `has the identity ${identity} and ${content}`;
+  if (identity === undefined) return `has no identity and ${content}`;
+  if (identity === DAMAGED) return `has a damaged identity (${IDENTITY_NAME} is not a UUID) and ${content}`;
+  return `has the identity ${identity} and ${content}`;
 }
 
 function databaseFound({ database: { id, isBound }, blobs: { lookedFor, found } }: Mismatch): string {
@@ -44,6 +49,7 @@ function databaseFound({ database: { id, isBound }, blobs: { lookedFor, found } 
 function adviceOn({ database: { isBound }, storage: { identity }, blobs: { lookedFor } }: Mismatch): string {
   const another =
     'Correct the STORAGE_… settings or DATABASE_URL, so that they name two that belong together';
+  if (identity === DAMAGED) return `Restore ${IDENTITY_NAME} of the storage.`;
   if (identity !== undefined)
     return isBound || lookedFor > 0 ? `${another}.` : `${another}, or restore the lost database.`;
   if (isBound || lookedFor > 0) {

@@ -1,4 +1,4 @@
-import { StorageError } from './storage.errors.js';
+import { DamagedIdentityError, StorageError } from './storage.errors.js';
 
 /**
  * Names at the top of a storage that begin so are Berth's own and never the key of a blob. There is one: the identity. Both
@@ -18,11 +18,17 @@ export function identityBytes(id: string): Buffer {
   return Buffer.from(`${id}\n`);
 }
 
-/** @throws StorageError where somebody else has written something under the identity's name. */
+/** @throws DamagedIdentityError */
 export function parseIdentity(bytes: Buffer, location: string): string {
   const id = bytes.toString('latin1').replace(/\n$/, '');
   if (UUID.test(id)) return id;
-  throw new StorageError(
+  throw damagedIdentity(location);
+}
+
+/** @param cause of a read that failed because the object is too short. */
+export function damagedIdentity(location: string, cause?: unknown): DamagedIdentityError {
+  return new DamagedIdentityError(
     `${IDENTITY_NAME} in ${location} has no identity in it: expected a UUID, as Berth has written it; restore it`,
+    { cause },
   );
 }

@@ -145,6 +145,8 @@ export interface StorageDriver {
   /**
    * Returns the identity that was written last, by whichever process, and undefined where the storage has none, also where it
    * has never been prepared or its mount is missing. Changes nothing. Costs one small read.
+   *
+   * @throws DamagedIdentityError where what is stored in its place isn't an identity.
    */
   readIdentity(options?: IoOptions): Promise<string | undefined>;
   /**

@@ -22,6 +22,9 @@ export class StorageUnavailableError extends StorageError {}
 /** The storage isn't the one that belongs to the database: its mount is missing, or another one is in its place. */
 export class StorageIdentityError extends StorageUnavailableError {}
 
+/** What is stored under the name of the identity isn't one: it was damaged, or somebody else wrote it. */
+export class DamagedIdentityError extends StorageError {}
+
 /** The state of an upload doesn't fit what the medium holds (fewer bytes than were flushed, say). */
 export class UploadStateError extends StorageError {}
 

@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import type { Multipart, ObjectStore, Part } from '../../src/storage/object-store/object-store.js';
 import type { IoOptions } from '../../src/storage/storage-driver.js';
-import { ObjectNotFoundError, StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
+import {
+  DamagedIdentityError,
+  ObjectNotFoundError,
+  StorageError,
+  UploadStateError,
+} from '../../src/storage/storage.errors.js';
 import {
   bodyOf,
   type Context,
@@ -37,6 +43,7 @@ export function describeObjectStoreContract(
     const context: Context = { store: () => store, harness: () => harness };
     describe('objects', () => describeObjects(context));
     describe('reading', () => describeReading(context));
+    describe('the identity', () => describeIdentity(context));
     describe('deleting', () => describeDeleting(context));
     describe('listing', () => describeListing(context));
     describe('making an object of parts', () => describeCompleting(context));
@@ -119,6 +126,17 @@ function describeObjects({ store, harness }: Context): void {
     const kept = await readAll(store(), 'object');
     expect(contents.some((content) => content.equals(kept))).toBe(true);
   });
+}
+
+function describeIdentity({ store }: Context): void {
+  it.each(['', 'cut off', 'longer than an identity can be, if only by a few bytes'])(
+    'is told from one that is damaged: %j',
+    async (content) => {
+      await stored(store(), 'berth-identity', Buffer.from(content));
+      const driver = new ObjectStorageDriver(store(), { partBytes: 5 * MIB, redirect: false });
+      await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
+    },
+  );
 }
 
 function describeReading({ store }: Context): void {

@@ -10,7 +10,11 @@ import { StorageIdentityStore } from '../../src/identity/storage-identity.store.
 import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
 import { MemoryStorageDriver } from '../../src/storage/drivers/memory/memory-storage.driver.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
-import { StorageError, StorageIdentityError } from '../../src/storage/storage.errors.js';
+import {
+  DamagedIdentityError,
+  StorageError,
+  StorageIdentityError,
+} from '../../src/storage/storage.errors.js';
 import { stored, uploaded } from '../contract/storage-driver.harness.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
@@ -30,6 +34,7 @@ describe('the identity of storage and database', () => {
   beforeEach(async () => {
     useStorage();
     await test.dataSource.query('DELETE FROM blobs');
+    await test.dataSource.query('DELETE FROM uploads');
     await test.dataSource.query('DELETE FROM storage_identity');
     await test.dataSource.query('INSERT INTO storage_identity (id) VALUES (gen_random_uuid())');
     logged.length = 0;
@@ -138,6 +143,29 @@ describe('the identity of storage and database', () => {
     expect(logged).toEqual([expect.stringMatching(/had no identity .+ 20 of the 20 blobs .+ are there/)]);
   });
 
+  it('is made where the database has no blobs and knows an upload: an older installation in its first push', async () => {
+    for (let count = 0; count < 3; count += 1) await uploaded(driver, Buffer.from('a stranger’s'));
+    expect(await refusal()).toContain('the storage has no identity and holds blobs or uploads');
+    const { id } = await uploaded(driver, Buffer.from('x'));
+    await test.dataSource.query(
+      `INSERT INTO uploads (id, repository, midstates, driver_state) VALUES ($1, 'first', '[]', '{}')`,
+      [id],
+    );
+    await process().establish();
+    expect(medium.identity).toBe((await row()).id);
+    expect(logged).toEqual([expect.stringMatching(/had no identity .+ knows 1 of 4 unfinished uploads/)]);
+  });
+
+  it('is not made for a database with blobs by an upload alone', async () => {
+    await driver.delete(await push());
+    const { id } = await uploaded(driver, Buffer.from('x'));
+    await test.dataSource.query(
+      `INSERT INTO uploads (id, repository, midstates, driver_state) VALUES ($1, 'first', '[]', '{}')`,
+      [id],
+    );
+    expect(await refusal()).toContain('has blobs (0 of the 1');
+  });
+
   it.each<[string, () => Promise<unknown>]>([
     ['the newest is missing', async () => driver.delete(await push())],
     [
@@ -213,6 +241,30 @@ describe('the identity of storage and database', () => {
       expect(medium.identity).toBeUndefined();
     });
 
+    it.each<[string, string | undefined]>([
+      ['another storage', randomUUID()],
+      ['none', undefined],
+    ])('where %s is at the mount point while it is being prepared', async (_, inItsPlace) => {
+      await process().establish();
+      const flapping = new MemoryStorageDriver(medium);
+      jest.spyOn(flapping, 'prepare').mockImplementation(() => {
+        medium.identity = inItsPlace;
+        return Promise.resolve();
+      });
+      const starting = process({}, flapping);
+      await expect(starting.establish()).rejects.toThrow(/doesn't belong to the database/);
+      await expect(starting.verifyStorage()).rejects.toThrow(/not been prepared/);
+      expect(medium.identity).toBe(inItsPlace);
+    });
+
+    it('where the identity of the storage is damaged', async () => {
+      await process().establish();
+      jest.spyOn(driver, 'readIdentity').mockRejectedValue(new DamagedIdentityError('no UUID'));
+      const message = await refusal();
+      expect(message).toContain('the storage has a damaged identity (berth-identity is not a UUID)');
+      expect(message).toContain('Restore berth-identity');
+    });
+
     it('where another one writes its identity at the same time', async () => {
       const raced = new MemoryStorageDriver(medium);
       const other = randomUUID();
@@ -223,7 +275,17 @@ describe('the identity of storage and database', () => {
   });
 
   describe('adopting', () => {
+    const damage = () => {
+      const read = jest.spyOn(driver, 'readIdentity').mockRejectedValue(new DamagedIdentityError('no UUID'));
+      const write = driver.writeIdentity.bind(driver);
+      jest.spyOn(driver, 'writeIdentity').mockImplementation((id) => {
+        read.mockRestore();
+        return write(id);
+      });
+      return Promise.resolve();
+    };
     const CASES: [string, () => Promise<unknown>][] = [
+      ['a storage whose identity is damaged', damage],
       ['a database that was restored beside its storage of later', () => driver.writeIdentity(randomUUID())],
       ['a storage that was moved without its identity', () => Promise.resolve(useStorage())],
       [

@@ -7,7 +7,12 @@ import { digestOf } from '../../oci/digest.js';
 import { parseObjectKey } from '../object-key.js';
 import { canRedirect } from '../redirecting-storage-driver.js';
 import type { DriverUpload, UploadSink } from '../storage-driver.js';
-import { StorageError, StorageUnavailableError, UploadStateError } from '../storage.errors.js';
+import {
+  DamagedIdentityError,
+  StorageError,
+  StorageUnavailableError,
+  UploadStateError,
+} from '../storage.errors.js';
 import { objectKeyOf } from './names.js';
 import { ObjectStorageDriver } from './object-storage.driver.js';
 import { bodyOf } from './part-buffer.js';
@@ -22,6 +27,24 @@ describe('ObjectStorageDriver', () => {
     bucket = new MemoryBucket();
     store = new MemoryObjectStore(bucket);
     driver = new ObjectStorageDriver(store, { partBytes: PART, inlineBytes: 1_000, redirect: true });
+  });
+
+  describe('reads an identity', () => {
+    it.each(['', randomUUID().slice(1), 'an operator who wrote a line that is longer'])(
+      'that is damaged: %j',
+      async (content) => {
+        bucket.objects.set('berth-identity', { bytes: Buffer.from(content), touchedAt: new Date() });
+        await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
+      },
+    );
+
+    it('that can not be read now, and does not take it for damaged', async () => {
+      await driver.writeIdentity(randomUUID());
+      store.interfere = (kind) => {
+        if (kind === 'get') throw new StorageError('no permission');
+      };
+      await expect(driver.readIdentity()).rejects.toThrow('no permission');
+    });
   });
 
   describe('asks for no more than it needs', () => {

@@ -3,7 +3,13 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../../oci/digest.js';
 import { abortable } from '../abortable.js';
-import { IDENTITY_BYTES, IDENTITY_NAME, identityBytes, parseIdentity } from '../identity-object.js';
+import {
+  damagedIdentity,
+  IDENTITY_BYTES,
+  IDENTITY_NAME,
+  identityBytes,
+  parseIdentity,
+} from '../identity-object.js';
 import { type ObjectKey, parseKeyPrefix, parseKeySegment, parseObjectKey } from '../object-key.js';
 import type {
   ByteSpan,
@@ -71,9 +77,17 @@ export class ObjectStorageDriver implements StorageDriver {
         return parseIdentity(await buffer(untilAborted(stream, options)), this.location);
       } catch (error) {
         if (error instanceof ObjectNotFoundError) return undefined;
-        throw error;
+        throw await this.identityFailure(error, options);
       }
     });
+  }
+
+  /** A store refuses to read more bytes than an object has, each with an error of its own. */
+  private async identityFailure(error: unknown, options: IoOptions): Promise<unknown> {
+    if (!(error instanceof StorageError)) return error;
+    const found = await this.store.head(IDENTITY_NAME, options).catch(() => undefined);
+    const isCut = found !== undefined && found.sizeBytes < IDENTITY_BYTES;
+    return isCut ? damagedIdentity(this.location, error) : error;
   }
 
   async writeIdentity(id: string): Promise<void> {

@@ -24,6 +24,7 @@ import { type Digest, digestHex, digestOf } from '../../../oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../object-key.js';
 import type { DriverUpload } from '../../storage-driver.js';
 import {
+  DamagedIdentityError,
   ObjectNotFoundError,
   StorageError,
   StorageUnavailableError,
@@ -436,8 +437,10 @@ describe('FilesystemStorageDriver', () => {
     it('refuses an identity that somebody else has written', async () => {
       await writeFile(join(root, 'berth-identity'), 'an operator\n');
       await expect(driver.readIdentity()).rejects.toThrow(/berth-identity in .+ has no identity in it/);
-      await writeFile(join(root, 'berth-identity'), `${randomUUID()}\n\n`);
-      await expect(driver.readIdentity()).rejects.toBeInstanceOf(StorageError);
+      for (const damaged of [`${randomUUID()}\n\n`, randomUUID().slice(1), '']) {
+        await writeFile(join(root, 'berth-identity'), damaged);
+        await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
+      }
     });
   });
 });

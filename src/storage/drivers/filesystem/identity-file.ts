@@ -11,7 +11,7 @@ interface IdentityPlace {
   readonly identity: string;
 }
 
-/** Undefined where there is none. Rejects with the system's error, or a StorageError for a file that isn't Berth's. */
+/** Undefined where there is none. Rejects with the system's error, or a DamagedIdentityError. */
 export async function readIdentityFile({ root, identity }: IdentityPlace): Promise<string | undefined> {
   const file = await open(identity, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: unknown) => {
