@@ -34,7 +34,10 @@ async function start(configuration: Configuration, logger: Logger): Promise<Serv
   return (await import('./primary.setup.js')).startPrimary(configuration, logger);
 }
 
-/** A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed since. */
+/**
+ * A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed
+ * since.
+ */
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const log = await openLog(configuration);
@@ -47,12 +50,14 @@ async function mainOfWorker(): Promise<void> {
   stopping.serving(await startWorker(configuration, log.logger, primary));
 }
 
-// How much of what it had the heap may grow by, in percent, before V8 takes stock of it. V8's own choice goes up to this in a busy process, and
-// is little in one that was idle, where layers that pass through count as growth: see docs/adr/0016. It is read each time.
+// How much of what it had the heap may grow by, in percent, before V8 takes stock of it. V8's own choice goes
+// up to this in a busy process, and is little in one that was idle, where layers that pass through count as
+// growth: see docs/adr/0016. It is read each time.
 setFlagsFromString('--heap-growing-percent=300');
 
-// What a library prints where nothing can be written is no reason to end. This also opens both streams, which makes a
-// pipe or a socket non-blocking: the process can end with an uncaught exception also where nothing reads its message.
+// What a library prints where nothing can be written is no reason to end. This also opens both streams, which
+// makes a pipe or a socket non-blocking: the process can end with an uncaught exception also where nothing
+// reads its message.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {

@@ -9,7 +9,10 @@ import { type Sample, takeSample } from './sampler.js';
 import { type SoakSettings, soakSettings } from './settings.js';
 import { judge } from './verdict.js';
 
-/** Mixed load on one Berth for a long time: docs/operations.md, "A soak". Returns whether everything stayed flat. */
+/**
+ * Mixed load on one Berth for a long time: docs/operations.md, "A soak". Returns whether everything stayed
+ * flat.
+ */
 async function soak(settings: SoakSettings, ground: Ground): Promise<boolean> {
   const main = await builtMain(settings.dist);
   const directory = await ground.newDirectory('soak');

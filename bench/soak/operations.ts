@@ -5,7 +5,10 @@ import { type PoolBlob, type PoolImage, REPOSITORIES, TAGS } from './pool.js';
 
 const OCTETS = { 'Content-Type': 'application/octet-stream' };
 
-/** One client: does the things that clients of a registry do, with contents and names that are always the same. */
+/**
+ * One client: does the things that clients of a registry do, with contents and names that are always the
+ * same.
+ */
 export class SoakOperations {
   private readonly all: readonly (readonly [name: string, weight: number, work: () => Promise<void>])[] = [
     ['image pushed', 4, () => this.push()],

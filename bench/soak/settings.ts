@@ -7,7 +7,10 @@ export interface SoakSettings {
   readonly directory: string | undefined;
   /** A build of Berth; undefined: one is made of the sources as they are. */
   readonly dist: string | undefined;
-  /** What Berth is started with: sessions and their events end soon, so that what is removed keeps up with what comes. */
+  /**
+   * What Berth is started with: sessions and their events end soon, so that what is removed keeps up with
+   * what comes.
+   */
   readonly berth: Readonly<Record<string, string>>;
 }
 

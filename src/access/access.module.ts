@@ -5,7 +5,9 @@ import { AccessService } from './access.service.js';
 import { DatabaseSpaceGuard } from './database-space.guard.js';
 import { LoopbackPolicy } from './loopback-policy.js';
 
-/** Who may do what, and whether there is room for it. The guards stand before every handler, in this order. */
+/**
+ * Who may do what, and whether there is room for it. The guards stand before every handler, in this order.
+ */
 @Module({
   providers: [
     AccessService,

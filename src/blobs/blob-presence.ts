@@ -7,7 +7,10 @@ import type { BlobRecord } from './blob.store.js';
 import { DisplacedObjects } from './displaced-objects.service.js';
 import { type ObjectState, objectStateOf } from './object-state.js';
 
-/** How long content counts as present after it was seen. An object that gets lost is noticed after this time at the latest. */
+/**
+ * How long content counts as present after it was seen. An object that gets lost is noticed after this time
+ * at the latest.
+ */
 const REMEMBERED_MS = 60_000;
 /** The clock is read once per this time, not for every lookup. */
 const CLOCK_MS = 1_000;
@@ -16,11 +19,11 @@ const MOST_REMEMBERED = 32_768;
 const MOST_LOGGED = 10_000;
 
 /**
- * Whether the bytes of blobs are in the storage. A row alone doesn't say that: an object may have been deleted behind
- * Berth's back, or a disk may have been replaced.
+ * Whether the bytes of blobs are in the storage. A row alone doesn't say that: an object may have been
+ * deleted behind Berth's back, or a disk may have been replaced.
  *
- * "Present" is remembered per digest for a minute, so that asking costs a lookup in memory. "Missing" is not remembered:
- * a push or an operator may bring the object back at any moment.
+ * "Present" is remembered per digest for a minute, so that asking costs a lookup in memory. "Missing" is not
+ * remembered: a push or an operator may bring the object back at any moment.
  */
 @Injectable()
 export class BlobPresence {
@@ -41,8 +44,8 @@ export class BlobPresence {
   ) {}
 
   /**
-   * The blob, if its object is in the storage with the size of the row. It may name another object than `blob` does: one
-   * that was displaced and is there again, or that took the object's place meanwhile.
+   * The blob, if its object is in the storage with the size of the row. It may name another object than
+   * `blob` does: one that was displaced and is there again, or that took the object's place meanwhile.
    *
    * @throws StorageUnavailableError, StorageError where the storage can't tell.
    */

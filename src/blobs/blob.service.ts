@@ -52,7 +52,9 @@ const MOST_UNLINKS = 2;
 /** Objects of one manifest that are looked for at the same time. */
 const LOOKS_AT_ONCE = 32;
 
-/** Layers and configs: what a repository may serve. A blob is visible only through a repository that links it. */
+/**
+ * Layers and configs: what a repository may serve. A blob is visible only through a repository that links it.
+ */
 @Injectable()
 export class BlobService {
   constructor(
@@ -108,8 +110,8 @@ export class BlobService {
 
   /**
    * Refuses a manifest whose layers or config are blobs of the repository with lost objects. Digests that the
-   * repository doesn't link are left to the caller. Costs nothing for content that was seen within the last minute,
-   * else a query and a request to the storage for each object.
+   * repository doesn't link are left to the caller. Costs nothing for content that was seen within the last
+   * minute, else a query and a request to the storage for each object.
    *
    * @throws ManifestBlobUnknownError with the lost ones.
    */
@@ -143,7 +145,10 @@ export class BlobService {
     return this.small.get(blob, options);
   }
 
-  /** The bytes of a blob held open, where the driver is able to. @throws StorageError where they aren't all there. */
+  /**
+   * The bytes of a blob held open, where the driver is able to. @throws StorageError where they aren't all
+   * there.
+   */
   async open({ objectKey, sizeBytes }: BlobRecord, options: IoOptions): Promise<OpenObject | undefined> {
     if (!canOpen(this.driver)) return undefined;
     const object = await this.driver.openObject(objectKey, options);
@@ -158,8 +163,9 @@ export class BlobService {
   }
 
   /**
-   * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another repository").
-   * Answers whether `source` has the blob, bytes included. The caller has made sure that it may be pulled from there.
+   * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another
+   * repository"). Answers whether `source` has the blob, bytes included. The caller has made sure that it may
+   * be pulled from there.
    */
   async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
     const linked = await this.blobs.findLinked(source, digest);
@@ -186,7 +192,8 @@ export class BlobService {
   /**
    * Takes the blob out of the repository. Others that link it keep it.
    *
-   * @throws BlobUnknownError unless the repository links it; BlobNeededError where a manifest of the repository refers to it.
+   * @throws BlobUnknownError unless the repository links it; BlobNeededError where a manifest of the
+   * repository refers to it.
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
     const { deleted, neededBy } = await this.unlink(repository, digest);
@@ -204,9 +211,9 @@ export class BlobService {
   }
 
   /**
-   * Makes content a blob of a repository. The first of several commits of one content wins: the others link its blob,
-   * and `record.objectKey` tells them that theirs isn't used. Answers nothing, having changed nothing, where no key
-   * was given and the content isn't there (any more).
+   * Makes content a blob of a repository. The first of several commits of one content wins: the others link
+   * its blob, and `record.objectKey` tells them that theirs isn't used. Answers nothing, having changed
+   * nothing, where no key was given and the content isn't there (any more).
    */
   async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
     await this.blobs.lockContent(transaction, blob.canonical);

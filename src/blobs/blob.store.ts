@@ -9,7 +9,9 @@ import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 
-/** The constraint that keeps a link from being deleted while a manifest of the repository refers to its blob. */
+/**
+ * The constraint that keeps a link from being deleted while a manifest of the repository refers to its blob.
+ */
 export const NEEDED_LINK = 'manifest_blobs_repository_id_blob_id_fkey';
 
 /** A blob as a repository shows it. */
@@ -38,8 +40,9 @@ interface LinkedBlob {
   readonly digest: Digest;
 }
 
-// One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it estimates. The repository is looked
-// up by itself, here and below: where it was joined, the planner came to it through every repository that links the blob.
+// One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it
+// estimates. The repository is looked up by itself, here and below: where it was joined, the planner came to
+// it through every repository that links the blob.
 const FIND_LINKED = `
   SELECT w.n, found.*
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, digest, n)
@@ -61,7 +64,10 @@ export class BlobStore {
 
   constructor(@Inject(READS) private readonly dataSource: DataSource) {}
 
-  /** The blob with this digest, if the repository links it. One indexed query, shared by reads of the moment: the path of every pull. */
+  /**
+   * The blob with this digest, if the repository links it. One indexed query, shared by reads of the moment:
+   * the path of every pull.
+   */
   async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
     const row = await this.linked.get({ repository, digest });
     // Here and not for the batch: a row that can't be read is the trouble of those who asked for it.
@@ -172,13 +178,15 @@ export class BlobStore {
   }
 
   /**
-   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and its bytes stay.
+   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and its bytes
+   * stay.
    *
    * @throws an error that violates `NEEDED_LINK` where such a manifest is pushed at the same time.
    */
   async unlink(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<Unlinked> {
     const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
-      // The foreign key would refuse it as well. It looks at all manifests that refer to the blob, and this at one.
+      // The foreign key would refuse it as well. It looks at all manifests that refer to the blob, and this
+      // at one.
       `WITH link AS (
          SELECT repository_id, blob_id FROM repository_blobs
           WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)

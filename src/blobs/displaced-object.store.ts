@@ -5,7 +5,9 @@ import type { Transaction } from '../database/unit-of-work.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 import type { BlobRecord } from './blob.store.js';
 
-/** Why a blob's row was given another object: the old one could not be found or read, or it holds other bytes. */
+/**
+ * Why a blob's row was given another object: the old one could not be found or read, or it holds other bytes.
+ */
 export type DisplacedReason = 'missing' | 'corrupt';
 
 /** A displaced object, and the object that its blob has now. */
@@ -36,8 +38,8 @@ interface DisplacedRow {
 const MOST_PER_BLOB = 10;
 
 /**
- * The rows of displaced objects: those that were a blob's, until a push brought its bytes again. Each object key that
- * a blob ever had is in `blobs` or here, until the object is removed.
+ * The rows of displaced objects: those that were a blob's, until a push brought its bytes again. Each object
+ * key that a blob ever had is in `blobs` or here, until the object is removed.
  */
 @Injectable()
 export class DisplacedObjectStore {
@@ -60,8 +62,8 @@ export class DisplacedObjectStore {
   }
 
   /**
-   * Gives the blob another object; the old one stays known. Changes nothing where the blob has another object than
-   * `from` by now, or where `to` was displaced itself. Returns whether it was done.
+   * Gives the blob another object; the old one stays known. Changes nothing where the blob has another object
+   * than `from` by now, or where `to` was displaced itself. Returns whether it was done.
    */
   async displace(
     transaction: Transaction,
@@ -88,7 +90,10 @@ export class DisplacedObjectStore {
     return row && parseObjectKey(row.object_key);
   }
 
-  /** Takes a displaced object out of the table, for its blob to have it again. False: it is to be removed, or gone. */
+  /**
+   * Takes a displaced object out of the table, for its blob to have it again. False: it is to be removed, or
+   * gone.
+   */
   async takeBack(transaction: Transaction, objectKey: ObjectKey): Promise<boolean> {
     const sql = `DELETE FROM displaced_objects
                   WHERE object_key = $1 AND reason = 'missing' AND NOT removing RETURNING blob_id`;
@@ -96,8 +101,8 @@ export class DisplacedObjectStore {
   }
 
   /**
-   * Those that are to be looked at, `limit` at the most. Each of them is due again after an hour, later after twice as
-   * long each time, up to a day.
+   * Those that are to be looked at, `limit` at the most. Each of them is due again after an hour, later after
+   * twice as long each time, up to a day.
    */
   async takeDue(limit: number): Promise<DisplacedObject[]> {
     const rows = await queryRows<DisplacedRow>(
@@ -115,7 +120,10 @@ export class DisplacedObjectStore {
     return rows.map(toDisplacedObject);
   }
 
-  /** From here on the object is never used again. False: the blob has another object by now than was looked at. */
+  /**
+   * From here on the object is never used again. False: the blob has another object by now than was looked
+   * at.
+   */
   async markRemoving({ objectKey, blob }: DisplacedObject): Promise<boolean> {
     const rows = await queryRows(
       this.dataSource.manager,

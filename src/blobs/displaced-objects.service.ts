@@ -11,8 +11,8 @@ import { type ObjectState, objectStateOf } from './object-state.js';
 const MOST_ATTEMPTS = 3;
 
 /**
- * Objects whose place another one took. A blob's row is pointed away from an object that was not found, or was found
- * damaged, when a push brings the bytes again. The old key stays known:
+ * Objects whose place another one took. A blob's row is pointed away from an object that was not found, or
+ * was found damaged, when a push brings the bytes again. The old key stays known:
  *
  *                  a push brings the bytes                 the blob's object is there
  *     blob's object ───────────────────────► displaced ────────────────────────────► removing ──► gone
@@ -34,8 +34,8 @@ export class DisplacedObjects {
   ) {}
 
   /**
-   * The blob with an object that is there, where the one that `blob` names isn't: the row may have another one by now, or
-   * a displaced one is back, which the row gets again.
+   * The blob with an object that is there, where the one that `blob` names isn't: the row may have another
+   * one by now, or a displaced one is back, which the row gets again.
    */
   async findOther(blob: BlobRecord, state: ObjectState): Promise<BlobRecord | undefined> {
     let seen: { readonly objectKey: ObjectKey; readonly state: ObjectState } = { ...blob, state };
@@ -56,8 +56,8 @@ export class DisplacedObjects {
   }
 
   /**
-   * A batch of the reaper: looks at up to `limit` displaced objects that are due, and removes those that are no longer
-   * needed. Returns how many were due; each is due again later.
+   * A batch of the reaper: looks at up to `limit` displaced objects that are due, and removes those that are
+   * no longer needed. Returns how many were due; each is due again later.
    */
   async reap(limit: number, signal: AbortSignal): Promise<number> {
     const due = await this.store.takeDue(limit);

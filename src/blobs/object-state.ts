@@ -5,13 +5,17 @@ import type { BlobRecord } from './blob.store.js';
 /** What the storage says of the object that a blob's row names. */
 export type ObjectState = 'present' | 'missing' | 'wrong size';
 
-/** Longer than the object stores' own deadlines. A file system has none: a hung mount would hold requests for ever. */
+/**
+ * Longer than the object stores' own deadlines. A file system has none: a hung mount would hold requests for
+ * ever.
+ */
 const LONGEST_LOOK_MS = 30_000;
 
 /**
  * Asks the storage for a blob's object, without reading it.
  *
- * @throws StorageUnavailableError, StorageError: then nothing is known. A failure never counts as a missing object.
+ * @throws StorageUnavailableError, StorageError: then nothing is known. A failure never counts as a missing
+ * object.
  */
 export async function objectStateOf(
   driver: StorageDriver,

@@ -88,7 +88,10 @@ export class Configuration {
   @Max(200, { message: 'expected a number of connections from 6 to 200' })
   databasePoolSize = 14;
 
-  /** Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk; 0: none. */
+  /**
+   * Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk;
+   * 0: none.
+   */
   @Env('DATABASE_RESERVE_BYTES')
   @IsOptional()
   @Type(() => Number)
@@ -135,7 +138,10 @@ export class Configuration {
   @Max(YEAR_SECONDS, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
   uploadTtlSeconds = 7 * DAY_SECONDS;
 
-  /** How long a writer may be silent (frozen, or cut off from the database) before another one may take its upload. */
+  /**
+   * How long a writer may be silent (frozen, or cut off from the database) before another one may take its
+   * upload.
+   */
   @Env('UPLOAD_LEASE_SECONDS')
   @Type(() => Number)
   @IsInt({ message: 'expected a number of seconds from 2 to 300' })
@@ -170,7 +176,10 @@ export class Configuration {
   @Max(MIB, { message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
   requestMinBytesPerSecond = 1024;
 
-  /** Largest manifest accepted. The spec wants 4 MiB at least; sending much more to Postgres would delay others. */
+  /**
+   * Largest manifest accepted. The spec wants 4 MiB at least; sending much more to Postgres would delay
+   * others.
+   */
   @Env('MANIFEST_MAX_BYTES')
   @Type(() => Number)
   @IsInt({ message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
@@ -186,7 +195,10 @@ export class Configuration {
   @Max(10_000, { message: 'expected a number from 128 to 10000' })
   manifestMaxReferences = 4096;
 
-  /** What happens to a manifest that names blobs or manifests its repository doesn't have ("sparse" manifests). */
+  /**
+   * What happens to a manifest that names blobs or manifests its repository doesn't have ("sparse"
+   * manifests).
+   */
   @Env('MANIFEST_MISSING_REFERENCES')
   @IsIn(MISSING_REFERENCES, { message: `expected one of ${MISSING_REFERENCES.join(', ')}` })
   manifestMissingReferences: (typeof MISSING_REFERENCES)[number] = 'reject';

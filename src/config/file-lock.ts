@@ -4,20 +4,32 @@ import { StartupError } from './startup.error.js';
 const LOCK_EXCLUSIVE = 2;
 const LOCK_NONBLOCKING = 4;
 
-/** An exclusive lock on a file, held by whoever has its descriptor open: this process, and any child given it. */
+/**
+ * An exclusive lock on a file, held by whoever has its descriptor open: this process, and any child given it.
+ */
 export interface FileLock {
-  /** Pass it to a child (`stdio: [..., lock.fd]`) and the child, with its own children, holds the lock as well. */
+  /**
+   * Pass it to a child (`stdio: [..., lock.fd]`) and the child, with its own children, holds the lock as
+   * well.
+   */
   readonly fd: number;
-  /** Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it is lost. @throws other errors of the file system */
+  /**
+   * Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it
+   * is lost. @throws other errors of the file system
+   */
   note(text: string): void;
-  /** Lets this process's hold go. The file stays: removing it would let two processes lock two different files. */
+  /**
+   * Lets this process's hold go. The file stays: removing it would let two processes lock two different
+   * files.
+   */
   release(): void;
 }
 
 /**
- * Takes the kernel's lock (`flock(2)`) on `path`, which is created where it is missing, or answers undefined when
- * somebody has it. The kernel frees it when the last holder is gone, however it went: there is no stale lock, no
- * process id to be recycled and no moment between looking and taking. Works between containers of one host.
+ * Takes the kernel's lock (`flock(2)`) on `path`, which is created where it is missing, or answers undefined
+ * when somebody has it. The kernel frees it when the last holder is gone, however it went: there is no stale
+ * lock, no process id to be recycled and no moment between looking and taking. Works between containers of
+ * one host.
  *
  * Rejects with the file system's error when the file can't be opened, with a {@link StartupError} where files
  * can't be locked.

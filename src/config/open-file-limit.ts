@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { StartupError } from './startup.error.js';
 
-/** Node opens the files of a program nearly all at once when it loads it: with 512, Berth's can't always be loaded. */
+/**
+ * Node opens the files of a program nearly all at once when it loads it: with 512, Berth's can't always be
+ * loaded.
+ */
 const FEWEST_OPEN_FILES = 1024;
 
 /** @throws StartupError when this process may not open enough files to be loaded. */

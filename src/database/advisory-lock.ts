@@ -1,7 +1,8 @@
 /**
- * Every advisory lock of Berth. Most are a 64-bit hash of a text, and each kind has its own seed, so that equal texts of two
- * kinds are two locks. The numbers must not change: replicas of other versions run beside this one and use them. Seed 1 was
- * also that of tags, until they were locked by their rows; a tag's text can't equal a process's name.
+ * Every advisory lock of Berth. Most are a 64-bit hash of a text, and each kind has its own seed, so that
+ * equal texts of two kinds are two locks. The numbers must not change: replicas of other versions run beside
+ * this one and use them. Seed 1 was also that of tags, until they were locked by their rows; a tag's text
+ * can't equal a process's name.
  */
 const SEEDS = {
   /** The commits of one content, by its canonical digest. */

@@ -1,8 +1,8 @@
 import { RegistryError } from '../oci/errors.js';
 
 /**
- * Too many requests are after the same thing, or after the same connections: this one didn't get its turn, and has changed
- * nothing. 503 and not 429, since docker gives up on a 429.
+ * Too many requests are after the same thing, or after the same connections: this one didn't get its turn,
+ * and has changed nothing. 503 and not 429, since docker gives up on a 429.
  */
 export class ContendedError extends RegistryError {
   constructor(options: { readonly cause?: unknown } = {}) {

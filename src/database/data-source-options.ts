@@ -3,7 +3,10 @@ import { ENTITIES } from './entities/index.js';
 import { MIGRATIONS } from './migrations/index.js';
 import { PreparingClient } from './preparing-client.js';
 
-/** How to reach Postgres: a URL, or what the embedded one is reached by (a Unix socket has no URL form in TypeORM). */
+/**
+ * How to reach Postgres: a URL, or what the embedded one is reached by (a Unix socket has no URL form in
+ * TypeORM).
+ */
 export interface PostgresConnection {
   readonly url?: string;
   readonly host?: string;
@@ -24,8 +27,9 @@ export interface PostgresLimits {
 }
 
 /**
- * While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in an error. Postgres
- * ends the transaction of a process that is frozen before those who wait for its locks give up.
+ * While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in
+ * an error. Postgres ends the transaction of a process that is frozen before those who wait for its locks
+ * give up.
  */
 export const SERVING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
@@ -37,8 +41,9 @@ export const SERVING: PostgresLimits = {
 };
 
 /**
- * While migrating: a large table takes its time. A lock must not: while a migration waits for that of a table, every later
- * query of the table waits behind it, in all replicas. So it gives up soon, and `runMigrations` tries again.
+ * While migrating: a large table takes its time. A lock must not: while a migration waits for that of a
+ * table, every later query of the table waits behind it, in all replicas. So it gives up soon, and
+ * `runMigrations` tries again.
  */
 export const MIGRATING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,

@@ -6,7 +6,9 @@ import {
 import { ContendedError } from './contended.error.js';
 import { NoQueryInTimeError } from './next-batch.errors.js';
 
-/** SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention. */
+/**
+ * SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention.
+ */
 const UNAVAILABLE_CLASSES = ['08', '53', '57'];
 
 const UNAVAILABLE_CODES = new Set([
@@ -43,7 +45,8 @@ const UNAVAILABLE_ERRORS = [
   ConnectionLostError,
   ContendedError,
   NoQueryInTimeError,
-  // TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it gone.
+  // TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it
+  // gone.
   QueryRunnerAlreadyReleasedError,
   QueryRunnerProviderAlreadyReleasedError,
 ];
@@ -66,7 +69,10 @@ export function isDatabaseFull(error: unknown): boolean {
   return (Object(cause) as FailureFields).code === DISK_FULL;
 }
 
-/** Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may help. */
+/**
+ * Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may
+ * help.
+ */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (UNAVAILABLE_ERRORS.some((kind) => error instanceof kind)) return true;
   if (isDatabaseFull(error)) return false;
@@ -97,7 +103,9 @@ export function violates(error: unknown, constraint: string): boolean {
 /** `unique_violation`, `foreign_key_violation`, `serialization_failure` and `deadlock_detected`. */
 const CONFLICT_CODES = ['23505', '23503', '40001', '40P01'];
 
-/** Whether Postgres refused a statement for what others did at the same time, so that nothing of it happened. */
+/**
+ * Whether Postgres refused a statement for what others did at the same time, so that nothing of it happened.
+ */
 export function isConflict(error: unknown): boolean {
   return CONFLICT_CODES.includes(String(sqlState(error)));
 }
@@ -105,7 +113,10 @@ export function isConflict(error: unknown): boolean {
 /** `serialization_failure` and `deadlock_detected`: the statement was right, the moment wasn't. */
 const DEADLOCK_CODES = ['40001', '40P01'];
 
-/** Whether Postgres ended a transaction to break a deadlock, or one like it: it can be run again from the start. */
+/**
+ * Whether Postgres ended a transaction to break a deadlock, or one like it: it can be run again from the
+ * start.
+ */
 export function isDeadlock(error: unknown): boolean {
   return DEADLOCK_CODES.includes(String(sqlState(error)));
 }

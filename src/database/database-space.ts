@@ -4,15 +4,21 @@ import { type FreeSpace, freeSpaceOf, reserveBytesOf } from './embedded/free-spa
 
 const MIB = 1024 * 1024;
 
-/** Space is measured again after this time, and after this many bytes that all processes of this host were sent. */
+/**
+ * Space is measured again after this time, and after this many bytes that all processes of this host were
+ * sent.
+ */
 const REMEMBERED_MS = 1_000;
 const REMEMBERED_BYTES = 8 * MIB;
-/** What one of many processes may be sent at least: measuring takes time, too. With 64 processes it adds up to 16 MiB. */
+/**
+ * What one of many processes may be sent at least: measuring takes time, too. With 64 processes it adds up to
+ * 16 MiB.
+ */
 const LEAST_REMEMBERED_BYTES = MIB / 4;
 
 /**
- * Deletions are what frees space, so they may use a part of the reserve: down to one segment of Postgres' write-ahead
- * log (16 MiB), and what a statement adds to tables.
+ * Deletions are what frees space, so they may use a part of the reserve: down to one segment of Postgres'
+ * write-ahead log (16 MiB), and what a statement adds to tables.
  */
 const DELETION_RESERVE_BYTES = 24 * MIB;
 
@@ -30,8 +36,9 @@ interface Room {
 const ROOM: Room = { push: true, delete: true };
 
 /**
- * Keeps space free on the disk of the embedded Postgres, by refusing requests that write. A Postgres that can't write
- * its log stops at once, and with it the pulls. An external Postgres has its disk elsewhere: nothing is refused then.
+ * Keeps space free on the disk of the embedded Postgres, by refusing requests that write. A Postgres that
+ * can't write its log stops at once, and with it the pulls. An external Postgres has its disk elsewhere:
+ * nothing is refused then.
  */
 export class DatabaseSpace implements OnModuleInit {
   private readonly logger = new Logger('DatabaseSpace');
@@ -62,7 +69,8 @@ export class DatabaseSpace implements OnModuleInit {
   /**
    * To be called before something is written. Cheap: the free space is remembered for a second.
    *
-   * @param bytes that the client sends, as far as known: the more arrives, the sooner space is measured again.
+   * @param bytes that the client sends, as far as known: the more arrives, the sooner space is measured
+   * again.
    * @throws DatabaseFullError
    */
   async expectRoom(purpose: WritePurpose, bytes = 0): Promise<void> {

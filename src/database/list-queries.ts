@@ -5,8 +5,9 @@ import { queryRows } from './query-rows.js';
 import { TURN_LIMITS, Turns } from './turns.js';
 
 /**
- * Reads that bring many rows, or look at many: lists, and what the admin API shows. They have half of the connections for
- * reads at the most; the rest is left to pulls and to readiness, however many lists are asked for.
+ * Reads that bring many rows, or look at many: lists, and what the admin API shows. They have half of the
+ * connections for reads at the most; the rest is left to pulls and to readiness, however many lists are asked
+ * for.
  */
 @Injectable()
 export class ListQueries {

@@ -15,11 +15,12 @@ const LONG_WORK =
   'large tables take their time, an index waits for older transactions, one replica migrates for all';
 
 /**
- * Brings the schema up to date. Replicas that start together take turns: the first one migrates, the others find
- * nothing left to do.
+ * Brings the schema up to date. Replicas that start together take turns: the first one migrates, the others
+ * find nothing left to do.
  *
- * A migration whose lock isn't given within the connection's `lock_timeout` (a backup or a long query has the table) is
- * tried again after a pause, in which other queries of the table go on. What was migrated before it stays.
+ * A migration whose lock isn't given within the connection's `lock_timeout` (a backup or a long query has the
+ * table) is tried again after a pause, in which other queries of the table go on. What was migrated before it
+ * stays.
  *
  * @param warn gets a line for each attempt that didn't get its lock.
  * @throws Error with the statement that didn't get its lock for `patience.totalMs`.
@@ -58,7 +59,8 @@ export async function runMigrations(
 async function migrateInTurn(dataSource: DataSource): Promise<void> {
   const lock = dataSource.createQueryRunner();
   try {
-    // Not by waiting in Postgres: CREATE INDEX CONCURRENTLY, which the first one may run, waits for statements that wait.
+    // Not by waiting in Postgres: CREATE INDEX CONCURRENTLY, which the first one may run, waits for
+    // statements that wait.
     const sql = 'SELECT pg_try_advisory_lock($1::bigint) AS taken';
     while (!(await queryRows<{ taken: boolean }>(lock.manager, sql, [MIGRATION_LOCK_KEY]))[0]?.taken)
       await delay(TURN_PAUSE_MS);

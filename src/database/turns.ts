@@ -28,8 +28,9 @@ interface Load {
 }
 
 /**
- * Lets work run a few at a time, and fewer of those that are after the same thing: what would wait for one lock in Postgres
- * waits here, where it takes no connection from others. In the order of arrival, but for those whose key has its share.
+ * Lets work run a few at a time, and fewer of those that are after the same thing: what would wait for one
+ * lock in Postgres waits here, where it takes no connection from others. In the order of arrival, but for
+ * those whose key has its share.
  */
 export class Turns {
   private running = 0;
@@ -42,7 +43,8 @@ export class Turns {
    * Runs `work` when it is its turn. Without a key it shares nothing with others but the limit for all.
    *
    * @param signal takes it out of those who wait. Work that runs isn't stopped.
-   * @throws ContendedError where too many wait already, or its turn doesn't come in time; Error when it is aborted.
+   * @throws ContendedError where too many wait already, or its turn doesn't come in time; Error when it is
+   * aborted.
    */
   async run<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();

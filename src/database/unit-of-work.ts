@@ -14,11 +14,11 @@ const MAX_ATTEMPTS = 3;
 const LEFT_TO_UPLOADS = 2;
 
 /**
- * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow disk or
- * an object store holds its locks and its connection all the while.
+ * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow
+ * disk or an object store holds its locks and its connection all the while.
  *
- * Leaves some connections to statements that wait for no lock of others. Work that is likely to wait for the same lock names a `key`: it then waits in memory, and
- * leaves a connection to others.
+ * Leaves some connections to statements that wait for no lock of others. Work that is likely to wait for the
+ * same lock names a `key`: it then waits in memory, and leaves a connection to others.
  */
 @Injectable()
 export class UnitOfWork {
@@ -30,8 +30,9 @@ export class UnitOfWork {
   }
 
   /**
-   * Commits when `work` settles, rolls back when it rejects. Read committed, as Postgres defaults to. Where Postgres broke
-   * a deadlock by ending this transaction, `work` runs again from the start, so it must have no effect but on the database.
+   * Commits when `work` settles, rolls back when it rejects. Read committed, as Postgres defaults to. Where
+   * Postgres broke a deadlock by ending this transaction, `work` runs again from the start, so it must have
+   * no effect but on the database.
    *
    * @throws ContendedError where a lock, or a turn, can't be had in time.
    */
@@ -40,8 +41,8 @@ export class UnitOfWork {
   }
 
   /**
-   * Runs one statement that is a transaction of its own. It holds no lock for longer than Postgres works on it, whatever
-   * becomes of this process: to be preferred to `run`.
+   * Runs one statement that is a transaction of its own. It holds no lock for longer than Postgres works on
+   * it, whatever becomes of this process: to be preferred to `run`.
    *
    * @param signal drops the statement as long as it waits for its turn.
    * @throws ContendedError where a lock, or a turn, can't be had in time; Error when it is aborted.

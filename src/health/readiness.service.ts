@@ -7,7 +7,9 @@ import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js
 import { StorageFullError } from '../storage/storage.errors.js';
 import { BoundedProbe } from './bounded-probe.js';
 
-/** Longer than a healthy dependency ever takes, shorter than common orchestrators wait for a probe's answer. */
+/**
+ * Longer than a healthy dependency ever takes, shorter than common orchestrators wait for a probe's answer.
+ */
 export const PROBE_TIMEOUT_MS = 2_000;
 
 /** What readiness depends on. */
@@ -19,8 +21,9 @@ export type Check = 'ok' | 'full' | 'failed';
 export type Checks = Record<Dependency, Check>;
 
 /**
- * Whether requests can be served now: Postgres answers a query, and the driver could store bytes in the database's
- * storage. A full disk serves pulls: a load balancer that took the replicas on it out of service would take all of them.
+ * Whether requests can be served now: Postgres answers a query, and the driver could store bytes in the
+ * database's storage. A full disk serves pulls: a load balancer that took the replicas on it out of service
+ * would take all of them.
  */
 @Injectable()
 export class ReadinessService {

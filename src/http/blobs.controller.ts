@@ -38,7 +38,8 @@ export class BlobsController {
     const found = await this.blobs.find(repository, digest);
     const etag = formatEtag(digest);
     const isKept = matchesEtag(request.headers['if-none-match'], etag);
-    // A GET that opens the object finds out by itself. All other answers would speak of an object that may be lost.
+    // A GET that opens the object finds out by itself. All other answers would speak of an object that may be
+    // lost.
     const opens =
       request.method === 'GET' && !isKept && !this.blobs.redirects && !this.blobs.isInMemory(found);
     const blob = opens ? found : await this.blobs.expectPresent(found, digest);
@@ -106,8 +107,8 @@ export class BlobsController {
   ): Promise<void> {
     const signal = untilClosed(response);
     const begin = () => {
-      // A client that stops reading without closing would hold on to the object for ever. Not sooner than this: the storage
-      // has deadlines of its own, and when it misses them its client is to get an answer.
+      // A client that stops reading without closing would hold on to the object for ever. Not sooner than
+      // this: the storage has deadlines of its own, and when it misses them its client is to get an answer.
       const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
       breakOffSlowReader(response, requestIdleTimeoutSeconds * 1000, requestMinBytesPerSecond);
       writeHead();

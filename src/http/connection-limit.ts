@@ -59,8 +59,8 @@ export class ConnectionLimit {
   }
 
   /**
-   * Refuses the requests of a connection that was one too many. Probes are served: a process that is busy is not to be
-   * restarted for it.
+   * Refuses the requests of a connection that was one too many. Probes are served: a process that is busy is
+   * not to be restarted for it.
    */
   before(application: RequestListener): RequestListener {
     return (request, response) => {

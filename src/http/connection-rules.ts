@@ -5,8 +5,9 @@ import { isAuthority, resolveTarget } from './request-target.js';
 import { isEnding } from './unread-body.js';
 
 /**
- * Most requests of one connection that may wait for their answers. Node hands over every pipelined request at once, and
- * each may ask for megabytes: without a bound one small write keeps everybody waiting. Registry clients don't pipeline.
+ * Most requests of one connection that may wait for their answers. Node hands over every pipelined request at
+ * once, and each may ask for megabytes: without a bound one small write keeps everybody waiting. Registry
+ * clients don't pipeline.
  */
 const MAX_PIPELINED_REQUESTS = 8;
 
@@ -27,7 +28,8 @@ export function withConnectionRules(
   pending: PendingResponses,
 ): RequestListener {
   const begin: RequestListener = (request, response) => {
-    // Section 9.6: its sender has been told that the connection ends, and must not be surprised by what became of this.
+    // Section 9.6: its sender has been told that the connection ends, and must not be surprised by what
+    // became of this.
     if (isEnding(request.socket)) return;
     const refusal = refusalOf(request);
     if (refusal === undefined) application(request, response);

@@ -30,7 +30,10 @@ export class StorageIdentityStore {
     return row;
   }
 
-  /** Binds the storage with the identity `id` in place of `former`. Returns false where the row no longer has that. */
+  /**
+   * Binds the storage with the identity `id` in place of `former`. Returns false where the row no longer has
+   * that.
+   */
   async bind(former: string, id: string): Promise<boolean> {
     const rows = await queryRows(
       this.dataSource.manager,

@@ -17,14 +17,20 @@ import {
 import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from './storage-identity.store.js';
 import { DAMAGED, describeMismatch, type Mismatch } from './storage-mismatch.js';
 
-/** Blobs that are looked for before a storage without identity is taken for the one that they are in: so many oldest and newest. */
+/**
+ * Blobs that are looked for before a storage without identity is taken for the one that they are in: so many
+ * oldest and newest.
+ */
 const SAMPLE = 10;
 
 /** Where the database has no blobs: unfinished uploads of the storage, of which it is to know one. */
 const UPLOADS_SAMPLE = 1_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Replicas that start together on a new storage prepare it in turn. Each takes about a second, a slow bucket some more. */
+/**
+ * Replicas that start together on a new storage prepare it in turn. Each takes about a second, a slow bucket
+ * some more.
+ */
 const TURN_PATIENCE_MS = 120_000;
 const TURN_PAUSE_MS = 100;
 
@@ -33,9 +39,10 @@ const VERIFIED_MS = 5_000;
 const PATIENCE_MS = 30_000;
 
 /**
- * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the database. The
- * migration makes it; the first start on an empty storage writes it there. From then on a storage that hasn't the
- * database's identity is another one, or its mount is missing, and nothing is made, removed or replaced in it.
+ * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the
+ * database. The migration makes it; the first start on an empty storage writes it there. From then on a
+ * storage that hasn't the database's identity is another one, or its mount is missing, and nothing is made,
+ * removed or replaced in it.
  *
  *     database       storage                      the start
  *     ────────────   ──────────────────────────   ──────────────────────────────────────────────
@@ -47,8 +54,8 @@ const PATIENCE_MS = 30_000;
  *     id             anything, STORAGE_ADOPT=id   writes a new id to the storage, then to the database; also where
  *                                                 what the storage has as its identity is damaged
  *
- * Each write to the storage comes before that to the database, so a start that is cut off between the two is done again
- * by the next one.
+ * Each write to the storage comes before that to the database, so a start that is cut off between the two is
+ * done again by the next one.
  */
 @Injectable()
 export class StorageIdentity {
@@ -85,8 +92,8 @@ export class StorageIdentity {
   }
 
   /**
-   * Settles if the storage still is the one of the start. One small read of the storage. Without a signal of the
-   * caller's it is given up after 30 s: a mount that hangs must keep no lock.
+   * Settles if the storage still is the one of the start. One small read of the storage. Without a signal of
+   * the caller's it is given up after 30 s: a mount that hangs must keep no lock.
    *
    * @throws StorageIdentityError; another StorageError where the storage can't be read.
    */
@@ -106,15 +113,16 @@ export class StorageIdentity {
   }
 
   /**
-   * The same, at most once per 5 s: to be called before new content is committed. Otherwise a bucket that was switched
-   * would get what is acknowledged, until readiness is looked at.
+   * The same, at most once per 5 s: to be called before new content is committed. Otherwise a bucket that was
+   * switched would get what is acknowledged, until readiness is looked at.
    */
   async verifyStorageLately(): Promise<void> {
     if (performance.now() - this.verifiedAt > VERIFIED_MS) await this.verifyStorage();
   }
 
   /**
-   * The same, and asks the database too: to be called before bytes are removed, or a row is given other bytes.
+   * The same, and asks the database too: to be called before bytes are removed, or a row is given other
+   * bytes.
    *
    * @throws StorageIdentityError; what the database or the storage fail with
    */
@@ -181,7 +189,9 @@ export class StorageIdentity {
     }
   }
 
-  /** The identity that the storage is to have in place of `found`. @throws StartupError when it may have none. */
+  /**
+   * The identity that the storage is to have in place of `found`. @throws StartupError when it may have none.
+   */
   private async chosen(row: DatabaseIdentity, found: string | undefined): Promise<string> {
     const isEmpty = await this.driver.isEmpty();
     const known = await this.store.sample(SAMPLE);
@@ -190,7 +200,8 @@ export class StorageIdentity {
     const ofSample = `${there} of the ${known.length} blobs that were looked for are there`;
     if (this.configuration.storageAdopt?.toLowerCase() === row.id) {
       this.logger.warn(`STORAGE_ADOPT: the database adopts the storage ${location}; ${ofSample}`);
-      // A new one, so that the setting, or a copy of either side that is left somewhere, fits nothing any more.
+      // A new one, so that the setting, or a copy of either side that is left somewhere, fits nothing any
+      // more.
       return randomUUID();
     }
     if (!row.isBound && found === undefined && there === known.length) {

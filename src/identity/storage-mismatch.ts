@@ -13,7 +13,9 @@ export interface Mismatch {
     readonly identity: string | undefined;
     readonly isEmpty: boolean;
   };
-  /** Of the blobs that the database knows, how many were looked for in the storage, and how many are there. */
+  /**
+   * Of the blobs that the database knows, how many were looked for in the storage, and how many are there.
+   */
   readonly blobs: { readonly lookedFor: number; readonly found: number };
 }
 

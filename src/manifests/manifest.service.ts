@@ -36,7 +36,10 @@ export interface PushedManifest {
   readonly subject: Digest | undefined;
 }
 
-/** Manifests and the tags that point at them. They live in Postgres: a push is one statement, a pull a query that it shares with others. */
+/**
+ * Manifests and the tags that point at them. They live in Postgres: a push is one statement, a pull a query
+ * that it shares with others.
+ */
 @Injectable()
 export class ManifestService {
   constructor(
@@ -48,7 +51,10 @@ export class ManifestService {
     private readonly configuration: Configuration,
   ) {}
 
-  /** @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist; ManifestUnsettledError. */
+  /**
+   * @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist;
+   * ManifestUnsettledError.
+   */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     return (await this.reader.get(repository, reference)) ?? this.refuseUnknown(repository, reference);
   }
@@ -61,8 +67,9 @@ export class ManifestService {
   /**
    * Stores a manifest and points its tags at it, all of it or nothing.
    *
-   * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError when what it refers to isn't in the
-   * repository (a `subject` need not be, nor need non-distributable layers; sparse manifests where configured).
+   * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError when what it refers to isn't
+   * in the repository (a `subject` need not be, nor need non-distributable layers; sparse manifests where
+   * configured).
    */
   async put(push: PushManifest): Promise<PushedManifest> {
     const { repository, reference, content, actor, signal } = push;

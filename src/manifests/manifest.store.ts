@@ -20,22 +20,27 @@ export interface NewManifest {
   readonly signal: AbortSignal;
 }
 
-/** What a deletion found: `undefined` where there is no such repository, else whether there was something to delete. */
+/**
+ * What a deletion found: `undefined` where there is no such repository, else whether there was something to
+ * delete.
+ */
 export type Deleted = boolean | undefined;
 
 /**
- * Changes of manifests and tags. Each is one statement, a call of a function of the schema (`ManifestFunctions`, among the
- * migrations): a push and its tags happen as a whole, and no lock outlives the statement (docs/adr/0019).
+ * Changes of manifests and tags. Each is one statement, a call of a function of the schema
+ * (`ManifestFunctions`, among the migrations): a push and its tags happen as a whole, and no lock outlives
+ * the statement (docs/adr/0019).
  */
 @Injectable()
 export class ManifestStore {
   constructor(private readonly unitOfWork: UnitOfWork) {}
 
   /**
-   * Stores a manifest and points its tags at it. Records each tag that moves, in turn with everybody else who moves it.
+   * Stores a manifest and points its tags at it. Records each tag that moves, in turn with everybody else who
+   * moves it.
    *
-   * Returns the digests that the manifest refers to and the repository lacks. Unless `acceptsMissing`, nothing was changed
-   * where there are any.
+   * Returns the digests that the manifest refers to and the repository lacks. Unless `acceptsMissing`,
+   * nothing was changed where there are any.
    */
   async push(push: NewManifest): Promise<Digest[]> {
     const { repository, digest, manifest, content, tags, actor } = push;

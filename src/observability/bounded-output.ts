@@ -5,7 +5,9 @@ import { settlesWithin } from '../config/settles-within.js';
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 /** What one write to a file takes. */
 const FILE_WRITE_BYTES = 64 * 1024;
-/** PIPE_BUF on Linux: a pipe takes it whole or not at all, so the lines of processes that share one don't mix. */
+/**
+ * PIPE_BUF on Linux: a pipe takes it whole or not at all, so the lines of processes that share one don't mix.
+ */
 const PIPE_WRITE_BYTES = 4096;
 /** How long lines are gathered: one write of many costs less, and wakes up the reader less often. */
 const GATHER_MS = 2;
@@ -33,16 +35,16 @@ interface Chunk {
 }
 
 /**
- * Writes lines to a descriptor such as standard output, and is never the reason why a process stops working: nothing
- * throws, nothing blocks, and the memory is bounded. A write that fails (full disk, reader gone or stopped, dead
- * terminal) is repeated after a pause. Lines that come when {@link MOST_WAITING_BYTES} wait already are dropped, and so
- * are all that follow until nothing waits any more; then the drop is reported.
+ * Writes lines to a descriptor such as standard output, and is never the reason why a process stops working:
+ * nothing throws, nothing blocks, and the memory is bounded. A write that fails (full disk, reader gone or
+ * stopped, dead terminal) is repeated after a pause. Lines that come when {@link MOST_WAITING_BYTES} wait
+ * already are dropped, and so are all that follow until nothing waits any more; then the drop is reported.
  *
- * Lines are written in their order and whole: one that a full disk cut in two is finished before the next one begins.
- * With several processes on one file, a line of another process may come in between.
+ * Lines are written in their order and whole: one that a full disk cut in two is finished before the next one
+ * begins. With several processes on one file, a line of another process may come in between.
  *
- * Not pino's own destination, sonic-boom: it throws what it can't write as an uncaught exception, keeps all lines in
- * memory, and tries to write them for ever when the process exits.
+ * Not pino's own destination, sonic-boom: it throws what it can't write as an uncaught exception, keeps all
+ * lines in memory, and tries to write them for ever when the process exits.
  */
 export class BoundedOutput {
   private readonly fd: number;
@@ -99,8 +101,8 @@ export class BoundedOutput {
   }
 
   /**
-   * Writes what waits, on the way out of the process: gives up where it can't be written, after half a second where
-   * nobody reads. What a thread of Node's is writing to a file is finished by Node.
+   * Writes what waits, on the way out of the process: gives up where it can't be written, after half a second
+   * where nobody reads. What a thread of Node's is writing to a file is finished by Node.
    */
   writeLast(): void {
     if (this.isFile && this.state === 'writing') this.current = undefined;
@@ -119,7 +121,10 @@ export class BoundedOutput {
     }, GATHER_MS);
   }
 
-  /** In a thread: a disk that is slow, for all the layers that are written to it, must not stop the event loop. */
+  /**
+   * In a thread: a disk that is slow, for all the layers that are written to it, must not stop the event
+   * loop.
+   */
   private writeToFile(): void {
     const bytes = this.take();
     if (bytes === undefined) {
@@ -192,9 +197,10 @@ function encode(chunk: Chunk | undefined): Buffer | undefined {
 }
 
 /**
- * Opens a pipe or a terminal once more, for this process alone, so that a write to it fails instead of waiting for a
- * reader. What can't be opened so (a socket, another user's terminal, anything on macOS) is used as it is; pipes and
- * sockets don't block then either once Node has opened `process.stdout`, as `main.ts` has it do.
+ * Opens a pipe or a terminal once more, for this process alone, so that a write to it fails instead of
+ * waiting for a reader. What can't be opened so (a socket, another user's terminal, anything on macOS) is
+ * used as it is; pipes and sockets don't block then either once Node has opened `process.stdout`, as
+ * `main.ts` has it do.
  */
 function openNonBlocking(descriptor: number): number {
   try {

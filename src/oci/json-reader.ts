@@ -3,7 +3,9 @@ import { foldCase, type JsonShape } from './json-shape.js';
 
 /** Lists and objects inside each other. Manifests have five. */
 export const MAX_JSON_DEPTH = 100;
-/** Members of one object: each key is remembered until the object ends, to find those that are there twice. */
+/**
+ * Members of one object: each key is remembered until the object ends, to find those that are there twice.
+ */
 export const MAX_JSON_MEMBERS = 10_000;
 /** Length of a key, and of a text that is kept: it is decoded at once. */
 export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
@@ -38,15 +40,16 @@ const NO_LIST: unknown[] = [];
 const NO_OBJECT: Record<string, unknown> = {};
 
 /**
- * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long, and keeps
- * no more of it than is wanted. It accepts what `JSON.parse` accepts, but for
+ * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long,
+ * and keeps no more of it than is wanted. It accepts what `JSON.parse` accepts, but for
  *
  * - a key that is twice in one object, also where it is written differently (`"a"`, `"\u0061"`), at every level;
  * - a key that equals one of `JsonShape.members` in all but case: Go's parser takes it for that one;
  * - bytes that aren't UTF-8, and a byte order mark;
  * - what is beyond the bounds above.
  *
- * Objects that are kept have no prototype, so a key `__proto__` is a key. Time and memory are linear in the bytes.
+ * Objects that are kept have no prototype, so a key `__proto__` is a key. Time and memory are linear in the
+ * bytes.
  */
 export class JsonReader {
   private readonly bytes: Buffer;

@@ -1,4 +1,6 @@
-/** Which parts of a document are kept. Of a list or an object without further word, only that there is one. */
+/**
+ * Which parts of a document are kept. Of a list or an object without further word, only that there is one.
+ */
 export interface JsonShape {
   /** The members of an object that are kept; see {@link objectOf}. */
   readonly members?: ReadonlyMap<string, JsonShape>;

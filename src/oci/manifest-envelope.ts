@@ -47,7 +47,8 @@ function manifestShape(maxReferences: number): JsonShape {
  * meanwhile, however large the manifest is and whatever is in it.
  *
  * @param maxReferences the most descriptors that a manifest may have.
- * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too (clients'
+ * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too
+ * (clients'
  *   JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently (see `JsonReader`),
  *   and for schema 1.
  */
@@ -66,8 +67,8 @@ export async function decodeManifest(bytes: Uint8Array, maxReferences: number): 
 }
 
 /**
- * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that are there
- * must agree, so that no two clients can take the same bytes for different things (CVE-2021-41190).
+ * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that
+ * are there must agree, so that no two clients can take the same bytes for different things (CVE-2021-41190).
  *
  * @throws ManifestInvalidError (400) when they don't agree, or the type isn't one that Berth accepts.
  */

@@ -4,8 +4,9 @@ const SLICE_MS = 2;
 let lastTurn: Promise<unknown> = Promise.resolve();
 
 /**
- * Resolves in a turn of the event loop of its own: of all who wait, one goes on per turn, in the order of their calls.
- * What they have to do then adds up over turns, between which other requests are served, and never within one.
+ * Resolves in a turn of the event loop of its own: of all who wait, one goes on per turn, in the order of
+ * their calls. What they have to do then adds up over turns, between which other requests are served, and
+ * never within one.
  */
 export function nextTurn(): Promise<void> {
   const turn = lastTurn.then(() => new Promise<void>((resolve) => setImmediate(resolve)));

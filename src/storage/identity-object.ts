@@ -1,8 +1,9 @@
 import { DamagedIdentityError, StorageError } from './storage.errors.js';
 
 /**
- * Names at the top of a storage that begin so are Berth's own and never the key of a blob. There is one: the identity. Both
- * kinds of storage, a directory and a bucket, have it under the same name and with the same content.
+ * Names at the top of a storage that begin so are Berth's own and never the key of a blob. There is one: the
+ * identity. Both kinds of storage, a directory and a bucket, have it under the same name and with the same
+ * content.
  */
 export const OWN_NAMES = 'berth-';
 export const IDENTITY_NAME = `${OWN_NAMES}identity`;

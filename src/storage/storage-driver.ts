@@ -26,12 +26,12 @@ export interface ByteSpan {
 }
 
 /**
- * Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. Whether what was
- * given up has happened or will still happen is then unknown; each call can be repeated.
+ * Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. Whether
+ * what was given up has happened or will still happen is then unknown; each call can be repeated.
  *
- * The signal is the call's alone, so a sink outlives the signal of the `openUpload` that made it: the disconnect of a
- * client must not prevent the flush that keeps its bytes. The one exception is the stream of a read, which an abort
- * destroys.
+ * The signal is the call's alone, so a sink outlives the signal of the `openUpload` that made it: the
+ * disconnect of a client must not prevent the flush that keeps its bytes. The one exception is the stream of
+ * a read, which an abort destroys.
  */
 export interface IoOptions {
   readonly signal?: AbortSignal;
@@ -46,51 +46,56 @@ export interface DriverUpload {
 /** Bytes of an unfinished upload, as the driver finds them on its medium. */
 export interface StoredUpload {
   /**
-   * What `abortUpload` needs to remove exactly these bytes; the id says whose they are. Its state is none to go on
-   * from: every other call refuses it.
+   * What `abortUpload` needs to remove exactly these bytes; the id says whose they are. Its state is none to
+   * go on from: every other call refuses it.
    */
   readonly upload: DriverUpload;
   /**
-   * When they were last written to or, where the medium doesn't know, when they were begun. An upload that goes on may
-   * hold bytes that are old.
+   * When they were last written to or, where the medium doesn't know, when they were begun. An upload that
+   * goes on may hold bytes that are old.
    */
   readonly modifiedAt: Date;
 }
 
 /**
- * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is refused,
- * and the sink is then of no more use.
+ * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is
+ * refused, and the sink is then of no more use.
  *
- * One writer at a time: the caller closes the sinks of a state before it opens another one of it, or of a state that a
- * sink answered. A writer that can't be made to let go (its process is stopped, its write hangs) is shut out with
- * `fenceUpload` instead: whatever it still does to its sink changes nothing for the sinks of the new state.
+ * One writer at a time: the caller closes the sinks of a state before it opens another one of it, or of a
+ * state that a sink answered. A writer that can't be made to let go (its process is stopped, its write hangs)
+ * is shut out with `fenceUpload` instead: whatever it still does to its sink changes nothing for the sinks of
+ * the new state.
  */
 export interface UploadSink {
   /**
    * Takes the bytes of `chunk`. The buffer belongs to the sink until the promise settles, then to the caller
-   * again. Settles when the driver wants more: this is the backpressure. What was written is not durable, and not
-   * visible to anyone, until `flush`. After a rejection, of `flush` too, only `close` may be called: what was flushed
-   * before is safe, and `openUpload` goes on from there.
+   * again. Settles when the driver wants more: this is the backpressure. What was written is not durable, and
+   * not visible to anyone, until `flush`. After a rejection, of `flush` too, only `close` may be called: what
+   * was flushed before is safe, and `openUpload` goes on from there.
    */
   write(chunk: Uint8Array): Promise<void>;
   /**
-   * Makes every byte written so far durable: it survives the process, and the machine where the driver's medium
-   * does (`memory` survives nothing). Answers the state to be recorded with the offset; a state that is not
-   * recorded is forgotten, with the bytes written since the last one that was. In a sink that was shut out it may
-   * succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
+   * Makes every byte written so far durable: it survives the process, and the machine where the driver's
+   * medium does (`memory` survives nothing). Answers the state to be recorded with the offset; a state that
+   * is not recorded is forgotten, with the bytes written since the last one that was. In a sink that was shut
+   * out it may succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
    */
   flush(options?: FlushOptions): Promise<DriverUploadState>;
   /**
-   * Says that the state which the last `flush` answered is recorded. A sink that has this may refuse to write more than
-   * the driver's `UPLOAD_CHECKPOINT_BYTES` before it is told so.
+   * Says that the state which the last `flush` answered is recorded. A sink that has this may refuse to write
+   * more than the driver's `UPLOAD_CHECKPOINT_BYTES` before it is told so.
    */
   recorded?(): void;
-  /** The offset, at most `limitBytes` and beyond what was flushed, at which a `flush` is cheapest; `limitBytes` where none is. */
+  /**
+   * The offset, at most `limitBytes` and beyond what was flushed, at which a `flush` is cheapest;
+   * `limitBytes` where none is.
+   */
   flushOffset?(limitBytes: number): number;
   /**
-   * Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always due. Where
-   * something of this sink, which was never recorded, may still arrive at the medium, it answers a state to be recorded in
-   * place of the last one, with the same offset: a writer that goes on by that state doesn't meet it.
+   * Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always
+   * due. Where something of this sink, which was never recorded, may still arrive at the medium, it answers a
+   * state to be recorded in place of the last one, with the same offset: a writer that goes on by that state
+   * doesn't meet it.
    */
   close(): Promise<DriverUploadState | undefined>;
 }
@@ -101,8 +106,8 @@ export interface FlushOptions {
 }
 
 /**
- * Where the bytes of blobs live. One contract for every medium; `test/contract/storage-driver.contract.ts` is its
- * executable form and runs against each driver.
+ * Where the bytes of blobs live. One contract for every medium; `test/contract/storage-driver.contract.ts` is
+ * its executable form and runs against each driver.
  *
  * Promised:
  * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) whole or not at all. The bytes of an upload
@@ -137,31 +142,32 @@ export interface StorageDriver {
   readonly location: string;
 
   /**
-   * Whether what a process had under way when it was killed may still change the medium: requests that are on a network.
-   * Missing: no.
+   * Whether what a process had under way when it was killed may still change the medium: requests that are on
+   * a network. Missing: no.
    */
   readonly outlivesProcess?: boolean;
 
   /**
-   * Returns the identity that was written last, by whichever process, and undefined where the storage has none, also where it
-   * has never been prepared or its mount is missing. Changes nothing. Costs one small read.
+   * Returns the identity that was written last, by whichever process, and undefined where the storage has
+   * none, also where it has never been prepared or its mount is missing. Changes nothing. Costs one small
+   * read.
    *
    * @throws DamagedIdentityError where what is stored in its place isn't an identity.
    */
   readIdentity(options?: IoOptions): Promise<string | undefined>;
   /**
-   * Writes the identity, a UUID, durably, in place of another one; creates what that needs. It is no object: `list` doesn't
-   * show it. May be called before `prepare`.
+   * Writes the identity, a UUID, durably, in place of another one; creates what that needs. It is no object:
+   * `list` doesn't show it. May be called before `prepare`.
    */
   writeIdentity(id: string): Promise<void>;
   /**
-   * Whether the storage holds neither objects, as this driver names them, nor bytes of uploads. Changes nothing. May be
-   * called before `prepare`.
+   * Whether the storage holds neither objects, as this driver names them, nor bytes of uploads. Changes
+   * nothing. May be called before `prepare`.
    */
   isEmpty(): Promise<boolean>;
   /**
-   * Called once, at boot, when it is known that the storage belongs to the database: creates what is missing. Rejects with a
-   * {@link StorageError} whose message a person can act on.
+   * Called once, at boot, when it is known that the storage belongs to the database: creates what is missing.
+   * Rejects with a {@link StorageError} whose message a person can act on.
    */
   prepare(): Promise<void>;
   /** Readiness: settles when bytes could be stored now, rejects with a {@link StorageError} otherwise. */
@@ -169,46 +175,53 @@ export interface StorageDriver {
 
   stat(key: ObjectKey, options?: IoOptions): Promise<ObjectStat>;
   /**
-   * Streams an object, or a span of it; a span that doesn't lie within the object rejects. Rejects (rather than failing
-   * the stream later) when the object is missing. Destroying the stream frees what it holds, and a caller that
-   * doesn't read it to its end must destroy it. A stream never ends before its last byte: it fails.
+   * Streams an object, or a span of it; a span that doesn't lie within the object rejects. Rejects (rather
+   * than failing the stream later) when the object is missing. Destroying the stream frees what it holds, and
+   * a caller that doesn't read it to its end must destroy it. A stream never ends before its last byte: it
+   * fails.
    */
   read(key: ObjectKey, span: ByteSpan | undefined, options?: IoOptions): Promise<Readable>;
   /** Removes an object. Missing is success. */
   delete(key: ObjectKey, options?: IoOptions): Promise<void>;
-  /** Objects whose key starts with `prefix` (`''` is all), in no promised order, without holding them all in memory. */
+  /**
+   * Objects whose key starts with `prefix` (`''` is all), in no promised order, without holding them all in
+   * memory.
+   */
   list(prefix: string, options?: IoOptions): AsyncIterable<ObjectStat>;
 
   /** Begins an upload. `id` is unique for ever. Answers the first state to record. */
   createUpload(id: string, options?: IoOptions): Promise<DriverUploadState>;
   /**
-   * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`. Bytes past
-   * it, which nobody acknowledged, are dropped. An upload that was finished has no end to open: the caller that finds
-   * a `committing` session finishes it again instead.
+   * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`.
+   * Bytes past it, which nobody acknowledged, are dropped. An upload that was finished has no end to open:
+   * the caller that finds a `committing` session finishes it again instead.
    *
-   * Given up, it rejects no sooner than nothing of it can happen any more: a caller that lets go after that can be
-   * followed by the next writer of the same state. While the medium hangs, so does it, and `fenceUpload` is the way on.
+   * Given up, it rejects no sooner than nothing of it can happen any more: a caller that lets go after that
+   * can be followed by the next writer of the same state. While the medium hangs, so does it, and
+   * `fenceUpload` is the way on.
    */
   openUpload(upload: DriverUpload, offsetBytes: number, options?: IoOptions): Promise<UploadSink>;
   /**
-   * Shuts out whoever still writes to the upload by `upload.state` or an older one: for the session that is taken from
-   * a writer that never let go. Answers the state to be recorded, with the same offset, in place of `upload.state`.
-   * Changes nothing on the medium: until the new state is recorded the old one stays good, and an answer that is never
-   * recorded costs nothing. Rejects with {@link UploadStateError} when the state was fenced more often than a
-   * driver can keep account of (at least 100 times).
+   * Shuts out whoever still writes to the upload by `upload.state` or an older one: for the session that is
+   * taken from a writer that never let go. Answers the state to be recorded, with the same offset, in place
+   * of `upload.state`. Changes nothing on the medium: until the new state is recorded the old one stays good,
+   * and an answer that is never recorded costs nothing. Rejects with {@link UploadStateError} when the state
+   * was fenced more often than a driver can keep account of (at least 100 times).
    */
   fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
   /**
-   * Streams the first `sizeBytes` flushed bytes of an upload that is not finished. Missing where the medium can't read
-   * back what isn't an object yet: then every digest that may be asked for has to be computed on the way.
+   * Streams the first `sizeBytes` flushed bytes of an upload that is not finished. Missing where the medium
+   * can't read back what isn't an object yet: then every digest that may be asked for has to be computed on
+   * the way.
    */
   readUpload?(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
-   * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is the
-   * content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver verifies it.
-   * Idempotent: repeated with the same arguments, by any process, after a crash at any point, or at the same time, it
-   * answers the same key. An upload of no bytes can be finished without ever having been opened. What the state has in
-   * itself (nothing, or a few kilobytes) can be finished after `abortUpload`, too: whoever records is in the way of that.
+   * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is
+   * the content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver
+   * verifies it. Idempotent: repeated with the same arguments, by any process, after a crash at any point, or
+   * at the same time, it answers the same key. An upload of no bytes can be finished without ever having been
+   * opened. What the state has in itself (nothing, or a few kilobytes) can be finished after `abortUpload`,
+   * too: whoever records is in the way of that.
    */
   finishUpload(
     upload: DriverUpload,
@@ -223,10 +236,10 @@ export interface StorageDriver {
    */
   abortUpload(upload: DriverUpload, options?: IoOptions): Promise<void>;
   /**
-   * What unfinished uploads hold on the medium, also what no recorded state names (left by a crash, or by a writer that
-   * was shut out), in no promised order, without holding them all in memory. An upload may be listed several times, once
-   * for each part that can be removed by itself, or not at all while it has no bytes. The caller knows which ids are of
-   * no live upload, and leaves the others alone.
+   * What unfinished uploads hold on the medium, also what no recorded state names (left by a crash, or by a
+   * writer that was shut out), in no promised order, without holding them all in memory. An upload may be
+   * listed several times, once for each part that can be removed by itself, or not at all while it has no
+   * bytes. The caller knows which ids are of no live upload, and leaves the others alone.
    */
   listUploads(options?: IoOptions): AsyncIterable<StoredUpload>;
 }

@@ -19,7 +19,10 @@ export class StorageFullError extends StorageError {}
 /** The storage can't be reached, or asks for patience: what failed may succeed later. */
 export class StorageUnavailableError extends StorageError {}
 
-/** The storage isn't the one that belongs to the database: its mount is missing, or another one is in its place. */
+/**
+ * The storage isn't the one that belongs to the database: its mount is missing, or another one is in its
+ * place.
+ */
 export class StorageIdentityError extends StorageUnavailableError {}
 
 /** What is stored under the name of the identity isn't one: it was damaged, or somebody else wrote it. */

@@ -30,8 +30,8 @@ interface Verification {
 }
 
 /**
- * Verifies stored objects by reading and hashing them: `MOST_AT_ONCE` large ones at a time in this process, the others
- * wait their turn.
+ * Verifies stored objects by reading and hashing them: `MOST_AT_ONCE` large ones at a time in this process,
+ * the others wait their turn.
  */
 @Injectable()
 export class ObjectVerifier {
@@ -46,10 +46,11 @@ export class ObjectVerifier {
   ) {}
 
   /**
-   * Compares a blob's object with the digest of its content. Callers that want the same object at the same time share one
-   * reading, which ends when the last of them has given up.
+   * Compares a blob's object with the digest of its content. Callers that want the same object at the same
+   * time share one reading, which ends when the last of them has given up.
    *
-   * @throws StorageUnavailableError, StorageError where the storage can't say whether there is an object; the signal's
+   * @throws StorageUnavailableError, StorageError where the storage can't say whether there is an object; the
+   * signal's
    *   reason.
    */
   async verify(blob: BlobRecord, digest: Digest, { signal }: IoOptions): Promise<Verdict> {

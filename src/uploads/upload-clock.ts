@@ -14,17 +14,18 @@ const LEVEL = `now() - 2 * $1::float8 * interval '1 second'`;
 /**
  * Counts the time in which uploads are idle, whatever the clock of the database does.
  *
- * That clock may jump: by a fault of NTP, or in a virtual machine that was restored. By `now() - updated_at` alone
- * every idle session would then have been idle for too long. So the reaper records now and then what the clock says,
- * and counts no more of the time between two observations than there can have been. A jump is hardly counted, and
- * neither is the time in which no Berth was running.
+ * That clock may jump: by a fault of NTP, or in a virtual machine that was restored. By `now() - updated_at`
+ * alone every idle session would then have been idle for too long. So the reaper records now and then what
+ * the clock says, and counts no more of the time between two observations than there can have been. A jump is
+ * hardly counted, and neither is the time in which no Berth was running.
  *
  *     seen_at    Mon 10:00   Mon 10:10   Sat 10:20   Mon 10:30   Mon 10:40
  *     seconds            0         600        1800        1800        2400
  *                                        └ a jump, of which 1200 seconds count
  *
- * Where the clock went back, earlier observations that are later than it now are moved to before the jump. So `seen_at`
- * never falls, and what was written while the clock was behind isn't taken for old when it is right again.
+ * Where the clock went back, earlier observations that are later than it now are moved to before the jump. So
+ * `seen_at` never falls, and what was written while the clock was behind isn't taken for old when it is right
+ * again.
  */
 @Injectable()
 export class UploadClock {
@@ -33,7 +34,8 @@ export class UploadClock {
   /**
    * Records an observation, unless the last one is younger than that.
    *
-   * @param intervalSeconds how often this is called, at least. Twice as much is the most that is counted at once.
+   * @param intervalSeconds how often this is called, at least. Twice as much is the most that is counted at
+   * once.
    */
   async observe(intervalSeconds: number): Promise<void> {
     const inserted = await this.query(
@@ -69,8 +71,8 @@ export class UploadClock {
 }
 
 /**
- * SQL for the moment since which that many seconds were counted, never later than that long ago by the clock. NULL
- * where there are no observations of so long ago.
+ * SQL for the moment since which that many seconds were counted, never later than that long ago by the clock.
+ * NULL where there are no observations of so long ago.
  */
 export function countedAgo(parameter: string): string {
   const seconds = `${parameter}::float8`;

@@ -25,8 +25,8 @@ import { UploadSessionStore } from './upload-session.store.js';
 import { digestLike } from './upload-writer.js';
 
 /**
- * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver already has
- * the bytes where they will stay, and can be repeated after a crash at any point:
+ * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver
+ * already has the bytes where they will stay, and can be repeated after a crash at any point:
  *
  *     row: committing, digest ──► driver: finish (idempotent) ──► one statement: blob, digests, link, row: committed
  *                                                                 (or a transaction, where others have to do with it)
@@ -72,7 +72,10 @@ export class UploadCommitService {
     });
   }
 
-  /** Goes on with a commit that was interrupted: what was verified before stands in the row; the driver may have finished already. */
+  /**
+   * Goes on with a commit that was interrupted: what was verified before stands in the row; the driver may
+   * have finished already.
+   */
   async resume(held: HeldSession): Promise<void> {
     const { session } = held;
     if (session.digest === null) throw new Error('no commit has begun');
@@ -94,8 +97,8 @@ export class UploadCommitService {
   }
 
   /**
-   * The one case where bytes are read back: the client names an algorithm at the end that it did not announce when it
-   * began (see docs/adr). Announced ones run from the first byte.
+   * The one case where bytes are read back: the client names an algorithm at the end that it did not announce
+   * when it began (see docs/adr). Announced ones run from the first byte.
    */
   private async hashAgain(
     { session, signal }: HeldSession,
@@ -146,8 +149,8 @@ export class UploadCommitService {
   }
 
   /**
-   * Good bytes must not be thrown away for the sake of lost or damaged ones. The row gets the object of this upload; the
-   * old one stays known (see `DisplacedObjects`).
+   * Good bytes must not be thrown away for the sake of lost or damaged ones. The row gets the object of this
+   * upload; the old one stays known (see `DisplacedObjects`).
    */
   private async replacedBy(
     digest: Digest,
@@ -174,7 +177,10 @@ export class UploadCommitService {
     }
   }
 
-  /** Where it turns out to be fenced, others may have cleared up before this object was there: it is to be done again. */
+  /**
+   * Where it turns out to be fenced, others may have cleared up before this object was there: it is to be
+   * done again.
+   */
   private async recordFinished(
     held: HeldSession,
     progress: UploadProgress,

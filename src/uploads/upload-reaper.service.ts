@@ -25,7 +25,10 @@ import type { UploadOrigin, UploadSession } from './upload-session.js';
 /** What is done before the next part of the work has its turn. */
 const BATCH = { sessions: 100, commits: 4, displaced: 20, listed: 1_000, rows: 1_000 };
 
-/** Commits that fail before the reaper begins with them anew: they are remembered, so that none is tried twice. */
+/**
+ * Commits that fail before the reaper begins with them anew: they are remembered, so that none is tried
+ * twice.
+ */
 const MOST_COMMITS = 1_000;
 
 /** An object store takes its time for each. */
@@ -65,10 +68,12 @@ interface Job {
  * | rows of sessions that are over, old events | are deleted |
  * | times of sessions that are still to come | are set to now: the clock was ahead |
  *
- * Its parts take turns. A round ends after a minute; then the next one follows at once, going on with what was left and
- * beginning the other parts anew. So no load can outrun it, and no part keeps the others waiting.
+ * Its parts take turns. A round ends after a minute; then the next one follows at once, going on with what
+ * was left and beginning the other parts anew. So no load can outrun it, and no part keeps the others
+ * waiting.
  *
- * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are touched.
+ * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are
+ * touched.
  */
 @Injectable()
 export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
@@ -110,8 +115,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   /**
    * One round, unless another process is at it. Returns whether it left something to do, for want of time.
    *
-   * @throws StorageIdentityError, having removed nothing, where storage and database don't belong together: then bytes
-   * that no row knows are another database's, and objects that rows know are elsewhere.
+   * @throws StorageIdentityError, having removed nothing, where storage and database don't belong together:
+   * then bytes that no row knows are another database's, and objects that rows know are elsewhere.
    */
   async reap(): Promise<boolean> {
     const round = { isDone: true };
@@ -164,8 +169,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /**
-   * Does a batch of each job in turn, until all are done or it is time to end. The storage may be swapped meanwhile, so
-   * each turn begins with looking whether it is the database's.
+   * Does a batch of each job in turn, until all are done or it is time to end. The storage may be swapped
+   * meanwhile, so each turn begins with looking whether it is the database's.
    */
   private async inTurn(deadline: number): Promise<void> {
     while (this.left.length > 0 && !this.stopping.signal.aborted && performance.now() < deadline) {
@@ -189,8 +194,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /**
-   * Does the next batch of a job. Returns whether that was its last. If not, it pauses for as long as the batch took: a
-   * round of any length leaves half of the time to requests.
+   * Does the next batch of a job. Returns whether that was its last. If not, it pauses for as long as the
+   * batch took: a round of any length leaves half of the time to requests.
    */
   private async doBatch(job: Job): Promise<boolean> {
     if (this.stopping.signal.aborted) return false;
@@ -253,7 +258,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** Returns whether there was one. `tried` has those that could not be repaired, and those that others are at. */
+  /**
+   * Returns whether there was one. `tried` has those that could not be repaired, and those that others are
+   * at.
+   */
   private async repairNextCommit(tried: Set<UploadId>): Promise<boolean> {
     if (this.stopping.signal.aborted) return false;
     const claimant = this.leases.claimant(NOBODY);

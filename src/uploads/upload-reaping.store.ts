@@ -16,13 +16,17 @@ const IS_FREE = '(lease_holder IS NULL OR lease_expires_at < clock_timestamp())'
 /**
  * The rows of upload sessions, as those see them who clear up. Whatever has a writer is left alone.
  *
- * Batches are chosen as an ARRAY, once, and then found by their ids; a join with those who were chosen may be one with the whole table.
+ * Batches are chosen as an ARRAY, once, and then found by their ids; a join with those who were chosen may be
+ * one with the whole table.
  */
 @Injectable()
 export class UploadReapingStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Ends sessions on which nothing happened for that long, `limit` at the most. Each is ended, and answered, once. */
+  /**
+   * Ends sessions on which nothing happened for that long, `limit` at the most. Each is ended, and answered,
+   * once.
+   */
   async expire(ttlSeconds: number, limit: number, claimant: Claimant): Promise<UploadSession[]> {
     const update = `UPDATE uploads
           SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
@@ -35,8 +39,9 @@ export class UploadReapingStore {
   }
 
   /**
-   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of `tried`. Its time to live goes on.
-   * Any of them, so that those that can't be repaired don't keep others from it: the next one from a place among the ids, which are random.
+   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of
+   * `tried`. Its time to live goes on. Any of them, so that those that can't be repaired don't keep others
+   * from it: the next one from a place among the ids, which are random.
    */
   async takeInterruptedCommit(
     idleSeconds: number,
@@ -102,7 +107,10 @@ export class UploadReapingStore {
     return new Set((await this.query<{ id: UploadId }>(sql, [ids])).map(({ id }) => id));
   }
 
-  /** Forgets sessions that ended at least that long ago and have nothing left, `limit` at the most. Answers how many. */
+  /**
+   * Forgets sessions that ended at least that long ago and have nothing left, `limit` at the most. Answers
+   * how many.
+   */
   async prune(idleSeconds: number, limit: number): Promise<number> {
     const rows = await this.query(
       `DELETE FROM uploads
@@ -116,8 +124,9 @@ export class UploadReapingStore {
   }
 
   /**
-   * Sets times that are still to come to now, `limit` of each kind at the most: the clock was ahead when they were
-   * written, and by them a session would not be over for as long as it was ahead. Returns how many rows it corrected.
+   * Sets times that are still to come to now, `limit` of each kind at the most: the clock was ahead when they
+   * were written, and by them a session would not be over for as long as it was ahead. Returns how many rows
+   * it corrected.
    */
   async correctFutureTimes(leaseSeconds: number, limit: number): Promise<number> {
     const some = (condition: string) =>

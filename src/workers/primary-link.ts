@@ -10,12 +10,15 @@ export class PrimaryLink {
     });
   }
 
-  /** Calls `lost` when the primary is gone: nobody replaces this worker, stops it, or will stop its database in order. */
+  /**
+   * Calls `lost` when the primary is gone: nobody replaces this worker, stops it, or will stop its database
+   * in order.
+   */
   onLost(lost: () => void): void {
     const { worker } = cluster;
     if (worker === undefined) throw new Error('not a worker');
-    // A message that Node itself sends, the end of listening for instance, fails when the primary was just killed. What
-    // is to be done then is done on the 'disconnect' that follows.
+    // A message that Node itself sends, the end of listening for instance, fails when the primary was just
+    // killed. What is to be done then is done on the 'disconnect' that follows.
     worker.on('error', () => undefined);
     worker.on('disconnect', () => {
       // Node would end this process on the spot, in the middle of whatever it writes.

@@ -11,7 +11,10 @@ export interface FaultPace {
   readonly pauseMs: MillisecondRange;
 }
 
-/** Does one thing after the other to a cluster that is at work, several at once, in an order that the seed decides. */
+/**
+ * Does one thing after the other to a cluster that is at work, several at once, in an order that the seed
+ * decides.
+ */
 export class FaultInjector {
   private readonly lasting = new Set<Promise<void>>();
   private begun = 0;
@@ -26,7 +29,9 @@ export class FaultInjector {
     private readonly wanted: () => readonly Fault[],
   ) {}
 
-  /** Goes on until `finish`, through the kinds that are wanted again and again, each time in another order. */
+  /**
+   * Goes on until `finish`, through the kinds that are wanted again and again, each time in another order.
+   */
   async run(): Promise<void> {
     const { atOnce, pauseMs } = this.pace;
     while (!this.finished()) {

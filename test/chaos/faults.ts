@@ -22,7 +22,9 @@ const TARGET_MS = 2_000;
 /** How long something may take to be well again, or to stop, before the run has failed. */
 const RECOVERY_MS = 20_000;
 
-/** Each kind of fault: finds something that it can happen to, does it, and settles when that is well again. */
+/**
+ * Each kind of fault: finds something that it can happen to, does it, and settles when that is well again.
+ */
 export class Faults {
   /** What is out of order already and is left alone until it is well again. */
   private readonly busy = new Set<Replica | 'postgres' | 'storage'>();
@@ -124,8 +126,8 @@ export class Faults {
   }
 
   /**
-   * Leaves a replica frozen in the middle of a transaction that others wait for, when that comes about within some
-   * attempts: that is when a freeze costs the others most.
+   * Leaves a replica frozen in the middle of a transaction that others wait for, when that comes about within
+   * some attempts: that is when a freeze costs the others most.
    */
   private async awaitBlocking(replica: Replica, random: SeededRandom): Promise<void> {
     for (let attempt = 0; attempt < BLOCKING_ATTEMPTS; attempt += 1) {
@@ -180,7 +182,10 @@ export class Faults {
     );
   }
 
-  /** Chooses a replica that is up, mostly the one that has received most of what is being sent, and has it to itself. */
+  /**
+   * Chooses a replica that is up, mostly the one that has received most of what is being sent, and has it to
+   * itself.
+   */
   private async onReplica(random: SeededRandom, work: (replica: Replica) => Promise<void>): Promise<void> {
     const well = () => this.cluster.replicas.filter((replica) => replica.isUp && !this.busy.has(replica));
     const received = ({ index }: Replica) => {

@@ -26,13 +26,16 @@ export class ImageWriter {
     }
     if (answer.status !== 202) this.wrong('a mount', answer.status, answer.body);
     else await requests.ask('DELETE', answer.headers.location ?? '');
-    // The link may have been made all the same where the mount was repeated; it is there for certain after this.
+    // The link may have been made all the same where the mount was repeated; it is there for certain after
+    // this.
     await this.pushBlob(blob);
     if (answer.wasRepeated) model.retire(blob.digest);
     return false;
   }
 
-  /** By its digest, or by the first of its tags, with the others as `?tag=`. Returns whether it was accepted. */
+  /**
+   * By its digest, or by the first of its tags, with the others as `?tag=`. Returns whether it was accepted.
+   */
   async pushManifest(manifest: ImageManifest, tags: readonly string[], byDigest: boolean): Promise<boolean> {
     const { name, requests, model } = this.own;
     const [reference = manifest.digest, ...others] = byDigest ? [manifest.digest, ...tags] : tags;

@@ -33,7 +33,10 @@ export class Ledger {
   /** What was acknowledged and is not there. */
   readonly thingsLost = new Set<string>();
   wrongAnswers = 0;
-  /** Why the run came to no end, where it was slow and nothing was wrong. Then nothing that comes later counts. */
+  /**
+   * Why the run came to no end, where it was slow and nothing was wrong. Then nothing that comes later
+   * counts.
+   */
   tooSlow: string | undefined;
   private progressedAt = performance.now();
   /** With those that are not kept in `problems`. */

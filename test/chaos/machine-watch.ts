@@ -3,7 +3,10 @@ import type { Conditions } from './conditions.js';
 import type { ChaosPostgres } from './postgres.js';
 
 const EVERY_MS = 250;
-/** A machine on which nothing takes longer than this, when nobody stands in the way, is fast enough to be judged by. */
+/**
+ * A machine on which nothing takes longer than this, when nobody stands in the way, is fast enough to be
+ * judged by.
+ */
 const MOST_MS = 500;
 
 /** Notes when the machine was too slow to tell anything by it: this process had to wait, or a bare query. */

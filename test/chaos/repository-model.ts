@@ -8,9 +8,10 @@ interface Known<T> {
 /**
  * What must be true of a repository that one client alone changes, one request after the other.
  *
- * A request that got no answer may still be carried out at any later time: it may wait in a frozen replica. Its client
- * repeats it until it is answered, and then retires the names that it is about: nothing changes them any more. All that
- * can come late says the same then, so that what is true of each name is known exactly at any time.
+ * A request that got no answer may still be carried out at any later time: it may wait in a frozen replica.
+ * Its client repeats it until it is answered, and then retires the names that it is about: nothing changes
+ * them any more. All that can come late says the same then, so that what is true of each name is known
+ * exactly at any time.
  */
 export class RepositoryModel {
   private readonly manifests = new Map<string, Known<ImageManifest>>();
@@ -39,7 +40,9 @@ export class RepositoryModel {
     if (wasRepeated) this.retire(tag);
   }
 
-  /** A manifest and its tags. These may be used again: what comes late finds no manifest and changes nothing. */
+  /**
+   * A manifest and its tags. These may be used again: what comes late finds no manifest and changes nothing.
+   */
   deleteManifest({ digest }: ImageManifest, wasRepeated: boolean): void {
     for (const tag of this.tagsOf(digest)) this.tags.set(tag, undefined);
     const known = this.manifests.get(digest);

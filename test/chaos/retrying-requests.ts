@@ -14,7 +14,10 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** There were earlier attempts. Each may have been carried out, and may still be: in a frozen replica, for example. */
+  /**
+   * There were earlier attempts. Each may have been carried out, and may still be: in a frozen replica, for
+   * example.
+   */
   readonly wasRepeated: boolean;
 }
 

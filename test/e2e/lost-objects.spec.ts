@@ -10,7 +10,10 @@ import { describeOnTwoStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { StoredObjects } from './support/stored-objects.js';
 
-/** Content that is kept in memory once it was read, and content that isn't. In an object store, where it takes longer, one of them. */
+/**
+ * Content that is kept in memory once it was read, and content that isn't. In an object store, where it takes
+ * longer, one of them.
+ */
 const SIZES = { small: 1000, large: 200_000 };
 const HEAD = { method: 'HEAD' };
 const NAME = freshName();

@@ -127,7 +127,10 @@ describe('manifests that are pushed and deleted at the same time', () => {
   });
 
   describe('where others hold a lock', () => {
-    /** Begins `work` while somebody has sent this statement and not committed; then commits. Returns what was begun. */
+    /**
+     * Begins `work` while somebody has sent this statement and not committed; then commits. Returns what was
+     * begun.
+     */
     const during = async <T>([sql, parameters]: [string, unknown[]], work: () => Promise<T>): Promise<T> => {
       const other = new pg.Client({ connectionString: berth.databaseUrl });
       await other.connect();

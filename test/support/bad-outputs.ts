@@ -68,7 +68,10 @@ function openTerminal(): { master: number; path: string; terminal: number } {
   return { master, path, terminal: openSync(path, constants.O_WRONLY | constants.O_NOCTTY) };
 }
 
-/** Writes until nothing goes in any more, through a descriptor of its own: who is given the other one may have to wait. */
+/**
+ * Writes until nothing goes in any more, through a descriptor of its own: who is given the other one may have
+ * to wait.
+ */
 function fill(path: string): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {

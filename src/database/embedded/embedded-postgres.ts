@@ -23,7 +23,9 @@ export interface EmbeddedPostgresOptions {
   readonly durable?: boolean;
   /** Connections that it has to allow; it never allows fewer than 100. */
   readonly maxConnections?: number;
-  /** Space to keep free: see `reserveBytesOf`. Durable clusters have a {@link ReserveFile}, unless this is 0. */
+  /**
+   * Space to keep free: see `reserveBytesOf`. Durable clusters have a {@link ReserveFile}, unless this is 0.
+   */
   readonly reserveBytes?: number | undefined;
   /** True: the server stays when this process exits. For tests, whose processes share one. */
   readonly outlivesProcess?: boolean;
@@ -35,25 +37,27 @@ export interface EmbeddedPostgresOptions {
 export interface EmbeddedPostgres {
   readonly connection: EmbeddedConnectionOptions;
   /**
-   * Settles (never rejects) with a sentence when Postgres ends without {@link stop} having been called: the data
-   * is safe, but Berth can't go on. Pending for ever otherwise.
+   * Settles (never rejects) with a sentence when Postgres ends without {@link stop} having been called: the
+   * data is safe, but Berth can't go on. Pending for ever otherwise.
    */
   readonly died: Promise<string>;
   /** The last failure that Postgres logged, as a sentence; undefined where it logged none. */
   lastFailure(): string | undefined;
   /**
-   * Ends all sessions, writes a checkpoint and waits until the server is gone: normally well below a second; after a
-   * minute it is made to, without losing what was committed. Never rejects; may be called more than once.
+   * Ends all sessions, writes a checkpoint and waits until the server is gone: normally well below a second;
+   * after a minute it is made to, without losing what was committed. Never rejects; may be called more than
+   * once.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the embedded PostgreSQL, reachable through a Unix socket in its directory, which only its user can enter.
+ * Starts the embedded PostgreSQL, reachable through a Unix socket in its directory, which only its user can
+ * enter.
  *
- * The first start creates the cluster. A server that a killed Berth left behind is stopped first; a kill at any
- * moment, of either or both, costs nothing that was committed. As root, Postgres runs as another user, see
- * `run-as.ts` and `cluster-context.ts`.
+ * The first start creates the cluster. A server that a killed Berth left behind is stopped first; a kill at
+ * any moment, of either or both, costs nothing that was committed. As root, Postgres runs as another user,
+ * see `run-as.ts` and `cluster-context.ts`.
  *
  * Every wait is bounded. Rejects with a {@link StartupError}; nothing is left running then.
  */
@@ -121,7 +125,10 @@ async function prepare(options: EmbeddedPostgresOptions, dir: string): Promise<C
   return { dir, runAs, programs, durable, maxConnections, log };
 }
 
-/** One spelling for one directory: a server left behind is recognised by it. The cluster itself may be missing yet. */
+/**
+ * One spelling for one directory: a server left behind is recognised by it. The cluster itself may be missing
+ * yet.
+ */
 async function resolveLinks(dataDir: string): Promise<string> {
   await makeDirectory(dirname(dataDir), 0o700);
   return join(await realpath(dirname(dataDir)), basename(dataDir));

@@ -23,8 +23,8 @@ export async function freeSpaceOf(path: string): Promise<FreeSpace> {
 }
 
 /**
- * How much space is kept free for the embedded Postgres: `setting`, or 5 % of the file system, but 64 MiB at least
- * and 256 MiB at most. 64 MiB are four segments of Postgres' write-ahead log.
+ * How much space is kept free for the embedded Postgres: `setting`, or 5 % of the file system, but 64 MiB at
+ * least and 256 MiB at most. 64 MiB are four segments of Postgres' write-ahead log.
  */
 export function reserveBytesOf(setting: number | undefined, { totalBytes }: FreeSpace): number {
   return setting ?? Math.min(MOST_RESERVE_BYTES, Math.max(LEAST_RESERVE_BYTES, Math.ceil(totalBytes / 20)));

@@ -5,7 +5,10 @@ const KEPT_LINES = 1_000;
 /** Not ERROR: a statement may fail on an ordinary day. */
 const FAILURE = /\b(FATAL|PANIC):|\berror\b.*:|^postgres: could not/;
 const FIRST_FAILURE = /\b(ERROR|FATAL|PANIC):|\berror\b.*:|could not/;
-/** What Postgres tells clients that connect, or are connected, while it starts and stops. It is never the reason. */
+/**
+ * What Postgres tells clients that connect, or are connected, while it starts and stops. It is never the
+ * reason.
+ */
 const TO_CLIENTS =
   /FATAL:\s+(the database system is |terminating connection|sorry, too many clients|connection to client lost)/;
 /** A process of the server that could log no reason itself. */
@@ -28,8 +31,8 @@ export class LogTail {
   }
 
   /**
-   * The last failure, with its detail or hint. A full disk makes Postgres complain of much else besides: it is the
-   * reason for what follows.
+   * The last failure, with its detail or hint. A full disk makes Postgres complain of much else besides: it
+   * is the reason for what follows.
    */
   failure(): string | undefined {
     const full = this.lines.findLastIndex((line) => saysFull(line) && FIRST_FAILURE.test(line));
@@ -37,7 +40,10 @@ export class LogTail {
     return this.describe(failed >= 0 ? failed : this.lines.findLastIndex((line) => KILLED.test(line)));
   }
 
-  /** The same for a program that does one thing and logs nothing else: what went wrong first, not what followed. */
+  /**
+   * The same for a program that does one thing and logs nothing else: what went wrong first, not what
+   * followed.
+   */
   firstReason(how: string): string {
     const said = this.describe(this.lines.findIndex((line) => FIRST_FAILURE.test(line)));
     return said === undefined ? how : `${said} (${how})`;

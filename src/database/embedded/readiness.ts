@@ -6,23 +6,29 @@ import { errorCode, toError } from './error-code.js';
 import { saysFull } from './free-space.js';
 import type { PostgresProcess } from './postgres-process.js';
 
-/** A start takes 0.1 s; after a crash Postgres first replays its log, of which there may be half a gigabyte. */
+/**
+ * A start takes 0.1 s; after a crash Postgres first replays its log, of which there may be half a gigabyte.
+ */
 const START_TIMEOUT_MS = 5 * 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const POLL_MS = 15;
 
 /**
- * "The database system is starting up", ended by an administrator or because another session crashed, and too many
- * connections. What else Postgres says to a client is final.
+ * "The database system is starting up", ended by an administrator or because another session crashed, and too
+ * many connections. What else Postgres says to a client is final.
  */
 const NOT_YET = new Set(['57P03', '57P01', '57P02', '53300']);
-/** The socket can't be used, now or later. Every other failure of a connection is the server's, which logs the reason. */
+/**
+ * The socket can't be used, now or later. Every other failure of a connection is the server's, which logs the
+ * reason.
+ */
 const FINAL = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENOTSOCK']);
 const DUPLICATE_DATABASE = '42P04';
 
 /**
- * Settles when `server` answers queries and has Berth's database, which is created where it is missing. Rejects with a
- * {@link StartupError} when the server ends before that, with what it logged, or takes too long.
+ * Settles when `server` answers queries and has Berth's database, which is created where it is missing.
+ * Rejects with a {@link StartupError} when the server ends before that, with what it logged, or takes too
+ * long.
  *
  * A connection that breaks is no reason: a server that crashes breaks them, and its log says why it crashed.
  */

@@ -14,18 +14,18 @@ const BLOCK_BYTES = 512;
 const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * What Postgres needs to start on a full disk, and twice as much. A start after a crash took 42 MiB: two segments of its
- * write-ahead log (16 MiB each), its pid file, and data that grows while the log is replayed. What is left is for
- * deletions.
+ * What Postgres needs to start on a full disk, and twice as much. A start after a crash took 42 MiB: two
+ * segments of its write-ahead log (16 MiB each), its pid file, and data that grows while the log is replayed.
+ * What is left is for deletions.
  */
 export const RESERVE_FILE_BYTES = 96 * MIB;
 
 /**
- * A file, `<cluster>.reserve`, that does nothing but occupy space. It is deleted when Postgres can't start otherwise,
- * and made again when the disk has room.
+ * A file, `<cluster>.reserve`, that does nothing but occupy space. It is deleted when Postgres can't start
+ * otherwise, and made again when the disk has room.
  *
- * Postgres must write to start after a crash. Without this file, a full disk would keep Berth from starting, and with
- * it the one who could delete something through Berth.
+ * Postgres must write to start after a crash. Without this file, a full disk would keep Berth from starting,
+ * and with it the one who could delete something through Berth.
  */
 export class ReserveFile {
   private readonly directory: string;
@@ -48,8 +48,8 @@ export class ReserveFile {
   }
 
   /**
-   * Deletes the file if less than its size is free. To be called before anything is written for a start. Where the free
-   * space is unknown, nothing is deleted yet: writing will tell.
+   * Deletes the file if less than its size is free. To be called before anything is written for a start.
+   * Where the free space is unknown, nothing is deleted yet: writing will tell.
    */
   async giveUpIfShort(): Promise<void> {
     const space = await freeSpaceOf(this.directory).catch(() => undefined);
@@ -90,7 +90,9 @@ export class ReserveFile {
     await this.running;
   }
 
-  /** Writes what is missing. Making the file must not leave less than the reserve, or pushes would be refused. */
+  /**
+   * Writes what is missing. Making the file must not leave less than the reserve, or pushes would be refused.
+   */
   private async fill(): Promise<void> {
     const start = this.startOf(await this.find());
     const missing = RESERVE_FILE_BYTES - start;
@@ -114,8 +116,8 @@ export class ReserveFile {
   }
 
   /**
-   * From where on to write. A file with holes occupies less than its size and is written anew, once: a file system may
-   * count the blocks of a file later, or not at all.
+   * From where on to write. A file with holes occupies less than its size and is written anew, once: a file
+   * system may count the blocks of a file later, or not at all.
    */
   private startOf(file: Stats | undefined): number {
     if (file === undefined) return 0;

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Objects that were a blob's until a push brought their bytes again. The foreign key has no cascade: a blob whose row
- * is deleted must not leave an object that no row names.
+ * Objects that were a blob's until a push brought their bytes again. The foreign key has no cascade: a blob
+ * whose row is deleted must not leave an object that no row names.
  */
 export class DisplacedObjects1764210000000 implements MigrationInterface {
   readonly name = 'DisplacedObjects1764210000000';

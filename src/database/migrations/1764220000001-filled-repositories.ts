@@ -5,8 +5,9 @@ import { queryRows } from '../query-rows.js';
 const MANIFESTS_AT_ONCE = 1_000;
 
 /**
- * Fills `manifest_blobs.repository_id` of the rows that were there before the trigger. It takes as long as the table is
- * large, in short transactions: older replicas go on pushing and deleting. What was filled stays when it is repeated.
+ * Fills `manifest_blobs.repository_id` of the rows that were there before the trigger. It takes as long as
+ * the table is large, in short transactions: older replicas go on pushing and deleting. What was filled stays
+ * when it is repeated.
  */
 export class FilledRepositories1764220000001 implements MigrationInterface {
   readonly name = 'FilledRepositories1764220000001';

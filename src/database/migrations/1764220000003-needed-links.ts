@@ -1,8 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A blob's link can't be deleted while a manifest of the repository refers to the blob: Postgres refuses it. From now on;
- * `ValidatedLinks` sees to the rows that are there. Short: no row is read. Pulls go on, pushes wait.
+ * A blob's link can't be deleted while a manifest of the repository refers to the blob: Postgres refuses it.
+ * From now on; `ValidatedLinks` sees to the rows that are there. Short: no row is read. Pulls go on, pushes
+ * wait.
  */
 export class NeededLinks1764220000003 implements MigrationInterface {
   readonly name = 'NeededLinks1764220000003';

@@ -1,11 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The pushes and deletions of manifests, as functions. Each is called by one statement outside a transaction, so its locks
- * last as long as Postgres works on it: a replica that is frozen or slow can't hold them (docs/adr/0019).
+ * The pushes and deletions of manifests, as functions. Each is called by one statement outside a transaction,
+ * so its locks last as long as Postgres works on it: a replica that is frozen or slow can't hold them
+ * (docs/adr/0019).
  *
- * Locks are taken in this order: repository, children by id, links by blob id, the manifest, tags by name. Each statement
- * of a function sees what was committed before it began, so what is read after a lock is what the lock holds.
+ * Locks are taken in this order: repository, children by id, links by blob id, the manifest, tags by name.
+ * Each statement of a function sees what was committed before it began, so what is read after a lock is what
+ * the lock holds.
  */
 export class ManifestFunctions1764220000004 implements MigrationInterface {
   readonly name = 'ManifestFunctions1764220000004';
@@ -21,8 +23,8 @@ export class ManifestFunctions1764220000004 implements MigrationInterface {
 }
 
 /**
- * Stores a manifest and points tags at it. Returns the digests that the manifest refers to and the repository lacks;
- * unless `p_accepts_missing`, the function has changed nothing where there are any.
+ * Stores a manifest and points tags at it. Returns the digests that the manifest refers to and the repository
+ * lacks; unless `p_accepts_missing`, the function has changed nothing where there are any.
  */
 const PUSH_MANIFEST = `
   CREATE FUNCTION push_manifest(
@@ -104,7 +106,10 @@ const PUSH_MANIFEST = `
     RETURN missing;
   END $$`;
 
-/** Deletes a manifest and its tags; indexes that list it remember it as missing. Null: no such repository. False: no such manifest. */
+/**
+ * Deletes a manifest and its tags; indexes that list it remember it as missing. Null: no such repository.
+ * False: no such manifest.
+ */
 const DELETE_MANIFEST = `
   CREATE FUNCTION delete_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE

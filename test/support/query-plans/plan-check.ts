@@ -1,6 +1,9 @@
 import type { ExecutedStatement, PlanNode } from './plan-recorder.js';
 
-/** What a statement may cost that is about so many rows: `items` of a page, references of a manifest, sessions of a batch. */
+/**
+ * What a statement may cost that is about so many rows: `items` of a page, references of a manifest, sessions
+ * of a batch.
+ */
 export interface Allowance {
   readonly items: number;
   /** Every table that grows. */
@@ -9,7 +12,10 @@ export interface Allowance {
 
 /** What a statement did cost. */
 export interface Cost {
-  /** Rows that its nodes handed on, looked at in vain ones included: each counts once for every node that it went through. */
+  /**
+   * Rows that its nodes handed on, looked at in vain ones included: each counts once for every node that it
+   * went through.
+   */
   readonly rows: number;
   /** Pages of tables and indexes that it looked at, whether or not they were in memory. */
   readonly buffers: number;
@@ -20,7 +26,10 @@ interface Limit {
   readonly perItem: number;
 }
 
-/** For each item: some rows of some tables, and the way down some indexes, whose depth is the one thing that grows with a table. */
+/**
+ * For each item: some rows of some tables, and the way down some indexes, whose depth is the one thing that
+ * grows with a table.
+ */
 const ROWS: Limit = { always: 30, perItem: 12 };
 const BUFFERS: Limit = { always: 60, perItem: 40 };
 /** A union of two pages may be sorted. */
@@ -38,7 +47,8 @@ export function costOf({ root }: ExecutedStatement): Cost {
 /** What is wrong with how a statement was executed, in a line each. */
 export function faultsOf(statement: ExecutedStatement, { items, tables }: Allowance): string[] {
   const { root } = statement;
-  // The call of a function has the pages of all that the function executes, each statement of which is told by itself.
+  // The call of a function has the pages of all that the function executes, each statement of which is told
+  // by itself.
   if (root['Node Type'] === 'Result' && root.Plans === undefined) return [];
   const { rows, buffers } = costOf(statement);
   const above = (figure: number, { always, perItem }: Limit, tell: (limit: string) => string) => {

@@ -22,7 +22,10 @@ export interface ExecutedStatement {
   readonly root: PlanNode;
 }
 
-/** Has every session of a database that begins from now on tell its client the plan of each statement, those of foreign keys included. */
+/**
+ * Has every session of a database that begins from now on tell its client the plan of each statement, those
+ * of foreign keys included.
+ */
 export function explainingSettings(database: string): string[] {
   const settings = {
     session_preload_libraries: 'auto_explain',
@@ -42,8 +45,9 @@ export function explainingSettings(database: string): string[] {
 }
 
 /**
- * Hears what the sessions of a registry tell: exactly what was executed, with the plan and the figures of that execution. No statement
- * can escape, however it is sent. (What is sent on other connections, `DatabaseListener`'s, asks no table.)
+ * Hears what the sessions of a registry tell: exactly what was executed, with the plan and the figures of
+ * that execution. No statement can escape, however it is sent. (What is sent on other connections,
+ * `DatabaseListener`'s, asks no table.)
  */
 export class PlanRecorder {
   private statements: ExecutedStatement[] = [];

@@ -6,10 +6,14 @@ import { errorCode, isMissing } from './filesystem.errors.js';
 /** Makes a directory's entries durable: what was created in it, or renamed into it. */
 export type DirectorySync = (path: string) => Promise<void>;
 
-/** File systems that can't flush a directory say so with these; PostgreSQL goes on then too (`fsync_fname`). */
+/**
+ * File systems that can't flush a directory say so with these; PostgreSQL goes on then too (`fsync_fname`).
+ */
 const CANNOT_SYNC = new Set(['EINVAL', 'EBADF', 'ENOTSUP']);
 
-/** fsync(2) of a directory. Windows has nothing like it: its file systems journal directories by themselves. */
+/**
+ * fsync(2) of a directory. Windows has nothing like it: its file systems journal directories by themselves.
+ */
 export const syncDirectory: DirectorySync = async (path) => {
   if (process.platform === 'win32') {
     return;
@@ -27,9 +31,10 @@ export const syncDirectory: DirectorySync = async (path) => {
 };
 
 /**
- * Directories whose way down from `top` survives a crash of the machine. A directory is an entry in its parent, so
- * each parent must be flushed; and since another process may have created one and not flushed it yet, "it is there"
- * is not "it is durable". Those which this process has flushed are remembered: the shards, at most 257 per algorithm.
+ * Directories whose way down from `top` survives a crash of the machine. A directory is an entry in its
+ * parent, so each parent must be flushed; and since another process may have created one and not flushed it
+ * yet, "it is there" is not "it is durable". Those which this process has flushed are remembered: the shards,
+ * at most 257 per algorithm.
  */
 export class DurableDirectories {
   private readonly durable = new Set<string>();
@@ -40,8 +45,8 @@ export class DurableDirectories {
   ) {}
 
   /**
-   * Creates `leaf` and what is missing above it. Not durable yet. Directories directly below `top` are not created: they are
-   * there since the storage was prepared, and missing only where its disk is.
+   * Creates `leaf` and what is missing above it. Not durable yet. Directories directly below `top` are not
+   * created: they are there since the storage was prepared, and missing only where its disk is.
    *
    * @throws StorageIdentityError where one of those is missing; else the system's error.
    */

@@ -63,8 +63,8 @@ export class FilesystemLayout {
   }
 
   /**
-   * Settles when `path`, which exists, is reached without a symbolic link below the root: links would lead out of it.
-   * Rejects with the system's error when it doesn't exist.
+   * Settles when `path`, which exists, is reached without a symbolic link below the root: links would lead
+   * out of it. Rejects with the system's error when it doesn't exist.
    */
   async refuseLinks(path: string): Promise<void> {
     this.realRoot ??= await realpath(this.root);
@@ -75,9 +75,9 @@ export class FilesystemLayout {
   }
 
   /**
-   * To be called before `cause`, a missing path, is taken for a missing object, and before directories are made: neither an
-   * unmounted disk nor another storage at its mount point may look like deleted blobs, or be filled. Costs one look at a
-   * file, as a rule: its content is read again only when the file is another one.
+   * To be called before `cause`, a missing path, is taken for a missing object, and before directories are
+   * made: neither an unmounted disk nor another storage at its mount point may look like deleted blobs, or be
+   * filled. Costs one look at a file, as a rule: its content is read again only when the file is another one.
    *
    * @throws StorageIdentityError
    */

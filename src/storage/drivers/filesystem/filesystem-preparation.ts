@@ -13,8 +13,9 @@ import { walkUploads } from './upload-walk.js';
 const PROBE = Buffer.from('Berth can write here.\n');
 
 /**
- * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed there.
- * A full file system passes: what it has can be read, and {@link checkDirectories} says that it is full.
+ * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed
+ * there. A full file system passes: what it has can be read, and {@link checkDirectories} says that it is
+ * full.
  *
  * @throws StorageError that names the directory and says what to do.
  */
@@ -35,7 +36,10 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
   }
 }
 
-/** Writes the identity, after creating the root where it is missing. @throws StorageError as {@link prepareDirectories} */
+/**
+ * Writes the identity, after creating the root where it is missing. @throws StorageError as {@link
+ * prepareDirectories}
+ */
 export async function writeIdentity(
   layout: FilesystemLayout,
   id: string,
@@ -58,7 +62,10 @@ export async function readIdentity(layout: FilesystemLayout): Promise<string | u
   }
 }
 
-/** Whether there are neither objects in `blobs` nor files of uploads. @throws StorageError as {@link prepareDirectories} */
+/**
+ * Whether there are neither objects in `blobs` nor files of uploads. @throws StorageError as {@link
+ * prepareDirectories}
+ */
 export async function isEmptyStorage(layout: FilesystemLayout): Promise<boolean> {
   try {
     if (await exists(layout.blobs))
@@ -81,8 +88,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Readiness: a few bytes can be written and space is left. Nothing is flushed, so that a probe every second doesn't
- * cost the uploads their disk.
+ * Readiness: a few bytes can be written and space is left. Nothing is flushed, so that a probe every second
+ * doesn't cost the uploads their disk.
  */
 export async function checkDirectories(layout: FilesystemLayout): Promise<void> {
   try {

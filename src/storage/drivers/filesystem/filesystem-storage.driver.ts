@@ -61,19 +61,21 @@ import { walkUploads } from './upload-walk.js';
  *      fdatasync of the file; of `uploads` at        fsync of <hex>/, ab/ and, once per process and shard,
  *      the first flush of a new file                 of the directories above
  *
- * A writer that never let go still has its file open, and nothing takes that from it: whoever has a file open can write
- * to it, renamed or not. After `fenceUpload` the upload goes on in another file, at the same offset; the hole before it
- * is filled when the upload is finished, and that file is the one that is renamed.
+ * A writer that never let go still has its file open, and nothing takes that from it: whoever has a file open
+ * can write to it, renamed or not. After `fenceUpload` the upload goes on in another file, at the same
+ * offset; the hole before it is filled when the upload is finished, and that file is the one that is renamed.
  *
  *     uploads/<id>      ████████████▒▒▒▒▒▒   sealed: read up to where it was fenced, whatever is written behind that
  *                            │ copied at the finish (or shared from the start, where the file system clones files)
  *     uploads/<id>~9f…  ░░░░░▼░░░░░░██████►  ──────rename──────► blobs/sha256/ab/<hex>/<id>
  *
- * A key is the path below the root: objects that lie elsewhere (`old/layout/layer.tar`) can be read, listed and
- * deleted too. `uploads/` and names at the top that begin with `berth-` are reserved; no object is there whatever lies in them. Symbolic links below the root
- * are never followed. One file system must hold both folders.
+ * A key is the path below the root: objects that lie elsewhere (`old/layout/layer.tar`) can be read, listed
+ * and deleted too. `uploads/` and names at the top that begin with `berth-` are reserved; no object is there
+ * whatever lies in them. Symbolic links below the root are never followed. One file system must hold both
+ * folders.
  *
- * On a deletion nothing is flushed: a crash may bring an object back, which is garbage, as the contract allows.
+ * On a deletion nothing is flushed: a crash may bring an object back, which is garbage, as the contract
+ * allows.
  */
 export class FilesystemStorageDriver implements OpeningStorageDriver {
   readonly name = 'filesystem';
@@ -175,7 +177,8 @@ export class FilesystemStorageDriver implements OpeningStorageDriver {
 
   async createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
     const first = UploadSegments.first(id);
-    // The file is created with its first bytes: an upload that is only begun costs nothing and leaves nothing.
+    // The file is created with its first bytes: an upload that is only begun costs nothing and leaves
+    // nothing.
     return abortable(options, () => Promise.resolve(first.toState()));
   }
 
@@ -285,8 +288,8 @@ function expectFile(key: ObjectKey, stats: Stats): Stats {
 }
 
 /**
- * Folders that bear a digest go with their last object; the shards above stay. One that is filled at this moment is
- * left alone by rmdir, and one that was about to be is made again by `finishFile`.
+ * Folders that bear a digest go with their last object; the shards above stay. One that is filled at this
+ * moment is left alone by rmdir, and one that was about to be is made again by `finishFile`.
  */
 async function removeDigestFolder(key: ObjectKey, folder: string): Promise<void> {
   const [top, , , , id, ...more] = key.split('/');
