@@ -24,9 +24,9 @@ export function describeMismatch(mismatch: Mismatch): string {
   const { database, storage } = mismatch;
   return (
     `The storage (${storage.location}) doesn't belong to the database (${database.description}): ` +
-    `the storage ${storageFound(mismatch)}; the database ${databaseFound(mismatch)}. Nothing was changed. ` +
+    `the storage ${storageFound(mismatch)}; the database ${databaseFound(mismatch)}. Nothing was changed in either. ` +
     `${adviceOn(mismatch)} To bind the two to each other as they are, after restoring or moving one of them, ` +
-    `start once with STORAGE_ADOPT=${database.id}.`
+    `stop every other Berth of either and start once with STORAGE_ADOPT=${database.id}.`
   );
 }
 
@@ -50,7 +50,7 @@ function databaseFound({ database: { id, isBound }, blobs: { lookedFor, found } 
 
 function adviceOn({ database: { isBound }, storage: { identity }, blobs: { lookedFor } }: Mismatch): string {
   const another =
-    'Correct the STORAGE_… settings or DATABASE_URL, so that they name two that belong together';
+    'Correct the STORAGE_… settings, DATABASE_URL or DATA_DIR, so that they name two that belong together';
   if (identity === DAMAGED) return `Restore ${IDENTITY_NAME} of the storage.`;
   if (identity !== undefined)
     return isBound || lookedFor > 0 ? `${another}.` : `${another}, or restore the lost database.`;
