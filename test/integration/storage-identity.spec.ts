@@ -89,7 +89,9 @@ describe('the identity of storage and database', () => {
     expect(error).toBeInstanceOf(StartupError);
     expect([await row(), medium.identity]).toEqual(before);
     const { message } = error as StartupError;
-    expect(message).toMatch(/^[A-Z][^\n]+\.? start once with STORAGE_ADOPT=[0-9a-f-]{36}\.$/);
+    expect(message).toMatch(
+      /^[A-Z][^\n]+\.? stop every other Berth of either and start once with STORAGE_ADOPT=[0-9a-f-]{36}\.$/,
+    );
     expect(message).toContain(`STORAGE_ADOPT=${(await row()).id}`);
     expect(message).toContain('memory (lost at exit)');
     expect(message).toContain('PostgreSQL of the test');
@@ -216,7 +218,7 @@ describe('the identity of storage and database', () => {
       await driver.writeIdentity(other);
       const message = await refusal();
       expect(message).toContain(`the storage has the identity ${other} and is empty`);
-      expect(message).toContain('Correct the STORAGE_… settings or DATABASE_URL');
+      expect(message).toContain('Correct the STORAGE_… settings, DATABASE_URL or DATA_DIR');
     });
 
     it('where the database is new and the storage has an identity: a lost database', async () => {
