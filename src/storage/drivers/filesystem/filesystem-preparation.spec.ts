@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -27,6 +38,16 @@ describe('preparing the storage directory', () => {
     await driver.check();
     expect((await readdir(join(base, 'a/b'))).sort()).toEqual(['blobs', 'uploads']);
     expect(await readdir(join(base, 'a/b/uploads'))).toEqual([]);
+  });
+
+  it('removes probes that a killed process left, and no others', async () => {
+    const driver = new FilesystemStorageDriver(base);
+    await driver.prepare();
+    for (const name of ['.probe-old', '.probe-new', '.nfs1'])
+      await writeFile(join(base, 'uploads', name), 'x');
+    await utimes(join(base, 'uploads/.probe-old'), 0, 0);
+    await driver.prepare();
+    expect((await readdir(join(base, 'uploads'))).sort()).toEqual(['.nfs1', '.probe-new']);
   });
 
   it('looks without creating anything', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, open, rm, statfs } from 'node:fs/promises';
+import { lstat, open, opendir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../../../config/make-directory.js';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
@@ -11,6 +11,9 @@ import { walkObjects } from './object-walk.js';
 import { walkUploads } from './upload-walk.js';
 
 const PROBE = Buffer.from('Berth can write here.\n');
+const PROBE_NAME = '.probe-';
+/** No probe takes so long: one that is older was left by a process that was killed. */
+const PROBE_LEFT_MS = 60_000;
 
 /**
  * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed
@@ -27,6 +30,7 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
     }
     await sync(layout.root);
     await expectOneFileSystem(layout);
+    await removeLeftProbes(layout);
     await writeProbe(layout, (file) => file.sync()).catch((error: unknown) => {
       if (!isFull(error)) throw error;
     });
@@ -130,7 +134,7 @@ async function writeProbe(
   flush: (file: { sync(): Promise<void> }) => Promise<void>,
 ): Promise<void> {
   // Replicas share the directory: each probe has a name of its own.
-  const path = join(layout.uploads, `.probe-${randomUUID()}`);
+  const path = join(layout.uploads, `${PROBE_NAME}${randomUUID()}`);
   const file = await open(path, 'wx');
   try {
     await file.writeFile(PROBE);
@@ -138,6 +142,15 @@ async function writeProbe(
   } finally {
     await file.close();
     await rm(path, { force: true });
+  }
+}
+
+async function removeLeftProbes({ uploads }: FilesystemLayout): Promise<void> {
+  for await (const { name } of await opendir(uploads)) {
+    if (!name.startsWith(PROBE_NAME)) continue;
+    const path = join(uploads, name);
+    const stats = await lstat(path).catch(() => undefined);
+    if (stats !== undefined && Date.now() - stats.mtimeMs > PROBE_LEFT_MS) await rm(path, { force: true });
   }
 }
 
