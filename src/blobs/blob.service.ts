@@ -164,7 +164,7 @@ export class BlobService {
 
   /**
    * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another
-   * repository"). Answers whether `source` has the blob, bytes included. The caller has made sure that it may
+   * repository"). Returns whether `source` has the blob, bytes included. The caller has made sure that it may
    * be pulled from there.
    */
   async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
@@ -212,7 +212,7 @@ export class BlobService {
 
   /**
    * Makes content a blob of a repository. The first of several commits of one content wins: the others link
-   * its blob, and `record.objectKey` tells them that theirs isn't used. Answers nothing, having changed
+   * its blob, and `record.objectKey` tells them that theirs isn't used. Returns nothing, having changed
    * nothing, where no key was given and the content isn't there (any more).
    */
   async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {

@@ -199,7 +199,8 @@ export class BlobStore {
            JOIN manifests m ON m.id = b.manifest_id),
        gone AS (
          DELETE FROM repository_blobs l USING link
-          WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id AND NOT EXISTS (SELECT FROM needing)
+          WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id
+            AND NOT EXISTS (SELECT FROM needing)
          RETURNING l.blob_id)
        SELECT EXISTS (SELECT FROM gone) AS deleted, (SELECT digest FROM needing) AS manifest`,
       [repository, digest],

@@ -74,7 +74,8 @@ export class DisplacedObjectStore {
       transaction,
       `WITH replaced AS (
          UPDATE blobs SET object_key = $3
-          WHERE id = $1 AND object_key = $2 AND NOT EXISTS (SELECT FROM displaced_objects WHERE object_key = $3)
+          WHERE id = $1 AND object_key = $2
+            AND NOT EXISTS (SELECT FROM displaced_objects WHERE object_key = $3)
          RETURNING id)
        INSERT INTO displaced_objects (object_key, blob_id, reason) SELECT $2, id, $4 FROM replaced
        RETURNING blob_id`,

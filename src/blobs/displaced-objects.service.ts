@@ -92,7 +92,7 @@ export class DisplacedObjects {
     }
   }
 
-  /** Can be repeated from any point: the row goes last, so that no object is left that nobody knows of. */
+  /** Can be repeated from any point: the row goes last, so that no object is left without a row. */
   private async remove(object: DisplacedObject): Promise<void> {
     const { objectKey, reason } = object;
     await this.identity.verify();

@@ -13,7 +13,8 @@ export function refuseLowFileLimit(): void {
   const limit = openFileLimit();
   if (limit >= FEWEST_OPEN_FILES) return;
   throw new StartupError(
-    `A process may have ${limit} files open here (ulimit -n): raise the limit to ${FEWEST_OPEN_FILES} or more.`,
+    `A process may have ${limit} files open here (ulimit -n): ` +
+      `raise the limit to ${FEWEST_OPEN_FILES} or more.`,
   );
 }
 

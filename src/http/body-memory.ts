@@ -11,7 +11,7 @@ const MOST_BYTES = 64 * 1024 * 1024;
  * Bounds the memory of bodies that a process keeps whole, from their first byte until their request is done:
  * while they arrive, are parsed, and wait for the database. What a body has beyond 64 KiB is counted as it
  * arrives, so that a slow client takes no more than it has sent; the number of connections bounds the rest.
- * Nobody waits for memory: those who wait would keep what they have, and all could wait for each other.
+ * No request waits for memory: it would keep what it has meanwhile, and all could wait for each other.
  */
 @Injectable()
 export class BodyMemory {

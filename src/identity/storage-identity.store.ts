@@ -21,7 +21,7 @@ export interface KnownObject {
 export class StorageIdentityStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Undefined where somebody has deleted the row. */
+  /** Undefined where the row was deleted. */
   async read(): Promise<DatabaseIdentity | undefined> {
     const [row] = await queryRows<DatabaseIdentity>(
       this.dataSource.manager,

@@ -228,7 +228,7 @@ export class StorageIdentity {
     return there;
   }
 
-  /** A database without blobs may have uploads. Their ids are UUIDs, which nobody else's storage has. */
+  /** A database without blobs may have uploads. Their ids are UUIDs, which no other storage has. */
   private async proofByUploads(): Promise<string | undefined> {
     const ids = new Set<string>();
     let listed = 0;

@@ -102,7 +102,7 @@ export class BoundedOutput {
 
   /**
    * Writes what waits, on the way out of the process: gives up where it can't be written, after half a second
-   * where nobody reads. What a thread of Node's is writing to a file is finished by Node.
+   * where the reader has stopped. What a thread of Node's is writing to a file is finished by Node.
    */
   writeLast(): void {
     if (this.isFile && this.state === 'writing') this.current = undefined;

@@ -116,7 +116,7 @@ export class UploadCommitStore {
       { kind: `'committed'`, who: lease, before },
     );
     try {
-      // It may wait for somebody who makes the repository.
+      // It may wait for another request that makes the repository.
       const [row] = await this.unitOfWork.statement<{ blob_id: string }>(...statement, repository);
       return row && { id: row.blob_id, sizeBytes, objectKey };
     } catch (error) {

@@ -26,7 +26,7 @@ import type { UploadOrigin, UploadSession } from './upload-session.js';
 const BATCH = { sessions: 100, commits: 4, displaced: 20, listed: 1_000, rows: 1_000 };
 
 /**
- * Commits that fail before the reaper begins with them anew: they are remembered, so that none is tried
+ * Commits that fail before the reaper begins with them again: they are remembered, so that none is tried
  * twice.
  */
 const MOST_COMMITS = 1_000;
@@ -34,7 +34,7 @@ const MOST_COMMITS = 1_000;
 /** An object store takes its time for each. */
 const AT_ONCE = 4;
 
-/** Then the other parts of a round begin anew, and another process may have its turn. */
+/** Then the other parts of a round begin again, and another process may have its turn. */
 const LONGEST_ROUND_MS = 60_000;
 
 const LONGEST_PAUSE_MS = 1_000;
@@ -69,7 +69,7 @@ interface Job {
  * | times of sessions that are still to come | are set to now: the clock was ahead |
  *
  * Its parts take turns. A round ends after a minute; then the next one follows at once, going on with what
- * was left and beginning the other parts anew. So no load can outrun it, and no part keeps the others
+ * was left and beginning the other parts again. So no load can outrun it, and no part keeps the others
  * waiting.
  *
  * Nothing of it may touch a live upload: a row ends, fencing whoever still writes, before its bytes are

@@ -13,7 +13,7 @@ const PULL_EVERY_MS = 100;
 /** Readiness tries the storage, which is not to be kept busy by this. */
 const READY_EVERY_MS = 1_000;
 const PATIENCE_MS = 60_000;
-/** After something is in order again, until it has to be seen: connections that were cut are made anew. */
+/** After something is in order again, until it has to be seen: connections that were cut are made again. */
 const GRACE_MS = 2_000;
 /** A pull that stalls longer is a failure; what Berth promises is less, but the machine may be busy. */
 const MOST_STALL_MS = 5_000;

@@ -15,7 +15,7 @@ export const CONTEST_OPERATIONS = ['contested tags set', 'contested tag read', '
 
 /** Many clients move the same tags, read them, and delete what they have pushed. */
 export class TagContest {
-  /** Whatever somebody has begun to push. */
+  /** Manifests whose push has begun. */
   private readonly begun = new Map<string, ImageManifest>();
   /** Deleted, and not to come back. */
   private readonly deleted = new Set<string>();

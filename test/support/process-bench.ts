@@ -57,7 +57,7 @@ export class ProcessBench {
     return berth;
   }
 
-  /** Starts a Berth whose banner can't be read, and answers it with its address when it is ready. */
+  /** Starts a Berth whose banner can't be read, and returns it with its address when it is ready. */
   async startUnheard(environment: Record<string, string>, output: number): Promise<[BerthProcess, string]> {
     const PORT = String(await freePort());
     const berth = this.start({ ...environment, PORT }, { output });

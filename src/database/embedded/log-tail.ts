@@ -10,7 +10,7 @@ const FIRST_FAILURE = /\b(ERROR|FATAL|PANIC):|\berror\b.*:|could not/;
  * reason.
  */
 const TO_CLIENTS =
-  /FATAL:\s+(the database system is |terminating connection|sorry, too many clients|connection to client lost)/;
+  /FATAL:\s+(the database system is |terminating connection|sorry, too many|connection to client lost)/;
 /** A process of the server that could log no reason itself. */
 const KILLED = /LOG:.* was terminated by /;
 const EXTRA = /\b(DETAIL|HINT):/;

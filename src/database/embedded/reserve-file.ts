@@ -116,7 +116,7 @@ export class ReserveFile {
   }
 
   /**
-   * From where on to write. A file with holes occupies less than its size and is written anew, once: a file
+   * From where on to write. A file with holes occupies less than its size and is written again, once: a file
    * system may count the blocks of a file later, or not at all.
    */
   private startOf(file: Stats | undefined): number {

@@ -9,8 +9,8 @@ export class IndexOfReferences1764220000002 implements MigrationInterface {
   readonly transaction = false;
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    // This waits for transactions that began before it, a backup for instance, and keeps nobody waiting
-    // meanwhile. To give up after the short time that is right for other locks would mean to build the index
+    // This waits for transactions that began before it, a backup for instance, and blocks no other
+    // session meanwhile. To give up after the short time that is right for other locks would mean to build the index
     // anew.
     await queryRunner.query(`SET lock_timeout = '10min'`);
     try {

@@ -2,8 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Manifests whose link was deleted before `NeededLinks` get it back, so that their images are whole again.
- * Then the constraints hold for all rows. Each statement is a transaction of its own and keeps nobody from
- * reading or writing, however long it takes; all can be repeated.
+ * Then the constraints hold for all rows. Each statement is a transaction of its own and blocks
+ * neither reads nor writes, however long it takes. All can be repeated.
  */
 export class ValidatedLinks1764220000005 implements MigrationInterface {
   readonly name = 'ValidatedLinks1764220000005';
