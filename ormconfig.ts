@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { loadConfiguration } from './src/config/load-configuration.js';
 import { dataSourceOptions, MIGRATING, type PostgresConnection } from './src/database/data-source-options.js';
 import { embeddedClusterDirectory } from './src/database/database.js';
-import { embeddedConnectionOptions } from './src/database/embedded/connection-options.js';
+import { embeddedConnectionOptions } from './src/embedded-postgres/connection-options.js';
 
 /** For the TypeORM CLI: the database of `DATABASE_URL`, or the embedded one of a Berth that is running. */
 loadDotEnv({ quiet: true });

@@ -4,9 +4,11 @@ import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
+import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
-import { IdentityModule } from './identity/identity.module.js';
+import { MaintenanceModule } from './maintenance/maintenance.module.js';
+import { IdentityModule } from './storage-identity/identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 
 /** The composition root: settings and database below, storage beside them, the HTTP surfaces on top. */
@@ -19,6 +21,8 @@ export class AppModule {
         ConfigModule.forRoot(configuration),
         DatabaseModule.forRoot(database),
         StorageModule,
+        MaintenanceModule,
+        EventsModule,
         IdentityModule,
         HttpModule,
         AdminModule,

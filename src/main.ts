@@ -3,17 +3,17 @@ import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
 import { config as loadDotEnv } from 'dotenv';
 import type { Logger } from 'pino';
-import type { Serving } from './app.setup.js';
-import { banner } from './banner.js';
+import type { Serving } from './boot/start-berth.js';
+import { banner } from './boot/banner.js';
 import type { Configuration } from './config/configuration.js';
 import { loadConfiguration } from './config/load-configuration.js';
-import { refuseLowFileLimit } from './config/open-file-limit.js';
-import { StartupError } from './config/startup.error.js';
-import { VERSION } from './config/version.js';
+import { refuseLowFileLimit } from './boot/open-file-limit.js';
+import { StartupError } from './common/startup.error.js';
+import { VERSION } from './common/version.js';
 import { BoundedOutput } from './observability/bounded-output.js';
 import { openLog } from './observability/logger.js';
-import { stopOnSignal } from './stop-on-signal.js';
-import { PrimaryLink } from './workers/primary-link.js';
+import { stopOnSignal } from './boot/stop-on-signal.js';
+import { PrimaryLink } from './boot/workers/primary-link.js';
 
 /** The process that an operator starts: serves itself, or has workers that do. */
 async function main(): Promise<void> {
@@ -30,8 +30,8 @@ async function main(): Promise<void> {
 /** A primary doesn't load what only its workers run: half the time until they are forked, and 25 MB. */
 async function start(configuration: Configuration, logger: Logger): Promise<Serving> {
   if (configuration.processes === 1)
-    return (await import('./app.setup.js')).startBerth(configuration, logger);
-  return (await import('./primary.setup.js')).startPrimary(configuration, logger);
+    return (await import('./boot/start-berth.js')).startBerth(configuration, logger);
+  return (await import('./boot/start-primary.js')).startPrimary(configuration, logger);
 }
 
 /**
@@ -46,7 +46,7 @@ async function mainOfWorker(): Promise<void> {
   primary.onStop(() => stopping.stop());
   // The next start waits for this process.
   primary.onLost(() => stopping.stop({ atOnce: true }));
-  const { startWorker } = await import('./worker.setup.js');
+  const { startWorker } = await import('./boot/start-worker.js');
   stopping.serving(await startWorker(configuration, log.logger, primary));
 }
 

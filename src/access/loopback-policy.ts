@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
-import { isLoopback } from '../config/loopback.js';
+import { isLoopback } from '../common/loopback.js';
 import { RegistryError } from '../oci/errors.js';
 
 /**

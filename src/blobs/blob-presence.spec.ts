@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { digestOf } from '../oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
-import type { StorageIdentity } from '../identity/storage-identity.js';
+import type { StorageIdentity } from '../storage-identity/storage-identity.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import {
   ObjectNotFoundError,

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { StorageIdentity } from '../identity/storage-identity.js';
+import { StorageIdentity } from '../storage-identity/storage-identity.js';
 import type { Digest } from '../oci/digest.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import type { BlobRecord } from './blob.store.js';

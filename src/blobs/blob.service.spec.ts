@@ -13,7 +13,7 @@ import { BlobService } from './blob.service.js';
 import type { BlobPresence } from './blob-presence.js';
 import { type BlobStore, NEEDED_LINK } from './blob.store.js';
 import type { DisplacedObjectStore } from './displaced-object.store.js';
-import type { RepositoryStore } from './repository.store.js';
+import type { RepositoryStore } from '../repositories/repository.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
 const BLOB = { id: randomUUID(), objectKey: parseObjectKey('blobs/one'), sizeBytes: 1000 };

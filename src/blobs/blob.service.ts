@@ -20,7 +20,7 @@ import { StorageError, StorageUnavailableError } from '../storage/storage.errors
 import { BlobPresence } from './blob-presence.js';
 import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
 import { type DisplacedReason, DisplacedObjectStore } from './displaced-object.store.js';
-import { RepositoryStore } from './repository.store.js';
+import { RepositoryStore } from '../repositories/repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
 /** Content whose bytes the driver holds, about to become a blob of a repository. */

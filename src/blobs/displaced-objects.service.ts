@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import { StorageIdentity } from '../identity/storage-identity.js';
+import { StorageIdentity } from '../storage-identity/storage-identity.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { type BlobRecord, BlobStore } from './blob.store.js';

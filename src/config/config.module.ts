@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { Configuration } from './configuration.js';
-import { Replica } from './replica.js';
+import { Replica } from '../common/replica.js';
 
 /** Makes the validated {@link Configuration}, and who this process is, injectable everywhere, by their classes. */
 @Global()

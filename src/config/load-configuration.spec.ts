@@ -3,7 +3,7 @@ import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
 import { loadConfiguration, variableName } from './load-configuration.js';
-import { isLoopback } from './loopback.js';
+import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
 
 describe('loadConfiguration', () => {

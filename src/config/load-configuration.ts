@@ -5,9 +5,9 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
-import { isLoopback } from './loopback.js';
+import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
-import { StartupError } from './startup.error.js';
+import { StartupError } from '../common/startup.error.js';
 
 /** `dataDir` → `DATA_DIR`: every field is the camel case of its variable (a test holds this). */
 export function variableName(field: string): string {

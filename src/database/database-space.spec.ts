@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { mountSmallDisk, skipped, type SmallDisk } from '../../test/support/small-disk.js';
 import { DatabaseFullError } from './database-full.error.js';
 import { DatabaseSpace } from './database-space.js';
-import { reserveBytesOf } from './embedded/free-space.js';
+import { reserveBytesOf } from '../common/free-space.js';
 
 const MIB = 1024 * 1024;
 let disk: SmallDisk | undefined;

@@ -1,6 +1,6 @@
 import { Logger, type OnModuleInit } from '@nestjs/common';
 import { DatabaseFullError } from './database-full.error.js';
-import { type FreeSpace, freeSpaceOf, reserveBytesOf } from './embedded/free-space.js';
+import { type FreeSpace, freeSpaceOf, reserveBytesOf } from '../common/free-space.js';
 
 const MIB = 1024 * 1024;
 

@@ -5,7 +5,6 @@ import { READS } from './connections.js';
 import { DatabaseListener } from './database-listener.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
-import { ExclusiveTask } from './exclusive-task.js';
 import { ListQueries } from './list-queries.js';
 import { UnitOfWork } from './unit-of-work.js';
 
@@ -28,7 +27,6 @@ export class DatabaseModule {
       providers: [
         UnitOfWork,
         DatabaseListener,
-        ExclusiveTask,
         ListQueries,
         { provide: DATABASE, useValue: database },
         { provide: READS, useValue: database.reads },
@@ -39,7 +37,7 @@ export class DatabaseModule {
           inject: [Configuration],
         },
       ],
-      exports: [UnitOfWork, DatabaseListener, ExclusiveTask, ListQueries, DATABASE, READS, DatabaseSpace],
+      exports: [UnitOfWork, DatabaseListener, ListQueries, DATABASE, READS, DatabaseSpace],
     };
   }
 }

@@ -2,13 +2,16 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
-import { StartupError } from '../config/startup.error.js';
+import { StartupError } from '../common/startup.error.js';
 import { connectionDemand } from './connection-demand.js';
 import { type Connections, poolSizes } from './connections.js';
 import { isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
-import { embeddedConnectionOptions, type EmbeddedConnectionOptions } from './embedded/connection-options.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+import {
+  embeddedConnectionOptions,
+  type EmbeddedConnectionOptions,
+} from '../embedded-postgres/connection-options.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.js';
 import { runMigrations } from './run-migrations.js';
 
 /** Postgres, reached and up to date. */

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { settlesWithin } from '../config/settles-within.js';
+import { settlesWithin } from '../common/settles-within.js';
 import { ConnectionLostError, isDatabaseUnavailable } from './database-errors.js';
 
 type Connected = ((error: Error) => void) | ((error: null, client: pg.Client) => void);

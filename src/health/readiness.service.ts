@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connections.js';
 import { DatabaseSpace } from '../database/database-space.js';
-import { StorageIdentity } from '../identity/storage-identity.js';
+import { StorageIdentity } from '../storage-identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { StorageFullError } from '../storage/storage.errors.js';
 import { BoundedProbe } from './bounded-probe.js';

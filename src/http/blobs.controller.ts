@@ -12,10 +12,10 @@ import { RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
-import { ObjectSender } from './object-sender.js';
+import { ObjectSender } from '../transfer/object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
 import { answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
-import { breakOffSlowReader } from './slow-reader.js';
+import { breakOffSlowReader } from '../transfer/slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
 @Controller('v2')

@@ -3,22 +3,23 @@ import { APP_FILTER } from '@nestjs/core';
 import { AccessModule } from '../access/access.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
 import { ManifestsModule } from '../manifests/manifests.module.js';
+import { RepositoriesModule } from '../repositories/repositories.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BaseController } from './base.controller.js';
-import { BodyMemory } from './body-memory.js';
+import { BodyMemory } from '../transfer/body-memory.js';
 import { BlobsController } from './blobs.controller.js';
 import { ListsController } from './lists.controller.js';
 import { ManifestsController } from './manifests.controller.js';
-import { ObjectSender } from './object-sender.js';
+import { ObjectSender } from '../transfer/object-sender.js';
 import { RegistryExceptionFilter } from './registry-exception.filter.js';
-import { TransferBuffers } from './transfer-buffers.js';
+import { TransferBuffers } from '../transfer/transfer-buffers.js';
 import { UnsupportedMethodsController } from './unsupported-methods.controller.js';
 import { UnsupportedUploadMethodsController } from './unsupported-upload-methods.controller.js';
 import { UploadsController } from './uploads.controller.js';
 
 /** The distribution spec's endpoints, one controller per resource. */
 @Module({
-  imports: [AccessModule, BlobsModule, ManifestsModule, UploadsModule],
+  imports: [AccessModule, BlobsModule, ManifestsModule, RepositoriesModule, UploadsModule],
   controllers: [
     BaseController,
     UploadsController,

@@ -1,7 +1,9 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRegistry, OnRepository } from '../access/access.js';
-import { ListingService, type PageRequest, type Referrer } from '../manifests/listing.service.js';
+import type { PageRequest } from '../database/name-list.js';
+import { ListingService, type Referrer } from '../manifests/listing.service.js';
+import { CatalogueService } from '../repositories/catalogue.service.js';
 import type { Digest } from '../oci/digest.js';
 import { OCI_INDEX } from '../oci/media-types.js';
 import { nextLink, parsePageMarker, parsePageSize } from '../oci/page.js';
@@ -18,14 +20,17 @@ export const MAX_REFERRERS_PAGE = 1_000;
 /** Tags, repositories and referrers (spec.md, "Content Discovery": end-8a, end-8b, end-12; `_catalog` is Docker's). */
 @Controller('v2')
 export class ListsController {
-  constructor(private readonly lists: ListingService) {}
+  constructor(
+    private readonly lists: ListingService,
+    private readonly catalogue: CatalogueService,
+  ) {}
 
   @Get('_catalog')
   @OnRegistry('catalog', 'read')
   @CatalogDocs(MAX_LIST_PAGE)
   async catalog(@Req() request: Request, @Res() response: Response): Promise<void> {
     const page = pageOf(request, MAX_LIST_PAGE);
-    const { items, more } = await this.lists.repositoryNames(page);
+    const { items, more } = await this.catalogue.names(page);
     answerJson(response, { repositories: items }, linkAfter('/v2/_catalog', page, items.at(-1), more));
   }
 

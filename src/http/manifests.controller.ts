@@ -10,10 +10,10 @@ import { ManifestInvalidError, ManifestUnknownError, TagInvalidError } from '../
 import { parseReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
-import { BodyMemory } from './body-memory.js';
+import { BodyMemory } from '../transfer/body-memory.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
-import { readSmallBody, singleHeader } from './request-body.js';
+import { readSmallBody, singleHeader } from '../transfer/request-body.js';
 import { answerBytes, answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
 
 /** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */

@@ -10,7 +10,7 @@ import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js
 import { NameInvalidError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import type { UploadId } from '../oci/upload-id.js';
-import type { UploadReference } from '../uploads/upload-session.js';
+import type { UploadReference } from '../uploads/session/upload-session.js';
 import { UploadService } from '../uploads/upload.service.js';
 import {
   UploadAppendDocs,
@@ -20,7 +20,7 @@ import {
   UploadStatusDocs,
 } from './openapi/uploads.docs.js';
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
-import { hasBody, uploadBody } from './request-body.js';
+import { hasBody, uploadBody } from '../transfer/request-body.js';
 import { answerEmpty } from './responses.js';
 
 /** Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6, end-11, end-13). */

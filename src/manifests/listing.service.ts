@@ -1,23 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { RepositoryStore } from '../blobs/repository.store.js';
+import { RepositoryStore } from '../repositories/repository.store.js';
 import { READS } from '../database/connections.js';
 import { ListQueries } from '../database/list-queries.js';
+import { listNames, type Page, type PageRequest } from '../database/name-list.js';
 import type { Digest } from '../oci/digest.js';
 import { NameUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
-
-/** Entries after `last`, `size` at the most. */
-export interface PageRequest {
-  readonly size: number;
-  readonly last: string | undefined;
-}
-
-export interface Page<T> {
-  readonly items: T[];
-  /** Whether there are further entries. */
-  readonly more: boolean;
-}
 
 /** A manifest that names a subject, as the referrers list shows it. */
 export interface Referrer {
@@ -46,12 +35,7 @@ export class ListingService {
     const repositoryId = await this.repositories.find(this.reads.manager, repository);
     if (repositoryId === undefined) throw new NameUnknownError(repository);
     const sql = 'SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3';
-    return this.names(sql, [repositoryId], page);
-  }
-
-  /** Names of repositories. */
-  async repositoryNames(page: PageRequest): Promise<Page<string>> {
-    return this.names('SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2', [], page);
+    return listNames(this.lists, sql, [repositoryId], page);
   }
 
   /**
@@ -83,14 +67,5 @@ export class ListingService {
     );
     const items = rows.slice(0, size).filter(({ fits }) => fits);
     return { items, more: rows.length > items.length };
-  }
-
-  private async names(
-    sql: string,
-    parameters: unknown[],
-    { size, last }: PageRequest,
-  ): Promise<Page<string>> {
-    const rows = await this.lists.run<{ name: string }>(sql, [...parameters, last ?? '', size + 1]);
-    return { items: rows.slice(0, size).map(({ name }) => name), more: rows.length > size };
   }
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
-import { RepositoryStore } from '../blobs/repository.store.js';
+import { RepositoryStore } from '../repositories/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connections.js';

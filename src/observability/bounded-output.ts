@@ -1,5 +1,5 @@
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
-import { settlesWithin } from '../config/settles-within.js';
+import { settlesWithin } from '../common/settles-within.js';
 
 /** What may wait to be written: more than a second of the access log of a busy process. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
-import { StartupError } from '../config/startup.error.js';
+import { StartupError } from '../common/startup.error.js';
 import { FilesystemStorageDriver } from './drivers/filesystem/filesystem-storage.driver.js';
 import { MemoryStorageDriver } from './drivers/memory/memory-storage.driver.js';
 import { ObjectStorageDriver } from './object-store/object-storage.driver.js';

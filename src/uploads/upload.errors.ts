@@ -1,6 +1,7 @@
 import { formatUploadRange } from '../oci/content-range.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
-import type { UploadEventKind } from './upload-events.js';
+import { BodyBrokenError, BodyIdleError, BodySlowError } from '../transfer/body.errors.js';
+import type { UploadEventKind } from '../events/upload-events.js';
 
 /** The chunk doesn't start where the session ends. The answer carries the true range (spec.md, "Pushing a blob in chunks"). */
 export class UploadOffsetError extends RegistryError {
@@ -28,31 +29,6 @@ export class UploadTakenOverError extends RegistryError {
     super('TOOMANYREQUESTS', 'another request has taken over this upload', {
       headers: { 'Retry-After': '1' },
     });
-  }
-}
-
-/** The body moved no byte for too long. What arrived is kept. */
-export class BodyIdleError extends RegistryError {
-  constructor(idleSeconds: number) {
-    super('BLOB_UPLOAD_INVALID', `the request body moved no byte for ${idleSeconds} s`, { status: 408 });
-  }
-}
-
-/** The body moved too few bytes for too long. What arrived is kept. */
-export class BodySlowError extends RegistryError {
-  constructor(minBytesPerSecond: number, seconds: number) {
-    super(
-      'BLOB_UPLOAD_INVALID',
-      `the request body moved fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`,
-      { status: 408 },
-    );
-  }
-}
-
-/** The body ended before its end: its client is gone, or the connection. What arrived is kept. */
-export class BodyBrokenError extends RegistryError {
-  constructor(cause: unknown) {
-    super('BLOB_UPLOAD_INVALID', 'the request body broke off', { status: 400, cause });
   }
 }
 

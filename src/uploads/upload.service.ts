@@ -18,22 +18,22 @@ import { UploadStateError } from '../storage/storage.errors.js';
 import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
-import type { HeldSession } from './held-session.js';
-import { HEARTBEAT, readBody, type UploadBody } from './upload-body.js';
-import { UploadCommitService } from './upload-commit.service.js';
-import { UploadEventLog } from './upload-event-log.js';
-import { DATABASE_PATIENCE_MS } from './database-patience.js';
-import { UploadLeaseService } from './upload-lease.service.js';
-import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
+import type { HeldSession } from './session/held-session.js';
+import { HEARTBEAT, readBody, type UploadBody } from '../transfer/read-body.js';
+import { UploadCommitService } from './commit/upload-commit.service.js';
+import { UploadEventLog } from '../events/upload-event-log.js';
+import { DATABASE_PATIENCE_MS } from './session/database-patience.js';
+import { UploadLeaseService } from './session/upload-lease.service.js';
+import { remainsOf, UploadReclaimService } from './cleanup/upload-reclaim.service.js';
 import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 import {
   heartbeatMs,
   type UploadOrigin,
   type UploadReference,
   type UploadSession,
-} from './upload-session.js';
-import { UploadSessionStore } from './upload-session.store.js';
-import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
+} from './session/upload-session.js';
+import { UploadSessionStore } from './session/upload-session.store.js';
+import { UploadWriter, type UploadWriterServices } from './session/upload-writer.js';
 
 /**
  * The upload protocol. A session's whole state is its row: any process can serve any request of it.

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { embeddedConnectionOptions } from '../../src/database/embedded/connection-options.js';
+import { embeddedConnectionOptions } from '../../src/embedded-postgres/connection-options.js';
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
-} from '../../src/database/embedded/embedded-postgres.js';
+} from '../../src/embedded-postgres/embedded-postgres.js';
 
 /** The run's own Postgres, which can be stopped, killed and started again. */
 export class ChaosPostgres {

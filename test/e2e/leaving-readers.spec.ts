@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { TransferBuffers } from '../../src/http/transfer-buffers.js';
+import { TransferBuffers } from '../../src/transfer/transfer-buffers.js';
 import { countOpenFilesBelow } from '../support/open-files.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';

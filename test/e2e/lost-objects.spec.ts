@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { BlobPresence } from '../../src/blobs/blob-presence.js';
 import { parseObjectKey } from '../../src/storage/object-key.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
-import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
+import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { describeOnTwoStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';

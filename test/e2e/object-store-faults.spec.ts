@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { StartupError } from '../../src/config/startup.error.js';
-import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
+import { StartupError } from '../../src/common/startup.error.js';
+import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import type { Fault, FaultRule } from '../support/fault-proxy.js';
 import { describeWithRadosgw } from '../support/radosgw.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';

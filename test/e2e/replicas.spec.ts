@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
-import { UploadReaper } from '../../src/uploads/upload-reaper.service.js';
+import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient, withDigest } from '../support/registry-client.js';
 import { describeOnSharedStorages } from '../support/storages.js';
 import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';

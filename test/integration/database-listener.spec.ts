@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Replica } from '../../src/config/replica.js';
+import { Replica } from '../../src/common/replica.js';
 import { DatabaseListener } from '../../src/database/database-listener.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { until } from '../support/until.js';

@@ -19,13 +19,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { claimDataDirectory, type DataDirectoryClaim } from '../../src/config/data-directory.js';
-import { embeddedConnectionOptions } from '../../src/database/embedded/connection-options.js';
+import { claimDataDirectory, type DataDirectoryClaim } from '../../src/boot/data-directory.js';
+import { embeddedConnectionOptions } from '../../src/embedded-postgres/connection-options.js';
 import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
-} from '../../src/database/embedded/embedded-postgres.js';
-import { findPostgresPackage, type PostgresPackage } from '../../src/database/embedded/postgres-package.js';
+} from '../../src/embedded-postgres/embedded-postgres.js';
+import { findPostgresPackage, type PostgresPackage } from '../../src/embedded-postgres/postgres-package.js';
 import { compileSources } from '../support/compiled-sources.js';
 import { withSmallDisk } from '../support/small-disk.js';
 import { EmbeddedChild, type ChildOptions } from '../support/embedded-child.js';
@@ -59,7 +59,7 @@ const children: EmbeddedChild[] = [];
 beforeAll(async () => {
   compiled = await compileSources([
     'src/config',
-    'src/database/embedded',
+    'src/embedded-postgres',
     'test/support/embedded-process.ts',
   ]);
   scratch = await mkdtemp(join(tmpdir(), 'berth-embedded-'));

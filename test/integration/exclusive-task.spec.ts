@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ExclusiveTask } from '../../src/database/exclusive-task.js';
+import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
 describe('ExclusiveTask', () => {

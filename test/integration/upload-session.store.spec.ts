@@ -7,9 +7,9 @@ import { parseDigest } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
 import { initialMidstate } from '../../src/uploads/hash/midstate.js';
-import type { Lease, UploadReference } from '../../src/uploads/upload-session.js';
-import { UploadCommitStore } from '../../src/uploads/upload-commit.store.js';
-import { UploadSessionStore } from '../../src/uploads/upload-session.store.js';
+import type { Lease, UploadReference } from '../../src/uploads/session/upload-session.js';
+import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.js';
+import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { claimantOf } from '../support/upload-claims.js';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
-import { embeddedConnectionOptions } from '../../src/database/embedded/connection-options.js';
+import { embeddedConnectionOptions } from '../../src/embedded-postgres/connection-options.js';
 import type { BerthProcess } from '../support/berth-process.js';
 import { isPostgresOf, postmasterPid, ProcessBench } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';

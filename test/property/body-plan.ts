@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { UploadBody } from '../../src/uploads/upload-body.js';
+import type { UploadBody } from '../../src/transfer/read-body.js';
 import { FedBody } from './fed-body.js';
 import type { Outcome } from './session-model.js';
 

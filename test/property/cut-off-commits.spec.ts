@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf } from '../../src/oci/digest.js';
-import type { UploadBody } from '../../src/uploads/upload-body.js';
+import type { UploadBody } from '../../src/transfer/read-body.js';
 import type { ObjectKey } from '../../src/storage/object-key.js';
 import { NOBODY } from '../support/upload-claims.js';
 import { FaultPoint } from './fault-point.js';

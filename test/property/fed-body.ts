@@ -1,4 +1,4 @@
-import type { UploadBody } from '../../src/uploads/upload-body.js';
+import type { UploadBody } from '../../src/transfer/read-body.js';
 
 /** A request's body that comes when the test says so, and as far as it says. */
 export class FedBody {

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.js';
-import type { UploadReference } from '../../src/uploads/upload-session.js';
+import type { UploadReference } from '../../src/uploads/session/upload-session.js';
 import { NOBODY } from '../support/upload-claims.js';
 import { FedBody } from './fed-body.js';
 import type { RegistryGround } from './registry-ground.js';

@@ -1,8 +1,8 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { digestOf } from '../../src/oci/digest.js';
-import type { UploadBody } from '../../src/uploads/upload-body.js';
-import type { UploadReference } from '../../src/uploads/upload-session.js';
+import type { UploadBody } from '../../src/transfer/read-body.js';
+import type { UploadReference } from '../../src/uploads/session/upload-session.js';
 import { NOBODY } from '../support/upload-claims.js';
 import { FedBody } from './fed-body.js';
 import { Race } from './race.js';

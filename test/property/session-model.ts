@@ -1,6 +1,6 @@
 import { type Digest, digestOf } from '../../src/oci/digest.js';
-import type { UploadSession } from '../../src/uploads/upload-session.js';
-import type { UploadReference } from '../../src/uploads/upload-session.js';
+import type { UploadSession } from '../../src/uploads/session/upload-session.js';
+import type { UploadReference } from '../../src/uploads/session/upload-session.js';
 import type { FedBody } from './fed-body.js';
 import { CHECKPOINT_BYTES, type TestReplica } from './replica.js';
 

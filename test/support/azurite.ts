@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
 import { AzureSettings } from '../../src/config/azure.settings.js';
-import { tryFileLock } from '../../src/config/file-lock.js';
+import { tryFileLock } from '../../src/common/file-lock.js';
 
 /** A container on the run's Azurite, Microsoft's emulator of the blob service. */
 export interface AzuriteContainer {

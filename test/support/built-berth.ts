@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, rename, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { tryFileLock } from '../../src/config/file-lock.js';
+import { tryFileLock } from '../../src/common/file-lock.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BUILD_TIMEOUT_MS = 120_000;

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
-import { claimDataDirectory } from '../../src/config/data-directory.js';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import { claimDataDirectory } from '../../src/boot/data-directory.js';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.js';
 import type { ChildMessage, ChildOptions } from './embedded-child.js';
 
 /**

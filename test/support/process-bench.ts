@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tryFileLock } from '../../src/config/file-lock.js';
+import { tryFileLock } from '../../src/common/file-lock.js';
 import { BerthProcess, type ProcessLimits } from './berth-process.js';
 import { builtMain } from './built-berth.js';
 import { until } from './until.js';

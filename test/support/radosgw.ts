@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, it } from '@jest/globals';
-import { tryFileLock } from '../../src/config/file-lock.js';
+import { tryFileLock } from '../../src/common/file-lock.js';
 import { findProgram } from './registry-tool.js';
 
 /** How to speak to an S3 server. */

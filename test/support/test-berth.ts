@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { type Berth, startBerth } from '../../src/app.setup.js';
+import { type Berth, startBerth } from '../../src/boot/start-berth.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createTestDatabase } from './test-postgres.js';

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { tryFileLock } from '../../src/config/file-lock.js';
+import { tryFileLock } from '../../src/common/file-lock.js';
 import {
   embeddedConnectionOptions,
   type EmbeddedConnectionOptions,
-} from '../../src/database/embedded/connection-options.js';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+} from '../../src/embedded-postgres/connection-options.js';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.js';
 
 /** An empty database of one test file's own. */
 export interface TestDatabase {

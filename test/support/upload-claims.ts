@@ -1,4 +1,4 @@
-import type { Claimant, UploadOrigin } from '../../src/uploads/upload-session.js';
+import type { Claimant, UploadOrigin } from '../../src/uploads/session/upload-session.js';
 
 export const NOBODY: UploadOrigin = { createdBy: null, clientAddress: null, userAgent: null };
 

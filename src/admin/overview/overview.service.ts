@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
-import { isLoopback } from '../../config/loopback.js';
-import { VERSION } from '../../config/version.js';
+import { isLoopback } from '../../common/loopback.js';
+import { VERSION } from '../../common/version.js';
 import type { Database } from '../../database/database.js';
 import { DATABASE } from '../../database/database.module.js';
 import { ListQueries } from '../../database/list-queries.js';

@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /**
  * What the clock of the database said at some moment, and how much of its time was counted until then. See
- * `src/uploads/upload-clock.ts`.
+ * `src/maintenance/upload-clock.ts`.
  */
 @Entity('upload_clock')
 @Index('upload_clock_seconds_id_idx', ['seconds', 'id'])

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
-import { UploadSessionStore } from '../../../src/uploads/upload-session.store.js';
+import { UploadSessionStore } from '../../../src/uploads/session/upload-session.store.js';
 import { answered } from '../../support/query-plans/answered.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';

@@ -5,10 +5,10 @@ import { describe, expect, it } from '@jest/globals';
 import { DisplacedObjects } from '../../../src/blobs/displaced-objects.service.js';
 import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
 import { StorageError } from '../../../src/storage/storage.errors.js';
-import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
-import { UploadClock } from '../../../src/uploads/upload-clock.js';
-import { UploadReaper } from '../../../src/uploads/upload-reaper.service.js';
-import { UploadReapingStore } from '../../../src/uploads/upload-reaping.store.js';
+import { UploadEventLog } from '../../../src/events/upload-event-log.js';
+import { UploadClock } from '../../../src/maintenance/upload-clock.js';
+import { UploadReaper } from '../../../src/uploads/cleanup/upload-reaper.service.js';
+import { UploadReapingStore } from '../../../src/uploads/cleanup/upload-reaping.store.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { claimantOf } from '../../support/upload-claims.js';
 

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import pg from 'pg';
-import { UploadEventLog } from '../../../src/uploads/upload-event-log.js';
-import { UploadReaper } from '../../../src/uploads/upload-reaper.service.js';
+import { UploadEventLog } from '../../../src/events/upload-event-log.js';
+import { UploadReaper } from '../../../src/uploads/cleanup/upload-reaper.service.js';
 import { AdminClient } from '../admin-client.js';
 import { digestOf, RegistryClient } from '../registry-client.js';
 import { startTestBerth, type TestBerth } from '../test-berth.js';

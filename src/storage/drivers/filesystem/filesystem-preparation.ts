@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, open, opendir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeDirectory } from '../../../config/make-directory.js';
+import { makeDirectory } from '../../../common/make-directory.js';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
 import type { DirectorySync } from './durable-directories.js';
 import type { FilesystemLayout } from './filesystem-layout.js';

@@ -1,6 +1,6 @@
 import { IdempotencyStrategy, Storage, type StorageOptions } from '@google-cloud/storage';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
-import { isLoopback } from '../../../config/loopback.js';
+import { isLoopback } from '../../../common/loopback.js';
 import { StorageError } from '../../storage.errors.js';
 import { checkKeyFile, foreignTokenUrl } from './gcs-key-file.js';
 import type { GcsPlace } from './gcs.errors.js';

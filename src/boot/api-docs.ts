@@ -1,0 +1,86 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { NextFunction, Request, Response } from 'express';
+import { VERSION } from '../common/version.js';
+import { completeDistributionPaths } from '../http/openapi/distribution-document.js';
+
+const PATH = 'api/docs';
+
+/**
+ * Swagger UI brings files of its own alone, contacts nobody but this server, and is framed by nobody. Styles are
+ * inline in its page and set by its scripts; its icons are `data:` URLs.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const TAGS: readonly (readonly [string, string])[] = [
+  ['Distribution: base', 'Is this a registry?'],
+  ['Distribution: blobs', 'Layers and configs'],
+  ['Distribution: uploads', 'How blobs get in: whole, in chunks, as a stream, or mounted'],
+  ['Distribution: manifests', 'Images, indexes and artifacts'],
+  ['Distribution: lists', 'Tags, repositories and referrers'],
+  ['Admin: overview', 'The registry at a glance'],
+  ['Admin: repositories', 'Repositories, their tags and manifests'],
+  ['Admin: uploads', 'Uploads in progress'],
+  ['Health', 'For orchestrators and load balancers'],
+];
+
+/** Serves Swagger UI at `/api/docs` and the document at `/api/docs-json`. To be called before `app.init`. */
+export function setUpApiDocs(app: NestExpressApplication): void {
+  app.use(`/${PATH}`, setSecurityHeaders);
+  app.use(`/${PATH}-json`, setSecurityHeaders);
+  SwaggerModule.setup(PATH, app, () => createApiDocument(app), {
+    raw: ['json'],
+    customSiteTitle: 'Berth: API',
+    swaggerOptions: {
+      validatorUrl: null,
+      docExpansion: 'list',
+      operationsSorter: 'alpha',
+      displayRequestDuration: true,
+      defaultModelsExpandDepth: 0,
+    },
+  });
+}
+
+/** The OpenAPI document of all endpoints. Made when it is first asked for: it costs a start some 100 ms. */
+function createApiDocument(app: NestExpressApplication): OpenAPIObject {
+  const builder = new DocumentBuilder()
+    .setTitle('Berth')
+    .setDescription('An OCI container registry: the distribution spec on `/v2`, the admin API on `/api/v1`.')
+    .setVersion(VERSION)
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0');
+  for (const [name, description] of TAGS) builder.addTag(name, description);
+  return orderParameters(
+    completeDistributionPaths(
+      SwaggerModule.createDocument(app, builder.build(), { autoTagControllers: false }),
+    ),
+  );
+}
+
+/** Decorators leave parameters in the order in which they were evaluated: a reader wants that of the path, then the query. */
+function orderParameters(document: OpenAPIObject): OpenAPIObject {
+  for (const [path, item] of Object.entries(document.paths)) {
+    const rank = (parameter: { in?: string; name?: string }) =>
+      parameter.in === 'path' ? path.indexOf(`{${parameter.name ?? ''}}`) : Infinity;
+    for (const operation of Object.values(item) as { parameters?: { in?: string; name?: string }[] }[]) {
+      operation.parameters?.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+    }
+  }
+  return document;
+}
+
+function setSecurityHeaders(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Referrer-Policy', 'no-referrer');
+  next();
+}

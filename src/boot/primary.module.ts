@@ -1,0 +1,27 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ConfigModule } from '../config/config.module.js';
+import type { Configuration } from '../config/configuration.js';
+import type { Database } from '../database/database.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { IdentityModule } from '../storage-identity/identity.module.js';
+import { StorageModule } from '../storage/storage.module.js';
+import { MaintenanceModule } from '../maintenance/maintenance.module.js';
+import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
+
+/** What the primary of workers needs, which serves nobody and runs no jobs: the storage to prepare, and leases to free. */
+@Module({})
+export class PrimaryModule {
+  static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {
+    return {
+      module: PrimaryModule,
+      imports: [
+        ConfigModule.forRoot(configuration),
+        DatabaseModule.forRoot(database),
+        StorageModule,
+        MaintenanceModule,
+        IdentityModule,
+      ],
+      providers: [UploadSessionStore],
+    };
+  }
+}

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { NestFactory } from '@nestjs/core';
+import type { NextFunction, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { setUpApiDocs } from './api-docs.js';
+import { AppModule } from '../app.module.js';
+import type { Configuration } from '../config/configuration.js';
+import { openFileLimit } from './open-file-limit.js';
+import { StartupError } from '../common/startup.error.js';
+import type { Database } from '../database/database.js';
+import { Drain } from './drain.js';
+import { mostConnections } from '../http/connection-limit.js';
+import { RegistryExpressAdapter } from '../http/registry-express.adapter.js';
+import { describeListenFailure } from './listen-failure.js';
+import { createAccessLog } from '../observability/access-log.js';
+import { NestLogger } from '../observability/nest-logger.js';
+import { Opened } from './cleanup-stack.js';
+import { openOwnDatabase } from './claim-and-open-database.js';
+import { prepareStorage } from './prepare-storage.js';
+import type { StorageDriver } from '../storage/storage-driver.js';
+import { ActiveWriters } from '../uploads/session/active-writers.js';
+import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
+
+/** A registry that serves, in this process or in its workers. */
+export interface Serving {
+  readonly url: string;
+  readonly database: Database;
+  readonly driver: StorageDriver;
+  /** Settles with a sentence when it can't go on: its database is gone, or its workers. */
+  readonly died: Promise<string>;
+  /**
+   * Stops accepting, lets requests finish for `SHUTDOWN_GRACE_SECONDS` (`atOnce`: not at all), has the uploads that are left
+   * checkpointed and let go, and lets go of everything, whatever became of the thing before.
+   */
+  close(options?: { readonly atOnce: boolean }): Promise<void>;
+}
+
+/** A registry that this process serves. */
+export interface Berth extends Serving {
+  readonly app: NestExpressApplication;
+}
+
+/**
+ * Starts a whole registry in this process: what `main.ts` runs and what end-to-end tests talk to.
+ *
+ * @throws StartupError with one sentence for an operator; whatever had been started is stopped again.
+ */
+export async function startBerth(configuration: Readonly<Configuration>, logger: Logger): Promise<Berth> {
+  const opened = new Opened();
+  return opened.orUndo(logger, async () => {
+    const { database } = await openOwnDatabase(configuration, logger, opened);
+    return serve(configuration, database, logger, opened, async (app, driver) => {
+      if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.outlivesProcess === true);
+    });
+  });
+}
+
+/** Serves over a database that is open. @param beforeListening is called when all is ready, and nobody is served yet. */
+export async function serve(
+  configuration: Readonly<Configuration>,
+  database: Database,
+  logger: Logger,
+  opened: Opened,
+  beforeListening: (app: NestExpressApplication, driver: StorageDriver) => Promise<void>,
+): Promise<Berth> {
+  const app = await createApp(configuration, database, logger);
+  opened.add(() => app.close());
+  const driver = await prepareStorage(app);
+  await beforeListening(app, driver);
+  const drain = new Drain(app.getHttpServer());
+  let graceMs = configuration.shutdownGraceSeconds * 1000;
+  await listen(app, configuration);
+  // Without a listener an `accept` that fails, for want of a file descriptor say, would end the process.
+  app.getHttpServer().on('error', (error) => logger.error({ err: error }, 'a connection was not accepted'));
+  opened.add(() => drain.run(graceMs, () => app.get(ActiveWriters).stop()));
+  const close = ({ atOnce } = { atOnce: false }) => {
+    if (atOnce) graceMs = 0;
+    return opened.close();
+  };
+  return { url: urlOf(app, configuration), app, database, driver, died: database.died, close };
+}
+
+async function createApp(
+  configuration: Readonly<Configuration>,
+  database: Database,
+  logger: Logger,
+): Promise<NestExpressApplication> {
+  const adapter = new RegistryExpressAdapter(
+    mostConnections(openFileLimit(), configuration.databasePoolSize),
+  );
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.forRoot(configuration, database),
+    adapter,
+    {
+      logger: new NestLogger(logger),
+      abortOnError: false,
+      // Nothing may touch the body of a layer or a manifest.
+      bodyParser: false,
+    },
+  );
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(createAccessLog(logger));
+  app.use('/v2', (_request: Request, response: Response, next: NextFunction) => {
+    response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
+    next();
+  });
+  setUpApiDocs(app);
+  await app.init();
+  return app;
+}
+
+async function listen(app: NestExpressApplication, { host, port }: Configuration): Promise<void> {
+  // Not `app.listen`, which logs a failure before it throws it: an operator is told once.
+  const server = app.getHttpServer();
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new StartupError(describeListenFailure(cause), { cause });
+  }
+}
+
+function urlOf(app: NestExpressApplication, { host }: Configuration): string {
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
