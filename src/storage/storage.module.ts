@@ -34,12 +34,12 @@ async function openStorageDriver(configuration: Configuration): Promise<StorageD
     return new ObjectStorageDriver(new S3ObjectStore(s3), { partBytes: s3.storageS3PartSizeBytes, redirect });
   }
   if (azure !== undefined) {
-    const { openAzureObjectStore } = await import('./drivers/azure/azure-object-store.js');
+    const { openAzureObjectStore } = await import('./drivers/azure/azure-object.store.js');
     const partBytes = azure.storageAzurePartSizeBytes;
     return new ObjectStorageDriver(await openAzureObjectStore(azure), { partBytes, redirect });
   }
   if (gcs !== undefined) {
-    const { GcsObjectStore } = await import('./drivers/gcs/gcs-object-store.js');
+    const { GcsObjectStore } = await import('./drivers/gcs/gcs-object.store.js');
     return new ObjectStorageDriver(await GcsObjectStore.open(gcs), {
       partBytes: gcs.storageGcsPartSizeBytes,
       redirect,

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type AzureObjectStore,
   openAzureObjectStore,
-} from '../../src/storage/drivers/azure/azure-object-store.js';
+} from '../../src/storage/drivers/azure/azure-object.store.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { type AzuriteContainer, azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
 import { listed, NOW, putParts, readAll, stored } from './object-store.harness.js';

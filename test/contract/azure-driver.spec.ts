@@ -1,4 +1,4 @@
-import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object-store.js';
+import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object.store.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { watchConnections } from '../support/active-connections.js';
 import { azuriteSettings, createAzuriteContainer } from '../support/azurite.js';

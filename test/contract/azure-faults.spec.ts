@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type AzureObjectStore,
   openAzureObjectStore,
-} from '../../src/storage/drivers/azure/azure-object-store.js';
+} from '../../src/storage/drivers/azure/azure-object.store.js';
 import type { AzureLimits } from '../../src/storage/drivers/azure/azure-limits.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import type { Part } from '../../src/storage/object-store/object-store.js';

@@ -1,5 +1,5 @@
 import type { AzureSettings } from '../../src/config/azure.settings.js';
-import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object-store.js';
+import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object.store.js';
 import type { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { type AzuriteContainer, azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
 import { describeObjectStoreContract } from './object-store.contract.js';

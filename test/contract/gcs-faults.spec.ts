@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { GcsSettings } from '../../src/config/gcs.settings.js';
-import { GcsObjectStore } from '../../src/storage/drivers/gcs/gcs-object-store.js';
+import { GcsObjectStore } from '../../src/storage/drivers/gcs/gcs-object.store.js';
 import type { GcsLimits } from '../../src/storage/drivers/gcs/gcs-limits.js';
 import { parsePieceName } from '../../src/storage/object-store/names.js';
 import type { Multipart, Part } from '../../src/storage/object-store/object-store.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GcsSettings } from '../../../src/config/gcs.settings.js';
-import { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object-store.js';
+import { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object.store.js';
 import type { GcsLimits } from '../../../src/storage/drivers/gcs/gcs-limits.js';
 import { GcsServer, type GcsServerOptions } from './gcs-server.js';
 

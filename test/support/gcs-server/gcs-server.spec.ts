@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { CRC32C } from '@google-cloud/storage';
-import type { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object-store.js';
+import type { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object.store.js';
 import { bodyOf } from '../../contract/object-store.harness.js';
 import { crc32c } from './crc32c.js';
 import { GcsHarness } from './gcs-harness.js';

@@ -1,6 +1,6 @@
 import { Patience, type PatientCall } from '../../object-store/patience.js';
 import type { IoOptions } from '../../storage-driver.js';
-import { failureOf } from './azure-failure.js';
+import { failureOf } from './azure.errors.js';
 import type { AzureLimits } from './azure-limits.js';
 import type { AzurePlace } from './azure-place.js';
 

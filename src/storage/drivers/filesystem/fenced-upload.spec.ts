@@ -30,7 +30,7 @@ import { DurableDirectories, syncDirectory } from './durable-directories.js';
 import { FilesystemLayout } from './filesystem-layout.js';
 import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
 import { cloneFile, type FileClone } from './upload-files.js';
-import { finishFile } from './upload-finisher.js';
+import { finishFile } from './finish-file.js';
 
 const FIRST = randomBytes(1_300_000);
 const SECOND = randomBytes(70_000);

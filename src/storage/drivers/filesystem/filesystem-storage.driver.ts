@@ -43,7 +43,7 @@ import {
   readSegments,
   removeFiles,
 } from './upload-files.js';
-import { finishFile } from './upload-finisher.js';
+import { finishFile } from './finish-file.js';
 import { walkUploads } from './upload-walk.js';
 
 /**

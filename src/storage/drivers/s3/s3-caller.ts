@@ -3,7 +3,7 @@ import type { S3Settings } from '../../../config/s3.settings.js';
 import type { IoOptions } from '../../storage-driver.js';
 import { TimeLimitError, withinTimeLimit } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
-import { toStorageError } from './s3-errors.js';
+import { toStorageError } from './s3.errors.js';
 import { makeS3Client } from './s3-client.js';
 import type { S3Options } from './s3.options.js';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
-import { isChanged } from './s3-errors.js';
+import { isChanged } from './s3.errors.js';
 import type { S3Options } from './s3.options.js';
 
 /**

@@ -5,7 +5,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { IoOptions } from '../../storage-driver.js';
 import type { S3Caller } from './s3-caller.js';
-import { isCode, isPassingCode, toStorageError } from './s3-errors.js';
+import { isCode, isPassingCode, toStorageError } from './s3.errors.js';
 
 const CALL = { action: 'delete objects' };
 

@@ -7,7 +7,7 @@ import type { StoredMultipart, StoredObject } from '../../object-store/object-st
 import type { IoOptions } from '../../storage-driver.js';
 import { StorageError } from '../../storage.errors.js';
 import type { S3Caller } from './s3-caller.js';
-import { isCode } from './s3-errors.js';
+import { isCode } from './s3.errors.js';
 
 /** Objects below a prefix, a request for each page. */
 export async function* listObjects(

@@ -29,7 +29,7 @@ import { ObjectNotFoundError, StorageError, UploadStateError } from '../../stora
 import { S3Caller } from './s3-caller.js';
 import { makeS3Client } from './s3-client.js';
 import { deleteObjects } from './s3-deletion.js';
-import { isCode, isInternal, isMissing } from './s3-errors.js';
+import { isCode, isInternal, isMissing } from './s3.errors.js';
 import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
 import { tryMultiparts, tryToWrite } from './s3-trial.js';
 import { S3_DEFAULTS, type S3Options } from './s3.options.js';

@@ -19,7 +19,7 @@ import { ObjectNotFoundError, StorageError, UploadStateError } from '../../stora
 import { type AzureAccount, openAccount } from './azure-account.js';
 import { answered, isBlobMissing, shorn } from './azure-answer.js';
 import type { AzureCalls } from './azure-calls.js';
-import { failureOf } from './azure-failure.js';
+import { failureOf } from './azure.errors.js';
 import { AZURE_LIMITS, type AzureLimits } from './azure-limits.js';
 import { destroy, download, dropBlocks, lookAt, unless } from './blob-requests.js';
 import { GuardedBody } from './guarded-body.js';

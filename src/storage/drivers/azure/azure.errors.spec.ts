@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { TimeLimitError } from '../../object-store/time-limit.js';
 import { ObjectNotFoundError, StorageUnavailableError } from '../../storage.errors.js';
-import { failureOf } from './azure-failure.js';
+import { failureOf } from './azure.errors.js';
 import type { AzurePlace } from './azure-place.js';
 
 const SECRET = 'c2VzYW1lc2VzYW1l';

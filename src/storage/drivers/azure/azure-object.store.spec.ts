@@ -7,7 +7,7 @@ import { AzureSettings } from '../../../config/azure.settings.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../storage.errors.js';
 import { until } from '../../../../test/support/until.js';
 import { parsePieceName } from '../../object-store/names.js';
-import { type AzureOptions, type AzureObjectStore, openAzureObjectStore } from './azure-object-store.js';
+import { type AzureOptions, type AzureObjectStore, openAzureObjectStore } from './azure-object.store.js';
 
 const KEY = Buffer.from('sesame').toString('base64');
 const LIMITS = { attempts: 3, deadlineMs: 3000, firstPauseMs: 1, connectMs: 1000, idleMs: 50 };

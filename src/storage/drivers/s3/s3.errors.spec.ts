@@ -6,7 +6,7 @@ import {
   StorageUnavailableError,
   UploadStateError,
 } from '../../storage.errors.js';
-import { isInternal, isMissing, toStorageError } from './s3-errors.js';
+import { isInternal, isMissing, toStorageError } from './s3.errors.js';
 
 const ATTEMPT = { action: 'list objects', bucket: 'blobs', endpoint: 'https://s3.example' };
 
