@@ -1,7 +1,7 @@
 import type { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
-import { describeObjectStoreContract } from './object-store.contract.js';
-import type { ObjectStoreHarness } from './object-store.harness.js';
+import { describeObjectStoreContract } from '../contract/object-store.contract.js';
+import type { ObjectStoreHarness } from '../contract/object-store.harness.js';
 
 /** What the server of the tests puts on a page, whatever is asked for. */
 const PAGE_SIZE = 20;

@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
-import { describeObjectStoreContract } from './object-store.contract.js';
-import type { ObjectStoreHarness } from './object-store.harness.js';
+import { describeObjectStoreContract } from '../contract/object-store.contract.js';
+import type { ObjectStoreHarness } from '../contract/object-store.harness.js';
 
 const PAGE_SIZE = 7;
 

@@ -11,8 +11,16 @@ import type { Part } from '../../src/storage/object-store/object-store.js';
 import { StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { type AzuriteContainer, azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
 import { type Fault, FaultProxy } from '../support/fault-proxy.js';
-import { bodyOf, listed, listedObjects, NOW, putParts, readAll, stored } from './object-store.harness.js';
-import { begin, digest, expectBytes, MIB } from './storage-driver.harness.js';
+import {
+  bodyOf,
+  listed,
+  listedObjects,
+  NOW,
+  putParts,
+  readAll,
+  stored,
+} from '../contract/object-store.harness.js';
+import { begin, digest, expectBytes, MIB } from '../contract/storage-driver.harness.js';
 
 const LIMITS: Partial<AzureLimits> = { attempts: 4, deadlineMs: 5000, firstPauseMs: 1, longestPauseMs: 5 };
 

@@ -4,8 +4,8 @@ import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { watchConnections } from '../support/active-connections.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
-import { describeStorageDriverContract } from './storage-driver.contract.js';
-import type { StorageDriverHarness } from './storage-driver.harness.js';
+import { describeStorageDriverContract } from '../contract/storage-driver.contract.js';
+import type { StorageDriverHarness } from '../contract/storage-driver.harness.js';
 
 async function makeHarness(): Promise<StorageDriverHarness> {
   const openHandles = watchConnections();

@@ -2,8 +2,8 @@ import type { AzureSettings } from '../../src/config/azure.settings.js';
 import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-object.store.js';
 import type { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { type AzuriteContainer, azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
-import { describeObjectStoreContract } from './object-store.contract.js';
-import type { ObjectStoreHarness } from './object-store.harness.js';
+import { describeObjectStoreContract } from '../contract/object-store.contract.js';
+import type { ObjectStoreHarness } from '../contract/object-store.harness.js';
 
 const PAGE_SIZE = 5;
 

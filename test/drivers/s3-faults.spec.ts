@@ -12,8 +12,8 @@ import { StorageError, StorageUnavailableError, UploadStateError } from '../../s
 import { type Fault, FaultProxy } from '../support/fault-proxy.js';
 import { describeWithRadosgw, freshBucket, type S3Server, sharedRadosgw } from '../support/radosgw.js';
 import { until } from '../support/until.js';
-import { bodyOf, listed, listedMultiparts, NOW, readAll, stored } from './object-store.harness.js';
-import { expectBytes } from './storage-driver.harness.js';
+import { bodyOf, listed, listedMultiparts, NOW, readAll, stored } from '../contract/object-store.harness.js';
+import { expectBytes } from '../contract/storage-driver.harness.js';
 
 /** What S3 answers with an error. */
 function s3Error(status: number, code: string, headers: Record<string, string> = {}): Fault {

@@ -1,7 +1,7 @@
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { watchConnections } from '../support/active-connections.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
-import { describeStorageDriverContract } from './storage-driver.contract.js';
+import { describeStorageDriverContract } from '../contract/storage-driver.contract.js';
 
 describeStorageDriverContract(
   'gcs',

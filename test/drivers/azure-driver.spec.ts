@@ -2,7 +2,7 @@ import { openAzureObjectStore } from '../../src/storage/drivers/azure/azure-obje
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { watchConnections } from '../support/active-connections.js';
 import { azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
-import { describeStorageDriverContract } from './storage-driver.contract.js';
+import { describeStorageDriverContract } from '../contract/storage-driver.contract.js';
 
 describeStorageDriverContract(
   'azure',

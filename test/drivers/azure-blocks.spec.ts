@@ -6,8 +6,8 @@ import {
 } from '../../src/storage/drivers/azure/azure-object.store.js';
 import { StorageError, StorageUnavailableError, UploadStateError } from '../../src/storage/storage.errors.js';
 import { type AzuriteContainer, azuriteSettings, createAzuriteContainer } from '../support/azurite.js';
-import { listed, NOW, putParts, readAll, stored } from './object-store.harness.js';
-import { expectBytes } from './storage-driver.harness.js';
+import { listed, NOW, putParts, readAll, stored } from '../contract/object-store.harness.js';
+import { expectBytes } from '../contract/storage-driver.harness.js';
 
 const OBJECT = { name: 'blobs/ab/object', id: '' };
 

@@ -23,7 +23,7 @@ import {
   putParts,
   readAll,
   stored,
-} from './object-store.harness.js';
+} from '../contract/object-store.harness.js';
 
 /** Nothing is waited for longer than a test needs; deadlines of their own where a test is about them. */
 const SHORT = { firstPauseMs: 5, longestPauseMs: 10, deadlineMs: 30_000, idleMs: 10_000 };
