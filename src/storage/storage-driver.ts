@@ -216,6 +216,13 @@ export interface StorageDriver {
    */
   readUpload?(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
+   * Returns the key of the object that `finishUpload` makes from the same upload and digest, whether or not the
+   * object exists. Does no I/O.
+   *
+   * @throws InvalidObjectKeyError if the upload's id or the digest can't be part of a key.
+   */
+  objectKeyOf(upload: DriverUpload, digest: Digest): ObjectKey;
+  /**
    * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is
    * the content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver
    * verifies it. Idempotent: repeated with the same arguments, by any process, after a crash at any point, or

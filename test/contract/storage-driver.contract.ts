@@ -372,6 +372,17 @@ function describeFinishing({ driver, harness }: Context): void {
     expect(await listed(other, '')).toEqual([key]);
   });
 
+  it('tells the key of an object before, while and after it exists', async () => {
+    const content = randomBytes(5000);
+    const started = await begin(driver());
+    const expected = driver().objectKeyOf(started, digest(content));
+    const upload = { ...started, state: await append(driver(), started, 0, [content]) };
+    expect(driver().objectKeyOf(upload, digest(content))).toBe(expected);
+    expect(await driver().finishUpload(upload, digest(content), 5000)).toBe(expected);
+    await driver().delete(expected);
+    expect((await harness().reopen()).objectKeyOf(upload, digest(content))).toBe(expected);
+  });
+
   it('answers the same key to everybody who finishes at once', async () => {
     const content = randomBytes(5000);
     const upload = await uploaded(driver(), content);
@@ -675,6 +686,7 @@ function describeHostileNames({ driver }: Context): void {
     'refuses a digest that no parser made: %.30s',
     async (text) => {
       const upload = await begin(driver());
+      expect(() => driver().objectKeyOf(upload, text as Digest)).toThrow(InvalidObjectKeyError);
       await expect(driver().finishUpload(upload, text as Digest, 0)).rejects.toBeInstanceOf(
         InvalidObjectKeyError,
       );
@@ -684,6 +696,7 @@ function describeHostileNames({ driver }: Context): void {
 
 async function expectInvalidId(driver: StorageDriver, upload: DriverUpload): Promise<void> {
   const invalid = InvalidObjectKeyError;
+  expect(() => driver.objectKeyOf(upload, digest(Buffer.of()))).toThrow(invalid);
   await expect(driver.createUpload(upload.id)).rejects.toBeInstanceOf(invalid);
   await expect(driver.openUpload(upload, 0)).rejects.toBeInstanceOf(invalid);
   await expect(driver.finishUpload(upload, digest(Buffer.of()), 0)).rejects.toBeInstanceOf(invalid);

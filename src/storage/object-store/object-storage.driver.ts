@@ -10,7 +10,13 @@ import {
   identityBytes,
   parseIdentity,
 } from '../identity-object.js';
-import { type ObjectKey, parseKeyPrefix, parseKeySegment, parseObjectKey } from '../object-key.js';
+import {
+  blobObjectKey,
+  type ObjectKey,
+  parseKeyPrefix,
+  parseKeySegment,
+  parseObjectKey,
+} from '../object-key.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -166,13 +172,23 @@ export class ObjectStorageDriver implements StorageDriver {
     return attempt(options, () => UploadLayout.recorded(upload).fenced(this.store.maxPartNumber).toState());
   }
 
+  /** The object was named before its digest was known, so the digest is checked but not part of the key. */
+  objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
+    blobObjectKey(digest, id);
+    return objectKeyOf(id);
+  }
+
   finishUpload(
     upload: DriverUpload,
     digest: Digest,
     sizeBytes: number,
     options: IoOptions = {},
   ): Promise<ObjectKey> {
-    return abortable(options, () => this.finisher.finish(upload, digest, sizeBytes, options));
+    return abortable(options, async () => {
+      const key = this.objectKeyOf(upload, digest);
+      await this.finisher.finish(upload, key, sizeBytes, options);
+      return key;
+    });
   }
 
   abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {

@@ -1,5 +1,4 @@
-import { blobObjectKey, type ObjectKey } from '../object-key.js';
-import type { Digest } from '../../oci/digest.js';
+import type { ObjectKey } from '../object-key.js';
 import type { DriverUpload, IoOptions } from '../storage-driver.js';
 import { UploadStateError } from '../storage.errors.js';
 import { objectKeyOf, pieceName } from './names.js';
@@ -16,16 +15,8 @@ export class UploadFinisher {
   constructor(private readonly store: ObjectStore) {}
 
   /** See `StorageDriver.finishUpload`. */
-  async finish(
-    upload: DriverUpload,
-    digest: Digest,
-    sizeBytes: number,
-    options: IoOptions,
-  ): Promise<ObjectKey> {
-    // The object was named before its digest was known; a digest that is none is refused all the same.
-    blobObjectKey(digest, upload.id);
+  async finish(upload: DriverUpload, key: ObjectKey, sizeBytes: number, options: IoOptions): Promise<void> {
     const layout = UploadLayout.recordedAt(upload, sizeBytes);
-    const key = objectKeyOf(upload.id);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.make(layout, key, attempt, options);
@@ -35,13 +26,12 @@ export class UploadFinisher {
         // Made before, by this process or another one: then it was this what was in the way.
         if ((await this.store.head(key, options))?.sizeBytes === sizeBytes) {
           await this.forgetQuietly(layout, key);
-          return key;
+          return;
         }
         if (attempt === ATTEMPTS || !this.canTryAgain(layout)) throw error;
       }
     }
     await this.removePieces(layout).catch(() => undefined);
-    return key;
   }
 
   /** Removes what the upload holds, unless the object was made of it. */

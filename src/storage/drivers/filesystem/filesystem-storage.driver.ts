@@ -207,13 +207,17 @@ export class FilesystemStorageDriver implements OpeningStorageDriver {
     return untilAborted(stream, options);
   }
 
+  objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
+    return blobObjectKey(digest, id);
+  }
+
   async finishUpload(
     upload: DriverUpload,
     digest: Digest,
     sizeBytes: number,
     options: IoOptions = {},
   ): Promise<ObjectKey> {
-    const key = blobObjectKey(digest, upload.id);
+    const key = this.objectKeyOf(upload, digest);
     const target = this.layout.objectPath(key);
     const segments = UploadSegments.recordedAt(upload, sizeBytes);
     const { layout, directories } = this;

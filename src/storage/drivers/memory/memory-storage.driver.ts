@@ -121,6 +121,10 @@ export class MemoryStorageDriver implements StorageDriver {
     return untilAborted(stream, options);
   }
 
+  objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
+    return blobObjectKey(digest, id);
+  }
+
   finishUpload(
     upload: DriverUpload,
     digest: Digest,
@@ -128,7 +132,7 @@ export class MemoryStorageDriver implements StorageDriver {
     options: IoOptions = {},
   ): Promise<ObjectKey> {
     return attempt(options, () => {
-      const key = blobObjectKey(digest, upload.id);
+      const key = this.objectKeyOf(upload, digest);
       const segments = UploadSegments.recordedAt(upload, sizeBytes);
       const existing = this.medium.objects.get(key);
       if (existing !== undefined && existing.sizeBytes !== sizeBytes) {
