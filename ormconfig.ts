@@ -2,7 +2,11 @@ import 'reflect-metadata';
 import { config as loadDotEnv } from 'dotenv';
 import { DataSource } from 'typeorm';
 import { loadConfiguration } from './src/config/load-configuration.js';
-import { dataSourceOptions, MIGRATING, type PostgresConnection } from './src/database/data-source-options.js';
+import {
+  dataSourceOptions,
+  MIGRATING,
+  type PostgresConnection,
+} from './src/database/connection/data-source-options.js';
 import { embeddedClusterDirectory } from './src/database/database.js';
 import { embeddedConnectionOptions } from './src/embedded-postgres/connection-options.js';
 

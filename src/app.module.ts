@@ -8,7 +8,7 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/http.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
-import { IdentityModule } from './storage-identity/identity.module.js';
+import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 
 /** The composition root: settings and database below, storage beside them, the HTTP surfaces on top. */
@@ -23,7 +23,7 @@ export class AppModule {
         StorageModule,
         MaintenanceModule,
         EventsModule,
-        IdentityModule,
+        StorageIdentityModule,
         HttpModule,
         AdminModule,
         HealthModule,

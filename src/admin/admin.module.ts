@@ -3,17 +3,17 @@ import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { AdminManifestsController } from './manifests/manifests.controller.js';
-import { ManifestReader } from './manifests/manifest.reader.js';
-import { ReferenceReader } from './manifests/reference.reader.js';
+import { ManifestsQuery } from './manifests/manifests.query.js';
+import { ReferencesQuery } from './manifests/references.query.js';
 import { OverviewController } from './overview/overview.controller.js';
 import { OverviewService } from './overview/overview.service.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
-import { RepositoryReader } from './repositories/repository.reader.js';
-import { TagReader } from './tags/tag.reader.js';
+import { RepositoriesQuery } from './repositories/repositories.query.js';
+import { TagsQuery } from './tags/tags.query.js';
 import { TagsController } from './tags/tags.controller.js';
 import { UnsupportedAdminMethodsController } from './unsupported-methods.controller.js';
 import { AdminUploadsController } from './uploads/uploads.controller.js';
-import { UploadReader } from './uploads/upload.reader.js';
+import { UploadsQuery } from './uploads/uploads.query.js';
 
 /**
  * The admin API, `/api/v1`. Its readers select what a page shows and nothing else; whatever changes something goes
@@ -30,7 +30,7 @@ import { UploadReader } from './uploads/upload.reader.js';
     AdminUploadsController,
     UnsupportedAdminMethodsController,
   ],
-  providers: [OverviewService, RepositoryReader, TagReader, ManifestReader, ReferenceReader, UploadReader],
+  providers: [OverviewService, RepositoriesQuery, TagsQuery, ManifestsQuery, ReferencesQuery, UploadsQuery],
 })
 export class AdminModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

@@ -14,9 +14,9 @@ import { type ObjectState, objectStateOf } from './object-state.js';
 const REMEMBERED_MS = 60_000;
 /** The clock is read once per this time, not for every lookup. */
 const CLOCK_MS = 1_000;
-const MOST_REMEMBERED = 32_768;
+const MAX_REMEMBERED = 32_768;
 /** Of lost objects, to log each of them once. */
-const MOST_LOGGED = 10_000;
+const MAX_LOGGED = 10_000;
 
 /**
  * Whether the bytes of blobs are in the storage. A row alone doesn't say that: an object may have been
@@ -29,11 +29,11 @@ const MOST_LOGGED = 10_000;
 export class BlobPresence {
   private readonly logger = new Logger(BlobPresence.name);
   private readonly seen = new LRUCache<Digest, true>({
-    max: MOST_REMEMBERED,
+    max: MAX_REMEMBERED,
     ttl: REMEMBERED_MS,
     ttlResolution: CLOCK_MS,
   });
-  private readonly logged = new LRUCache<string, true>({ max: MOST_LOGGED });
+  private readonly logged = new LRUCache<string, true>({ max: MAX_LOGGED });
   /** By object key. Callers that ask for the same object at the same time share one search. */
   private readonly searches = new Map<string, Promise<BlobRecord | undefined>>();
 

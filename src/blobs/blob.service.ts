@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
-import { ContendedError } from '../database/contended.error.js';
-import { violates } from '../database/database-errors.js';
+import { ContendedError } from '../database/errors/contended.error.js';
+import { violates } from '../database/errors/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
@@ -47,7 +47,7 @@ export interface ReplacedObject {
 const MOUNT_CANDIDATES = 100;
 
 /** How often a blob is unlinked while manifests come that need it. */
-const MOST_UNLINKS = 2;
+const MAX_UNLINKS = 2;
 
 /** Objects of one manifest that are looked for at the same time. */
 const LOOKS_AT_ONCE = 32;
@@ -242,7 +242,7 @@ export class BlobService {
         return await this.blobs.unlink(this.unitOfWork, repository, digest);
       } catch (error) {
         if (!violates(error, NEEDED_LINK)) throw error;
-        if (attempt === MOST_UNLINKS) throw new ContendedError({ cause: error });
+        if (attempt === MAX_UNLINKS) throw new ContendedError({ cause: error });
       }
     }
   }

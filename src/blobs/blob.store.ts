@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { advisoryLockKey } from '../database/advisory-lock.js';
-import { READS } from '../database/connections.js';
+import { READS } from '../database/connection/connections.js';
 import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';

@@ -35,7 +35,7 @@ interface DisplacedRow {
 }
 
 /** A blob has next to none. */
-const MOST_PER_BLOB = 10;
+const MAX_PER_BLOB = 10;
 
 /**
  * The rows of displaced objects: those that were a blob's, until a push brought its bytes again. Each object
@@ -52,7 +52,7 @@ export class DisplacedObjectStore {
          FROM blobs b
          LEFT JOIN displaced_objects d ON d.blob_id = b.id AND d.reason = 'missing' AND NOT d.removing
         WHERE b.id = $1
-        LIMIT ${MOST_PER_BLOB}`,
+        LIMIT ${MAX_PER_BLOB}`,
       [blobId],
     );
     const [first] = rows;

@@ -8,7 +8,7 @@ import { type DisplacedObject, DisplacedObjectStore } from './displaced-object.s
 import { type ObjectState, objectStateOf } from './object-state.js';
 
 /** How often a row that others change at the same time is read. */
-const MOST_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 
 /**
  * Objects whose place another one took. A blob's row is pointed away from an object that was not found, or
@@ -39,7 +39,7 @@ export class DisplacedObjects {
    */
   async findOther(blob: BlobRecord, state: ObjectState): Promise<BlobRecord | undefined> {
     let seen: { readonly objectKey: ObjectKey; readonly state: ObjectState } = { ...blob, state };
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       const known = await this.store.knownObjects(blob.id);
       if (known === undefined) return undefined;
       const current = { ...blob, objectKey: known.current };

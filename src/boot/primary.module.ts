@@ -3,7 +3,7 @@ import { ConfigModule } from '../config/config.module.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Database } from '../database/database.js';
 import { DatabaseModule } from '../database/database.module.js';
-import { IdentityModule } from '../storage-identity/identity.module.js';
+import { StorageIdentityModule } from '../storage-identity/storage-identity.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
@@ -19,7 +19,7 @@ export class PrimaryModule {
         DatabaseModule.forRoot(database),
         StorageModule,
         MaintenanceModule,
-        IdentityModule,
+        StorageIdentityModule,
       ],
       providers: [UploadSessionStore],
     };

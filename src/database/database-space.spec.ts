@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { mountSmallDisk, skipped, type SmallDisk } from '../../test/support/small-disk.js';
-import { DatabaseFullError } from './database-full.error.js';
+import { DatabaseFullError } from './errors/database-full.error.js';
 import { DatabaseSpace } from './database-space.js';
 import { reserveBytesOf } from '../common/free-space.js';
 

@@ -1,5 +1,5 @@
 import { Logger, type OnModuleInit } from '@nestjs/common';
-import { DatabaseFullError } from './database-full.error.js';
+import { DatabaseFullError } from './errors/database-full.error.js';
 import { type FreeSpace, freeSpaceOf, reserveBytesOf } from '../common/free-space.js';
 
 const MIB = 1024 * 1024;

@@ -1,8 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Configuration } from '../config/configuration.js';
-import { READS } from './connections.js';
-import { DatabaseListener } from './database-listener.js';
+import { READS } from './connection/connections.js';
+import { DatabaseListener } from './connection/database-listener.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
 import { ListQueries } from './list-queries.js';

@@ -3,10 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../common/startup.error.js';
-import { connectionDemand } from './connection-demand.js';
-import { type Connections, poolSizes } from './connections.js';
-import { isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
-import { dataSourceOptions, MIGRATING, type PostgresConnection, SERVING } from './data-source-options.js';
+import { connectionDemand } from './connection/connection-demand.js';
+import { type Connections, poolSizes } from './connection/connections.js';
+import { isDatabaseFull, isDatabaseUnavailable } from './errors/database-errors.js';
+import {
+  dataSourceOptions,
+  MIGRATING,
+  type PostgresConnection,
+  SERVING,
+} from './connection/data-source-options.js';
 import {
   embeddedConnectionOptions,
   type EmbeddedConnectionOptions,

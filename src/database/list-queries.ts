@@ -1,25 +1,30 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { READS } from './connections.js';
+import { ConcurrencyLimiter, WAITING_LIMITS } from './concurrency-limiter.js';
+import { READS } from './connection/connections.js';
+import { type Page, toPage } from './page.js';
 import { queryRows } from './query-rows.js';
-import { TURN_LIMITS, Turns } from './turns.js';
 
 /**
- * Reads that bring many rows, or look at many: lists, and what the admin API shows. They have half of the
- * connections for reads at the most; the rest is left to pulls and to readiness, however many lists are asked
- * for.
+ * Queries that return or examine many rows: lists and the admin API. They use at most half of the read
+ * connections, so that pulls and readiness checks always have the rest.
  */
 @Injectable()
 export class ListQueries {
-  private readonly turns: Turns;
+  private readonly limiter: ConcurrencyLimiter;
 
   constructor(@Inject(READS) private readonly reads: DataSource) {
-    const atOnce = Math.max(1, Math.floor((reads.options.poolSize ?? 1) / 2));
-    this.turns = new Turns({ ...TURN_LIMITS, atOnce, atOncePerKey: atOnce });
+    const maxRunning = Math.max(1, Math.floor((reads.options.poolSize ?? 1) / 2));
+    this.limiter = new ConcurrencyLimiter({ ...WAITING_LIMITS, maxRunning, maxRunningPerKey: maxRunning });
   }
 
-  /** The rows of one statement. @throws ContendedError where too many lists are asked for. */
+  /** Returns the rows of one statement. @throws ContendedError if too many list queries wait. */
   run<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    return this.turns.run(undefined, () => queryRows<Row>(this.reads.manager, sql, parameters));
+    return this.limiter.run(undefined, () => queryRows<Row>(this.reads.manager, sql, parameters));
+  }
+
+  /** Like `run`, for a statement whose last parameter is its `LIMIT`: one more than `limit` is passed there. */
+  async page<Row>(sql: string, parameters: readonly unknown[], limit: number): Promise<Page<Row>> {
+    return toPage(await this.run<Row>(sql, [...parameters, limit + 1]), limit);
   }
 }

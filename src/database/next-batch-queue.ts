@@ -1,9 +1,9 @@
-import { NoQueryInTimeError } from './next-batch.errors.js';
+import { NoQueryInTimeError } from './errors/no-query-in-time.error.js';
 
 /** How much may wait, and for how long. */
 export interface QueueLimits {
   /** Most reads that wait at the same time, and with them most keys. */
-  readonly mostWaiting: number;
+  readonly maxWaiting: number;
   /** How long a read waits for its query to begin, in milliseconds; it is told up to a tenth later. */
   readonly waitMs: number;
 }
@@ -35,7 +35,7 @@ export class NextBatchQueue<Key, Value> {
   /** Settles as the read's query does. @throws NoQueryInTimeError where none began, and at once where too many wait. */
   add(name: string, key: Key): Promise<Value | undefined> {
     return new Promise((resolve, reject) => {
-      if (this.reads >= this.limits.mostWaiting) throw new NoQueryInTimeError('too many reads wait');
+      if (this.reads >= this.limits.maxWaiting) throw new NoQueryInTimeError('too many reads wait');
       const read = { arrivedAt: performance.now(), resolve, reject };
       const same = this.wanted.get(name);
       if (same === undefined) this.wanted.set(name, { key, reads: [read] });
@@ -46,10 +46,10 @@ export class NextBatchQueue<Key, Value> {
   }
 
   /** Takes out the keys that have waited longest, with all of their reads. */
-  take(mostKeys: number): WantedKey<Key, Value>[] {
+  take(maxKeys: number): WantedKey<Key, Value>[] {
     const taken: WantedKey<Key, Value>[] = [];
     for (const [name, each] of this.wanted) {
-      if (taken.length === mostKeys) break;
+      if (taken.length === maxKeys) break;
       this.wanted.delete(name);
       this.reads -= each.reads.length;
       taken.push(each);

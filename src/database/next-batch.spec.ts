@@ -1,15 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { NoQueryInTimeError } from './next-batch.errors.js';
+import { NoQueryInTimeError } from './errors/no-query-in-time.error.js';
 import { NextBatch, type NextBatchLimits } from './next-batch.js';
 
 /** Nothing happens by the clock. */
 const LIMITS: NextBatchLimits = {
-  mostKeys: 100,
-  mostQueries: 1,
+  maxKeys: 100,
+  maxQueries: 1,
   patienceMs: 60_000,
-  mostWaiting: 1000,
+  maxWaiting: 1000,
   waitMs: 600_000,
 };
 
@@ -74,7 +74,7 @@ describe('NextBatch', () => {
   });
 
   it('asks for the rest in further queries where there are more keys than one may have', async () => {
-    const { query, batch } = held({ mostKeys: 2 });
+    const { query, batch } = held({ maxKeys: 2 });
     const reads = ['a', 'b', 'c'].map((key) => batch.get(key));
     for (const [index, keys] of [['a', 'b'], ['c']].entries()) {
       const sent = await query(index);
@@ -101,7 +101,7 @@ describe('NextBatch', () => {
       maxLength: 60,
     });
     await fc.assert(
-      fc.asyncProperty(steps, fc.integer({ min: 1, max: 3 }), async (plan, mostQueries) => {
+      fc.asyncProperty(steps, fc.integer({ min: 1, max: 3 }), async (plan, maxQueries) => {
         let written = 0;
         const batch = new NextBatch<string, number>(
           async (keys) => {
@@ -110,7 +110,7 @@ describe('NextBatch', () => {
             return keys.map(() => seen);
           },
           (key) => key,
-          { ...LIMITS, mostKeys: 5, mostQueries, patienceMs: 0 },
+          { ...LIMITS, maxKeys: 5, maxQueries, patienceMs: 0 },
         );
         const reads: Promise<void>[] = [];
         for (const step of plan) {
@@ -142,7 +142,7 @@ describe('NextBatch, by the clock', () => {
   };
 
   it('sends another query beside one that is stuck, when it has had its time, and never more than it may', async () => {
-    const { queries, batch } = held({ mostQueries: 2, patienceMs: 25 });
+    const { queries, batch } = held({ maxQueries: 2, patienceMs: 25 });
     const sent = () => queries.map(({ keys }) => keys.join());
     void batch.get('a');
     await later(0);
@@ -160,7 +160,7 @@ describe('NextBatch, by the clock', () => {
   });
 
   it('is as fast beside a query that is stuck as without it', async () => {
-    const { queries, batch } = held({ mostQueries: 2, patienceMs: 25 });
+    const { queries, batch } = held({ maxQueries: 2, patienceMs: 25 });
     void batch.get('stuck');
     await later(0);
     void batch.get('beside it');
@@ -177,7 +177,7 @@ describe('NextBatch, by the clock', () => {
   });
 
   it('leaves the way to a query that has just been sent, though an older one has ended', async () => {
-    const { queries, batch } = held({ mostQueries: 3, patienceMs: 25 });
+    const { queries, batch } = held({ maxQueries: 3, patienceMs: 25 });
     void batch.get('a');
     await later(0);
     void batch.get('b');
@@ -251,7 +251,7 @@ describe('NextBatch, by the clock', () => {
   });
 
   it('refuses at once what is more than may wait, be it many keys or many readers of one', async () => {
-    const { query, batch } = held({ mostWaiting: 3 });
+    const { query, batch } = held({ maxWaiting: 3 });
     const stuck = batch.get('a');
     const begun = await query(0);
     const waiting = ['b', 'b', 'c'].map((key) => batch.get(key));
@@ -267,7 +267,7 @@ describe('NextBatch, by the clock', () => {
   });
 
   it('has room again for as many as gave up', async () => {
-    const { query, batch } = held({ mostWaiting: 2, waitMs: 10_000 });
+    const { query, batch } = held({ maxWaiting: 2, waitMs: 10_000 });
     void batch.get('a');
     const begun = await query(0);
     const givenUp = ['b', 'b'].map((key) => watched(batch.get(key)));

@@ -1,12 +1,12 @@
-import { isDatabaseUnavailable } from './database-errors.js';
+import { isDatabaseUnavailable } from './errors/database-errors.js';
 import { NextBatchQueue, type QueueLimits, type WantedKey } from './next-batch-queue.js';
 
 /** How a {@link NextBatch} is bounded. */
 export interface NextBatchLimits extends QueueLimits {
   /** Most keys of one query. */
-  readonly mostKeys: number;
+  readonly maxKeys: number;
   /** Most queries that are on their way at the same time. */
-  readonly mostQueries: number;
+  readonly maxQueries: number;
   /** How long the latest query has the way to itself, in milliseconds: one that is stuck must not hold up all reads. */
   readonly patienceMs: number;
 }
@@ -16,10 +16,10 @@ export interface NextBatchLimits extends QueueLimits {
  * query wait for its connection (`connectionTimeoutMillis`), and each is a client's connection: more than these no process serves in time.
  */
 export const NEXT_BATCH_LIMITS: NextBatchLimits = {
-  mostKeys: 256,
-  mostQueries: 4,
+  maxKeys: 256,
+  maxQueries: 4,
   patienceMs: 25,
-  mostWaiting: 10_000,
+  maxWaiting: 10_000,
   waitMs: 10_000,
 };
 
@@ -68,7 +68,7 @@ export class NextBatch<Key, Value> {
   }
 
   private arrange(): void {
-    if (this.queue.isEmpty || this.isDue || this.underWay >= this.limits.mostQueries) return;
+    if (this.queue.isEmpty || this.isDue || this.underWay >= this.limits.maxQueries) return;
     const wait = this.latest ? this.latest.sentAt + this.limits.patienceMs - performance.now() : 0;
     if (wait > 0) {
       this.timer ??= setTimeout(this.onTimer, wait);
@@ -86,7 +86,7 @@ export class NextBatch<Key, Value> {
 
   private readonly send = () => {
     this.isDue = false;
-    const batch = this.queue.take(this.limits.mostKeys);
+    const batch = this.queue.take(this.limits.maxKeys);
     // All of them may have given up meanwhile.
     if (batch.length === 0) return;
     const query = { sentAt: performance.now() };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDatabaseUnavailable } from './database-errors.js';
+import { isDatabaseUnavailable } from './errors/database-errors.js';
 
 const PAUSE_MS = { first: 50, most: 1_000 };
 

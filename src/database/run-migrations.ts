@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DataSource, QueryFailedError } from 'typeorm';
 import { MIGRATION_LOCK_KEY } from './advisory-lock.js';
-import { isDeadlock, isLockTimeout } from './database-errors.js';
+import { isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
 
 /** How long others are left to work between two attempts to get a lock, growing, and how long it is tried. */

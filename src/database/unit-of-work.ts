@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { ContendedError } from './contended.error.js';
-import { isDeadlock, isLockTimeout } from './database-errors.js';
+import { ContendedError } from './errors/contended.error.js';
+import { isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
-import { TURN_LIMITS, Turns } from './turns.js';
+import { WAITING_LIMITS, ConcurrencyLimiter } from './concurrency-limiter.js';
 
 /** A running transaction. Repositories take it explicitly; nothing else may open one. */
 export type Transaction = EntityManager;
@@ -22,11 +22,15 @@ const LEFT_TO_UPLOADS = 2;
  */
 @Injectable()
 export class UnitOfWork {
-  private readonly turns: Turns;
+  private readonly limiter: ConcurrencyLimiter;
 
   constructor(private readonly dataSource: DataSource) {
-    const atOnce = Math.max(1, (dataSource.options.poolSize ?? 1) - LEFT_TO_UPLOADS);
-    this.turns = new Turns({ ...TURN_LIMITS, atOnce, atOncePerKey: Math.max(1, atOnce - 1) });
+    const maxRunning = Math.max(1, (dataSource.options.poolSize ?? 1) - LEFT_TO_UPLOADS);
+    this.limiter = new ConcurrencyLimiter({
+      ...WAITING_LIMITS,
+      maxRunning,
+      maxRunningPerKey: Math.max(1, maxRunning - 1),
+    });
   }
 
   /**
@@ -62,6 +66,6 @@ export class UnitOfWork {
         }
       }
     };
-    return this.turns.run(key, attempts, signal);
+    return this.limiter.run(key, attempts, signal);
   }
 }

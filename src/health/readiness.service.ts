@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { READS } from '../database/connections.js';
+import { READS } from '../database/connection/connections.js';
 import { DatabaseSpace } from '../database/database-space.js';
 import { StorageIdentity } from '../storage-identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';

@@ -1,7 +1,7 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRegistry, OnRepository } from '../access/access.js';
-import type { PageRequest } from '../database/name-list.js';
+import type { PageRequest } from '../database/page.js';
 import { ListingService, type Referrer } from '../manifests/listing.service.js';
 import { CatalogueService } from '../repositories/catalogue.service.js';
 import type { Digest } from '../oci/digest.js';
@@ -69,19 +69,19 @@ export class ListsController {
 
 function pageOf(request: Request, max: number): PageRequest {
   return {
-    size: parsePageSize(queryText(request, 'n'), max) ?? max,
-    last: parsePageMarker(queryText(request, 'last')),
+    after: parsePageMarker(queryText(request, 'last')),
+    limit: parsePageSize(queryText(request, 'n'), max) ?? max,
   };
 }
 
 function linkAfter(
   path: string,
-  { size }: PageRequest,
+  { limit }: PageRequest,
   last: string | undefined,
   more: boolean,
   filters?: Record<string, string>,
 ): Record<string, string> {
-  return more && last !== undefined ? { Link: nextLink(path, size, last, filters) } : {};
+  return more && last !== undefined ? { Link: nextLink(path, limit, last, filters) } : {};
 }
 
 /** As JSON, since the annotations are. */

@@ -4,7 +4,7 @@ import { OnRepository } from '../access/access.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { Configuration } from '../config/configuration.js';
 import { ManifestService } from '../manifests/manifest.service.js';
-import type { ManifestHead } from '../manifests/manifest-reader.js';
+import type { ManifestHead } from '../manifests/manifest.reader.js';
 import { formatEtag, matchesEtag } from '../oci/conditional.js';
 import { ManifestInvalidError, ManifestUnknownError, TagInvalidError } from '../oci/errors.js';
 import { parseReference, type Reference } from '../oci/reference.js';

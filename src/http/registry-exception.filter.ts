@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { isDatabaseFull, isDatabaseUnavailable } from '../database/database-errors.js';
-import { DatabaseFullError } from '../database/database-full.error.js';
+import { isDatabaseFull, isDatabaseUnavailable } from '../database/errors/database-errors.js';
+import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import { ManifestBlobUnknownError, RegistryError, UnsupportedError } from '../oci/errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';

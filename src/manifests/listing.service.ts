@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { RepositoryStore } from '../repositories/repository.store.js';
-import { READS } from '../database/connections.js';
+import { READS } from '../database/connection/connections.js';
 import { ListQueries } from '../database/list-queries.js';
-import { listNames, type Page, type PageRequest } from '../database/name-list.js';
+import type { Page, PageRequest } from '../database/page.js';
 import type { Digest } from '../oci/digest.js';
 import { NameUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
@@ -31,11 +31,12 @@ export class ListingService {
   ) {}
 
   /** Names of tags. @throws NameUnknownError */
-  async tags(repository: RepositoryName, page: PageRequest): Promise<Page<string>> {
+  async tags(repository: RepositoryName, { after, limit }: PageRequest): Promise<Page<string>> {
     const repositoryId = await this.repositories.find(this.reads.manager, repository);
     if (repositoryId === undefined) throw new NameUnknownError(repository);
     const sql = 'SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3';
-    return listNames(this.lists, sql, [repositoryId], page);
+    const { items, more } = await this.lists.page<{ name: string }>(sql, [repositoryId, after ?? ''], limit);
+    return { items: items.map(({ name }) => name), more };
   }
 
   /**
@@ -46,7 +47,7 @@ export class ListingService {
     repository: RepositoryName,
     subject: Digest,
     artifactType: string | undefined,
-    { size, last }: PageRequest,
+    { after, limit }: PageRequest,
   ): Promise<Page<Referrer>> {
     // Two statements, for two indexes: where the filter may be missing, each entry would be looked at.
     const filter = artifactType === undefined ? '' : 'AND artifact_type = $6';
@@ -63,9 +64,9 @@ export class ListingService {
                 ORDER BY digest
                 LIMIT $4) AS page
         ORDER BY digest`,
-      [repository, subject, last ?? '', size + 1, REFERRERS_PAGE_BYTES, ...filters],
+      [repository, subject, after ?? '', limit + 1, REFERRERS_PAGE_BYTES, ...filters],
     );
-    const items = rows.slice(0, size).filter(({ fits }) => fits);
+    const items = rows.slice(0, limit).filter(({ fits }) => fits);
     return { items, more: rows.length > items.length };
   }
 }

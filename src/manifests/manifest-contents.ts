@@ -12,7 +12,7 @@ export interface ManifestRow {
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 /** One giant must not drive out all others. Above this, where manifests hardly ever are, each pull takes a second query for the bytes. */
-const MOST_ENTRY_BYTES = CACHE_BYTES / 16;
+const MAX_ENTRY_BYTES = CACHE_BYTES / 16;
 /** Bytes come as text from Postgres, twice as long: decoding much more at once would delay other requests. */
 const PIECE_BYTES = 1024 * 1024;
 /** What an entry costs beside its bytes, roughly. */
@@ -25,7 +25,7 @@ const ENTRY_BYTES = 512;
 export class ManifestContents {
   private readonly known = new LRUCache<Digest, Buffer>({
     maxSize: CACHE_BYTES,
-    maxEntrySize: MOST_ENTRY_BYTES,
+    maxEntrySize: MAX_ENTRY_BYTES,
     sizeCalculation: (content) => content.length + ENTRY_BYTES,
   });
   private readonly coming = new Map<string, Promise<Buffer | undefined>>();

@@ -3,7 +3,7 @@ import { BlobService } from '../blobs/blob.service.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
-import { READS } from '../database/connections.js';
+import { READS } from '../database/connection/connections.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
   DigestInvalidError,
@@ -15,7 +15,7 @@ import { parseManifest } from '../oci/manifest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
-import { type ManifestHead, ManifestReader, type StoredManifest } from './manifest-reader.js';
+import { type ManifestHead, ManifestReader, type StoredManifest } from './manifest.reader.js';
 import { ManifestStore } from './manifest.store.js';
 
 export interface PushManifest {

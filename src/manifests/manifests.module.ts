@@ -3,7 +3,7 @@ import { BlobsModule } from '../blobs/blobs.module.js';
 import { ListingService } from './listing.service.js';
 import { RepositoriesModule } from '../repositories/repositories.module.js';
 import { ManifestService } from './manifest.service.js';
-import { ManifestReader } from './manifest-reader.js';
+import { ManifestReader } from './manifest.reader.js';
 import { ManifestStore } from './manifest.store.js';
 
 /** Manifests, tags, and the lists that are made of them. */

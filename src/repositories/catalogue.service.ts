@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../database/list-queries.js';
-import { listNames, type Page, type PageRequest } from '../database/name-list.js';
+import type { Page, PageRequest } from '../database/page.js';
 
-/** The catalogue: names of repositories in byte order, one page at a time. */
+/** The catalogue: names of repositories, sorted by bytes. */
 @Injectable()
 export class CatalogueService {
   constructor(private readonly lists: ListQueries) {}
 
-  names(page: PageRequest): Promise<Page<string>> {
+  async names({ after, limit }: PageRequest): Promise<Page<string>> {
     const sql = 'SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2';
-    return listNames(this.lists, sql, [], page);
+    const { items, more } = await this.lists.page<{ name: string }>(sql, [after ?? ''], limit);
+    return { items: items.map(({ name }) => name), more };
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ContendedError } from '../database/contended.error.js';
+import { ContendedError } from '../database/errors/contended.error.js';
 import { BodyMemory } from './body-memory.js';
 
 const KIB = 1024;

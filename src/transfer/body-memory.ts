@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ContendedError } from '../database/contended.error.js';
+import { ContendedError } from '../database/errors/contended.error.js';
 
 /** Nearly all manifests are smaller: however many large ones there are, these are accepted. */
 const FREE_BYTES = 64 * 1024;

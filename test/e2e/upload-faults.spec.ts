@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { poolSizes } from '../../src/database/connections.js';
+import { poolSizes } from '../../src/database/connection/connections.js';
 import type { UploadSink } from '../../src/storage/storage-driver.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { withLockedTable, withoutDatabase } from '../support/database-outage.js';

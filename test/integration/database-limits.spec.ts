@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions, SERVING } from '../../src/database/data-source-options.js';
-import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
+import { dataSourceOptions, SERVING } from '../../src/database/connection/data-source-options.js';
+import { isDatabaseUnavailable } from '../../src/database/errors/database-errors.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 
 describe('a database that is there and does not answer', () => {

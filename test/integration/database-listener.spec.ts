@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Replica } from '../../src/common/replica.js';
-import { DatabaseListener } from '../../src/database/database-listener.js';
+import { DatabaseListener } from '../../src/database/connection/database-listener.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { until } from '../support/until.js';
 

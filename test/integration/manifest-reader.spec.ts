@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ManifestUnsettledError } from '../../src/manifests/manifest.errors.js';
-import { ManifestReader } from '../../src/manifests/manifest-reader.js';
+import { ManifestReader } from '../../src/manifests/manifest.reader.js';
 import { parseReference } from '../../src/oci/reference.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { interposedQueries } from '../support/interposed-queries.js';

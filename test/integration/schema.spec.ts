@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource, type QueryRunner } from 'typeorm';
-import { dataSourceOptions, MIGRATING } from '../../src/database/data-source-options.js';
+import { dataSourceOptions, MIGRATING } from '../../src/database/connection/data-source-options.js';
 import { MIGRATIONS } from '../../src/database/migrations/index.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';

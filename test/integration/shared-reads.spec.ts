@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { BlobStore } from '../../src/blobs/blob.store.js';
 import { NEXT_BATCH_LIMITS } from '../../src/database/next-batch.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import { ManifestReader } from '../../src/manifests/manifest-reader.js';
+import { ManifestReader } from '../../src/manifests/manifest.reader.js';
 import { type Digest, parseDigest } from '../../src/oci/digest.js';
 import { parseReference } from '../../src/oci/reference.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
@@ -58,7 +58,7 @@ describe('reads that share a query', () => {
 
   /** Each key is asked for once, as many of them at a time as a query may have. */
   const queriesFor = (plan: readonly (readonly string[])[]) =>
-    Math.ceil(new Set(plan.map((wish) => wish.join(' '))).size / NEXT_BATCH_LIMITS.mostKeys);
+    Math.ceil(new Set(plan.map((wish) => wish.join(' '))).size / NEXT_BATCH_LIMITS.maxKeys);
 
   it('each get their own manifest’s head', async () => {
     const digests = [...new Set(manifests.values()), ...MISSING];

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
-import { ContendedError } from '../../src/database/contended.error.js';
-import { dataSourceOptions, type PostgresLimits, SERVING } from '../../src/database/data-source-options.js';
-import { isDatabaseUnavailable } from '../../src/database/database-errors.js';
+import { ContendedError } from '../../src/database/errors/contended.error.js';
+import {
+  dataSourceOptions,
+  type PostgresLimits,
+  SERVING,
+} from '../../src/database/connection/data-source-options.js';
+import { isDatabaseUnavailable } from '../../src/database/errors/database-errors.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { until } from '../support/until.js';

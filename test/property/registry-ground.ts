@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { dataSourceOptions } from '../../src/database/connection/data-source-options.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { runMigrations } from '../../src/database/run-migrations.js';
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.js';

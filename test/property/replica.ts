@@ -8,7 +8,7 @@ import { RepositoryStore } from '../../src/repositories/repository.store.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { DatabaseSpace } from '../../src/database/database-space.js';
 import { Replica } from '../../src/common/replica.js';
-import { DatabaseListener } from '../../src/database/database-listener.js';
+import { DatabaseListener } from '../../src/database/connection/database-listener.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { StorageIdentity } from '../../src/storage-identity/storage-identity.js';

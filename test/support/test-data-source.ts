@@ -1,5 +1,5 @@
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { dataSourceOptions } from '../../src/database/connection/data-source-options.js';
 import { createTestDatabase } from './test-postgres.js';
 
 /** TypeORM on an empty database of its own. */

@@ -5,19 +5,18 @@ import { type Digest, parseDigest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { toPage } from '../paging/page.js';
-import { PageQuery } from '../paging/page.query.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
 import { ApiRepositoryName, DigestPipe, RepositoryNamePipe } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { ManifestDetailsDto, ManifestPageDto } from './manifest.dto.js';
-import { ManifestReader } from './manifest.reader.js';
+import { ManifestsQuery } from './manifests.query.js';
 
 const CURSOR = new KeysetCursor('manifests', parseDigest);
 
 /** A repository's manifests, and what each refers to. */
 @AdminController('repositories', 'repositories')
 export class AdminManifestsController {
-  constructor(private readonly manifests: ManifestReader) {}
+  constructor(private readonly manifests: ManifestsQuery) {}
 
   @Get('*name/manifests')
   @OnRegistry('admin', 'read')
@@ -31,10 +30,10 @@ export class AdminManifestsController {
   @ApiProblem(404, 'There is no such repository')
   async list(
     @Param('name', RepositoryNamePipe) name: RepositoryName,
-    @Query() { limit, cursor }: PageQuery,
+    @Query() { limit, cursor }: PageQueryDto,
   ): Promise<ManifestPageDto> {
-    const rows = await this.manifests.list(name, { after: CURSOR.decode(cursor), limit });
-    return toPage(rows, limit, CURSOR, ({ digest }) => digest);
+    const page = await this.manifests.list(name, { after: CURSOR.decode(cursor), limit });
+    return CURSOR.pageDto(page, ({ digest }) => digest);
   }
 
   @Get('*name/manifests/:digest')

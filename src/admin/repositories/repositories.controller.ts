@@ -4,27 +4,26 @@ import { OnRegistry } from '../../access/access.js';
 import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { toPage } from '../paging/page.js';
 import { ApiRepositoryName, RepositoryNamePipe } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
-import { RepositoriesQuery, RepositoryDto, RepositoryPageDto } from './repository.dto.js';
-import { RepositoryReader } from './repository.reader.js';
+import { RepositoriesQueryDto, RepositoryDto, RepositoryPageDto } from './repository.dto.js';
+import { RepositoriesQuery } from './repositories.query.js';
 
 const CURSOR = new KeysetCursor('repositories', parseRepositoryName);
 
 /** Repositories and what they hold. Comes after the controllers of what lies below a repository. */
 @AdminController('repositories', 'repositories')
 export class RepositoriesController {
-  constructor(private readonly repositories: RepositoryReader) {}
+  constructor(private readonly repositories: RepositoriesQuery) {}
 
   @Get()
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'listRepositories', summary: 'Repositories, in the order of their names' })
   @ApiOkResponse({ type: RepositoryPageDto })
   @ApiProblem(400, 'A parameter is malformed')
-  async list(@Query() { limit, cursor, q }: RepositoriesQuery): Promise<RepositoryPageDto> {
-    const rows = await this.repositories.list(q ?? '', { after: CURSOR.decode(cursor), limit });
-    return toPage(rows, limit, CURSOR, ({ name }) => name);
+  async list(@Query() { limit, cursor, q }: RepositoriesQueryDto): Promise<RepositoryPageDto> {
+    const page = await this.repositories.list(q ?? '', { after: CURSOR.decode(cursor), limit });
+    return CURSOR.pageDto(page, ({ name }) => name);
   }
 
   @Get('*name')

@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { MAX_REPOSITORY_NAME_LENGTH } from '../../oci/repository-name.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
-import { PageQuery } from '../paging/page.query.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
 
 const COUNT = { type: 'integer', minimum: 0 } as const;
 
@@ -34,7 +34,7 @@ export class RepositoryPageDto {
   nextCursor: string | null;
 }
 
-export class RepositoriesQuery extends PageQuery {
+export class RepositoriesQueryDto extends PageQueryDto {
   @ApiPropertyOptional({
     type: String,
     maxLength: MAX_REPOSITORY_NAME_LENGTH,

@@ -5,19 +5,18 @@ import type { RepositoryName } from '../../oci/repository-name.js';
 import { parseTag } from '../../oci/tag.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { toPage } from '../paging/page.js';
-import { PageQuery } from '../paging/page.query.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
 import { ApiRepositoryName, RepositoryNamePipe } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { TagPageDto } from './tag.dto.js';
-import { TagReader } from './tag.reader.js';
+import { TagsQuery } from './tags.query.js';
 
 const CURSOR = new KeysetCursor('tags', parseTag);
 
 /** A repository's tags. */
 @AdminController('repositories', 'repositories')
 export class TagsController {
-  constructor(private readonly tags: TagReader) {}
+  constructor(private readonly tags: TagsQuery) {}
 
   @Get('*name/tags')
   @OnRegistry('admin', 'read')
@@ -28,9 +27,9 @@ export class TagsController {
   @ApiProblem(404, 'There is no such repository')
   async list(
     @Param('name', RepositoryNamePipe) name: RepositoryName,
-    @Query() { limit, cursor }: PageQuery,
+    @Query() { limit, cursor }: PageQueryDto,
   ): Promise<TagPageDto> {
-    const rows = await this.tags.list(name, { after: CURSOR.decode(cursor), limit });
-    return toPage(rows, limit, CURSOR, (tag) => tag.name);
+    const page = await this.tags.list(name, { after: CURSOR.decode(cursor), limit });
+    return CURSOR.pageDto(page, (tag) => tag.name);
   }
 }

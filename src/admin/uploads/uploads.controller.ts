@@ -7,12 +7,11 @@ import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
 import { UploadService } from '../../uploads/upload.service.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { toPage } from '../paging/page.js';
-import { PageQuery } from '../paging/page.query.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
 import { UploadIdPipe } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { UploadDto, UploadPageDto } from './upload.dto.js';
-import { UploadReader } from './upload.reader.js';
+import { UploadsQuery } from './uploads.query.js';
 
 const CURSOR = new KeysetCursor('uploads', parseUploadId);
 
@@ -22,7 +21,7 @@ const ApiUploadId = () => ApiParam({ name: 'id', schema: { type: 'string', forma
 @AdminController('uploads', 'uploads')
 export class AdminUploadsController {
   constructor(
-    private readonly reader: UploadReader,
+    private readonly reader: UploadsQuery,
     private readonly uploads: UploadService,
   ) {}
 
@@ -31,9 +30,9 @@ export class AdminUploadsController {
   @ApiOperation({ operationId: 'listUploads', summary: 'Uploads in progress, in the order of their ids' })
   @ApiOkResponse({ type: UploadPageDto })
   @ApiProblem(400, 'A parameter is malformed')
-  async list(@Query() { limit, cursor }: PageQuery): Promise<UploadPageDto> {
-    const rows = await this.reader.list({ after: CURSOR.decode(cursor), limit });
-    return toPage(rows, limit, CURSOR, ({ id }) => id);
+  async list(@Query() { limit, cursor }: PageQueryDto): Promise<UploadPageDto> {
+    const page = await this.reader.list({ after: CURSOR.decode(cursor), limit });
+    return CURSOR.pageDto(page, ({ id }) => id);
   }
 
   @Get(':id')

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { type BlobRecord, type BlobRow, toBlobRecord } from '../../blobs/blob.store.js';
 import { advisoryLockKey } from '../../database/advisory-lock.js';
-import { isConflict } from '../../database/database-errors.js';
+import { isConflict } from '../../database/errors/database-errors.js';
 import { queryRows } from '../../database/query-rows.js';
 import { type Transaction, UnitOfWork } from '../../database/unit-of-work.js';
 import type { Digest } from '../../oci/digest.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Replica } from '../../common/replica.js';
-import { DatabaseListener } from '../../database/database-listener.js';
+import { DatabaseListener } from '../../database/connection/database-listener.js';
 import { outlastOutage } from '../../database/outlast-outage.js';
 import { parseUploadId } from '../../oci/upload-id.js';
 import { ActiveWriters } from './active-writers.js';

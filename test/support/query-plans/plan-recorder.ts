@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Connections } from '../../../src/database/connections.js';
+import type { Connections } from '../../../src/database/connection/connections.js';
 
 /** A node of a plan as `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)` writes it; numbers of rows are per loop. */
 export interface PlanNode {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions, MIGRATING } from '../../../src/database/data-source-options.js';
+import { dataSourceOptions, MIGRATING } from '../../../src/database/connection/data-source-options.js';
 import { runMigrations } from '../../../src/database/run-migrations.js';
 import { createTestDatabase, type TestDatabase } from '../test-postgres.js';
 import { explainingSettings } from './plan-recorder.js';

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { READS } from '../database/connections.js';
+import { READS } from '../database/connection/connections.js';
 import { NextBatch } from '../database/next-batch.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
@@ -31,7 +31,7 @@ interface HeadRow extends ManifestHead {
 }
 
 /** Each look but the first takes a manifest that was deleted within a round trip: two in a row are hardly ever seen. */
-const MOST_LOOKS = 5;
+const MAX_LOOKS = 5;
 
 /**
  * Manifests as they are pulled. What a reference means is asked of Postgres each time, in one indexed query that reads of
@@ -52,7 +52,7 @@ export class ManifestReader {
 
   /** Nothing where there was no such manifest at some moment since the call. @throws ManifestUnsettledError where that can't be told. */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
-    for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
       const head = await this.look(repository, reference);
       if (head === undefined) return undefined;
       const content = await this.contents.get(head);

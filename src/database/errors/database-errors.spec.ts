@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
 import { isConflict, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
-import { NoQueryInTimeError } from './next-batch.errors.js';
+import { NoQueryInTimeError } from './no-query-in-time.error.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
 const query = (fields: object) => new QueryFailedError('SELECT 1', [], error(fields));

@@ -4,7 +4,7 @@ import {
   QueryRunnerProviderAlreadyReleasedError,
 } from 'typeorm';
 import { ContendedError } from './contended.error.js';
-import { NoQueryInTimeError } from './next-batch.errors.js';
+import { NoQueryInTimeError } from './no-query-in-time.error.js';
 
 /**
  * SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { SurvivingClient } from './surviving-client.js';
 
 /** More than the code has statements. A text that is made up anew each time must not fill the server's memory. */
-const MOST_STATEMENTS = 500;
+const MAX_STATEMENTS = 500;
 
 const names = new Map<string, string>();
 
@@ -30,7 +30,7 @@ function prepared(call: readonly unknown[]): readonly unknown[] {
 /** The same for the same text, on every connection and in every process: by a name, no other statement is ever run. */
 function nameOf(text: string): string | undefined {
   const known = names.get(text);
-  if (known !== undefined || names.size >= MOST_STATEMENTS) return known;
+  if (known !== undefined || names.size >= MAX_STATEMENTS) return known;
   const name = `berth_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
   names.set(text, name);
   return name;

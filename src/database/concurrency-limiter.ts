@@ -1,20 +1,20 @@
-import { ContendedError } from './contended.error.js';
+import { ContendedError } from './errors/contended.error.js';
 
-/** How {@link Turns} are bounded. */
-export interface TurnLimits {
+/** How {@link ConcurrencyLimiter} are bounded. */
+export interface ConcurrencyLimits {
   /** Most pieces of work that run at the same time. */
-  readonly atOnce: number;
+  readonly maxRunning: number;
   /** … of them, most that have the same key. */
-  readonly atOncePerKey: number;
+  readonly maxRunningPerKey: number;
   /** Most pieces of work that wait. */
-  readonly mostWaiting: number;
+  readonly maxWaiting: number;
   /** … of them, most that have the same key. */
-  readonly mostWaitingPerKey: number;
+  readonly maxWaitingPerKey: number;
   /** How long one waits, in milliseconds. */
   readonly waitMs: number;
 }
 
-export const TURN_LIMITS = { mostWaiting: 1_000, mostWaitingPerKey: 250, waitMs: 10_000 };
+export const WAITING_LIMITS = { maxWaiting: 1_000, maxWaitingPerKey: 250, waitMs: 10_000 };
 
 interface Waiting {
   readonly key: string | undefined;
@@ -32,12 +32,12 @@ interface Load {
  * lock in Postgres waits here, where it takes no connection from others. In the order of arrival, but for
  * those whose key has its share.
  */
-export class Turns {
+export class ConcurrencyLimiter {
   private running = 0;
   private readonly waiting = new Set<Waiting>();
   private readonly loads = new Map<string, Load>();
 
-  constructor(private readonly limits: TurnLimits) {}
+  constructor(private readonly limits: ConcurrencyLimits) {}
 
   /**
    * Runs `work` when it is its turn. Without a key it shares nothing with others but the limit for all.
@@ -60,8 +60,8 @@ export class Turns {
 
   private turn(key: string | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
     if (this.mayRun(key)) return this.take(key);
-    const { mostWaiting, mostWaitingPerKey, waitMs } = this.limits;
-    if (this.waiting.size >= mostWaiting || this.loadOf(key).waiting >= mostWaitingPerKey)
+    const { maxWaiting, maxWaitingPerKey, waitMs } = this.limits;
+    if (this.waiting.size >= maxWaiting || this.loadOf(key).waiting >= maxWaitingPerKey)
       throw new ContendedError();
     return new Promise((resolve, reject) => {
       const done = () => {
@@ -103,7 +103,7 @@ export class Turns {
   }
 
   private mayRun(key: string | undefined): boolean {
-    return this.running < this.limits.atOnce && this.loadOf(key).running < this.limits.atOncePerKey;
+    return this.running < this.limits.maxRunning && this.loadOf(key).running < this.limits.maxRunningPerKey;
   }
 
   private loadOf(key: string | undefined): Readonly<Load> {

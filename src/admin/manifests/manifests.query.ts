@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../../database/list-queries.js';
+import type { Page, PageRequest } from '../../database/page.js';
 import type { Digest } from '../../oci/digest.js';
 import { ManifestUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
-import type { KeysetPage } from '../paging/page.js';
-import { RepositoryReader } from '../repositories/repository.reader.js';
-import { ReferenceReader, type References } from './reference.reader.js';
+import { RepositoriesQuery } from '../repositories/repositories.query.js';
+import { ReferencesQuery, type References } from './references.query.js';
 
 /** A manifest with the tags that point at it. */
 export interface ManifestSummary {
@@ -46,17 +46,20 @@ const ONE = `SELECT m.id, m.annotations, ${COLUMNS} FROM manifests m WHERE m.rep
 
 /** Reads manifests for the admin API. */
 @Injectable()
-export class ManifestReader {
+export class ManifestsQuery {
   constructor(
     private readonly lists: ListQueries,
-    private readonly repositories: RepositoryReader,
-    private readonly references: ReferenceReader,
+    private readonly repositories: RepositoriesQuery,
+    private readonly references: ReferencesQuery,
   ) {}
 
-  /** The page's rows in the order of their digests, and one more where there is one. @throws NameUnknownError */
-  async list(repository: RepositoryName, { after, limit }: KeysetPage<Digest>): Promise<ManifestSummary[]> {
-    const parameters = [TAGS_IN_LIST, await this.repositories.idOf(repository), after ?? '', limit + 1];
-    return this.lists.run(PAGE, parameters);
+  /** The repository's manifests, sorted by digest. @throws NameUnknownError */
+  async list(
+    repository: RepositoryName,
+    { after, limit }: PageRequest<Digest>,
+  ): Promise<Page<ManifestSummary>> {
+    const repositoryId = await this.repositories.idOf(repository);
+    return this.lists.page(PAGE, [TAGS_IN_LIST, repositoryId, after ?? ''], limit);
   }
 
   /** @throws NameUnknownError, ManifestUnknownError */

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../../database/list-queries.js';
+import type { Page, PageRequest } from '../../database/page.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
-import type { KeysetPage } from '../paging/page.js';
-import { RepositoryReader } from '../repositories/repository.reader.js';
+import { RepositoriesQuery } from '../repositories/repositories.query.js';
 
 /** A tag with what it points at. */
 export interface TagSummary {
@@ -26,15 +26,15 @@ const PAGE = `
 
 /** Reads tags for the admin API. */
 @Injectable()
-export class TagReader {
+export class TagsQuery {
   constructor(
     private readonly lists: ListQueries,
-    private readonly repositories: RepositoryReader,
+    private readonly repositories: RepositoriesQuery,
   ) {}
 
-  /** The page's rows in the order of their names, and one more where there is one. @throws NameUnknownError */
-  async list(repository: RepositoryName, { after, limit }: KeysetPage<Tag>): Promise<TagSummary[]> {
+  /** The repository's tags, sorted by name. @throws NameUnknownError */
+  async list(repository: RepositoryName, { after, limit }: PageRequest<Tag>): Promise<Page<TagSummary>> {
     const repositoryId = await this.repositories.idOf(repository);
-    return this.lists.run(PAGE, [repositoryId, after ?? '', limit + 1]);
+    return this.lists.page(PAGE, [repositoryId, after ?? ''], limit);
   }
 }

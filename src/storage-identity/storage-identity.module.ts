@@ -5,4 +5,4 @@ import { StorageIdentityStore } from './storage-identity.store.js';
 /** What ties the storage to the database. */
 @Global()
 @Module({ providers: [StorageIdentity, StorageIdentityStore], exports: [StorageIdentity] })
-export class IdentityModule {}
+export class StorageIdentityModule {}

@@ -1,19 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { ContendedError } from './contended.error.js';
-import { type TurnLimits, Turns } from './turns.js';
+import { ContendedError } from './errors/contended.error.js';
+import { type ConcurrencyLimits, ConcurrencyLimiter } from './concurrency-limiter.js';
 
-const LIMITS = { atOnce: 3, atOncePerKey: 2, mostWaiting: 5, mostWaitingPerKey: 3, waitMs: 60_000 };
+const LIMITS = { maxRunning: 3, maxRunningPerKey: 2, maxWaiting: 5, maxWaitingPerKey: 3, waitMs: 60_000 };
 
 /** Work that runs until it is told to end, and says when it began. */
 class Workshop {
   readonly begun: string[] = [];
   readonly ended: Promise<unknown>[] = [];
   private readonly ends = new Map<string, () => void>();
-  private readonly turns: Turns;
+  private readonly turns: ConcurrencyLimiter;
 
-  constructor(limits: Partial<TurnLimits> = {}) {
-    this.turns = new Turns({ ...LIMITS, ...limits });
+  constructor(limits: Partial<ConcurrencyLimits> = {}) {
+    this.turns = new ConcurrencyLimiter({ ...LIMITS, ...limits });
   }
 
   add(name: string, key?: string, signal?: AbortSignal): Promise<unknown> {
@@ -33,7 +33,7 @@ class Workshop {
   }
 }
 
-describe('Turns', () => {
+describe('ConcurrencyLimiter', () => {
   it('lets so many run at a time, in the order of arrival', async () => {
     const workshop = new Workshop();
     for (const name of ['a', 'b', 'c', 'd', 'e']) void workshop.add(name);
@@ -81,7 +81,7 @@ describe('Turns', () => {
   });
 
   it('lets go of one that is aborted while it waits, and of none that runs', async () => {
-    const workshop = new Workshop({ mostWaitingPerKey: 1 });
+    const workshop = new Workshop({ maxWaitingPerKey: 1 });
     const [running, waiting] = [new AbortController(), new AbortController()];
     const first = workshop.add('a1', 'a', running.signal);
     void workshop.add('a2', 'a');
@@ -100,7 +100,7 @@ describe('Turns', () => {
   });
 
   it('makes room where work fails', async () => {
-    const turns = new Turns({ ...LIMITS, atOnce: 1 });
+    const turns = new ConcurrencyLimiter({ ...LIMITS, maxRunning: 1 });
     await expect(turns.run(undefined, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await turns.run(undefined, () => Promise.resolve('next'))).toBe('next');
   });

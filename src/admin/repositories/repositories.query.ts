@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../../database/list-queries.js';
+import type { Page, PageRequest } from '../../database/page.js';
 import { NameUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
-import type { KeysetPage } from '../paging/page.js';
 
 /** A repository with what it holds. */
 export interface RepositorySummary {
@@ -33,29 +33,25 @@ const ONE = summaries('WHERE name = $1');
 
 /** Reads repositories for the admin API. */
 @Injectable()
-export class RepositoryReader {
+export class RepositoriesQuery {
   constructor(private readonly lists: ListQueries) {}
 
-  /** The page's rows in the order of their names, and one more where there is one. */
-  list(prefix: string, { after, limit }: KeysetPage<RepositoryName>): Promise<RepositorySummary[]> {
-    return this.query(PAGE, [after ?? '', prefix, limit + 1]);
+  /** The repositories whose names start with `prefix`, sorted by name. */
+  list(prefix: string, { after, limit }: PageRequest<RepositoryName>): Promise<Page<RepositorySummary>> {
+    return this.lists.page(PAGE, [after ?? '', prefix], limit);
   }
 
   /** @throws NameUnknownError */
   async get(name: RepositoryName): Promise<RepositorySummary> {
-    const [repository] = await this.query<RepositorySummary>(ONE, [name]);
+    const [repository] = await this.lists.run<RepositorySummary>(ONE, [name]);
     if (repository === undefined) throw new NameUnknownError(name);
     return repository;
   }
 
   /** The row's id. @throws NameUnknownError */
   async idOf(name: RepositoryName): Promise<string> {
-    const [row] = await this.query<{ id: string }>('SELECT id FROM repositories WHERE name = $1', [name]);
+    const [row] = await this.lists.run<{ id: string }>('SELECT id FROM repositories WHERE name = $1', [name]);
     if (row === undefined) throw new NameUnknownError(name);
     return row.id;
-  }
-
-  private query<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
-    return this.lists.run<Row>(sql, parameters);
   }
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { settlesWithin } from '../common/settles-within.js';
-import { ConnectionLostError, isDatabaseUnavailable } from './database-errors.js';
+import { settlesWithin } from '../../common/settles-within.js';
+import { ConnectionLostError, isDatabaseUnavailable } from '../errors/database-errors.js';
 
 type Connected = ((error: Error) => void) | ((error: null, client: pg.Client) => void);
 

@@ -48,7 +48,7 @@ const MISSING = 'SELECT digest FROM manifest_missing_references WHERE manifest_i
 
 /** Reads what manifests refer to, for the admin API. */
 @Injectable()
-export class ReferenceReader {
+export class ReferencesQuery {
   constructor(private readonly lists: ListQueries) {}
 
   async of({ repositoryId, manifestId }: ManifestRow): Promise<References> {

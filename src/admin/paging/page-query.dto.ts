@@ -11,7 +11,7 @@ const decimal = ({ value }: { value: unknown }): unknown =>
   typeof value === 'string' && /^[0-9]{1,9}$/.test(value) ? Number(value) : value;
 
 /** Which page of a list is wanted. */
-export class PageQuery {
+export class PageQueryDto {
   @ApiPropertyOptional({
     type: 'integer',
     minimum: 1,

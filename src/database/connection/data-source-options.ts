@@ -1,6 +1,6 @@
 import type { DataSourceOptions } from 'typeorm';
-import { ENTITIES } from './entities/index.js';
-import { MIGRATIONS } from './migrations/index.js';
+import { ENTITIES } from '../entities/index.js';
+import { MIGRATIONS } from '../migrations/index.js';
 import { PreparingClient } from './preparing-client.js';
 
 /**

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../../database/list-queries.js';
+import type { Page, PageRequest } from '../../database/page.js';
 import { BlobUploadUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
-import type { KeysetPage } from '../paging/page.js';
 
 /** A session in progress, without what is its writer's alone: midstates and the driver's state are never read here. */
 export interface UploadSummary {
@@ -43,12 +43,12 @@ const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
 /** Reads upload sessions for the admin API. */
 @Injectable()
-export class UploadReader {
+export class UploadsQuery {
   constructor(private readonly lists: ListQueries) {}
 
-  /** The page's rows in the order of their ids, and one more where there is one. */
-  list({ after, limit }: KeysetPage<UploadId>): Promise<UploadSummary[]> {
-    return this.lists.run(PAGE, [after ?? BEFORE_ALL, limit + 1]);
+  /** Uploads in progress, sorted by id. */
+  list({ after, limit }: PageRequest<UploadId>): Promise<Page<UploadSummary>> {
+    return this.lists.page(PAGE, [after ?? BEFORE_ALL], limit);
   }
 
   /** @throws BlobUploadUnknownError unless it is in progress. */

@@ -1,4 +1,4 @@
-import { RegistryError } from '../oci/errors.js';
+import { RegistryError } from '../../oci/errors.js';
 
 /**
  * Too many requests are after the same thing, or after the same connections: this one didn't get its turn,

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { Replica } from '../common/replica.js';
-import { StartupError } from '../common/startup.error.js';
-import { advisoryLockKey } from './advisory-lock.js';
-import { queryRows } from './query-rows.js';
+import { Replica } from '../../common/replica.js';
+import { StartupError } from '../../common/startup.error.js';
+import { advisoryLockKey } from '../advisory-lock.js';
+import { queryRows } from '../query-rows.js';
 import { SurvivingClient } from './surviving-client.js';
 
 const RECONNECT_MS = { first: 50, most: 2_000 };

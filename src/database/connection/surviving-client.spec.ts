@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { isDatabaseUnavailable } from './database-errors.js';
+import { isDatabaseUnavailable } from '../errors/database-errors.js';
 import { SurvivingClient } from './surviving-client.js';
 
 /** A server that resets each connection as soon as it has heard something. */

@@ -2,16 +2,16 @@ import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { RepositoriesQuery } from '../repositories/repository.dto.js';
-import { PageQuery } from './page.query.js';
+import { RepositoriesQueryDto } from '../repositories/repository.dto.js';
+import { PageQueryDto } from './page-query.dto.js';
 
-function problems(query: Record<string, unknown>, dto: typeof PageQuery = PageQuery): string[] {
+function problems(query: Record<string, unknown>, dto: typeof PageQueryDto = PageQueryDto): string[] {
   return validateSync(plainToInstance(dto, query)).map(({ property }) => property);
 }
 
-describe('PageQuery', () => {
+describe('PageQueryDto', () => {
   it('asks for a hundred items where nothing is said', () => {
-    expect(plainToInstance(PageQuery, {})).toEqual({ limit: 100 });
+    expect(plainToInstance(PageQueryDto, {})).toEqual({ limit: 100 });
     expect(problems({})).toEqual([]);
   });
 
@@ -20,7 +20,7 @@ describe('PageQuery', () => {
     ['1000', 1000],
     ['007', 7],
   ])('takes limit=%s for a number', (limit, expected) => {
-    expect(plainToInstance(PageQuery, { limit }).limit).toBe(expected);
+    expect(plainToInstance(PageQueryDto, { limit }).limit).toBe(expected);
     expect(problems({ limit })).toEqual([]);
   });
 
@@ -42,12 +42,12 @@ describe('PageQuery', () => {
   });
 });
 
-describe('RepositoriesQuery', () => {
+describe('RepositoriesQueryDto', () => {
   it.each(['', 'library/', 'a', 'a__b-c.d/e'])('takes q=%j for the beginning of a name', (q) => {
-    expect(problems({ q }, RepositoriesQuery)).toEqual([]);
+    expect(problems({ q }, RepositoriesQueryDto)).toEqual([]);
   });
 
   it.each(['A', 'a%', 'a\0', 'ä', "a'", '\ud800', 'a'.repeat(256), ['a', 'b']])('refuses q=%j', (q) => {
-    expect(problems({ q }, RepositoriesQuery)).toEqual(['q']);
+    expect(problems({ q }, RepositoriesQueryDto)).toEqual(['q']);
   });
 });
