@@ -14,7 +14,8 @@ const swc = [
 ];
 
 export default {
-  testEnvironment: 'node',
+  // Errors and typed arrays are those of Node, as in production.
+  testEnvironment: '<rootDir>/test/support/shared-realm.environment.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': swc },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

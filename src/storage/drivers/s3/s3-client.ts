@@ -43,7 +43,6 @@ export function makeS3Client(
     },
   });
   sendMd5OfDeletions(client);
-  keepNodeErrors(client);
   retryChangedBytes(client);
   return client;
 }
@@ -72,25 +71,6 @@ function sendMd5OfDeletions(client: S3Client): void {
     },
     // After the SDK's own checksum, which is of the same step.
     { step: 'build', name: 'md5OfDeletions', priority: 'low' },
-  );
-}
-
-/**
- * The SDK replaces what it doesn't take for an error with one that has the text alone. In Jest that is every error of
- * Node's, which is of another realm: its code, by which a refused connection is known, would be lost.
- */
-function keepNodeErrors(client: S3Client): void {
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      try {
-        return await next(args);
-      } catch (error) {
-        if (error instanceof Error || typeof error !== 'object' || error === null) throw error;
-        const { message, code, name } = error as { message?: string; code?: string; name?: string };
-        throw Object.assign(new Error(message, { cause: error }), { code, name });
-      }
-    },
-    { step: 'deserialize', name: 'keepNodeErrors', priority: 'low' },
   );
 }
 

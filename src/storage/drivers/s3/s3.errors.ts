@@ -17,7 +17,7 @@ export interface Attempt {
   readonly wasLetIn?: boolean;
 }
 
-/** What the SDK's errors and Node's have in common. In tests the latter are of another realm: no `instanceof`. */
+/** The common fields of the SDK's errors and of Node's. */
 interface Failure {
   /** S3's code, as in `NoSuchKey`, where S3 has answered with one. */
   readonly name: string;

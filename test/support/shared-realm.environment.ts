@@ -1,0 +1,41 @@
+import { TestEnvironment } from 'jest-environment-node';
+
+const SHARED = [
+  ...[
+    'Error',
+    'AggregateError',
+    'EvalError',
+    'RangeError',
+    'ReferenceError',
+    'SyntaxError',
+    'TypeError',
+    'URIError',
+  ],
+  ...[
+    'Int8Array',
+    'Uint8ClampedArray',
+    'Int16Array',
+    'Uint16Array',
+    'Int32Array',
+    'Uint32Array',
+    'Float32Array',
+  ],
+  ...['Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView'],
+] as const;
+
+/**
+ * Runs tests with the errors and typed arrays of Node itself. By default each test file has its own, so that
+ * `instanceof Error` is false for an error of Node's. Errors that the engine throws within a test file keep the
+ * prototypes of the file, which therefore inherit from those of Node.
+ */
+export default class SharedRealmEnvironment extends TestEnvironment {
+  constructor(...args: ConstructorParameters<typeof TestEnvironment>) {
+    super(...args);
+    for (const name of SHARED) {
+      const own = this.global[name].prototype as object;
+      const shared = globalThis[name].prototype as object;
+      Object.setPrototypeOf(own, shared);
+      Reflect.set(this.global, name, globalThis[name]);
+    }
+  }
+}
