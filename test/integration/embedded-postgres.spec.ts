@@ -58,6 +58,8 @@ const children: EmbeddedChild[] = [];
 
 beforeAll(async () => {
   compiled = await compileSources([
+    'src/boot/data-directory.ts',
+    'src/common',
     'src/config',
     'src/embedded-postgres',
     'test/support/embedded-process.ts',

@@ -49,10 +49,11 @@ export class MemoryObjectStore implements ObjectStore {
   /** Called before each request is done (`'before'`) and after; what it throws is the request's failure. */
   interfere: (kind: string, when: 'before' | 'after', name: string) => Promise<void> | void = () => undefined;
 
-  /** @param leavesPartsOut as Ceph, or as S3 */
+  /** @param leavesPartsOut true as in S3, false as in Ceph */
   constructor(
     readonly bucket = new MemoryBucket(),
     readonly leavesPartsOut = true,
+    private readonly prefix = '',
   ) {}
 
   count(kind: string): number {
@@ -69,14 +70,14 @@ export class MemoryObjectStore implements ObjectStore {
 
   head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
     return this.request('head', name, 0, options, () => {
-      const object = this.bucket.objects.get(name);
+      const object = this.bucket.objects.get(this.prefix + name);
       return object && { name, sizeBytes: object.bytes.length, modifiedAt: object.touchedAt };
     });
   }
 
   get(name: string, { start, end }: ByteSpan, options: IoOptions): Promise<Readable> {
     return this.request('get', name, end - start + 1, options, () => {
-      const bytes = this.bucket.objects.get(name)?.bytes;
+      const bytes = this.bucket.objects.get(this.prefix + name)?.bytes;
       if (bytes === undefined) throw new ObjectNotFoundError(name);
       if (end >= bytes.length) throw new StorageError('not within the object');
       return Readable.from(chunksOf(Buffer.from(bytes.subarray(start, end + 1))), { objectMode: false });
@@ -86,27 +87,29 @@ export class MemoryObjectStore implements ObjectStore {
   put(name: string, body: Body, options: IoOptions): Promise<void> {
     return this.request('put', name, body.bytes.length, options, () => {
       tagOf(body);
-      this.bucket.objects.set(name, { bytes: Buffer.from(body.bytes), touchedAt: now() });
+      this.bucket.objects.set(this.prefix + name, { bytes: Buffer.from(body.bytes), touchedAt: now() });
     });
   }
 
   delete(names: readonly string[], options: IoOptions): Promise<void> {
     return this.request('delete', names.join(), 0, options, () =>
-      names.forEach((name) => this.bucket.objects.delete(name)),
+      names.forEach((name) => this.bucket.objects.delete(this.prefix + name)),
     );
   }
 
   async *list(prefix: string, options: IoOptions): AsyncGenerator<StoredObject, void> {
     const found = await this.request('list', prefix, 0, options, () => [...this.bucket.objects]);
-    for (const [name, { bytes, touchedAt: modifiedAt }] of found) {
-      if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length, modifiedAt };
+    for (const [path, { bytes, touchedAt: modifiedAt }] of found) {
+      options.signal?.throwIfAborted();
+      if (!path.startsWith(this.prefix + prefix)) continue;
+      yield { name: path.slice(this.prefix.length), sizeBytes: bytes.length, modifiedAt };
     }
   }
 
   beginMultipart(name: string, options: IoOptions): Promise<Multipart> {
     return this.request('begin', name, 0, options, () => {
       const id = this.bucket.nextId();
-      this.bucket.multiparts.set(id, { name, touchedAt: now(), parts: new Map() });
+      this.bucket.multiparts.set(id, { name: this.prefix + name, touchedAt: now(), parts: new Map() });
       return { name, id };
     });
   }
@@ -134,7 +137,10 @@ export class MemoryObjectStore implements ObjectStore {
       if (new Set(bytes.slice(0, -1).map(({ length }) => length)).size > 1) {
         throw new UploadStateError('the parts are not of one size');
       }
-      this.bucket.objects.set(multipart.name, { bytes: Buffer.concat(bytes), touchedAt: now() });
+      this.bucket.objects.set(this.prefix + multipart.name, {
+        bytes: Buffer.concat(bytes),
+        touchedAt: now(),
+      });
       this.bucket.multiparts.delete(multipart.id);
     });
   }
@@ -147,14 +153,15 @@ export class MemoryObjectStore implements ObjectStore {
 
   async *listMultiparts(prefix: string, options: IoOptions): AsyncGenerator<StoredMultipart, void> {
     const found = await this.request('listMultiparts', prefix, 0, options, () => [...this.bucket.multiparts]);
-    for (const [id, { name, touchedAt: startedAt }] of found) {
-      if (name.startsWith(prefix)) yield { id, name, startedAt };
+    for (const [id, { name: path, touchedAt: startedAt }] of found) {
+      if (!path.startsWith(this.prefix + prefix)) continue;
+      yield { id, name: path.slice(this.prefix.length), startedAt };
     }
   }
 
   private begunAs({ id, name }: Multipart): Begun {
     const begun = this.bucket.multiparts.get(id);
-    if (begun?.name !== name) throw new UploadStateError('no such multipart');
+    if (begun?.name !== this.prefix + name) throw new UploadStateError('no such multipart');
     return begun;
   }
 

@@ -11,7 +11,7 @@ const names = new Map<string, string>();
  * only runs it. A small push's share of PostgreSQL's CPU time went from 4.4 to 2.6 ms.
  *
  * What it asks of the code: statements are constant texts, whose plans are right whatever their parameters are
- * (`test/integration/query-plans.spec.ts` holds them to it).
+ * (`test/long/query-plans.spec.ts` holds them to it).
  */
 export class PreparingClient extends SurvivingClient {
   /** What TypeORM calls, with a text and its parameters; every other form goes its way untouched. `never` fits all of their types. */
