@@ -13,19 +13,35 @@ const swc = [
   },
 ];
 
+/** The directories of each run. TESTS names a run; without it Jest finds every spec. */
+const RUNS = {
+  default: [
+    'src',
+    'test/support',
+    ...['contract', 'integration', 'e2e', 'property', 'process'].map((name) => `test/${name}`),
+  ],
+  drivers: ['test/drivers'],
+  interop: ['test/interop'],
+  long: ['test/long'],
+  chaos: ['test/chaos'],
+};
+const directories = process.env.TESTS ? RUNS[process.env.TESTS] : ['src', 'test'];
+if (!directories) throw new Error(`TESTS must be one of ${Object.keys(RUNS).join(', ')}`);
+
 export default {
   // Errors and typed arrays are those of Node, as in production.
   testEnvironment: '<rootDir>/test/support/shared-realm.environment.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': swc },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
+  testMatch: directories.map((directory) => `<rootDir>/${directory}/**/*.spec.ts`),
   collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts'],
   coverageDirectory: 'coverage',
-  testTimeout: 60_000,
-  // Many tests wait for processes, leases and faults: also two processors have time for two of them.
+  // For hangs only: no test fails because the machine is slow.
+  testTimeout: 300_000,
+  // Many tests wait for processes, leases and faults: use two workers also on two processors.
   maxWorkers: Math.max(2, availableParallelism() - 1),
-  // One Postgres for the run, started by the first test that wants it: see test/support/test-postgres.ts.
+  // One Postgres per run. The first test that needs it starts it: see test/support/test-postgres.ts.
   globalSetup: '<rootDir>/test/support/postgres-setup.ts',
   globalTeardown: '<rootDir>/test/support/postgres-teardown.ts',
 };

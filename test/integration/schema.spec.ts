@@ -11,7 +11,7 @@ describe('the schema', () => {
   let test: TestDataSource;
 
   beforeEach(async () => {
-    test = await createTestDataSource();
+    test = await createTestDataSource({ migrated: false });
   });
   afterEach(() => test.dispose());
 

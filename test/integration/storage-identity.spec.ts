@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Configuration } from '../../src/config/configuration.js';
 import { StartupError } from '../../src/common/startup.error.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
-import { runMigrations } from '../../src/database/run-migrations.js';
 import { StorageIdentity } from '../../src/storage-identity/storage-identity.js';
 import { StorageIdentityStore } from '../../src/storage-identity/storage-identity.store.js';
 import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
@@ -28,7 +27,6 @@ describe('the identity of storage and database', () => {
 
   beforeAll(async () => {
     test = await createTestDataSource();
-    await runMigrations(test.dataSource);
   });
   afterAll(() => test.dispose());
   beforeEach(async () => {

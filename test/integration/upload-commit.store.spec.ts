@@ -4,7 +4,6 @@ import { BlobStore } from '../../src/blobs/blob.store.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { RepositoryStore } from '../../src/repositories/repository.store.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import { runMigrations } from '../../src/database/run-migrations.js';
 import { type Digest, digestOf } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
@@ -31,7 +30,6 @@ describe('UploadCommitStore', () => {
 
   beforeAll(async () => {
     test = await createTestDataSource();
-    await runMigrations(test.dataSource);
     sessions = new UploadSessionStore(test.dataSource);
     blobs = new BlobStore(test.dataSource);
     store = new UploadCommitStore(test.dataSource, new UnitOfWork(test.dataSource));

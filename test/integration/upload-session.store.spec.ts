@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import { runMigrations } from '../../src/database/run-migrations.js';
 import { parseDigest } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
@@ -24,7 +23,6 @@ describe('UploadSessionStore', () => {
 
   beforeAll(async () => {
     test = await createTestDataSource();
-    await runMigrations(test.dataSource);
     store = new UploadSessionStore(test.dataSource);
     commits = new UploadCommitStore(test.dataSource, new UnitOfWork(test.dataSource));
   });

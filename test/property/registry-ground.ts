@@ -4,7 +4,6 @@ import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/connection/data-source-options.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import { runMigrations } from '../../src/database/run-migrations.js';
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import type { ObjectKey } from '../../src/storage/object-key.js';
@@ -15,7 +14,7 @@ import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from '../../src/uploads/session/upload-row.js';
 import type { UploadReference, UploadSession } from '../../src/uploads/session/upload-session.js';
 import { readUpload } from '../contract/storage-driver.harness.js';
-import { createTestDatabase } from '../support/test-postgres.js';
+import { createMigratedDatabase } from '../support/test-postgres.js';
 import type { Around } from './interposed.js';
 import { TestReplica } from './replica.js';
 import type { SharedMedium } from './shared-medium.js';
@@ -48,10 +47,9 @@ export class RegistryGround {
   ) {}
 
   static async create(openMedium: () => Promise<SharedMedium>): Promise<RegistryGround> {
-    const database = await createTestDatabase();
+    const database = await createMigratedDatabase();
     const options = dataSourceOptions({ url: database.url }, CONNECTIONS);
     const dataSource = await new DataSource(options).initialize();
-    await runMigrations(dataSource);
     const medium = await openMedium();
     const hashers = await createHasherFactory(() => undefined);
     const ground = new RegistryGround(dataSource, medium, await medium.open(), hashers, database.drop);

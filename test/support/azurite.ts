@@ -78,7 +78,7 @@ export function azuriteSettings(
 
 /** One worker of the run starts the server while the others wait for it. Answers its port. */
 async function sharedServer(): Promise<number> {
-  const directory = process.env['BERTH_TEST_POSTGRES_DIR'];
+  const directory = process.env['BERTH_TEST_RUN_DIR'];
   if (!directory) throw new Error('Azurite needs the globalSetup of jest.config.mjs');
   const portFile = join(directory, 'azurite.port');
   const deadline = Date.now() + START_TIMEOUT_MS;

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Waits until its standard input ends, which it does when the run is over, however it ended (Ctrl-C and kill -9
- * included), then stops the Postgres and the radosgw that tests may have started and removes their directory. Several
- * rounds, for a Postgres that was just starting.
+ * Waits until its standard input ends: when the run ends, also by Ctrl-C or kill -9. Then it stops the Berths, the
+ * radosgw and the Postgres that tests started and removes the run's directory. It tries more than once, for a
+ * Postgres that is starting.
  */
 const REAPER = `
 cat > /dev/null
+for file in "$1"/*.pid; do
+  if [ -f "$file" ]; then kill -KILL "$(cat "$file")" 2> /dev/null; fi
+done
 for directory in "$1"/radosgw-*; do
   if [ -d "$directory" ]; then "$2" stop "$directory"; fi
 done
@@ -29,16 +32,16 @@ done
 rm -rf "$1"
 `;
 
-/** Jest's globalSetup: makes the directory of the run's servers, and sees to their end. Starts none. */
+/** Jest's globalSetup: makes the run's directory and starts the process that cleans up. Starts no server. */
 export default function setup(): void {
   const directory = mkdtempSync(join(tmpdir(), 'berth-test-'));
-  // A session of its own: Ctrl-C must not reach it.
+  // Detached, so that Ctrl-C does not reach it.
   const radosgw = fileURLToPath(new URL('./radosgw.sh', import.meta.url));
   const reaper = spawn('/bin/sh', ['-c', REAPER, 'berth-test-reaper', directory, radosgw], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   reaper.unref();
-  process.env['BERTH_TEST_POSTGRES_DIR'] = directory;
+  process.env['BERTH_TEST_RUN_DIR'] = directory;
   Object.assign(globalThis, { berthTestPostgresReaper: reaper });
 }

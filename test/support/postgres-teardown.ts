@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Jest's globalTeardown: lets the reaper of `postgres-setup.ts` go to work, and waits for it. */
+/** Jest's globalTeardown: starts the clean-up of `postgres-setup.ts` and waits for it. */
 export default async function teardown(): Promise<void> {
   const { berthTestPostgresReaper: reaper } = globalThis as { berthTestPostgresReaper?: ChildProcess };
   if (!reaper || reaper.exitCode !== null) return;

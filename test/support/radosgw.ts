@@ -129,7 +129,7 @@ export async function freshBucket(server: S3Server): Promise<string> {
 
 /** That of the run, which the reaper of `postgres-setup.ts` empties. */
 function runDirectory(): string | undefined {
-  return process.env['BERTH_TEST_POSTGRES_DIR'];
+  return process.env['BERTH_TEST_RUN_DIR'];
 }
 
 async function freePorts(): Promise<[number, number]> {

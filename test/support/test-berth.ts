@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { type Berth, startBerth } from '../../src/boot/start-berth.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { createLogger } from '../../src/observability/logger.js';
-import { createTestDatabase } from './test-postgres.js';
+import { createMigratedDatabase } from './test-postgres.js';
 
 /** A whole registry in this process, on a database and a directory of its own. */
 export interface TestBerth extends Berth {
@@ -26,7 +26,7 @@ export async function startTestBerth(
   environment: Record<string, string> = {},
   logger?: Logger,
 ): Promise<TestBerth> {
-  const database = await createTestDatabase();
+  const database = await createMigratedDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'berth-e2e-'));
   const fixed = {
     DATA_DIR: dataDir,

@@ -1,16 +1,17 @@
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/connection/data-source-options.js';
-import { createTestDatabase } from './test-postgres.js';
+import { createMigratedDatabase, createTestDatabase } from './test-postgres.js';
 
-/** TypeORM on an empty database of its own. */
+/** TypeORM on a database of its own. */
 export interface TestDataSource {
   readonly dataSource: DataSource;
   readonly url: string;
   dispose(): Promise<void>;
 }
 
-export async function createTestDataSource(): Promise<TestDataSource> {
-  const database = await createTestDatabase();
+/** @param migrated whether the database has Berth's schema, or is empty. */
+export async function createTestDataSource({ migrated = true } = {}): Promise<TestDataSource> {
+  const database = await (migrated ? createMigratedDatabase() : createTestDatabase());
   const dataSource = await new DataSource(dataSourceOptions({ url: database.url }, 5)).initialize();
   return {
     dataSource,

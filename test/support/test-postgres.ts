@@ -1,80 +1,71 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { tryFileLock } from '../../src/common/file-lock.js';
 import {
   embeddedConnectionOptions,
   type EmbeddedConnectionOptions,
 } from '../../src/embedded-postgres/connection-options.js';
-import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.js';
+import { oncePerRun, runDirectory } from './once-per-run.js';
 
-/** An empty database of one test file's own. */
+/** A database for one test file alone. */
 export interface TestDatabase {
   /** For node-postgres; TypeORM calls `user` `username`. */
   readonly connection: EmbeddedConnectionOptions;
   /** The same as a `DATABASE_URL`. */
   readonly url: string;
-  /** Removes the database, ending whatever session is still open. */
+  /** Removes the database and ends the sessions that are still open. */
   drop(): Promise<void>;
 }
 
-const START_TIMEOUT_MS = 120_000;
+const TEMPLATE = 'berth_template';
 
 /**
- * Makes a database on the run's one Postgres, which is the embedded one with its durability switched off. The first
- * caller starts it (about a second); runs that need no database start none. It is stopped when the run ends, however it ends:
- * `postgres-setup.ts` sees to that.
+ * Creates an empty database on the run's one Postgres: the embedded one, without durability. The first caller
+ * starts it (about a second). `postgres-setup.ts` stops it when the run ends.
  */
 export async function createTestDatabase(): Promise<TestDatabase> {
+  return createFrom(await sharedServer(), 'template1');
+}
+
+/** Creates a database with Berth's schema. Migrations run once per test run, on a template that is copied. */
+export async function createMigratedDatabase(): Promise<TestDatabase> {
   const server = await sharedServer();
+  await oncePerRun('template', async () => {
+    await runOn(server, `CREATE DATABASE ${TEMPLATE}`);
+    // Only the worker that migrates loads TypeORM.
+    const { migrateDatabase } = await import('./migrate-database.js');
+    await migrateDatabase(urlOf(server, TEMPLATE));
+    // A template with an open connection cannot be copied: this keeps autovacuum out.
+    await runOn(server, `ALTER DATABASE ${TEMPLATE} ALLOW_CONNECTIONS false`);
+  });
+  return createFrom(server, TEMPLATE);
+}
+
+async function createFrom(server: EmbeddedConnectionOptions, template: string): Promise<TestDatabase> {
   const database = `berth_test_${randomBytes(6).toString('hex')}`;
-  await runOn(server, `CREATE DATABASE ${database}`);
+  await runOn(server, `CREATE DATABASE ${database} TEMPLATE ${template}`);
   return {
     connection: { ...server, database },
-    url: `postgres://${server.user}@${encodeURIComponent(server.host)}:${server.port}/${database}`,
+    url: urlOf(server, database),
     drop: () => runOn(server, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`),
   };
 }
 
-/** One worker of the run starts the server while the others wait for it. */
 async function sharedServer(): Promise<EmbeddedConnectionOptions> {
-  const directory = process.env['BERTH_TEST_POSTGRES_DIR'];
-  if (!directory) throw new Error('test databases need the globalSetup of jest.config.mjs');
-  const dataDir = join(directory, 'postgres');
-  const options = embeddedConnectionOptions(dataDir);
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (!(await answers(options))) {
-    if (Date.now() > deadline) throw new Error('the Postgres of the tests was not started in time');
-    const lock = await tryFileLock(join(directory, 'starter.lock'));
-    if (!lock) {
-      await sleep(50);
-      continue;
-    }
-    try {
-      if (await answers(options)) break;
-      await startEmbeddedPostgres({
-        dataDir,
-        log: () => undefined,
-        durable: false,
-        outlivesProcess: true,
-      });
-    } finally {
-      lock.release();
-    }
-  }
-  return options;
+  const dataDir = join(runDirectory(), 'postgres');
+  await oncePerRun('postgres-start', async () => {
+    const { startEmbeddedPostgres } = await import('../../src/embedded-postgres/embedded-postgres.js');
+    await startEmbeddedPostgres({ dataDir, log: () => undefined, durable: false, outlivesProcess: true });
+  });
+  return embeddedConnectionOptions(dataDir);
 }
 
-async function answers(options: EmbeddedConnectionOptions): Promise<boolean> {
-  return runOn(options, 'SELECT 1').then(
-    () => true,
-    () => false,
-  );
+function urlOf(server: EmbeddedConnectionOptions, database: string): string {
+  return `postgres://${server.user}@${encodeURIComponent(server.host)}:${server.port}/${database}`;
 }
 
-async function runOn(options: EmbeddedConnectionOptions, sql: string): Promise<void> {
-  const client = new pg.Client({ ...options, database: 'postgres' });
+async function runOn(server: EmbeddedConnectionOptions, sql: string): Promise<void> {
+  const client = new pg.Client({ ...server, database: 'postgres' });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -1,8 +1,5 @@
 import pg from 'pg';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions, MIGRATING } from '../../../src/database/connection/data-source-options.js';
-import { runMigrations } from '../../../src/database/run-migrations.js';
-import { createTestDatabase, type TestDatabase } from '../test-postgres.js';
+import { createMigratedDatabase, type TestDatabase } from '../test-postgres.js';
 import { explainingSettings } from './plan-recorder.js';
 import { seedStatements, type Sizes } from './seed-statements.js';
 
@@ -19,9 +16,8 @@ const WITHOUT_AUTOVACUUM = `
  * checked while it is filled, row by row, which would take most of the time.
  */
 export async function createSeededDatabase(sizes: Sizes): Promise<TestDatabase> {
-  const database = await createTestDatabase();
+  const database = await createMigratedDatabase();
   try {
-    await migrate(database);
     await onConnection(database, async (client) => {
       await client.query('SET session_replication_role = replica');
       for (const statement of seedStatements(sizes)) await client.query(statement);
@@ -34,11 +30,6 @@ export async function createSeededDatabase(sizes: Sizes): Promise<TestDatabase> 
     throw error;
   }
   return database;
-}
-
-async function migrate({ url }: TestDatabase): Promise<void> {
-  const dataSource = await new DataSource(dataSourceOptions({ url }, 2, MIGRATING)).initialize();
-  await runMigrations(dataSource).finally(() => dataSource.destroy());
 }
 
 async function onConnection(
