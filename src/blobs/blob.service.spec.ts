@@ -6,7 +6,7 @@ import type { UnitOfWork } from '../database/unit-of-work.js';
 import { digestOf } from '../oci/digest.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
 import { parseObjectKey } from '../storage/object-key.js';
-import type { OpenObject } from '../storage/opening-storage-driver.js';
+import type { OpenObject } from '../storage/driver-abilities.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
@@ -27,7 +27,7 @@ function serviceOver(driver: object, store: object = {}): BlobService {
     {} as BlobPresence,
     {} as DisplacedObjectStore,
     {} as UnitOfWork,
-    driver as StorageDriver,
+    { abilities: { opensObjects: 'openObject' in driver }, ...driver } as unknown as StorageDriver,
   );
 }
 

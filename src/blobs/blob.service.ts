@@ -8,8 +8,7 @@ import { BlobNeededError, BlobUnknownError, ManifestBlobUnknownError } from '../
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../storage/object-store/bounded.js';
-import { canOpen, type OpenObject } from '../storage/opening-storage-driver.js';
-import { canRedirect } from '../storage/redirecting-storage-driver.js';
+import { canOpen, canRedirect, type OpenObject } from '../storage/driver-abilities.js';
 import {
   type ByteSpan,
   type IoOptions,

@@ -52,7 +52,7 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
   return opened.orUndo(logger, async () => {
     const { database } = await openOwnDatabase(configuration, logger, opened);
     return serve(configuration, database, logger, opened, async (app, driver) => {
-      if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.outlivesProcess === true);
+      if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.abilities.outlivesProcess);
     });
   });
 }

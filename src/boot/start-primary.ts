@@ -36,13 +36,13 @@ export async function startPrimary(configuration: Readonly<Configuration>, logge
     opened.add(() => app.close());
     const driver = await prepareStorage(app);
     const sessions = app.get(UploadSessionStore);
-    if (database.isPrivate) await sessions.releaseAll(driver.outlivesProcess === true);
+    if (database.isPrivate) await sessions.releaseAll(driver.abilities.outlivesProcess);
     const pool = new WorkerPool({
       count: configuration.processes,
       environment: { PORT: String(await freePort(configuration)) },
       lock: workerLock,
       stopPatienceMs: configuration.shutdownGraceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS,
-      free: (holder) => sessions.releaseHolder(holder, driver.outlivesProcess === true),
+      free: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
       logger,
     });
     opened.add(() => pool.stop());

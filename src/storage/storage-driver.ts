@@ -37,6 +37,21 @@ export interface IoOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a driver declares about itself. Constant from its construction on. */
+export interface StorageAbilities {
+  /** The driver is a {@link RedirectingStorageDriver}. */
+  readonly redirects: boolean;
+  /** The driver is an {@link OpeningStorageDriver}. */
+  readonly opensObjects: boolean;
+  /** The driver is an {@link UploadReadingStorageDriver}. */
+  readonly readsUploads: boolean;
+  /**
+   * Writes that a process started may still reach the medium after the process was killed, for example as requests on
+   * a network. The next writer of an upload then has to fence it.
+   */
+  readonly outlivesProcess: boolean;
+}
+
 /** An upload as the driver is told of it: its identity, never used twice, and what it last remembered. */
 export interface DriverUpload {
   readonly id: string;
@@ -141,11 +156,7 @@ export interface StorageDriver {
   /** Where the bytes are, for a person to read in the banner. Without credentials. */
   readonly location: string;
 
-  /**
-   * Whether what a process had under way when it was killed may still change the medium: requests that are on
-   * a network. Missing: no.
-   */
-  readonly outlivesProcess?: boolean;
+  readonly abilities: StorageAbilities;
 
   /**
    * Returns the identity that was written last, by whichever process, and undefined where the storage has
@@ -209,12 +220,6 @@ export interface StorageDriver {
    * was fenced more often than a driver can keep account of (at least 100 times).
    */
   fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
-  /**
-   * Streams the first `sizeBytes` flushed bytes of an upload that is not finished. Missing where the medium
-   * can't read back what isn't an object yet: then every digest that may be asked for has to be computed on
-   * the way.
-   */
-  readUpload?(upload: DriverUpload, sizeBytes: number, options?: IoOptions): Promise<Readable>;
   /**
    * Returns the key of the object that `finishUpload` makes from the same upload and digest, whether or not the
    * object exists. Does no I/O.

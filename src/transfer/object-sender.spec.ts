@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { until } from '../../test/support/until.js';
-import type { OpenObject } from '../storage/opening-storage-driver.js';
+import type { OpenObject } from '../storage/driver-abilities.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { ObjectSender } from './object-sender.js';
 import { TransferBuffers } from './transfer-buffers.js';

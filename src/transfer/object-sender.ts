@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { settlesWithin } from '../common/settles-within.js';
-import type { OpenObject } from '../storage/opening-storage-driver.js';
+import type { OpenObject } from '../storage/driver-abilities.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import type { TransferBuffers } from './transfer-buffers.js';
 

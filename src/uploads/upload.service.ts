@@ -13,6 +13,7 @@ import {
 import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
+import { canReadUploads } from '../storage/driver-abilities.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { UploadStateError } from '../storage/storage.errors.js';
 import { digestsOf } from './hash/digests-of.js';
@@ -84,7 +85,7 @@ export class UploadService {
 
   /** Those that may be asked for at the end, where it would be too late to begin with one. */
   private algorithms(announced: DigestAlgorithm | undefined): readonly DigestAlgorithm[] {
-    if (this.driver.readUpload === undefined) return DIGEST_ALGORITHMS;
+    if (!canReadUploads(this.driver)) return DIGEST_ALGORITHMS;
     return [...new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM])];
   }
 

@@ -2,11 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
-import {
-  canOpen,
-  type OpeningStorageDriver,
-  type OpenObject,
-} from '../../src/storage/opening-storage-driver.js';
+import { canOpen, type OpeningStorageDriver, type OpenObject } from '../../src/storage/driver-abilities.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import {
   InvalidObjectKeyError,

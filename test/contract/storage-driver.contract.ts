@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Digest } from '../../src/oci/digest.js';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
-import { canOpen } from '../../src/storage/opening-storage-driver.js';
 import type {
   DriverUpload,
   DriverUploadState,
@@ -71,8 +70,10 @@ export function describeStorageDriverContract(
     if (readsUploads) describe('reading what is not finished', () => describeReadingUploads(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
     it('has the abilities that are declared, and no other', () => {
-      expect(canOpen(driver)).toBe(opensObjects);
-      expect(driver.readUpload !== undefined).toBe(readsUploads);
+      expect(driver.abilities).toMatchObject({ readsUploads, opensObjects });
+      expect('openObject' in driver).toBe(opensObjects);
+      expect('readUpload' in driver).toBe(readsUploads);
+      expect('redirectUrl' in driver && driver.redirectUrl !== undefined).toBe(driver.abilities.redirects);
     });
   });
 }

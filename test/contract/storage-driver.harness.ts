@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect } from '@jest/globals';
 import { type Digest, digestOf } from '../../src/oci/digest.js';
+import { canReadUploads, type UploadReadingStorageDriver } from '../../src/storage/driver-abilities.js';
 import type { ObjectKey } from '../../src/storage/object-key.js';
 import type {
   DriverUpload,
@@ -25,7 +26,7 @@ export interface StorageDriverHarness {
 
 /** What the groups of the contract get. */
 export interface Context {
-  /** Whether the driver has `readUpload`. */
+  /** Whether unfinished uploads can be read back. */
   readonly readsUploads: boolean;
   driver(): StorageDriver;
   harness(): StorageDriverHarness;
@@ -49,17 +50,17 @@ export async function expectFlushed(
   upload: DriverUpload,
   expected: Buffer,
 ): Promise<void> {
-  if (driver.readUpload === undefined) return;
+  if (!canReadUploads(driver)) return;
   expectBytes(await buffer(await driver.readUpload(upload, expected.length)), expected);
 }
 
 /** Reads of unfinished uploads, where it is known that there are any. */
 export async function readUpload(driver: StorageDriver, ...call: ReadUpload): Promise<Readable> {
-  if (driver.readUpload === undefined) throw new Error('the driver reads no uploads');
+  if (!canReadUploads(driver)) throw new Error('the driver reads no uploads');
   return driver.readUpload(...call);
 }
 
-type ReadUpload = Parameters<NonNullable<StorageDriver['readUpload']>>;
+type ReadUpload = Parameters<UploadReadingStorageDriver['readUpload']>;
 
 /** What is left of uploads that stale writers went on with: theirs alone, and removed like any other. */
 export async function expectOnlyLeftoversOf(driver: StorageDriver, ids: readonly string[]): Promise<void> {

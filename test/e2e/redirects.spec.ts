@@ -15,7 +15,7 @@ describe('a driver that lets clients fetch by themselves', () => {
     path = `/v2/${name}/blobs/${await client.pushBlob(name, 'elsewhere')}`;
     const redirectUrl = (key: ObjectKey) =>
       Promise.resolve(new URL(`https://store.example/${key}?signature=secret`));
-    Object.assign(berth.driver, { redirectUrl });
+    Object.assign(berth.driver, { redirectUrl, abilities: { ...berth.driver.abilities, redirects: true } });
   });
   afterAll(() => berth.dispose());
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { OpeningStorageDriver } from '../../src/storage/driver-abilities.js';
 import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { RegistryClient } from '../support/registry-client.js';
@@ -19,22 +20,24 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   let berth: TestBerth;
   let client: RegistryClient;
   let response: ServerResponse;
+  let original: Partial<OpeningStorageDriver>;
 
   beforeAll(async () => {
     berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '3000' });
     client = new RegistryClient(berth.url);
+    const driver = berth.driver as OpeningStorageDriver;
+    original = { openObject: driver.openObject.bind(driver), abilities: driver.abilities };
     const server = berth.app.getHttpServer() as NodeJS.EventEmitter;
     server.prependListener('request', (_: IncomingMessage, asked: ServerResponse) => (response = asked));
   });
   afterEach(() => {
-    const driver = berth.driver as { read?: unknown; openObject?: unknown };
-    // The methods of the driver's class come out again.
-    delete driver.read;
-    delete driver.openObject;
+    delete (berth.driver as { read?: unknown }).read;
+    Object.assign(berth.driver, original);
   });
   afterAll(() => berth.dispose());
 
-  const opensNothing = () => Object.assign(berth.driver, { openObject: undefined });
+  const opensNothing = () =>
+    Object.assign(berth.driver, { abilities: { ...berth.driver.abilities, opensObjects: false } });
 
   it.each(WAYS)('is answered when the storage gave up: %s', async (way) => {
     const digest = await client.pushBlob(name, way === 'a small blob' ? SMALL : LARGE);

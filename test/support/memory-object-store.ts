@@ -8,6 +8,7 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../src/storage/object-store/object-store.js';
+import type { UploadReadingStorageDriver } from '../../src/storage/driver-abilities.js';
 import { pieceName } from '../../src/storage/object-store/names.js';
 import {
   ObjectStorageDriver,
@@ -184,7 +185,14 @@ export class MemoryObjectStore implements ObjectStore {
 }
 
 /** Reads back what no client of a real store could: for tests that hold what a row says against the bytes. */
-export class ReadableObjectStorageDriver extends ObjectStorageDriver {
+export class ReadableObjectStorageDriver extends ObjectStorageDriver implements UploadReadingStorageDriver {
+  override readonly abilities = {
+    redirects: false,
+    opensObjects: false,
+    readsUploads: true,
+    outlivesProcess: true,
+  };
+
   constructor(
     private readonly bucket: MemoryBucket,
     options: Omit<ObjectStorageOptions, 'redirect'>,

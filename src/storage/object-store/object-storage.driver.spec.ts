@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { MemoryBucket, MemoryObjectStore } from '../../../test/support/memory-object-store.js';
 import { digestOf } from '../../oci/digest.js';
 import { parseObjectKey } from '../object-key.js';
-import { canRedirect } from '../redirecting-storage-driver.js';
+import { canRedirect } from '../driver-abilities.js';
 import type { DriverUpload, UploadSink } from '../storage-driver.js';
 import {
   DamagedIdentityError,

@@ -23,6 +23,7 @@ import type {
   DriverUploadState,
   IoOptions,
   ObjectStat,
+  StorageAbilities,
   StorageDriver,
   StoredUpload,
   UploadSink,
@@ -56,8 +57,8 @@ const INLINE_BYTES = 64 * 1024;
 export class ObjectStorageDriver implements StorageDriver {
   readonly name: string;
   readonly location: string;
-  readonly outlivesProcess = true;
-  /** Only where the store can, and the operator wants it: see `canRedirect`. */
+  readonly abilities: StorageAbilities;
+  /** Set if the store can sign URLs and the operator wants redirects. */
   readonly redirectUrl?: (key: ObjectKey) => Promise<URL>;
   private readonly finisher: UploadFinisher;
 
@@ -68,8 +69,14 @@ export class ObjectStorageDriver implements StorageDriver {
     this.name = store.name;
     this.location = store.location;
     this.finisher = new UploadFinisher(store);
-    const sign = store.signedUrl?.bind(store);
-    if (options.redirect && sign !== undefined) {
+    const sign = options.redirect ? store.signedUrl?.bind(store) : undefined;
+    this.abilities = {
+      redirects: sign !== undefined,
+      opensObjects: false,
+      readsUploads: false,
+      outlivesProcess: true,
+    };
+    if (sign !== undefined) {
       const urls = new SignedUrls(sign);
       this.redirectUrl = (key) => urls.of(parseObjectKey(key));
     }

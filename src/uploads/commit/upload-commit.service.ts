@@ -9,6 +9,7 @@ import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/dig
 import type { UploadId } from '../../oci/upload-id.js';
 import { DigestInvalidError } from '../../oci/errors.js';
 import type { ObjectKey } from '../../storage/object-key.js';
+import { canReadUploads } from '../../storage/driver-abilities.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
@@ -105,7 +106,7 @@ export class UploadCommitService {
     progress: UploadProgress,
     wanted: Digest,
   ): Promise<Digest> {
-    if (this.driver.readUpload === undefined)
+    if (!canReadUploads(this.driver))
       throw new Error('a session runs without an algorithm that may be asked for');
     const hasher = this.hashers.create(digestAlgorithm(wanted));
     try {

@@ -1,4 +1,4 @@
-import { canOpen, type OpenObject } from '../../../src/storage/opening-storage-driver.js';
+import { canOpen, type OpenObject } from '../../../src/storage/driver-abilities.js';
 import type { StorageDriver } from '../../../src/storage/storage-driver.js';
 import { overriding } from '../../property/interposed.js';
 

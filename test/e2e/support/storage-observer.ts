@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canOpen } from '../../../src/storage/opening-storage-driver.js';
+import { canOpen, canReadUploads } from '../../../src/storage/driver-abilities.js';
 import type { StorageDriver, UploadSink } from '../../../src/storage/storage-driver.js';
 import type { TestBerth } from '../../support/test-berth.js';
 
@@ -17,12 +17,13 @@ export class StorageObserver {
   }
 
   private observe(driver: StorageDriver): void {
-    const { openUpload, readUpload, read } = driver;
+    const { openUpload, read } = driver;
     driver.openUpload = async (...call) => {
       const [{ id }, offsetBytes] = call;
       return this.observed(id, offsetBytes, await openUpload.apply(driver, call));
     };
-    if (readUpload !== undefined) {
+    if (canReadUploads(driver)) {
+      const { readUpload } = driver;
       driver.readUpload = (...call) => this.counted(() => readUpload.apply(driver, call));
     }
     driver.read = (...call) => this.counted(() => read.apply(driver, call));

@@ -15,7 +15,7 @@ import type {
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
-import type { OpeningStorageDriver, OpenObject } from '../../opening-storage-driver.js';
+import type { OpeningStorageDriver, OpenObject, UploadReadingStorageDriver } from '../../driver-abilities.js';
 import { byteRange, destroyLate, untilAborted } from '../../reading.js';
 import { sharingSyncs } from './shared-syncs.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
@@ -77,8 +77,9 @@ import { walkUploads } from './upload-walk.js';
  * On a deletion nothing is flushed: a crash may bring an object back, which is garbage, as the contract
  * allows.
  */
-export class FilesystemStorageDriver implements OpeningStorageDriver {
+export class FilesystemStorageDriver implements OpeningStorageDriver, UploadReadingStorageDriver {
   readonly name = 'filesystem';
+  readonly abilities = { redirects: false, opensObjects: true, readsUploads: true, outlivesProcess: false };
   readonly location: string;
   private readonly layout: FilesystemLayout;
   private readonly directories: DurableDirectories;

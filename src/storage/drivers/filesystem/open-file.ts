@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { OpenObject } from '../../opening-storage-driver.js';
+import type { OpenObject } from '../../driver-abilities.js';
 import { StorageError } from '../../storage.errors.js';
 import { translating } from './filesystem.errors.js';
 

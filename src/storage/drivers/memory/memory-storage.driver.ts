@@ -3,13 +3,13 @@ import type { Digest } from '../../../oci/digest.js';
 import { abortable } from '../../abortable.js';
 import { identityBytes, parseIdentity } from '../../identity-object.js';
 import { blobObjectKey, type ObjectKey, parseKeyPrefix, parseObjectKey } from '../../object-key.js';
+import type { UploadReadingStorageDriver } from '../../driver-abilities.js';
 import type {
   ByteSpan,
   DriverUpload,
   DriverUploadState,
   IoOptions,
   ObjectStat,
-  StorageDriver,
   StoredUpload,
   UploadSink,
 } from '../../storage-driver.js';
@@ -30,8 +30,9 @@ export const DEFAULT_MEMORY_CAPACITY_BYTES = 1024 ** 3;
  * Blobs in this process's memory, for tests and for trying out: nothing survives a restart, whatever the contract
  * says of durability, and replicas share nothing.
  */
-export class MemoryStorageDriver implements StorageDriver {
+export class MemoryStorageDriver implements UploadReadingStorageDriver {
   readonly name = 'memory';
+  readonly abilities = { redirects: false, opensObjects: false, readsUploads: true, outlivesProcess: false };
   readonly location = 'memory (lost at exit)';
 
   constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}
