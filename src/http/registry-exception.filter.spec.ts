@@ -1,0 +1,117 @@
+import type { ArgumentsHost } from '@nestjs/common';
+import { BadRequestException, NotFoundException } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import { ContendedError } from '../database/contended.error.js';
+import { ConnectionLostError } from '../database/database-errors.js';
+import { DatabaseFullError } from '../database/database-full.error.js';
+import * as manifestErrors from '../manifests/manifest.errors.js';
+import { methodNotAllowed } from '../oci/method-not-allowed.js';
+import { parsePageMarker, parsePageSize } from '../oci/page.js';
+import * as ociErrors from '../oci/errors.js';
+import { StorageFullError, StorageIdentityError, StorageUnavailableError } from '../storage/storage.errors.js';
+import * as bodyErrors from '../transfer/body.errors.js';
+import * as uploadErrors from '../uploads/upload.errors.js';
+import { RegistryExceptionFilter } from './registry-exception.filter.js';
+
+type Row = [error: () => unknown, status: number, code: string, headers?: Record<string, string>];
+
+const { RegistryError } = ociErrors;
+
+/** What each error looks like on the wire. Codes of failures of the registry (5xx) are always `UNKNOWN`. */
+const RESPONSES: Row[] = [
+  [() => new ociErrors.RegistryError('DENIED'), 403, 'DENIED'],
+  [() => new ociErrors.RegistryError('UNAUTHORIZED'), 401, 'UNAUTHORIZED'],
+  [() => new ociErrors.RegistryError('TOOMANYREQUESTS'), 429, 'TOOMANYREQUESTS'],
+  [() => new ociErrors.RegistryError('UNSUPPORTED'), 405, 'UNSUPPORTED'],
+  [() => new ociErrors.DigestInvalidError(), 400, 'DIGEST_INVALID'],
+  [() => new ociErrors.NameInvalidError(), 400, 'NAME_INVALID'],
+  [() => new ociErrors.NameUnknownError('a'), 404, 'NAME_UNKNOWN'],
+  [() => new ociErrors.BlobUnknownError('sha256:a'), 404, 'BLOB_UNKNOWN'],
+  [() => new ociErrors.BlobNeededError('sha256:a'), 405, 'DENIED', { Allow: 'GET, HEAD' }],
+  [() => new ociErrors.ManifestUnknownError('a'), 404, 'MANIFEST_UNKNOWN'],
+  [() => new ociErrors.ManifestInvalidError('a'), 400, 'MANIFEST_INVALID'],
+  [() => new ociErrors.SizeInvalidError('a'), 400, 'SIZE_INVALID'],
+  [() => new ociErrors.UnsupportedError(), 405, 'UNSUPPORTED'],
+  [() => new ociErrors.TagInvalidError(), 400, 'MANIFEST_INVALID'],
+  [() => new ociErrors.BlobUploadUnknownError('a'), 404, 'BLOB_UPLOAD_UNKNOWN'],
+  [() => new ociErrors.BlobUploadInvalidError(), 400, 'BLOB_UPLOAD_INVALID'],
+  [() => new ociErrors.ManifestBlobUnknownError(['sha256:a']), 404, 'MANIFEST_BLOB_UNKNOWN'],
+  [() => methodNotAllowed('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
+  [() => thrownBy(() => parsePageSize('x', 1)), 400, 'UNSUPPORTED'],
+  [() => thrownBy(() => parsePageMarker('\0')), 400, 'UNSUPPORTED'],
+  [() => new uploadErrors.UploadOffsetError(5), 416, 'BLOB_UPLOAD_INVALID', { Range: '0-4' }],
+  [() => new uploadErrors.UploadBusyError(7), 429, 'TOOMANYREQUESTS', { 'Retry-After': '7' }],
+  [() => new uploadErrors.UploadTakenOverError(), 429, 'TOOMANYREQUESTS', { 'Retry-After': '1' }],
+  [() => new uploadErrors.ShuttingDownError(), 503, 'UNKNOWN', { 'Retry-After': '1' }],
+  [() => new manifestErrors.ManifestUnsettledError('a'), 503, 'UNKNOWN', { 'Retry-After': '1' }],
+  [() => new bodyErrors.BodyIdleError(60), 408, 'BLOB_UPLOAD_INVALID'],
+  [() => new bodyErrors.BodySlowError(100, 60), 408, 'BLOB_UPLOAD_INVALID'],
+  [() => new bodyErrors.BodyBrokenError(new Error('gone')), 400, 'BLOB_UPLOAD_INVALID'],
+  [() => new ContendedError(), 503, 'UNKNOWN', { 'Retry-After': '1' }],
+  [() => new ConnectionLostError(new Error('lost')), 503, 'UNKNOWN', { 'Retry-After': '5' }],
+  [() => new DatabaseFullError(), 507, 'UNKNOWN'],
+  [() => new StorageFullError('full'), 507, 'UNKNOWN'],
+  [() => new StorageUnavailableError('away'), 503, 'UNKNOWN', { 'Retry-After': '5' }],
+  [() => new StorageIdentityError('other'), 503, 'UNKNOWN', { 'Retry-After': '5' }],
+  [() => new Error('a defect'), 500, 'UNKNOWN'],
+  [() => new NotFoundException(), 404, 'UNSUPPORTED'],
+  [() => new BadRequestException('bad'), 400, 'UNSUPPORTED'],
+];
+
+describe('RegistryExceptionFilter', () => {
+  it.each(RESPONSES)('sends %s as %i %s %j', (error, status, code, headers = {}) => {
+    expect(responseTo(error())).toEqual({ status, code, headers });
+  });
+
+  it('has a row above for every error of the spec', () => {
+    const kinds = [ociErrors, uploadErrors, manifestErrors, bodyErrors]
+      .flatMap((module): unknown[] => Object.values(module))
+      .filter((value) => typeof value === 'function' && value.prototype instanceof RegistryError);
+    const tested = RESPONSES.map(([error]) => (error() as object).constructor);
+    expect(kinds.length).toBeGreaterThan(0);
+    expect(kinds.filter((kind) => !tested.includes(kind as (typeof tested)[number]))).toEqual([]);
+  });
+
+  it('names each missing blob of a manifest', () => {
+    const { errors } = respond(new ociErrors.ManifestBlobUnknownError(['sha256:a', 'sha256:b'])).body;
+    expect(errors.map(({ detail }) => detail)).toEqual([{ digest: 'sha256:a' }, { digest: 'sha256:b' }]);
+  });
+
+  it('tells the client nothing of an unexpected failure but the id of its request', () => {
+    const { body } = respond(new Error('password=secret'));
+    expect(body).toEqual({
+      errors: [{ code: 'UNKNOWN', message: 'internal error', detail: { requestId: 'request 1' } }],
+    });
+  });
+});
+
+interface SentBody {
+  readonly errors: readonly { code: string; message: string; detail?: unknown }[];
+}
+
+function responseTo(error: unknown) {
+  const { status, headers, body } = respond(error);
+  const { 'Content-Type': type, 'Content-Length': length, ...rest } = headers;
+  expect([type, length]).toEqual(['application/json', expect.any(Number)]);
+  return { status, code: body.errors[0]?.code, headers: rest };
+}
+
+function respond(error: unknown): { status: number; headers: Record<string, unknown>; body: SentBody } {
+  const sent = { status: 0, headers: {}, text: '' };
+  const response = {
+    writeHead: (status: number, headers: object) => Object.assign(sent, { status, headers }),
+    end: (body: Buffer) => (sent.text = body.toString()),
+  };
+  const request = { id: 'request 1', method: 'GET', path: '/v2/', complete: true };
+  const http = { getRequest: () => request, getResponse: () => response };
+  new RegistryExceptionFilter().catch(error, { switchToHttp: () => http } as unknown as ArgumentsHost);
+  return { status: sent.status, headers: sent.headers, body: JSON.parse(sent.text) as SentBody };
+}
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}
