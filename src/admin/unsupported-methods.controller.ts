@@ -1,7 +1,7 @@
 import { All } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { methodNotAllowed } from '../oci/method-not-allowed.js';
+import { MethodNotAllowedError } from '../oci/errors.js';
 import { AdminController } from './admin-controller.js';
 
 /** Comes last: what reaches it is a path of the admin API with a method that the path doesn't have. */
@@ -11,11 +11,11 @@ import { AdminController } from './admin-controller.js';
 export class UnsupportedAdminMethodsController {
   @All(['overview', 'repositories', 'repositories/*name', 'uploads'])
   readOnly(): never {
-    throw methodNotAllowed('GET, HEAD');
+    throw new MethodNotAllowedError('GET, HEAD');
   }
 
   @All('uploads/:id')
   upload(): never {
-    throw methodNotAllowed('GET, HEAD, DELETE');
+    throw new MethodNotAllowedError('GET, HEAD, DELETE');
   }
 }

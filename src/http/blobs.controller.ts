@@ -5,10 +5,10 @@ import { OnRepository } from '../access/access.js';
 import { BlobService } from '../blobs/blob.service.js';
 import type { BlobRecord } from '../blobs/blob.store.js';
 import { Configuration } from '../config/configuration.js';
-import { formatContentRange, formatUnsatisfiedRange, parseByteRange } from '../oci/byte-range.js';
+import { formatContentRange, parseByteRange } from '../oci/byte-range.js';
 import { allowsRange, formatEtag, matchesEtag } from '../oci/conditional.js';
 import type { Digest } from '../oci/digest.js';
-import { RegistryError } from '../oci/errors.js';
+import { RangeNotSatisfiableError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
@@ -139,16 +139,12 @@ export class BlobsController {
   }
 }
 
-/** The span that the client wants, or nothing for the whole. @throws RegistryError with status 416. */
+/** The span that the client wants, or nothing for the whole. @throws RangeNotSatisfiableError */
 function requestedSpan(request: Request, size: number, etag: string): ByteSpan | undefined {
   if (request.method !== 'GET' || !allowsRange(request.get('if-range'), etag)) return undefined;
   const range = parseByteRange(request.get('range'), size);
   if (range.kind === 'unsatisfiable') {
-    throw new RegistryError('SIZE_INVALID', 'the range is not within the blob', {
-      status: 416,
-      headers: { 'Content-Range': formatUnsatisfiedRange(size) },
-      detail: { size },
-    });
+    throw new RangeNotSatisfiableError(size);
   }
   return range.kind === 'span' ? range : undefined;
 }

@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { type Digest, parseDigest } from '../oci/digest.js';
-import { DigestInvalidError, UnsupportedError } from '../oci/errors.js';
+import { DigestInvalidError, ParameterInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
@@ -25,11 +25,11 @@ export const UploadIdParam = createParamDecorator((_: unknown, context: Executio
   parseUploadId(String(request(context).params.uploadId)),
 );
 
-/** A query parameter that may be there once. @throws UnsupportedError with status 400 when it is repeated. */
+/** A query parameter that may be there once. @throws ParameterInvalidError when it is repeated. */
 export function queryText({ query }: Request, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
-  throw new UnsupportedError(`the parameter ${name} is there more than once`, { status: 400 });
+  throw new ParameterInvalidError(`query parameter ${name} is repeated`);
 }
 
 /** A query parameter that may be repeated. */
@@ -41,6 +41,6 @@ export function queryTexts({ query }: Request, name: string): string[] {
 /** The digest in the query. @throws DigestInvalidError when it is missing or malformed. */
 export function queryDigest(from: Request, name: string): Digest {
   const text = queryText(from, name);
-  if (text === undefined) throw new DigestInvalidError(`the parameter ${name} is missing`);
+  if (text === undefined) throw new DigestInvalidError(`query parameter ${name} is missing`);
   return parseDigest(text);
 }

@@ -1,7 +1,7 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { methodNotAllowed } from '../oci/method-not-allowed.js';
+import { MethodNotAllowedError } from '../oci/errors.js';
 
 /** Comes last: what reaches it is a path of the spec with a method that the path doesn't have. */
 @ApiExcludeController()
@@ -10,21 +10,21 @@ import { methodNotAllowed } from '../oci/method-not-allowed.js';
 export class UnsupportedMethodsController {
   @All(['', '_catalog', '*name/tags/list', '*name/referrers/:digest'])
   readOnly(): never {
-    throw methodNotAllowed('GET, HEAD');
+    throw new MethodNotAllowedError('GET, HEAD');
   }
 
   @All('*name/blobs/uploads/:uploadId')
   upload(): never {
-    throw methodNotAllowed('GET, HEAD, PATCH, PUT, DELETE');
+    throw new MethodNotAllowedError('GET, HEAD, PATCH, PUT, DELETE');
   }
 
   @All('*name/blobs/:digest')
   blob(): never {
-    throw methodNotAllowed('GET, HEAD, DELETE');
+    throw new MethodNotAllowedError('GET, HEAD, DELETE');
   }
 
   @All('*name/manifests/:reference')
   manifest(): never {
-    throw methodNotAllowed('GET, HEAD, PUT, DELETE');
+    throw new MethodNotAllowedError('GET, HEAD, PUT, DELETE');
   }
 }

@@ -1,7 +1,7 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
-import { methodNotAllowed } from '../oci/method-not-allowed.js';
+import { MethodNotAllowedError } from '../oci/errors.js';
 
 /** Comes before the blobs' controller, which would take `uploads` for a digest. */
 @ApiExcludeController()
@@ -10,6 +10,6 @@ import { methodNotAllowed } from '../oci/method-not-allowed.js';
 export class UnsupportedUploadMethodsController {
   @All(['*name/blobs/uploads', '*name/blobs/uploads/'])
   uploads(): never {
-    throw methodNotAllowed('POST');
+    throw new MethodNotAllowedError('POST');
   }
 }

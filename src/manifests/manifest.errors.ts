@@ -1,11 +1,11 @@
 import { RegistryError } from '../oci/errors.js';
 
-/** Whatever the reference pointed at was deleted each time before its bytes could be read. Whether there is such a manifest isn't known. */
+/**
+ * Each time, the manifest of this reference was deleted before its bytes could be read. It is not known whether the
+ * reference exists now; a retry tells.
+ */
 export class ManifestUnsettledError extends RegistryError {
   constructor(reference: string) {
-    super('MANIFEST_UNKNOWN', `${reference} is being replaced faster than it can be read`, {
-      status: 503,
-      headers: { 'Retry-After': '1' },
-    });
+    super('MANIFEST_UNKNOWN', `${reference} is being replaced faster than it can be read`);
   }
 }

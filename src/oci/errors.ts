@@ -1,31 +1,26 @@
 import { ERROR_CODES, type ErrorCode } from './error-codes.js';
 
 export interface RegistryErrorOptions {
-  /** What a client's author needs to see, as JSON; never a secret, never another repository's data. */
+  /** Helps the client's author, as JSON. Never a secret, never another repository's data. */
   readonly detail?: unknown;
   readonly cause?: unknown;
-  /** Where the spec has another status than the code's own: 413 for a manifest's size, 416 for a range. */
-  readonly status?: number;
-  /** Response headers that belong to the error, such as `Range` or `Retry-After`. */
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An error that a client of the distribution spec is told in the spec's words. Services throw its subclasses. */
+/**
+ * An error that the client gets as one of the spec's error codes. Services throw its subclasses; its status and
+ * headers are in `src/http/error-responses.ts`.
+ */
 export class RegistryError extends Error {
-  readonly status: number;
   readonly detail: unknown;
-  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ErrorCode,
-    message: string = ERROR_CODES[code].message,
-    options: RegistryErrorOptions = {},
+    message: string = ERROR_CODES[code],
+    { cause, detail }: RegistryErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    this.status = options.status ?? ERROR_CODES[code].status;
-    this.detail = options.detail;
-    this.headers = options.headers ?? {};
+    this.detail = detail;
   }
 }
 
@@ -53,15 +48,19 @@ export class BlobUnknownError extends RegistryError {
   }
 }
 
-/** A blob can't be deleted from a repository while one of its manifests refers to the blob. */
+/** The blob cannot be deleted because a manifest of the repository refers to it. */
 export class BlobNeededError extends RegistryError {
   constructor(manifest: string) {
     super('DENIED', `the manifest ${manifest} needs this blob; delete the manifest first`, {
-      status: 405,
-      // RFC 9110, section 15.5.6: a 405 names the methods that work.
-      headers: { Allow: 'GET, HEAD' },
       detail: { manifest },
     });
+  }
+}
+
+/** A Range header that starts beyond the end of the blob. */
+export class RangeNotSatisfiableError extends RegistryError {
+  constructor(readonly sizeBytes: number) {
+    super('SIZE_INVALID', 'the range is not within the blob', { detail: { size: sizeBytes } });
   }
 }
 
@@ -77,22 +76,29 @@ export class ManifestInvalidError extends RegistryError {
   }
 }
 
-export class SizeInvalidError extends RegistryError {
-  constructor(message: string, options?: RegistryErrorOptions) {
-    super('SIZE_INVALID', message, options);
+export class ManifestTooLargeError extends RegistryError {
+  constructor(maxBytes: number) {
+    super('MANIFEST_INVALID', `the manifest is larger than ${maxBytes} bytes`);
   }
 }
 
-export class UnsupportedError extends RegistryError {
-  constructor(message?: string, options?: RegistryErrorOptions) {
-    super('UNSUPPORTED', message, options);
-  }
-}
-
-/** A tag that breaks the spec's grammar. The spec has no code of its own for it: 400 MANIFEST_INVALID. */
+/** A tag that breaks the spec's grammar. The spec has no code of its own for it. */
 export class TagInvalidError extends RegistryError {
   constructor(message?: string, options?: RegistryErrorOptions) {
     super('MANIFEST_INVALID', message ?? 'invalid tag', options);
+  }
+}
+
+/** A manifest names blobs or manifests that its repository does not have. The response has one error for each. */
+export class ManifestBlobUnknownError extends RegistryError {
+  constructor(readonly digests: readonly string[]) {
+    super('MANIFEST_BLOB_UNKNOWN', undefined, { detail: { digest: digests[0] } });
+  }
+}
+
+export class SizeInvalidError extends RegistryError {
+  constructor(message: string, options?: RegistryErrorOptions) {
+    super('SIZE_INVALID', message, options);
   }
 }
 
@@ -108,9 +114,17 @@ export class BlobUploadInvalidError extends RegistryError {
   }
 }
 
-/** A manifest names blobs or manifests that its repository doesn't have; the answer has one error for each. */
-export class ManifestBlobUnknownError extends RegistryError {
-  constructor(readonly digests: readonly string[]) {
-    super('MANIFEST_BLOB_UNKNOWN', undefined, { detail: { digest: digests[0] } });
+/** A query parameter that is malformed or repeated. The spec has no code of its own for it. */
+export class ParameterInvalidError extends RegistryError {
+  constructor(message: string) {
+    super('UNSUPPORTED', message);
+  }
+}
+
+/** The endpoint exists, but not with this method. */
+export class MethodNotAllowedError extends RegistryError {
+  /** @param allowedMethods as in the `Allow` header. */
+  constructor(readonly allowedMethods: string) {
+    super('UNSUPPORTED', 'the endpoint does not have this method');
   }
 }

@@ -230,7 +230,6 @@ describe('parseManifest: what it refuses', () => {
     await expect(parse(manifest, manifest.mediaType)).rejects.toThrow(
       expect.objectContaining({
         code: 'MANIFEST_INVALID',
-        status: 400,
         message: expect.stringContaining(`${field}:`),
       }),
     );

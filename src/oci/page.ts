@@ -1,4 +1,4 @@
-import { UnsupportedError } from './errors.js';
+import { ParameterInvalidError } from './errors.js';
 import { isStorableText } from './text.js';
 
 /**
@@ -6,14 +6,14 @@ import { isStorableText } from './text.js';
  * `max` entries and a Link. 0 is valid and asks for an empty list.
  *
  * @returns undefined when the client gave no `n`.
- * @throws UnsupportedError with status 400 for a negative or non-numeric `n`; the spec has no code of its own for it.
+ * @throws ParameterInvalidError for a negative or non-numeric `n`; the spec has no code of its own for it.
  */
 export function parsePageSize(n: string | undefined, max: number): number | undefined {
   if (n === undefined) {
     return undefined;
   }
   if (!/^[0-9]+$/.test(n)) {
-    throw new UnsupportedError('invalid n: expected a decimal integer, 0 or more', { status: 400 });
+    throw new ParameterInvalidError('invalid n: expected a decimal integer, 0 or more');
   }
   return Math.min(Number(n), max);
 }
@@ -22,11 +22,11 @@ export function parsePageSize(n: string | undefined, max: number): number | unde
  * Parses a list's `last`: the entry after which to go on, which need not exist. Any text that the database
  * can compare will do; an empty one is before every entry.
  *
- * @throws UnsupportedError with status 400 for a text that holds a NUL or half a surrogate pair.
+ * @throws ParameterInvalidError for a text that holds a NUL or half a surrogate pair.
  */
 export function parsePageMarker(last: string | undefined): string | undefined {
   if (last !== undefined && !isStorableText(last)) {
-    throw new UnsupportedError('invalid last: expected a name', { status: 400 });
+    throw new ParameterInvalidError('invalid last: expected a name');
   }
   return last;
 }

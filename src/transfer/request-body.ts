@@ -3,11 +3,11 @@ import type { Configuration } from '../config/configuration.js';
 import { type ContentRange, parseContentRange } from '../oci/content-range.js';
 import {
   BlobUploadInvalidError,
-  ManifestInvalidError,
+  ManifestTooLargeError,
   type RegistryError,
   SizeInvalidError,
-  UnsupportedError,
 } from '../oci/errors.js';
+import { ContentCodingError } from './body.errors.js';
 import { GatheredBody } from './gathered-body.js';
 import { HEARTBEAT, readBody, type UploadBody } from './read-body.js';
 
@@ -23,7 +23,7 @@ export function singleHeader(
   refuse: (message: string) => RegistryError,
 ): string | undefined {
   const values = request.headersDistinct[name] ?? [];
-  if (values.length > 1) throw refuse(`the header ${name} is there more than once`);
+  if (values.length > 1) throw refuse(`the header ${name} is repeated`);
   return values[0];
 }
 
@@ -38,21 +38,18 @@ export function hasBody(request: IncomingMessage): boolean {
  * A blob or a manifest is the bytes whose digest its client knows, so nothing is decoded (RFC 9110, section
  * 8.4).
  *
- * @throws UnsupportedError with status 415 when the body has a content coding.
+ * @throws ContentCodingError when the body has a content coding.
  */
 function refuseContentCoding({ headers }: IncomingMessage): void {
   const codings = (headers['content-encoding'] ?? '').toLowerCase().split(',');
   if (codings.every((coding) => ['', 'identity'].includes(coding.trim()))) return;
-  throw new UnsupportedError('the registry takes no Content-Encoding: send the bytes as they are', {
-    status: 415,
-    headers: { 'Accept-Encoding': 'identity' },
-  });
+  throw new ContentCodingError();
 }
 
 /**
  * The request's body and what it says of itself.
  *
- * @throws UnsupportedError with status 415 when it has a `Content-Encoding`.
+ * @throws ContentCodingError when it has a `Content-Encoding`.
  */
 export function uploadBody(request: IncomingMessage): UploadBody {
   refuseContentCoding(request);
@@ -72,8 +69,8 @@ export function uploadBody(request: IncomingMessage): UploadBody {
  * A small body, whole.
  *
  * @param hold is called for the bytes of each piece before it is kept; what it throws ends the reading.
- * @throws UnsupportedError with status 415 when it has a `Content-Encoding`.
- * @throws ManifestInvalidError with status 413 as soon as it is known to be larger than `MANIFEST_MAX_BYTES`.
+ * @throws ContentCodingError when it has a `Content-Encoding`.
+ * @throws ManifestTooLargeError as soon as it is known to be larger than `MANIFEST_MAX_BYTES`.
  */
 export async function readSmallBody(
   request: IncomingMessage,
@@ -81,8 +78,7 @@ export async function readSmallBody(
   hold: (bytes: number) => void,
 ): Promise<Buffer> {
   refuseContentCoding(request);
-  const tooLarge = () =>
-    new ManifestInvalidError(`the manifest is larger than ${maxBytes} bytes`, { status: 413 });
+  const tooLarge = () => new ManifestTooLargeError(maxBytes);
   if ((contentLength(request) ?? 0) > maxBytes) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -1,14 +1,11 @@
-import { formatUploadRange } from '../oci/content-range.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { BodyBrokenError, BodyIdleError, BodySlowError } from '../transfer/body.errors.js';
 import type { UploadEventKind } from '../events/upload-events.js';
 
-/** The chunk doesn't start where the session ends. The answer carries the true range (spec.md, "Pushing a blob in chunks"). */
+/** The chunk doesn't start where the session ends. The response has the true range (spec.md, "Pushing a blob in chunks"). */
 export class UploadOffsetError extends RegistryError {
-  constructor(offsetBytes: number) {
+  constructor(readonly offsetBytes: number) {
     super('BLOB_UPLOAD_INVALID', `the chunk must start at byte ${offsetBytes}`, {
-      status: 416,
-      headers: { Range: formatUploadRange(offsetBytes) },
       detail: { offset: offsetBytes },
     });
   }
@@ -16,26 +13,22 @@ export class UploadOffsetError extends RegistryError {
 
 /** Another request writes to the session and did not let go in time. */
 export class UploadBusyError extends RegistryError {
-  constructor(retryAfterSeconds: number) {
-    super('TOOMANYREQUESTS', 'another request is writing to this upload', {
-      headers: { 'Retry-After': `${retryAfterSeconds}` },
-    });
+  constructor(readonly retryAfterSeconds: number) {
+    super('TOOMANYREQUESTS', 'another request is writing to this upload');
   }
 }
 
 /** This request had the session until another one took it. What it had made durable is kept. */
 export class UploadTakenOverError extends RegistryError {
   constructor() {
-    super('TOOMANYREQUESTS', 'another request has taken over this upload', {
-      headers: { 'Retry-After': '1' },
-    });
+    super('TOOMANYREQUESTS', 'another request has taken over this upload');
   }
 }
 
 /** Berth is stopping. What arrived is kept, and any replica goes on from there. */
 export class ShuttingDownError extends RegistryError {
   constructor() {
-    super('TOOMANYREQUESTS', 'this server is stopping', { status: 503, headers: { 'Retry-After': '1' } });
+    super('TOOMANYREQUESTS', 'this server is stopping');
   }
 }
 

@@ -1,15 +1,8 @@
 import { RegistryError } from '../../oci/errors.js';
 
-/**
- * Too many requests are after the same thing, or after the same connections: this one didn't get its turn,
- * and has changed nothing. 503 and not 429, since docker gives up on a 429.
- */
+/** Too many requests wait for the same lock or connections. This one timed out and changed nothing; a retry may work. */
 export class ContendedError extends RegistryError {
   constructor(options: { readonly cause?: unknown } = {}) {
-    super('TOOMANYREQUESTS', 'too many requests wait for the same thing; retry in a moment', {
-      ...options,
-      status: 503,
-      headers: { 'Retry-After': '1' },
-    });
+    super('TOOMANYREQUESTS', 'too many requests wait for the same thing; retry in a moment', options);
   }
 }

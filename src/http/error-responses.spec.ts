@@ -1,14 +1,16 @@
 import type { ArgumentsHost } from '@nestjs/common';
-import { BadRequestException, NotFoundException } from '@nestjs/common';
-import { describe, expect, it } from '@jest/globals';
-import { ContendedError } from '../database/contended.error.js';
-import { ConnectionLostError } from '../database/database-errors.js';
-import { DatabaseFullError } from '../database/database-full.error.js';
+import { BadRequestException, Logger, NotFoundException } from '@nestjs/common';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { ContendedError } from '../database/errors/contended.error.js';
+import { ConnectionLostError } from '../database/errors/database-errors.js';
+import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import * as manifestErrors from '../manifests/manifest.errors.js';
-import { methodNotAllowed } from '../oci/method-not-allowed.js';
-import { parsePageMarker, parsePageSize } from '../oci/page.js';
 import * as ociErrors from '../oci/errors.js';
-import { StorageFullError, StorageIdentityError, StorageUnavailableError } from '../storage/storage.errors.js';
+import {
+  StorageFullError,
+  StorageIdentityError,
+  StorageUnavailableError,
+} from '../storage/storage.errors.js';
 import * as bodyErrors from '../transfer/body.errors.js';
 import * as uploadErrors from '../uploads/upload.errors.js';
 import { RegistryExceptionFilter } from './registry-exception.filter.js';
@@ -31,14 +33,15 @@ const RESPONSES: Row[] = [
   [() => new ociErrors.ManifestUnknownError('a'), 404, 'MANIFEST_UNKNOWN'],
   [() => new ociErrors.ManifestInvalidError('a'), 400, 'MANIFEST_INVALID'],
   [() => new ociErrors.SizeInvalidError('a'), 400, 'SIZE_INVALID'],
-  [() => new ociErrors.UnsupportedError(), 405, 'UNSUPPORTED'],
   [() => new ociErrors.TagInvalidError(), 400, 'MANIFEST_INVALID'],
+  [() => new ociErrors.ManifestTooLargeError(1), 413, 'MANIFEST_INVALID'],
+  [() => new ociErrors.RangeNotSatisfiableError(5), 416, 'SIZE_INVALID', { 'Content-Range': 'bytes */5' }],
+  [() => new bodyErrors.ContentCodingError(), 415, 'UNSUPPORTED', { 'Accept-Encoding': 'identity' }],
   [() => new ociErrors.BlobUploadUnknownError('a'), 404, 'BLOB_UPLOAD_UNKNOWN'],
   [() => new ociErrors.BlobUploadInvalidError(), 400, 'BLOB_UPLOAD_INVALID'],
   [() => new ociErrors.ManifestBlobUnknownError(['sha256:a']), 404, 'MANIFEST_BLOB_UNKNOWN'],
-  [() => methodNotAllowed('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
-  [() => thrownBy(() => parsePageSize('x', 1)), 400, 'UNSUPPORTED'],
-  [() => thrownBy(() => parsePageMarker('\0')), 400, 'UNSUPPORTED'],
+  [() => new ociErrors.MethodNotAllowedError('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
+  [() => new ociErrors.ParameterInvalidError('a'), 400, 'UNSUPPORTED'],
   [() => new uploadErrors.UploadOffsetError(5), 416, 'BLOB_UPLOAD_INVALID', { Range: '0-4' }],
   [() => new uploadErrors.UploadBusyError(7), 429, 'TOOMANYREQUESTS', { 'Retry-After': '7' }],
   [() => new uploadErrors.UploadTakenOverError(), 429, 'TOOMANYREQUESTS', { 'Retry-After': '1' }],
@@ -58,7 +61,9 @@ const RESPONSES: Row[] = [
   [() => new BadRequestException('bad'), 400, 'UNSUPPORTED'],
 ];
 
-describe('RegistryExceptionFilter', () => {
+describe('the response to an error', () => {
+  beforeAll(() => Logger.overrideLogger(false));
+
   it.each(RESPONSES)('sends %s as %i %s %j', (error, status, code, headers = {}) => {
     expect(responseTo(error())).toEqual({ status, code, headers });
   });
@@ -106,12 +111,4 @@ function respond(error: unknown): { status: number; headers: Record<string, unkn
   const http = { getRequest: () => request, getResponse: () => response };
   new RegistryExceptionFilter().catch(error, { switchToHttp: () => http } as unknown as ArgumentsHost);
   return { status: sent.status, headers: sent.headers, body: JSON.parse(sent.text) as SentBody };
-}
-
-function thrownBy(work: () => unknown): unknown {
-  try {
-    return work();
-  } catch (error) {
-    return error;
-  }
 }
