@@ -62,7 +62,7 @@ const RESPONSES: Row[] = [
 ];
 
 describe('the response to an error', () => {
-  beforeAll(() => Logger.overrideLogger(false));
+  beforeAll(() => void Logger.overrideLogger(false));
 
   it.each(RESPONSES)('sends %s as %i %s %j', (error, status, code, headers = {}) => {
     expect(responseTo(error())).toEqual({ status, code, headers });
