@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
 import { AzureSettings } from '../../src/config/azure.settings.js';
@@ -27,7 +27,8 @@ export interface AzuriteContainer {
 
 const ACCOUNT = 'berthtests';
 const KEY = Buffer.alloc(64, 'berth').toString('base64');
-const BINARY = resolve('node_modules/azurite/dist/src/blob/main.js');
+/** `npm run test:drivers` installs it. */
+const BINARY = join(import.meta.dirname, 'azurite/node_modules/azurite/dist/src/blob/main.js');
 const START_TIMEOUT_MS = 60_000;
 
 /**
