@@ -5,7 +5,7 @@ const MAX_USER_AGENT_LENGTH = 256;
 /** Who makes a request, and from where: what rows and events of it remember. */
 export function originOf(request: AuthorizedRequest) {
   return {
-    createdBy: request.principal.name,
+    actor: request.principal.name,
     clientAddress: request.socket.remoteAddress ?? null,
     userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
   };

@@ -1,7 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { UploadEventLog } from './upload-event-log.js';
 
-/** The events of uploads. */
+/** Events of uploads and tags: the vocabulary (`events.ts`) and how they are recorded. */
 @Global()
 @Module({ providers: [UploadEventLog], exports: [UploadEventLog] })
 export class EventsModule {}

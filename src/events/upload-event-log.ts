@@ -1,21 +1,22 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
-import type { UploadId } from '../oci/upload-id.js';
 import { countedAgo } from '../maintenance/upload-clock.js';
-import { type EventOrigin, type UploadEventKind, whoParameters } from './upload-events.js';
+import type { UploadId } from '../oci/upload-id.js';
+import type { UploadEventKind } from './events.js';
+import { originParameters, type UploadEventOrigin } from './recording-event.js';
 
-/** While the database is away, requests fail faster than their events can be written. */
+/** During a database outage requests can fail faster than events can be written. */
 const MAX_PENDING = 100;
 
 interface UploadEvent {
   readonly id: UploadId;
   readonly offsetBytes: number;
-  readonly who: EventOrigin;
+  readonly origin: UploadEventOrigin;
   readonly detail?: string | null;
 }
 
-/** The events that no change of a row leaves: see `leavingEvent` for the others. */
+/** Events that are not part of a change of a row (those are written by `recordingEvent`). */
 @Injectable()
 export class UploadEventLog implements OnModuleDestroy {
   private readonly logger = new Logger(UploadEventLog.name);
@@ -23,23 +24,23 @@ export class UploadEventLog implements OnModuleDestroy {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Writes an event, without anybody waiting for it: an upload doesn't fail because its story can't be told. */
-  note(kind: UploadEventKind, { id, offsetBytes, who, detail = null }: UploadEvent): void {
+  /** Records an event in the background. A failure is logged: an upload never fails because of its events. */
+  record(kind: UploadEventKind, { id, offsetBytes, origin, detail = null }: UploadEvent): void {
     if (this.pending.size >= MAX_PENDING) return;
     const insert = queryRows(
       this.dataSource.manager,
       `INSERT INTO upload_events (upload_id, kind, offset_bytes, detail, replica, actor, client_address, duration_ms)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-      [id, kind, offsetBytes, detail, ...whoParameters(who)],
+      [id, kind, offsetBytes, detail, ...originParameters(origin)],
     );
     const written = insert
       .then(() => undefined)
-      .catch((error: unknown) => this.logger.debug({ err: error }, 'an event of an upload was not written'))
+      .catch((error: unknown) => this.logger.debug({ err: error }, 'could not record an upload event'))
       .finally(() => this.pending.delete(written));
     this.pending.add(written);
   }
 
-  /** Removes events that are older than that, `limit` at the most. Answers how many. */
+  /** Deletes at most `limit` events older than `retentionSeconds`. Returns how many. */
   async prune(retentionSeconds: number, limit: number): Promise<number> {
     const rows = await queryRows(
       this.dataSource.manager,
@@ -53,6 +54,7 @@ export class UploadEventLog implements OnModuleDestroy {
     return rows.length;
   }
 
+  /** Waits for the events that are being written. */
   async onModuleDestroy(): Promise<void> {
     await Promise.all(this.pending);
   }

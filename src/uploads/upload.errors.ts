@@ -1,6 +1,6 @@
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { BodyBrokenError, BodyIdleError, BodySlowError } from '../transfer/body.errors.js';
-import type { UploadEventKind } from '../events/upload-events.js';
+import type { UploadEventKind } from '../events/events.js';
 
 /** The chunk doesn't start where the session ends. The response has the true range (spec.md, "Pushing a blob in chunks"). */
 export class UploadOffsetError extends RegistryError {

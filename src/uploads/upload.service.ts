@@ -1,8 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { BlobService } from '../blobs/blob.service.js';
 import { Configuration } from '../config/configuration.js';
 import { DatabaseSpace } from '../database/database-space.js';
-import { outlastOutage } from '../database/outlast-outage.js';
+import { UploadEventLog } from '../events/upload-event-log.js';
 import {
   CANONICAL_ALGORITHM,
   DIGEST_ALGORITHMS,
@@ -16,17 +15,14 @@ import { newUploadId } from '../oci/upload-id.js';
 import { canReadUploads } from '../storage/driver-abilities.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { UploadStateError } from '../storage/storage.errors.js';
+import { HEARTBEAT, readBody, type UploadBody } from '../transfer/read-body.js';
+import { UploadReclaimService } from './cleanup/upload-reclaim.service.js';
+import { UploadCommitService } from './commit/upload-commit.service.js';
 import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
 import type { HeldSession } from './session/held-session.js';
-import { HEARTBEAT, readBody, type UploadBody } from '../transfer/read-body.js';
-import { UploadCommitService } from './commit/upload-commit.service.js';
-import { UploadEventLog } from '../events/upload-event-log.js';
-import { DATABASE_PATIENCE_MS } from './session/database-patience.js';
 import { UploadLeaseService } from './session/upload-lease.service.js';
-import { remainsOf, UploadReclaimService } from './cleanup/upload-reclaim.service.js';
-import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 import {
   heartbeatMs,
   type UploadOrigin,
@@ -34,19 +30,19 @@ import {
   type UploadSession,
 } from './session/upload-session.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
-import { UploadWriter, type UploadWriterServices } from './session/upload-writer.js';
+import { UploadWriter } from './session/upload-writer.js';
+import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
 
 /**
- * The upload protocol. A session's whole state is its row: any process can serve any request of it.
+ * The upload protocol. The whole state of a session is its row, so any process can serve any request of it.
  *
- *     start ──► append* ──► commit        each: take the lease, raising the fencing version
+ *     start ──► append* ──► commit        each: acquire the session, raising its fencing version
  *        └────────┴──► cancel             bytes → driver and hashes → checkpoint (fenced UPDATE)
- *                                         let go, also when the client is gone: what arrived is kept
+ *                                         release, also when the client disconnects: what arrived is kept
  */
 @Injectable()
 export class UploadService {
   private readonly logger = new Logger(UploadService.name);
-  private readonly writing: UploadWriterServices;
 
   constructor(
     private readonly sessions: UploadSessionStore,
@@ -54,19 +50,17 @@ export class UploadService {
     private readonly commits: UploadCommitService,
     private readonly reclaims: UploadReclaimService,
     private readonly events: UploadEventLog,
-    private readonly blobs: BlobService,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
     private readonly configuration: Configuration,
     private readonly space: DatabaseSpace,
-  ) {
-    const checkpointBytes = configuration.uploadCheckpointBytes;
-    this.writing = { driver, hashers, sessions, checkpointBytes, databasePatienceMs: DATABASE_PATIENCE_MS };
-  }
+  ) {}
 
   /**
-   * Begins a session. sha256 is always computed; `announced` names a further algorithm that the client will ask for,
-   * which saves reading the bytes back at the end.
+   * Creates a session.
+   *
+   * @param announced a further algorithm that the client will use for its digest. Without it, commit reads the
+   * bytes back; sha256 is always computed.
    */
   async start(
     repository: RepositoryName,
@@ -77,25 +71,23 @@ export class UploadService {
     const driverState = await this.driver.createUpload(id);
     const midstates = this.algorithms(announced).map(initialMidstate);
     const progress = { offsetBytes: 0, midstates, driverState };
-    await outlastOutage(DATABASE_PATIENCE_MS, () =>
-      this.sessions.insert({ repository, id }, progress, this.leases.claimant(origin)),
-    );
+    await this.sessions.insert({ repository, id }, progress, this.leases.leaseRequest(origin));
     return { repository, id, offsetBytes: 0 };
   }
 
-  /** Those that may be asked for at the end, where it would be too late to begin with one. */
+  /** All of them if the driver can't read an upload back: commit could not compute another one. */
   private algorithms(announced: DigestAlgorithm | undefined): readonly DigestAlgorithm[] {
     if (!canReadUploads(this.driver)) return DIGEST_ALGORITHMS;
     return [...new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM])];
   }
 
   /**
-   * How far a session has come. A committed one still answers, so that a client whose answer was lost can tell.
+   * Returns the progress of a session, also of a committed one: a client may have missed the response.
    *
    * @throws BlobUploadUnknownError
    */
   async status(reference: UploadReference): Promise<UploadSession> {
-    const session = await outlastOutage(DATABASE_PATIENCE_MS, () => this.sessions.find(reference));
+    const session = await this.sessions.find(reference);
     if (session === undefined || session.state === 'cancelled' || session.state === 'expired') {
       throw new BlobUploadUnknownError(reference.id);
     }
@@ -103,33 +95,31 @@ export class UploadService {
   }
 
   /**
-   * Appends a body to a session and answers the new durable offset.
+   * Appends a body to a session and returns the new durable offset.
    *
-   * @throws UploadOffsetError when a range starts elsewhere; SizeInvalidError when the body isn't as long as its range
-   * says (what arrived within the range is kept).
+   * @throws UploadOffsetError if the range starts at another offset; SizeInvalidError if the body's length differs
+   * from its range (bytes within the range are kept).
    */
   async append(
     reference: UploadReference,
     body: UploadBody,
     origin: UploadOrigin,
   ): Promise<{ offsetBytes: number }> {
-    return this.hold(reference, origin, async (held) => {
-      refuseUnlessOpen(held.session);
-      refuseUnfittingRange(held.session, body);
+    return this.withSession(reference, origin, async (held) => {
+      expectOpen(held.session);
+      expectNextRange(held.session, body);
       return this.withWriter(held, async (writer) => {
-        await this.receive(writer, held, body);
-        await writer.checkpoint({ letGo: true });
-        held.markReleased();
+        await this.receive(body, writer, held);
+        await writer.checkpoint({ release: true });
         return { offsetBytes: writer.offset };
       });
     });
   }
 
   /**
-   * Appends a last body, where there is one, and makes the session's bytes the blob `digest`. Repeated after its
-   * answer was lost, it succeeds again.
+   * Appends a last body, if there is one, and makes the session's bytes the blob `digest`. Idempotent.
    *
-   * @throws DigestInvalidError when the bytes are others; the session stays open, with all its bytes.
+   * @throws DigestInvalidError if the bytes have another digest; the session stays open, with all its bytes.
    */
   async commit(
     reference: UploadReference,
@@ -138,16 +128,16 @@ export class UploadService {
     origin: UploadOrigin,
   ): Promise<void> {
     try {
-      await this.hold(reference, origin, (held) => this.commitHeld(held, digest, body));
+      await this.withSession(reference, origin, (held) => this.commitHeld(held, digest, body));
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
-      await this.confirmCommitted(reference, digest);
+      // A repeated request, whose first response was lost, succeeds again.
+      if (!(await this.sessions.isCommittedAs(reference, digest))) throw error;
     }
   }
 
   /**
-   * Takes a whole blob in one request. The client never learns of the session, so it ends with the request, whatever
-   * becomes of it.
+   * Pushes a blob in one request. The client never learns of the session, so the session always ends here.
    *
    * @throws DigestInvalidError, SizeInvalidError
    */
@@ -158,96 +148,83 @@ export class UploadService {
     origin: UploadOrigin,
   ): Promise<void> {
     const session = await this.start(repository, digestAlgorithm(digest), origin);
-    await this.hold(session, origin, async (held) => {
+    await this.withSession(session, origin, async (held) => {
       try {
         await this.commitHeld(held, digest, body);
       } catch (error) {
-        // Under the lease that it has: when the process stops, no other is to be had.
-        await this.forget(held).catch(() => undefined);
+        // With the same lease: a process that is stopping can't acquire another one.
+        await this.cancelHeld(held).catch(() => undefined);
         throw error;
       }
     });
   }
 
   /**
-   * Ends a session and forgets its bytes; one whose commit was interrupted too. It has succeeded once the row says so: bytes
-   * that the driver can't remove now are garbage.
+   * Ends a session and removes its bytes, also if its commit was interrupted. Succeeds as soon as the row says so: the
+   * reaper removes bytes that can't be removed now.
    *
-   * @throws BlobUploadUnknownError when it is over already.
+   * @throws BlobUploadUnknownError if the session has ended.
    */
   async cancel(reference: UploadReference, origin: UploadOrigin): Promise<void> {
-    await this.hold(reference, origin, (held) => this.forget(held), { toEnd: true });
+    await this.withSession(reference, origin, (held) => this.cancelHeld(held), { toEnd: true });
   }
 
-  private async forget(held: HeldSession): Promise<void> {
-    const cancelled = await outlastOutage(DATABASE_PATIENCE_MS, () =>
-      this.sessions.markCancelled(held.lease),
-    );
-    if (cancelled === undefined) throw new UploadTakenOverError();
-    held.markReleased();
-    await this.reclaims.reclaim(remainsOf(cancelled)).catch((error: unknown) => {
-      this.logger.warn({ err: error }, 'the bytes of a cancelled upload could not be removed');
-    });
-  }
-
-  private async hold<T>(
+  /** Acquires the session for `work`, records a failure as an event, and always releases the session. */
+  private async withSession<T>(
     reference: UploadReference,
     origin: UploadOrigin,
     work: (held: HeldSession) => Promise<T>,
     options?: { readonly toEnd: boolean },
   ): Promise<T> {
-    const held = await this.leases.take(reference, origin, options);
+    const held = await this.leases.acquire(reference, origin, options);
     try {
       return await work(held);
     } catch (failure) {
-      const error = await this.explained(failure, held);
-      const { session, durableBytes: offsetBytes, lease: who } = held;
-      this.events.note(failureKind(error), { id: session.id, offsetBytes, who, detail: nameOf(error) });
+      const error = await this.explain(failure, held);
+      const { session, lease, durableBytes: offsetBytes } = held;
+      this.events.record(failureKind(error), {
+        id: session.id,
+        offsetBytes,
+        origin: lease,
+        detail: classNameOf(error),
+      });
       throw error;
     } finally {
       await held.release();
     }
   }
 
-  /** Storage that lacks what the row says is what a writer finds which was shut out, and otherwise the end of the upload. */
-  private async explained(failure: unknown, { session, lease }: HeldSession): Promise<unknown> {
-    if (!(failure instanceof UploadStateError)) return failure;
-    const isOurs = await this.sessions.prolong(lease).catch(() => true);
-    if (!isOurs) return new UploadTakenOverError();
-    this.logger.error(
-      { err: failure, upload: session.id },
-      'an upload lacks bytes that had been made durable',
-    );
-    return new BlobUploadInvalidError('the upload can not go on; begin it anew', { cause: failure });
-  }
-
-  /** Whatever ends the work, what arrived before is kept. */
+  /** Opens a writer at the end of the session for `work`. If that fails, what arrived before is kept. */
   private async withWriter<T>(held: HeldSession, work: (writer: UploadWriter) => Promise<T>): Promise<T> {
-    const writer = await UploadWriter.open(held.session, held.lease, this.writing);
+    const { driver, hashers } = this;
+    const { uploadCheckpointBytes: checkpointBytes } = this.configuration;
+    const writer = await UploadWriter.open(held, { driver, hashers, checkpointBytes });
     try {
       return await work(writer);
     } catch (error) {
       await writer.salvage();
       throw error;
     } finally {
-      held.durableBytes = writer.durableBytes;
-      if (!(await writer.close())) held.abandon();
+      await writer.close();
     }
   }
 
-  private async receive(writer: UploadWriter, held: HeldSession, body: UploadBody): Promise<void> {
+  /** Reads the body into the writer. Checkpoints while the body stalls, so that the lease is renewed. */
+  private async receive(body: UploadBody, writer: UploadWriter, held: HeldSession): Promise<void> {
     const { signal, lease } = held;
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond: minBytesPerSecond } = this.configuration;
     const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
     const pulse = { heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4), idleTimeoutMs };
     for await (const chunk of readBody(body.source, { ...pulse, minBytesPerSecond, signal })) {
-      if (chunk !== HEARTBEAT) await this.space.expectRoom('push', chunk.length);
-      if (chunk === HEARTBEAT) await writer.checkpoint();
-      else if (writer.offset + chunk.length > limit) {
-        await writer.write(chunk.subarray(0, limit - writer.offset));
-        throw new SizeInvalidError('the body is longer than its Content-Range says');
-      } else await writer.write(chunk);
+      if (chunk === HEARTBEAT) {
+        await writer.checkpoint();
+        continue;
+      }
+      await this.space.expectRoom('push', chunk.length);
+      const room = limit - writer.offset;
+      await writer.write(chunk.length > room ? chunk.subarray(0, room) : chunk);
+      if (chunk.length > room) throw new SizeInvalidError('the body is longer than its Content-Range says');
     }
     if (writer.offset < limit && limit !== Infinity) {
       throw new SizeInvalidError('the body is shorter than its Content-Range says');
@@ -263,27 +240,39 @@ export class UploadService {
     } else if (body === undefined) {
       await this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
     } else {
-      refuseUnfittingRange(session, body);
+      expectNextRange(session, body);
       await this.withWriter(held, async (writer) => {
-        await this.receive(writer, held, body);
+        await this.receive(body, writer, held);
         await this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest);
       });
     }
   }
 
-  private async confirmCommitted(reference: UploadReference, digest: Digest): Promise<void> {
-    const { blobId } = await this.status(reference);
-    const isSame = async () => blobId !== null && (await this.blobs.hasDigest(blobId, digest));
-    if (!(await outlastOutage(DATABASE_PATIENCE_MS, isSame))) throw new BlobUploadUnknownError(reference.id);
+  private async cancelHeld(held: HeldSession): Promise<void> {
+    const cancelled = await held.end((lease) => this.sessions.markCancelled(lease));
+    await this.reclaims.reclaim(cancelled).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'could not remove the bytes of a cancelled upload');
+    });
+  }
+
+  /** Tells why the storage lacks bytes that the row has: this writer was fenced, or the upload is damaged. */
+  private async explain(failure: unknown, held: HeldSession): Promise<unknown> {
+    if (!(failure instanceof UploadStateError)) return failure;
+    if (!(await held.isOurs().catch(() => true))) return new UploadTakenOverError();
+    this.logger.error(
+      { err: failure, upload: held.session.id },
+      'the storage lacks durable bytes of an upload',
+    );
+    return new BlobUploadInvalidError('this upload cannot continue; start a new one', { cause: failure });
   }
 }
 
-function refuseUnlessOpen(session: UploadSession): void {
+function expectOpen(session: UploadSession): void {
   if (session.state !== 'open') throw new BlobUploadInvalidError('the upload is being committed');
 }
 
-/** What can be refused before a byte is read. */
-function refuseUnfittingRange(session: UploadSession, { range, lengthBytes }: UploadBody): void {
+/** Checks what the headers say before a byte is read. */
+function expectNextRange(session: UploadSession, { range, lengthBytes }: UploadBody): void {
   if (range === undefined) return;
   if (range.start !== session.offsetBytes) throw new UploadOffsetError(session.offsetBytes);
   if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
@@ -291,7 +280,7 @@ function refuseUnfittingRange(session: UploadSession, { range, lengthBytes }: Up
   }
 }
 
-/** What went wrong, without what it went wrong with: a message may have names and paths in it. */
-function nameOf(error: unknown): string {
+/** The kind of an error without its message, which may contain names and paths. */
+function classNameOf(error: unknown): string {
   return error instanceof Error ? error.constructor.name : 'unknown';
 }

@@ -69,7 +69,7 @@ describe('UploadSessionStore', () => {
 
     expect(await store.checkpoint(stale, PROGRESS)).toBe(false);
     expect(await store.recordFence(stale, { parts: [] })).toBe(false);
-    expect(await store.prolong(stale)).toBe(false);
+    expect(await store.renew(stale)).toBe(false);
     expect(await commits.markCommitting(stale, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.markCancelled(stale)).toBeUndefined();
     await store.release(stale);
@@ -83,18 +83,18 @@ describe('UploadSessionStore', () => {
 
   it('tells a session that was let go from one that was abandoned, until its writer is shut out', async () => {
     const first = await take('a', 0.01);
-    expect(first?.isAbandoned).toBe(false);
+    expect(first?.needsFence).toBe(false);
     await delay(30);
     const second = await acquire('b');
     // Whoever lets go of it without having shut that writer out: its request, or the end of its process.
     await store.release(second);
-    expect((await take('c'))?.isAbandoned).toBe(true);
+    expect((await take('c'))?.needsFence).toBe(true);
     await store.releaseHolder('c', false);
     const last = await take('d');
-    expect(last?.isAbandoned).toBe(true);
+    expect(last?.needsFence).toBe(true);
     if (last !== undefined) expect(await store.recordFence(last.lease, { parts: [] })).toBe(true);
     await store.releaseHolder('d', false);
-    expect((await take('e'))?.isAbandoned).toBe(false);
+    expect((await take('e'))?.needsFence).toBe(false);
   });
 
   it('records a fence that is repeated, and not one that comes late', async () => {
@@ -111,7 +111,7 @@ describe('UploadSessionStore', () => {
   it('takes nothing back for a checkpoint that comes late', async () => {
     const lease = await acquire('a');
     const later = { ...PROGRESS, offsetBytes: 20 };
-    expect(await store.checkpoint(lease, later, { letGo: true })).toBe(true);
+    expect(await store.checkpoint(lease, later, { release: true })).toBe(true);
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
     expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
@@ -122,7 +122,7 @@ describe('UploadSessionStore', () => {
     const gone = { leaseHolder: 'a', version: lost.version };
     expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();
     const next = await store.acquire(reference, claimantOf('b'), gone);
-    expect(next).toMatchObject({ isAbandoned: true, lease: { version: lost.version + 1 } });
+    expect(next).toMatchObject({ needsFence: true, lease: { version: lost.version + 1 } });
     expect(await store.acquire(reference, claimantOf('c'), gone)).toBeUndefined();
   });
 
@@ -132,7 +132,7 @@ describe('UploadSessionStore', () => {
   });
 
   it('lets go of the lease in the checkpoint that says so', async () => {
-    await store.checkpoint(await acquire('a'), PROGRESS, { letGo: true });
+    await store.checkpoint(await acquire('a'), PROGRESS, { release: true });
     expect((await take('b'))?.session.offsetBytes).toBe(7);
   });
 
@@ -171,7 +171,7 @@ describe('UploadSessionStore', () => {
   it('frees every lease for a process that knows itself alone', async () => {
     await acquire('a process that was killed');
     await store.releaseAll(false);
-    expect(await take('b')).toMatchObject({ isAbandoned: false, lease: { version: 2 } });
+    expect(await take('b')).toMatchObject({ needsFence: false, lease: { version: 2 } });
   });
 
   it('frees the leases of one process that has ended, and of no other', async () => {
@@ -179,22 +179,26 @@ describe('UploadSessionStore', () => {
     await store.releaseHolder('b', false);
     expect(await take('c')).toBeUndefined();
     await store.releaseHolder('a', false);
-    expect(await take('c')).toMatchObject({ isAbandoned: false });
+    expect(await take('c')).toMatchObject({ needsFence: false });
   });
 
   it('has what a process held fenced that may still be on its way to storage', async () => {
     await acquire('a');
     await store.releaseHolder('a', true);
-    expect(await take('b')).toMatchObject({ isAbandoned: true });
+    expect(await take('b')).toMatchObject({ needsFence: true });
     await store.releaseAll(true);
-    expect(await take('c')).toMatchObject({ isAbandoned: true });
+    expect(await take('c')).toMatchObject({ needsFence: true });
     await store.releaseAll(false);
-    expect(await take('d')).toMatchObject({ isAbandoned: false });
+    expect(await take('d')).toMatchObject({ needsFence: false });
   });
 
   it('leaves an event with every change that matters, in the same statement', async () => {
     const first = await acquire('the first');
-    await store.checkpoint(first, { ...PROGRESS, offsetBytes: 2 ** 20 }, { letGo: true, leaveEvent: true });
+    await store.checkpoint(
+      first,
+      { ...PROGRESS, offsetBytes: 2 ** 20 },
+      { release: true, recordEvent: true },
+    );
     await acquire('another', 0.01);
     await delay(30);
     await store.markCancelled(await acquire('a third'));
@@ -212,7 +216,7 @@ describe('UploadSessionStore', () => {
     await delay(30);
     await acquire('b');
     const before = await events();
-    await store.checkpoint(stale, PROGRESS, { leaveEvent: true });
+    await store.checkpoint(stale, PROGRESS, { recordEvent: true });
     await store.markCancelled(stale);
     expect(await events()).toEqual(before);
   });

@@ -58,7 +58,7 @@ export class TestReplica {
     const driver = interposedDriver(storage, around);
     const sessions = interposed(
       new UploadSessionStore(dataSource),
-      ['acquire', 'recordFence', 'checkpoint', 'release', 'markCancelled'],
+      ['acquire', 'recordFence', 'checkpoint', 'tryCheckpoint', 'release', 'markCancelled'],
       around,
     );
     const transactions = new UnitOfWork(dataSource);
@@ -69,7 +69,7 @@ export class TestReplica {
     );
     const reaping = interposed(
       new UploadReapingStore(dataSource),
-      ['expire', 'takeInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
+      ['expire', 'acquireInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
       around,
     );
     // Not the calls inside a transaction: whoever is held up there holds locks that others wait for.
@@ -112,7 +112,6 @@ export class TestReplica {
     );
     const reclaims = new UploadReclaimService(reaping, blobs, driver, hashers);
     const commits = new UploadCommitService(
-      sessions,
       committing,
       reaping,
       reclaims,
@@ -130,7 +129,6 @@ export class TestReplica {
       commits,
       reclaims,
       this.events,
-      blobs,
       driver,
       hashers,
       configuration,

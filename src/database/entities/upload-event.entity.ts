@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { BYTES } from './column-types.js';
 
 /**
- * Something that happened to an upload. `src/events/upload-events.ts` says what the kinds mean. Without a foreign key: events outlive the
+ * Something that happened to an upload. `src/events/events.ts` says what the kinds mean. Without a foreign key: events outlive the
  * session's row, and only their age removes them.
  */
 @Entity('upload_events')

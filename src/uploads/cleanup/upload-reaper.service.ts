@@ -19,7 +19,7 @@ import { UploadClock } from '../../maintenance/upload-clock.js';
 import { UploadEventLog } from '../../events/upload-event-log.js';
 import { UploadLeaseService } from '../session/upload-lease.service.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
-import { remainsOf, UploadReclaimService } from './upload-reclaim.service.js';
+import { UploadReclaimService } from './upload-reclaim.service.js';
 import type { UploadOrigin, UploadSession } from '../session/upload-session.js';
 
 /** What is done before the next part of the work has its turn. */
@@ -47,7 +47,7 @@ const MAX_OBSERVATION_SECONDS = 600;
 const MAX_ORPHAN_AGE_SECONDS = 3_600;
 
 /** No request is behind it. */
-const NOBODY: UploadOrigin = { createdBy: null, clientAddress: null, userAgent: null };
+const NO_REQUEST: UploadOrigin = { actor: null, clientAddress: null, userAgent: null };
 
 /** A part of a round, in batches. Nothing of it is done before the first of them is asked for. */
 interface Job {
@@ -240,10 +240,10 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private expire(): AsyncGenerator<void, void> {
-    const claimant = this.leases.claimant(NOBODY);
+    const request = this.leases.leaseRequest(NO_REQUEST);
     return inBatches(BATCH.sessions, async () => {
       const { uploadTtlSeconds } = this.configuration;
-      const expired = await this.reaping.expire(uploadTtlSeconds, BATCH.sessions, claimant);
+      const expired = await this.reaping.expire(uploadTtlSeconds, BATCH.sessions, request);
       await this.reclaim(expired);
       return expired.length;
     });
@@ -264,13 +264,13 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
    */
   private async repairNextCommit(tried: Set<UploadId>): Promise<boolean> {
     if (this.stopping.signal.aborted) return false;
-    const claimant = this.leases.claimant(NOBODY);
-    const taking = await this.reaping.takeInterruptedCommit(this.graceSeconds, [...tried], claimant);
-    if (taking === undefined) return false;
-    const { id } = taking.session;
+    const request = this.leases.leaseRequest(NO_REQUEST);
+    const acquired = await this.reaping.acquireInterruptedCommit(this.graceSeconds, [...tried], request);
+    if (acquired === undefined) return false;
+    const { id } = acquired.session;
     tried.add(id);
     await this.step('an interrupted commit could not be repaired', async () => {
-      const held = await this.leases.hold(taking);
+      const held = await this.leases.hold(acquired);
       try {
         await this.commits.resume(held);
       } finally {
@@ -295,7 +295,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     let reclaimed = 0;
     await this.eachOf(ended, 'the bytes of an upload that is over stay for now', async (session) => {
       try {
-        await this.reclaims.reclaim(remainsOf(session));
+        await this.reclaims.reclaim(session);
         reclaimed += 1;
       } catch (error) {
         await this.reaping.postpone(session.id);

@@ -3,10 +3,10 @@ import { DataSource } from 'typeorm';
 import { queryRows } from '../../database/query-rows.js';
 import { newUploadId, type UploadId } from '../../oci/upload-id.js';
 import { countedAgo } from '../../maintenance/upload-clock.js';
-import { leavingEvent } from '../../events/upload-events.js';
+import { recordingEvent } from '../../events/recording-event.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from '../session/upload-row.js';
-import type { Claimant, UploadSession } from '../session/upload-session.js';
-import type { Taking } from '../session/upload-session.store.js';
+import type { LeaseRequest, UploadSession } from '../session/upload-session.js';
+import type { AcquiredSession } from '../session/upload-session.store.js';
 
 const SECONDS = `::float8 * interval '1 second'`;
 /** Twice the longest lease that a setting can have. */
@@ -27,14 +27,14 @@ export class UploadReapingStore {
    * Ends sessions on which nothing happened for that long, `limit` at the most. Each is ended, and answered,
    * once.
    */
-  async expire(ttlSeconds: number, limit: number, claimant: Claimant): Promise<UploadSession[]> {
+  async expire(ttlSeconds: number, limit: number, request: LeaseRequest): Promise<UploadSession[]> {
     const update = `UPDATE uploads
           SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
         WHERE id = ANY (ARRAY(SELECT id FROM uploads
                                WHERE state IN ('open', 'committing') AND updated_at < ${countedAgo('$1')} AND ${IS_FREE}
                                ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING ${SESSION_COLUMNS}`;
-    const statement = leavingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, who: claimant });
+    const statement = recordingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, origin: request });
     return (await this.query<UploadRow>(...statement)).map(toSession);
   }
 
@@ -43,12 +43,12 @@ export class UploadReapingStore {
    * `tried`. Its time to live goes on. Any of them, so that those that can't be repaired don't keep others
    * from it: the next one from a place among the ids, which are random.
    */
-  async takeInterruptedCommit(
+  async acquireInterruptedCommit(
     idleSeconds: number,
     tried: readonly UploadId[],
-    claimant: Claimant,
-  ): Promise<Taking | undefined> {
-    const { replica, leaseSeconds } = claimant;
+    request: LeaseRequest,
+  ): Promise<AcquiredSession | undefined> {
+    const { replica, leaseSeconds } = request;
     const next = (further: string) => `(SELECT id FROM uploads
                      WHERE state = 'committing' ${further} AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
                        AND id <> ALL ($4::uuid[])
@@ -64,9 +64,9 @@ export class UploadReapingStore {
     if (row === undefined) return undefined;
     const session = toSession(row);
     const { id, version } = session;
-    const lease = { ...claimant, uploadId: id, version, takenAt: performance.now() };
+    const lease = { ...request, uploadId: id, version, acquiredAt: performance.now() };
     // Nothing is written to it any more.
-    return { session, lease, isAbandoned: false };
+    return { session, lease, needsFence: false };
   }
 
   /** Sessions that ended at least that long ago and may have left bytes, `limit` at the most. */

@@ -1,26 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../../blobs/blob.service.js';
 import { CANONICAL_ALGORITHM, digestAlgorithm } from '../../oci/digest.js';
-import type { UploadId } from '../../oci/upload-id.js';
 import { type DriverUpload, STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { UploadStateError } from '../../storage/storage.errors.js';
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
-import { UploadReapingStore } from './upload-reaping.store.js';
 import type { UploadProgress, UploadSession } from '../session/upload-session.js';
+import { UploadReapingStore } from './upload-reaping.store.js';
 
-/** What is to be removed, and how much of it there may be. */
-export interface Remains extends UploadProgress {
-  readonly id: UploadId;
-  /** Whether a commit had begun, in this request or in another: then there may be an object, too. */
-  readonly mayBeFinished: boolean;
-}
+/** The bytes of a session that has ended. With a digest, a commit was started, so there may be an object, too. */
+export type EndedUpload = UploadProgress & Pick<UploadSession, 'id' | 'digest'>;
 
-export function remainsOf(session: UploadSession): Remains {
-  return { ...session, mayBeFinished: session.digest !== null };
-}
-
-/** Removes what sessions that are over have left with the driver. */
+/** Removes the bytes of ended sessions from the storage. */
 @Injectable()
 export class UploadReclaimService {
   constructor(
@@ -31,28 +22,28 @@ export class UploadReclaimService {
   ) {}
 
   /**
-   * Removes the bytes of a session that is over, its object too unless a blob's row has it. The row is over before its bytes are touched, so nobody
-   * can make a blob of them any more. Can be repeated.
+   * Removes the upload's bytes, and its object unless a blob has it. The session has ended in the database before, so
+   * nobody can make a blob of the bytes any more. Idempotent.
    */
-  async reclaim(remains: Remains): Promise<void> {
-    const upload = { id: remains.id, state: remains.driverState };
+  async reclaim(ended: EndedUpload): Promise<void> {
+    const upload = { id: ended.id, state: ended.driverState };
     await this.driver.abortUpload(upload);
-    if (remains.mayBeFinished) await this.removeObject(remains, upload);
-    await this.reaping.markReclaimed(remains.id);
+    if (ended.digest !== null) await this.removeObject(ended, upload);
+    await this.reaping.markReclaimed(ended.id);
   }
 
   /**
-   * The object's key is what finishing answers: again, where it had been finished; and not at all where it hadn't, since the bytes are gone by now. So a
-   * commit that is cut off by this can't leave an object later. (But one of no bytes, which it makes of nothing: it says so itself, see
-   * `UploadCommitService`.)
+   * The object's key is what finishing returns: again, if the upload had been finished; and it fails if it hadn't, since
+   * the bytes are gone by now. So an interrupted commit can't leave an object later. (An exception is an upload of no
+   * bytes, see `UploadCommitService`.)
    */
-  private async removeObject(remains: Remains, upload: DriverUpload): Promise<void> {
-    const canonical = digestsOf(remains.midstates, this.hashers).find(
+  private async removeObject(ended: EndedUpload, upload: DriverUpload): Promise<void> {
+    const canonical = digestsOf(ended.midstates, this.hashers).find(
       (digest) => digestAlgorithm(digest) === CANONICAL_ALGORITHM,
     );
     if (canonical === undefined) return;
     try {
-      const objectKey = await this.driver.finishUpload(upload, canonical, remains.offsetBytes);
+      const objectKey = await this.driver.finishUpload(upload, canonical, ended.offsetBytes);
       if (!(await this.blobs.usesObject(objectKey))) await this.driver.delete(objectKey);
     } catch (error) {
       if (!(error instanceof UploadStateError)) throw error;

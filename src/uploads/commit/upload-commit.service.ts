@@ -2,7 +2,6 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../../blobs/blob-presence.js';
 import { BlobService, type NewBlob, type ReplacedObject } from '../../blobs/blob.service.js';
 import type { BlobRecord } from '../../blobs/blob.store.js';
-import { outlastOutage } from '../../database/outlast-outage.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
@@ -14,15 +13,13 @@ import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from '../session/held-session.js';
-import { keepLease } from '../session/keep-lease.js';
-import { DATABASE_PATIENCE_MS } from '../session/database-patience.js';
+import { retryDuringOutage } from '../session/upload-row.js';
 import { ObjectVerifier, type Verdict } from './object-verifier.js';
 import { UploadCommitStore } from './upload-commit.store.js';
 import { UploadReapingStore } from '../cleanup/upload-reaping.store.js';
 import { UploadReclaimService } from '../cleanup/upload-reclaim.service.js';
 import { UploadTakenOverError } from '../upload.errors.js';
 import type { Lease, UploadProgress } from '../session/upload-session.js';
-import { UploadSessionStore } from '../session/upload-session.store.js';
 import { digestLike } from '../session/upload-writer.js';
 
 /**
@@ -37,7 +34,6 @@ export class UploadCommitService {
   private readonly logger = new Logger(UploadCommitService.name);
 
   constructor(
-    private readonly sessions: UploadSessionStore,
     private readonly store: UploadCommitStore,
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
@@ -62,14 +58,15 @@ export class UploadCommitService {
     digests: readonly Digest[],
     wanted: Digest,
   ): Promise<void> {
-    await keepLease(this.sessions, held.lease, async () => {
+    await held.keepAlive(async () => {
       const verified = await this.verify(held, progress, digests, wanted);
-      const marked = await outlastOutage(DATABASE_PATIENCE_MS, () =>
-        this.store.markCommitting(held.lease, progress, wanted, canonicalOf(verified)),
-      );
+      const canonical = canonicalOf(verified);
+      const marked = await this.store.markCommitting(held.lease, progress, wanted, canonical);
       if (marked === undefined) throw new UploadTakenOverError();
-      await this.finish(held, progress, verified, marked.existing);
-      held.markReleased();
+      await held.end(async () => {
+        await this.finish(held, progress, verified, marked.existing);
+        return true;
+      });
     });
   }
 
@@ -138,7 +135,7 @@ export class UploadCommitService {
     if (verdict === 'intact' || verdict === 'unverified') {
       if ((await this.record(held, progress, digests, {})) !== undefined) {
         if (verdict === 'intact') this.presence.note(digests);
-        return this.discard(held, progress, held.session.state === 'committing');
+        return this.discard(held, progress, held.session.digest);
       }
     }
     const replaces = existing && (await this.replacedBy(canonical, existing, verdict));
@@ -146,7 +143,7 @@ export class UploadCommitService {
     const objectKey = await this.finishUpload(id, progress, canonical);
     const blob = await this.recordFinished(held, progress, digests, { objectKey, replaces });
     if (blob?.objectKey === objectKey) this.presence.note(digests);
-    else await this.discard(held, progress, true);
+    else await this.discard(held, progress, canonical);
   }
 
   /**
@@ -205,7 +202,7 @@ export class UploadCommitService {
     const { repository } = session;
     const { objectKey, replaces } = object;
     const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes: progress.offsetBytes };
-    return outlastOutage(DATABASE_PATIENCE_MS, async () => {
+    return retryDuringOutage(async () => {
       if (objectKey !== undefined && replaces === undefined) {
         const blob = await this.store.commitNew(lease, { ...content, objectKey });
         if (blob !== undefined) return blob;
@@ -229,10 +226,10 @@ export class UploadCommitService {
   private async discard(
     { session }: HeldSession,
     progress: UploadProgress,
-    mayBeFinished: boolean,
+    digest: Digest | null,
   ): Promise<void> {
     try {
-      await this.reclaims.reclaim({ ...progress, id: session.id, mayBeFinished });
+      await this.reclaims.reclaim({ ...progress, id: session.id, digest });
     } catch (error) {
       this.logger.warn({ err: error }, 'the bytes of a duplicate layer could not be removed');
     }

@@ -8,8 +8,8 @@ import { type Transaction, UnitOfWork } from '../../database/unit-of-work.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { ObjectKey } from '../../storage/object-key.js';
-import { leavingEvent } from '../../events/upload-events.js';
-import { progressParameters } from '../session/upload-row.js';
+import { recordingEvent } from '../../events/recording-event.js';
+import { progressParameters, queryUploads } from '../session/upload-row.js';
 import type { Lease, UploadProgress } from '../session/upload-session.js';
 
 /** What a session's bytes become where nobody has pushed them before. */
@@ -48,8 +48,8 @@ export class UploadCommitStore {
     digest: Digest,
     canonical: Digest,
   ): Promise<Committing | undefined> {
-    const [row] = await queryRows<{ [Column in keyof BlobRow]: BlobRow[Column] | null }>(
-      this.dataSource.manager,
+    const [row] = await queryUploads<{ [Column in keyof BlobRow]: BlobRow[Column] | null }>(
+      this.dataSource,
       `WITH marked AS (
          UPDATE uploads
             SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
@@ -110,10 +110,10 @@ export class UploadCommitStore {
          FROM blob
         WHERE id = $1
         RETURNING id, offset_bytes, blob_id`;
-    const statement = leavingEvent(
+    const statement = recordingEvent(
       update,
       [lease.uploadId, lease.version, canonical, repository, sizeBytes, objectKey, digests],
-      { kind: `'committed'`, who: lease, before },
+      { kind: `'committed'`, origin: lease, before },
     );
     try {
       // It may wait for another request that makes the repository.
@@ -144,10 +144,10 @@ export class UploadCommitStore {
                   FOR UPDATE) own
         WHERE id = own_id
         RETURNING id, offset_bytes, previous_state`;
-    const statement = leavingEvent(update, [lease.uploadId, lease.version, blobId, holdsBytes], {
+    const statement = recordingEvent(update, [lease.uploadId, lease.version, blobId, holdsBytes], {
       kind: `'committed'`,
       when: `previous_state = 'committing'`,
-      who: lease,
+      origin: lease,
     });
     return (await queryRows(transaction, ...statement)).length > 0;
   }

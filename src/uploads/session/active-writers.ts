@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { settlesWithin } from '../../common/settles-within.js';
 import type { UploadId } from '../../oci/upload-id.js';
 import { ShuttingDownError, UploadTakenOverError } from '../upload.errors.js';
 import type { Lease } from './upload-session.js';
@@ -7,13 +7,13 @@ import type { Lease } from './upload-session.js';
 /** A request of this process that writes to a session. */
 interface ActiveWriter {
   readonly version: number;
-  readonly interruption: AbortController;
+  readonly abort: AbortController;
   readonly finished: Promise<void>;
 }
 
 /**
- * The writers of this process, so that a newer request can ask an older one, whose client is most likely gone, to let
- * go, and so that stopping can ask all of them. A session has several when one that was fenced hasn't noticed yet.
+ * The writers of this process. A newer request interrupts an older one, whose client has usually disconnected; and a
+ * process that stops interrupts all of them. A session has several writers while a fenced one hasn't noticed it yet.
  */
 @Injectable()
 export class ActiveWriters {
@@ -21,15 +21,15 @@ export class ActiveWriters {
   private stopping = false;
 
   /**
-   * Registers a writer. `signal` asks it to let go; `done` is to be called when it has.
+   * Registers a writer. `signal` asks it to release the session; it calls `done` when it has.
    *
    * @throws ShuttingDownError when the process is stopping.
    */
   register({ uploadId, version }: Lease): { signal: AbortSignal; done: () => void } {
     if (this.stopping) throw new ShuttingDownError();
-    const interruption = new AbortController();
+    const abort = new AbortController();
     const { promise: finished, resolve } = promiseWithResolvers();
-    const writer = { version, interruption, finished };
+    const writer = { version, abort, finished };
     this.writers.set(uploadId, new Set([...this.of(uploadId), writer]));
     const done = () => {
       const others = new Set([...this.of(uploadId)].filter((other) => other !== writer));
@@ -37,35 +37,30 @@ export class ActiveWriters {
       else this.writers.delete(uploadId);
       resolve();
     };
-    return { signal: interruption.signal, done };
+    return { signal: abort.signal, done };
   }
 
-  /** Whether a request of this process took the session with that version, and hasn't let go. */
+  /** Whether a request of this process holds the session with that version. */
   has(id: UploadId, version: number): boolean {
     return [...this.of(id)].some((writer) => writer.version === version);
   }
 
   /**
-   * Asks those of the session's writers that are of this process, and not newer than `version`, to let go. Settles when
-   * they have, or when `patienceMs` is over.
+   * Asks this process's writers of the session, up to `version`, to release it. Settles when they have, or after
+   * `timeoutMs`.
    */
-  async interrupt(id: UploadId, version: number, patienceMs: number): Promise<void> {
+  async interrupt(id: UploadId, version: number, timeoutMs: number): Promise<void> {
     const older = [...this.of(id)].filter((writer) => writer.version <= version);
     if (older.length === 0) return;
-    for (const { interruption } of older) interruption.abort(new UploadTakenOverError());
-    const patience = new AbortController();
-    const timeout = delay(Math.max(patienceMs, 0), undefined, { signal: patience.signal }).catch(
-      () => undefined,
-    );
-    await Promise.race([Promise.all(older.map(({ finished }) => finished)), timeout]);
-    patience.abort();
+    for (const { abort } of older) abort.abort(new UploadTakenOverError());
+    await settlesWithin(Promise.all(older.map(({ finished }) => finished)), timeoutMs);
   }
 
-  /** Asks every writer to checkpoint and let go, and lets no new one begin. Settles when all have let go. */
+  /** Asks every writer to checkpoint and release its session, and refuses new ones. Settles when all have finished. */
   async stop(): Promise<void> {
     this.stopping = true;
     const writers = [...this.writers.values()].flatMap((ofSession) => [...ofSession]);
-    for (const { interruption } of writers) interruption.abort(new ShuttingDownError());
+    for (const { abort } of writers) abort.abort(new ShuttingDownError());
     await Promise.all(writers.map(({ finished }) => finished));
   }
 
@@ -74,7 +69,7 @@ export class ActiveWriters {
   }
 }
 
-/** `Promise.withResolvers` came with Node 22. */
+/** `Promise.withResolvers` needs Node 22. */
 function promiseWithResolvers(): { promise: Promise<void>; resolve: () => void } {
   let resolve: () => void = () => undefined;
   const promise = new Promise<void>((settle) => (resolve = settle));

@@ -1,38 +1,100 @@
-import type { Lease, UploadSession } from './upload-session.js';
+import { isSampled } from '../../events/recording-event.js';
+import { UploadTakenOverError } from '../upload.errors.js';
+import type { UploadSessionStore } from './upload-session.store.js';
+import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 
-/** A session that one request alone may change, until `release`. */
+/** A session that one request alone may change: the row as it was acquired, and the lease, until `release`. */
 export class HeldSession {
-  /** How much is durable by now, as far as the request got. */
-  durableBytes: number;
+  private recordedBytes: number;
+  /** Whether `release` has nothing to do. */
   private isReleased = false;
 
+  /**
+   * @param signal aborts when another request wants the session, or when the process stops.
+   * @param unregister called when the session is released.
+   */
   constructor(
     readonly session: UploadSession,
     readonly lease: Lease,
-    /** Aborted when another request wants the session, or when the process stops. */
     readonly signal: AbortSignal,
-    private readonly letGo: () => Promise<void>,
-    private readonly done: () => void,
+    private readonly sessions: UploadSessionStore,
+    private readonly unregister: () => void,
   ) {
-    this.durableBytes = session.offsetBytes;
+    this.recordedBytes = session.offsetBytes;
   }
 
-  /** Called by whoever let go of the lease in an UPDATE of its own, so that `release` needs none. */
-  markReleased(): void {
+  /** The offset that the row has, as far as this request knows. */
+  get durableBytes(): number {
+    return this.recordedBytes;
+  }
+
+  /**
+   * Records progress that the driver has made durable, and renews the lease, or releases it in the same statement.
+   *
+   * @throws UploadTakenOverError if this request was fenced.
+   */
+  async checkpoint(progress: UploadProgress, { release = false } = {}): Promise<void> {
+    const recordEvent = isSampled(this.recordedBytes, progress.offsetBytes);
+    if (!(await this.sessions.checkpoint(this.lease, progress, { release, recordEvent }))) {
+      throw new UploadTakenOverError();
+    }
+    this.recordedBytes = progress.offsetBytes;
+    this.isReleased ||= release;
+  }
+
+  /**
+   * Records what the next writer must continue from, where a sink was closed with bytes in flight. If that fails, the
+   * lease is left to expire: whoever acquires the session then fences this writer.
+   */
+  async recordClosed(progress: UploadProgress): Promise<void> {
+    try {
+      // A fenced writer records nothing, and its successor has a state of its own.
+      await this.sessions.tryCheckpoint(this.lease, progress);
+    } catch {
+      this.isReleased = true;
+    }
+  }
+
+  /**
+   * Runs the statement that ends the session, and the lease with it.
+   *
+   * @throws UploadTakenOverError if the statement returns undefined: this request was fenced.
+   */
+  async end<T>(statement: (lease: Lease) => Promise<T | undefined>): Promise<T> {
+    const result = await statement(this.lease);
+    if (result === undefined) throw new UploadTakenOverError();
     this.isReleased = true;
+    return result;
   }
 
-  /** Leaves the lease to lapse, so that whoever takes the session next has it fenced. */
-  abandon(): void {
-    this.isReleased = true;
+  /**
+   * Renews the lease while `work` runs that makes no checkpoints. A renewal that fails is ignored: if this request was
+   * fenced, the next statement of `work` finds out.
+   */
+  async keepAlive<T>(work: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => {
+      this.sessions.renew(this.lease).catch(() => undefined);
+    }, heartbeatMs(this.lease));
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+    }
   }
 
-  /** Lets go. To be called when nothing writes any more. Never rejects: a lease that can't be released lapses. */
+  /** Whether the row still names this request's fencing version. */
+  async isOurs(): Promise<boolean> {
+    return this.sessions.renew(this.lease);
+  }
+
+  /** Releases the lease, unless a statement has done so. Call it when nothing writes any more. Never rejects. */
   async release(): Promise<void> {
     try {
-      if (!this.isReleased) await this.letGo();
+      if (!this.isReleased) await this.sessions.release(this.lease);
+    } catch {
+      // The lease expires.
     } finally {
-      this.done();
+      this.unregister();
     }
   }
 }

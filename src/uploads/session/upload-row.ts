@@ -1,4 +1,7 @@
+import type { DataSource } from 'typeorm';
 import type { UploadState } from '../../database/entities/upload.entity.js';
+import { outlastOutage } from '../../database/outlast-outage.js';
+import { queryRows } from '../../database/query-rows.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
@@ -6,7 +9,28 @@ import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
 import type { UploadProgress, UploadSession } from './upload-session.js';
 
-/** A session as Postgres answers it. */
+/** How long a request on an upload waits for Postgres to restart or to fail over. */
+const MAX_OUTAGE_MS = 20_000;
+
+/**
+ * Does idempotent work of an upload in the database, and repeats it while Postgres is unavailable.
+ *
+ * @throws the last failure after 20 s; any other failure at once.
+ */
+export function retryDuringOutage<T>(work: () => Promise<T>): Promise<T> {
+  return outlastOutage(MAX_OUTAGE_MS, work);
+}
+
+/** Runs an idempotent statement, and repeats it while Postgres is unavailable. */
+export function queryUploads<Row>(
+  { manager }: DataSource,
+  sql: string,
+  parameters: readonly unknown[],
+): Promise<Row[]> {
+  return retryDuringOutage(() => queryRows<Row>(manager, sql, [...parameters]));
+}
+
+/** A session as Postgres returns it. */
 export interface UploadRow {
   id: UploadId;
   repository: RepositoryName;
@@ -38,7 +62,7 @@ export function toSession(row: UploadRow): UploadSession {
   };
 }
 
-/** `offset_bytes`, `midstates` and `driver_state`, as statements take them. */
+/** The values of `offset_bytes`, `midstates` and `driver_state`. */
 export function progressParameters({ offsetBytes, midstates, driverState }: UploadProgress): unknown[] {
   return [offsetBytes, JSON.stringify(midstates), JSON.stringify(driverState)];
 }

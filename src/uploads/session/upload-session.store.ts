@@ -1,50 +1,70 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { outlastOutage } from '../../database/outlast-outage.js';
 import { queryRows } from '../../database/query-rows.js';
+import { recordingEvent } from '../../events/recording-event.js';
+import type { Digest } from '../../oci/digest.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
-import { leavingEvent } from '../../events/upload-events.js';
-import { progressParameters, SESSION_COLUMNS, toSession, type UploadRow } from './upload-row.js';
-import type { Claimant, Lease, UploadProgress, UploadReference, UploadSession } from './upload-session.js';
+import {
+  progressParameters,
+  queryUploads,
+  retryDuringOutage,
+  SESSION_COLUMNS,
+  toSession,
+  type UploadRow,
+} from './upload-row.js';
+import type {
+  Lease,
+  LeaseRequest,
+  UploadProgress,
+  UploadReference,
+  UploadSession,
+} from './upload-session.js';
 
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 
-/** A session that was taken. */
-export interface Taking {
+/** A session with the lease that was just acquired. */
+export interface AcquiredSession {
   readonly session: UploadSession;
   readonly lease: Lease;
-  /** Whether a writer before never let go, and hasn't been shut out: it may be writing still. */
-  readonly isAbandoned: boolean;
+  /** Whether an earlier writer never released the session and may still be writing: it must be fenced. */
+  readonly needsFence: boolean;
+}
+
+export interface CheckpointOptions {
+  /** Releases the lease instead of renewing it. */
+  readonly release?: boolean;
+  readonly recordEvent?: boolean;
 }
 
 /**
- * The rows of upload sessions, as those who write to them change them. Every change of a session is one UPDATE that names the
- * fencing version of its writer: when it changes no row, the writer is fenced, and the method answers `false`. Times are
- * the database's own, so replicas need no common clock.
+ * The rows of upload sessions, as their writers change them. Every change is one UPDATE that names the writer's
+ * fencing version: if it changes no row, the writer was fenced. Times are the database's own, so replicas need
+ * no common clock. Requests wait out a short outage of Postgres here (see `queryUploads`), so each statement is
+ * idempotent.
  */
 @Injectable()
 export class UploadSessionStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Right when it is repeated, the answer having been lost. */
-  async insert(reference: UploadReference, progress: UploadProgress, claimant: Claimant): Promise<void> {
-    const { createdBy, clientAddress, userAgent } = claimant.by;
-    const { id, repository } = reference;
+  async insert(reference: UploadReference, progress: UploadProgress, request: LeaseRequest): Promise<void> {
+    const { actor, clientAddress, userAgent, replica } = request;
     const { midstates, driverState } = progress;
     const insert = `INSERT INTO uploads (id, repository, midstates, driver_state, created_by, client_address, user_agent, last_holder)
        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7, $8)
        ON CONFLICT (id) DO NOTHING
        RETURNING id, offset_bytes`;
     const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
-    await this.query(
-      ...leavingEvent(
-        insert,
-        [id, repository, ...state, createdBy, clientAddress, userAgent, claimant.replica],
-        {
-          kind: `'started'`,
-          who: claimant,
-        },
-      ),
-    );
+    const parameters = [
+      reference.id,
+      reference.repository,
+      ...state,
+      actor,
+      clientAddress,
+      userAgent,
+      replica,
+    ];
+    await this.query(...recordingEvent(insert, parameters, { kind: `'started'`, origin: request }));
   }
 
   async find({ repository, id }: UploadReference): Promise<UploadSession | undefined> {
@@ -53,17 +73,27 @@ export class UploadSessionStore {
     return row && toSession(row);
   }
 
+  /** Whether the session was committed, and its blob has this digest. */
+  async isCommittedAs({ repository, id }: UploadReference, digest: Digest): Promise<boolean> {
+    const sql = `SELECT 1
+                   FROM uploads u JOIN blob_digests d ON d.blob_id = u.blob_id
+                  WHERE u.id = $1 AND u.repository = $2 AND d.digest = $3`;
+    return (await this.query(sql, [id, repository, digest])).length > 0;
+  }
+
   /**
-   * Takes a session that nobody holds, whose holder's lease has lapsed, or whose holder is `gone`, as far as anybody can tell. Raises
-   * the fencing version. Answers nothing where somebody else holds it, or where it isn't there to be written.
+   * Acquires a session that is free, whose lease has expired, or whose holder is `gone`. Raises the fencing
+   * version. Returns undefined if another writer holds the session, or if it does not exist or has ended.
+   *
+   * @param gone the holder that is known to have ended, with the version that it was seen with.
    */
   async acquire(
     { repository, id }: UploadReference,
-    claimant: Claimant,
+    request: LeaseRequest,
     gone?: Pick<UploadSession, 'leaseHolder' | 'version'>,
-  ): Promise<Taking | undefined> {
-    // Locked first: what the row said of its holder before has to be known, too.
-    const take = `UPDATE uploads u
+  ): Promise<AcquiredSession | undefined> {
+    // The inner SELECT locks the row: the event needs the values from before the update.
+    const acquire = `UPDATE uploads u
           SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now(),
               abandoned = abandoned OR abandoned_by IS NOT NULL
          FROM (SELECT id AS free_id, lease_holder AS abandoned_by, last_holder AS previous_holder
@@ -73,23 +103,23 @@ export class UploadSessionStore {
                   FOR UPDATE) free
         WHERE u.id = free_id
         RETURNING ${SESSION_COLUMNS}, abandoned, abandoned_by, previous_holder`;
-    const { replica, leaseSeconds } = claimant;
+    const { replica, leaseSeconds } = request;
     const [row] = await this.query<UploadRow & { abandoned: boolean }>(
-      ...leavingEvent(take, [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version], {
+      ...recordingEvent(acquire, [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version], {
         kind: `CASE WHEN abandoned_by IS NULL THEN 'resumed' ELSE 'takeover' END`,
-        // A client whose chunks go round would leave a `resumed` with each.
+        // Behind a load balancer every chunk can reach another replica: sampled after 32 acquisitions.
         when: `abandoned_by IS NOT NULL
           OR (previous_holder <> lease_holder AND (version <= 32 OR version & (version - 1) = 0))`,
-        who: claimant,
+        origin: request,
       }),
     );
     if (row === undefined) return undefined;
     const session = toSession(row);
-    const lease = { ...claimant, uploadId: id, version: session.version, takenAt: performance.now() };
-    return { session, lease, isAbandoned: row.abandoned };
+    const lease = { ...request, uploadId: id, version: session.version, acquiredAt: performance.now() };
+    return { session, lease, needsFence: row.abandoned };
   }
 
-  /** Records the driver's state after a writer before was shut out. Right when it is repeated, or comes late. False: fenced. */
+  /** Records the driver's state after an earlier writer was fenced. Returns false if this writer was fenced itself. */
   async recordFence({ uploadId, version }: Lease, driverState: DriverUploadState): Promise<boolean> {
     const sql = `UPDATE uploads SET driver_state = $3::jsonb, abandoned = false
                   WHERE id = $1 AND version = $2 AND state = 'open' AND (abandoned OR driver_state = $3::jsonb)
@@ -98,13 +128,22 @@ export class UploadSessionStore {
   }
 
   /**
-   * Records durable progress, and prolongs the lease or lets go of it. Right when it is repeated; one that was given up and comes late, after
-   * another one, takes nothing back. False: fenced, nothing was recorded.
+   * Records durable progress and renews or releases the lease. A delayed repetition never moves the offset back.
+   * Returns false, having recorded nothing, if the writer was fenced.
    */
   async checkpoint(
     lease: Lease,
     progress: UploadProgress,
-    { letGo = false, leaveEvent = false } = {},
+    options: CheckpointOptions = {},
+  ): Promise<boolean> {
+    return retryDuringOutage(() => this.tryCheckpoint(lease, progress, options));
+  }
+
+  /** A checkpoint with a single attempt, for a writer that is closing. */
+  async tryCheckpoint(
+    lease: Lease,
+    progress: UploadProgress,
+    { release = false, recordEvent = false }: CheckpointOptions = {},
   ): Promise<boolean> {
     const update = `UPDATE uploads
           SET offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
@@ -113,30 +152,40 @@ export class UploadSessionStore {
         WHERE id = $1 AND version = $2 AND state = 'open' AND offset_bytes <= $4
         RETURNING id, offset_bytes`;
     const { uploadId, version, leaseSeconds } = lease;
-    const parameters = [uploadId, version, letGo ? null : leaseSeconds, ...progressParameters(progress)];
-    const statement = leaveEvent
-      ? leavingEvent(update, parameters, { kind: `'checkpoint'`, who: lease })
-      : ([update, parameters] satisfies [string, unknown[]]);
-    return (await this.query(...statement)).length > 0;
+    const parameters = [uploadId, version, release ? null : leaseSeconds, ...progressParameters(progress)];
+    const [sql, values] = recordEvent
+      ? recordingEvent(update, parameters, { kind: `'checkpoint'`, origin: lease })
+      : [update, parameters];
+    return (await queryRows(this.dataSource.manager, sql, values)).length > 0;
   }
 
-  /** Prolongs the lease alone. False: fenced. */
-  async prolong({ uploadId, version, leaseSeconds }: Lease): Promise<boolean> {
+  /** Renews the lease; a single attempt. Returns false if the writer was fenced. */
+  async renew({ uploadId, version, leaseSeconds }: Lease): Promise<boolean> {
     const sql = `UPDATE uploads SET lease_expires_at = ${LEASE_END}
                   WHERE id = $1 AND version = $2 AND lease_holder IS NOT NULL RETURNING id`;
-    return (await this.query(sql, [uploadId, version, leaseSeconds])).length > 0;
-  }
-
-  /** Lets go of the lease. Does nothing when fenced: it is another writer's lease then. */
-  async release({ uploadId, version }: Lease): Promise<void> {
-    const sql =
-      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE id = $1 AND version = $2 RETURNING id';
-    await this.query(sql, [uploadId, version]);
+    return (await queryRows(this.dataSource.manager, sql, [uploadId, version, leaseSeconds])).length > 0;
   }
 
   /**
-   * Nobody can be writing to any session: called at boot by the one process that a private database has. They stay marked for a
-   * fence where `mayArrive`: what was under way to storage when its process ended.
+   * Releases the lease. Does nothing if the writer was fenced. If it fails, it returns and is retried in the
+   * background for as long as the lease can last.
+   */
+  async release({ uploadId, version, leaseSeconds }: Lease): Promise<void> {
+    const sql =
+      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE id = $1 AND version = $2 RETURNING id';
+    const release = () => queryRows(this.dataSource.manager, sql, [uploadId, version]);
+    try {
+      await release();
+    } catch {
+      outlastOutage(leaseSeconds * 1000, release).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Releases every lease. Called at boot by the only process of a private database: no other one can be writing.
+   *
+   * @param mayArrive whether writes of the processes that ended can still reach the storage: then the sessions
+   * need a fence.
    */
   async releaseAll(mayArrive: boolean): Promise<void> {
     const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = $1
@@ -144,28 +193,27 @@ export class UploadSessionStore {
     await this.query(sql, [mayArrive]);
   }
 
-  /** Frees what a process held that is known to have ended; see `releaseAll`. */
+  /** Releases the leases of a process that is known to have ended; see `releaseAll`. */
   async releaseHolder(holder: string, mayArrive: boolean): Promise<void> {
     const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = abandoned OR $2
                   WHERE lease_holder = $1`;
     await this.query(sql, [holder, mayArrive]);
   }
 
-  /** Right when it is repeated. Answers the session as it was left; nothing: fenced, or committed by a COMMIT whose answer was lost. */
+  /** Cancels the session and returns it. Returns undefined if the writer was fenced or has committed the session. */
   async markCancelled(lease: Lease): Promise<UploadSession | undefined> {
     const update = `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
         WHERE id = $1 AND version = $2 AND state IN ('open', 'committing', 'cancelled')
         RETURNING ${SESSION_COLUMNS}`;
-    const statement = leavingEvent(update, [lease.uploadId, lease.version], {
-      kind: `'cancelled'`,
-      who: lease,
-    });
-    const [row] = await this.query<UploadRow>(...statement);
+    const event = { kind: `'cancelled'`, origin: lease };
+    const [row] = await this.query<UploadRow>(
+      ...recordingEvent(update, [lease.uploadId, lease.version], event),
+    );
     return row && toSession(row);
   }
 
-  private query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> {
-    return queryRows<Row>(this.dataSource.manager, sql, [...(parameters ?? [])]);
+  private query<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+    return queryUploads<Row>(this.dataSource, sql, parameters);
   }
 }

@@ -8,14 +8,16 @@ import { StorageError } from '../../storage/storage.errors.js';
 import { createHasherFactory } from '../hash/hasher.factory.js';
 import { initialMidstate } from '../hash/midstate.js';
 import { UploadTakenOverError } from '../upload.errors.js';
+import { HeldSession } from './held-session.js';
 import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 import type { UploadSessionStore } from './upload-session.store.js';
-import { UploadWriter, type UploadWriterServices } from './upload-writer.js';
+import { UploadWriter, type UploadWriterOptions } from './upload-writer.js';
 
 describe('UploadWriter', () => {
   let recorded: UploadProgress[];
   let fenced: boolean;
-  let services: UploadWriterServices;
+  let options: UploadWriterOptions;
+  let sessions: UploadSessionStore;
   let session: UploadSession;
   let lease: Lease;
 
@@ -26,15 +28,10 @@ describe('UploadWriter', () => {
       if (!fenced) recorded.push(progress);
       return Promise.resolve(!fenced);
     };
+    sessions = { checkpoint, tryCheckpoint: checkpoint } as UploadSessionStore;
     const driver = new MemoryStorageDriver();
     const hashers = await createHasherFactory(() => undefined);
-    services = {
-      driver,
-      hashers,
-      sessions: { checkpoint } as UploadSessionStore,
-      checkpointBytes: 100,
-      databasePatienceMs: 0,
-    };
+    options = { driver, hashers, checkpointBytes: 100 };
     const id = newUploadId();
     session = {
       id,
@@ -50,15 +47,19 @@ describe('UploadWriter', () => {
     };
   });
   beforeEach(() => {
-    const by = { createdBy: null, clientAddress: null, userAgent: null };
-    lease = { uploadId: session.id, version: 1, by, replica: 'here', leaseSeconds: 30, takenAt: 0 };
+    const origin = { replica: 'here', actor: null, clientAddress: null, userAgent: null };
+    lease = { ...origin, uploadId: session.id, version: 1, leaseSeconds: 30, acquiredAt: 0 };
   });
   afterEach(() => {
     jest.restoreAllMocks();
   });
 
-  it('records nothing before enough has been written', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  const holding = (row: UploadSession) =>
+    new HeldSession(row, lease, new AbortController().signal, sessions, () => undefined);
+  const open = (row = session) => UploadWriter.open(holding(row), options);
+
+  it('checkpoints when enough bytes were written', async () => {
+    const writer = await open();
     await writer.write(Buffer.alloc(99));
     expect(recorded).toEqual([]);
     await writer.write(Buffer.alloc(1));
@@ -66,16 +67,16 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
-  it('records before it takes more than a crash may cost', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('checkpoints inside a large chunk, so that a crash costs no more than the limit', async () => {
+    const writer = await open();
     await writer.write(Buffer.alloc(60));
     await writer.write(Buffer.alloc(250));
     expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([100, 200, 300]);
     await writer.close();
   });
 
-  it('records slow bytes by the clock, so that the lease is prolonged', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('checkpoints slow bytes by time, so that the lease is renewed', async () => {
+    const writer = await open();
     const start = performance.now();
     await writer.write(Buffer.alloc(1));
     jest.spyOn(performance, 'now').mockReturnValue(start + heartbeatMs(lease) + 1);
@@ -84,38 +85,53 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
-  it('goes on from what was recorded, and ends with the digest of the whole', async () => {
-    const [first, second] = [Buffer.from('what came first, '), Buffer.from('and what came then')];
-    const before = await UploadWriter.open(session, lease, services);
+  it('continues from the last checkpoint, and computes the digest of all bytes', async () => {
+    const [first, second] = [Buffer.from('the first bytes, '), Buffer.from('and the next ones')];
+    const before = await open();
     await before.write(first);
     await before.checkpoint();
     await before.write(Buffer.from('never recorded'));
     await before.close();
 
-    const after = await UploadWriter.open({ ...session, ...recorded.at(-1) }, lease, services);
+    const after = await open({ ...session, ...recorded.at(-1) });
     await after.write(second);
     const sum = createHash('sha256').update(first).update(second).digest('hex');
     expect(after.digests()).toEqual([`sha256:${sum}`]);
     await after.close();
   });
 
-  it('records at its end what the next writer has to keep away from, or says that it could not', async () => {
-    const driverState = { kept: 'away' };
-    const opened = async () => {
-      const writer = await UploadWriter.open(session, lease, services);
+  it('records what the next writer must avoid when it closes, or leaves the lease to expire', async () => {
+    const driverState = { avoid: 'this' };
+    const release = jest.fn(() => Promise.resolve());
+    const closeAndRelease = async (tryCheckpoint: UploadSessionStore['checkpoint']) => {
+      sessions = { tryCheckpoint, release } as unknown as UploadSessionStore;
+      const held = holding(session);
+      const writer = await UploadWriter.open(held, options);
       const sink = (writer as unknown as { sink: UploadSink }).sink;
       jest.spyOn(sink, 'close').mockResolvedValue(driverState);
-      return writer;
+      await writer.close();
+      await held.release();
     };
-    expect(await (await opened()).close()).toBe(true);
+    await closeAndRelease(sessions.checkpoint);
     expect(recorded).toMatchObject([{ offsetBytes: 0, midstates: session.midstates, driverState }]);
-    const away = () => Promise.reject(new Error('the database is away'));
-    services = { ...services, sessions: { checkpoint: away } as unknown as UploadSessionStore };
-    expect(await (await opened()).close()).toBe(false);
+    expect(release).toHaveBeenCalledTimes(1);
+    await closeAndRelease(() => Promise.reject(new Error('the database is unavailable')));
+    expect(release).toHaveBeenCalledTimes(1);
   });
 
-  it('ends with what its sink likes to end with, in the middle of a chunk', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('releases the lease with its last checkpoint, and only once', async () => {
+    const release = jest.fn(() => Promise.resolve());
+    sessions = { checkpoint: sessions.checkpoint, release } as unknown as UploadSessionStore;
+    const held = holding(session);
+    const writer = await UploadWriter.open(held, options);
+    await writer.checkpoint({ release: true });
+    await writer.close();
+    await held.release();
+    expect(release).not.toHaveBeenCalled();
+  });
+
+  it('checkpoints at the offset that the sink prefers, inside a chunk', async () => {
+    const writer = await open();
     const sink = (writer as unknown as { sink: UploadSink }).sink;
     const told: number[] = [];
     sink.flushOffset = (limit) => limit - 10;
@@ -127,8 +143,8 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
-  it('stops when it is fenced, and salvages nothing', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('fails when it is fenced, and salvages nothing', async () => {
+    const writer = await open();
     fenced = true;
     await expect(writer.write(Buffer.alloc(100))).rejects.toThrow(UploadTakenOverError);
     fenced = false;
@@ -137,8 +153,8 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
-  it('salvages nothing after a write that failed: bytes and hash no longer go together', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('salvages nothing after a failed write: bytes and hash may differ', async () => {
+    const writer = await open();
     await writer.write(Buffer.alloc(10));
     const sink = (writer as unknown as { sink: { write: () => Promise<void> } }).sink;
     jest.spyOn(sink, 'write').mockRejectedValue(new StorageError('the disk is broken'));
@@ -148,8 +164,8 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
-  it('salvages what arrived before the body broke off', async () => {
-    const writer = await UploadWriter.open(session, lease, services);
+  it('salvages what arrived before the connection broke', async () => {
+    const writer = await open();
     await writer.write(Buffer.alloc(10));
     await writer.salvage();
     expect(recorded.map(({ offsetBytes }) => offsetBytes)).toEqual([10]);

@@ -79,8 +79,8 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     it('prolong their lease', async () => {
       const sql = 'SELECT id FROM uploads WHERE lease_holder = $1 LIMIT 1';
       const [row] = await registry.look<{ id: UploadId }>(sql, [HOLDER]);
-      const lease = { ...claimantOf(HOLDER), uploadId: row?.id ?? newUploadId(), version: 1, takenAt: 0 };
-      await registry.expectCost(1, async () => expect(await sessions().prolong(lease)).toBe(true));
+      const lease = { ...claimantOf(HOLDER), uploadId: row?.id ?? newUploadId(), version: 1, acquiredAt: 0 };
+      await registry.expectCost(1, async () => expect(await sessions().renew(lease)).toBe(true));
     });
     it('are freed when their process has ended', async () => {
       const sql = 'SELECT count(*)::int AS held FROM uploads WHERE lease_holder = $1';

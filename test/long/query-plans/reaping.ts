@@ -26,12 +26,12 @@ export function describeReaping(registry: PlannedRegistry): void {
     const someIds = (count: number) => Array.from({ length: count }, newUploadId);
 
     step('ends idle sessions', SESSIONS, (store) => store.expire(WEEK_SECONDS, SESSIONS, REAPER));
-    step('takes an interrupted commit', 1, (store) => store.takeInterruptedCommit(15, [], REAPER));
+    step('takes an interrupted commit', 1, (store) => store.acquireInterruptedCommit(15, [], REAPER));
     it('takes another one, beside those that it has tried', async () => {
       const sql = `SELECT id FROM uploads WHERE state = 'committing' ORDER BY id LIMIT $1`;
       const tried = (await registry.look<{ id: UploadId }>(sql, [SESSIONS])).map(({ id }) => id);
       const store = registry.berth.app.get(UploadReapingStore);
-      await registry.expectCost(SESSIONS, () => store.takeInterruptedCommit(15, tried, REAPER));
+      await registry.expectCost(SESSIONS, () => store.acquireInterruptedCommit(15, tried, REAPER));
     });
     step('finds what ended sessions have left', SESSIONS, (store) => store.findUnreclaimed(15, SESSIONS));
     step('asks whose bytes those are', SESSIONS, (store) => store.whichHoldBytes(someIds(SESSIONS)));
