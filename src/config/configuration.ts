@@ -1,15 +1,12 @@
 import { availableParallelism } from 'node:os';
-import { Transform, Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import {
   IsBoolean,
   IsIn,
-  IsInt,
   IsOptional,
   IsString,
   IsUUID,
   Matches,
-  Max,
-  Min,
   MinLength,
   ValidateBy,
   type ValidationArguments,
@@ -17,6 +14,7 @@ import {
 import type { AzureSettings } from './azure.settings.js';
 import { AsBoolean, Env } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
+import { Integer, parseDecimal } from './integer.js';
 import type { S3Settings } from './s3.settings.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
@@ -25,185 +23,134 @@ export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
-const MOST_WORKERS = 64;
-const MAX_RESERVE_BYTES = 1024 * 1024 * MIB;
+const TIB = 1024 * 1024 * MIB;
+const MAX_WORKERS = 64;
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
 
-/** Berth's settings, made from environment variables by `loadConfiguration` and immutable from then on. */
+/** Berth's settings. `loadConfiguration` makes them from environment variables; they are immutable. */
 export class Configuration {
-  /** Address to listen on. Anything but loopback needs `ACCESS_MODE=open` in words. */
+  /** Address to listen on. Any address except loopback requires `ACCESS_MODE=open`. */
   @Env('HOST')
   @IsString({ message: 'expected an address' })
   @MinLength(1, { message: 'expected an address' })
   host = '127.0.0.1';
 
   @Env('PORT')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a port number from 0 to 65535 (0: any free port)' })
-  @Min(0, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
-  @Max(65535, { message: 'expected a port number from 0 to 65535 (0: any free port)' })
+  @Integer({ what: 'a port number', min: 0, max: 65535, zero: 'any free port' })
   port = 5000;
 
-  /** Processes that serve on this host; `auto`: one per core. See {@link processes}. */
+  /** Number of processes that serve on this host; `auto`: one per core. See {@link processes}. */
   @Env('WORKERS')
-  @Transform(({ value }: { value: unknown }) => (value === 'auto' ? value : Number(value)))
-  @IsIn(['auto', ...Array.from({ length: MOST_WORKERS }, (_, index) => index + 1)], {
-    message: `expected a number of processes from 1 to ${MOST_WORKERS}, or auto`,
+  @Transform(({ value }: { value: unknown }) => parseDecimal(value))
+  @IsIn(['auto', ...Array.from({ length: MAX_WORKERS }, (_, index) => index + 1)], {
+    message: `expected a number of processes from 1 to ${MAX_WORKERS}, or auto`,
   })
   @ValidateBy({
-    name: 'aloneWithMemory',
+    name: 'oneWithMemory',
     validator: {
       validate: (value: unknown, { object }: ValidationArguments) =>
         value === 1 || (object as Configuration).storageDriver !== 'memory',
-      defaultMessage: () => "expected 1 with STORAGE_DRIVER=memory, since processes can't share their memory",
+      defaultMessage: () => 'expected 1 with STORAGE_DRIVER=memory: processes do not share memory',
     },
   })
   workers: number | 'auto' = 1;
 
-  /** How long requests may go on after a stop was asked for; uploads then checkpoint and let go. */
+  /** How long requests may take to finish at a stop. Then uploads are checkpointed and aborted. */
   @Env('SHUTDOWN_GRACE_SECONDS')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a number of seconds from 0 to 3600' })
-  @Min(0, { message: 'expected a number of seconds from 0 to 3600' })
-  @Max(3600, { message: 'expected a number of seconds from 0 to 3600' })
+  @Integer({ what: 'a number of seconds', min: 0, max: 3600 })
   shutdownGraceSeconds = 5;
 
-  /** Home of everything embedded, made absolute. */
+  /** Directory of the embedded PostgreSQL and, by default, the storage. Made absolute. */
   @Env('DATA_DIR')
   @IsString({ message: 'expected a directory' })
   dataDir = './data';
 
-  /** Unset: Berth runs a PostgreSQL of its own. */
+  /** Unset: Berth runs an embedded PostgreSQL. */
   @Env('DATABASE_URL')
   @IsOptional()
   @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
   databaseUrl: string | undefined = undefined;
 
-  /** Connections that one process keeps to Postgres at the most. */
+  /** Maximum number of connections of one process to Postgres. */
   @Env('DATABASE_POOL_SIZE')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a number of connections from 6 to 200' })
-  @Min(6, { message: 'expected a number of connections from 6 to 200' })
-  @Max(200, { message: 'expected a number of connections from 6 to 200' })
+  @Integer({ what: 'a number of connections', min: 6, max: 200 })
   databasePoolSize = 14;
 
-  /**
-   * Free space that writes must leave on the disk of the embedded PostgreSQL. Unset: by the size of the disk;
-   * 0: none.
-   */
+  /** Free space that pushes must leave for the embedded PostgreSQL. Unset: see `reserveBytesOf`. */
   @Env('DATABASE_RESERVE_BYTES')
   @IsOptional()
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
-  @Min(0, { message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
-  @Max(MAX_RESERVE_BYTES, { message: `expected a number of bytes from 0 to ${MAX_RESERVE_BYTES}` })
+  @Integer({ what: 'a number of bytes', min: 0, max: TIB, zero: 'no reserve' })
   databaseReserveBytes: number | undefined = undefined;
 
   @Env('STORAGE_DRIVER')
   @IsIn(STORAGE_DRIVERS, { message: `expected one of ${STORAGE_DRIVERS.join(', ')}` })
   storageDriver: (typeof STORAGE_DRIVERS)[number] = 'filesystem';
 
-  /** Root of the `filesystem` driver, made absolute; `DATA_DIR/storage` unless set. */
+  /** Root of the `filesystem` driver, made absolute. Unset: `DATA_DIR/storage`. */
   @Env('STORAGE_FILESYSTEM_ROOT')
   @IsOptional()
   @IsString({ message: 'expected a directory' })
   storageFilesystemRoot: string | undefined = undefined;
 
-  /** Identity of the database that is to adopt a storage of another identity, once: see `StorageIdentity`. */
+  /** Identity of the database that adopts a storage of another identity, once: see `StorageIdentity`. */
   @Env('STORAGE_ADOPT')
   @IsOptional()
-  @IsUUID(undefined, { message: 'expected the identity that the refused start has printed' })
+  @IsUUID(undefined, { message: 'expected the identity that the refused start printed' })
   storageAdopt: string | undefined = undefined;
 
-  /** Whether clients fetch blobs from the store by themselves, where the driver can let them. */
+  /** Whether clients are redirected to the object store for blobs, if the driver supports it. */
   @Env('STORAGE_REDIRECT')
   @AsBoolean()
   @IsBoolean({ message: 'expected true or false' })
   storageRedirect = true;
 
-  /** Most bytes of an upload that a crash can cost. */
+  /** Maximum bytes of an upload to resend after a crash. */
   @Env('UPLOAD_CHECKPOINT_BYTES')
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
-  @Min(MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
-  @Max(1024 * MIB, { message: `expected a number of bytes from ${MIB} to ${1024 * MIB}` })
+  @Integer({ what: 'a number of bytes', min: MIB, max: 1024 * MIB })
   uploadCheckpointBytes = 32 * MIB;
 
-  /** An upload on which nothing happened for this long is given up, and its bytes are removed. */
+  /** Uploads that were idle for this long expire, and their bytes are removed. */
   @Env('UPLOAD_TTL_SECONDS')
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
-  @Min(1, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
-  @Max(YEAR_SECONDS, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Integer({ what: 'a number of seconds', min: 1, max: YEAR_SECONDS })
   uploadTtlSeconds = 7 * DAY_SECONDS;
 
-  /**
-   * How long a writer may be silent (frozen, or cut off from the database) before another one may take its
-   * upload.
-   */
+  /** Lease of an upload's writer. Not renewed in this time, it lapses: another request may take over. */
   @Env('UPLOAD_LEASE_SECONDS')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a number of seconds from 2 to 300' })
-  @Min(2, { message: 'expected a number of seconds from 2 to 300' })
-  @Max(300, { message: 'expected a number of seconds from 2 to 300' })
+  @Integer({ what: 'a number of seconds', min: 2, max: 300 })
   uploadLeaseSeconds = 15;
 
-  /** How long the events of uploads are kept. */
+  /** How long events of uploads are kept. */
   @Env('UPLOAD_EVENT_RETENTION_SECONDS')
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
-  @Min(1, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
-  @Max(YEAR_SECONDS, { message: `expected a number of seconds from 1 to ${YEAR_SECONDS}` })
+  @Integer({ what: 'a number of seconds', min: 1, max: YEAR_SECONDS })
   uploadEventRetentionSeconds = 30 * DAY_SECONDS;
 
-  /** A request body that moves no byte for this long is given up; what arrived is kept. */
+  /** Transfers stalled for this long are aborted; received bytes are kept. */
   @Env('REQUEST_IDLE_TIMEOUT_SECONDS')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a number of seconds from 1 to 3600' })
-  @Min(1, { message: 'expected a number of seconds from 1 to 3600' })
-  @Max(3600, { message: 'expected a number of seconds from 1 to 3600' })
+  @Integer({ what: 'a number of seconds', min: 1, max: 3600 })
   requestIdleTimeoutSeconds = 60;
 
-  /**
-   * Slowest client that is served: bytes per second on average over `requestIdleTimeoutSeconds`; 0 for no
-   * minimum.
-   */
+  /** Minimum speed of a client, in bytes per second, averaged over `requestIdleTimeoutSeconds`. */
   @Env('REQUEST_MIN_BYTES_PER_SECOND')
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
-  @Min(0, { message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
-  @Max(MIB, { message: `expected a number of bytes from 0 (no minimum) to ${MIB}` })
+  @Integer({ what: 'a number of bytes', min: 0, max: MIB, zero: 'no minimum' })
   requestMinBytesPerSecond = 1024;
 
-  /**
-   * Largest manifest accepted. The spec wants 4 MiB at least; sending much more to Postgres would delay
-   * others.
-   */
+  /** Maximum size of a manifest. The spec requires at least 4 MiB; much larger ones delay other requests. */
   @Env('MANIFEST_MAX_BYTES')
-  @Type(() => Number)
-  @IsInt({ message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
-  @Min(4 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
-  @Max(16 * MIB, { message: `expected a number of bytes from ${4 * MIB} to ${16 * MIB}` })
+  @Integer({ what: 'a number of bytes', min: 4 * MIB, max: 16 * MIB })
   manifestMaxBytes = 4 * MIB;
 
-  /** Most descriptors that a manifest may list: config, layers, child manifests. */
+  /** Maximum number of descriptors in a manifest: config, layers, child manifests. */
   @Env('MANIFEST_MAX_REFERENCES')
-  @Type(() => Number)
-  @IsInt({ message: 'expected a number from 128 to 10000' })
-  @Min(128, { message: 'expected a number from 128 to 10000' })
-  @Max(10_000, { message: 'expected a number from 128 to 10000' })
+  @Integer({ what: 'a number of descriptors', min: 128, max: 10_000 })
   manifestMaxReferences = 4096;
 
-  /**
-   * What happens to a manifest that names blobs or manifests its repository doesn't have ("sparse"
-   * manifests).
-   */
+  /** Whether to accept manifests that refer to content missing in their repository ("sparse" manifests). */
   @Env('MANIFEST_MISSING_REFERENCES')
   @IsIn(MISSING_REFERENCES, { message: `expected one of ${MISSING_REFERENCES.join(', ')}` })
   manifestMissingReferences: (typeof MISSING_REFERENCES)[number] = 'reject';
 
-  /** `open`: everybody may do everything. Unset means open, on loopback alone. */
+  /** `open`: every client may pull, push and delete. Unset: the same, on loopback only. */
   @Env('ACCESS_MODE')
   @IsOptional()
   @IsIn(['open'], { message: 'expected open' })
@@ -213,22 +160,22 @@ export class Configuration {
   @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })
   logLevel: (typeof LOG_LEVELS)[number] = 'info';
 
-  /** Unset: `pretty` on a terminal, `json` otherwise. */
+  /** Unset: `pretty` on a terminal, otherwise `json`. */
   @Env('LOG_FORMAT')
   @IsOptional()
   @IsIn(LOG_FORMATS, { message: `expected one of ${LOG_FORMATS.join(', ')}` })
   logFormat: (typeof LOG_FORMATS)[number] | undefined = undefined;
 
-  /** Set where `STORAGE_DRIVER` is `s3`. */
+  /** Set if `STORAGE_DRIVER` is `s3`. */
   s3?: Readonly<S3Settings>;
-  /** Set where `STORAGE_DRIVER` is `azure`. */
+  /** Set if `STORAGE_DRIVER` is `azure`. */
   azure?: Readonly<AzureSettings>;
-  /** Set where `STORAGE_DRIVER` is `gcs`. */
+  /** Set if `STORAGE_DRIVER` is `gcs`. */
   gcs?: Readonly<GcsSettings>;
 
-  /** `workers` as a number. With one, this process serves itself. */
+  /** `workers` as a number. With 1, the main process serves requests itself. */
   get processes(): number {
-    return this.workers === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : this.workers;
+    return this.workers === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : this.workers;
   }
 
   /** `storageFilesystemRoot` with its default. */

@@ -1,6 +1,6 @@
 import { IsOptional, IsString, IsUrl, Matches } from 'class-validator';
 import { Env } from './env.js';
-import { ENDPOINT_URL, IsPartSize, OBJECT_PREFIX, PART_SIZE } from './object-store-rules.js';
+import { DEFAULT_PART_SIZE_BYTES, ENDPOINT_URL, OBJECT_PREFIX, PartSize } from './object-store-rules.js';
 
 /** The bucket of `STORAGE_DRIVER=gcs`. */
 export class GcsSettings {
@@ -8,19 +8,19 @@ export class GcsSettings {
   @Matches(/^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/, { message: 'expected the name of a bucket' })
   storageGcsBucket!: string;
 
-  /** File with the key of a service account; unset: application default credentials. */
+  /** File with the key of a service account. Unset: application default credentials. */
   @Env('STORAGE_GCS_KEY_FILE')
   @IsOptional()
   @IsString({ message: 'expected a file' })
   storageGcsKeyFile: string | undefined = undefined;
 
-  /** Of an emulator, or a private endpoint; unset: `https://storage.googleapis.com`. */
+  /** An emulator or a private endpoint. Unset: `https://storage.googleapis.com`. */
   @Env('STORAGE_GCS_ENDPOINT')
   @IsOptional()
   @IsUrl(ENDPOINT_URL.options, { message: ENDPOINT_URL.expected })
   storageGcsEndpoint: string | undefined = undefined;
 
-  /** What clients that are redirected call the endpoint; unset: the same. */
+  /** Endpoint in URLs that clients are redirected to. Unset: the same as the endpoint. */
   @Env('STORAGE_GCS_PUBLIC_ENDPOINT')
   @IsOptional()
   @IsUrl(ENDPOINT_URL.options, { message: ENDPOINT_URL.expected })
@@ -30,8 +30,8 @@ export class GcsSettings {
   @Matches(OBJECT_PREFIX.pattern, { message: OBJECT_PREFIX.expected })
   storageGcsPrefix = '';
 
-  /** Size of the parts that a layer is uploaded in. */
+  /** Size of the parts in which a layer is uploaded. */
   @Env('STORAGE_GCS_PART_SIZE_BYTES')
-  @IsPartSize()
-  storageGcsPartSizeBytes = PART_SIZE.default;
+  @PartSize()
+  storageGcsPartSizeBytes = DEFAULT_PART_SIZE_BYTES;
 }

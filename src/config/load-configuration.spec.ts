@@ -41,7 +41,7 @@ describe('loadConfiguration', () => {
     expect(() => loadConfiguration({ STORAGE_DRIVER: driver })).toThrow(/BUCKET|CONTAINER/);
   });
 
-  it('makes the settings of the object store that is used, and looks at no other', () => {
+  it('reads the settings of the object store in use, and no others', () => {
     const bucket = { STORAGE_S3_BUCKET: 'layers', STORAGE_GCS_BUCKET: 'layers' };
     const account = { STORAGE_AZURE_CONTAINER: 'layers', STORAGE_AZURE_ACCOUNT_NAME: 'berth' };
     const all = { ...bucket, ...account };
@@ -75,7 +75,7 @@ describe('loadConfiguration', () => {
     expect(attempt).not.toThrow('sesame');
   });
 
-  it('takes the names that hosts have in containers, sizes in digits, and a KMS key with its encryption', () => {
+  it('accepts host names with underscores, sizes in digits, and a KMS key with its encryption', () => {
     const { s3 } = loadConfiguration({
       STORAGE_DRIVER: 's3',
       STORAGE_S3_BUCKET: 'layers',
@@ -147,11 +147,11 @@ describe('loadConfiguration', () => {
     expect(attempt).not.toThrow(value);
   });
 
-  it('takes an empty variable as unset', () => {
+  it('treats an empty variable as unset', () => {
     expect(loadConfiguration({ PORT: '', DATABASE_URL: '', LOG_FORMAT: '' })).toMatchObject({ port: 5000 });
   });
 
-  it('lets the world in only when told so in words', () => {
+  it('listens beyond loopback only with ACCESS_MODE=open', () => {
     expect(() => loadConfiguration({ HOST: '0.0.0.0' })).toThrow('ACCESS_MODE=open');
     expect(() => loadConfiguration({ HOST: 'registry.example' })).toThrow('ACCESS_MODE=open');
     expect(loadConfiguration({ HOST: '0.0.0.0', ACCESS_MODE: 'open' }).host).toBe('0.0.0.0');

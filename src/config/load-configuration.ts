@@ -9,15 +9,15 @@ import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
 import { StartupError } from '../common/startup.error.js';
 
-/** `dataDir` → `DATA_DIR`: every field is the camel case of its variable (a test holds this). */
+/** `dataDir` → `DATA_DIR`: each field is the camel case of its variable. */
 export function variableName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
 /**
- * Makes the configuration of a process from its environment.
+ * Makes the configuration from environment variables.
  *
- * @throws StartupError one sentence that names each wrong variable and what was expected, never its value.
+ * @throws StartupError names each wrong variable and what was expected, never its value.
  */
 export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Configuration> {
   // An empty variable (`PORT=`) counts as unset.
@@ -33,7 +33,7 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   return Object.freeze(configuration);
 }
 
-/** The settings of an object store are looked at only where it is the one that is used. */
+/** Only the settings of the store in use are read. */
 function loadObjectStore(configuration: Configuration, set: Record<string, string | undefined>): void {
   switch (configuration.storageDriver) {
     case 's3': {
@@ -45,7 +45,7 @@ function loadObjectStore(configuration: Configuration, set: Record<string, strin
     }
     case 'azure': {
       const azure = validated(AzureSettings, set);
-      refuseAccountlessAzure(azure);
+      refuseAzureWithoutAccount(azure);
       configuration.azure = Object.freeze(azure);
       return;
     }
@@ -63,39 +63,41 @@ function validated<T extends object>(settings: new () => T, set: Record<string, 
   });
   const problems = validateSync(instance, { stopAtFirstError: true });
   if (problems.length > 0) {
-    throw new StartupError(`The configuration can't be used: ${problems.map(describe).join('; ')}.`);
+    throw new StartupError(`The configuration is invalid: ${problems.map(describe).join('; ')}.`);
   }
   return instance;
 }
 
 function refusePartialPair(one: string, other: string, set: Record<string, string | undefined>): void {
   if ((set[one] === undefined) !== (set[other] === undefined)) {
-    throw new StartupError(`The configuration can't be used: expected both ${one} and ${other}, or neither.`);
+    throw new StartupError(`The configuration is invalid: expected both ${one} and ${other}, or neither.`);
   }
 }
 
-/** A bucket that encrypts by other means would not use it, and nobody would notice. */
+/** With another encryption, S3 would ignore the key. */
 function refuseUnusedKmsKey({
   storageS3SseKmsKeyId: key,
   storageS3ServerSideEncryption: by,
 }: S3Settings): void {
   if (key !== undefined && by?.startsWith('aws:kms') !== true) {
     throw new StartupError(
-      "The configuration can't be used: STORAGE_S3_SSE_KMS_KEY_ID needs STORAGE_S3_SERVER_SIDE_ENCRYPTION to be aws:kms or aws:kms:dsse.",
+      'The configuration is invalid: STORAGE_S3_SSE_KMS_KEY_ID requires ' +
+        'STORAGE_S3_SERVER_SIDE_ENCRYPTION to be aws:kms or aws:kms:dsse.',
     );
   }
 }
 
-function refuseAccountlessAzure(azure: AzureSettings): void {
+function refuseAzureWithoutAccount(azure: AzureSettings): void {
   const isNamed = azure.storageAzureAccountName !== undefined;
   if (isNamed === (azure.storageAzureConnectionString !== undefined)) {
     throw new StartupError(
-      "The configuration can't be used: expected STORAGE_AZURE_CONNECTION_STRING or STORAGE_AZURE_ACCOUNT_NAME, and not both.",
+      'The configuration is invalid: expected either STORAGE_AZURE_CONNECTION_STRING or ' +
+        'STORAGE_AZURE_ACCOUNT_NAME.',
     );
   }
   if (!isNamed && azure.storageAzureAccountKey !== undefined) {
     throw new StartupError(
-      "The configuration can't be used: STORAGE_AZURE_ACCOUNT_KEY needs STORAGE_AZURE_ACCOUNT_NAME.",
+      'The configuration is invalid: STORAGE_AZURE_ACCOUNT_KEY requires STORAGE_AZURE_ACCOUNT_NAME.',
     );
   }
 }
@@ -104,26 +106,27 @@ function describe(problem: ValidationError): string {
   return `${variableName(problem.property)} – ${Object.values(problem.constraints ?? {}).join(', ')}`;
 }
 
-/** Without access control, the world may only be let in by an operator who says so. */
+/** There is no access control, so other machines get access only if the operator says so. */
 function refuseUnintendedExposure({ host, accessMode }: Configuration): void {
   if (accessMode !== 'open' && !isLoopback(host)) {
     throw new StartupError(
-      "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open to let everybody " +
-        'who can reach the address pull, push and delete, or leave HOST at 127.0.0.1.',
+      "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open to let every " +
+        'client that can reach the address pull, push and delete, or leave HOST at 127.0.0.1.',
     );
   }
 }
 
-/** Read by others, a malformed address ends in an error that quotes all of it, password included. */
+/** The database client would quote the whole malformed URL in its error, password included. */
 function refuseUnreadableUrl(databaseUrl: string): void {
   try {
     const { username, password, pathname } = new URL(databaseUrl);
     [username, password, pathname].forEach(decodeURIComponent);
-    // A `/` in the password, not percent-encoded, ends the host early: the rest of it would be taken for a name.
+    // An unencoded `/` in the password ends the host early: the rest would become the database name.
     if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
   } catch {
     throw new StartupError(
-      "DATABASE_URL can't be read: expected postgres://user:password@host:port/database, special characters percent-encoded.",
+      "DATABASE_URL can't be parsed: expected postgres://user:password@host:port/database, with special " +
+        'characters percent-encoded.',
     );
   }
 }

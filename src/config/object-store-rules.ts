@@ -1,38 +1,19 @@
-import { Transform } from 'class-transformer';
-import { IsInt, type IsUrl, Max, Min } from 'class-validator';
+import type { IsUrl } from 'class-validator';
+import { Integer } from './integer.js';
 
 const MIB = 1024 * 1024;
 
-/** What the settings of all object stores have in common. */
-export const PART_SIZE = {
-  default: 8 * MIB,
-  /** S3 takes no smaller ones. */
-  min: 5 * MIB,
-  max: 1024 * MIB,
-  expected: `expected a number of bytes from ${5 * MIB} to ${1024 * MIB}`,
-} as const;
+export const DEFAULT_PART_SIZE_BYTES = 8 * MIB;
 
-/** Of the parts that a layer is uploaded in. Decimal digits alone: `0x800000` and `1e7` are slips. */
-export function IsPartSize(): PropertyDecorator {
-  const rules = [
-    Transform(({ value }: { value: unknown }) =>
-      typeof value === 'string' && !/^\d+$/.test(value) ? NaN : Number(value),
-    ),
-    IsInt({ message: PART_SIZE.expected }),
-    Min(PART_SIZE.min, { message: PART_SIZE.expected }),
-    Max(PART_SIZE.max, { message: PART_SIZE.expected }),
-  ];
-  return (target, property) => {
-    for (const rule of rules) rule(target, property);
-  };
-}
+/** Size of the parts of a layer. S3 requires at least 5 MiB. */
+export const PartSize = () => Integer({ what: 'a number of bytes', min: 5 * MIB, max: 1024 * MIB });
 
 export const ENDPOINT_URL = {
   options: {
     protocols: ['http', 'https'],
     require_protocol: true,
     require_tld: false,
-    // Compose names its containers so.
+    // Docker Compose's names of containers have underscores.
     allow_underscores: true,
     allow_query_components: false,
     allow_fragments: false,
@@ -44,5 +25,5 @@ export const ENDPOINT_URL = {
 export const OBJECT_PREFIX = {
   pattern: /^(?!.*(^|\/)\.{1,2}\/)([A-Za-z0-9._-]+\/)*$/,
   expected:
-    'expected nothing, or segments of letters, digits, dots, dashes and underscores, each ended by a slash',
+    'expected segments of letters, digits, dots, dashes and underscores, each followed by a slash, or nothing',
 };

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Replica } from '../common/replica.js';
 import { Configuration } from '../config/configuration.js';
 import { READS } from './connection/connections.js';
 import { DatabaseListener } from './connection/database-listener.js';
@@ -25,6 +26,7 @@ export class DatabaseModule {
         }),
       ],
       providers: [
+        Replica,
         UnitOfWork,
         DatabaseListener,
         ListQueries,
@@ -37,7 +39,7 @@ export class DatabaseModule {
           inject: [Configuration],
         },
       ],
-      exports: [UnitOfWork, DatabaseListener, ListQueries, DATABASE, READS, DatabaseSpace],
+      exports: [Replica, UnitOfWork, DatabaseListener, ListQueries, DATABASE, READS, DatabaseSpace],
     };
   }
 }

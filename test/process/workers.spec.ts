@@ -296,7 +296,7 @@ describe('workers that can not be', () => {
 
   it.each(['0', 'abc', '65', '1.5'])('WORKERS=%s', async (value) => {
     expect(await refusal({ WORKERS: value })).toBe(
-      "The configuration can't be used: WORKERS – expected a number of processes from 1 to 64, or auto.",
+      'The configuration is invalid: WORKERS – expected a number of processes from 1 to 64, or auto.',
     );
   });
 
