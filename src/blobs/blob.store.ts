@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { advisoryLockKey } from '../database/advisory-lock.js';
 import { READS } from '../database/connection/connections.js';
-import { NextBatch } from '../database/next-batch.js';
+import { BatchLoader } from '../database/batch-loader.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
@@ -57,7 +57,7 @@ const FIND_LINKED = `
 /** The rows of blobs, their digests and the links that make them visible. */
 @Injectable()
 export class BlobStore {
-  private readonly linked = new NextBatch<LinkedBlob, BlobRow>(
+  private readonly linked = new BatchLoader<LinkedBlob, BlobRow>(
     (wanted) => this.loadLinked(wanted),
     ({ repository, digest }) => `${repository} ${digest}`,
   );
@@ -69,7 +69,7 @@ export class BlobStore {
    * the path of every pull.
    */
   async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
-    const row = await this.linked.get({ repository, digest });
+    const row = await this.linked.load({ repository, digest });
     // Here and not for the batch: a row that can't be read is the trouble of those who asked for it.
     return row && toBlobRecord(row);
   }

@@ -1,16 +1,16 @@
 import { ContendedError } from './errors/contended.error.js';
 
-/** How {@link ConcurrencyLimiter} are bounded. */
+/** The bounds of a {@link ConcurrencyLimiter}. */
 export interface ConcurrencyLimits {
-  /** Most pieces of work that run at the same time. */
+  /** Maximum number of tasks that run at the same time. */
   readonly maxRunning: number;
-  /** … of them, most that have the same key. */
+  /** … with the same key. */
   readonly maxRunningPerKey: number;
-  /** Most pieces of work that wait. */
+  /** Maximum number of tasks that wait. */
   readonly maxWaiting: number;
-  /** … of them, most that have the same key. */
+  /** … with the same key. */
   readonly maxWaitingPerKey: number;
-  /** How long one waits, in milliseconds. */
+  /** How long a task waits, in milliseconds. */
   readonly waitMs: number;
 }
 
@@ -21,16 +21,15 @@ interface Waiting {
   readonly start: () => void;
 }
 
-/** What a key has at the moment. */
+/** The number of tasks of one key. */
 interface Load {
   running: number;
   waiting: number;
 }
 
 /**
- * Lets work run a few at a time, and fewer of those that are after the same thing: what would wait for one
- * lock in Postgres waits here, where it takes no connection from others. In the order of arrival, but for
- * those whose key has its share.
+ * Limits how many tasks run at the same time, in all and per key. Tasks that would wait for one lock in Postgres
+ * wait here instead, without a connection. First in, first out, except that a key at its limit is passed over.
  */
 export class ConcurrencyLimiter {
   private running = 0;
@@ -40,17 +39,16 @@ export class ConcurrencyLimiter {
   constructor(private readonly limits: ConcurrencyLimits) {}
 
   /**
-   * Runs `work` when it is its turn. Without a key it shares nothing with others but the limit for all.
+   * Runs `task` as soon as the limits allow it. A task without a key counts towards the overall limits only.
    *
-   * @param signal takes it out of those who wait. Work that runs isn't stopped.
-   * @throws ContendedError where too many wait already, or its turn doesn't come in time; Error when it is
-   * aborted.
+   * @param signal aborts the wait, but not a running task.
+   * @throws ContendedError if too many tasks wait, or this one waits too long; Error if it was aborted.
    */
-  async run<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(key: string | undefined, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    await this.turn(key, signal);
+    await this.waitForStart(key, signal);
     try {
-      return await work();
+      return await task();
     } finally {
       this.running -= 1;
       this.count(key, 'running', -1);
@@ -58,44 +56,43 @@ export class ConcurrencyLimiter {
     }
   }
 
-  private turn(key: string | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
-    if (this.mayRun(key)) return this.take(key);
+  private waitForStart(key: string | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
+    if (this.mayRun(key)) return this.start(key);
     const { maxWaiting, maxWaitingPerKey, waitMs } = this.limits;
     if (this.waiting.size >= maxWaiting || this.loadOf(key).waiting >= maxWaitingPerKey)
       throw new ContendedError();
     return new Promise((resolve, reject) => {
-      const done = () => {
+      const leaveQueue = () => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', leave);
+        signal?.removeEventListener('abort', abort);
         this.waiting.delete(waiting);
         this.count(key, 'waiting', -1);
       };
       const waiting: Waiting = {
         key,
         start: () => {
-          done();
-          this.take(key);
+          leaveQueue();
+          this.start(key);
           resolve();
         },
       };
-      const refuse = (reason: Error) => {
-        done();
+      const fail = (reason: Error) => {
+        leaveQueue();
         reject(reason);
       };
-      const leave = () => refuse(new Error('the wait for a turn was aborted', { cause: signal?.reason }));
-      const timer = setTimeout(() => refuse(new ContendedError()), waitMs);
-      signal?.addEventListener('abort', leave);
+      const abort = () => fail(new Error('aborted while waiting to run', { cause: signal?.reason }));
+      const timer = setTimeout(() => fail(new ContendedError()), waitMs);
+      signal?.addEventListener('abort', abort);
       this.waiting.add(waiting);
       this.count(key, 'waiting', 1);
     });
   }
 
-  private take(key: string | undefined): undefined {
+  private start(key: string | undefined): undefined {
     this.running += 1;
     this.count(key, 'running', 1);
   }
 
-  /** One that ended makes room for one. */
   private startNext(): void {
     for (const { key, start } of this.waiting) {
       if (this.mayRun(key)) return start();

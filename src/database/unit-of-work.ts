@@ -1,71 +1,68 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { ConcurrencyLimiter, WAITING_LIMITS } from './concurrency-limiter.js';
 import { ContendedError } from './errors/contended.error.js';
-import { isDeadlock, isLockTimeout } from './errors/database-errors.js';
+import { asDatabaseError, isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
-import { WAITING_LIMITS, ConcurrencyLimiter } from './concurrency-limiter.js';
 
-/** A running transaction. Repositories take it explicitly; nothing else may open one. */
+/** An open transaction. Stores take it as a parameter; only {@link UnitOfWork} opens one. */
 export type Transaction = EntityManager;
 
 const MAX_ATTEMPTS = 3;
 
-/** Connections for checkpoints and leases of uploads, whatever waits for locks. */
-const LEFT_TO_UPLOADS = 2;
+/** Connections that stay free for checkpoints and leases of uploads. */
+const RESERVED_FOR_UPLOADS = 2;
 
 /**
- * Where transactions are opened. What runs inside must not touch storage: a transaction that waits for a slow
- * disk or an object store holds its locks and its connection all the while.
+ * Opens transactions. They must not contain storage I/O: a transaction that waits for a slow disk or object
+ * store would hold its locks and its connection.
  *
- * Leaves some connections to statements that wait for no lock of others. Work that is likely to wait for the
- * same lock names a `key`: it then waits in memory, and leaves a connection to others.
+ * Work that competes for one lock passes a `key`. All work of one key together never uses the last connection:
+ * it waits in memory instead.
  */
 @Injectable()
 export class UnitOfWork {
   private readonly limiter: ConcurrencyLimiter;
 
   constructor(private readonly dataSource: DataSource) {
-    const maxRunning = Math.max(1, (dataSource.options.poolSize ?? 1) - LEFT_TO_UPLOADS);
-    this.limiter = new ConcurrencyLimiter({
-      ...WAITING_LIMITS,
-      maxRunning,
-      maxRunningPerKey: Math.max(1, maxRunning - 1),
-    });
+    const maxRunning = Math.max(1, (dataSource.options.poolSize ?? 1) - RESERVED_FOR_UPLOADS);
+    const maxRunningPerKey = Math.max(1, maxRunning - 1);
+    this.limiter = new ConcurrencyLimiter({ ...WAITING_LIMITS, maxRunning, maxRunningPerKey });
   }
 
   /**
-   * Commits when `work` settles, rolls back when it rejects. Read committed, as Postgres defaults to. Where
-   * Postgres broke a deadlock by ending this transaction, `work` runs again from the start, so it must have
-   * no effect but on the database.
+   * Runs `work` in a read committed transaction: commits if it resolves, rolls back if it rejects. After a
+   * deadlock `work` runs again from the start, so it must have no effects outside the database.
    *
-   * @throws ContendedError where a lock, or a turn, can't be had in time.
+   * @throws ContendedError if the transaction can't start, or can't get a lock, in time.
    */
   run<T>(work: (transaction: Transaction) => Promise<T>, key?: string): Promise<T> {
-    return this.inTurn(key, () => this.dataSource.transaction(work));
+    return this.runLimited(key, () => this.dataSource.transaction(work));
   }
 
   /**
-   * Runs one statement that is a transaction of its own. It holds no lock for longer than Postgres works on
-   * it, whatever becomes of this process: to be preferred to `run`.
+   * Runs one statement as a transaction of its own. Prefer it to `run`: it holds locks only while Postgres
+   * executes it, even if this process stops.
    *
-   * @param signal drops the statement as long as it waits for its turn.
-   * @throws ContendedError where a lock, or a turn, can't be had in time; Error when it is aborted.
+   * @param signal aborts the wait before the statement, but not the statement.
+   * @throws ContendedError if the statement can't start, or can't get a lock, in time; Error if aborted.
    */
   statement<Row>(sql: string, parameters: unknown[], key?: string, signal?: AbortSignal): Promise<Row[]> {
-    return this.inTurn(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters), signal);
+    return this.runLimited(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters), signal);
   }
 
-  private inTurn<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const attempts = async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await work();
-        } catch (error) {
-          if (isLockTimeout(error)) throw new ContendedError({ cause: error });
-          if (attempt === MAX_ATTEMPTS || !isDeadlock(error)) throw error;
-        }
-      }
-    };
-    return this.limiter.run(key, attempts, signal);
+  private runLimited<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.limiter.run(key, () => retryDeadlocks(work), signal);
+  }
+}
+
+async function retryDeadlocks<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (isLockTimeout(error)) throw new ContendedError({ cause: error });
+      if (attempt === MAX_ATTEMPTS || !isDeadlock(error)) throw asDatabaseError(error);
+    }
   }
 }

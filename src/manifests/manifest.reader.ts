@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connection/connections.js';
-import { NextBatch } from '../database/next-batch.js';
+import { BatchLoader } from '../database/batch-loader.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
@@ -39,8 +39,8 @@ const MAX_LOOKS = 5;
  */
 @Injectable()
 export class ManifestReader {
-  private readonly byTag = new NextBatch<Wanted, HeadRow>((wanted) => this.find(BY_TAG, wanted), nameOf);
-  private readonly byDigest = new NextBatch<Wanted, HeadRow>(
+  private readonly byTag = new BatchLoader<Wanted, HeadRow>((wanted) => this.find(BY_TAG, wanted), nameOf);
+  private readonly byDigest = new BatchLoader<Wanted, HeadRow>(
     (wanted) => this.find(BY_DIGEST, wanted),
     nameOf,
   );
@@ -69,7 +69,7 @@ export class ManifestReader {
 
   private look(repository: RepositoryName, reference: Reference): Promise<HeadRow | undefined> {
     const batch = reference.kind === 'tag' ? this.byTag : this.byDigest;
-    return batch.get({ repository, text: formatReference(reference) });
+    return batch.load({ repository, text: formatReference(reference) });
   }
 
   private async find(sql: string, wanted: readonly Wanted[]): Promise<(HeadRow | undefined)[]> {

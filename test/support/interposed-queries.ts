@@ -13,7 +13,9 @@ export function interposedQueries(
   before: (number: number, sql: string) => Promise<void> = () => Promise.resolve(),
 ): InterposedQueries {
   const sent: string[] = [];
-  const query = async (sql: string, parameters: unknown[]): Promise<unknown> => {
+  // A statement with parameters is named, see `queryRows`.
+  const query = async (statement: string | { text: string }, parameters: unknown[]): Promise<unknown> => {
+    const sql = typeof statement === 'string' ? statement : statement.text;
     await before(sent.push(sql) - 1, sql);
     return dataSource.query(sql, parameters);
   };

@@ -1,12 +1,9 @@
+import type { Client } from 'pg';
 import type { DataSourceOptions } from 'typeorm';
 import { ENTITIES } from '../entities/index.js';
 import { MIGRATIONS } from '../migrations/index.js';
-import { PreparingClient } from './preparing-client.js';
 
-/**
- * How to reach Postgres: a URL, or what the embedded one is reached by (a Unix socket has no URL form in
- * TypeORM).
- */
+/** How to reach Postgres: by URL, or by fields, since TypeORM has no URL for a Unix socket. */
 export interface PostgresConnection {
   readonly url?: string;
   readonly host?: string;
@@ -16,7 +13,7 @@ export interface PostgresConnection {
   readonly database?: string;
 }
 
-/** How long things may take, in milliseconds, as `pg` takes them. Unset, each is for ever. */
+/** Timeouts in milliseconds, in the names of `pg`. No timeout where one is not set. */
 export interface PostgresLimits {
   readonly connectionTimeoutMillis: number;
   readonly keepAlive: boolean;
@@ -27,9 +24,8 @@ export interface PostgresLimits {
 }
 
 /**
- * While serving: an exhausted pool, a server that doesn't answer and a lock that isn't given have to end in
- * an error. Postgres ends the transaction of a process that is frozen before those who wait for its locks
- * give up.
+ * While serving, waits end in an error: for a connection of the pool, for a response, for a lock. Postgres ends
+ * an idle transaction, of a frozen process for instance, before others reach their `lock_timeout`.
  */
 export const SERVING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
@@ -41,9 +37,8 @@ export const SERVING: PostgresLimits = {
 };
 
 /**
- * While migrating: a large table takes its time. A lock must not: while a migration waits for that of a
- * table, every later query of the table waits behind it, in all replicas. So it gives up soon, and
- * `runMigrations` tries again.
+ * While migrating, statements may take any time, since tables may be large. The `lock_timeout` is short: while a
+ * migration waits to lock a table, all later queries of that table wait, too. `runMigrations` retries.
  */
 export const MIGRATING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
@@ -51,7 +46,7 @@ export const MIGRATING: PostgresLimits = {
   lock_timeout: 2_000,
 };
 
-/** The one description of the database that the application and the TypeORM CLI (`ormconfig.ts`) share. */
+/** Shared by the application and the TypeORM CLI (`ormconfig.ts`). */
 export function dataSourceOptions(
   connection: PostgresConnection,
   poolSize: number,
@@ -67,6 +62,14 @@ export function dataSourceOptions(
     synchronize: false,
     applicationName: 'berth',
     poolSize,
-    extra: { ...limits, Client: PreparingClient },
+    extra: { ...limits, onConnect: ignoreLateErrors },
   } satisfies DataSourceOptions;
+}
+
+/**
+ * Between the pool's `error` listener and TypeORM's, a connection has none. Without this one, an error at that
+ * moment would end the process. Queries on the connection reject all the same.
+ */
+function ignoreLateErrors(client: Client): void {
+  client.on('error', () => undefined);
 }

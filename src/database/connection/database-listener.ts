@@ -1,38 +1,40 @@
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Replica } from '../../common/replica.js';
+import { settlesWithin } from '../../common/settles-within.js';
 import { StartupError } from '../../common/startup.error.js';
 import { advisoryLockKey } from '../advisory-lock.js';
 import { queryRows } from '../query-rows.js';
-import { SurvivingClient } from './surviving-client.js';
 
-const RECONNECT_MS = { first: 50, most: 2_000 };
+const RECONNECT_MS = { first: 50, max: 2_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** A server that doesn't answer doesn't say goodbye either. */
-const END_PATIENCE_MS = 1_000;
+/** How long a server may take to close the connection. */
+const END_TIMEOUT_MS = 1_000;
 
-/** A connection whose other end vanished without a word is noticed after this and a timeout. */
+/** A connection that was lost without a TCP reset is noticed after this time and a query timeout. */
 const PING_MS = 5_000;
 
-/** The key of the lock in a process's name. */
-const PRESENCE = advisoryLockKey('process', '$1');
+/** The key of the lock that this process holds while it is connected. */
+const PROCESS_LOCK = advisoryLockKey('process', '$1');
 
 type Handler = (payload: string) => void;
 
 interface Connection {
-  readonly client: SurvivingClient;
+  readonly client: pg.Client;
   readonly ended: Promise<void>;
 }
 
 /**
- * The one connection of this process that Postgres can speak to (LISTEN/NOTIFY). It also holds a lock in the process's name,
- * so that others can tell that it has ended: the lock goes with the connection, and that with the process.
+ * The connection on which this process listens for notifications (LISTEN/NOTIFY). On it, the process also holds
+ * an advisory lock with its name. Postgres releases the lock when the connection ends, so other processes can
+ * tell whether this one still runs.
  *
- * Messages may get lost, while the connection is being made again for instance: a sender that needs an effect repeats them.
- * A pooler that gives connections to transactions, not to sessions, delivers none.
+ * Notifications may be lost, for instance during a reconnect: senders repeat them until they take effect. A
+ * pooler in transaction mode delivers none.
  */
 @Injectable()
 export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
@@ -47,17 +49,17 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
     private readonly replica: Replica,
   ) {}
 
-  /** To be called before the application is initialised. One handler per channel. */
+  /** Sets the handler of a channel. Call it before the application is initialised. */
   on(channel: string, handler: Handler): void {
     this.handlers.set(channel, handler);
   }
 
-  /** Tells every process, this one included. */
+  /** Notifies every process, including this one. */
   async notify(channel: string, payload: string): Promise<void> {
     await queryRows(this.dataSource.manager, 'SELECT pg_notify($1, $2)', [channel, payload]);
   }
 
-  /** Whether the process of that name is connected. False soon after it has ended, and while it is cut off. */
+  /** Whether the process with this name is connected. False shortly after it ended, or while it reconnects. */
   async isPresent(replica: string): Promise<boolean> {
     const [row] = await queryRows<{ present: boolean }>(
       this.dataSource.manager,
@@ -65,14 +67,14 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
          SELECT FROM pg_locks
           WHERE locktype = 'advisory' AND objsubid = 1 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND (classid::bigint << 32) | objid::bigint = ${PRESENCE}
+            AND (classid::bigint << 32) | objid::bigint = ${PROCESS_LOCK}
        ) AS present`,
       [replica],
     );
     return row?.present === true;
   }
 
-  /** Connects before the process serves: nobody may take it for gone. */
+  /** Connects before the process serves requests, so that others never take it for ended. */
   async onModuleInit(): Promise<void> {
     const connection = await this.connect().catch((cause: unknown) => {
       const reason = cause instanceof Error ? cause.message : 'unknown error';
@@ -83,7 +85,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort();
-    await this.current?.client.endWithin(END_PATIENCE_MS);
+    if (this.current !== undefined) await end(this.current.client);
     await this.running;
   }
 
@@ -91,52 +93,62 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
     for (let connection: Connection | undefined = first; connection; connection = await this.reconnect()) {
       const { client, ended } = connection;
       const ping = setInterval(() => {
-        client.query('SELECT 1').catch(() => client.endWithin(END_PATIENCE_MS));
+        client.query('SELECT 1').catch(() => end(client));
       }, PING_MS);
       await ended;
       clearInterval(ping);
     }
   }
 
-  /** Answers nothing when the process stops. */
+  /** Returns undefined when the process stops. */
   private async reconnect(): Promise<Connection | undefined> {
-    for (let pause = RECONNECT_MS.first; ; pause = Math.min(2 * pause, RECONNECT_MS.most)) {
+    for (let pause = RECONNECT_MS.first; ; pause = Math.min(2 * pause, RECONNECT_MS.max)) {
       try {
         await delay(pause, undefined, { signal: this.stopping.signal });
         return await this.connect();
       } catch (error) {
         if (this.stopping.signal.aborted) return undefined;
-        this.logger.debug({ err: error }, 'no connection to listen on');
+        this.logger.debug({ err: error }, 'cannot connect to listen for notifications');
       }
     }
   }
 
   private async connect(): Promise<Connection> {
-    const client = new SurvivingClient(clientConfig(this.dataSource));
+    const client = new pg.Client(clientConfig(this.dataSource));
     const ended = new Promise<void>((resolve) => client.once('end', resolve));
+    // After an error the client emits `end`, which leads to a reconnect.
+    client.on('error', () => undefined);
     client.on('notification', ({ channel, payload }) => this.receive(channel, payload ?? ''));
     try {
       await client.connect();
-      // Shared: the connection before this one may still be there as far as Postgres knows.
-      await client.query(`SELECT pg_advisory_lock_shared(${PRESENCE})`, [this.replica.name]);
+      // Shared: for Postgres, the previous connection may still hold the lock.
+      await client.query(`SELECT pg_advisory_lock_shared(${PROCESS_LOCK})`, [this.replica.name]);
       for (const channel of this.handlers.keys())
         await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
       this.stopping.signal.throwIfAborted();
       return (this.current = { client, ended });
     } catch (error) {
-      await client.endWithin(END_PATIENCE_MS);
+      await end(client);
       throw error;
     }
   }
 
-  /** Whoever may use the database can send anything. */
+  /** Any client of the database can send any payload, so handlers may throw. */
   private receive(channel: string, payload: string): void {
     try {
       this.handlers.get(channel)?.(payload);
     } catch (error) {
-      this.logger.warn({ err: error, channel }, 'a notification could not be understood');
+      this.logger.warn({ err: error, channel }, 'invalid notification');
     }
   }
+}
+
+/** Closes the connection; without the server if that doesn't respond. Never rejects. */
+async function end(client: pg.Client): Promise<void> {
+  const ended = client.end().catch(() => undefined);
+  if (await settlesWithin(ended, END_TIMEOUT_MS)) return;
+  const { connection } = client as unknown as { connection: { stream: Duplex } };
+  connection.stream.destroy();
 }
 
 function clientConfig({ options }: DataSource): pg.ClientConfig {
@@ -144,17 +156,17 @@ function clientConfig({ options }: DataSource): pg.ClientConfig {
     DataSourceOptions,
     { type: 'postgres' }
   >;
-  const named = {
+  const fields = {
     ...(host !== undefined && { host }),
     ...(port !== undefined && { port }),
     ...(username !== undefined && { user: username }),
     ...(typeof password === 'string' && { password }),
     ...(database !== undefined && { database }),
-    // Said aloud, or the environment (PGSSLMODE) decides.
+    // Explicit: otherwise PGSSLMODE of the environment applies.
     ...(ssl === false && { ssl }),
   };
   return {
-    ...(url === undefined ? named : { connectionString: url }),
+    ...(url === undefined ? fields : { connectionString: url }),
     application_name: 'berth-listener',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,

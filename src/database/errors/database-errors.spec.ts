@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
-import { isConflict, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
+import { asDatabaseError, isConflict, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { NoQueryInTimeError } from './no-query-in-time.error.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
@@ -8,28 +8,38 @@ const query = (fields: object) => new QueryFailedError('SELECT 1', [], error(fie
 
 describe('isDatabaseUnavailable', () => {
   it.each([
-    ['nobody listens', error({ code: 'ECONNREFUSED', syscall: 'connect' })],
-    ['the socket is gone', error({ code: 'ENOENT', syscall: 'connect' })],
+    ['no server on the port', error({ code: 'ECONNREFUSED', syscall: 'connect' })],
+    ['no socket file', error({ code: 'ENOENT', syscall: 'connect' })],
     ['too many open files', error({ code: 'EMFILE', syscall: 'connect' })],
-    ['the name service is away', error({ code: 'EAI_AGAIN', syscall: 'getaddrinfo' })],
-    ['a query whose connection broke', query({ code: 'ECONNRESET', syscall: 'read' })],
-    ['an administrator ended the connection', query({ code: '57P01', severity: 'FATAL' })],
-    ['the server is starting up', error({ code: '57P03', severity: 'FATAL' })],
-    ['the database takes no connections', error({ code: '55000', severity: 'FATAL' })],
+    ['no name service', error({ code: 'EAI_AGAIN', syscall: 'getaddrinfo' })],
+    ['a connection that broke during a query', query({ code: 'ECONNRESET', syscall: 'read' })],
+    ['a connection that broke in the handshake', asDatabaseError(error({ code: 'EPIPE', syscall: 'write' }))],
+    ['a connection ended by an administrator', query({ code: '57P01', severity: 'FATAL' })],
+    ['a server that starts up', error({ code: '57P03', severity: 'FATAL' })],
+    ['a database that accepts no connections', error({ code: '55000', severity: 'FATAL' })],
     ['out of memory', query({ code: '53200', severity: 'ERROR' })],
-    ['the pool is exhausted', new Error('timeout exceeded when trying to connect')],
-    ['a read for which no query began', new NoQueryInTimeError('no query began in time')],
+    ['an exhausted pool', new Error('timeout exceeded when trying to connect')],
+    ['a read whose query did not start', new NoQueryInTimeError('no query started in time')],
     ['a connection that ended unexpectedly', new Error('Connection terminated unexpectedly')],
-  ])('yes: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(true));
+  ])('is true for %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(true));
 
   it.each([
     ['a constraint', query({ code: '23505', severity: 'ERROR' })],
-    ['a mistake of ours', query({ code: '42601', severity: 'ERROR' })],
-    ['a file that is missing', error({ code: 'ENOENT', syscall: 'open' })],
-    ['a client that left', error({ code: 'ECONNRESET' })],
-    ['a full disk, which a retry finds full', query({ code: '53100', severity: 'ERROR' })],
-    ['nothing', undefined],
-  ])('no: %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(false));
+    ['a syntax error', query({ code: '42601', severity: 'ERROR' })],
+    ['a missing file', error({ code: 'ENOENT', syscall: 'open' })],
+    ['a client that disconnected', error({ code: 'ECONNRESET' })],
+    ['a full disk', query({ code: '53100', severity: 'ERROR' })],
+    ['undefined', undefined],
+  ])('is false for %s', (_, failure) => expect(isDatabaseUnavailable(failure)).toBe(false));
+});
+
+describe('asDatabaseError', () => {
+  it.each([
+    ['a failed query', query({ code: 'ECONNRESET', syscall: 'read' })],
+    ['a wrong password', error({ code: '28P01', severity: 'FATAL' })],
+    ['a bug', new TypeError('x is not a function')],
+    ['undefined', undefined],
+  ])('leaves %s as it is', (_, failure) => expect(asDatabaseError(failure)).toBe(failure));
 });
 
 describe('isDatabaseFull', () => {
@@ -37,19 +47,19 @@ describe('isDatabaseFull', () => {
     [true, 'a statement that needs space', query({ code: '53100', severity: 'ERROR' })],
     [true, 'a log that can not be written', query({ code: '53100', severity: 'PANIC' })],
     [false, 'out of memory', query({ code: '53200', severity: 'ERROR' })],
-    [false, 'nothing', undefined],
-  ])('%s: %s', (is, _, failure) => expect(isDatabaseFull(failure)).toBe(is));
+    [false, 'undefined', undefined],
+  ])('is %s for %s', (is, _, failure) => expect(isDatabaseFull(failure)).toBe(is));
 });
 
 describe('isConflict', () => {
-  it.each(['23505', '23503', '40001', '40P01'])('yes: %s', (code) =>
+  it.each(['23505', '23503', '40001', '40P01'])('is true for %s', (code) =>
     expect(isConflict(query({ code, severity: 'ERROR' }))).toBe(true),
   );
 
   it.each([
-    ['a mistake of ours', query({ code: '42601', severity: 'ERROR' })],
-    ['a value that must not be missing', query({ code: '23502', severity: 'ERROR' })],
-    ['an administrator ended the connection', query({ code: '57P01', severity: 'FATAL' })],
-    ['what is no answer to a query', error({ code: '23505' })],
-  ])('no: %s', (_, failure) => expect(isConflict(failure)).toBe(false));
+    ['a syntax error', query({ code: '42601', severity: 'ERROR' })],
+    ['a null value', query({ code: '23502', severity: 'ERROR' })],
+    ['a connection ended by an administrator', query({ code: '57P01', severity: 'FATAL' })],
+    ['an error outside a query', error({ code: '23505' })],
+  ])('is false for %s', (_, failure) => expect(isConflict(failure)).toBe(false));
 });

@@ -6,11 +6,10 @@ import {
 import { ContendedError } from './contended.error.js';
 import { NoQueryInTimeError } from './no-query-in-time.error.js';
 
-/**
- * SQLSTATE classes that mean "not now": connection exceptions, insufficient resources, operator intervention.
- */
+/** SQLSTATE classes of temporary failures: connection, insufficient resources, operator intervention. */
 const UNAVAILABLE_CLASSES = ['08', '53', '57'];
 
+/** Codes of Node's socket errors. */
 const UNAVAILABLE_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -21,10 +20,7 @@ const UNAVAILABLE_CODES = new Set([
   'EAI_AGAIN',
 ]);
 
-/** `lock_timeout` passed. */
-const LOCK_NOT_AVAILABLE = '55P03';
-
-/** What `pg` and its pool say without any code. */
+/** Errors of `pg` and its pool that have no code. */
 const UNAVAILABLE_MESSAGES = [
   'Connection terminated',
   'timeout exceeded when trying to connect',
@@ -34,7 +30,15 @@ const UNAVAILABLE_MESSAGES = [
   'Driver not Connected',
 ];
 
-/** A connection to Postgres was lost while it was being made. */
+/** `lock_timeout` expired. */
+const LOCK_NOT_AVAILABLE = '55P03';
+const DISK_FULL = '53100';
+const SERIALIZATION_FAILURE = '40001';
+const DEADLOCK_DETECTED = '40P01';
+const UNIQUE_VIOLATION = '23505';
+const FOREIGN_KEY_VIOLATION = '23503';
+
+/** The connection to Postgres was lost during the handshake. */
 export class ConnectionLostError extends Error {
   constructor(cause: { readonly message?: unknown }) {
     super(String(cause.message), { cause });
@@ -45,13 +49,12 @@ const UNAVAILABLE_ERRORS = [
   ConnectionLostError,
   ContendedError,
   NoQueryInTimeError,
-  // TypeORM gives a transaction's connection back by itself when that is lost; the next statement finds it
-  // gone.
+  // TypeORM releases a transaction's connection when it is lost. The next statement then fails with these.
   QueryRunnerAlreadyReleasedError,
   QueryRunnerProviderAlreadyReleasedError,
 ];
 
-/** What `pg`, Postgres and Node say of a failure, as far as they say anything. */
+/** The fields that errors of `pg`, Postgres and Node may have. */
 interface FailureFields {
   readonly code?: unknown;
   readonly severity?: unknown;
@@ -60,19 +63,24 @@ interface FailureFields {
   readonly constraint?: unknown;
 }
 
-/** `disk_full` */
-const DISK_FULL = '53100';
+/**
+ * Names an error that a database call threw. A socket that is reset during the handshake fails with a plain
+ * `ECONNRESET`, which could come from any socket of the process.
+ */
+export function asDatabaseError(error: unknown): unknown {
+  if (error instanceof QueryFailedError) return error;
+  const failure = Object(error) as FailureFields;
+  const isSocketError = failure.syscall === 'read' || failure.syscall === 'write';
+  return isSocketError ? new ConnectionLostError(failure) : error;
+}
 
-/** Whether Postgres refused a statement, or ended, because its disk is full. Retrying soon doesn't help. */
+/** Whether Postgres refused a statement, or ended, because its disk is full. A retry does not help. */
 export function isDatabaseFull(error: unknown): boolean {
   const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
   return (Object(cause) as FailureFields).code === DISK_FULL;
 }
 
-/**
- * Whether a query failed because Postgres can't be reached or can't work now, so that trying again later may
- * help.
- */
+/** Whether a database call failed because Postgres is unreachable or overloaded, so that a retry may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (UNAVAILABLE_ERRORS.some((kind) => error instanceof kind)) return true;
   if (isDatabaseFull(error)) return false;
@@ -80,17 +88,17 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;
   const { code, severity, syscall, message }: FailureFields = cause;
-  // FATAL and PANIC end the connection; an ERROR is about the statement.
+  // FATAL and PANIC end the connection. An ERROR concerns the statement.
   if (severity === 'FATAL' || severity === 'PANIC') return true;
   if (severity !== undefined)
     return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2)) || code === LOCK_NOT_AVAILABLE;
-  // A connection, or the address for it, can't be had: the network, the name service, or too many open files.
+  // No connection: the network, the name service, or too many open files.
   if (syscall === 'connect' || syscall === 'getaddrinfo') return true;
   if (fromQuery && UNAVAILABLE_CODES.has(String(code))) return true;
   return UNAVAILABLE_MESSAGES.some((text) => String(message).includes(text));
 }
 
-/** Whether a statement failed because a lock was not given within `lock_timeout`. */
+/** Whether a statement did not get a lock within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === LOCK_NOT_AVAILABLE;
 }
@@ -100,25 +108,16 @@ export function violates(error: unknown, constraint: string): boolean {
   return error instanceof QueryFailedError && (error.driverError as FailureFields).constraint === constraint;
 }
 
-/** `unique_violation`, `foreign_key_violation`, `serialization_failure` and `deadlock_detected`. */
-const CONFLICT_CODES = ['23505', '23503', '40001', '40P01'];
+const CONFLICTS = [UNIQUE_VIOLATION, FOREIGN_KEY_VIOLATION, SERIALIZATION_FAILURE, DEADLOCK_DETECTED];
 
-/**
- * Whether Postgres refused a statement for what others did at the same time, so that nothing of it happened.
- */
+/** Whether Postgres rolled a statement back because of a concurrent transaction. */
 export function isConflict(error: unknown): boolean {
-  return CONFLICT_CODES.includes(String(sqlState(error)));
+  return CONFLICTS.includes(String(sqlState(error)));
 }
 
-/** `serialization_failure` and `deadlock_detected`: the statement was right, the moment wasn't. */
-const DEADLOCK_CODES = ['40001', '40P01'];
-
-/**
- * Whether Postgres ended a transaction to break a deadlock, or one like it: it can be run again from the
- * start.
- */
+/** Whether Postgres rolled a transaction back to resolve a deadlock or the like. It can be run again. */
 export function isDeadlock(error: unknown): boolean {
-  return DEADLOCK_CODES.includes(String(sqlState(error)));
+  return [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].includes(String(sqlState(error)));
 }
 
 function sqlState(error: unknown): unknown {

@@ -1,2 +1,2 @@
-/** A read gave up before a query had begun for it: Postgres answers too slowly, or not at all, for what is asked of it. */
+/** A read failed before its query started: the database is overloaded or does not respond. */
 export class NoQueryInTimeError extends Error {}
