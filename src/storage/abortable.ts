@@ -1,8 +1,9 @@
 import type { IoOptions } from './storage-driver.js';
 
 /**
- * Does `work` unless the signal is aborted, and rejects with the signal's reason as soon as it is. For I/O that
- * can't be interrupted: it goes on by itself, and what it gives too late is handed to `discard`, which closes it.
+ * Runs `work` unless the signal is aborted, and rejects with the signal's reason as soon as it aborts. For I/O that
+ * can't be interrupted: it continues in the background, and a value that it returns after the abort goes to `discard`,
+ * which closes it.
  */
 export async function abortable<T>(
   { signal }: IoOptions,
@@ -10,24 +11,23 @@ export async function abortable<T>(
   discard: (late: T) => Promise<void> | void = () => undefined,
 ): Promise<T> {
   signal?.throwIfAborted();
-  if (signal === undefined) {
-    return work();
-  }
+  const pending = work();
+  if (signal === undefined) return pending;
   return new Promise<T>((resolve, reject) => {
-    const giveUp = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', giveUp, { once: true });
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
     const settle = (value: T): Promise<void> | void => (signal.aborted ? discard(value) : resolve(value));
-    // After an abort the promise is settled already, and nobody waits for what `work` or `discard` fails with.
-    void work()
+    // After an abort the promise is settled already, so errors of `work` and `discard` are ignored.
+    void pending
       .then(settle)
       .catch(reject)
-      .finally(() => signal.removeEventListener('abort', giveUp));
+      .finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 
 /**
- * Does `work` unless the signal is aborted. Once begun it is waited for, whatever the signal does meanwhile, and
- * rejects with the signal's reason only then: for I/O that nobody may meet after it was given up.
+ * Runs `work` unless the signal is aborted. Waits for started work even if the signal aborts meanwhile, and rejects
+ * with the signal's reason only then: for I/O that must have no effect after the call rejected.
  */
 export async function completed<T>(
   { signal }: IoOptions,
@@ -40,7 +40,7 @@ export async function completed<T>(
     if (signal?.aborted === true) await discard(value);
     return value;
   } finally {
-    // Over a failure too: the caller asked for this one.
+    // Replaces an error of `work`, too: the caller asked for this one.
     signal?.throwIfAborted();
   }
 }

@@ -3,9 +3,9 @@ import type { ByteSpan, IoOptions } from './storage-driver.js';
 import { StorageError } from './storage.errors.js';
 
 /**
- * A span as offsets, the end exclusive; no span is all of it.
+ * Returns a span as offsets with an exclusive end; without a span, the whole object.
  *
- * @throws StorageError when the span does not lie within `sizeBytes` bytes.
+ * @throws StorageError if the span does not lie within `sizeBytes` bytes.
  */
 export function byteRange(sizeBytes: number, span: ByteSpan | undefined): { start: number; end: number } {
   if (span === undefined) {
@@ -17,18 +17,18 @@ export function byteRange(sizeBytes: number, span: ByteSpan | undefined): { star
   return { start: span.start, end: span.end + 1 };
 }
 
-/** The signal of a read goes on to govern the stream. */
+/** Destroys the stream when the signal aborts. */
 export function untilAborted(stream: Readable, { signal }: IoOptions): Readable {
   if (signal === undefined) {
     return stream;
   }
-  // The abort may come before the caller has a handler on the stream, and must not end the process then. Whoever reads
-  // it, or pipes it, is told of the error all the same.
+  // The signal may abort before the caller listens for errors. Without a listener that would end the process. Readers
+  // and pipes that are attached later still get the error.
   stream.on('error', () => undefined);
   return addAbortSignal(signal, stream);
 }
 
-/** What becomes of a stream that was opened after its caller had given up. */
+/** Destroys a stream that was opened after its caller aborted. */
 export function destroyLate(stream: Readable): void {
   stream.destroy();
 }

@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
 import { StartupError } from '../common/startup.error.js';
+import { CheckedStorageDriver } from './checked-storage.driver.js';
 import { FilesystemStorageDriver } from './drivers/filesystem/filesystem-storage.driver.js';
 import { MemoryStorageDriver } from './drivers/memory/memory-storage.driver.js';
 import { ObjectStorageDriver } from './object-store/object-storage.driver.js';
@@ -17,7 +18,7 @@ export class StorageModule {}
 
 async function createStorageDriver(configuration: Configuration): Promise<StorageDriver> {
   try {
-    return await openStorageDriver(configuration);
+    return new CheckedStorageDriver(await openStorageDriver(configuration));
   } catch (cause) {
     if (!(cause instanceof StorageError)) throw cause;
     throw new StartupError(`The storage can't be used: ${cause.message}.`, { cause });

@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Digest } from '../../src/oci/digest.js';
+import { CheckedStorageDriver } from '../../src/storage/checked-storage.driver.js';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
 import type {
   DriverUpload,
@@ -49,7 +50,7 @@ export function describeStorageDriverContract(
     let harness: StorageDriverHarness;
     let driver: StorageDriver;
     beforeEach(async () => {
-      harness = await makeHarness();
+      harness = checked(await makeHarness());
       driver = harness.driver;
     });
     afterEach(() => harness.dispose());
@@ -71,11 +72,22 @@ export function describeStorageDriverContract(
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
     it('has the abilities that are declared, and no other', () => {
       expect(driver.abilities).toMatchObject({ readsUploads, opensObjects });
-      expect('openObject' in driver).toBe(opensObjects);
-      expect('readUpload' in driver).toBe(readsUploads);
-      expect('redirectUrl' in driver && driver.redirectUrl !== undefined).toBe(driver.abilities.redirects);
+      const { openObject, readUpload, redirectUrl } = driver as CheckedStorageDriver;
+      expect(openObject !== undefined).toBe(opensObjects);
+      expect(readUpload !== undefined).toBe(readsUploads);
+      expect(redirectUrl !== undefined).toBe(driver.abilities.redirects);
     });
   });
+}
+
+/** With the wrapper around its drivers that the product has around each. */
+function checked(harness: StorageDriverHarness): StorageDriverHarness {
+  return {
+    driver: new CheckedStorageDriver(harness.driver),
+    reopen: async () => new CheckedStorageDriver(await harness.reopen()),
+    openHandles: () => harness.openHandles(),
+    dispose: () => harness.dispose(),
+  };
 }
 
 function describeOneUpload({ driver, harness }: Context): void {

@@ -1,4 +1,3 @@
-import { parseKeySegment } from '../object-key.js';
 import type { DriverUpload, DriverUploadState, JsonValue } from '../storage-driver.js';
 import { UploadStateError } from '../storage.errors.js';
 import { newSegmentName, segmentOwner } from './segment-name.js';
@@ -34,17 +33,15 @@ export class UploadSegments {
 
   /** The state of an upload that is begun. */
   static first(id: string): UploadSegments {
-    return new UploadSegments(parseKeySegment(id), [{ name: id, startBytes: 0, endBytes: 0 }]);
+    return new UploadSegments(id, [{ name: id, startBytes: 0, endBytes: 0 }]);
   }
 
   /**
    * What was recorded, read back.
    *
-   * @throws InvalidObjectKeyError when the id can't be one.
    * @throws UploadStateError when the state is not one that `toState` made for this id.
    */
   static recorded({ id, state }: DriverUpload): UploadSegments {
-    parseKeySegment(id);
     const { sizeBytes, segments = [{ name: id, endBytes: sizeBytes ?? null }] } = state;
     if (!isSize(sizeBytes) || !Array.isArray(segments) || segments.length > MAX_SEGMENTS) {
       throw foreignState(id);
@@ -145,12 +142,13 @@ export function listedSegment(id: string, name: string): DriverUpload {
 /**
  * The segments that an upload, recorded or listed, is to be rid of.
  *
- * @throws InvalidObjectKeyError when the id can't be one.
  * @throws UploadStateError when the state was neither recorded nor listed.
  */
 export function segmentNames(upload: DriverUpload): string[] {
-  const id = parseKeySegment(upload.id);
-  const { listed } = upload.state;
+  const {
+    id,
+    state: { listed },
+  } = upload;
   if (listed === undefined) {
     return UploadSegments.recorded(upload).all.map(({ name }) => name);
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../../oci/digest.js';
-import { abortable } from '../abortable.js';
+import { attempt } from '../attempt.js';
 import {
   damagedIdentity,
   IDENTITY_BYTES,
@@ -10,13 +10,7 @@ import {
   identityBytes,
   parseIdentity,
 } from '../identity-object.js';
-import {
-  blobObjectKey,
-  type ObjectKey,
-  parseKeyPrefix,
-  parseKeySegment,
-  parseObjectKey,
-} from '../object-key.js';
+import { type ObjectKey, parseObjectKey } from '../object-key.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -78,21 +72,19 @@ export class ObjectStorageDriver implements StorageDriver {
     };
     if (sign !== undefined) {
       const urls = new SignedUrls(sign);
-      this.redirectUrl = (key) => urls.of(parseObjectKey(key));
+      this.redirectUrl = (key) => urls.of(key);
     }
   }
 
-  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
-    return abortable(options, async () => {
-      try {
-        const span = { start: 0, end: IDENTITY_BYTES - 1 };
-        const stream = await readResuming(this.store, IDENTITY_NAME, span, options);
-        return parseIdentity(await buffer(untilAborted(stream, options)), this.location);
-      } catch (error) {
-        if (error instanceof ObjectNotFoundError) return undefined;
-        throw await this.identityFailure(error, options);
-      }
-    });
+  async readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    try {
+      const span = { start: 0, end: IDENTITY_BYTES - 1 };
+      const stream = await readResuming(this.store, IDENTITY_NAME, span, options);
+      return parseIdentity(await buffer(untilAborted(stream, options)), this.location);
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return undefined;
+      throw await this.identityFailure(error, options);
+    }
   }
 
   /** A store refuses to read more bytes than an object has, each with an error of its own. */
@@ -120,124 +112,100 @@ export class ObjectStorageDriver implements StorageDriver {
   }
 
   check(options: IoOptions = {}): Promise<void> {
-    return abortable(options, () => this.store.check(options));
+    return this.store.check(options);
   }
 
   async stat(key: ObjectKey, options: IoOptions = {}): Promise<ObjectStat> {
-    return abortable(options, async () => {
-      const name = parseObjectKey(key);
-      const found = isReserved(name) ? undefined : await this.store.head(name, options);
-      if (found === undefined) throw new ObjectNotFoundError(key);
-      return statOf(found, key);
-    });
+    const found = isReserved(key) ? undefined : await this.store.head(key, options);
+    if (found === undefined) throw new ObjectNotFoundError(key);
+    return statOf(found, key);
   }
 
   async read(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions = {}): Promise<Readable> {
-    const stream = await abortable(options, () => this.open(key, span, options), destroyLate);
-    return untilAborted(stream, options);
+    if (isReserved(key)) throw new ObjectNotFoundError(key);
+    if (span === undefined) {
+      const { sizeBytes } = await this.stat(key, options);
+      return sizeBytes === 0 ? Readable.from([]) : this.read(key, { start: 0, end: sizeBytes - 1 }, options);
+    }
+    if (!(span.start >= 0 && span.start <= span.end)) {
+      throw new StorageError(`bytes ${span.start}-${span.end} are no span`);
+    }
+    return readResuming(this.store, key, span, options);
   }
 
-  delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
-    return abortable(options, async () => {
-      const name = parseObjectKey(key);
-      if (!isReserved(name)) await this.store.delete([name], options);
-    });
+  async delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
+    if (!isReserved(key)) await this.store.delete([key], options);
   }
 
   async *list(prefix: string, options: IoOptions = {}): AsyncGenerator<ObjectStat, void> {
-    options.signal?.throwIfAborted();
-    for await (const found of this.store.list(parseKeyPrefix(prefix), options)) {
-      options.signal?.throwIfAborted();
+    for await (const found of this.store.list(prefix, options)) {
       const key = keyOf(found.name);
       if (key !== undefined) yield statOf(found, key);
     }
   }
 
-  createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
-    return attempt(options, () => UploadLayout.first(id, this.options.partBytes).toState());
+  createUpload(id: string): Promise<DriverUploadState> {
+    return attempt(() => UploadLayout.first(id, this.options.partBytes).toState());
   }
 
   /**
    * Touches nothing: bytes past the offset are in parts that nobody recorded. Of what is gone only the tail is noticed here, the
    * parts when they are needed.
    */
-  openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
-    return abortable(options, async () => {
-      const layout = UploadLayout.recordedAt(upload, offsetBytes);
-      const piece = layout.pieces.at(-1);
-      if (piece !== undefined) {
-        const found = await this.store.head(pieceName(layout.id, piece.suffix), options);
-        if (found?.sizeBytes !== piece.sizeBytes) {
-          throw new UploadStateError(`upload ${layout.id} lacks bytes that were made durable`);
-        }
+  async openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
+    const layout = UploadLayout.recordedAt(upload, offsetBytes);
+    const piece = layout.pieces.at(-1);
+    if (piece !== undefined) {
+      const found = await this.store.head(pieceName(layout.id, piece.suffix), options);
+      if (found?.sizeBytes !== piece.sizeBytes) {
+        throw new UploadStateError(`upload ${layout.id} lacks bytes that were made durable`);
       }
-      return new ObjectUploadSink(this.store, layout, this.options.inlineBytes ?? INLINE_BYTES);
-    });
+    }
+    return new ObjectUploadSink(this.store, layout, this.options.inlineBytes ?? INLINE_BYTES);
   }
 
-  fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
-    return attempt(options, () => UploadLayout.recorded(upload).fenced(this.store.maxPartNumber).toState());
+  fenceUpload(upload: DriverUpload): Promise<DriverUploadState> {
+    return attempt(() => UploadLayout.recorded(upload).fenced(this.store.maxPartNumber).toState());
   }
 
-  /** The object was named before its digest was known, so the digest is checked but not part of the key. */
-  objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
-    blobObjectKey(digest, id);
+  /** The digest is not part of the key, because the object is named before its digest is known. */
+  objectKeyOf({ id }: DriverUpload): ObjectKey {
     return objectKeyOf(id);
   }
 
-  finishUpload(
+  async finishUpload(
     upload: DriverUpload,
-    digest: Digest,
+    _digest: Digest,
     sizeBytes: number,
     options: IoOptions = {},
   ): Promise<ObjectKey> {
-    return abortable(options, async () => {
-      const key = this.objectKeyOf(upload, digest);
-      await this.finisher.finish(upload, key, sizeBytes, options);
-      return key;
-    });
+    const key = this.objectKeyOf(upload);
+    await this.finisher.finish(upload, key, sizeBytes, options);
+    return key;
   }
 
-  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
-    return abortable(options, async () => {
-      const id = parseKeySegment(upload.id);
-      const { piece, multipart } = listedOf(upload);
-      if (piece !== undefined) return this.store.delete([pieceName(id, piece)], options);
-      if (multipart !== undefined) {
-        return this.store.abortMultipart({ name: objectKeyOf(id), id: multipart }, [], options);
-      }
-      await this.finisher.forget(UploadLayout.recorded(upload), options);
-    });
+  async abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
+    const { id } = upload;
+    const { piece, multipart } = listedOf(upload);
+    if (piece !== undefined) return this.store.delete([pieceName(id, piece)], options);
+    if (multipart !== undefined) {
+      return this.store.abortMultipart({ name: objectKeyOf(id), id: multipart }, [], options);
+    }
+    await this.finisher.forget(UploadLayout.recorded(upload), options);
   }
 
   async *listUploads(options: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
-    options.signal?.throwIfAborted();
     for await (const found of this.store.listMultiparts(OBJECTS, options)) {
-      options.signal?.throwIfAborted();
       const id = idOfObject(found.name);
       if (id === undefined) continue;
       yield { upload: { id, state: { listed: { multipart: found.id } } }, modifiedAt: found.startedAt };
     }
     for await (const found of this.store.list(PIECES, options)) {
-      options.signal?.throwIfAborted();
       const piece = parsePieceName(found.name);
       if (piece === undefined) continue;
       const state = { listed: { piece: piece.suffix } };
       yield { upload: { id: piece.id, state }, modifiedAt: found.modifiedAt };
     }
-  }
-
-  private async open(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions): Promise<Readable> {
-    const name = parseObjectKey(key);
-    if (isReserved(name)) throw new ObjectNotFoundError(key);
-    if (span === undefined) {
-      const { sizeBytes } = await this.stat(key, options);
-      return sizeBytes === 0 ? Readable.from([]) : this.open(key, { start: 0, end: sizeBytes - 1 }, options);
-    }
-    if (!(span.start >= 0 && span.start <= span.end)) {
-      throw new StorageError(`bytes ${span.start}-${span.end} are no span`);
-    }
-    return readResuming(this.store, name, span, options);
   }
 }
 
@@ -263,12 +231,4 @@ function keyOf(name: string): ObjectKey | undefined {
 
 function statOf({ sizeBytes, modifiedAt }: StoredObject, key: ObjectKey): ObjectStat {
   return { key, sizeBytes, modifiedAt };
-}
-
-function destroyLate(stream: Readable): void {
-  stream.destroy();
-}
-
-function attempt<T>(options: IoOptions, work: () => T): Promise<T> {
-  return abortable(options, () => new Promise((resolve) => resolve(work())));
 }

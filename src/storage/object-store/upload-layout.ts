@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { parseKeySegment } from '../object-key.js';
 import type { DriverUpload, DriverUploadState, JsonValue } from '../storage-driver.js';
 import { UploadStateError } from '../storage.errors.js';
 import type { Part } from './object-store.js';
@@ -64,7 +63,7 @@ export class UploadLayout {
   ) {}
 
   static first(id: string, partBytes: number): UploadLayout {
-    return new UploadLayout(parseKeySegment(id), {
+    return new UploadLayout(id, {
       sizeBytes: 0,
       partBytes,
       nextPart: 1,
@@ -85,7 +84,6 @@ export class UploadLayout {
    * @throws UploadStateError when the state is not one that `toState` made for this id.
    */
   static recorded({ id, state }: DriverUpload): UploadLayout {
-    parseKeySegment(id);
     try {
       const layout = new UploadLayout(id, fieldsOf(id, state));
       const tailBytes = layout.savedTailBytes + layout.inline.length;

@@ -78,7 +78,8 @@ export class StoredObjects {
   }
 
   private get store(): ObjectStore {
-    return (this.berth.driver as unknown as { readonly store: ObjectStore }).store;
+    return (this.berth.driver as unknown as { readonly driver: { readonly store: ObjectStore } }).driver
+      .store;
   }
 
   private query<Row>(sql: string, ...parameters: unknown[]): Promise<Row[]> {

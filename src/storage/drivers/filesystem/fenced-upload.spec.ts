@@ -22,6 +22,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
 import { digestOf } from '../../../oci/digest.js';
+import { CheckedStorageDriver } from '../../checked-storage.driver.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type { DriverUpload, StoredUpload } from '../../storage-driver.js';
 import { StorageError, UploadStateError } from '../../storage.errors.js';
@@ -324,7 +325,8 @@ describe('an upload that was taken from a writer which never let go, on the file
     const giveUp = new AbortController();
     const reason = new Error('the client left');
     let settled = false;
-    const opening = driver.openUpload(upload, FIRST.length, { signal: giveUp.signal });
+    const checked = new CheckedStorageDriver(driver);
+    const opening = checked.openUpload(upload, FIRST.length, { signal: giveUp.signal });
     const outcome = expect(opening.finally(() => (settled = true))).rejects.toBe(reason);
     await hasBegun;
     giveUp.abort(reason);

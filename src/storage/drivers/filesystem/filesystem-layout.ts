@@ -2,7 +2,6 @@ import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { IDENTITY_NAME, OWN_NAMES } from '../../identity-object.js';
-import { parseObjectKey } from '../../object-key.js';
 import {
   ObjectNotFoundError,
   StorageError,
@@ -49,9 +48,9 @@ export class FilesystemLayout {
     return join(this.uploads, name);
   }
 
-  /** @throws InvalidObjectKeyError; ObjectNotFoundError for names under which no object can be. */
+  /** @throws ObjectNotFoundError for names under which no object can be. */
   objectPath(key: string): string {
-    const segments = parseObjectKey(key).split('/');
+    const segments = key.split('/');
     if (this.isReserved(segments[0] ?? '')) {
       throw new ObjectNotFoundError(key);
     }

@@ -72,9 +72,8 @@ export async function readIdentity(layout: FilesystemLayout): Promise<string | u
  */
 export async function isEmptyStorage(layout: FilesystemLayout): Promise<boolean> {
   try {
-    if (await exists(layout.blobs))
-      for await (const _ of walkObjects(layout, 'blobs/', undefined)) return false;
-    if (await exists(layout.uploads)) for await (const _ of walkUploads(layout, undefined)) return false;
+    if (await exists(layout.blobs)) for await (const _ of walkObjects(layout, 'blobs/')) return false;
+    if (await exists(layout.uploads)) for await (const _ of walkUploads(layout)) return false;
     return true;
   } catch (error) {
     throw explain(error, layout.root);

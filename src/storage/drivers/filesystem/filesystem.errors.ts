@@ -36,10 +36,19 @@ export function storageErrorOf(cause: unknown, action: string): StorageError {
     : new StorageError(`${action}: ${code}`, { cause });
 }
 
-/** Does `work`, whose errors leave as {@link StorageError}s. */
+/** Runs `work` and turns its errors into {@link StorageError}s. */
 export async function translating<T>(action: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
+  } catch (error) {
+    throw storageErrorOf(error, action);
+  }
+}
+
+/** The same for each entry of a list. */
+export async function* translatingList<T>(action: string, list: AsyncIterable<T>): AsyncGenerator<T, void> {
+  try {
+    yield* list;
   } catch (error) {
     throw storageErrorOf(error, action);
   }

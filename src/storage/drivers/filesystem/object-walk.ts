@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseKeyPrefix, parseObjectKey } from '../../object-key.js';
+import { parseObjectKey } from '../../object-key.js';
 import type { ObjectStat } from '../../storage-driver.js';
 import { InvalidObjectKeyError } from '../../storage.errors.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
@@ -15,9 +15,7 @@ import { isMissing } from './filesystem.errors.js';
 export async function* walkObjects(
   layout: FilesystemLayout,
   prefix: string,
-  signal: AbortSignal | undefined,
 ): AsyncGenerator<ObjectStat, void> {
-  parseKeyPrefix(prefix);
   const slash = prefix.lastIndexOf('/');
   const folder = prefix.slice(0, Math.max(slash, 0));
   const beginning = prefix.slice(slash + 1);
@@ -31,23 +29,21 @@ export async function* walkObjects(
     await layout.expectMounted(error);
     return;
   }
-  yield* walkFolder(layout, folder, beginning, signal);
+  yield* walkFolder(layout, folder, beginning);
 }
 
 async function* walkFolder(
   layout: FilesystemLayout,
   folder: string,
   beginning: string,
-  signal: AbortSignal | undefined,
 ): AsyncGenerator<ObjectStat, void> {
   for await (const entry of entriesOf(join(layout.root, folder))) {
-    signal?.throwIfAborted();
     const key = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (!entry.name.startsWith(beginning) || !isKey(key) || layout.isReserved(key)) {
       continue;
     }
     if (entry.isDirectory()) {
-      yield* walkFolder(layout, key, '', signal);
+      yield* walkFolder(layout, key, '');
     } else if (entry.isFile()) {
       yield* statOf(layout, key);
     }

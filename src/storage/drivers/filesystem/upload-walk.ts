@@ -10,16 +10,12 @@ import { isMissing } from './filesystem.errors.js';
  * that no segment has (`lost+found`), and hidden names (probes; NFS calls a file that is removed while it is open
  * `.nfs…`, and would only do so again).
  */
-export async function* walkUploads(
-  layout: FilesystemLayout,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<StoredUpload, void> {
+export async function* walkUploads(layout: FilesystemLayout): AsyncGenerator<StoredUpload, void> {
   const folder = await opendir(layout.uploads).catch(async (error: unknown) => {
     if (isMissing(error)) await layout.expectMounted(error);
     throw error;
   });
   for await (const entry of folder) {
-    signal?.throwIfAborted();
     const id = entry.name.startsWith('.') ? undefined : segmentOwner(entry.name);
     if (id !== undefined && entry.isFile()) {
       yield* storedAs(layout, id, entry.name);

@@ -1,20 +1,19 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../../../oci/digest.js';
-import { abortable } from '../../abortable.js';
+import { attempt } from '../../attempt.js';
 import { identityBytes, parseIdentity } from '../../identity-object.js';
-import { blobObjectKey, type ObjectKey, parseKeyPrefix, parseObjectKey } from '../../object-key.js';
+import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type { UploadReadingStorageDriver } from '../../driver-abilities.js';
 import type {
   ByteSpan,
   DriverUpload,
   DriverUploadState,
-  IoOptions,
   ObjectStat,
   StoredUpload,
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError, UploadStateError } from '../../storage.errors.js';
-import { byteRange, untilAborted } from '../../reading.js';
+import { byteRange } from '../../reading.js';
 import { segmentOwner } from '../segment-name.js';
 import { listedSegment, type Segment, segmentNames, UploadSegments } from '../upload-segments.js';
 import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';
@@ -37,72 +36,70 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
 
   constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}
 
-  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
-    return attempt(options, () => this.medium.identity);
+  readIdentity(): Promise<string | undefined> {
+    return attempt(() => this.medium.identity);
   }
 
   writeIdentity(id: string): Promise<void> {
-    return attempt({}, () => {
+    return attempt(() => {
       this.medium.identity = parseIdentity(identityBytes(id), this.location);
     });
   }
 
   isEmpty(): Promise<boolean> {
-    return attempt({}, () => this.medium.objects.size === 0 && this.medium.segments.size === 0);
+    return attempt(() => this.medium.objects.size === 0 && this.medium.segments.size === 0);
   }
 
   prepare(): Promise<void> {
     return Promise.resolve();
   }
 
-  check(options: IoOptions = {}): Promise<void> {
+  check(): Promise<void> {
     // Full is the one thing that can be wrong here.
-    return attempt(options, () => {
+    return attempt(() => {
       this.medium.reserve(1);
       this.medium.release(1);
     });
   }
 
-  stat(key: ObjectKey, options: IoOptions = {}): Promise<ObjectStat> {
-    return attempt(options, () => {
+  stat(key: ObjectKey): Promise<ObjectStat> {
+    return attempt(() => {
       const { sizeBytes, modifiedAt } = this.objectAt(key);
       return { key, sizeBytes, modifiedAt };
     });
   }
 
-  async read(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions = {}): Promise<Readable> {
-    const stream = await attempt(options, () => {
+  read(key: ObjectKey, span: ByteSpan | undefined): Promise<Readable> {
+    return attempt(() => {
       const { chunks, sizeBytes } = this.objectAt(key);
       const { start, end } = byteRange(sizeBytes, span);
       return streamOf(sliceChunks(chunks, start, end));
     });
-    return untilAborted(stream, options);
   }
 
-  delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
-    return attempt(options, () => {
-      const object = this.medium.objects.get(parseObjectKey(key));
+  delete(key: ObjectKey): Promise<void> {
+    return attempt(() => {
+      const object = this.medium.objects.get(key);
       this.medium.release(object?.sizeBytes ?? 0);
       this.medium.objects.delete(key);
     });
   }
 
-  async *list(prefix: string, options: IoOptions = {}): AsyncGenerator<ObjectStat, void> {
-    await attempt(options, () => parseKeyPrefix(prefix));
+  // eslint-disable-next-line @typescript-eslint/require-await -- the contract's lists are asynchronous
+  async *list(prefix: string): AsyncGenerator<ObjectStat, void> {
     for (const [key, { sizeBytes, modifiedAt }] of this.medium.objects) {
-      options.signal?.throwIfAborted();
       if (key.startsWith(prefix)) {
         yield { key, sizeBytes, modifiedAt };
       }
     }
   }
 
-  createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
-    return attempt(options, () => UploadSegments.first(id).toState());
+  createUpload(id: string): Promise<DriverUploadState> {
+    return attempt(() => UploadSegments.first(id).toState());
   }
 
-  openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
-    return attempt(options, () => {
+  openUpload(upload: DriverUpload, offsetBytes: number): Promise<UploadSink> {
+    return attempt(() => {
       const segments = UploadSegments.recordedAt(upload, offsetBytes);
       this.heldChunks(segments.firstBytes(offsetBytes));
       const { name, startBytes, endBytes } = segments.open;
@@ -111,28 +108,20 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
     });
   }
 
-  fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
-    return attempt(options, () => UploadSegments.recorded(upload).fenced().toState());
+  fenceUpload(upload: DriverUpload): Promise<DriverUploadState> {
+    return attempt(() => UploadSegments.recorded(upload).fenced().toState());
   }
 
-  async readUpload(upload: DriverUpload, sizeBytes: number, options: IoOptions = {}): Promise<Readable> {
-    const stream = await attempt(options, () =>
-      streamOf(this.heldChunks(UploadSegments.recorded(upload).firstBytes(sizeBytes))),
-    );
-    return untilAborted(stream, options);
+  readUpload(upload: DriverUpload, sizeBytes: number): Promise<Readable> {
+    return attempt(() => streamOf(this.heldChunks(UploadSegments.recorded(upload).firstBytes(sizeBytes))));
   }
 
   objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
     return blobObjectKey(digest, id);
   }
 
-  finishUpload(
-    upload: DriverUpload,
-    digest: Digest,
-    sizeBytes: number,
-    options: IoOptions = {},
-  ): Promise<ObjectKey> {
-    return attempt(options, () => {
+  finishUpload(upload: DriverUpload, digest: Digest, sizeBytes: number): Promise<ObjectKey> {
+    return attempt(() => {
       const key = this.objectKeyOf(upload, digest);
       const segments = UploadSegments.recordedAt(upload, sizeBytes);
       const existing = this.medium.objects.get(key);
@@ -149,14 +138,13 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
     });
   }
 
-  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
-    return attempt(options, () => segmentNames(upload).forEach((name) => this.medium.dropSegment(name)));
+  abortUpload(upload: DriverUpload): Promise<void> {
+    return attempt(() => segmentNames(upload).forEach((name) => this.medium.dropSegment(name)));
   }
 
-  async *listUploads(options: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
-    await attempt(options, () => undefined);
+  // eslint-disable-next-line @typescript-eslint/require-await -- the contract's lists are asynchronous
+  async *listUploads(): AsyncGenerator<StoredUpload, void> {
     for (const [name, { modifiedAt }] of this.medium.segments) {
-      options.signal?.throwIfAborted();
       const id = segmentOwner(name);
       if (id !== undefined) {
         yield { upload: listedSegment(id, name), modifiedAt };
@@ -166,7 +154,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
 
   /** @throws ObjectNotFoundError */
   private objectAt(key: ObjectKey): MemoryObject {
-    const object = this.medium.objects.get(parseObjectKey(key));
+    const object = this.medium.objects.get(key);
     if (object === undefined) {
       throw new ObjectNotFoundError(key);
     }
@@ -185,11 +173,6 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
       return chunks;
     });
   }
-}
-
-/** Memory answers at once; its errors are rejections all the same. */
-function attempt<T>(options: IoOptions, work: () => T): Promise<T> {
-  return abortable(options, () => new Promise((resolve) => resolve(work())));
 }
 
 function streamOf(chunks: readonly Buffer[]): Readable {

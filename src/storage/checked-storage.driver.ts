@@ -1,0 +1,170 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from '../oci/digest.js';
+import { abortable, completed } from './abortable.js';
+import {
+  canOpen,
+  canReadUploads,
+  canRedirect,
+  type OpeningStorageDriver,
+  type RedirectingStorageDriver,
+  type UploadReadingStorageDriver,
+} from './driver-abilities.js';
+import {
+  blobObjectKey,
+  type ObjectKey,
+  parseKeyPrefix,
+  parseKeySegment,
+  parseObjectKey,
+} from './object-key.js';
+import { destroyLate, untilAborted } from './reading.js';
+import type {
+  ByteSpan,
+  DriverUpload,
+  DriverUploadState,
+  IoOptions,
+  ObjectStat,
+  StorageAbilities,
+  StorageDriver,
+  StoredUpload,
+  UploadSink,
+} from './storage-driver.js';
+
+/**
+ * The wrapper around every driver. It checks keys, upload ids, digests and abort signals, so a driver only gets valid
+ * ones, and may ignore the signal of a call that is short. It has the abilities of the driver that it wraps.
+ *
+ * It is called once per operation and stays out of the way of the bytes: the driver's own sinks, streams and open
+ * objects go to the caller.
+ */
+export class CheckedStorageDriver implements StorageDriver {
+  readonly name: string;
+  readonly location: string;
+  readonly abilities: StorageAbilities;
+  readonly redirectUrl?: RedirectingStorageDriver['redirectUrl'];
+  readonly openObject?: OpeningStorageDriver['openObject'];
+  readonly readUpload?: UploadReadingStorageDriver['readUpload'];
+
+  constructor(private readonly driver: StorageDriver) {
+    this.name = driver.name;
+    this.location = driver.location;
+    this.abilities = driver.abilities;
+    if (canRedirect(driver)) {
+      this.redirectUrl = (key, options = {}) =>
+        abortable(options, () => driver.redirectUrl(parseObjectKey(key), options));
+    }
+    if (canOpen(driver)) {
+      this.openObject = (key, options = {}) =>
+        abortable(
+          options,
+          () => driver.openObject(parseObjectKey(key), options),
+          (late) => late.close(),
+        );
+    }
+    if (canReadUploads(driver)) {
+      this.readUpload = (upload, sizeBytes, options = {}) =>
+        abortableRead(options, () => driver.readUpload(checkedUpload(upload), sizeBytes, options));
+    }
+  }
+
+  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    return abortable(options, () => this.driver.readIdentity(options));
+  }
+
+  writeIdentity(id: string): Promise<void> {
+    return this.driver.writeIdentity(id);
+  }
+
+  isEmpty(): Promise<boolean> {
+    return this.driver.isEmpty();
+  }
+
+  prepare(): Promise<void> {
+    return this.driver.prepare();
+  }
+
+  check(options: IoOptions = {}): Promise<void> {
+    return abortable(options, () => this.driver.check(options));
+  }
+
+  stat(key: ObjectKey, options: IoOptions = {}): Promise<ObjectStat> {
+    return abortable(options, () => this.driver.stat(parseObjectKey(key), options));
+  }
+
+  read(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions = {}): Promise<Readable> {
+    return abortableRead(options, () => this.driver.read(parseObjectKey(key), span, options));
+  }
+
+  delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
+    return abortable(options, () => this.driver.delete(parseObjectKey(key), options));
+  }
+
+  list(prefix: string, options: IoOptions = {}): AsyncIterable<ObjectStat> {
+    return abortableList(options, () => this.driver.list(parseKeyPrefix(prefix), options));
+  }
+
+  createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
+    return abortable(options, () => this.driver.createUpload(parseKeySegment(id), options));
+  }
+
+  openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
+    return completed(
+      options,
+      () => this.driver.openUpload(checkedUpload(upload), offsetBytes, options),
+      (late) => late.close(),
+    );
+  }
+
+  fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
+    return abortable(options, () => this.driver.fenceUpload(checkedUpload(upload), options));
+  }
+
+  objectKeyOf(upload: DriverUpload, digest: Digest): ObjectKey {
+    return this.driver.objectKeyOf(checkedUpload(upload), checkedDigest(digest, upload));
+  }
+
+  finishUpload(
+    upload: DriverUpload,
+    digest: Digest,
+    sizeBytes: number,
+    options: IoOptions = {},
+  ): Promise<ObjectKey> {
+    return abortable(options, () =>
+      this.driver.finishUpload(checkedUpload(upload), checkedDigest(digest, upload), sizeBytes, options),
+    );
+  }
+
+  abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
+    return abortable(options, () => this.driver.abortUpload(checkedUpload(upload), options));
+  }
+
+  listUploads(options: IoOptions = {}): AsyncIterable<StoredUpload> {
+    return abortableList(options, () => this.driver.listUploads(options));
+  }
+}
+
+async function abortableRead(options: IoOptions, open: () => Promise<Readable>): Promise<Readable> {
+  return untilAborted(await abortable(options, open, destroyLate), options);
+}
+
+async function* abortableList<T>(
+  { signal }: IoOptions,
+  list: () => AsyncIterable<T>,
+): AsyncGenerator<T, void> {
+  signal?.throwIfAborted();
+  for await (const each of list()) {
+    signal?.throwIfAborted();
+    yield each;
+  }
+}
+
+/** @throws InvalidObjectKeyError */
+function checkedUpload(upload: DriverUpload): DriverUpload {
+  parseKeySegment(upload.id);
+  return upload;
+}
+
+/** @throws InvalidObjectKeyError if the digest can't be part of a key. */
+function checkedDigest(digest: Digest, { id }: DriverUpload): Digest {
+  blobObjectKey(digest, id);
+  return digest;
+}
