@@ -15,7 +15,7 @@ import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { ObjectSender } from '../transfer/object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
 import { answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
-import { breakOffSlowReader } from '../transfer/slow-reader.js';
+import { abortSlowReader } from '../transfer/slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
 @Controller('v2')
@@ -110,7 +110,7 @@ export class BlobsController {
       // A client that stops reading without closing would hold on to the object for ever. Not sooner than
       // this: the storage has deadlines of its own, and when it misses them its client is to get an answer.
       const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
-      breakOffSlowReader(response, requestIdleTimeoutSeconds * 1000, requestMinBytesPerSecond);
+      abortSlowReader(response, requestIdleTimeoutSeconds * 1000, requestMinBytesPerSecond);
       writeHead();
     };
     const small = await this.blobs.readSmall(blob, { signal });

@@ -16,7 +16,7 @@ import {
   RegistryError,
 } from '../oci/errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
-import { BodyIdleError, BodySlowError, ContentCodingError } from '../transfer/body.errors.js';
+import { BodySlowError, BodyStalledError, ContentCodingError } from '../transfer/body.errors.js';
 import {
   ShuttingDownError,
   UploadBusyError,
@@ -50,7 +50,7 @@ const BY_CLASS = [
   // RFC 9110, section 15.5.6: a 405 names the methods that work.
   rule(MethodNotAllowedError, 405, ({ allowedMethods }) => ({ Allow: allowedMethods })),
   rule(BlobNeededError, 405, () => ({ Allow: 'GET, HEAD' })),
-  rule(BodyIdleError, 408),
+  rule(BodyStalledError, 408),
   rule(BodySlowError, 408),
   rule(ManifestTooLargeError, 413),
   rule(ContentCodingError, 415, () => ({ 'Accept-Encoding': 'identity' })),

@@ -2,7 +2,6 @@ import { Controller, Delete, Get, Param, Put, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRepository } from '../access/access.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
-import { Configuration } from '../config/configuration.js';
 import { ManifestService } from '../manifests/manifest.service.js';
 import type { ManifestHead } from '../manifests/manifest.reader.js';
 import { formatEtag, matchesEtag } from '../oci/conditional.js';
@@ -13,7 +12,8 @@ import { parseTag } from '../oci/tag.js';
 import { BodyMemory } from '../transfer/body-memory.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
-import { readSmallBody, singleHeader } from '../transfer/request-body.js';
+import { RequestBodies } from '../transfer/request-bodies.js';
+import { singleHeader } from '../transfer/request-headers.js';
 import { answerBytes, answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
 
 /** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */
@@ -22,7 +22,7 @@ export class ManifestsController {
   constructor(
     private readonly manifests: ManifestService,
     private readonly memory: BodyMemory,
-    private readonly configuration: Configuration,
+    private readonly bodies: RequestBodies,
   ) {}
 
   /** Serves the exact bytes that were pushed, whatever the client says it accepts. */
@@ -60,13 +60,13 @@ export class ManifestsController {
   ): Promise<void> {
     const reference = parseReference(text);
     const tags = queryTexts(request, 'tag').map(parseTag);
-    const { digest, subject } = await this.memory.run(async (hold) =>
+    const { digest, subject } = await this.memory.run(async (reserve) =>
       this.manifests.put({
         repository,
         reference,
         tags,
         contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
-        content: await readSmallBody(request, this.configuration, hold),
+        content: await this.bodies.manifest(request, reserve),
         actor: request.principal.name,
         signal: untilClosed(response),
       }),

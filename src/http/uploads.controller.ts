@@ -20,7 +20,8 @@ import {
   UploadStatusDocs,
 } from './openapi/uploads.docs.js';
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
-import { hasBody, uploadBody } from '../transfer/request-body.js';
+import { RequestBodies } from '../transfer/request-bodies.js';
+import { hasBody } from '../transfer/request-headers.js';
 import { answerEmpty } from './responses.js';
 
 /** Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6, end-11, end-13). */
@@ -30,6 +31,7 @@ export class UploadsController {
     private readonly uploads: UploadService,
     private readonly blobs: BlobService,
     private readonly access: AccessService,
+    private readonly bodies: RequestBodies,
   ) {}
 
   /** Begins a session; or mounts a blob, or takes a whole one, where the query asks for that. */
@@ -75,7 +77,7 @@ export class UploadsController {
   ): Promise<void> {
     const { offsetBytes } = await this.uploads.append(
       { repository, id },
-      uploadBody(request),
+      this.bodies.upload(request),
       originOf(request),
     );
     answerProgress(response, 202, { repository, id, offsetBytes });
@@ -95,7 +97,7 @@ export class UploadsController {
     await this.uploads.commit(
       { repository, id },
       digest,
-      announced ? uploadBody(request) : undefined,
+      announced ? this.bodies.upload(request) : undefined,
       originOf(request),
     );
     answerCreated(response, repository, digest);
@@ -138,7 +140,7 @@ export class UploadsController {
     request: AuthorizedRequest,
     response: Response,
   ): Promise<void> {
-    await this.uploads.pushWhole(repository, digest, uploadBody(request), originOf(request));
+    await this.uploads.pushWhole(repository, digest, this.bodies.upload(request), originOf(request));
     answerCreated(response, repository, digest);
   }
 }

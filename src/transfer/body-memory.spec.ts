@@ -5,37 +5,37 @@ import { BodyMemory } from './body-memory.js';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** A body that is held until it is let go. */
+/** A body that keeps its memory until `finish`. */
 function holding(memory: BodyMemory, ...pieces: number[]) {
-  let letGo: () => void = () => undefined;
-  const done = memory.run((hold) => {
-    pieces.forEach(hold);
-    return new Promise<void>((resolve) => (letGo = resolve));
+  let finish: () => void = () => undefined;
+  const done = memory.run((reserve) => {
+    pieces.forEach(reserve);
+    return new Promise<void>((resolve) => (finish = resolve));
   });
   const outcome = done.catch((error: unknown) => error);
-  return { outcome, letGo: () => (letGo(), outcome) };
+  return { outcome, finish: () => (finish(), outcome) };
 }
 
 describe('BodyMemory', () => {
-  it('refuses what would be too much, and accepts it when others have ended', async () => {
+  it('refuses a body beyond the limit, and accepts it when others have ended', async () => {
     const memory = new BodyMemory();
     const first = holding(memory, 30 * MIB, 30 * MIB);
     const refused = holding(memory, 4 * MIB, 4 * MIB);
     expect(await refused.outcome).toBeInstanceOf(ContendedError);
     const small = holding(memory, 4 * MIB);
-    await first.letGo();
+    await first.finish();
     const second = holding(memory, 60 * MIB);
-    expect(await Promise.all([small.letGo(), second.letGo()])).toEqual([undefined, undefined]);
+    expect(await Promise.all([small.finish(), second.finish()])).toEqual([undefined, undefined]);
   });
 
-  it('gives back what failed work held', async () => {
+  it('releases the memory of failed work', async () => {
     const memory = new BodyMemory();
-    const failing = memory.run((hold) => {
-      hold(64 * MIB);
+    const failing = memory.run((reserve) => {
+      reserve(64 * MIB);
       return Promise.reject(new Error('no'));
     });
     await expect(failing).rejects.toThrow('no');
-    expect(await holding(memory, 64 * MIB).letGo()).toBeUndefined();
+    expect(await holding(memory, 64 * MIB).finish()).toBeUndefined();
   });
 
   it('accepts small bodies beside any number of large ones', async () => {
@@ -44,6 +44,6 @@ describe('BodyMemory', () => {
     const small = Array.from({ length: 100 }, () => holding(memory, 32 * KIB, 32 * KIB));
     expect(await holding(memory, 64 * KIB + 1).outcome).toBeInstanceOf(ContendedError);
     const all = [large, ...small];
-    expect(await Promise.all(all.map(({ letGo }) => letGo()))).toEqual(all.map(() => undefined));
+    expect(await Promise.all(all.map(({ finish }) => finish()))).toEqual(all.map(() => undefined));
   });
 });

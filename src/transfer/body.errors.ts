@@ -1,32 +1,36 @@
+import type { ErrorCode } from '../oci/error-codes.js';
 import { RegistryError } from '../oci/errors.js';
 
-/** The body moved no byte for too long. What arrived is kept. */
-export class BodyIdleError extends RegistryError {
-  constructor(idleSeconds: number) {
-    super('BLOB_UPLOAD_INVALID', `the request body moved no byte for ${idleSeconds} s`);
+/**
+ * A request body could not be read to its end. The caller of `readBody` chooses the code, because the spec has one per
+ * resource. The bytes received before are kept.
+ */
+export abstract class BodyError extends RegistryError {}
+
+/** No data came for too long. */
+export class BodyStalledError extends BodyError {
+  constructor(code: ErrorCode, seconds: number) {
+    super(code, `no data received for ${seconds} s`);
   }
 }
 
-/** The body moved too few bytes for too long. What arrived is kept. */
-export class BodySlowError extends RegistryError {
-  constructor(minBytesPerSecond: number, seconds: number) {
-    super(
-      'BLOB_UPLOAD_INVALID',
-      `the request body moved fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`,
-    );
+/** Too little data came for too long. */
+export class BodySlowError extends BodyError {
+  constructor(code: ErrorCode, minBytesPerSecond: number, seconds: number) {
+    super(code, `received fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`);
   }
 }
 
-/** The body ended before its end: its client is gone, or the connection. What arrived is kept. */
-export class BodyBrokenError extends RegistryError {
-  constructor(cause: unknown) {
-    super('BLOB_UPLOAD_INVALID', 'the request body broke off', { cause });
+/** The connection closed before the end of the body. */
+export class BodyBrokenError extends BodyError {
+  constructor(code: ErrorCode, cause: unknown) {
+    super(code, 'the connection closed before the end of the request body', { cause });
   }
 }
 
-/** A blob or a manifest is the bytes whose digest its client knows, so a content coding is not decoded. */
+/** Clients send digests of the bytes as they are, so a content coding is not decoded. */
 export class ContentCodingError extends RegistryError {
   constructor() {
-    super('UNSUPPORTED', 'the registry takes no Content-Encoding: send the bytes as they are');
+    super('UNSUPPORTED', 'Content-Encoding is not supported; send the bytes without it');
   }
 }

@@ -6,17 +6,17 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GatheredBody } from './gathered-body.js';
-import { TransferBuffers } from './transfer-buffers.js';
+import { BufferPool } from './buffer-pool.js';
 
 const LARGE = 512 * 1024;
 
 describe('GatheredBody', () => {
-  let buffers: TransferBuffers;
+  let buffers: BufferPool;
   let handle: (request: IncomingMessage, response: ServerResponse) => void;
   const server = createServer((incoming, response) => handle(incoming, response));
 
   beforeEach(async () => {
-    buffers = new TransferBuffers(4);
+    buffers = new BufferPool(4);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
@@ -27,7 +27,7 @@ describe('GatheredBody', () => {
 
   const port = () => (server.address() as AddressInfo).port;
 
-  /** Settles with what the server makes of the next request's body. */
+  /** Runs `work` on the body of the next request. */
   function nextBody<T>(work: (body: GatheredBody, incoming: IncomingMessage) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       handle = (incoming, response) => {
@@ -48,7 +48,7 @@ describe('GatheredBody', () => {
 
   const failureOf = (body: GatheredBody): Promise<unknown> => body.next().catch((error: unknown) => error);
 
-  /** Copies, since a piece is the reader's only until it asks for the next one. */
+  /** Copies the pieces, because each is valid only until the next one. */
   async function readAll(body: GatheredBody, turns = () => 0): Promise<Buffer[]> {
     const pieces: Buffer[] = [];
     for await (const piece of body) {
@@ -58,7 +58,7 @@ describe('GatheredBody', () => {
     return pieces;
   }
 
-  it('yields the bytes of a body, however it is cut and however slowly it is read', async () => {
+  it('yields the bytes of a body, however it is split and however slowly it is read', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 300_000 }), { maxLength: 8 }),
@@ -77,7 +77,7 @@ describe('GatheredBody', () => {
     );
   });
 
-  it('gathers what comes while its reader works into few pieces', async () => {
+  it('gathers chunks that arrive while the reader works into few pieces', async () => {
     const content = randomBytes(4 * LARGE);
     const read = nextBody((body) => readAll(body, () => 2_000));
     send([content], { 'Content-Length': content.length });
@@ -86,8 +86,8 @@ describe('GatheredBody', () => {
     expect(pieces.length).toBeLessThan(10);
   });
 
-  it('gathers where all large buffers are taken, too', async () => {
-    const taken = Array.from({ length: 4 }, () => buffers.take(LARGE));
+  it('gathers also if all large buffers are in use', async () => {
+    const taken = Array.from({ length: 4 }, () => buffers.acquire(LARGE));
     const head = 'PATCH / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
     const read = nextBody((body) => readAll(body, () => 1));
     const socket = connect(port(), '127.0.0.1').on('error', () => undefined);
@@ -96,10 +96,10 @@ describe('GatheredBody', () => {
     socket.destroy();
     expect(Buffer.concat(pieces).length).toBe(800_000);
     expect(pieces.length).toBeLessThan(500);
-    taken.forEach((buffer) => buffers.giveBack(buffer));
+    taken.forEach((buffer) => buffers.release(buffer));
   });
 
-  it('takes no more than its buffers hold while nobody reads', async () => {
+  it('receives no more than its buffers hold until it is read', async () => {
     const read = nextBody(async (body, incoming) => {
       await body.next();
       for (let before = -1; before !== incoming.socket.bytesRead;) {
@@ -116,7 +116,7 @@ describe('GatheredBody', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('yields what arrived before the connection broke, then fails', async () => {
+  it('yields the bytes received before the connection failed, then throws', async () => {
     const read = nextBody(async (body, incoming) => {
       while (incoming.socket.bytesRead < 200_000) await turn();
       socket.resetAndDestroy();
@@ -132,7 +132,7 @@ describe('GatheredBody', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('fails at once where the connection broke before anybody read', async () => {
+  it('throws at once if the connection failed before the first read', async () => {
     const read = new Promise((resolve) => {
       handle = (incoming) =>
         incoming.once('close', () => {
@@ -147,7 +147,7 @@ describe('GatheredBody', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('lets go without ending the connection: the answer is still to come', async () => {
+  it('ends early without closing the connection, so that a response can be sent', async () => {
     const left = nextBody(async (body) => {
       for await (const _ of body) break;
       return buffers.largeInUse;
@@ -159,7 +159,7 @@ describe('GatheredBody', () => {
     outgoing.destroy();
   });
 
-  it('has nothing more to say once it is over', async () => {
+  it('stays done after its end', async () => {
     const read = nextBody(async (body) => {
       await readAll(body);
       return [await body.next(), await body.return(), await body.next()];

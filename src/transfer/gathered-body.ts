@@ -1,51 +1,50 @@
 import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream';
-import { TransferBuffers } from './transfer-buffers.js';
+import type { BufferPool } from './buffer-pool.js';
 
-/** What Node reads from a socket at once, and so the most that a chunk has. */
+/** The maximum size of a chunk: Node reads this much from a socket at once. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Two for each of 32 bodies; whatever comes in beside them has to do with small ones. */
-const sharedBuffers = new TransferBuffers(64);
-
 /**
- * A request's body in few large pieces instead of many small ones. Chunks are copied, as they come, into one of two buffers, while
- * whoever reads works on the other one.
+ * A request body in a few large pieces instead of many small chunks. Chunks are copied into one of two buffers while
+ * the reader works on the other one.
  *
  *     chunks   ▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪
  *     buffers  [a──────][b──────][a──────]
  *     reader            [a──────][b──────]
  *
- * The stream's own iterator would make a buffer for each piece. To V8 this memory counts as growth of the heap, of which it takes
- * stock every eight megabytes: half of a large push's time (measured: 3.4 s of CPU time for 256 MiB, 1.4 s without).
+ * The stream's own iterator would allocate a buffer for each piece. V8 counts this memory as heap growth and collects
+ * garbage every eight megabytes, which took half of the time of a large push (3.4 s of CPU time for 256 MiB; 1.4 s
+ * with this class).
  *
- * A piece is the reader's until it asks for the next one. What arrived before a connection broke is read before its failure is. To let
- * go of the iterator doesn't destroy the request: an answer is still to be sent.
+ * A piece is valid until the reader asks for the next one. If the connection fails, the bytes received before are read
+ * first, then the error is thrown. Ending the iteration early does not destroy the request, so a response can be sent.
  */
 export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
   private filling: Buffer;
   private filledBytes = 0;
-  /** The reader's, or free. */
+  /** The reader's buffer, or unused. */
   private other: Buffer;
-  /** Of a chunk that was larger than the room for it. */
+  /** The rest of a chunk that did not fit into the buffer. */
   private rest: Buffer | undefined;
   private outcome: { readonly error: Error | undefined } | undefined;
-  private isOver = false;
+  private isReleased = false;
   private wake: () => void = () => undefined;
   private readonly stopWatching: () => void;
 
-  /** @param lengthBytes what the body has, as far as it is known. */
+  /** @param lengthBytes the length of the body; `Infinity` if unknown. */
   constructor(
     private readonly request: IncomingMessage,
     lengthBytes: number,
-    private readonly buffers = sharedBuffers,
+    private readonly buffers: BufferPool,
   ) {
-    this.filling = buffers.take(lengthBytes);
-    this.other = buffers.take(lengthBytes);
+    this.filling = buffers.acquire(lengthBytes);
+    this.other = buffers.acquire(lengthBytes);
     this.stopWatching = finished(request, { writable: false }, (error) => {
       this.outcome = { error: error ?? undefined };
       this.wake();
     });
+    // The stream's own iterator would allocate: see above.
     request.on('data', this.onChunk);
   }
 
@@ -54,17 +53,17 @@ export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    while (this.filledBytes === 0 && this.outcome === undefined && !this.isOver) {
+    while (this.filledBytes === 0 && this.outcome === undefined && !this.isReleased) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
-    if (this.isOver) return { done: true, value: undefined };
+    if (this.isReleased) return { done: true, value: undefined };
     if (this.filledBytes > 0) return { done: false, value: this.takePiece() };
     this.release();
     if (this.outcome?.error !== undefined) throw this.outcome.error;
     return { done: true, value: undefined };
   }
 
-  /** Nothing may be reading the last piece any more. */
+  /** Call it only when nothing reads the last piece any more. */
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.release();
     return Promise.resolve({ done: true, value: undefined });
@@ -74,7 +73,7 @@ export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
     const copied = chunk.copy(this.filling, this.filledBytes);
     this.filledBytes += copied;
     if (copied < chunk.length) this.rest = chunk.subarray(copied);
-    // Before a chunk has to be cut, mostly; but a small buffer is to be filled with more than one.
+    // Pause before a chunk has to be split. A small buffer still takes more than one chunk.
     const room = this.filling.length - this.filledBytes;
     if (room < Math.min(CHUNK_BYTES, this.filling.length / 4)) this.request.pause();
     this.wake();
@@ -92,12 +91,12 @@ export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   private release(): void {
-    if (this.isOver) return;
-    this.isOver = true;
+    if (this.isReleased) return;
+    this.isReleased = true;
     this.stopWatching();
     this.request.removeListener('data', this.onChunk).pause();
-    this.buffers.giveBack(this.filling);
-    this.buffers.giveBack(this.other);
+    this.buffers.release(this.filling);
+    this.buffers.release(this.other);
     this.wake();
   }
 }

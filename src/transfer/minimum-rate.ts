@@ -1,6 +1,6 @@
 /**
- * Whether a client moves enough bytes, on average over a window of time. Only the time in which Berth waited
- * for the client counts, so a slow storage is never held against it.
+ * Checks whether a client sends enough bytes, on average over a window of time. Only the time that Berth waits for the
+ * client counts, so a slow storage does not make a client look slow.
  */
 export class MinimumRate {
   private bytes = 0;
@@ -8,11 +8,11 @@ export class MinimumRate {
 
   /** @param bytesPerSecond 0 for no minimum. */
   constructor(
-    readonly bytesPerSecond: number,
-    readonly windowMs: number,
+    private readonly bytesPerSecond: number,
+    private readonly windowMs: number,
   ) {}
 
-  /** Adds `bytes` that came after a wait. @returns false if a window is over that had too few. */
+  /** Adds `bytes` that came after a wait. Returns false at the end of a window with too few bytes. */
   allows(bytes: number, waitedMs: number): boolean {
     this.bytes += bytes;
     this.waitedMs += waitedMs;

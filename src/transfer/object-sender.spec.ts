@@ -9,25 +9,25 @@ import { until } from '../../test/support/until.js';
 import type { OpenObject } from '../storage/driver-abilities.js';
 import { StorageError } from '../storage/storage.errors.js';
 import { ObjectSender } from './object-sender.js';
-import { TransferBuffers } from './transfer-buffers.js';
+import { BufferPool } from './buffer-pool.js';
 
 const PATTERN = Buffer.from(Array.from({ length: 251 }, (_, index) => index));
 const CONTENT = Buffer.alloc(3_000_000, PATTERN);
 const LARGE = 512 * 1024;
 
-/** An object in memory that says how often it is read at the same time. */
+/** An object in memory that counts concurrent reads. */
 class ObjectInMemory implements OpenObject {
   readonly sizeBytes = CONTENT.length;
   readonly reads: number[] = [];
   reading = 0;
-  mostReading = 0;
+  maxReading = 0;
 
   constructor(private readonly failAt = Infinity) {}
 
   async read(into: Uint8Array, position: number): Promise<void> {
     this.reads.push(position);
     this.reading += 1;
-    this.mostReading = Math.max(this.mostReading, this.reading);
+    this.maxReading = Math.max(this.maxReading, this.reading);
     await turn();
     this.reading -= 1;
     if (position >= this.failAt) throw new StorageError('a file is shorter than it was');
@@ -39,7 +39,7 @@ class ObjectInMemory implements OpenObject {
   }
 }
 
-/** More than the kernel takes on behalf of a client that reads nothing. */
+/** Larger than the kernel's buffers for a client that reads nothing. */
 class EndlessObject extends ObjectInMemory {
   override readonly sizeBytes = 1_000_000_000;
 
@@ -48,7 +48,7 @@ class EndlessObject extends ObjectInMemory {
   }
 }
 
-/** A response whose client takes what it is sent when the test says so. */
+/** A response whose client reads when the test decides. */
 class HeldResponse extends EventEmitter {
   readonly writes: { readonly chunk: Buffer; readonly done: (error?: Error) => void }[] = [];
   destroyed = false;
@@ -74,7 +74,7 @@ class HeldResponse extends EventEmitter {
 }
 
 describe('ObjectSender', () => {
-  const buffers = new TransferBuffers();
+  const buffers = new BufferPool();
   const sender = new ObjectSender(buffers);
   let handle: (request: IncomingMessage, response: ServerResponse) => void;
   const server = createServer((request, response) => handle(request, response));
@@ -100,7 +100,7 @@ describe('ObjectSender', () => {
     return buffer(response);
   }
 
-  it('sends any span whole, reading one piece at a time', async () => {
+  it('sends the whole of any span, reading one piece at a time', async () => {
     const position = fc.integer({ min: 0, max: CONTENT.length - 1 });
     await fc.assert(
       fc.asyncProperty(position, position, async (one, other) => {
@@ -108,13 +108,13 @@ describe('ObjectSender', () => {
         const object = new ObjectInMemory();
         const sent = await answerOf(object, start, end);
         expect(sent.equals(CONTENT.subarray(start, end + 1))).toBe(true);
-        expect(object.mostReading).toBe(1);
+        expect(object.maxReading).toBe(1);
       }),
       { numRuns: 30 },
     );
   });
 
-  it('gives many readers at once their own bytes', async () => {
+  it('sends many concurrent readers their own bytes', async () => {
     const object = new ObjectInMemory();
     handle = (request, response) => {
       const start = Number(request.url?.slice(1));
@@ -132,7 +132,7 @@ describe('ObjectSender', () => {
     expect(await Promise.all(answers)).toEqual(starts.map(() => true));
   });
 
-  it('reads no further than a client that has stopped reading needs', async () => {
+  it('stops reading when the client stops reading', async () => {
     const object = new ObjectInMemory();
     const size = 1_000_000_000;
     Object.assign(object, {
@@ -159,7 +159,7 @@ describe('ObjectSender', () => {
     await sent;
   });
 
-  it('settles when the client leaves', async () => {
+  it('settles when the client disconnects', async () => {
     let sent: Promise<void> | undefined;
     const object = new ObjectInMemory();
     handle = (_, response) => {
@@ -174,7 +174,7 @@ describe('ObjectSender', () => {
     expect(object.reading).toBe(0);
   });
 
-  it('has all its buffers back after clients that left, whatever was on its way to them', async () => {
+  it('releases all buffers after clients disconnected, whatever was being sent', async () => {
     const object = new EndlessObject();
     const sent: Promise<void>[] = [];
     handle = (_, response) => {
@@ -184,7 +184,7 @@ describe('ObjectSender', () => {
     for (let round = 0; round < 5; round += 1) {
       const requests = Array.from({ length: 10 }, ask);
       const responses = await Promise.all(requests.map((request) => once(request, 'response')));
-      // Each of them reads nothing, so that the kernel's buffers are full when it leaves, and the last one is in its hands.
+      // None of them reads, so the kernel's buffers are full and the last chunk is still being sent.
       for (const [response] of responses as [IncomingMessage][]) response.on('error', () => undefined);
       await until('buffers on their way', () => buffers.largeInUse >= 10);
       requests.forEach((request) => request.destroy());
@@ -194,7 +194,7 @@ describe('ObjectSender', () => {
     expect(sent).toHaveLength(50);
   });
 
-  it('fails without ending the answer when the bytes are not there', async () => {
+  it('throws without ending the response if the bytes are missing', async () => {
     let sent: Promise<unknown> | undefined;
     handle = (_, response) => {
       response.writeHead(200, { 'Content-Length': CONTENT.length });
@@ -213,11 +213,11 @@ describe('ObjectSender', () => {
 });
 
 describe('ObjectSender, whose client does not take what it is sent', () => {
-  let buffers: TransferBuffers;
+  let buffers: BufferPool;
   let object: ObjectInMemory;
   let response: HeldResponse;
   beforeEach(() => {
-    buffers = new TransferBuffers();
+    buffers = new BufferPool();
     object = new ObjectInMemory();
     response = new HeldResponse();
   });
@@ -230,7 +230,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     );
   const written = (count: number) => until(`write ${count}`, () => response.writes.length === count);
 
-  it('lends the buffer that was read ahead to others, and reads it again in small ones', async () => {
+  it('releases the buffer that was read ahead for a slow client, and continues with small ones', async () => {
     const sent = send(1);
     await written(1);
     await until('the second buffer', () => object.reads.length === 2 && buffers.largeInUse === 1);
@@ -249,7 +249,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('keeps both for a client that is expected to go on', async () => {
+  it('keeps both buffers for a client that is not slow', async () => {
     const sent = send(3_600_000);
     await written(1);
     await until('the second buffer', () => object.reads.length === 2 && object.reading === 0);
@@ -259,7 +259,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('uses no buffer again that the kernel may be reading, even if it tells late that it is done', async () => {
+  it('does not reuse a buffer that the kernel may still read, even after a late confirmation', async () => {
     const sent = send(3_600_000);
     await written(1);
     response.leave();
@@ -267,10 +267,10 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(buffers.largeInUse).toBe(0);
     response.writes[0]?.done();
     const memory = response.writes[0]?.chunk.buffer;
-    expect([1, 2, 3].map(() => buffers.take(LARGE).buffer)).not.toContain(memory);
+    expect([1, 2, 3].map(() => buffers.acquire(LARGE).buffer)).not.toContain(memory);
   });
 
-  it('goes no further when the kernel refuses', async () => {
+  it('stops when a write fails', async () => {
     const sent = send(3_600_000);
     await written(1);
     response.writes[0]?.done(new Error('EPIPE'));
@@ -280,7 +280,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(buffers.largeInUse).toBe(0);
   });
 
-  it('reads nothing for one who has left', async () => {
+  it('reads nothing for a client that has disconnected', async () => {
     response.leave();
     await send();
     expect(object.reads).toEqual([]);
@@ -288,7 +288,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(response.isEnded).toBe(false);
   });
 
-  it('keeps the buffer that it was reading when the client left', async () => {
+  it('releases the buffer that it was reading when the client disconnected', async () => {
     const reads: Buffer[] = [];
     Object.assign(object, {
       read: (into: Buffer) => {
@@ -300,6 +300,6 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     await send();
     expect(response.writes).toEqual([]);
     expect(buffers.largeInUse).toBe(0);
-    expect(buffers.take(LARGE).buffer).toBe(reads[0]?.buffer);
+    expect(buffers.acquire(LARGE).buffer).toBe(reads[0]?.buffer);
   });
 });

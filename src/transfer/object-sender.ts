@@ -2,32 +2,32 @@ import type { ServerResponse } from 'node:http';
 import { settlesWithin } from '../common/settles-within.js';
 import type { OpenObject } from '../storage/driver-abilities.js';
 import type { ByteSpan } from '../storage/storage-driver.js';
-import type { TransferBuffers } from './transfer-buffers.js';
+import type { BufferPool } from './buffer-pool.js';
 
-/** A client that takes longer than this for a buffer gains nothing from large ones. */
-const PATIENCE_MS = 1_000;
+/** A client that takes longer than this for one buffer does not profit from large ones. */
+const SLOW_AFTER_MS = 1_000;
 
 /**
- * Sends spans of objects as bodies of responses. The next bytes are read while the last ones are sent, in two buffers that
- * are used in turn, so that neither the disk nor the client waits for the other one.
+ * Sends spans of open objects as response bodies. It reads the next bytes while the last ones are sent, in two buffers,
+ * so that the disk and the client do not wait for each other.
  *
  *     read    [a][b]   [a]   [b]
  *     send       [a──] [b──] [a──]
  *
- * A client that stops reading keeps the buffer that is being sent to it. The other one goes back to those who can use it,
- * and is filled again when the client goes on; from then on small ones do for it.
+ * A client that stops reading keeps only the buffer that is being sent to it. The other one is released, and the rest
+ * of the response uses small buffers.
  */
 export class ObjectSender {
   constructor(
-    private readonly buffers: TransferBuffers,
-    private readonly patienceMs = PATIENCE_MS,
+    private readonly buffers: BufferPool,
+    private readonly slowAfterMs = SLOW_AFTER_MS,
   ) {}
 
   /**
-   * Sends a span as the rest of a response's body, and ends it. Settles as well when the client has gone; `object` is the
-   * caller's to close.
+   * Sends a span as the rest of a response's body and ends the response. Also returns if the client disconnects. The
+   * caller closes `object`.
    *
-   * @throws StorageError when the bytes can't be read; the response is not ended then.
+   * @throws StorageError if the bytes cannot be read; the response is not ended then.
    */
   async send(object: OpenObject, { start, end }: ByteSpan, response: ServerResponse): Promise<void> {
     let sending: Promise<boolean> = Promise.resolve(true);
@@ -35,15 +35,15 @@ export class ObjectSender {
     try {
       for (let position = start; position <= end && !response.destroyed;) {
         const chunk = await this.read(object, position, end + 1 - position, isSlow);
-        if (!isSlow && !(await settlesWithin(sending, this.patienceMs))) {
+        if (!isSlow && !(await settlesWithin(sending, this.slowAfterMs))) {
           isSlow = true;
-          this.buffers.giveBack(chunk);
+          this.buffers.release(chunk);
           await sending;
         } else if (await sending) {
           position += chunk.length;
           sending = this.write(response, chunk);
         } else {
-          this.buffers.giveBack(chunk);
+          this.buffers.release(chunk);
           return;
         }
       }
@@ -54,33 +54,33 @@ export class ObjectSender {
   }
 
   private async read(object: OpenObject, position: number, wanted: number, isSlow: boolean): Promise<Buffer> {
-    const buffer = isSlow ? this.buffers.takeSmall(wanted) : this.buffers.take(wanted);
+    const buffer = isSlow ? this.buffers.acquireSmall(wanted) : this.buffers.acquire(wanted);
     try {
       await object.read(buffer, position);
       return buffer;
     } catch (error) {
-      this.buffers.giveBack(buffer);
+      this.buffers.release(buffer);
       throw error;
     }
   }
 
-  /** Settles when the kernel has the bytes, or it has become known that it never will. */
+  /** Resolves to true when the kernel has the bytes, or to false if the connection failed. */
   private write(response: ServerResponse, chunk: Buffer): Promise<boolean> {
     if (response.destroyed) {
-      this.buffers.giveBack(chunk);
+      this.buffers.release(chunk);
       return Promise.resolve(false);
     }
     return new Promise((resolve) => {
       const fail = () => {
-        // The kernel may be about to take them.
-        this.buffers.abandon(chunk);
+        // The kernel may still read the buffer.
+        this.buffers.discard(chunk);
         resolve(false);
       };
       response.once('close', fail);
       response.write(chunk, (error) => {
         response.removeListener('close', fail);
         if (error !== null && error !== undefined) return fail();
-        this.buffers.giveBack(chunk);
+        this.buffers.release(chunk);
         resolve(true);
       });
     });

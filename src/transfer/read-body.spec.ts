@@ -1,11 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { HEARTBEAT, readBody } from './read-body.js';
-import { BodyIdleError, BodySlowError } from './body.errors.js';
+import { HEARTBEAT, readBody, type ReadBodyOptions } from './read-body.js';
+import { BodySlowError, BodyStalledError } from './body.errors.js';
 
-const never = () => new AbortController().signal;
+/** Reads a body without any limit, except those given. */
+const readWith = (source: AsyncIterable<Uint8Array>, options: Partial<ReadBodyOptions> = {}) =>
+  readBody(source, {
+    errorCode: 'BLOB_UPLOAD_INVALID',
+    heartbeatMs: 60_000,
+    idleTimeoutMs: 60_000,
+    minBytesPerSecond: 0,
+    signal: new AbortController().signal,
+    ...options,
+  });
 
-/** A body that yields what `feed` is given, when it is given it. */
+/** A body that yields each item when `feed` gets it. */
 function controlledBody() {
   const queue: (Uint8Array | Error | undefined)[] = [];
   let wake: () => void = () => undefined;
@@ -35,14 +44,10 @@ describe('readBody', () => {
   it('yields the chunks in order', async () => {
     const { source, feed } = controlledBody();
     [Buffer.from('a'), Buffer.from('b'), undefined].forEach(feed);
-    expect(
-      await collect(
-        readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, minBytesPerSecond: 0, signal: never() }),
-      ),
-    ).toEqual(['a', 'b']);
+    expect(await collect(readWith(source))).toEqual(['a', 'b']);
   });
 
-  it('asks for no chunk before the last one has been dealt with', async () => {
+  it('requests no chunk before the caller is done with the last one', async () => {
     let asked = 0;
     const source: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({
@@ -52,25 +57,15 @@ describe('readBody', () => {
         },
       }),
     };
-    const body = readBody(source, {
-      heartbeatMs: 1000,
-      idleTimeoutMs: 1000,
-      minBytesPerSecond: 0,
-      signal: never(),
-    });
+    const body = readWith(source);
     await body.next();
     expect(asked).toBe(1);
     await body.return();
   });
 
-  it('beats while nothing comes, and goes on when something does', async () => {
+  it('yields heartbeats while no data comes, then the next chunk', async () => {
     const { source, feed } = controlledBody();
-    const body = readBody(source, {
-      heartbeatMs: 5,
-      idleTimeoutMs: 60_000,
-      minBytesPerSecond: 0,
-      signal: never(),
-    });
+    const body = readWith(source, { heartbeatMs: 5 });
     expect((await body.next()).value).toBe(HEARTBEAT);
     expect((await body.next()).value).toBe(HEARTBEAT);
     feed(Buffer.from('late'));
@@ -80,8 +75,8 @@ describe('readBody', () => {
     await body.return();
   });
 
-  describe('of a body that has to move at a rate', () => {
-    /** A byte at a time. */
+  describe('with a minimum rate', () => {
+    /** Yields one byte at a time. */
     async function* trickle(bytes: number, everyMs: number): AsyncGenerator<Uint8Array> {
       for (let count = 0; count < bytes; count += 1) {
         if (everyMs > 0) await delay(everyMs);
@@ -90,8 +85,8 @@ describe('readBody', () => {
     }
     const read = async (source: AsyncIterable<Uint8Array>, minBytesPerSecond: number, pauseMs = 0) => {
       let bytes = 0;
-      const pulse = { heartbeatMs: 10, idleTimeoutMs: 100, signal: never() };
-      for await (const chunk of readBody(source, { ...pulse, minBytesPerSecond })) {
+      const pulse = { heartbeatMs: 10, idleTimeoutMs: 100 };
+      for await (const chunk of readWith(source, { ...pulse, minBytesPerSecond })) {
         if (chunk === HEARTBEAT) continue;
         bytes += chunk.length;
         if (pauseMs > 0) await delay(pauseMs);
@@ -99,21 +94,21 @@ describe('readBody', () => {
       return bytes;
     };
 
-    it('gives up one that is slower', async () => {
+    it('aborts a slower body', async () => {
       await expect(read(trickle(1_000, 5), 1024)).rejects.toThrow(BodySlowError);
       await expect(read(trickle(1_000, 5), 1024)).rejects.toThrow(
         'fewer than 1024 bytes per second for 0.1 s',
       );
     });
 
-    it('takes one that is complete when its slowness shows', async () => {
-      const pulse = { heartbeatMs: 1000, idleTimeoutMs: 100, signal: never() };
+    it('accepts a body that is complete when it proves slow', async () => {
       let got = 0;
-      for await (const _ of readBody(trickle(2, 60), { ...pulse, minBytesPerSecond: 1024 })) got += 1;
+      for await (const _ of readWith(trickle(2, 60), { idleTimeoutMs: 100, minBytesPerSecond: 1024 }))
+        got += 1;
       expect(got).toBe(2);
     });
 
-    it('hands over all that came before', async () => {
+    it('yields every chunk received before the error', async () => {
       let sent = 0;
       const counted = async function* () {
         for await (const chunk of trickle(1_000, 5)) {
@@ -122,12 +117,7 @@ describe('readBody', () => {
         }
       };
       let got = 0;
-      const body = readBody(counted(), {
-        heartbeatMs: 1000,
-        idleTimeoutMs: 100,
-        minBytesPerSecond: 1024,
-        signal: never(),
-      });
+      const body = readWith(counted(), { idleTimeoutMs: 100, minBytesPerSecond: 1024 });
       const all = async () => {
         for await (const _ of body) got += 1;
       };
@@ -135,35 +125,31 @@ describe('readBody', () => {
       expect(got).toBe(sent);
     });
 
-    it('goes on with one that is faster', async () => {
+    it('reads a faster body to its end', async () => {
       expect(await read(trickle(60, 5), 10)).toBe(60);
     });
 
-    it('does not count the time of whoever reads', async () => {
+    it('does not count the time that the caller needs', async () => {
       expect(await read(trickle(20, 0), 1024, 20)).toBe(20);
     });
 
-    it('goes on with any where the minimum is 0', async () => {
+    it('reads any body if the minimum is 0', async () => {
       expect(await read(trickle(60, 5), 0)).toBe(60);
     });
   });
 
-  it('gives up a body that stands still', async () => {
+  it('aborts a stalled body with the code of its caller', async () => {
     const { source } = controlledBody();
-    await expect(
-      collect(readBody(source, { heartbeatMs: 5, idleTimeoutMs: 20, minBytesPerSecond: 0, signal: never() })),
-    ).rejects.toThrow(BodyIdleError);
+    const options = { heartbeatMs: 5, idleTimeoutMs: 20, errorCode: 'MANIFEST_INVALID' } as const;
+    const reading = collect(readWith(source, options));
+    await expect(reading).rejects.toThrow(BodyStalledError);
+    await expect(reading).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
   });
 
-  it('lets a slow body take longer than the idle timeout, as long as it moves', async () => {
+  it('lets a slow body take longer than the idle timeout while data comes', async () => {
     const { source, feed } = controlledBody();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
-    const body = readBody(source, {
-      heartbeatMs: 5,
-      idleTimeoutMs: 100,
-      minBytesPerSecond: 0,
-      signal: never(),
-    });
+    const body = readWith(source, { heartbeatMs: 5, idleTimeoutMs: 100 });
     for (const at of [60, 120, 180]) {
       const next = body.next();
       clock.mockReturnValue(at);
@@ -177,43 +163,29 @@ describe('readBody', () => {
     await body.return();
   });
 
-  it('ends at once with the reason of the signal, though the client sends nothing', async () => {
+  it('throws the reason of the signal at once, though no data comes', async () => {
     const { source } = controlledBody();
     const interruption = new AbortController();
-    const reading = collect(
-      readBody(source, {
-        heartbeatMs: 60_000,
-        idleTimeoutMs: 60_000,
-        minBytesPerSecond: 0,
-        signal: interruption.signal,
-      }),
-    );
+    const reading = collect(readWith(source, { signal: interruption.signal }));
     interruption.abort(new Error('taken over'));
     await expect(reading).rejects.toThrow('taken over');
   });
 
-  it('reads nothing when it was interrupted before', async () => {
+  it('reads nothing if the signal was aborted before', async () => {
     const { source, feed } = controlledBody();
     feed(Buffer.from('a'));
-    const reading = collect(
-      readBody(source, {
-        heartbeatMs: 1000,
-        idleTimeoutMs: 1000,
-        minBytesPerSecond: 0,
-        signal: AbortSignal.abort(new Error('taken over')),
-      }),
-    );
+    const reading = collect(readWith(source, { signal: AbortSignal.abort(new Error('taken over')) }));
     await expect(reading).rejects.toThrow('taken over');
   });
 
-  it('passes on what the client broke off with', async () => {
+  it('reports a closed connection, with its cause and the code of its caller', async () => {
     const { source, feed } = controlledBody();
     feed(Buffer.from('a'));
     feed(new Error('aborted'));
-    await expect(
-      collect(
-        readBody(source, { heartbeatMs: 1000, idleTimeoutMs: 1000, minBytesPerSecond: 0, signal: never() }),
-      ),
-    ).rejects.toMatchObject({ name: 'BodyBrokenError', cause: { message: 'aborted' } });
+    await expect(collect(readWith(source, { errorCode: 'MANIFEST_INVALID' }))).rejects.toMatchObject({
+      name: 'BodyBrokenError',
+      code: 'MANIFEST_INVALID',
+      cause: { message: 'aborted' },
+    });
   });
 });

@@ -1,42 +1,46 @@
+import type { ErrorCode } from '../oci/error-codes.js';
+import { BodyBrokenError, BodySlowError, BodyStalledError } from './body.errors.js';
 import { MinimumRate } from './minimum-rate.js';
-import { BodyBrokenError, BodyIdleError, BodySlowError } from './body.errors.js';
 
-/** Yielded instead of bytes when none came for a while: time to prolong the lease. */
+/** Yielded instead of bytes after `heartbeatMs` without data. An upload then renews its lease. */
 export const HEARTBEAT = Symbol('HEARTBEAT');
 
-/** A request's body on its way in. */
+/** A request body before it is read. */
 export interface UploadBody {
-  /** A chunk's memory is used again when the next one is asked for. */
+  /** The memory of a chunk is reused when the next one is requested. */
   readonly source: AsyncIterable<Uint8Array>;
-  /** `Content-Length`, where the client sent one. */
+  /** `Content-Length`, if the client sent it. */
   readonly lengthBytes: number | undefined;
-  /** `Content-Range`, both ends inclusive, where the client sent one. */
+  /** `Content-Range`, both ends inclusive, if the client sent it. */
   readonly range: { readonly start: number; readonly end: number } | undefined;
 }
 
 export interface ReadBodyOptions {
+  /** The code of the errors. */
+  readonly errorCode: ErrorCode;
   readonly heartbeatMs: number;
   readonly idleTimeoutMs: number;
-  /** What has to come on average over `idleTimeoutMs`; 0 for no minimum. */
+  /** The minimum average over `idleTimeoutMs`; 0 for no minimum. */
   readonly minBytesPerSecond: number;
-  /** Aborted: reading ends at once, with the signal's reason. */
+  /** Ends the reading at once, with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Reads a body chunk by chunk, however slowly it comes. The source is asked for more only when the last chunk
- * has been dealt with: this is the backpressure towards the client.
+ * Reads a body chunk by chunk. The source is asked for the next chunk only when the caller is done with the last one;
+ * this is the backpressure towards the client.
  *
- * @throws BodyIdleError when no byte came for `idleTimeoutMs`; BodySlowError when too few came;
- *   BodyBrokenError when the client went away.
+ * @throws BodyStalledError if no data came for `idleTimeoutMs`; BodySlowError if too little came; BodyBrokenError if
+ *   the connection closed.
  */
 export async function* readBody(
   source: AsyncIterable<Uint8Array>,
-  { heartbeatMs, idleTimeoutMs, minBytesPerSecond, signal }: ReadBodyOptions,
+  { errorCode, heartbeatMs, idleTimeoutMs, minBytesPerSecond, signal }: ReadBodyOptions,
 ): AsyncGenerator<Uint8Array | typeof HEARTBEAT, void> {
   const iterator = source[Symbol.asyncIterator]();
-  const interruption = new Interruption(signal);
+  const interruption = new Interruption(signal, (cause) => new BodyBrokenError(errorCode, cause));
   const rate = new MinimumRate(minBytesPerSecond, idleTimeoutMs);
+  const idleSeconds = idleTimeoutMs / 1000;
   try {
     let next = iterator.next();
     let lastByteAt = performance.now();
@@ -47,11 +51,12 @@ export async function* readBody(
       const isHeartbeat = outcome === HEARTBEAT;
       if (!isHeartbeat && outcome.done === true) return;
       const now = performance.now();
-      if (isHeartbeat && now - lastByteAt >= idleTimeoutMs) throw new BodyIdleError(idleTimeoutMs / 1000);
+      if (isHeartbeat && now - lastByteAt >= idleTimeoutMs)
+        throw new BodyStalledError(errorCode, idleSeconds);
       const isFastEnough = rate.allows(isHeartbeat ? 0 : outcome.value.length, now - waitingSince);
       yield isHeartbeat ? HEARTBEAT : outcome.value;
-      // After the yield, so that what came last is kept; and one turn later, since the body may be complete.
-      if (isTooSlow) throw new BodySlowError(minBytesPerSecond, idleTimeoutMs / 1000);
+      // Only after the yield, so that the last chunk is kept, and one turn later: the body may be complete now.
+      if (isTooSlow) throw new BodySlowError(errorCode, minBytesPerSecond, idleSeconds);
       isTooSlow = !isFastEnough;
       waitingSince = performance.now();
       if (isHeartbeat) continue;
@@ -60,19 +65,22 @@ export async function* readBody(
     }
   } finally {
     interruption.dispose();
-    // Not awaited: a pending `next` of a client that sends nothing would keep it from ever settling.
+    // Not awaited: `return` settles after a pending `next`, which a client that sends nothing never settles.
     iterator.return?.().catch(() => undefined);
   }
 }
 
 /**
- * `Promise.race` against a signal and a clock without its leak: a promise that lives as long as the request would
- * hold on to the outcome of every race that it took part in, and with it to every chunk of the layer.
+ * `Promise.race` against a signal and a timer, without its leak: a promise that lives as long as the request would keep
+ * the outcome of every race, and with it every chunk of the layer, in memory.
  */
 class Interruption {
   private reject: (reason: Error) => void = () => undefined;
 
-  constructor(private readonly signal: AbortSignal) {
+  constructor(
+    private readonly signal: AbortSignal,
+    private readonly toFailure: (cause: unknown) => Error,
+  ) {
     signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
@@ -86,7 +94,7 @@ class Interruption {
       this.reject = (reason) => settle(() => reject(reason));
       promise.then(
         (value) => settle(() => resolve(value)),
-        (error: unknown) => settle(() => reject(new BodyBrokenError(error))),
+        (error: unknown) => settle(() => reject(this.toFailure(error))),
       );
       if (this.signal.aborted) this.onAbort();
     });

@@ -1,17 +1,17 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { breakOffSlowReader } from './slow-reader.js';
+import { abortSlowReader } from './slow-reader.js';
 
 const WINDOW_MS = 60_000;
 const MIN_BYTES_PER_SECOND = 1024;
 
-/** A response as far as it is looked at: what was written, and how much of that the kernel has taken. */
+/** The parts of a response that are checked: bytes written, and bytes that the kernel sent. */
 class FakeResponse extends EventEmitter {
   closed = false;
   written = 0;
   taken = 0;
-  /** Of a write the kernel tells only when it has taken all of it. */
+  /** The kernel confirms a write only as a whole. */
   known = 0;
 
   get writableLength(): number {
@@ -35,7 +35,7 @@ class FakeResponse extends EventEmitter {
   }
 }
 
-describe('breakOffSlowReader', () => {
+describe('abortSlowReader', () => {
   let response: FakeResponse;
   beforeEach(() => {
     jest.useFakeTimers();
@@ -46,9 +46,9 @@ describe('breakOffSlowReader', () => {
   });
 
   const watch = (minBytesPerSecond = MIN_BYTES_PER_SECOND) =>
-    breakOffSlowReader(response as unknown as ServerResponse, WINDOW_MS, minBytesPerSecond);
+    abortSlowReader(response as unknown as ServerResponse, WINDOW_MS, minBytesPerSecond);
 
-  /** Writes in pieces, a new one when the last was taken, to a client that takes so much a second. */
+  /** Writes piece after piece to a client that reads this many bytes per second. */
   function send(seconds: number, bytesPerSecond: number, pieceBytes = 64 * 1024): void {
     for (let second = 0; second < seconds && !response.closed; second += 1) {
       if (response.written === response.known) response.written += pieceBytes;
@@ -59,20 +59,20 @@ describe('breakOffSlowReader', () => {
     }
   }
 
-  it('breaks off a client that takes less than the minimum', () => {
+  it('aborts a client that reads less than the minimum', () => {
     watch();
     send(600, 100);
     expect(response.closed).toBe(true);
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it.each([64 * 1024, 512 * 1024])('goes on with one that takes a little more, in pieces of %i', (piece) => {
+  it.each([64 * 1024, 512 * 1024])('serves a client that reads a little more, in pieces of %i', (piece) => {
     watch();
     send(3_600, 1_200, piece);
     expect(response.closed).toBe(false);
   });
 
-  it('breaks off one that becomes slow', () => {
+  it('aborts a client that becomes slow', () => {
     watch();
     send(300, 100_000);
     expect(response.closed).toBe(false);
@@ -80,7 +80,7 @@ describe('breakOffSlowReader', () => {
     expect(response.closed).toBe(true);
   });
 
-  it('waits for a storage that gives nothing', () => {
+  it('waits for a slow storage', () => {
     watch();
     send(100, 100_000);
     response.known = response.taken = response.written;
@@ -88,7 +88,7 @@ describe('breakOffSlowReader', () => {
     expect(response.closed).toBe(false);
   });
 
-  it('has no minimum where that is 0', () => {
+  it('has no minimum if it is 0', () => {
     watch(0);
     send(3_600, 1);
     expect(response.closed).toBe(false);

@@ -1,5 +1,5 @@
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
-import { BodyBrokenError, BodyIdleError, BodySlowError } from '../transfer/body.errors.js';
+import { BodyError } from '../transfer/body.errors.js';
 import type { UploadEventKind } from '../events/events.js';
 
 /** The chunk doesn't start where the session ends. The response has the true range (spec.md, "Pushing a blob in chunks"). */
@@ -36,7 +36,6 @@ export class ShuttingDownError extends RegistryError {
 export function failureKind(error: unknown): UploadEventKind {
   if (error instanceof UploadTakenOverError) return 'fenced';
   if (error instanceof DigestInvalidError) return 'digest_mismatch';
-  const lost = [BodyBrokenError, BodyIdleError, BodySlowError];
-  if (lost.some((kind) => error instanceof kind)) return 'disconnected';
+  if (error instanceof BodyError) return 'disconnected';
   return 'failed';
 }

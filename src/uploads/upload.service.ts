@@ -215,8 +215,14 @@ export class UploadService {
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond: minBytesPerSecond } = this.configuration;
     const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
-    const pulse = { heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4), idleTimeoutMs };
-    for await (const chunk of readBody(body.source, { ...pulse, minBytesPerSecond, signal })) {
+    const chunks = readBody(body.source, {
+      errorCode: 'BLOB_UPLOAD_INVALID',
+      heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4),
+      idleTimeoutMs,
+      minBytesPerSecond,
+      signal,
+    });
+    for await (const chunk of chunks) {
       if (chunk === HEARTBEAT) {
         await writer.checkpoint();
         continue;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import { TransferBuffers } from '../../src/transfer/transfer-buffers.js';
+import { BufferPool } from '../../src/transfer/buffer-pool.js';
 import { countOpenFilesBelow } from '../support/open-files.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
@@ -23,7 +23,7 @@ describe('readers that leave in the middle of a blob', () => {
   let berth: TestBerth;
   let client: RegistryClient;
   let held: HeldObjects;
-  let buffers: TransferBuffers;
+  let buffers: BufferPool;
   let get: string;
 
   beforeAll(async () => {
@@ -31,7 +31,7 @@ describe('readers that leave in the middle of a blob', () => {
     berth = await startTestBerth({}, pino({ level: 'info' }, { write }));
     client = new RegistryClient(berth.url);
     held = new HeldObjects(berth.driver);
-    buffers = berth.app.get(TransferBuffers, { strict: false });
+    buffers = berth.app.get(BufferPool, { strict: false });
     get = requestHead('GET', `/v2/${name}/blobs/${await client.pushBlob(name, LAYER)}`);
   });
   beforeEach(() => {
