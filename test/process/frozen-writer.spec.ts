@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
 import { ProcessBench } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
@@ -11,7 +11,7 @@ import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 
-/** A real process is really stopped, for longer than its lease, and goes on. */
+/** A process is stopped for longer than its lease, and continued. */
 describe('a Berth that was frozen in the middle of a PATCH', () => {
   let bench: ProcessBench;
   let database: TestDatabase;
@@ -20,13 +20,13 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
   let shared: string;
   const whole = patternBytes(4 * MIB, 11);
 
-  beforeAll(async () => void (bench = await ProcessBench.open()));
-  beforeEach(async () => void (database = await createTestDatabase()));
-  afterEach(() => bench.clear().finally(() => database.drop()));
-  afterAll(() => bench.dispose());
-
-  const startTwo = async (leaseSeconds = 2) => {
+  beforeAll(async () => {
+    [bench, database] = await Promise.all([ProcessBench.open(), createTestDatabase()]);
     shared = bench.newDataDir();
+  });
+  afterAll(() => bench.dispose().finally(() => database.drop()));
+
+  const startTwo = async (leaseSeconds: number) => {
     const settings = {
       DATABASE_URL: database.url,
       STORAGE_FILESYSTEM_ROOT: `${shared}/storage`,
@@ -38,29 +38,29 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     urls = { frozen: await frozen.url(), other: await start().url() };
   };
 
-  /** Brings a writer to a stop: some of its bytes acknowledged, some written, more of them on their way to it. */
+  /** Stops a writer when some of its bytes are acknowledged, some only written, and some not yet received. */
   const freeze = async (probe: UploadProbe): Promise<{ patch: SlowRequest; acknowledged: number }> => {
     const patch = probe.patch(urls.frozen);
     await patch.send(whole.subarray(0, MIB + 300_000));
     await probe.bytesWritten(MIB + 300_000);
     const acknowledged = await probe.durable(urls.other, MIB - 64 * 1024);
     frozen.signal('SIGSTOP');
-    await patch.send(Buffer.alloc(100_000, 'what nobody acknowledged'));
+    await patch.send(Buffer.alloc(100_000, 'never acknowledged'));
     return { patch, acknowledged };
   };
 
-  /** The frozen process goes on, and writes all that its client has for it. */
+  /** Continues the frozen process, which then writes the rest of its client's bytes. */
   const thaw = async (patch: SlowRequest) => {
     frozen.signal('SIGCONT');
-    void patch.send(Buffer.alloc(2 * MIB, 'what nobody acknowledged')).catch(() => undefined);
+    void patch.send(Buffer.alloc(2 * MIB, 'never acknowledged')).catch(() => undefined);
     expect(await patch.status).toBe(429);
   };
 
-  it('changes nothing: neither what was acknowledged, nor what its successor writes', async () => {
-    await startTwo();
+  it('changes neither acknowledged bytes nor those of its successor', async () => {
+    await startTwo(2);
     const probe = await UploadProbe.begin(urls.other, shared);
     const { patch, acknowledged } = await freeze(probe);
-    // Waits for the lease to lapse, and has the upload then.
+    // This request waits for the lease to lapse.
     const middle = 3 * MIB;
     expect(await probe.append(urls.other, acknowledged, whole.subarray(acknowledged, middle))).toBe(202);
     await thaw(patch);
@@ -68,8 +68,7 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     expect(await probe.finish(urls.other, whole)).toBe(digestOf(whole));
   });
 
-  it('changes nothing of a blob that was committed meanwhile, and leaves nothing behind', async () => {
-    await startTwo();
+  it('changes nothing of a blob that was committed meanwhile, and leaves no file behind', async () => {
     const probe = await UploadProbe.begin(urls.other, shared, 'committed/meanwhile');
     const { patch, acknowledged } = await freeze(probe);
     expect(await probe.append(urls.other, acknowledged, whole.subarray(acknowledged))).toBe(202);
@@ -87,7 +86,8 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     });
   });
 
-  it('that is killed gives way at once, not only when its lease lapses', async () => {
+  it('loses its upload at once when it is killed, before its lease lapses', async () => {
+    await bench.clear();
     // Longer than any request waits.
     await startTwo(300);
     const probe = await UploadProbe.begin(urls.other, shared);

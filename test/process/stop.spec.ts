@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { BerthProcess } from '../support/berth-process.js';
 import { expectPostgresGone, isListening, ProcessBench } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
-import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { digestOf } from '../support/registry-client.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
@@ -31,9 +31,6 @@ async function stopped(berth: BerthProcess, stop: () => void) {
 const CLEAN = { code: 0, signal: null, stderr: '' };
 
 const STOPS: [string, (berth: BerthProcess) => void][] = [
-  ['SIGTERM', (berth) => berth.signal('SIGTERM')],
-  ['SIGINT', (berth) => berth.signal('SIGINT')],
-  ['Ctrl-C: SIGINT to the process group', (berth) => berth.signalGroup('SIGINT')],
   [
     'Ctrl-C below npm and nest: the same signal more than once',
     (berth) => {
@@ -52,22 +49,6 @@ describe('a stop', () => {
     expect(await stopped(berth, () => stop(berth))).toMatchObject(CLEAN);
   });
 
-  it.each([
-    ['SIGTERM', 'the cluster is made', /Creating the database cluster/],
-    ['SIGINT', 'the cluster is made', /Creating the database cluster/],
-    ['SIGTERM', 'Postgres was started', /ready to accept connections/],
-    ['SIGINT', 'Postgres was started', /ready to accept connections/],
-  ] as const)('by %s while %s leaves nothing running', async (signal, _, line) => {
-    dataDir = bench.newDataDir();
-    const berth = bench.start({ DATA_DIR: dataDir, LOG_LEVEL: 'debug' });
-    await berth.printed(line, 30_000);
-    berth.signalGroup(signal);
-    expect(await berth.ended()).toMatchObject(CLEAN);
-    await expectPostgresGone(dataDir);
-    const url = await bench.start({ DATA_DIR: dataDir }).url();
-    expect((await fetch(`${url}/v2/`)).status).toBe(200);
-  });
-
   it('is not held up by clients that keep their connections, whatever the grace', async () => {
     dataDir = bench.newDataDir();
     const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
@@ -78,44 +59,9 @@ describe('a stop', () => {
     expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
     silent.destroy();
   });
-
-  it('is not held up beyond the grace by a client that never finishes its request', async () => {
-    dataDir = bench.newDataDir();
-    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '1' });
-    const headers = { 'Content-Length': '100', 'Content-Type': 'application/json' };
-    const url = await berth.url();
-    const slow = new SlowRequest('PUT', new URL('/v2/slow/manifests/v1', url), headers);
-    await slow.send(Buffer.from('{'));
-    await new RegistryClient(url).fetch('/v2/');
-    expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
-    await slow.status;
-  });
 });
 
 describe('a stop in the middle of uploads', () => {
-  it('keeps every byte that had arrived', async () => {
-    dataDir = bench.newDataDir();
-    const settings = {
-      DATA_DIR: dataDir,
-      UPLOAD_CHECKPOINT_BYTES: String(64 * MIB),
-      SHUTDOWN_GRACE_SECONDS: '0',
-    };
-    const berth = bench.start(settings);
-    const url = await berth.url();
-    const whole = patternBytes(3 * MIB);
-    const upload = await UploadProbe.begin(url, dataDir);
-    const patch = upload.patch(url);
-    const sent = 2 * MIB + 777;
-    await patch.send(whole.subarray(0, sent));
-    await upload.bytesWritten(sent);
-    expect(await upload.offset(url)).toBe(0);
-    expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
-    expect([undefined, 503]).toContain(await patch.status);
-    const next = await bench.start(settings).url();
-    expect(await upload.offset(next)).toBe(sent);
-    expect(await upload.finish(next, whole)).toBe(digestOf(whole));
-  });
-
   it('lets those finish that can within the grace, and keeps what the others have', async () => {
     dataDir = bench.newDataDir();
     const settings = { DATA_DIR: dataDir, UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) };

@@ -10,9 +10,9 @@ const { runs } = await import('./runs.js');
 const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
-  { kind: 'filesystem', numRuns: 30 },
-  { kind: 'memory', numRuns: 30 },
-  { kind: 'objects', numRuns: 30 },
+  { kind: 'filesystem', numRuns: 10 },
+  { kind: 'memory', numRuns: 10 },
+  { kind: 'objects', numRuns: 10 },
 ] as const;
 
 describe.each(KINDS)('an upload session that several want at once ($kind)', ({ kind, numRuns }) => {

@@ -1,0 +1,90 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Server } from 'node:net';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProcessBench } from '../support/process-bench.js';
+import { listeningServer, refusal, SECRET } from '../support/refused-start.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+
+let bench: ProcessBench;
+let database: TestDatabase;
+const servers: Server[] = [];
+beforeAll(async () => {
+  bench = await ProcessBench.open();
+  database = await createTestDatabase();
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close();
+  await bench.clear();
+});
+afterAll(async () => {
+  await bench.dispose();
+  await database.drop();
+});
+
+/** A port in use. */
+async function takenPort(): Promise<number> {
+  const { server, port } = await listeningServer();
+  servers.push(server);
+  return port;
+}
+
+describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
+  it('an address of another machine', async () => {
+    const settings = { HOST: '192.0.2.1', ACCESS_MODE: 'open', DATABASE_URL: database.url };
+    expect(await refusal(bench, settings)).toBe('HOST is not an address of this machine.');
+  });
+
+  it('a data directory that cannot be created', async () => {
+    const dataDir = process.platform === 'linux' ? '/sys/berth' : '/dev/fd/berth';
+    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) can't be written/);
+  });
+
+  it('a storage directory below a file', async () => {
+    const root = join(await bench.write('file', ''), 'blobs');
+    const sentence = await refusal(bench, { STORAGE_FILESYSTEM_ROOT: root });
+    expect(sentence).toMatch(/^The storage can't be used: .+ is not a directory/);
+  });
+
+  it.each(['1', '2'])('a storage of another database, with WORKERS=%s', async (WORKERS) => {
+    const own = await createTestDatabase();
+    const settings = { DATABASE_URL: own.url, DATA_DIR: bench.newDataDir(), WORKERS };
+    const first = bench.start(settings);
+    await first.url();
+    first.signal('SIGTERM');
+    await first.ended();
+    const root = join(bench.newDataDir(), 'unmounted');
+    await mkdir(root, { recursive: true });
+    const sentence = await refusal(bench, { ...settings, STORAGE_FILESYSTEM_ROOT: root });
+    expect(sentence).toMatch(
+      /^The storage \(.+unmounted\) doesn't belong to the database .+ STORAGE_ADOPT=[0-9a-f-]{36}\.$/,
+    );
+    expect(sentence).not.toContain(SECRET);
+    expect(await readdir(root)).toEqual([]);
+    const value = /STORAGE_ADOPT=(.+)\.$/.exec(sentence)?.[1] ?? '';
+    const adopting = bench.start({ ...settings, STORAGE_FILESYSTEM_ROOT: root, STORAGE_ADOPT: value });
+    await adopting.url();
+    expect(await readdir(root)).toContain('berth-identity');
+    await adopting.kill();
+    await own.drop();
+  });
+
+  it('a data directory whose postgres folder holds other files', async () => {
+    const dataDir = bench.newDataDir();
+    await mkdir(join(dataDir, 'postgres'), { recursive: true });
+    await bench.write(`${dataDir.slice(bench.scratch.length + 1)}/postgres/thesis.txt`, 'precious');
+    expect(await refusal(bench, { DATA_DIR: dataDir })).toContain('holds files but no PostgreSQL cluster');
+  });
+});
+
+describe('an unusable database ends the start with one sentence, without the password:', () => {
+  it('another kind of server listens', async () => {
+    const port = await takenPort();
+    servers[0]?.on('connection', (socket) =>
+      socket.end('HTTP/1.1 400 Bad Request\r\n\r\n').on('error', () => undefined),
+    );
+    expect(await refusal(bench, { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db` })).toMatch(
+      /^Can't use the database of DATABASE_URL: /,
+    );
+  });
+});
