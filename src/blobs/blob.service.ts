@@ -7,7 +7,7 @@ import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
-import { mapBounded } from '../storage/object-store/bounded.js';
+import { mapBounded } from '../common/map-bounded.js';
 import { canOpen, canRedirect, type OpenObject } from '../storage/driver-abilities.js';
 import {
   type ByteSpan,

@@ -9,7 +9,7 @@ const PAGE_SIZE = 20;
 describeObjectStoreContract('gcs', async (): Promise<ObjectStoreHarness> => {
   const harness = await GcsHarness.start({ pageSize: PAGE_SIZE });
   const open = async (prefix: string): Promise<ObjectStore> => {
-    const store = harness.store({ storageGcsPrefix: prefix }, { firstPauseMs: 1, longestPauseMs: 10 });
+    const store = harness.store({ storageGcsPrefix: prefix }, { firstPauseMs: 1, maxPauseMs: 10 });
     await store.prepare();
     return store;
   };

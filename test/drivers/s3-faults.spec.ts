@@ -205,7 +205,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       proxy.inject({ times: Infinity, fault: INTERNAL });
       const calling = call(open(proxy.endpoint, { attempts: 3 }), scene, NOW);
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
-      await expect(calling).rejects.toThrow(/answered (InternalError|500)/);
+      await expect(calling).rejects.toThrow(/responded (InternalError|500)/);
     });
 
     it.each(calls)('%s is given up at its deadline, however many attempts are left', async (_, call) => {
@@ -263,7 +263,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     it('a connection that falls silent is given up, and the call goes on with another one', async () => {
       const scene = await arranged();
       proxy.inject({ fault: { kind: 'hang' } });
-      const store = open(proxy.endpoint, { silenceMs: 150 });
+      const store = open(proxy.endpoint, { idleMs: 150 });
       expect(await store.head('there', NOW)).toMatchObject({ sizeBytes: scene.content.length });
       expect(proxy.requests()).toHaveLength(2);
     });
@@ -392,7 +392,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       proxy.inject({ fault: s3Error(403, 'RequestTimeTooSkewed', { date: later }) });
       const store = open(proxy.endpoint);
       // The true store refuses the corrected clock, and with its answer corrects it again.
-      await expect(listed(store, '')).rejects.toThrow(/set the clock/);
+      await expect(listed(store, '')).rejects.toThrow(/synchronize them/);
       expect(await listed(store, '')).toEqual(['there']);
       const clocks = proxy.requests().map(({ headers }) => timeOf(String(headers['x-amz-date'])));
       expect(clocks).toHaveLength(3);
@@ -438,7 +438,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
 
     it.each<[string, number, string, RegExp]>([
       ['access is denied', 403, 'AccessDenied', /access to the bucket .* is denied.*s3:PutObject/],
-      ['the clock is wrong', 403, 'RequestTimeTooSkewed', /set the clock/],
+      ['the clock is wrong', 403, 'RequestTimeTooSkewed', /synchronize them/],
       ['the token has expired', 400, 'ExpiredToken', /credentials have expired/],
       ['the bucket is elsewhere', 301, 'PermanentRedirect', /another region.*STORAGE_S3_REGION/],
       ['the region is wrong', 400, 'AuthorizationHeaderMalformed', /STORAGE_S3_REGION/],

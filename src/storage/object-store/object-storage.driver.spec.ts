@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { Readable } from 'node:stream';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { MemoryBucket, MemoryObjectStore } from '../../../test/support/memory-object-store.js';
 import { digestOf } from '../../oci/digest.js';
 import { parseObjectKey } from '../object-key.js';
@@ -16,6 +17,7 @@ import {
 import { objectKeyOf } from './names.js';
 import { ObjectStorageDriver } from './object-storage.driver.js';
 import { bodyOf } from './part-buffer.js';
+import { STALL_MS } from './resuming-read.js';
 
 const PART = 10_000;
 
@@ -280,7 +282,7 @@ describe('ObjectStorageDriver', () => {
       bucket.objects.set(key, { bytes: content, touchedAt: new Date() });
     });
 
-    it('goes on where the stream broke, again and again', async () => {
+    it('resumes where the stream broke, repeatedly', async () => {
       const get = store.get.bind(store);
       const spans: string[] = [];
       store.get = async (name, span, options) => {
@@ -293,14 +295,14 @@ describe('ObjectStorageDriver', () => {
       expect(new Set(spans).size).toBe(spans.length);
     });
 
-    it('fails when it breaks without a byte in between', async () => {
+    it('fails when retries receive no byte', async () => {
       store.get = () => Promise.resolve(brokenAfter(Readable.from([]), 0));
       await expect(buffer(await driver.read(key, { start: 0, end: 9 }))).rejects.toBeInstanceOf(
         StorageUnavailableError,
       );
     });
 
-    it('never ends early, nor late', async () => {
+    it('never ends early or late', async () => {
       const get = store.get.bind(store);
       store.get = (name, { start, end }, options) =>
         get(name, { start, end: Math.min(start + 9, end) }, options);
@@ -310,7 +312,34 @@ describe('ObjectStorageDriver', () => {
       await expect(buffer(await driver.read(key, { start: 0, end: 5 }))).rejects.toThrow('more');
     });
 
-    it('asks for nothing more once it is destroyed', async () => {
+    it('resumes a stream that stalls while it is read, but not one whose reader is slow', async () => {
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+      try {
+        const get = store.get.bind(store);
+        const sources: Readable[] = [];
+        store.get = async (name, span, options) => {
+          if (sources.length > 0) return get(name, span, options);
+          const silent = new PassThrough();
+          silent.write(content.subarray(0, 200_000));
+          sources.push(silent);
+          return silent;
+        };
+        const stream = await driver.read(key, { start: 0, end: content.length - 1 });
+        await once(stream, 'readable');
+        jest.advanceTimersByTime(10 * STALL_MS);
+        expect(sources[0]?.destroyed).toBe(false);
+        const reading = buffer(stream);
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(sources[0]?.destroyed).toBe(false);
+        jest.advanceTimersByTime(STALL_MS);
+        expect(sources[0]?.destroyed).toBe(true);
+        expect((await reading).equals(content)).toBe(true);
+      } finally {
+        jest.useRealTimers();
+      }
+    });
+
+    it('sends no request after it was destroyed', async () => {
       const get = store.get.bind(store);
       store.get = async (...call) => brokenAfter(await get(...call), 70_000);
       const stream = await driver.read(key, { start: 0, end: content.length - 1 });

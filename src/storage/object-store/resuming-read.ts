@@ -4,15 +4,17 @@ import type { ByteSpan, IoOptions } from '../storage-driver.js';
 import { StorageError, StorageUnavailableError } from '../storage.errors.js';
 import type { ObjectStore } from './object-store.js';
 
-/** Breaks in a row, without a byte between them, that a read survives. */
-const MOST_BREAKS = 4;
+/** Retries in a row without receiving a byte. */
+const MAX_RETRIES = 4;
 const FIRST_PAUSE_MS = 50;
+/** A stream that delivers no data for this long, while its reader waits for some, is broken. */
+export const STALL_MS = 30_000;
 
 /**
- * Reads a span of an object. A stream that breaks is gone on with by a request for the rest: who reads doesn't notice.
- * The signal governs the first request, and through `untilAborted` the stream; nothing is fetched that nobody takes.
+ * Reads a span of an object. If the stream breaks or stalls, it resumes with a request for the rest. A reader that is
+ * slow breaks nothing. The signal governs the first request, and through `untilAborted` the stream.
  *
- * @throws ObjectNotFoundError at once, rather than failing the stream later.
+ * @throws ObjectNotFoundError at once, instead of failing the stream later.
  */
 export async function readResuming(
   store: ObjectStore,
@@ -20,15 +22,15 @@ export async function readResuming(
   span: ByteSpan,
   options: IoOptions,
 ): Promise<Readable> {
-  const source = { current: await store.get(name, span, options), stop: new AbortController() };
+  const source = { current: watched(await store.get(name, span, options)), abort: new AbortController() };
   const stream = Readable.from(resumed(store, name, span, source), {
     objectMode: false,
     highWaterMark: 64 * 1024,
   });
   const destroy = stream._destroy.bind(stream);
-  // It would wait for the generator, which may be waiting for the store.
+  // The default waits for the generator, which may be waiting for the store.
   stream._destroy = (error, callback) => {
-    source.stop.abort();
+    source.abort.abort();
     source.current.destroy();
     destroy(error, callback);
   };
@@ -37,7 +39,12 @@ export async function readResuming(
 
 interface Source {
   current: Readable;
-  readonly stop: AbortController;
+  readonly abort: AbortController;
+}
+
+/** A stream may fail before its iterator listens. */
+function watched(stream: Readable): Readable {
+  return stream.on('error', () => undefined);
 }
 
 async function* resumed(
@@ -46,34 +53,44 @@ async function* resumed(
   { start, end }: ByteSpan,
   source: Source,
 ): AsyncGenerator<Buffer, void> {
-  const { signal } = source.stop;
+  const { signal } = source.abort;
   let next = start;
-  for (let breaks = 0; ; breaks += 1) {
-    let failure: unknown = new StorageError(`the store ended ${name} early`);
+  for (let retries = 0; ; retries += 1) {
+    let failure: unknown = new StorageUnavailableError(`the store ended ${name} early`);
+    let isWaiting = true;
+    const timer = setTimeout(() => isWaiting && source.current.destroy(stalled(name)), STALL_MS).unref();
     try {
       for await (const chunk of source.current as AsyncIterable<Buffer>) {
-        breaks = 0;
+        isWaiting = false;
+        retries = 0;
         next += chunk.length;
-        if (next > end + 1) throw new StorageError(`the store answered more of ${name} than was asked for`);
+        if (next > end + 1) throw new StorageError(`the store returned more bytes of ${name} than requested`);
         yield chunk;
+        isWaiting = true;
+        timer.refresh();
       }
       if (next > end) return;
     } catch (error) {
       failure = error;
     } finally {
+      clearTimeout(timer);
       source.current.destroy();
     }
-    // All of it came; what went wrong after that concerns nobody.
+    // All bytes arrived. A failure after the last one does not matter.
     if (next === end + 1) return;
     signal.throwIfAborted();
-    if (next > end || breaks >= MOST_BREAKS) throw broken(name, failure);
-    await sleep(FIRST_PAUSE_MS * 2 ** breaks * (0.5 + Math.random()), undefined, { signal });
-    source.current = await store.get(name, { start: next, end }, { signal });
+    if (next > end || retries >= MAX_RETRIES) throw broken(name, failure);
+    await sleep(FIRST_PAUSE_MS * 2 ** retries * (0.5 + Math.random()), undefined, { signal });
+    source.current = watched(await store.get(name, { start: next, end }, { signal }));
   }
+}
+
+function stalled(name: string): StorageError {
+  return new StorageUnavailableError(`received no data of ${name} for ${STALL_MS / 1000} s`);
 }
 
 function broken(name: string, cause: unknown): StorageError {
   return cause instanceof StorageError
     ? cause
-    : new StorageUnavailableError(`reading ${name} broke off, again and again`, { cause });
+    : new StorageUnavailableError(`the connection broke repeatedly while reading ${name}`, { cause });
 }

@@ -27,7 +27,7 @@ export interface GcsMetadata {
 export type GenerationMatch = bigint | undefined;
 
 /** https://cloud.google.com/storage/docs/composing-objects: 1 to 32 sources a request. */
-const MOST_SOURCES = 32;
+const MAX_SOURCES = 32;
 const MOST_NAME_BYTES = 1024;
 
 /** Objects in memory, with the consistency of the real ones: what a request has made, the next one sees. */
@@ -68,9 +68,9 @@ export class GcsBucket {
     checkName(name);
     if (sources.length === 0)
       throw new GcsHttpError(400, 'required', 'You must provide at least one source component.');
-    if (sources.length > MOST_SOURCES) {
+    if (sources.length > MAX_SOURCES) {
       throw GcsHttpError.invalid(
-        `The number of source components provided (${sources.length}) exceeds the maximum (${MOST_SOURCES})`,
+        `The number of source components provided (${sources.length}) exceeds the maximum (${MAX_SOURCES})`,
       );
     }
     const found = sources.map((source) =>

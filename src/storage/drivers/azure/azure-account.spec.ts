@@ -77,7 +77,7 @@ describe('openAccount', () => {
   it('does not take for an answer whether it can sign that Azure is away', async () => {
     const account = opened({ storageAzureAccountName: 'berth' });
     await expect(account).rejects.toBeInstanceOf(StorageUnavailableError);
-    await expect(account).rejects.toThrow(/lend a key for signed URLs/);
+    await expect(account).rejects.toThrow(/get a user delegation key/);
   });
 
   it('sends no token without TLS', async () => {
@@ -95,7 +95,7 @@ describe('openAccount', () => {
         (error: unknown) => error,
       );
       if (!(failure instanceof StorageError)) throw new Error('opened');
-      expect(failure.message).toMatch(/STORAGE_AZURE_CONNECTION_STRING is no connection string/);
+      expect(failure.message).toMatch(/STORAGE_AZURE_CONNECTION_STRING is not a connection string/);
       expect(`${failure.stack} ${String(failure.cause)}`).not.toContain(SECRET);
     },
   );

@@ -7,79 +7,79 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import type { AzureSettings } from '../../../config/azure.settings.js';
+import { RetryPolicy } from '../../object-store/retry-policy.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
-import { agentFor } from './azure-agent.js';
-import { AzureCalls } from './azure-calls.js';
 import type { AzureLimits } from './azure-limits.js';
 import type { AzureAccess, AzurePlace } from './azure-place.js';
 import { type BlobSigner, delegationSigner, keySigner } from './azure-signers.js';
+import { toStorageError } from './azure.errors.js';
 
-/** A container of a storage account, and what Berth may do there. */
+/** A container of a storage account, and how to call it. */
 export interface AzureAccount {
   readonly container: ContainerClient;
   readonly place: AzurePlace;
-  readonly calls: AzureCalls;
-  /** Missing where Berth has but a shared access signature, which can't make others, or an identity that Azure lends no key. */
+  readonly retries: RetryPolicy;
+  /** Missing if Berth can't sign: with a shared access signature, or with an identity that gets no delegation key. */
   readonly sign?: BlobSigner;
 }
 
-interface Entrance {
+interface Credentials {
   readonly access: AzureAccess;
-  /** With the query of a shared access signature, where that is the way in. */
+  /** Has a shared access signature as its query, if that is the credential. */
   readonly url: URL;
   readonly credential: StorageSharedKeyCredential | AnonymousCredential | TokenCredential;
 }
 
 /**
- * Asks Azure for nothing but a key to sign with, where it needs one. Rejects with a `StorageError` when the settings can't be
- * used, or Azure is away.
+ * Opens the account of the settings. Sends no request, except for a key to sign with where one is needed.
+ *
+ * @throws StorageError if the settings are invalid, or Azure is unavailable.
  */
 export async function openAccount(
   settings: AzureSettings,
   limits: AzureLimits,
   defaultCredential: () => Promise<TokenCredential> = loadDefaultCredential,
 ): Promise<AzureAccount> {
-  const entrance = await entranceOf(settings, defaultCredential);
-  const { url, access, credential } = entrance;
+  const credentials = await credentialsOf(settings, defaultCredential);
+  const { url, access, credential } = credentials;
   const place = {
     endpoint: `${url.origin}${url.pathname}`.replace(/\/+$/, ''),
     container: settings.storageAzureContainer,
     access,
   };
-  // The SDK takes an agent, and its types don't say so. Its own retries are off: see Patience.
-  const options = { agent: agentOf(url, limits), retryOptions: { maxTries: 1 } };
-  const service = new BlobServiceClient(
-    url.href.replace(/\/+(?=\?|$)/, ''),
-    newPipeline(credential, options),
+  // The SDK must not retry: RetryPolicy does.
+  const pipeline = newPipeline(credential, { retryOptions: { maxTries: 1 } });
+  const service = new BlobServiceClient(url.href.replace(/\/+(?=\?|$)/, ''), pipeline);
+  const retries = new RetryPolicy(limits, (error, action, hasSucceeded) =>
+    toStorageError(error, action, place, hasSucceeded),
   );
-  const calls = new AzureCalls(place, limits);
   const container = service.getContainerClient(settings.storageAzureContainer);
-  const sign = signerOf(entrance, settings, service, calls);
-  return { container, place, calls, ...(sign && (await canSign(sign, place)) && { sign }) };
+  const sign = signerOf(credentials, settings, service, retries);
+  return { container, place, retries, ...(sign && (await canSign(sign, place)) && { sign }) };
 }
 
-/** An identity may read and write blobs without being lent a key: then they are streamed. */
+/** An identity may have access to blobs but get no delegation key. Then Berth streams blobs itself. */
 async function canSign(sign: BlobSigner, { container }: AzurePlace): Promise<boolean> {
   try {
     await sign({ containerName: container, blobName: 'probe', expiresOn: new Date(), isHttps: true });
     return true;
   } catch (error) {
-    // What may pass is no answer: who starts while Azure is away starts again.
+    // While Azure is unavailable this can't be decided, so the start fails.
     if (!(error instanceof StorageError) || error instanceof StorageUnavailableError) throw error;
     return false;
   }
 }
 
-async function entranceOf(
+async function credentialsOf(
   settings: AzureSettings,
   defaultCredential: () => Promise<TokenCredential>,
-): Promise<Entrance> {
+): Promise<Credentials> {
   if (settings.storageAzureConnectionString !== undefined) {
-    return connectionStringEntrance(settings.storageAzureConnectionString, settings.storageAzureEndpoint);
+    return connectionStringCredentials(settings.storageAzureConnectionString, settings.storageAzureEndpoint);
   }
   const name = settings.storageAzureAccountName;
   if (name === undefined) {
-    throw new StorageError('STORAGE_AZURE_CONNECTION_STRING or STORAGE_AZURE_ACCOUNT_NAME is needed');
+    throw new StorageError('set STORAGE_AZURE_CONNECTION_STRING or STORAGE_AZURE_ACCOUNT_NAME');
   }
   const url = new URL(settings.storageAzureEndpoint ?? `https://${name}.blob.core.windows.net`);
   if (settings.storageAzureAccountKey !== undefined) {
@@ -88,60 +88,53 @@ async function entranceOf(
   }
   if (url.protocol !== 'https:') {
     throw new StorageError(
-      'without STORAGE_AZURE_ACCOUNT_KEY Berth sends tokens, which only go over https://: check STORAGE_AZURE_ENDPOINT',
+      'without STORAGE_AZURE_ACCOUNT_KEY Berth sends tokens, which need https://: check STORAGE_AZURE_ENDPOINT',
     );
   }
   return { access: 'default credential', url, credential: await defaultCredential() };
 }
 
-function connectionStringEntrance(text: string, endpoint: string | undefined): Entrance {
+function connectionStringCredentials(text: string, endpoint: string | undefined): Credentials {
   const { url: named, credential } = parseConnectionString(text);
   const url = new URL(named);
   const isKey = credential instanceof StorageSharedKeyCredential;
   const access = isKey ? 'connection string' : 'shared access signature';
   if (endpoint === undefined) return { access, url, credential };
-  const elsewhere = new URL(endpoint);
-  elsewhere.search = url.search;
-  return { access, url: elsewhere, credential };
+  const override = new URL(endpoint);
+  override.search = url.search;
+  return { access, url: override, credential };
 }
 
 function parseConnectionString(text: string): BlobServiceClient {
   try {
     return BlobServiceClient.fromConnectionString(text);
   } catch {
-    // The cause isn't kept: nobody promises that it has no part of the string in it.
+    // No cause: it may quote the string.
     throw new StorageError(
-      'STORAGE_AZURE_CONNECTION_STRING is no connection string of a storage account: expected DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…;EndpointSuffix=…, or BlobEndpoint=…;SharedAccessSignature=…',
+      'STORAGE_AZURE_CONNECTION_STRING is not a connection string of a storage account: expected DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…;EndpointSuffix=…, or BlobEndpoint=…;SharedAccessSignature=…',
     );
   }
 }
 
-/** Imported when it is needed: it is large, and most installations have a key. */
+/** Imported only when needed: it is large, and most installations have a key. */
 async function loadDefaultCredential(): Promise<TokenCredential> {
   const { DefaultAzureCredential } = await import('@azure/identity');
   return new DefaultAzureCredential();
 }
 
-/** None where a proxy is set for the process: then the SDK goes through it, and a given agent would prevent that. */
-function agentOf(url: URL, limits: AzureLimits): ReturnType<typeof agentFor> | undefined {
-  const variables = url.protocol === 'https:' ? ['HTTPS_PROXY', 'ALL_PROXY'] : ['HTTP_PROXY', 'ALL_PROXY'];
-  const isProxied = variables.some((name) => process.env[name] ?? process.env[name.toLowerCase()]);
-  return isProxied ? undefined : agentFor(url, limits.connectMs);
-}
-
 function signerOf(
-  { access, credential }: Entrance,
+  { access, credential }: Credentials,
   settings: AzureSettings,
   service: BlobServiceClient,
-  calls: AzureCalls,
+  retries: RetryPolicy,
 ): BlobSigner | undefined {
   if (credential instanceof StorageSharedKeyCredential) return keySigner(credential);
   if (access === 'shared access signature') return undefined;
   const fetchKey = (startsOn: Date, expiresOn: Date): ReturnType<BlobServiceClient['getUserDelegationKey']> =>
-    calls.make(
+    retries.run(
       {
-        doing:
-          'lend a key for signed URLs (a user delegation key, for the role Storage Blob Delegator; or set STORAGE_REDIRECT=false)',
+        action:
+          'get a user delegation key for signed URLs (it needs the role Storage Blob Delegator; or set STORAGE_REDIRECT=false)',
         attempt: (abortSignal) => service.getUserDelegationKey(startsOn, expiresOn, { abortSignal }),
       },
       {},

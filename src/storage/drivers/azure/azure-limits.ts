@@ -1,25 +1,19 @@
-import type { PatienceLimits } from '../../object-store/patience.js';
+import type { RetryLimits } from '../../object-store/retry-policy.js';
 
-/** What bounds the calls to Azure. Tests shorten it. */
-export interface AzureLimits extends PatienceLimits {
-  /** For a connection to be made, TLS included. */
-  readonly connectMs: number;
-  /** A download that is waited for and brings nothing for this long, or twice as long at the most, is broken off. */
-  readonly idleMs: number;
-  /** Blobs on a page of a list; Azure gives 5000 at the most. */
+/** Limits of the requests to Azure. Tests shorten them. */
+export interface AzureLimits extends RetryLimits {
+  /** Blobs per page of a list, at most 5000. */
   readonly pageSize: number;
   /** Azure has no plain request that deletes several blobs. */
-  readonly deletesAtOnce: number;
+  readonly concurrentDeletes: number;
 }
 
 export const AZURE_LIMITS: AzureLimits = {
   attempts: 6,
   deadlineMs: 60_000,
-  slowestBytesPerSecond: 128 * 1024,
+  minBytesPerSecond: 128 * 1024,
   firstPauseMs: 250,
-  longestPauseMs: 5000,
-  connectMs: 10_000,
-  idleMs: 30_000,
+  maxPauseMs: 5000,
   pageSize: 1000,
-  deletesAtOnce: 8,
+  concurrentDeletes: 8,
 };

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { pipeline, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { TokenCredential } from '@azure/identity';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import { mapBounded } from '../../../common/map-bounded.js';
 import type { AzureSettings } from '../../../config/azure.settings.js';
-import { mapBounded } from '../../object-store/bounded.js';
 import { pieceName, PIECES } from '../../object-store/names.js';
 import type {
   Body,
@@ -13,30 +13,27 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
-import type { PatientCall } from '../../object-store/patience.js';
+import type { RetryPolicy } from '../../object-store/retry-policy.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type AzureAccount, openAccount } from './azure-account.js';
-import { answered, isBlobMissing, shorn } from './azure-answer.js';
-import type { AzureCalls } from './azure-calls.js';
-import { failureOf } from './azure.errors.js';
 import { AZURE_LIMITS, type AzureLimits } from './azure-limits.js';
-import { destroy, download, dropBlocks, lookAt, unless } from './blob-requests.js';
-import { GuardedBody } from './guarded-body.js';
+import { hasCode, isBlobMissing, redacted } from './azure-response.js';
+import { download, dropBlocks, ignoring, stat } from './blob-requests.js';
 
 export interface AzureOptions {
   readonly limits?: Partial<AzureLimits>;
-  /** In place of the SDK's default credential, which is only loaded where the settings have no key. */
+  /** Replaces the SDK's default credential, which is used if the settings have no key. */
   readonly defaultCredential?: () => Promise<TokenCredential>;
 }
 
-/** Of a name with its prefix, in characters; Azure answers a longer one with an error, whatever is asked. */
-const LONGEST_NAME = 1024;
-const MD5_OF_NOTHING = '1B2M2Y8AsgTpgAmY7PhCfg==';
-/** All block ids of a blob must have one length. */
+/** Characters of a name with its prefix. Azure refuses every request for a longer one. */
+const MAX_NAME_LENGTH = 1024;
+const EMPTY_MD5 = '1B2M2Y8AsgTpgAmY7PhCfg==';
+/** All block ids of a blob must have the same length. */
 const BLOCK_ID_BYTES = 12;
-/** The blob or its blocks aren't what the completion takes them for. */
-const NOT_AS_TOLD = [
+/** The blob exists, or one of the blocks doesn't. */
+const NOT_COMPLETABLE = [
   'InvalidBlockList',
   'InvalidBlockId',
   'InvalidBlobOrBlock',
@@ -45,8 +42,9 @@ const NOT_AS_TOLD = [
 ];
 
 /**
- * Block blobs of one container, in the account that the settings name. Asks Azure no more than whether URLs can be signed;
- * rejects with a `StorageError` when the settings can't be used, or Azure doesn't answer that.
+ * Opens the container of the settings. Sends no request, except to learn whether Berth can sign URLs.
+ *
+ * @throws StorageError if the settings are invalid, or Azure is unavailable.
  */
 export async function openAzureObjectStore(
   settings: AzureSettings,
@@ -57,9 +55,9 @@ export async function openAzureObjectStore(
 }
 
 /**
- * Azure Blob Storage. A multipart is a blob without content whose blocks are staged under random ids: two writers never
- * put a block in place of the other's, and a completion names exactly those that it wants. What is staged and never
- * committed Azure removes by itself, a week after the last block: nothing needs to be listed.
+ * Azure Blob Storage. A multipart upload is a blob whose blocks are staged under random ids, so no writer replaces
+ * another's block, and a completion names exactly its own. Azure removes uncommitted blocks a week after the last one,
+ * so there is nothing to list.
  */
 export class AzureObjectStore implements ObjectStore {
   readonly name = 'azure';
@@ -69,17 +67,16 @@ export class AzureObjectStore implements ObjectStore {
   readonly signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly container: ContainerClient;
-  private readonly calls: AzureCalls;
+  private readonly retries: RetryPolicy;
   private readonly prefix: string;
 
   constructor(
     settings: AzureSettings,
-    private readonly account: AzureAccount,
+    { container, retries, place, sign }: AzureAccount,
     private readonly limits: AzureLimits,
   ) {
-    const { container, calls, place, sign } = account;
     this.container = container;
-    this.calls = calls;
+    this.retries = retries;
     this.prefix = settings.storageAzurePrefix;
     this.location = `${place.endpoint}/${place.container}/${this.prefix}`;
     if (!sign) return;
@@ -99,23 +96,22 @@ export class AzureObjectStore implements ObjectStore {
   async prepare(): Promise<void> {
     await this.check({});
     await this.list(PIECES, {})[Symbol.asyncIterator]().next();
-    // Of an upload that no row knows: what a crash leaves here, the reaper finds.
+    // It has the name of an unknown upload's piece, so that the reaper finds it after a crash.
     const probe = pieceName(randomUUID(), randomBytes(8).toString('hex'));
-    await this.put(probe, { bytes: Buffer.of(), md5: MD5_OF_NOTHING }, {});
+    await this.put(probe, { bytes: Buffer.of(), md5: EMPTY_MD5 }, {});
     await this.delete([probe], {});
   }
 
   async check(options: IoOptions): Promise<void> {
-    const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
-      this.container.getProperties({ abortSignal });
-    await this.make({ doing: 'answer', attempt }, options);
+    await this.run('use the container', options, (abortSignal) =>
+      this.container.getProperties({ abortSignal }),
+    );
   }
 
   async head(name: string, options: IoOptions): Promise<StoredObject | undefined> {
     if (this.isTooLong(name)) return undefined;
     const blob = this.blob(name);
-    const attempt = (abortSignal: AbortSignal): ReturnType<typeof lookAt> => lookAt(blob, abortSignal);
-    const found = await this.make({ doing: `look for ${name}`, attempt }, options);
+    const found = await this.run(`look up ${name}`, options, (abortSignal) => stat(blob, abortSignal));
     return found && !found.isTombstone
       ? { name, sizeBytes: found.sizeBytes, modifiedAt: found.modifiedAt }
       : undefined;
@@ -123,53 +119,46 @@ export class AzureObjectStore implements ObjectStore {
 
   async get(name: string, { start, end }: ByteSpan, options: IoOptions): Promise<Readable> {
     if (this.isTooLong(name)) throw new ObjectNotFoundError(name);
-    const doing = `read ${name}`;
     const length = end - start + 1;
-    const call: PatientCall<NodeJS.ReadableStream> = {
-      doing,
-      attempt: (abortSignal) => download(this.blob(name), name, { start, length, abortSignal }),
-      discard: destroy,
-    };
-    const source = await this.make(call, options);
-    const body = new GuardedBody(length, this.limits.idleMs, (error) =>
-      failureOf(error, doing, this.account.place),
+    return this.retries.run(
+      {
+        action: `read ${name}`,
+        attempt: (abortSignal) => download(this.blob(name), name, { start, length, abortSignal }),
+        discard: (late) => void late.destroy(),
+      },
+      options,
     );
-    // Each ends the other. What went wrong is told to whoever reads the body.
-    pipeline(source, body, () => undefined);
-    return body;
   }
 
   async put(name: string, { bytes, md5 }: Body, options: IoOptions): Promise<void> {
     const blob = this.writable(name);
+    // Azure compares the MD5 with the bytes that it receives, and keeps it.
+    const blobHTTPHeaders = { blobContentMD5: Buffer.from(md5, 'base64') };
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
-      // Azure compares it with the bytes that arrive, and keeps it.
-      blob.upload(bytes, bytes.length, {
-        abortSignal,
-        blobHTTPHeaders: { blobContentMD5: Buffer.from(md5, 'base64') },
-      });
-    await this.make({ doing: `write ${name}`, attempt, bytes: bytes.length }, options);
+      blob.upload(bytes, bytes.length, { abortSignal, blobHTTPHeaders });
+    await this.run(`write ${name}`, options, attempt, bytes.length);
   }
 
   async delete(names: readonly string[], options: IoOptions): Promise<void> {
     options.signal?.throwIfAborted();
-    await mapBounded(names, this.limits.deletesAtOnce, (name) => this.deleteOne(name, options));
+    await mapBounded(names, this.limits.concurrentDeletes, (name) => this.deleteOne(name, options));
   }
 
   private async deleteOne(name: string, options: IoOptions): Promise<void> {
     if (this.isTooLong(name)) return;
     const blob = this.blob(name);
-    const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
-      blob.delete({ abortSignal, deleteSnapshots: 'include' }).catch(unless(isBlobMissing));
-    await this.make({ doing: `delete ${name}`, attempt }, options);
+    await this.run(`delete ${name}`, options, (abortSignal) =>
+      blob.delete({ abortSignal, deleteSnapshots: 'include' }).catch(ignoring(isBlobMissing)),
+    );
   }
 
   async *list(prefix: string, options: IoOptions): AsyncIterable<StoredObject> {
     let next: string | undefined;
     do {
       const continuationToken = next;
-      const attempt = (abortSignal: AbortSignal): ReturnType<AzureObjectStore['page']> =>
-        this.page(prefix, continuationToken, abortSignal);
-      const page = await this.make({ doing: `list ${prefix}`, attempt }, options);
+      const page = await this.run(`list ${prefix}`, options, (abortSignal) =>
+        this.page(prefix, continuationToken, abortSignal),
+      );
       for (const object of page.objects) {
         options.signal?.throwIfAborted();
         yield object;
@@ -215,41 +204,45 @@ export class AzureObjectStore implements ObjectStore {
     const transactionalContentMD5 = Buffer.from(body.md5, 'base64');
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
       blob.stageBlock(tag, bytes, bytes.length, { abortSignal, transactionalContentMD5 });
-    await this.make({ doing: `take a part of ${name}`, attempt, bytes: bytes.length }, options);
+    await this.run(`write a part of ${name}`, options, attempt, bytes.length);
     return { number, tag };
   }
 
   /**
-   * Only where there is no blob yet: a completion that comes late can't make another object of one that was made, nor of
-   * the one whose upload is just being aborted. When Azure's answer is lost, the next attempt finds the blob and
-   * rejects with {@link UploadStateError}.
+   * Succeeds only while there is no blob, so a late completion can't replace an object, or the blob of an abort. If
+   * Azure's response is lost, the retry finds the blob and rejects with {@link UploadStateError}.
    */
   async completeMultipart({ name }: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
     const blob = this.blob(name);
     const ids = parts.map(({ tag }) => tag);
     const attempt = (abortSignal: AbortSignal): Promise<unknown> =>
       blob.commitBlockList(ids, { abortSignal, conditions: { ifNoneMatch: '*' } }).catch((error: unknown) => {
-        if (!answered(error, ...NOT_AS_TOLD)) throw error;
-        const cause = shorn(error);
-        throw new UploadStateError(`${name} can't be made of these blocks, or is there already`, { cause });
+        if (!hasCode(error, ...NOT_COMPLETABLE)) throw error;
+        const cause = redacted(error);
+        throw new UploadStateError(`${name} exists already, or its blocks are missing`, { cause });
       });
-    await this.make({ doing: `make ${name} of its blocks`, attempt }, options);
+    await this.run(`complete ${name}`, options, attempt);
   }
 
-  /** Costs two requests, also where nothing was staged: whether it was can't be asked for less. */
+  /** Two requests, even if nothing was staged: asking costs as much. */
   async abortMultipart({ name }: Multipart, _parts: readonly Part[], options: IoOptions): Promise<void> {
-    const attempt = (abortSignal: AbortSignal): Promise<void> => dropBlocks(this.blob(name), abortSignal);
-    await this.make({ doing: `drop the blocks of ${name}`, attempt }, options);
+    const blob = this.blob(name);
+    await this.run(`abort the upload of ${name}`, options, (abortSignal) => dropBlocks(blob, abortSignal));
   }
 
-  /** None: Azure removes blocks a week after the last one, and could only be asked for them blob by blob. */
+  /** Empty: Azure removes blocks itself, and lists them only blob by blob. */
   async *listMultiparts(_prefix: string, { signal }: IoOptions): AsyncIterable<StoredMultipart> {
     signal?.throwIfAborted();
     await Promise.resolve();
   }
 
-  private make<T>(call: PatientCall<T>, options: IoOptions): Promise<T> {
-    return this.calls.make(call, options);
+  private run<T>(
+    action: string,
+    options: IoOptions,
+    attempt: (signal: AbortSignal) => Promise<T>,
+    bytes = 0,
+  ): Promise<T> {
+    return this.retries.run({ action, attempt, bytes }, options);
   }
 
   private blob(name: string): BlockBlobClient {
@@ -259,18 +252,18 @@ export class AzureObjectStore implements ObjectStore {
   private writable(name: string): BlockBlobClient {
     if (this.isTooLong(name)) {
       throw new StorageError(
-        `${this.prefix}${name} is longer than the ${LONGEST_NAME} characters of a blob's name`,
+        `${this.prefix}${name} is longer than ${MAX_NAME_LENGTH} characters, the maximum for a blob's name`,
       );
     }
     return this.blob(name);
   }
 
   private isTooLong(name: string): boolean {
-    return this.prefix.length + name.length > LONGEST_NAME;
+    return this.prefix.length + name.length > MAX_NAME_LENGTH;
   }
 }
 
-/** Random, in base64 as Azure wants it; of hexadecimal digits, as that has no character that a URL changes. */
+/** Random, in base64 as Azure requires. Made of hex digits, whose base64 has no character that a URL escapes. */
 function blockId(): string {
   return Buffer.from(randomBytes(BLOCK_ID_BYTES).toString('hex')).toString('base64');
 }

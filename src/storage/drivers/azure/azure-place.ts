@@ -1,16 +1,16 @@
-/** What Berth shows Azure to be let in. */
+/** How Berth authenticates to Azure. */
 export type AzureAccess =
   'account key' | 'connection string' | 'shared access signature' | 'default credential';
 
-/** Where the blobs are and how Berth gets there: what a sentence about a failure needs to know. No credential in it. */
+/** Where the blobs are and how Berth authenticates, for error messages. Has no credential in it. */
 export interface AzurePlace {
-  /** Of the blob service, without a query. */
+  /** URL of the blob service, without a query. */
   readonly endpoint: string;
   readonly container: string;
   readonly access: AzureAccess;
 }
 
-/** The settings that a person looks at when Azure doesn't let Berth in. */
+/** The settings to check when Azure refuses Berth. */
 export function accessSettings({ access }: AzurePlace): string {
   switch (access) {
     case 'account key':
@@ -23,7 +23,7 @@ export function accessSettings({ access }: AzurePlace): string {
   }
 }
 
-/** The settings that say where the account is. */
+/** The settings that name the endpoint. */
 export function endpointSettings({ access }: AzurePlace): string {
   const isString = access === 'connection string' || access === 'shared access signature';
   return `${isString ? 'STORAGE_AZURE_CONNECTION_STRING' : 'STORAGE_AZURE_ACCOUNT_NAME'} and STORAGE_AZURE_ENDPOINT`;

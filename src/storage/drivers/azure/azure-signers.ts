@@ -6,34 +6,34 @@ import {
   type UserDelegationKey,
 } from '@azure/storage-blob';
 
-/** Makes the query of a URL that lets whoever has it read one blob (a shared access signature). */
+/** Returns the query (a shared access signature) of a URL with which a client can read one blob. */
 export type BlobSigner = (blob: SignedBlob) => Promise<string>;
 
 export interface SignedBlob {
   readonly containerName: string;
   readonly blobName: string;
   readonly expiresOn: Date;
-  /** The URL begins with https://, and nothing else will do. */
+  /** The URL is valid for https only. */
   readonly isHttps: boolean;
 }
 
-/** Signs with the account's key, without asking anybody. */
+/** Signs with the account's key, without a request. */
 export function keySigner(credential: StorageSharedKeyCredential): BlobSigner {
   return (blob) => Promise.resolve(generateBlobSASQueryParameters(valuesOf(blob), credential).toString());
 }
 
 const MINUTE_MS = 60_000;
-/** Azure gives keys for a week at the most. */
+/** Azure allows at most a week. */
 const KEY_LIFETIME_MS = 24 * 60 * MINUTE_MS;
-/** Azure's clock may be behind. */
+/** Azure's clock may be behind this machine's. */
 const CLOCK_SKEW_MS = 15 * MINUTE_MS;
 
-/** Asks Azure for a key that acts for Berth's identity. */
+/** Requests a key that signs for Berth's identity. */
 export type FetchDelegationKey = (startsOn: Date, expiresOn: Date) => Promise<UserDelegationKey>;
 
 /**
- * Signs with a key that Azure lends to Berth's identity (a user delegation key), one for many signatures: it is asked for
- * again when a signature would outlive it.
+ * Signs with a user delegation key, which Azure issues for Berth's identity. Reuses the key until a signature would
+ * outlive it.
  */
 export function delegationSigner(fetchKey: FetchDelegationKey, accountName: string): BlobSigner {
   let cached: Promise<UserDelegationKey> | undefined;
@@ -50,7 +50,7 @@ export function delegationSigner(fetchKey: FetchDelegationKey, accountName: stri
     const known = cached;
     const key = await known;
     if (key !== undefined && key.signedExpiresOn >= expiresOn) return key;
-    // Somebody else may have asked for another one meanwhile.
+    // Another call may have requested a key meanwhile.
     return cached !== undefined && cached !== known ? cached : fetch();
   };
   return async (blob) => {
@@ -59,7 +59,7 @@ export function delegationSigner(fetchKey: FetchDelegationKey, accountName: stri
   };
 }
 
-/** Without a start: by Azure's clock it may lie in the future. */
+/** Without a start time: it may be in the future by Azure's clock. */
 function valuesOf({ containerName, blobName, expiresOn, isHttps }: SignedBlob): {
   containerName: string;
   blobName: string;

@@ -9,21 +9,21 @@ type GaxiosOptions = NonNullable<NonNullable<StorageOptions['clientOptions']>['t
 
 const GOOGLE = 'https://storage.googleapis.com';
 
-/** Where the bucket is, and with which credential it is asked. */
+/** Where the bucket is, and the credential for it. */
 export interface GcsAccess {
   readonly place: GcsPlace;
-  /** What clients call the endpoint. */
+  /** The endpoint in URLs for clients. */
   readonly publicEndpoint: string;
   readonly storage: Storage;
-  /** Headers of the credential; none where there is no credential. */
+  /** Returns the headers of the credential; none without a credential. */
   readonly authorize: (url: string) => Promise<Record<string, string>>;
   /** Whether there is a credential. */
   readonly authenticated: boolean;
 }
 
 /**
- * Requests go without a credential only where an `http:` endpoint is set and no key file: to an emulator, that is. Default
- * credentials never go over a wire that anybody can read, and no private `https:` endpoint is asked anonymously.
+ * Requests are anonymous only if an `http:` endpoint is set and no key file, as for an emulator. Default credentials are
+ * never sent unencrypted, and requests to an `https:` endpoint are never anonymous.
  */
 export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess {
   const endpoint = withoutSlash(settings.storageGcsEndpoint ?? GOOGLE);
@@ -37,7 +37,7 @@ export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess 
       transporterOptions: { timeout: idleMs, ...(keyFile !== undefined && tokensOf(keyFile)) },
     },
     timeout: idleMs,
-    // All attempts are Patience's. RetryNever, since a composition ignores the first of these.
+    // RetryPolicy retries. A composition ignores `autoRetry`, so RetryNever is needed, too.
     retryOptions: { autoRetry: false, maxRetries: 0, idempotencyStrategy: IdempotencyStrategy.RetryNever },
   });
   return {
@@ -49,30 +49,30 @@ export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess 
   };
 }
 
-/** @throws StorageError when the surroundings would make the SDK do something else than the settings say. */
+/** @throws StorageError if the environment or the key file contradicts the settings. */
 export async function checkGcsAccess({ keyFile, endpoint }: GcsPlace): Promise<void> {
   const emulator = process.env['STORAGE_EMULATOR_HOST'];
   if (emulator !== undefined && withoutSlash(emulator) !== endpoint) {
     throw new StorageError(
-      "STORAGE_EMULATOR_HOST is set, which overrides the endpoint in a part of Google's SDK: unset it, and set STORAGE_GCS_ENDPOINT for an emulator",
+      "STORAGE_EMULATOR_HOST overrides the endpoint in parts of Google's SDK: unset it, and set STORAGE_GCS_ENDPOINT for an emulator",
     );
   }
   if (keyFile === undefined) return;
-  if (isReadable(endpoint)) {
+  if (isUnencrypted(endpoint)) {
     throw new StorageError(
-      'with STORAGE_GCS_KEY_FILE Berth sends tokens, which only go over https://: check STORAGE_GCS_ENDPOINT, or unset the key file for an emulator',
+      'with STORAGE_GCS_KEY_FILE Berth sends tokens, which need https://: check STORAGE_GCS_ENDPOINT, or unset the key file for an emulator',
     );
   }
   await checkKeyFile(keyFile);
 }
 
-/** By whoever is on the way. */
-function isReadable(endpoint: string): boolean {
+/** Returns whether others could read the traffic. */
+function isUnencrypted(endpoint: string): boolean {
   const { protocol, hostname } = new URL(endpoint);
   return protocol !== 'https:' && !isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 
-/** Google's SDK (google-auth-library 9) asks this one, and none that the key file names. */
+/** Google's SDK (google-auth-library 9) uses this URL and ignores the one in the key file. */
 const GOOGLE_TOKENS = 'https://www.googleapis.com/oauth2/v4/token';
 
 function tokensOf(keyFile: string): GaxiosOptions {

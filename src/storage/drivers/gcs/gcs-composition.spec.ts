@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { GcsComposition, MOST_SOURCES } from './gcs-composition.js';
+import { GcsComposition, MAX_SOURCES } from './gcs-composition.js';
 
 /** Objects are what they are made of. */
 class Composed {
@@ -34,9 +34,9 @@ describe('a composition', () => {
         const parts = partsOf(count);
         const composed = new Composed(parts);
         const last = await new GcsComposition(composed).reduce(parts);
-        expect(last.length).toBeLessThanOrEqual(MOST_SOURCES);
+        expect(last.length).toBeLessThanOrEqual(MAX_SOURCES);
         expect(last.flatMap((name) => composed.objects.get(name))).toEqual(parts);
-        expect(composed.requests.every((sources) => sources > 1 && sources <= MOST_SOURCES)).toBe(true);
+        expect(composed.requests.every((sources) => sources > 1 && sources <= MAX_SOURCES)).toBe(true);
       }),
       { numRuns: 50 },
     );

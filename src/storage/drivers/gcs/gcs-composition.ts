@@ -1,42 +1,42 @@
-import { mapBounded } from '../../object-store/bounded.js';
+import { mapBounded } from '../../../common/map-bounded.js';
 
 /** https://cloud.google.com/storage/docs/composing-objects */
-export const MOST_SOURCES = 32;
-const COMPOSITIONS_AT_ONCE = 16;
+export const MAX_SOURCES = 32;
+const CONCURRENT_REQUESTS = 16;
 
-/** The requests that a composition is made of. */
+/** The requests of a composition. */
 export interface Composer {
-  /** Makes `target` of the sources, without moving their bytes. */
+  /** Makes `target` of the sources, without transferring their bytes. */
   compose(sources: readonly string[], target: string): Promise<void>;
-  /** A name that no object has. */
+  /** Returns a name that no object has. */
   newName(): string;
 }
 
 /**
- * One object out of any number of others, by a tree of requests that take 32 each:
+ * Composes one object of any number of others, by a tree of requests with up to 32 sources each:
  *
  *     p1 … p32   p33 … p64   p65 … p70      parts
- *        i1          i2          i3         objects in between
+ *        i1          i2          i3         intermediate objects
  *                  target
  *
- * 10,000 parts take 313 + 10 + 1 requests. Each of them costs the store the same, whatever the objects' size.
+ * 10,000 parts take 313 + 10 + 1 requests. A request costs the store the same for objects of any size.
  */
 export class GcsComposition {
-  /** The objects in between, of no more use afterwards. Those of requests that failed or were given up too. */
+  /** To be deleted afterwards. Includes those whose request failed or was aborted. */
   readonly intermediates: string[] = [];
 
   constructor(private readonly composer: Composer) {}
 
-  /** Answers at most 32 objects that have the bytes of all of them. Rejects once no request is under way any more. */
+  /** Returns at most 32 objects that hold the bytes of all parts. Rejects when the running requests have settled. */
   async reduce(parts: readonly string[]): Promise<readonly string[]> {
     let level = parts;
-    while (level.length > MOST_SOURCES) {
-      level = await mapBounded(groupsOf(level), COMPOSITIONS_AT_ONCE, (group) => this.joined(group));
+    while (level.length > MAX_SOURCES) {
+      level = await mapBounded(groupsOf(level), CONCURRENT_REQUESTS, (group) => this.composed(group));
     }
     return level;
   }
 
-  private async joined(group: readonly string[]): Promise<string> {
+  private async composed(group: readonly string[]): Promise<string> {
     const [only] = group;
     if (only !== undefined && group.length === 1) return only;
     const name = this.composer.newName();
@@ -48,6 +48,8 @@ export class GcsComposition {
 
 function groupsOf(names: readonly string[]): (readonly string[])[] {
   const groups: (readonly string[])[] = [];
-  for (let at = 0; at < names.length; at += MOST_SOURCES) groups.push(names.slice(at, at + MOST_SOURCES));
+  for (let start = 0; start < names.length; start += MAX_SOURCES) {
+    groups.push(names.slice(start, start + MAX_SOURCES));
+  }
   return groups;
 }

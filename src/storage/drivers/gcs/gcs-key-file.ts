@@ -3,29 +3,29 @@ import { readFile } from 'node:fs/promises';
 import { StorageError } from '../../storage.errors.js';
 
 /**
- * Finds what is wrong with a key file, which the SDK would say in words of its own at the first request. Files of other
- * kinds than a service account's (of workload identity federation, say) are the SDK's to judge.
+ * Checks the key file of a service account, for a clear message at the start instead of the SDK's at the first request.
+ * Files of other kinds (workload identity federation) are left to the SDK.
  *
- * @throws StorageError with a sentence that has nothing of the file's content.
+ * @throws StorageError whose message quotes nothing of the file.
  */
 export async function checkKeyFile(path: string): Promise<void> {
   const content = contentOf(await textOf(path), path);
   const { type = 'service_account', client_email: email, private_key: key } = content;
   if (type !== 'service_account') return;
   if (typeof email !== 'string' || typeof key !== 'string') {
-    throw wrong(path, 'has no client_email, or no private_key: it is not the key of a service account');
+    throw invalid(path, 'has no client_email or no private_key: it is not the key of a service account');
   }
   try {
     createPrivateKey(key);
   } catch {
-    // The reason may quote what it read.
-    throw wrong(path, 'has a private_key that is none: fetch a new one');
+    // The cause may quote the file.
+    throw invalid(path, 'has an invalid private_key: create a new key');
   }
 }
 
 /**
- * The `token_uri` of a key file, where it isn't one of Google's: libraries of other languages heed it, the SDK for
- * Node.js doesn't.
+ * Returns the `token_uri` of a key file, unless it is one of Google's. Google's libraries for other languages use it, the
+ * one for Node.js does not.
  *
  * @throws StorageError as {@link checkKeyFile}
  */
@@ -41,7 +41,7 @@ async function textOf(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-    throw wrong(path, `can't be read (${code})`, cause);
+    throw invalid(path, `can't be read (${code})`, cause);
   }
 }
 
@@ -50,11 +50,11 @@ function contentOf(text: string, path: string): Record<string, unknown> {
     const content: unknown = JSON.parse(text);
     if (typeof content === 'object' && content !== null) return { ...content };
   } catch {
-    // Its message quotes the file.
+    // The error's message quotes the file.
   }
-  throw wrong(path, 'is no JSON: expected the key of a service account, as Google Cloud hands it out');
+  throw invalid(path, 'is not JSON: expected the key file of a service account, as Google Cloud creates it');
 }
 
-function wrong(path: string, what: string, cause?: unknown): StorageError {
+function invalid(path: string, what: string, cause?: unknown): StorageError {
   return new StorageError(`the file ${path} of STORAGE_GCS_KEY_FILE ${what}`, { cause });
 }

@@ -1,19 +1,19 @@
-import type { PatienceLimits } from '../../object-store/patience.js';
+import type { RetryLimits } from '../../object-store/retry-policy.js';
 
-/** What bounds the calls to Google Cloud Storage. Tests shorten it. */
-export interface GcsLimits extends PatienceLimits {
-  /** Connecting included: for how long a connection may be silent before the attempt is given up. */
+/** Limits of the requests to Google Cloud Storage. Tests shorten them. */
+export interface GcsLimits extends RetryLimits {
+  /** A request is aborted when its connection, while connecting too, is idle for this long. */
   readonly idleMs: number;
-  /** For the deletion of parts that an object was made of: what is left then is found by a listing. */
-  readonly cleaningMs: number;
+  /** For deleting the parts of a finished object. The reaper finds the rest by listing. */
+  readonly cleanupMs: number;
 }
 
 export const GCS_LIMITS: GcsLimits = {
   attempts: 6,
   deadlineMs: 60_000,
-  slowestBytesPerSecond: 256 * 1024,
+  minBytesPerSecond: 256 * 1024,
   firstPauseMs: 200,
-  longestPauseMs: 10_000,
+  maxPauseMs: 10_000,
   idleMs: 30_000,
-  cleaningMs: 15_000,
+  cleanupMs: 15_000,
 };

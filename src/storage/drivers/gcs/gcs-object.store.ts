@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Bucket, File } from '@google-cloud/storage';
 import type { Readable } from 'node:stream';
+import { mapBounded } from '../../../common/map-bounded.js';
 import type { GcsSettings } from '../../../config/gcs.settings.js';
 import type {
   Body,
@@ -10,9 +11,8 @@ import type {
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
-import { mapBounded } from '../../object-store/bounded.js';
-import { Patience } from '../../object-store/patience.js';
-import { withinTimeLimit } from '../../object-store/time-limit.js';
+import { RetryPolicy } from '../../object-store/retry-policy.js';
+import { withTimeout } from '../../object-store/timeout.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import {
   ObjectNotFoundError,
@@ -25,16 +25,16 @@ import { checkGcsAccess, type GcsAccess, openGcsAccess } from './gcs-access.js';
 import { GcsComposition } from './gcs-composition.js';
 import { GCS_LIMITS, type GcsLimits } from './gcs-limits.js';
 import { CONTENT_TYPE, GcsTransfer } from './gcs-transfer.js';
-import { isConditionNotMet, isMissingObject, storageErrorOf } from './gcs.errors.js';
+import { isConditionNotMet, isMissingObject, toStorageError } from './gcs.errors.js';
 
-/** Parts, and what is made of them on the way to the object, are objects below it. */
+/** Prefix of parts, and of intermediate objects. */
 const UPLOADS = 'uploads/';
 /** https://cloud.google.com/storage/docs/objects#naming */
-const MOST_NAME_BYTES = 1024;
-const PAGE_LENGTH = 1000;
-const DELETIONS_AT_ONCE = 32;
-const NO_BYTES: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
-/** No object ever has it: generations are times in microseconds. */
+const MAX_NAME_BYTES = 1024;
+const PAGE_SIZE = 1000;
+const CONCURRENT_DELETES = 32;
+const EMPTY: Body = { bytes: Buffer.of(), md5: '1B2M2Y8AsgTpgAmY7PhCfg==' };
+/** No object ever has it, because generations are times in microseconds. */
 const NO_GENERATION = 1;
 
 type Metadata = Pick<File['metadata'], 'size' | 'timeCreated'>;
@@ -48,25 +48,25 @@ interface Page {
 /**
  * Google Cloud Storage, by its JSON API.
  *
- * It has no multipart upload that the SDK speaks; it can compose objects instead, without moving a byte. A part is thus an
- * object, `uploads/<upload id>~<16 hex>`, whose random end is the part's tag: no writer overwrites another one's. The
- * upload id is the last segment of the multipart's name. What a crash leaves of parts is found by listing `uploads/`,
- * not by {@link listMultiparts}.
+ * The SDK has no multipart upload, but Google composes objects without transferring bytes. So a part is an object,
+ * `uploads/<upload id>~<16 hex>`, whose random suffix is the part's tag: no writer replaces another's part. The upload
+ * id is the last segment of the multipart's name. The reaper finds parts that a crash left by listing `uploads/`, not by
+ * {@link listMultiparts}.
  */
 export class GcsObjectStore implements ObjectStore {
   readonly name = 'gcs';
   readonly location: string;
-  /** Any would do: parts are not numbered here. The tree of compositions stays three high. */
+  /** Parts are not numbered here, so this only keeps the tree of compositions at three levels. */
   readonly maxPartNumber = 10_000;
   readonly leavesPartsOut = true;
   readonly piecesAreParts = true;
-  /** There with a key file, as it is assumed to have a key; {@link open} finds out, and knows of other credentials too. */
+  /** Set if there is a key file, or if {@link open} finds that the credential can sign. */
   signedUrl?: (name: string, expirySeconds: number) => Promise<URL>;
 
   private readonly access: GcsAccess;
   private readonly bucket: Bucket;
   private readonly transfer: GcsTransfer;
-  private readonly patience: Patience;
+  private readonly retries: RetryPolicy;
   private readonly limits: GcsLimits;
   private readonly prefix: string;
 
@@ -78,15 +78,15 @@ export class GcsObjectStore implements ObjectStore {
     this.prefix = settings.storageGcsPrefix;
     this.location = `gs://${place.bucket}/${this.prefix}`;
     this.bucket = storage.bucket(place.bucket);
-    this.patience = new Patience(this.limits, (error, doing) => storageErrorOf(error, doing, place));
+    this.retries = new RetryPolicy(this.limits, (error, action) => toStorageError(error, action, place));
     this.transfer = new GcsTransfer({ ...place, idleMs, authorize });
     if (place.keyFile !== undefined) this.signedUrl = (name, seconds) => this.sign(name, seconds);
   }
 
   /**
-   * The store, with {@link signedUrl} where URLs can be signed, by whatever credential there is.
+   * Opens the store, and learns whether the credential can sign URLs.
    *
-   * @throws StorageError when the key file is of no use, or Google doesn't answer who is to sign.
+   * @throws StorageError if the key file is invalid, or Google is unavailable.
    */
   static async open(settings: GcsSettings, limits: Partial<GcsLimits> = {}): Promise<GcsObjectStore> {
     const store = new GcsObjectStore(settings, limits);
@@ -100,28 +100,28 @@ export class GcsObjectStore implements ObjectStore {
     await checkGcsAccess(this.access.place);
     await this.page(UPLOADS, undefined, {}, 1);
     const probe = probeName();
-    await this.put(probe, NO_BYTES, {});
+    await this.put(probe, EMPTY, {});
     await this.delete([probe], {});
   }
 
-  /** Asks for the creation of an object under a condition that is never met: refused for the condition, and for nothing else, is ready. */
+  /** Creates an object under a condition that is never met. If only the condition is refused, the bucket is ready. */
   async check({ signal }: IoOptions): Promise<void> {
     const probe = probeName();
-    await this.ask('asking whether objects can be made', signal, async (given) => {
+    await this.run('write to the bucket', signal, async (given) => {
       try {
-        await this.transfer.upload(this.fullName(probe), NO_BYTES, given, NO_GENERATION);
+        await this.transfer.upload(this.fullName(probe), EMPTY, given, NO_GENERATION);
       } catch (error) {
         if (isConditionNotMet(error)) return;
         throw error;
       }
-      // An emulator that knows no conditions.
+      // An emulator without conditions has created it.
       await this.deleteOne(probe);
     });
   }
 
   async head(name: string, { signal }: IoOptions): Promise<StoredObject | undefined> {
     if (this.isTooLong(name)) return undefined;
-    return this.ask(`looking for ${name}`, signal, async () => {
+    return this.run(`look up ${name}`, signal, async () => {
       try {
         const [metadata] = await this.file(name).getMetadata();
         return storedObject(name, metadata);
@@ -138,7 +138,7 @@ export class GcsObjectStore implements ObjectStore {
       const attempt = (given: AbortSignal): Promise<Readable> =>
         this.transfer.download(this.fullName(name), span, given);
       const discard = (late: Readable): void => void late.destroy();
-      return await this.patience.make({ doing: `reading ${name}`, attempt, discard }, options);
+      return await this.retries.run({ action: `read ${name}`, attempt, discard }, options);
     } catch (error) {
       throw isMissingObject(error) ? new ObjectNotFoundError(name, { cause: error }) : error;
     }
@@ -147,14 +147,14 @@ export class GcsObjectStore implements ObjectStore {
   async put(name: string, body: Body, options: IoOptions): Promise<void> {
     const attempt = (given: AbortSignal): Promise<void> =>
       this.transfer.upload(this.fullName(name), body, given);
-    await this.patience.make({ doing: `storing ${name}`, attempt, bytes: body.bytes.length }, options);
+    await this.retries.run({ action: `write ${name}`, attempt, bytes: body.bytes.length }, options);
   }
 
   async delete(names: readonly string[], { signal }: IoOptions): Promise<void> {
     signal?.throwIfAborted();
     const possible = names.filter((name) => !this.isTooLong(name));
-    await mapBounded(possible, DELETIONS_AT_ONCE, (name) =>
-      this.ask(`deleting ${name}`, signal, () => this.deleteOne(name)),
+    await mapBounded(possible, CONCURRENT_DELETES, (name) =>
+      this.run(`delete ${name}`, signal, () => this.deleteOne(name)),
     );
   }
 
@@ -162,7 +162,7 @@ export class GcsObjectStore implements ObjectStore {
     if (this.isTooLong(prefix)) return;
     let pageToken: string | undefined;
     do {
-      const page = await this.page(prefix, pageToken, options, PAGE_LENGTH);
+      const page = await this.page(prefix, pageToken, options, PAGE_SIZE);
       for (const item of page.items ?? []) {
         yield storedObject(item.name.slice(this.prefix.length), item);
         options.signal?.throwIfAborted();
@@ -198,10 +198,10 @@ export class GcsObjectStore implements ObjectStore {
     } catch (error) {
       isMade = isConditionNotMet(error);
       if (!isMade && !isMissingObject(error)) throw error;
-      throw new UploadStateError(`${name} is made already, or parts of it are gone`, { cause: error });
+      throw new UploadStateError(`${name} exists already, or its parts are missing`, { cause: error });
     } finally {
-      // Of no use to anybody once there is the object, whoever made it; parts may be, to another attempt, until then.
-      await this.clean([...composition.intermediates, ...(isMade ? sources : [])], options);
+      // Once the object exists nothing needs the parts. Before, a retry needs them.
+      await this.cleanUp([...composition.intermediates, ...(isMade ? sources : [])], options);
     }
   }
 
@@ -212,18 +212,18 @@ export class GcsObjectStore implements ObjectStore {
     );
   }
 
-  /** None: parts are objects. */
+  /** Empty: parts are objects. */
   async *listMultiparts(_prefix: string, { signal }: IoOptions): AsyncIterable<StoredMultipart> {
     signal?.throwIfAborted();
     yield* await Promise.resolve<StoredMultipart[]>([]);
   }
 
-  /** Closes connections. Nothing is to be asked after that. */
+  /** Closes connections. The store can't be used after that. */
   close(): void {
     this.transfer.close();
   }
 
-  /** @param generation that the target must have; 0: it must not exist */
+  /** @param generation that the target must have; 0 means that it must not exist. */
   private async compose(
     sources: readonly string[],
     target: string,
@@ -231,7 +231,7 @@ export class GcsObjectStore implements ObjectStore {
     { signal }: IoOptions,
   ): Promise<void> {
     const condition = generation === undefined ? {} : { ifGenerationMatch: generation };
-    await this.ask(`making ${target} of ${sources.length} parts`, signal, async () => {
+    await this.run(`compose ${target} of ${sources.length} parts`, signal, async () => {
       const file = this.file(target);
       file.metadata = { contentType: CONTENT_TYPE };
       await this.bucket.combine(
@@ -242,10 +242,10 @@ export class GcsObjectStore implements ObjectStore {
     });
   }
 
-  /** What is left is found by listing it, so a failure is nobody's concern here. */
-  private async clean(names: readonly string[], options: IoOptions): Promise<void> {
-    await withinTimeLimit(options, this.limits.cleaningMs, (signal) =>
-      mapBounded(names, DELETIONS_AT_ONCE, (name) => this.delete([name], { signal }).catch(() => undefined)),
+  /** Ignores failures, because the reaper deletes the rest. */
+  private async cleanUp(names: readonly string[], options: IoOptions): Promise<void> {
+    await withTimeout(options, this.limits.cleanupMs, (signal) =>
+      mapBounded(names, CONCURRENT_DELETES, (name) => this.delete([name], { signal }).catch(() => undefined)),
     ).catch(() => undefined);
   }
 
@@ -266,20 +266,20 @@ export class GcsObjectStore implements ObjectStore {
       fields: 'items(name,size,timeCreated),nextPageToken',
       ...(pageToken !== undefined && { pageToken }),
     };
-    return this.ask('listing objects', signal, async () => {
-      // The SDK's files lose their metadata when fields are named.
+    return this.run('list objects', signal, async () => {
+      // With `fields`, the SDK's files have no metadata, but the page has.
       const [, , page] = await this.bucket.getFiles(query);
       return page as Page;
     });
   }
 
   /**
-   * V4, by the key, or by Google for a default credential that has none.
+   * Signs (V4) with the key, or through Google for a default credential without a key.
    * https://cloud.google.com/storage/docs/access-control/signed-urls
    */
   private async sign(name: string, expirySeconds: number): Promise<URL> {
     const now = Date.now();
-    return this.ask(`signing a URL of ${name}`, undefined, async () => {
+    return this.run(`sign a URL of ${name}`, undefined, async () => {
       const [url] = await this.file(name).getSignedUrl({
         version: 'v4',
         action: 'read',
@@ -292,25 +292,25 @@ export class GcsObjectStore implements ObjectStore {
     });
   }
 
-  /** Whether there is a key, or Google signs for the default credential. */
+  /** Returns whether there is a key, or Google signs for the default credential. */
   private async canSign(): Promise<boolean> {
     if (!this.access.authenticated) return false;
     try {
       await this.sign('probe', 1);
       return true;
     } catch (error) {
-      // What may pass is no answer: who starts while Google is away starts again.
+      // While Google is unavailable this can't be decided, so the start fails.
       if (error instanceof StorageUnavailableError) throw error;
       return false;
     }
   }
 
-  private async ask<T>(
-    doing: string,
+  private async run<T>(
+    action: string,
     signal: AbortSignal | undefined,
     attempt: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return this.patience.make({ doing, attempt }, signal ? { signal } : {});
+    return this.retries.run({ action, attempt }, signal ? { signal } : {});
   }
 
   private file(name: string): File {
@@ -322,16 +322,16 @@ export class GcsObjectStore implements ObjectStore {
   }
 
   private isTooLong(name: string): boolean {
-    return Buffer.byteLength(this.fullName(name)) > MOST_NAME_BYTES;
+    return Buffer.byteLength(this.fullName(name)) > MAX_NAME_BYTES;
   }
 }
 
-/** Of an upload that no row knows: what a crash leaves, the reaper finds. */
+/** The name of an unknown upload's part, so that the reaper finds it after a crash. */
 function probeName(): string {
   return `${UPLOADS}${newSegmentName(randomUUID())}`;
 }
 
-/** Of the part that has the tag; without one, of a part that nobody has made. */
+/** The name of the part with this tag, or of a new part. */
 function partName(name: string, tag?: string): string {
   const id = name.slice(name.lastIndexOf('/') + 1);
   return `${UPLOADS}${tag === undefined ? newSegmentName(id) : `${id}~${tag}`}`;

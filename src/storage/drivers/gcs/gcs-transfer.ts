@@ -1,34 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type IncomingMessage,
-  type RequestOptions,
-  Agent as HttpAgent,
-  request as httpRequest,
-} from 'node:http';
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import type { Body } from '../../object-store/object-store.js';
 import type { ByteSpan } from '../../storage-driver.js';
-import { GcsBody } from './gcs-body.js';
 import { GcsRequestError, reasonOf } from './gcs.errors.js';
 
-/**
- * Connections that are kept for the next request. Their number is bounded by the requests that Berth serves at once, not
- * here: slow readers must not keep uploads waiting for a connection.
- */
-const MOST_IDLE_SOCKETS = 256;
-const MOST_ERROR_BYTES = 64 * 1024;
+const MAX_ERROR_BYTES = 64 * 1024;
 export const CONTENT_TYPE = 'application/octet-stream';
 
 export interface GcsTransferOptions {
   readonly endpoint: string;
   readonly bucket: string;
   readonly idleMs: number;
-  /** Answers the headers of a credential, from the SDK. */
+  /** Returns the headers of a credential, from the SDK. */
   readonly authorize: (url: string) => Promise<Record<string, string>>;
 }
 
-interface Sent {
+interface Request {
   readonly method: 'GET' | 'POST';
   readonly url: string;
   readonly headers: Record<string, string | number>;
@@ -37,21 +26,23 @@ interface Sent {
 }
 
 /**
- * The two requests of the JSON API that move bytes. They are not the SDK's (version 7), since its
- * downloads never settle when the connection breaks (its node-fetch doesn't hear of that), leave the socket open when they
- * are destroyed, and since its uploads can't be given up. One attempt each; every failure is a {@link GcsRequestError}
- * or one of Node's.
+ * The two requests of the JSON API that transfer bytes. Not the SDK's (version 7): its downloads never settle if the
+ * connection breaks (its node-fetch does not notice) and keep the socket open when they are destroyed, and its uploads
+ * can't be aborted. One attempt each. Every error is a {@link GcsRequestError} or one of Node's.
+ *
+ * Connections are not limited here but by the number of requests that Berth serves at once. Slow readers would
+ * otherwise keep uploads waiting for a connection.
  */
 export class GcsTransfer {
-  private readonly agents: { http: HttpAgent; https: HttpsAgent };
+  private readonly agent: HttpAgent;
 
   constructor(private readonly options: GcsTransferOptions) {
-    const agent = { keepAlive: true, maxFreeSockets: MOST_IDLE_SOCKETS };
-    this.agents = { http: new HttpAgent(agent), https: new HttpsAgent(agent) };
+    const agentOptions = { keepAlive: true };
+    this.agent = isHttps(options.endpoint) ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
   }
 
   /**
-   * A simple upload whose metadata has the MD5, so that the store refuses other bytes.
+   * Uploads an object with its MD5, so that the store refuses other bytes.
    * https://cloud.google.com/storage/docs/json_api/v1/objects/insert
    */
   async upload(name: string, { bytes, md5 }: Body, signal: AbortSignal, generation?: number): Promise<void> {
@@ -65,10 +56,11 @@ export class GcsTransfer {
       bytes,
       Buffer.from(`\r\n--${boundary}--\r\n`),
     ];
+    const { endpoint, bucket } = this.options;
     const condition = generation === undefined ? '' : `&ifGenerationMatch=${generation}`;
-    const answer = await this.send({
+    const response = await this.send({
       method: 'POST',
-      url: `${this.options.endpoint}/upload/storage/v1/b/${this.options.bucket}/o?uploadType=multipart${condition}`,
+      url: `${endpoint}/upload/storage/v1/b/${bucket}/o?uploadType=multipart${condition}`,
       headers: {
         'content-type': `multipart/related; boundary=${boundary}`,
         'content-length': chunks.reduce((sum, { length }) => sum + length, 0),
@@ -76,71 +68,67 @@ export class GcsTransfer {
       chunks,
       signal,
     });
-    // What it says of the object is of no interest, and the connection can be used again.
-    answer.on('error', () => undefined).resume();
+    // Read the body, which is not needed, so that the connection can be reused.
+    response.on('error', () => undefined).resume();
   }
 
   /**
-   * Ends or fails by itself, whatever the signal does after the first byte of the answer.
+   * The signal governs the request until the response headers arrive, not the stream.
    * https://cloud.google.com/storage/docs/json_api/v1/objects/get
    */
   async download(name: string, { start, end }: ByteSpan, signal: AbortSignal): Promise<Readable> {
-    const { endpoint, bucket, idleMs } = this.options;
-    const answer = await this.send({
+    const { endpoint, bucket } = this.options;
+    const response = await this.send({
       method: 'GET',
       url: `${endpoint}/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}?alt=media`,
       headers: { range: `bytes=${start}-${end}` },
       chunks: [],
       signal,
     });
-    // GcsBody looks to it, which knows whether anybody reads.
-    answer.setTimeout(0);
-    const range = answer.headers['content-range'] ?? '';
-    // Anything else would be other bytes than those that were asked for.
-    if (answer.statusCode !== 206 || !range.startsWith(`bytes ${start}-${end}/`)) {
-      answer.destroy();
-      throw new GcsRequestError(
-        `bytes ${start}-${end} were asked for, and came as ${range || 'a whole'}`,
-        undefined,
-        undefined,
-      );
-    }
-    return new GcsBody(answer, end - start + 1, idleMs);
+    // The reader may be slow. `readResuming` has a timeout for the store.
+    response.on('error', () => undefined).setTimeout(0);
+    const range = response.headers['content-range'] ?? '';
+    if (response.statusCode === 206 && range.startsWith(`bytes ${start}-${end}/`)) return response;
+    response.destroy();
+    throw new GcsRequestError(
+      `requested bytes ${start}-${end}, received ${range || 'the whole object'}`,
+      undefined,
+      undefined,
+    );
   }
 
-  /** Lets go of connections that nobody uses. */
+  /** Closes idle connections. */
   close(): void {
-    this.agents.http.destroy();
-    this.agents.https.destroy();
+    this.agent.destroy();
   }
 
-  private async send(sent: Sent): Promise<IncomingMessage> {
-    const headers = { ...(await this.options.authorize(sent.url)), ...sent.headers };
-    const answer = await this.answerTo({ ...sent, headers });
-    const status = answer.statusCode ?? 0;
-    if (status >= 200 && status < 300) return answer;
-    const { message, reason } = await errorOf(answer);
+  private async send(request: Request): Promise<IncomingMessage> {
+    const headers = { ...(await this.options.authorize(request.url)), ...request.headers };
+    const response = await this.exchange({ ...request, headers });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    const { message, reason } = await errorOf(response);
     throw new GcsRequestError(message, status, undefined, reason);
   }
 
-  private async answerTo({ method, url, headers, chunks, signal }: Sent): Promise<IncomingMessage> {
+  /** Settles when the response headers arrive. */
+  private async exchange({ method, url, headers, chunks, signal }: Request): Promise<IncomingMessage> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const options: RequestOptions = { method, headers, timeout: this.options.idleMs };
-      const request = url.startsWith('https:')
-        ? httpsRequest(url, { ...options, agent: this.agents.https })
-        : httpRequest(url, { ...options, agent: this.agents.http });
-      const giveUp = (): void => void request.destroy(signal.reason as Error);
-      signal.addEventListener('abort', giveUp, { once: true });
-      const settled = (): void => signal.removeEventListener('abort', giveUp);
+      const { idleMs } = this.options;
+      const send = isHttps(url) ? httpsRequest : httpRequest;
+      const request = send(url, { method, headers, timeout: idleMs, agent: this.agent });
+      const onAbort = (): void => void request.destroy(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      const stopListening = (): void => signal.removeEventListener('abort', onAbort);
       request
-        .once('response', (answer: IncomingMessage) => {
-          settled();
-          resolve(answer);
+        .once('response', (response: IncomingMessage) => {
+          stopListening();
+          resolve(response);
         })
-        .once('timeout', () => request.destroy(silentFor(this.options.idleMs)))
+        .once('timeout', () => request.destroy(idleFor(idleMs)))
         .on('error', (error) => {
-          settled();
+          stopListening();
           reject(error);
         });
       for (const chunk of chunks) request.write(chunk);
@@ -149,23 +137,27 @@ export class GcsTransfer {
   }
 }
 
-function silentFor(ms: number): GcsRequestError {
-  return new GcsRequestError(`the connection was silent for ${ms / 1000} s`, undefined, 'ETIMEDOUT');
+function isHttps(url: string): boolean {
+  return url.startsWith('https:');
+}
+
+function idleFor(ms: number): GcsRequestError {
+  return new GcsRequestError(`the connection was idle for ${ms / 1000} s`, undefined, 'ETIMEDOUT');
 }
 
 /** https://cloud.google.com/storage/docs/json_api/v1/status-codes#sample-response */
-async function errorOf(answer: IncomingMessage): Promise<{ message: string; reason?: string | undefined }> {
+async function errorOf(response: IncomingMessage): Promise<{ message: string; reason?: string | undefined }> {
   let text = '';
   try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       text += chunk.toString('utf8');
-      if (text.length > MOST_ERROR_BYTES) break;
+      if (text.length > MAX_ERROR_BYTES) break;
     }
     const { error } = JSON.parse(text) as { error?: { message?: unknown; errors?: unknown } };
     const message = typeof error?.message === 'string' ? error.message : text;
     return { message, reason: reasonOf(error?.errors) };
   } catch {
-    // Not Google's: that of a proxy in between, say. The status has to do.
+    // Not Google's response but a proxy's. The status is enough.
     return { message: text };
   }
 }

@@ -5,29 +5,29 @@ import {
   isConditionNotMet,
   isMissingObject,
   requestErrorOf,
-  storageErrorOf,
+  toStorageError,
 } from './gcs.errors.js';
 
 const PLACE = { bucket: 'blobs', endpoint: 'https://storage.googleapis.com', keyFile: '/etc/key.json' };
 
 function mapped(error: unknown): StorageError {
-  return storageErrorOf(error, 'listing objects', PLACE);
+  return toStorageError(error, 'list objects', PLACE);
 }
 
 describe('errors of Google Cloud Storage', () => {
-  it.each([408, 429, 500, 502, 503, 504])('may pass: %d', (status) => {
+  it.each([408, 429, 500, 502, 503, 504])('is retryable: %d', (status) => {
     expect(mapped({ code: status, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
     expect(mapped({ response: { status }, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
   });
 
   it.each(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOTFOUND', 'EMFILE', 'ENFILE'])(
-    'may pass: %s',
+    'is retryable: %s',
     (code) => {
       expect(mapped({ code, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
     },
   );
 
-  it.each(['request-timeout', 'body-timeout'])("may pass: node-fetch's %s", (type) => {
+  it.each(['request-timeout', 'body-timeout'])("is retryable: node-fetch's %s", (type) => {
     expect(mapped({ type, message: 'x' })).toBeInstanceOf(StorageUnavailableError);
   });
 
@@ -39,13 +39,13 @@ describe('errors of Google Cloud Storage', () => {
     [412, 'conditionNotMet'],
     [416, 'range'],
     [501, 'Not implemented.'],
-  ])('does not pass: %d', (code, message) => {
+  ])('is not retryable: %d', (code, message) => {
     expect(mapped({ code, message })).not.toBeInstanceOf(StorageUnavailableError);
   });
 
   it.each([
     [
-      "a clock that is wrong, told by Google's tokens",
+      "a wrong clock, found by Google's token endpoint",
       {
         code: '400',
         message:
@@ -54,7 +54,7 @@ describe('errors of Google Cloud Storage', () => {
       /clock is wrong.*NTP/,
     ],
     [
-      'a key that was deleted',
+      'a deleted key',
       { code: '400', message: 'invalid_grant: Invalid JWT Signature.' },
       /\/etc\/key\.json is refused/,
     ],
@@ -68,19 +68,19 @@ describe('errors of Google Cloud Storage', () => {
       { code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' },
       /CERT_HAS_EXPIRED.*STORAGE_GCS_ENDPOINT/,
     ],
-    ['nothing known', { code: 418, message: 'x' }, /answered 418/],
+    ['an unknown status', { code: 418, message: 'x' }, /responded 418/],
   ])('says what to do: %s', (_, error, sentence) => {
     expect(mapped(error).message).toMatch(sentence);
   });
 
-  it('keeps nothing of an error but what it says', () => {
+  it('drops the request from an error', () => {
     const config = { headers: { authorization: 'Bearer secret' } };
     const error = requestErrorOf({ message: 'x', code: 503, config, response: { status: 503, config } });
     expect(Object.keys(error).sort()).toEqual(['code', 'name', 'reason', 'status']);
     expect(error.status).toBe(503);
   });
 
-  it('tells a missing object from a missing bucket, also when it was wrapped', () => {
+  it('distinguishes a missing object from a missing bucket, also in a wrapped error', () => {
     const missing = new GcsRequestError('No such object: blobs/x', 404, undefined);
     expect(isMissingObject(missing)).toBe(true);
     expect(isMissingObject(mapped(missing))).toBe(true);
@@ -94,19 +94,19 @@ describe('errors of Google Cloud Storage', () => {
     [false, { code: 412, message: 'x', errors: [{ reason: 'orgPolicyConstraintFailed' }] }],
     [false, { code: 412, message: 'x' }],
     [false, { code: 404, message: 'No such object', errors: [{ reason: 'notFound' }] }],
-  ])('takes for a condition that was not met (%s): %j', (is, error) => {
+  ])('recognizes a condition that was not met (%s): %j', (is, error) => {
     expect(isConditionNotMet(mapped(error))).toBe(is);
     expect(isConditionNotMet(requestErrorOf(error))).toBe(is);
   });
 
-  it('waits for bytes to arrive as they were sent', () => {
+  it('retries a checksum mismatch', () => {
     const message = `Provided MD5 hash "a" doesn't match calculated MD5 hash "b".`;
     const error = mapped({ code: 400, message });
     expect(error).toBeInstanceOf(StorageUnavailableError);
-    expect(error.message).toMatch(/bytes changed on the way/);
+    expect(error.message).toMatch(/received other bytes/);
   });
 
-  it('keeps a line of what was answered, and not a page', () => {
+  it('quotes one short line of a response', () => {
     const { message } = requestErrorOf({ code: 502, message: `<html>\n${'Bad Gateway '.repeat(1000)}` });
     expect(message).toMatch(/^<html> Bad Gateway/);
     expect(message.length).toBeLessThan(400);

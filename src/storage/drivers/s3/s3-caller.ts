@@ -1,36 +1,36 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
+import { TimeoutError, withTimeout } from '../../object-store/timeout.js';
 import type { IoOptions } from '../../storage-driver.js';
-import { TimeLimitError, withinTimeLimit } from '../../object-store/time-limit.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
-import { toStorageError } from './s3.errors.js';
 import { makeS3Client } from './s3-client.js';
+import { toStorageError } from './s3.errors.js';
 import type { S3Options } from './s3.options.js';
 
-/** S3's bound of a key, prefix included. */
+/** Maximum of S3 for a key with its prefix. */
 const MAX_KEY_BYTES = 1024;
 
-/** What a call does, for a sentence (`could not …`), and what it may take. */
-export interface Call {
+export interface S3Call {
+  /** For error messages, as in "could not …". */
   readonly action: string;
-  /** Unset: `callMs`. */
+  /** Time for all attempts; `callMs` by default. */
   readonly ms?: number;
 }
 
-/** For the SDK's `send`: when to give up all attempts, and how long each may wait for the head of its answer. */
-export interface S3Attempts {
+/** For the SDK's `send`: aborts all attempts, and limits how long one attempt waits for response headers. */
+export interface S3RequestOptions {
   readonly abortSignal: AbortSignal;
   readonly requestTimeout: number;
 }
 
-/** The bucket and prefix of the settings, and the one way to call S3 about them: with a deadline, and Berth's errors. */
+/** Calls S3 with a deadline and Berth's errors. The SDK retries. */
 export class S3Caller {
   readonly client: S3Client;
   readonly bucket: string;
   readonly prefix: string;
-  /** For sentences. */
+  /** For error messages. */
   readonly endpoint: string;
-  private wasLetIn = false;
+  private hasSucceeded = false;
 
   constructor(
     settings: S3Settings,
@@ -42,45 +42,49 @@ export class S3Caller {
     this.endpoint = settings.storageS3Endpoint ?? `AWS (${settings.storageS3Region})`;
   }
 
-  /** Rejects with the signal's reason, or with a {@link StorageError}; `known` answers for errors that are none. */
+  /**
+   * Rejects with the signal's reason, or with a {@link StorageError}.
+   *
+   * @param handlers `known` may turn an expected error into a result; `discard` closes a result that came too late.
+   */
   async call<T>(
-    { action, ms = this.options.callMs }: Call,
+    { action, ms = this.options.callMs }: S3Call,
     options: IoOptions,
-    work: (http: S3Attempts) => Promise<T>,
+    work: (http: S3RequestOptions) => Promise<T>,
     { known, discard }: { known?: (error: unknown) => T | undefined; discard?: (late: T) => void } = {},
   ): Promise<T> {
-    // A connection that has died in silence must leave time for another one.
+    // If a connection hangs, there must be time for another one.
     const requestTimeout = ms - (2 / 3) * this.options.callMs;
     const translated = async (abortSignal: AbortSignal): Promise<T> => {
       try {
-        const answer = await work({ abortSignal, requestTimeout });
-        this.wasLetIn = true;
-        return answer;
+        const result = await work({ abortSignal, requestTimeout });
+        this.hasSucceeded = true;
+        return result;
       } catch (error) {
         const value = known?.(error);
         if (value !== undefined) return value;
-        const { bucket, endpoint, wasLetIn } = this;
-        throw toStorageError(error, { action, bucket, endpoint, wasLetIn });
+        const { bucket, endpoint, hasSucceeded } = this;
+        throw toStorageError(error, { action, bucket, endpoint, hasSucceeded });
       }
     };
     try {
-      return await withinTimeLimit(options, ms, translated, discard);
+      return await withTimeout(options, ms, translated, discard);
     } catch (error) {
-      if (!(error instanceof TimeLimitError)) throw error;
+      if (!(error instanceof TimeoutError)) throw error;
       throw new StorageUnavailableError(`could not ${action} within ${ms / 1000} s`, { cause: error });
     }
   }
 
-  /** The key of a name; nothing where it is longer than a key can be, so that there is no such object. */
+  /** Returns undefined if the key would be too long, so that no such object can exist. */
   keyOf(name: string): string | undefined {
     const key = this.prefix + name;
     return Buffer.byteLength(key) > MAX_KEY_BYTES ? undefined : key;
   }
 
-  /** The key of an object to be. */
+  /** Like {@link keyOf}, for an object that is written. @throws StorageError if the key is too long. */
   newKeyOf(name: string): string {
     const key = this.keyOf(name);
-    if (key === undefined) throw new StorageError(`a name is longer than the ${MAX_KEY_BYTES} bytes of S3`);
+    if (key === undefined) throw new StorageError(`a key is longer than S3's ${MAX_KEY_BYTES} bytes`);
     return key;
   }
 

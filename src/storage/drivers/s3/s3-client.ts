@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
-import { isChanged } from './s3.errors.js';
+import { isChecksumMismatch } from './s3.errors.js';
 import type { S3Options } from './s3.options.js';
 
 /**
- * A client of the SDK for the bucket of the settings.
+ * Makes a client of the SDK for the bucket of the settings.
  *
- * - Checksums of the SDK's own only where S3 requires one: radosgw and others answer 411 to the streamed ones, and every
- *   body has its MD5 already.
- * - No `Expect: 100-continue`: for that the SDK opens a connection for each part of more than 2 MiB instead of keeping
- *   them. What an expectation saves (sending a part that is refused) is rare.
- * - Connections are bounded by the requests that Berth serves at once, not here: clients that read slowly would take all of
- *   them, and everything else would fail.
+ * - The SDK's checksums are used only where S3 requires one: radosgw and others respond 411 to the streamed ones, and
+ *   every body has an MD5 already.
+ * - No `Expect: 100-continue`: with it the SDK opens a connection for each part of more than 2 MiB. It would only save
+ *   sending a part that is then refused, which is rare.
+ * - Connections are not limited here but by the number of requests that Berth serves at once. Slow readers would
+ *   otherwise take all of them.
  *
- * @param endpoint instead of the one of the settings: where clients are sent to.
+ * @param endpoint replaces the one of the settings, for URLs that are given to clients.
  */
 export function makeS3Client(
   settings: S3Settings,
   options: S3Options,
   endpoint: string | undefined = settings.storageS3Endpoint,
 ): S3Client {
-  // The SDK's own bound is 50.
-  const agent = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: options.idleSockets };
+  // The SDK's default maximum is 50.
+  const agent = { keepAlive: true, maxSockets: Infinity };
   const client = new S3Client({
     region: settings.storageS3Region,
     forcePathStyle: settings.storageS3ForcePathStyle ?? endpoint !== undefined,
@@ -35,15 +35,15 @@ export function makeS3Client(
     expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: options.connectMs,
-      socketTimeout: options.silenceMs,
-      // Of a request, as S3Caller gives it; without this the SDK only warns.
+      socketTimeout: options.idleMs,
+      // Without this, the SDK only warns when the requestTimeout of S3Caller is over.
       throwOnRequestTimeout: true,
       httpAgent: agent,
       httpsAgent: agent,
     },
   });
   sendMd5OfDeletions(client);
-  retryChangedBytes(client);
+  retryChecksumMismatches(client);
   return client;
 }
 
@@ -54,8 +54,8 @@ function keysOf(settings: S3Settings): Pick<S3ClientConfig, 'credentials'> {
 }
 
 /**
- * S3 requires a checksum of a DeleteObjects. The SDK sends a CRC32, which other stores don't know: they want the MD5
- * that S3 has taken from the beginning. This is the way that the SDK's maintainers describe for them.
+ * S3 requires a checksum of a DeleteObjects. The SDK sends a CRC32, but other stores only know the MD5 that S3 has
+ * always accepted. The SDK's maintainers describe this middleware for them.
  */
 function sendMd5OfDeletions(client: S3Client): void {
   client.middlewareStack.add(
@@ -69,22 +69,25 @@ function sendMd5OfDeletions(client: S3Client): void {
       }
       return next(args);
     },
-    // After the SDK's own checksum, which is of the same step.
+    // After the SDK's own checksum, which is in the same step.
     { step: 'build', name: 'md5OfDeletions', priority: 'low' },
   );
 }
 
-/** The SDK tries no answer of 400 again, though bytes that were changed on the way may arrive well the next time. */
-function retryChangedBytes(client: S3Client): void {
+/** The SDK does not retry a 400, but bytes that were corrupted in transit may arrive intact the next time. */
+function retryChecksumMismatches(client: S3Client): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        throw isChanged(error) ? Object.assign(error as Error, { $retryable: { throttling: false } }) : error;
+        if (error instanceof Error && isChecksumMismatch(error)) {
+          Object.assign(error, { $retryable: { throttling: false } });
+        }
+        throw error;
       }
     },
-    // Within the SDK's retries, which are of the same step.
-    { step: 'finalizeRequest', name: 'retryChangedBytes', priority: 'low' },
+    // Inside the SDK's retries, which are in the same step.
+    { step: 'finalizeRequest', name: 'retryChecksumMismatches', priority: 'low' },
   );
 }

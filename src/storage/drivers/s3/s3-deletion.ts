@@ -5,11 +5,11 @@ import {
 } from '@aws-sdk/client-s3';
 import type { IoOptions } from '../../storage-driver.js';
 import type { S3Caller } from './s3-caller.js';
-import { isCode, isPassingCode, toStorageError } from './s3.errors.js';
+import { isCode, isRetryableCode, toStorageError } from './s3.errors.js';
 
 const CALL = { action: 'delete objects' };
 
-/** Removes objects, up to a page of them with one request. */
+/** Deletes objects, up to a page of them per request. */
 export async function deleteObjects(
   caller: S3Caller,
   names: readonly string[],
@@ -20,8 +20,8 @@ export async function deleteObjects(
   const { pageSize } = caller.options;
   for (let start = 0; start < keys.length; start += pageSize) {
     const chunk = keys.slice(start, start + pageSize);
-    const left = chunk.length === 1 ? chunk : await deleteTogether(caller, chunk, options);
-    for (const key of left) await deleteOne(caller, key, options);
+    const rest = chunk.length === 1 ? chunk : await deleteTogether(caller, chunk, options);
+    for (const key of rest) await deleteOne(caller, key, options);
   }
 }
 
@@ -33,8 +33,8 @@ async function deleteOne(caller: S3Caller, Key: string, options: IoOptions): Pro
 }
 
 /**
- * Answers those that are to be deleted one by one: all of them where the store knows no deletion of several, and those
- * for which it asked for patience, as the SDK tries again only what fails as a whole.
+ * Returns the keys that must be deleted one by one: all of them if the store has no DeleteObjects, and those that the
+ * store throttled, because the SDK retries only a request that fails as a whole.
  */
 async function deleteTogether(
   caller: S3Caller,
@@ -45,15 +45,15 @@ async function deleteTogether(
     Bucket: caller.bucket,
     Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true },
   });
-  const answer = await caller.call<DeleteObjectsCommandOutput | 'unknown'>(
+  const response = await caller.call<DeleteObjectsCommandOutput | 'unsupported'>(
     CALL,
     options,
     (http) => caller.client.send(command, http),
-    { known: (error) => (isCode(error, 'NotImplemented', 'MethodNotAllowed') ? 'unknown' : undefined) },
+    { known: (error) => (isCode(error, 'NotImplemented', 'MethodNotAllowed') ? 'unsupported' : undefined) },
   );
-  if (answer === 'unknown') return keys;
-  const errors = (answer.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
-  const refused = errors.find(({ Code }) => !isPassingCode(Code ?? ''));
+  if (response === 'unsupported') return keys;
+  const errors = (response.Errors ?? []).filter(({ Code }) => Code !== 'NoSuchKey');
+  const refused = errors.find(({ Code }) => !isRetryableCode(Code ?? ''));
   if (refused) {
     const error = Object.assign(new Error(refused.Message), { name: refused.Code ?? 'no code' });
     throw toStorageError(error, { ...CALL, bucket: caller.bucket, endpoint: caller.endpoint });

@@ -9,7 +9,7 @@ import { StorageError } from '../../storage.errors.js';
 import type { S3Caller } from './s3-caller.js';
 import { isCode } from './s3.errors.js';
 
-/** Objects below a prefix, a request for each page. */
+/** Lists objects whose name begins with `prefix`, one request per page. */
 export async function* listObjects(
   caller: S3Caller,
   prefix: string,
@@ -27,7 +27,7 @@ export async function* listObjects(
       client.send(new ListObjectsV2Command(input), http),
     );
     for (const { Key, Size, LastModified } of page.Contents ?? []) {
-      // The caller may have given up since the page came.
+      // The caller may have aborted since the page arrived.
       options.signal?.throwIfAborted();
       if (Key === undefined) continue;
       yield {
@@ -36,11 +36,11 @@ export async function* listObjects(
         modifiedAt: wholeSeconds(LastModified),
       };
     }
-    token = nextMark(page.IsTruncated, page.NextContinuationToken, token);
+    token = nextMarker(page.IsTruncated, page.NextContinuationToken, token);
   } while (token !== undefined);
 }
 
-/** Multiparts that nobody has completed; none where the store can't list them. */
+/** Lists multipart uploads in progress; empty if the store can't list them. */
 export async function* listMultiparts(
   caller: S3Caller,
   prefix: string,
@@ -51,13 +51,13 @@ export async function* listMultiparts(
   if (Prefix === undefined) return;
   const { client, bucket: Bucket } = caller;
   const MaxUploads = caller.options.pageSize;
-  let mark: { key: string; id: string } | undefined;
+  let marker: { key: string; id: string } | undefined;
   do {
     const input = {
       Bucket,
       Prefix,
       MaxUploads,
-      ...(mark === undefined ? {} : { KeyMarker: mark.key, UploadIdMarker: mark.id }),
+      ...(marker === undefined ? {} : { KeyMarker: marker.key, UploadIdMarker: marker.id }),
     };
     const page = await caller.call<Partial<ListMultipartUploadsCommandOutput>>(
       { action: 'list multipart uploads' },
@@ -71,13 +71,13 @@ export async function* listMultiparts(
       yield { name: caller.nameOf(Key), id: UploadId, startedAt: wholeSeconds(Initiated) };
     }
     const [key, id] = [page.NextKeyMarker ?? '', page.NextUploadIdMarker ?? ''];
-    const next = nextMark(page.IsTruncated, `${key}\n${id}`, mark && `${mark.key}\n${mark.id}`);
-    mark = next === undefined ? undefined : { key, id };
-  } while (mark !== undefined);
+    const next = nextMarker(page.IsTruncated, `${key}\n${id}`, marker && `${marker.key}\n${marker.id}`);
+    marker = next === undefined ? undefined : { key, id };
+  } while (marker !== undefined);
 }
 
-/** Of a store that says that there is more, but not where, or always the same. It would never end. */
-function nextMark(
+/** @throws StorageError if there is a next page but no new marker for it, which would never end. */
+function nextMarker(
   truncated: boolean | undefined,
   next: string | undefined,
   last: string | undefined,
@@ -89,7 +89,7 @@ function nextMark(
   return next;
 }
 
-/** An answer to HEAD has no more. */
+/** A response to HEAD has only whole seconds. */
 export function wholeSeconds(date: Date | undefined): Date {
   return new Date(Math.floor((date?.getTime() ?? 0) / 1000) * 1000);
 }

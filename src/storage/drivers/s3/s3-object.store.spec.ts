@@ -269,7 +269,7 @@ describe('S3ObjectStore', () => {
   it('refuses at the start a store that makes an object of parts that it was not told of', async () => {
     const store = open();
     answerAll(3);
-    await expect(store.prepare()).rejects.toThrow('makes objects of parts that it was not told of');
+    await expect(store.prepare()).rejects.toThrow('puts omitted parts into an object');
     expect(store.leavesPartsOut).toBe(false);
     expect(heard.at(-1)).toMatchObject({ method: 'DELETE' });
   });

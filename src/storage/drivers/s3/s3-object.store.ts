@@ -26,17 +26,18 @@ import type {
 } from '../../object-store/object-store.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
-import { S3Caller } from './s3-caller.js';
+import { type S3Call, S3Caller } from './s3-caller.js';
 import { makeS3Client } from './s3-client.js';
 import { deleteObjects } from './s3-deletion.js';
 import { isCode, isInternal, isMissing } from './s3.errors.js';
 import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
-import { tryMultiparts, tryToWrite } from './s3-trial.js';
+import { probeMultiparts, probeWriting } from './s3-probes.js';
 import { S3_DEFAULTS, type S3Options } from './s3.options.js';
 
 const CONTENT_TYPE = 'application/octet-stream';
 const MIB = 1024 * 1024;
-/** A bucket of S3, or of what speaks its protocol. */
+
+/** A bucket of S3, or of a store that speaks its protocol. */
 export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
   readonly location: string;
@@ -45,12 +46,12 @@ export class S3ObjectStore implements ObjectStore {
   private readonly caller: S3Caller;
   private readonly client: S3Client;
   private readonly bucket: string;
-  /** Signs for the name under which clients see the store. */
+  /** Signs for the endpoint that clients use. */
   private readonly signer: S3Client;
   private readonly options: S3Options;
-  private hasLeftPartsOut = false;
-  /** Encryption and storage class: of each object that is made. */
-  private readonly asConfigured;
+  private canLeavePartsOut = false;
+  /** Encryption and storage class of every object. */
+  private readonly objectSettings;
 
   constructor(settings: S3Settings, options: Partial<S3Options> = {}) {
     this.options = { ...S3_DEFAULTS, ...options };
@@ -61,28 +62,28 @@ export class S3ObjectStore implements ObjectStore {
     this.signer =
       publicEndpoint === undefined ? this.client : makeS3Client(settings, this.options, publicEndpoint);
     this.location = `s3://${this.bucket}/${this.caller.prefix} at ${this.caller.endpoint}`;
-    this.asConfigured = {
+    this.objectSettings = {
       ContentType: CONTENT_TYPE,
       ServerSideEncryption: settings.storageS3ServerSideEncryption,
       SSEKMSKeyId: settings.storageS3SseKmsKeyId,
-      // The settings name classes that are newer than the SDK.
+      // The settings allow classes that are newer than the SDK.
       StorageClass: settings.storageS3StorageClass as 'STANDARD' | undefined,
     };
   }
 
-  /** Known after {@link prepare}; to number parts without gaps, until then, is right with any store. */
+  /** Set by {@link prepare}. Until then false, which is safe with every store. */
   get leavesPartsOut(): boolean {
-    return this.hasLeftPartsOut;
+    return this.canLeavePartsOut;
   }
 
-  /** Does once all that uploads do, so that whatever is wrong, or not allowed, shows now. */
+  /** Makes every kind of request that uploads need, so that a missing permission shows at the start. */
   async prepare(): Promise<void> {
     await this.check({});
-    await tryToWrite(this);
-    this.hasLeftPartsOut = await tryMultiparts(this);
+    await probeWriting(this);
+    this.canLeavePartsOut = await probeMultiparts(this);
   }
 
-  /** Asks for the bucket. Writing each time would cost money, and leave a trace in a bucket that keeps versions. */
+  /** Lists one object. A write would cost money, and leave a version in a bucket that keeps versions. */
   async check(options: IoOptions): Promise<void> {
     const Prefix = this.caller.prefix + PIECES;
     const command = new ListObjectsV2Command({ Bucket: this.bucket, Prefix, MaxKeys: 1 });
@@ -93,18 +94,18 @@ export class S3ObjectStore implements ObjectStore {
     options.signal?.throwIfAborted();
     const Key = this.caller.keyOf(name);
     if (Key === undefined) return undefined;
-    const answer = await this.caller.call<HeadObjectCommandOutput | 'missing'>(
-      { action: 'look for an object' },
+    const response = await this.caller.call<HeadObjectCommandOutput | 'missing'>(
+      { action: 'look up an object' },
       options,
       (http) => this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key }), http),
       { known: (error) => (isMissing(error) ? 'missing' : undefined) },
     );
-    if (answer === 'missing') {
-      // HEAD answers the same where the bucket is away, and then nothing is known of the object.
+    if (response === 'missing') {
+      // A missing bucket gives the same response to HEAD, so check the bucket.
       await this.check(options);
       return undefined;
     }
-    return { name, sizeBytes: answer.ContentLength ?? 0, modifiedAt: wholeSeconds(answer.LastModified) };
+    return { name, sizeBytes: response.ContentLength ?? 0, modifiedAt: wholeSeconds(response.LastModified) };
   }
 
   async get(name: string, { start, end }: ByteSpan, options: IoOptions): Promise<Readable> {
@@ -134,7 +135,7 @@ export class S3ObjectStore implements ObjectStore {
       Key: this.caller.newKeyOf(name),
       Body: bytes,
       ContentMD5: md5,
-      ...this.asConfigured,
+      ...this.objectSettings,
     });
     await this.caller.call(this.sending('write an object', bytes), options, (http) =>
       this.client.send(command, http),
@@ -152,11 +153,11 @@ export class S3ObjectStore implements ObjectStore {
   async beginMultipart(name: string, options: IoOptions): Promise<Multipart> {
     options.signal?.throwIfAborted();
     const Key = this.caller.newKeyOf(name);
-    const command = new CreateMultipartUploadCommand({ Bucket: this.bucket, Key, ...this.asConfigured });
-    const { UploadId } = await this.caller.call({ action: 'begin a multipart upload' }, options, (http) =>
+    const command = new CreateMultipartUploadCommand({ Bucket: this.bucket, Key, ...this.objectSettings });
+    const { UploadId } = await this.caller.call({ action: 'start a multipart upload' }, options, (http) =>
       this.client.send(command, http),
     );
-    if (UploadId === undefined) throw new StorageError('the store gave no id to a multipart upload');
+    if (UploadId === undefined) throw new StorageError('the store returned no id for a multipart upload');
     return { name, id: UploadId };
   }
 
@@ -171,7 +172,7 @@ export class S3ObjectStore implements ObjectStore {
     const { ETag } = await this.caller.call(this.sending('write a part', body.bytes), options, (http) =>
       this.client.send(command, http),
     );
-    if (ETag === undefined) throw new StorageError('the store gave no ETag to a part');
+    if (ETag === undefined) throw new StorageError('the store returned no ETag for a part');
     return { number, tag: ETag };
   }
 
@@ -185,9 +186,9 @@ export class S3ObjectStore implements ObjectStore {
     try {
       await this.caller.call(call, options, (http) => this.client.send(command, http));
     } catch (error) {
-      // Ceph answers 500 instead of NoSuchUpload (https://tracker.ceph.com/issues/75534).
+      // Ceph responds 500 instead of NoSuchUpload (https://tracker.ceph.com/issues/75534).
       if (isInternal(error) && (await this.isGone(multipart, options))) {
-        throw new UploadStateError('there is no such multipart upload', { cause: error });
+        throw new UploadStateError('the multipart upload does not exist', { cause: error });
       }
       throw error;
     }
@@ -214,7 +215,7 @@ export class S3ObjectStore implements ObjectStore {
       Key: this.caller.newKeyOf(name),
       ResponseContentType: CONTENT_TYPE,
     });
-    // The SDK corrects the clock for the requests that it sends itself, by the store's answers, but not here.
+    // The SDK corrects the clock by the store's responses, but only for requests that it sends itself.
     const signingDate = new Date(Date.now() + this.client.config.systemClockOffset);
     const url = await this.caller.call({ action: 'sign a URL' }, {}, () =>
       getSignedUrl(this.signer, command, { expiresIn: expirySeconds, signingDate }),
@@ -222,7 +223,7 @@ export class S3ObjectStore implements ObjectStore {
     return new URL(url);
   }
 
-  /** Closes idle connections; the store is of no use after that. */
+  /** Closes connections. The store can't be used after that. */
   destroy(): void {
     this.client.destroy();
     this.signer.destroy();
@@ -231,7 +232,7 @@ export class S3ObjectStore implements ObjectStore {
   private isGone(multipart: Multipart, options: IoOptions): Promise<boolean> {
     const command = new ListPartsCommand({ ...this.uploadOf(multipart), MaxParts: 1 });
     return this.caller.call(
-      { action: 'look for a multipart upload' },
+      { action: 'look up a multipart upload' },
       options,
       async (http) => {
         await this.client.send(command, http);
@@ -245,21 +246,21 @@ export class S3ObjectStore implements ObjectStore {
     return { Bucket: this.bucket, Key: this.caller.newKeyOf(name), UploadId: id };
   }
 
-  private sending(action: string, { length }: Buffer): { action: string; ms: number } {
+  private sending(action: string, { length }: Buffer): S3Call {
     return { action, ms: this.options.callMs + Math.ceil((length / MIB) * this.options.msPerMib) };
   }
 }
 
-/** The stream of an answer, if it is of the span: a store that ignores the range would send other bytes. */
+/** Returns the stream of a response. @throws StorageError if the store ignored the range, and sends other bytes. */
 function spanOf(
   { Body: body, ContentRange, ContentLength }: GetObjectCommandOutput,
   span: ByteSpan,
 ): Readable {
-  if (!(body instanceof Readable)) throw new StorageError('the store sent no bytes');
+  if (!(body instanceof Readable)) throw new StorageError('the store returned no bytes');
   const { start, end } = span;
   const length = end - start + 1;
   const fits = ContentRange === undefined ? start === 0 : ContentRange.startsWith(`bytes ${start}-${end}/`);
   if (fits && (ContentLength === undefined || ContentLength === length)) return body;
   body.on('error', () => undefined).destroy();
-  throw new StorageError(`the store sent other bytes than ${start} to ${end}`);
+  throw new StorageError(`the store returned other bytes than ${start} to ${end}`);
 }

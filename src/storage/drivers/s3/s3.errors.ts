@@ -6,28 +6,29 @@ import {
   UploadStateError,
 } from '../../storage.errors.js';
 
-/** What was about to be done, and where: for sentences. */
+/** For error messages. */
 export interface Attempt {
   /** As in "could not …". */
   readonly action: string;
   readonly bucket: string;
-  /** The host that was spoken to, or `AWS`. */
+  /** URL of the store, or `AWS`. */
   readonly endpoint: string;
-  /** Whether the store has let Berth in before: credentials that can't be had then are not missing. */
-  readonly wasLetIn?: boolean;
+  /** The store has accepted Berth before, so missing credentials are temporary. */
+  readonly hasSucceeded?: boolean;
 }
 
 /** The common fields of the SDK's errors and of Node's. */
 interface Failure {
-  /** S3's code, as in `NoSuchKey`, where S3 has answered with one. */
+  /** S3's code (`NoSuchKey`), if its response has one. */
   readonly name: string;
-  /** Node's code, as in `ECONNREFUSED`. */
+  /** Node's code (`ECONNREFUSED`). */
   readonly code: string;
   readonly message: string;
   readonly status: number | undefined;
 }
 
-const OVER = ['NoSuchUpload', 'InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'];
+/** The multipart upload is completed or aborted, or its parts are others. */
+const STATE = ['NoSuchUpload', 'InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'];
 const FULL = ['QuotaExceeded', 'InsufficientCapacity', 'XMinioStorageFull', 'EntityTooLarge'];
 const THROTTLED = [
   'SlowDown',
@@ -37,10 +38,10 @@ const THROTTLED = [
   'TooManyRequestsException',
   'BandwidthLimitExceeded',
 ];
-/** Other bytes arrived than were sent. */
-const CHANGED = ['BadDigest', 'XAmzContentSHA256Mismatch'];
-const PASSING = [
-  ...CHANGED,
+/** The store received other bytes than were sent. */
+const CHECKSUM_MISMATCH = ['BadDigest', 'XAmzContentSHA256Mismatch'];
+const RETRYABLE = [
+  ...CHECKSUM_MISMATCH,
   ...THROTTLED,
   'InternalError',
   'ServiceUnavailable',
@@ -50,41 +51,41 @@ const PASSING = [
 ];
 const NETWORK =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|E[MN]FILE|ERR_STREAM_PREMATURE_CLOSE)$/;
-/** What the SDK calls an error to which S3 gave no code: HEAD has no body. */
+/** The SDK's names for an error without a code, as a response to HEAD has no body. */
 const NO_CODE = /^(\d{3}|Unknown|UnknownError|)$/;
-/** The SDK's, where no source has any. */
+/** The SDK's error if no source has credentials. */
 const NO_CREDENTIALS = 'CredentialsProviderError';
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROTO$|^ERR_(SSL|TLS)_/;
 
-/** The SDK's error, or Node's, as one of Berth's that says what is wrong and what to do. */
+/** Translates an error of the SDK or of Node to one of Berth's, which says what is wrong and what to do. */
 export function toStorageError(error: unknown, attempt: Attempt): StorageError {
   if (error instanceof StorageError) return error;
   const failure = failureOf(error);
-  const cause = shorn(error, failure);
+  const cause = redacted(error, failure);
   const { name, status } = failure;
-  const what = `could not ${attempt.action}: ${sentenceOf(failure, attempt)}`;
-  if (OVER.includes(name)) return new UploadStateError(what, { cause });
-  if (FULL.includes(name) || status === 507) return new StorageFullError(what, { cause });
-  return mayPass(failure, attempt)
-    ? new StorageUnavailableError(what, { cause })
-    : new StorageError(what, { cause });
+  const message = `could not ${attempt.action}: ${sentenceOf(failure, attempt)}`;
+  if (STATE.includes(name)) return new UploadStateError(message, { cause });
+  if (FULL.includes(name) || status === 507) return new StorageFullError(message, { cause });
+  return isRetryable(failure, attempt)
+    ? new StorageUnavailableError(message, { cause })
+    : new StorageError(message, { cause });
 }
 
-function mayPass(failure: Failure, { wasLetIn = false }: Attempt): boolean {
+function isRetryable(failure: Failure, { hasSucceeded = false }: Attempt): boolean {
   const { name, code, status = 0 } = failure;
-  if (name === NO_CREDENTIALS) return wasLetIn;
+  if (name === NO_CREDENTIALS) return hasSucceeded;
   if (isConfiguration(failure)) return false;
-  // 501: the store can't do what it is asked to, and won't learn it.
+  // 501 stays: the store does not implement the request.
   const failed = status === 429 || (status >= 500 && status !== 501);
-  return PASSING.includes(name) || NETWORK.test(code) || failed;
+  return RETRYABLE.includes(name) || NETWORK.test(code) || failed;
 }
 
-/** Whether the store says that the bytes have changed on the way, of which the SDK takes it for our mistake. */
-export function isChanged(error: unknown): boolean {
-  return CHANGED.includes(failureOf(error).name);
+/** Returns whether the store received other bytes than were sent. The SDK takes this for the caller's mistake. */
+export function isChecksumMismatch(error: unknown): boolean {
+  return CHECKSUM_MISMATCH.includes(failureOf(error).name);
 }
 
-/** Whether S3 says that there is no such object. An answer to HEAD has no body, and so no code. */
+/** Returns whether the object is missing. A response to HEAD has no body, so it has no code. */
 export function isMissing(error: unknown): boolean {
   const { name, status } = failureOf(error);
   return (
@@ -96,7 +97,7 @@ export function isCode(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes(failureOf(error).name);
 }
 
-/** Whether the store itself said that something went wrong within it, whatever that was. */
+/** Returns whether the store responded 500. */
 export function isInternal(error: unknown): boolean {
   return (
     error instanceof StorageUnavailableError &&
@@ -104,9 +105,9 @@ export function isInternal(error: unknown): boolean {
   );
 }
 
-/** Whether a code that S3 gives for one of several objects stands for what may pass. */
-export function isPassingCode(code: string): boolean {
-  return PASSING.includes(code);
+/** Returns whether a deletion that failed with this code can be retried. */
+export function isRetryableCode(code: string): boolean {
+  return RETRYABLE.includes(code);
 }
 
 function failureOf(error: unknown): Failure {
@@ -116,14 +117,14 @@ function failureOf(error: unknown): Failure {
   return {
     name: typeof name === 'string' ? name : '',
     code: typeof code === 'string' ? code : '',
-    // The SDK's for an answer that has none.
+    // The SDK's text for a response without a message.
     message: typeof message === 'string' && message !== 'UnknownError' ? quoted(message) : '',
     status: $metadata?.httpStatusCode,
   };
 }
 
-/** Without what S3 repeats of the request in its answer (key id, signature), which a log would show. */
-function shorn(error: unknown, { name, message, status }: Failure): unknown {
+/** Drops what S3 repeats of the request (key id, signature), because a log would show it. */
+function redacted(error: unknown, { name, message, status }: Failure): unknown {
   if (status === undefined) return error;
   const { $metadata } = error as { $metadata?: { requestId?: string; attempts?: number } };
   const { requestId, attempts } = $metadata ?? {};
@@ -137,28 +138,28 @@ type Sentence = (attempt: Attempt) => string;
 
 const expired: Sentence = () =>
   'the credentials have expired: renew them where they come from (environment, shared files, container or instance role)';
-const elsewhere: Sentence = ({ bucket, endpoint }) =>
+const wrongRegion: Sentence = ({ bucket, endpoint }) =>
   `the bucket ${bucket} is in another region, or not at ${endpoint}: correct STORAGE_S3_REGION or STORAGE_S3_ENDPOINT`;
 const skewed: Sentence = () =>
-  "this machine's clock and the store's differ by more than S3 allows: set the clock (NTP), here or there";
+  'the clocks of this machine and of the store differ by more than S3 allows: synchronize them (NTP)';
 const denied: Sentence = ({ bucket }) =>
   `access to the bucket ${bucket} is denied: the key of STORAGE_S3_ACCESS_KEY_ID (or the role) needs ${PERMISSIONS} ` +
-  'on STORAGE_S3_BUCKET, and with a KMS key the use of it';
+  'on STORAGE_S3_BUCKET, and permission to use the KMS key, if there is one';
 const kms: Sentence = () =>
-  'the KMS key is missing, disabled or not ours to use: look at STORAGE_S3_SSE_KMS_KEY_ID and the key’s policy';
-const noCredentials: Sentence = ({ wasLetIn = false }) =>
-  wasLetIn
-    ? 'the source of the credentials gives none (environment, shared files, container or instance role)'
+  'the KMS key is missing or disabled, or Berth may not use it: check STORAGE_S3_SSE_KMS_KEY_ID and the key’s policy';
+const noCredentials: Sentence = ({ hasSucceeded = false }) =>
+  hasSucceeded
+    ? 'the source of the credentials returned none (environment, shared files, container or instance role)'
     : 'there are no credentials: set STORAGE_S3_ACCESS_KEY_ID and STORAGE_S3_SECRET_ACCESS_KEY, or give the machine a role';
 
-/** What is wrong with the settings, the bucket or the machine, by S3's code. A retry changes nothing of it. */
+/** Errors of the settings, the bucket or the machine, by S3's code. A retry does not help. */
 const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
   [
     'NoSuchBucket',
     ({ bucket, endpoint }) =>
       `there is no bucket ${bucket} at ${endpoint}: create it, or correct STORAGE_S3_BUCKET or STORAGE_S3_ENDPOINT`,
   ],
-  ['InvalidBucketName', ({ bucket }) => `${bucket} is no name of a bucket: correct STORAGE_S3_BUCKET`],
+  ['InvalidBucketName', ({ bucket }) => `${bucket} is not a valid bucket name: correct STORAGE_S3_BUCKET`],
   ['AccessDenied', denied],
   ['Forbidden', denied],
   ['AllAccessDisabled', denied],
@@ -170,8 +171,8 @@ const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
   [
     'SignatureDoesNotMatch',
     () =>
-      'the secret does not belong to the access key: correct STORAGE_S3_SECRET_ACCESS_KEY ' +
-      '(a proxy that changes the Host header on the way to STORAGE_S3_ENDPOINT does this, too)',
+      'the secret key does not match the access key: correct STORAGE_S3_SECRET_ACCESS_KEY ' +
+      '(this also happens if a proxy before STORAGE_S3_ENDPOINT changes the Host header)',
   ],
   ['RequestTimeTooSkewed', skewed],
   ['RequestExpired', skewed],
@@ -179,15 +180,15 @@ const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
   ['ExpiredTokenException', expired],
   ['TokenRefreshRequired', expired],
   ['InvalidToken', expired],
-  ['PermanentRedirect', elsewhere],
-  ['TemporaryRedirect', elsewhere],
-  ['AuthorizationHeaderMalformed', elsewhere],
-  ['IllegalLocationConstraintException', elsewhere],
+  ['PermanentRedirect', wrongRegion],
+  ['TemporaryRedirect', wrongRegion],
+  ['AuthorizationHeaderMalformed', wrongRegion],
+  ['IllegalLocationConstraintException', wrongRegion],
   [NO_CREDENTIALS, noCredentials],
   ['InvalidStorageClass', () => 'the store has no such storage class: correct STORAGE_S3_STORAGE_CLASS'],
   [
     'InvalidEncryptionAlgorithmError',
-    () => 'the store does not encrypt like this: correct STORAGE_S3_SERVER_SIDE_ENCRYPTION',
+    () => 'the store does not support this encryption: correct STORAGE_S3_SERVER_SIDE_ENCRYPTION',
   ],
 ]);
 
@@ -202,28 +203,28 @@ function sentenceOf(failure: Failure, attempt: Attempt): string {
   if (code === 'ENOTFOUND' || code.startsWith('EAI_')) {
     return (
       `the name of ${endpoint} can't be resolved: correct STORAGE_S3_ENDPOINT or STORAGE_S3_REGION ` +
-      '(where only the endpoint has a name and the bucket’s does not, STORAGE_S3_FORCE_PATH_STYLE=true)'
+      '(or set STORAGE_S3_FORCE_PATH_STYLE=true, if the endpoint resolves but the bucket’s host does not)'
     );
   }
   if (UNTRUSTED.test(code)) {
     return (
-      `no trusted TLS with ${endpoint} (${code}): correct STORAGE_S3_ENDPOINT (http or https), or give Node the ` +
-      'certificate of its authority in NODE_EXTRA_CA_CERTS'
+      `the TLS certificate of ${endpoint} is not trusted (${code}): correct STORAGE_S3_ENDPOINT (http or https), or ` +
+      'set NODE_EXTRA_CA_CERTS to the certificate of its authority'
     );
   }
   if (NETWORK.test(code)) return `the connection to ${endpoint} failed (${code})`;
-  if (THROTTLED.includes(name) || status === 429) return `${endpoint} asks for fewer requests (${name})`;
-  if (CHANGED.includes(name)) return `the bytes changed on the way to ${endpoint} (${name})`;
+  if (THROTTLED.includes(name) || status === 429) return `${endpoint} throttles requests (${name})`;
+  if (CHECKSUM_MISMATCH.includes(name)) return `${endpoint} received other bytes than were sent (${name})`;
   const unnamed = NO_CODE.test(name) ? [String(status ?? code)] : [quoted(name)];
-  return `${endpoint} answered ${[...unnamed, message].filter(Boolean).join(': ')}`;
+  return `${endpoint} responded ${[...unnamed, message].filter(Boolean).join(': ')}`;
 }
 
 function configurationSentence({ name, status }: Failure): Sentence | undefined {
   if (name.startsWith('KMS.')) return kms;
   const named = SENTENCES.get(name);
   if (named || !NO_CODE.test(name)) return named;
-  // Without a body, as HEAD is answered, there is no code.
-  if (status === 301 || status === 307) return elsewhere;
+  // A response to HEAD has no body, so it has no code.
+  if (status === 301 || status === 307) return wrongRegion;
   return status === 403 ? denied : undefined;
 }
 

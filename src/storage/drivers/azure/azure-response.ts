@@ -1,26 +1,23 @@
 import { quoted } from '../../object-store/quoted.js';
 
-/** What is to be known of a failed request: Azure's answer, or why there was none. */
-export interface AzureAnswer {
-  /** Missing when no answer came. */
+/** Azure's response to a failed request, or why there was none. */
+export interface AzureResponse {
+  /** Missing if no response came. */
   readonly status: number | undefined;
-  /** Azure's (`BlobNotFound`), or that of the network (`ECONNRESET`). */
+  /** Azure's code (`BlobNotFound`) or the network's (`ECONNRESET`). */
   readonly code: string | undefined;
-  /** Azure's words on it, as far as it has any. */
+  /** The text of the response and of the error. */
   readonly text: string;
   /** For Azure's support, and in the logs of the account. */
   readonly requestId: string | undefined;
 }
 
-/**
- * Reads an error of the SDK, or one of the network in it. By its properties, as those of `@azure/identity` have
- * classes of their own.
- */
-export function answerOf(error: unknown): AzureAnswer {
+/** Reads an error by its properties, because errors of `@azure/identity` have other classes than the storage SDK's. */
+export function responseOf(error: unknown): AzureResponse {
   const response = property(error, 'response');
   return {
     status: numberOr(property(error, 'statusCode')),
-    // The answer to HEAD has no body that could say it.
+    // A response to HEAD has no body, so the code is in a header.
     code: header(response, 'x-ms-error-code') ?? textOr(property(error, 'code')),
     text: [property(error, 'message'), property(response, 'bodyAsText')]
       .map((each) => textOr(each) ?? '')
@@ -29,28 +26,30 @@ export function answerOf(error: unknown): AzureAnswer {
   };
 }
 
-/** Azure's answer has one of these codes. */
-export function answered(error: unknown, ...codes: string[]): boolean {
-  const { status, code } = answerOf(error);
+/** Returns whether Azure responded with one of these codes. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  const { status, code } = responseOf(error);
   return status !== undefined && code !== undefined && codes.includes(code);
 }
 
-/** There is no such blob; a missing container is something else. */
+/** Returns whether the blob is missing. A missing container is another error. */
 export function isBlobMissing(error: unknown): boolean {
-  const { status, code } = answerOf(error);
+  const { status, code } = responseOf(error);
   return status === 404 && (code === undefined || code === 'BlobNotFound');
 }
 
 /**
- * An error of the SDK's as the cause of one of Berth's: with what a log may show. The SDK keeps the whole exchange in it: the
- * request with its signature and its bytes, and all of an answer that it can't read (in the message), where a proxy may
- * have quoted the address and with it a shared access signature.
+ * Returns the SDK's error without what a log must not show. The SDK keeps the whole exchange in it: the request with
+ * its signature and bytes, and in the message the full text of a response that it can't parse, in which a proxy may
+ * quote the URL with a shared access signature.
  */
-export function shorn(error: unknown): unknown {
+export function redacted(error: unknown): unknown {
   if (property(error, 'name') !== 'RestError') return error;
-  const { status, code, requestId } = answerOf(error);
-  const isUnread = property(error, 'code') === 'PARSE_ERROR';
-  const message = isUnread ? 'the answer could not be read' : firstLine(textOr(property(error, 'message')));
+  const { status, code, requestId } = responseOf(error);
+  const isUnparsed = property(error, 'code') === 'PARSE_ERROR';
+  const message = isUnparsed
+    ? 'the response could not be parsed'
+    : firstLine(textOr(property(error, 'message')));
   return Object.assign(new Error(message), { name: 'RestError', status, code, requestId });
 }
 
