@@ -1,19 +1,18 @@
 /**
- * Every advisory lock of Berth. Most are a 64-bit hash of a text, and each kind has its own seed, so that
- * equal texts of two kinds are two locks. The numbers must not change: replicas of other versions run beside
- * this one and use them. Seed 1 was also that of tags, until they were locked by their rows; a tag's text
- * can't equal a process's name.
+ * All advisory locks of Berth. The key of most is a 64-bit hash of a text. Each kind has its own seed, so equal
+ * texts of two kinds are two locks. The numbers must not change, because replicas of other versions use them
+ * at the same time. Earlier versions used seed 1 for tags, too; no tag equals the name of a process.
  */
 const SEEDS = {
-  /** The commits of one content, by its canonical digest. */
+  /** Commits of the same content, by its canonical digest. */
   content: 0,
-  /** A process that runs, by its name. */
+  /** A running process, by its name. */
   process: 1,
-  /** Work that one process does at a time, by its name. */
+  /** A task that one process runs at a time, by its name. */
   task: 2,
 } as const;
 
-/** The key of a lock, as an SQL expression. @param text an SQL expression, a parameter for instance. */
+/** The key of a lock as an SQL expression. @param text the SQL parameter that holds the text. */
 export function advisoryLockKey(kind: keyof typeof SEEDS, text: `$${number}`): string {
   return `hashtextextended(${text}, ${SEEDS[kind]})`;
 }

@@ -15,7 +15,7 @@ afterEach(async () => {
   disk = undefined;
 });
 
-/** A disk of 64 MiB of which so much is free. */
+/** A disk of 64 MiB with this much free space. */
 async function diskWithFree(freeBytes: number): Promise<string | undefined> {
   const mounted = await mountSmallDisk(64 * MIB);
   if (typeof mounted === 'string') {
@@ -47,7 +47,7 @@ describe('DatabaseSpace', () => {
     }
   });
 
-  it('counts files, too', async () => {
+  it('refuses pushes if inodes run out', async () => {
     const path = await diskWithFree(60 * MIB);
     if (path === undefined) return;
     await disk?.remount('nr_inodes=500');
@@ -60,7 +60,7 @@ describe('DatabaseSpace', () => {
     [1, 8 * MIB],
     [16, MIB / 2],
     [64, MIB / 4],
-  ])('one of %i processes remembers what it measured, until %i bytes have come', async (processes, bytes) => {
+  ])('with %i processes, measures again after %i bytes', async (processes, bytes) => {
     const path = await diskWithFree(40 * MIB);
     if (path === undefined) return;
     const space = new DatabaseSpace(path, 32 * MIB, processes);
@@ -72,7 +72,7 @@ describe('DatabaseSpace', () => {
   it.each([
     ['an external database', undefined, 32 * MIB],
     ['a reserve of 0', '', 0],
-    ['a file system that can not be asked', '/nowhere', 32 * MIB],
+    ['a directory that does not exist', '/nowhere', 32 * MIB],
   ])('refuses nothing with %s', async (_, directory, reserveBytes) => {
     const full = directory === '' ? await diskWithFree(0) : directory;
     const space = new DatabaseSpace(full, reserveBytes, 1);

@@ -4,41 +4,32 @@ import { type FreeSpace, freeSpaceOf, reserveBytesOf } from '../common/free-spac
 
 const MIB = 1024 * 1024;
 
-/**
- * Space is measured again after this time, and after this many bytes that all processes of this host were
- * sent.
- */
-const REMEMBERED_MS = 1_000;
-const REMEMBERED_BYTES = 8 * MIB;
-/**
- * What one of many processes may be sent at least: measuring takes time, too. With 64 processes it adds up to
- * 16 MiB.
- */
-const LEAST_REMEMBERED_BYTES = MIB / 4;
+/** A measurement expires after this time, and after this many received bytes, split among all processes. */
+const EXPIRES_AFTER_MS = 1_000;
+const EXPIRES_AFTER_BYTES = 8 * MIB;
+/** Minimum per process, because measuring takes time. With 64 processes it adds up to 16 MiB. */
+const MIN_EXPIRES_AFTER_BYTES = MIB / 4;
 
 /**
- * Deletions are what frees space, so they may use a part of the reserve: down to one segment of Postgres'
- * write-ahead log (16 MiB), and what a statement adds to tables.
+ * Deletions free space, so they may use a part of the reserve. They leave room for one segment of Postgres's
+ * write-ahead log (16 MiB) and for what a statement adds to tables.
  */
 const DELETION_RESERVE_BYTES = 24 * MIB;
 
-/** Files are counted, too: a file system without free inodes is full, whatever its free bytes are. */
+/** A file system without free inodes is full, too. */
 const RESERVE_FILES = { push: 1_000, delete: 100 };
 
-/** What a request wants to do. */
+/** The kind of a request that writes. */
 export type WritePurpose = 'push' | 'delete';
 
-interface Room {
-  readonly push: boolean;
-  readonly delete: boolean;
-}
+/** Whether there is enough space for each kind of request. */
+type Room = Readonly<Record<WritePurpose, boolean>>;
 
 const ROOM: Room = { push: true, delete: true };
 
 /**
- * Keeps space free on the disk of the embedded Postgres, by refusing requests that write. A Postgres that
- * can't write its log stops at once, and with it the pulls. An external Postgres has its disk elsewhere:
- * nothing is refused then.
+ * Refuses writes before the disk of the embedded Postgres is full. A Postgres that cannot write its log stops,
+ * and then pulls fail, too. With an external Postgres, nothing is refused.
  */
 export class DatabaseSpace implements OnModuleInit {
   private readonly logger = new Logger('DatabaseSpace');
@@ -46,51 +37,50 @@ export class DatabaseSpace implements OnModuleInit {
   private validUntil = 0;
   private bytesSince = 0;
   private measuring: Promise<Room> | undefined;
-  private readonly rememberedBytes: number;
+  private readonly expiresAfterBytes: number;
 
   /**
    * @param directory of the embedded cluster; undefined for an external Postgres.
-   * @param reserveBytes the setting, see {@link reserveBytesOf}; 0: nothing is refused.
-   * @param processes that write to the same database, this one included.
+   * @param reserveBytes the setting, see {@link reserveBytesOf}; 0 refuses nothing.
+   * @param processes the number of processes that write to the database, including this one.
    */
   constructor(
     private readonly directory: string | undefined,
     private readonly reserveBytes: number | undefined,
     processes: number,
   ) {
-    this.rememberedBytes = Math.max(LEAST_REMEMBERED_BYTES, REMEMBERED_BYTES / processes);
+    this.expiresAfterBytes = Math.max(MIN_EXPIRES_AFTER_BYTES, EXPIRES_AFTER_BYTES / processes);
   }
 
-  /** An operator is told before the first push is refused. */
+  /** Logs a full disk at start, before the first push is refused. */
   async onModuleInit(): Promise<void> {
     await this.isFull();
   }
 
   /**
-   * To be called before something is written. Cheap: the free space is remembered for a second.
+   * Call it before each write. Cheap: a measurement is valid for up to a second.
    *
-   * @param bytes that the client sends, as far as known: the more arrives, the sooner space is measured
-   * again.
+   * @param bytes the size of the request, if known. Many bytes make the measurement expire sooner.
    * @throws DatabaseFullError
    */
   async expectRoom(purpose: WritePurpose, bytes = 0): Promise<void> {
     this.bytesSince += bytes;
-    const room = this.isRemembered() ? this.measured : await this.measure();
+    const room = this.isValid() ? this.measured : await this.measure();
     if (!room[purpose]) throw new DatabaseFullError();
   }
 
   /** Whether pushes are refused now. */
   async isFull(): Promise<boolean> {
-    const { push } = this.isRemembered() ? this.measured : await this.measure();
+    const { push } = this.isValid() ? this.measured : await this.measure();
     return !push;
   }
 
-  private isRemembered(): boolean {
+  private isValid(): boolean {
     if (this.directory === undefined || this.reserveBytes === 0) return true;
-    return performance.now() < this.validUntil && this.bytesSince < this.rememberedBytes;
+    return performance.now() < this.validUntil && this.bytesSince < this.expiresAfterBytes;
   }
 
-  /** Callers that come while it runs share it. */
+  /** Concurrent callers share one measurement. */
   private measure(): Promise<Room> {
     this.measuring ??= this.measureNow().finally(() => (this.measuring = undefined));
     return this.measuring;
@@ -99,12 +89,12 @@ export class DatabaseSpace implements OnModuleInit {
   private async measureNow(): Promise<Room> {
     this.bytesSince = 0;
     const space = await freeSpaceOf(String(this.directory)).catch((error: unknown) => {
-      // Whatever that means, it isn't a full disk. Postgres will say what it is.
-      this.logger.debug({ err: error }, 'the free space of the database is unknown');
+      // Not a full disk. If the disk has failed, Postgres reports it.
+      this.logger.debug({ err: error }, 'cannot measure the free space of the database');
       return undefined;
     });
     const room = space === undefined ? ROOM : this.roomIn(space);
-    this.validUntil = performance.now() + REMEMBERED_MS;
+    this.validUntil = performance.now() + EXPIRES_AFTER_MS;
     if (space !== undefined) this.logTransition(room, space);
     this.measured = room;
     return room;
@@ -122,7 +112,8 @@ export class DatabaseSpace implements OnModuleInit {
     if (room.push === this.measured.push) return;
     const reserveBytes = reserveBytesOf(this.reserveBytes, space);
     const figures = { directory: this.directory, ...space, reserveBytes };
-    if (room.push) this.logger.warn(figures, 'the disk of the database has room again: pushes are accepted');
+    if (room.push)
+      this.logger.warn(figures, 'the disk of the database has free space again: pushes are accepted');
     else this.logger.error(figures, 'the disk of the database is nearly full: pushes are refused');
   }
 }

@@ -9,10 +9,10 @@ import type { Database } from './database.js';
 import { ListQueries } from './list-queries.js';
 import { UnitOfWork } from './unit-of-work.js';
 
-/** The handle on Postgres that was opened before the application was made. */
+/** Injects the {@link Database} that was opened before the application was created. */
 export const DATABASE = Symbol('DATABASE');
 
-/** TypeORM over a database that is open already: what can go wrong at boot went wrong before, in one sentence. */
+/** Database access, over connections that the start opened. Failures to connect are reported there. */
 @Global()
 @Module({})
 export class DatabaseModule {

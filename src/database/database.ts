@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
+import { settlesWithin } from '../common/settles-within.js';
 import { StartupError } from '../common/startup.error.js';
 import { connectionDemand } from './connection/connection-demand.js';
 import { type Connections, poolSizes } from './connection/connections.js';
@@ -19,31 +19,31 @@ import {
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.js';
 import { runMigrations } from './run-migrations.js';
 
-/** Postgres, reached and up to date. */
+/** An open, migrated database. */
 export interface Database extends Connections {
-  /** For a person to read: `embedded PostgreSQL`, or the external one's address without credentials. */
+  /** For people: `embedded PostgreSQL in …`, or the address of the external one without credentials. */
   readonly description: string;
-  /** Whether no other process can be using it: the embedded one belongs to whoever holds the data directory. */
+  /** Whether only this process and its workers use it. True for the embedded one. */
   readonly isPrivate: boolean;
-  /** Where the embedded cluster lies; undefined for an external Postgres. */
+  /** Directory of the embedded cluster; undefined for an external Postgres. */
   readonly clusterDirectory: string | undefined;
-  /** Settles with a sentence when the embedded Postgres is gone unexpectedly. */
+  /** Resolves to a message if the embedded Postgres ends unexpectedly. */
   readonly died: Promise<string>;
-  /** Ends connections and, where it is embedded, the server. Never rejects. */
+  /** Closes the connections and stops the embedded server. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Where the embedded cluster of a configuration lies, below `DATA_DIR`. */
+/** The directory of the embedded cluster, below `DATA_DIR`. */
 export function embeddedClusterDirectory({ dataDir, storageDriver }: Configuration): string {
-  // With blobs in memory, rows of the last run would speak of bytes that are gone: they get a cluster of their own.
+  // Blobs in memory are lost at the end, so their rows must not be mixed with those of other drivers.
   return storageDriver === 'memory' ? `${dataDir}/postgres-of-memory` : `${dataDir}/postgres`;
 }
 
 /**
- * Starts or reaches Postgres and migrates it.
+ * Starts the embedded Postgres or connects to the external one, and runs the migrations.
  *
- * @param log gets what the embedded Postgres logs.
- * @param warn gets what an operator should know of migrations.
+ * @param log called with each log line of the embedded Postgres.
+ * @param warn called with warnings about migrations.
  * @throws StartupError
  */
 export async function openDatabase(
@@ -73,22 +73,21 @@ export async function openDatabase(
   }
 }
 
-/** How long a server whose connections broke is given to end, and to say why. */
-const LAST_WORDS_MS = 10_000;
+/** How long to wait for the end of a server whose connections broke. */
+const SERVER_END_TIMEOUT_MS = 10_000;
 
-/** A connection that broke says nothing; what Postgres logged does. */
+/** If the connection broke, the log of Postgres has the reason. */
 async function reasonOf(error: unknown, postgres: EmbeddedPostgres): Promise<unknown> {
   const cause = error instanceof Error ? error.cause : undefined;
   if (!isDatabaseUnavailable(cause) && !isDatabaseFull(cause)) return error;
-  const late = delay(LAST_WORDS_MS, undefined, { ref: false });
-  const sentence = (await Promise.race([postgres.died, late])) ?? postgres.lastFailure();
-  return sentence === undefined ? error : new StartupError(sentence, { cause: error });
+  const hasEnded = await settlesWithin(postgres.died, SERVER_END_TIMEOUT_MS);
+  const message = hasEnded ? await postgres.died : postgres.lastFailure();
+  return message === undefined ? error : new StartupError(message, { cause: error });
 }
 
 /**
- * Reaches the Postgres that the primary of this worker has opened, which is up to date and is the primary's to stop.
- * A worker finds the embedded one as the primary does, by the configuration that they share: a path too long for a socket is
- * reached in another way by each process.
+ * Connects a worker to the database that its primary has opened, migrated, and will stop. The worker derives the
+ * address of the embedded one from the configuration, because each process reaches a long socket path differently.
  *
  * @throws StartupError
  */
@@ -103,7 +102,7 @@ export async function joinDatabase(configuration: Configuration): Promise<Databa
     throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
   });
   const clusterDirectory = databaseUrl === undefined ? directory : undefined;
-  return { ...connections, description, ...notOurs(connections), clusterDirectory };
+  return { ...connections, description, ...sharedServer(connections), clusterDirectory };
 }
 
 function embeddedConnection({ user, ...connection }: EmbeddedConnectionOptions): PostgresConnection {
@@ -119,7 +118,7 @@ async function startEmbedded(
   const { databaseReserveBytes: reserveBytes } = configuration;
   if (configuration.storageDriver !== 'memory')
     return startEmbeddedPostgres({ dataDir, log, maxConnections, reserveBytes });
-  // The first start takes over a server that a killed Berth may have left there; then it can be made anew.
+  // The first start takes over a server that a killed Berth may have left. Then the cluster can be recreated.
   await (await startEmbeddedPostgres({ dataDir, log, durable: false })).stop();
   await rm(dataDir, { recursive: true, force: true });
   return startEmbeddedPostgres({ dataDir, log, durable: false, maxConnections });
@@ -132,11 +131,11 @@ async function openExternal(
 ): Promise<Database> {
   const description = describeUrl(url);
   const connections = await connect({ url }, configuration, 'the database of DATABASE_URL', warn);
-  return { ...connections, description, ...notOurs(connections) };
+  return { ...connections, description, ...sharedServer(connections) };
 }
 
-/** Of a server that others may use, and that isn't this process's to stop. */
-function notOurs(
+/** For a server that other processes may use, and that this process does not stop. */
+function sharedServer(
   connections: Connections,
 ): Pick<Database, 'isPrivate' | 'clusterDirectory' | 'died' | 'close'> {
   const died = new Promise<string>(() => undefined);
@@ -177,8 +176,8 @@ async function connectAll(
   }
 }
 
-/** A query that never ends (the server is there and doesn't answer) would keep the pool from closing. */
-const DISCONNECT_PATIENCE_MS = 5_000;
+/** A query to a server that does not respond keeps the pool open. */
+const DISCONNECT_TIMEOUT_MS = 5_000;
 
 async function disconnectAll({ dataSource, reads }: Connections): Promise<void> {
   await Promise.all([dataSource, reads].map(disconnect));
@@ -186,8 +185,10 @@ async function disconnectAll({ dataSource, reads }: Connections): Promise<void> 
 
 async function disconnect(dataSource: DataSource): Promise<void> {
   if (!dataSource.isInitialized) return;
-  const patience = delay(DISCONNECT_PATIENCE_MS, undefined, { ref: false });
-  await Promise.race([dataSource.destroy().catch(() => undefined), patience]);
+  await settlesWithin(
+    dataSource.destroy().catch(() => undefined),
+    DISCONNECT_TIMEOUT_MS,
+  );
 }
 
 function describeUrl(url: string): string {
@@ -195,7 +196,7 @@ function describeUrl(url: string): string {
   return `PostgreSQL at ${decodeURIComponent(hostname)}:${port || '5432'}${pathname}`;
 }
 
-/** Node reports a host with several addresses as an AggregateError without a message of its own. */
+/** For a host with several addresses, Node throws an AggregateError without a message. */
 function oneLine(error: unknown): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   const message = first instanceof Error && first.message !== '' ? first.message : 'unknown error';

@@ -1,19 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import { outlastOutage } from './outlast-outage.js';
 
-const AWAY = Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+const UNAVAILABLE = Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
 
 describe('outlastOutage', () => {
-  it('tries again while the database is away, and answers what the last attempt did', async () => {
+  it('retries while the database is unavailable, and returns the result of the last attempt', async () => {
     let attempts = 0;
-    const answer = await outlastOutage(10_000, () => {
+    const result = await outlastOutage(10_000, () => {
       attempts += 1;
-      return attempts < 3 ? Promise.reject(AWAY) : Promise.resolve(attempts);
+      return attempts < 3 ? Promise.reject(UNAVAILABLE) : Promise.resolve(attempts);
     });
-    expect(answer).toBe(3);
+    expect(result).toBe(3);
   });
 
-  it('passes any other failure on at once', async () => {
+  it('throws any other error at once', async () => {
     let attempts = 0;
     const failing = outlastOutage(10_000, () => {
       attempts += 1;
@@ -23,7 +23,7 @@ describe('outlastOutage', () => {
     expect(attempts).toBe(1);
   });
 
-  it('gives up when its patience is over', async () => {
-    await expect(outlastOutage(0, () => Promise.reject(AWAY))).rejects.toBe(AWAY);
+  it('throws the error after the timeout', async () => {
+    await expect(outlastOutage(0, () => Promise.reject(UNAVAILABLE))).rejects.toBe(UNAVAILABLE);
   });
 });

@@ -1,21 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDatabaseUnavailable } from './errors/database-errors.js';
 
-const PAUSE_MS = { first: 50, most: 1_000 };
+const BACKOFF_MS = { first: 50, max: 1_000 };
 
 /**
- * Does `work` again while Postgres can't be reached: a restart or a failover takes seconds, and a client that is sent away in the middle
- * of a layer may begin it anew. The answer of the last attempt may have been lost, so `work` must be right when it is repeated.
+ * Retries `work` while Postgres is unavailable. A restart or failover takes seconds; without a retry, a client in
+ * the middle of a layer would have to start it again. `work` must be idempotent: an attempt may have succeeded
+ * although its response was lost.
  *
- * @throws what `work` threw at last, after `patienceMs`; any other failure at once.
+ * @throws the last error of `work` after `timeoutMs`, and any other error at once.
  */
-export async function outlastOutage<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + patienceMs;
-  for (let pause = PAUSE_MS.first; ; pause = Math.min(2 * pause, PAUSE_MS.most)) {
+export async function outlastOutage<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (let pause = BACKOFF_MS.first; ; pause = Math.min(2 * pause, BACKOFF_MS.max)) {
     try {
       return await work();
     } catch (error) {
-      if (!isDatabaseUnavailable(error) || performance.now() + pause > giveUpAt) throw error;
+      if (!isDatabaseUnavailable(error) || performance.now() + pause > deadline) throw error;
     }
     await delay(pause, undefined, { ref: false });
   }

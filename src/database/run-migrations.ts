@@ -4,47 +4,45 @@ import { MIGRATION_LOCK_KEY } from './advisory-lock.js';
 import { isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
 
-/** How long others are left to work between two attempts to get a lock, growing, and how long it is tried. */
-export const MIGRATION_PATIENCE = { pauseMs: 1_000, longestPauseMs: 15_000, totalMs: 600_000 };
+/** Pauses between attempts to lock a table, in which other sessions work, and the overall timeout. */
+export const MIGRATION_RETRY = { pauseMs: 1_000, maxPauseMs: 15_000, timeoutMs: 600_000 };
 
-const TURN_PAUSE_MS = 200;
+const LOCK_POLL_MS = 200;
 
-/** How often a start that takes long says why. */
+/** How often a long migration logs a warning. */
 const REPORT_MS = 30_000;
-const LONG_WORK =
-  'large tables take their time, an index waits for older transactions, one replica migrates for all';
+const POSSIBLE_REASONS =
+  'a large table, an index that waits for older transactions, or another replica that migrates';
 
 /**
- * Brings the schema up to date. Replicas that start together take turns: the first one migrates, the others
- * find nothing left to do.
+ * Runs all pending migrations. One replica migrates at a time; the others then find nothing to do.
  *
- * A migration whose lock isn't given within the connection's `lock_timeout` (a backup or a long query has the
- * table) is tried again after a pause, in which other queries of the table go on. What was migrated before it
- * stays.
+ * If a migration can't lock a table within the connection's `lock_timeout` (because of a backup or a long query),
+ * it is retried after a pause, so that other queries of the table continue. Earlier migrations stay applied.
  *
- * @param warn gets a line for each attempt that didn't get its lock.
- * @throws Error with the statement that didn't get its lock for `patience.totalMs`.
+ * @param warn called with a line for each attempt that timed out, and every 30 s.
+ * @throws Error that names the statement, if it can't get its lock within `retry.timeoutMs`.
  */
 export async function runMigrations(
   dataSource: DataSource,
   warn: (line: string) => void = () => undefined,
-  patience = MIGRATION_PATIENCE,
+  retry = MIGRATION_RETRY,
 ): Promise<void> {
   const startedAt = performance.now();
-  const passed = () => `${Math.round((performance.now() - startedAt) / 1000)} s`;
+  const elapsed = () => `${Math.round((performance.now() - startedAt) / 1000)} s`;
   const reporting = setInterval(
-    () => warn(`migrating the database since ${passed()}: ${LONG_WORK}`),
+    () => warn(`migrating the database for ${elapsed()}; possible reasons: ${POSSIBLE_REASONS}`),
     REPORT_MS,
   );
   try {
-    for (let pause = patience.pauseMs; ; pause = Math.min(2 * pause, patience.longestPauseMs)) {
+    for (let pause = retry.pauseMs; ; pause = Math.min(2 * pause, retry.maxPauseMs)) {
       try {
-        return await migrateInTurn(dataSource);
+        return await migrateExclusively(dataSource);
       } catch (error) {
         if (!isLockTimeout(error) && !isDeadlock(error)) throw error;
         const reason = `a migration can't lock what another session uses (a backup? a long query?): ${sqlOf(error)}`;
-        if (performance.now() - startedAt + pause > patience.totalMs)
-          throw new Error(`${reason}, tried for ${passed()}; let that session end, then start again`, {
+        if (performance.now() - startedAt + pause > retry.timeoutMs)
+          throw new Error(`${reason}, gave up after ${elapsed()}; end that session, then start again`, {
             cause: error,
           });
         warn(`${reason}; next attempt in ${pause / 1000} s`);
@@ -56,18 +54,18 @@ export async function runMigrations(
   }
 }
 
-async function migrateInTurn(dataSource: DataSource): Promise<void> {
+async function migrateExclusively(dataSource: DataSource): Promise<void> {
   const lock = dataSource.createQueryRunner();
   try {
-    // Not by waiting in Postgres: CREATE INDEX CONCURRENTLY, which the first one may run, waits for
-    // statements that wait.
+    // Polls instead of waiting in Postgres: CREATE INDEX CONCURRENTLY of another replica would wait for the
+    // waiting statement.
     const sql = 'SELECT pg_try_advisory_lock($1::bigint) AS taken';
     while (!(await queryRows<{ taken: boolean }>(lock.manager, sql, [MIGRATION_LOCK_KEY]))[0]?.taken)
-      await delay(TURN_PAUSE_MS);
+      await delay(LOCK_POLL_MS);
     try {
       await dataSource.runMigrations();
     } finally {
-      // A session that is gone has taken its locks with it.
+      // If the session is lost, Postgres has released the lock.
       await lock.query('SELECT pg_advisory_unlock($1::bigint)', [MIGRATION_LOCK_KEY]).catch(() => undefined);
     }
   } finally {

@@ -44,7 +44,7 @@ describe('the schema', () => {
   });
 
   describe('beside a replica that serves, on a table that somebody reads for long', () => {
-    const patience = { pauseMs: 500, longestPauseMs: 500, totalMs: 60_000 };
+    const retry = { pauseMs: 500, maxPauseMs: 500, timeoutMs: 60_000 };
     const isLater = ({ name }: { name: string }) => Number(/\d{13}$/.exec(name)?.[0]) >= 1_764_220_000_000;
     let migrating: DataSource;
     let reader: QueryRunner;
@@ -71,7 +71,7 @@ describe('the schema', () => {
 
     it('goes on without blocking others until the table is free', async () => {
       const lines: string[] = [];
-      const migration = runMigrations(migrating, (line) => lines.push(line), patience);
+      const migration = runMigrations(migrating, (line) => lines.push(line), retry);
       await until('attempts', () => Promise.resolve(lines.length >= 2));
       // Behind a lock that is waited for without end this would fail by its own lock_timeout.
       await test.dataSource.query('SELECT FROM blobs');
@@ -83,7 +83,7 @@ describe('the schema', () => {
     });
 
     it('ends with the reason when the table is not free in time, and keeps what it has', async () => {
-      await expect(runMigrations(migrating, undefined, { ...patience, totalMs: 0 })).rejects.toThrow(
+      await expect(runMigrations(migrating, undefined, { ...retry, timeoutMs: 0 })).rejects.toThrow(
         /can't lock what another session uses .*LOCK TABLE blobs.* then start again/,
       );
       await reader.commitTransaction();

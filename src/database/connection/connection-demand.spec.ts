@@ -13,14 +13,14 @@ describe('connectionDemand', () => {
 });
 
 describe('poolSizes', () => {
-  it.each(Array.from({ length: 195 }, (_, n) => n + 6))('gives out all of %d', (databasePoolSize) => {
+  it.each(Array.from({ length: 195 }, (_, n) => n + 6))('splits %d connections', (databasePoolSize) => {
     const { dataSource, reads } = poolSizes(databasePoolSize);
     expect(dataSource + reads).toBe(databasePoolSize);
     expect(reads).toBeGreaterThanOrEqual(2);
     expect(dataSource).toBeGreaterThanOrEqual(4);
   });
 
-  it('leaves the most to what changes something', () => {
+  it('gives most connections to writes', () => {
     expect(poolSizes(14)).toEqual({ dataSource: 10, reads: 4 });
   });
 });

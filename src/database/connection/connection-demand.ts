@@ -1,10 +1,10 @@
-/** Connections that a process keeps beside its pool: one to listen on, and one that is being made in its place. */
-const BESIDE_THE_POOL = 2;
+/** A process's connections beside its pools: the listener, and a second one while the listener reconnects. */
+const LISTENER_CONNECTIONS = 2;
 
-/** For what migrates and supervises, the operator's tools, and what Postgres reserves for its superuser. */
-const SPARE = 20;
+/** For migrations, supervision, the operator's tools, and Postgres's `superuser_reserved_connections`. */
+const SPARE_CONNECTIONS = 20;
 
-/** How many connections the embedded Postgres has to allow, so that no process of this configuration is ever refused one. */
+/** `max_connections` of the embedded Postgres: enough that it never refuses a connection of Berth. */
 export function connectionDemand({
   processes,
   databasePoolSize,
@@ -12,5 +12,5 @@ export function connectionDemand({
   readonly processes: number;
   readonly databasePoolSize: number;
 }): number {
-  return processes * (databasePoolSize + BESIDE_THE_POOL) + SPARE;
+  return processes * (databasePoolSize + LISTENER_CONNECTIONS) + SPARE_CONNECTIONS;
 }

@@ -1,7 +1,7 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { BlobEntity } from './blob.entity.js';
 
-/** A digest of a blob. Every blob has its sha256 row; others as clients asked for them. */
+/** A digest of a blob. Every blob has a sha256 row, and one for each other algorithm that a client used. */
 @Entity('blob_digests')
 @Index('blob_digests_blob_id_idx', ['blobId'])
 export class BlobDigestEntity {

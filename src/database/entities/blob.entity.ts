@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn, Unique } from 'typeorm';
 import { BYTES, BYTEWISE, NOW } from './column-types.js';
 
-/** Content that the storage driver holds: one row, and one object, per content. */
+/** Content in the storage: one row and one object per content. */
 @Entity('blobs')
 @Unique('blobs_object_key_key', ['objectKey'])
 @Index('blobs_created_at_idx', ['createdAt'])
@@ -12,7 +12,7 @@ export class BlobEntity {
   @Column({ ...BYTES, name: 'size_bytes' })
   sizeBytes: number;
 
-  /** Where the driver holds the bytes: any path of the driver, not a formula. */
+  /** The key of the object in the storage. The driver chose it; it can't be derived from the digest. */
   @Column({ ...BYTEWISE, name: 'object_key' })
   objectKey: string;
 

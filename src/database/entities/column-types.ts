@@ -1,6 +1,6 @@
 import type { ColumnOptions } from 'typeorm';
 
-/** `bigint` arrives as text. Sizes and offsets stay far below 2^53, so they are numbers in the code. */
+/** `pg` returns `bigint` as text. Sizes and offsets are below 2^53, so the code uses numbers. */
 export const BYTES: ColumnOptions = {
   type: 'bigint',
   transformer: {
@@ -9,7 +9,7 @@ export const BYTES: ColumnOptions = {
   },
 };
 
-/** Names and digests sort and compare by bytes, as the spec's lists do, whatever the database's locale. */
+/** Names and digests are compared and sorted by bytes, as the spec requires, not by the database's locale. */
 export const BYTEWISE: ColumnOptions = { type: 'text', collation: 'C' };
 
 export const NOW: ColumnOptions = { type: 'timestamptz', default: () => 'now()' };

@@ -2,7 +2,7 @@ import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, typ
 import { BlobEntity } from './blob.entity.js';
 import { NOW } from './column-types.js';
 
-/** An object that was a blob's, and whose place another one took. */
+/** A former object of a blob, which another object has replaced. */
 @Entity('displaced_objects')
 @Check('displaced_objects_reason_check', `reason IN ('missing', 'corrupt')`)
 @Index('displaced_objects_blob_id_idx', ['blobId'])
@@ -23,18 +23,18 @@ export class DisplacedObjectEntity {
   @JoinColumn({ name: 'blob_id', foreignKeyConstraintName: 'displaced_objects_blob_id_fkey' })
   blob: Relation<BlobEntity>;
 
-  /** `missing`: it was not found or could not be read, and may come back. `corrupt`: it holds other bytes. */
+  /** `missing`: it was not found or not readable, and may reappear. `corrupt`: its bytes are wrong. */
   @Column({ type: 'text' })
   reason: string;
 
-  /** Its removal has begun: it is never used again. */
+  /** Its deletion has started. It is never used again. */
   @Column({ type: 'boolean', default: false })
   removing: boolean;
 
   @Column({ ...NOW, name: 'displaced_at' })
   displacedAt: Date;
 
-  /** When the reaper looks at it next. */
+  /** When the reaper checks it next. */
   @Column({ ...NOW, name: 'look_at' })
   lookAt: Date;
 }

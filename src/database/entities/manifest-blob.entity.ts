@@ -2,7 +2,7 @@ import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relat
 import { ManifestEntity } from './manifest.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 
-/** A config or a layer that a manifest refers to. The link of the blob can't be deleted before this row. */
+/** A config or layer that a manifest refers to. While this row exists, the blob's link can't be deleted. */
 @Entity('manifest_blobs')
 @Index('manifest_blobs_blob_id_repository_id_idx', ['blobId', 'repositoryId'])
 export class ManifestBlobEntity {
@@ -12,7 +12,7 @@ export class ManifestBlobEntity {
   @PrimaryColumn({ type: 'bigint', name: 'blob_id', primaryKeyConstraintName: 'manifest_blobs_pkey' })
   blobId: string;
 
-  /** That of the manifest. A trigger sets it where an older replica doesn't. */
+  /** The manifest's repository. A trigger sets it for rows of older replicas. */
   @Column({ type: 'bigint', name: 'repository_id' })
   repositoryId: string;
 

@@ -2,8 +2,8 @@ import { Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } fr
 import { ManifestEntity } from './manifest.entity.js';
 
 /**
- * What a sparse manifest refers to by digest although its repository didn't have it when it was pushed, or has lost
- * it since. Kept so that every reference is a row: whoever collects must keep what one of these names.
+ * A digest that a sparse manifest refers to, but that was not in its repository at the push, or was deleted later.
+ * So each reference of a manifest is a row, and garbage collection keeps content that these rows name.
  */
 @Entity('manifest_missing_references')
 @Index('manifest_missing_references_digest_idx', ['digest'])

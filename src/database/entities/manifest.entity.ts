@@ -11,7 +11,7 @@ import {
 import { BYTEWISE, NOW } from './column-types.js';
 import { RepositoryEntity } from './repository.entity.js';
 
-/** A manifest in a repository: its exact bytes, and what lists and referrers are made of. */
+/** A manifest in a repository: its exact bytes, and the fields that lists and referrers return. */
 @Entity('manifests')
 @Unique('manifests_repository_id_digest_key', ['repositoryId', 'digest'])
 @Index('manifests_repository_id_subject_digest_idx', ['repositoryId', 'subjectDigest', 'digest'], {
@@ -33,21 +33,21 @@ export class ManifestEntity {
   @JoinColumn({ name: 'repository_id', foreignKeyConstraintName: 'manifests_repository_id_fkey' })
   repository: Relation<RepositoryEntity>;
 
-  /** Of the algorithm that it was pushed with. */
+  /** In the algorithm of the push. */
   @Column(BYTEWISE)
   digest: string;
 
   @Column({ type: 'text', name: 'media_type' })
   mediaType: string;
 
-  /** The effective one, as referrers show it: the field, else an image's `config.mediaType`. */
+  /** As referrers return it: `artifactType`, or else the `config.mediaType` of an image. */
   @Column({ type: 'text', name: 'artifact_type', nullable: true })
   artifactType: string | null;
 
   @Column({ ...BYTEWISE, name: 'subject_digest', nullable: true })
   subjectDigest: string | null;
 
-  /** `json`, not `jsonb`: it may hold any JSON string, U+0000 included, and is only ever handed back. */
+  /** `json`, not `jsonb`: returned unchanged, and may contain any JSON string, including U+0000. */
   @Column({ type: 'json', nullable: true })
   annotations: Record<string, string> | null;
 

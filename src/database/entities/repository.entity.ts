@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn, Unique } from 'typeorm';
 import { BYTEWISE, NOW } from './column-types.js';
 
-/** A repository: made by the first blob or manifest that is committed to it. */
+/** A repository. The first blob or manifest committed to it creates it. */
 @Entity('repositories')
 @Unique('repositories_name_key', ['name'])
 export class RepositoryEntity {

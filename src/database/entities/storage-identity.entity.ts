@@ -1,6 +1,6 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** The one row that says which storage this database belongs to. */
+/** The only row: which storage belongs to this database. */
 @Entity('storage_identity')
 @Check('storage_identity_is_only_row_check', 'is_only_row')
 export class StorageIdentityEntity {
@@ -12,11 +12,11 @@ export class StorageIdentityEntity {
   })
   isOnlyRow: boolean;
 
-  /** The identity that the storage has too. The migration makes it; adopting a storage replaces it. */
+  /** The identity, which the storage has as well. A migration creates it; adopting a storage replaces it. */
   @Column({ type: 'uuid' })
   id: string;
 
-  /** When a storage was bound to this database; null until the first one is. */
+  /** When a storage was bound to this database; null before that. */
   @Column({ type: 'timestamptz', name: 'bound_at', nullable: true })
   boundAt: Date | null;
 }

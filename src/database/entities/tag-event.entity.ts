@@ -2,7 +2,7 @@ import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn, t
 import { BYTEWISE, NOW } from './column-types.js';
 import { RepositoryEntity } from './repository.entity.js';
 
-/** Who moved which tag from what to what, and when. Written in the transaction that moves the tag. */
+/** A move of a tag: when, by whom, from and to which digest. Written in the transaction that moves it. */
 @Entity('tag_events')
 @Index('tag_events_repository_id_tag_id_idx', ['repositoryId', 'tag', 'id'])
 export class TagEventEntity {

@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /**
- * What the clock of the database said at some moment, and how much of its time was counted until then. See
+ * A reading of the database's clock, and the seconds counted as idle time up to it. See
  * `src/maintenance/upload-clock.ts`.
  */
 @Entity('upload_clock')

@@ -18,22 +18,22 @@ export class UploadEventEntity {
   @Column({ type: 'text' })
   kind: string;
 
-  /** Durable bytes of the upload at that moment, as far as the writer of the event knew. */
+  /** Bytes stored at that time, as known to the process that wrote the event. */
   @Column({ ...BYTES, name: 'offset_bytes' })
   offsetBytes: number;
 
-  /** The process that it happened in. */
+  /** The process in which it happened. */
   @Column({ type: 'text' })
   replica: string;
 
-  /** Who made the request; null where nobody is known, or no request was involved. */
+  /** The caller; null if unknown, or without a request. */
   @Column({ type: 'text', nullable: true })
   actor: string | null;
 
   @Column({ type: 'text', name: 'client_address', nullable: true })
   clientAddress: string | null;
 
-  /** Since the request took the session; null where none did. */
+  /** Since the request acquired the session; null if none did. */
   @Column({ ...BYTES, name: 'duration_ms', nullable: true })
   durationMs: number | null;
 

@@ -5,7 +5,7 @@ import { BYTES, BYTEWISE, NOW } from './column-types.js';
 export const UPLOAD_STATES = ['open', 'committing', 'committed', 'cancelled', 'expired'] as const;
 export type UploadState = (typeof UPLOAD_STATES)[number];
 
-/** An upload session. `src/uploads` is the only place that writes it, under the fencing version. */
+/** An upload session. Only `src/uploads` writes it, with the fencing version. */
 @Entity('uploads')
 @Check('uploads_state_check', `state IN (${UPLOAD_STATES.map((state) => `'${state}'`).join(', ')})`)
 @Check('uploads_offset_bytes_check', 'offset_bytes >= 0')
@@ -20,14 +20,14 @@ export class UploadEntity {
   @PrimaryColumn({ type: 'uuid', primaryKeyConstraintName: 'uploads_pkey' })
   id: string;
 
-  /** The repository's name: the row of the repository is made by the commit, so an abandoned push leaves none. */
+  /** The repository's name. Its row is created by the commit, so an abandoned push leaves none. */
   @Column(BYTEWISE)
   repository: string;
 
   @Column({ type: 'text', default: 'open' })
   state: UploadState;
 
-  /** Bytes that are durable. */
+  /** Bytes stored durably. */
   @Column({ ...BYTES, name: 'offset_bytes', default: 0 })
   offsetBytes: number;
 
@@ -35,38 +35,38 @@ export class UploadEntity {
   @Column({ type: 'jsonb', name: 'midstates' })
   midstates: unknown[];
 
-  /** The driver's own state after `offset_bytes` bytes. */
+  /** The driver's state after `offset_bytes` bytes. */
   @Column({ type: 'jsonb', name: 'driver_state' })
   driverState: Record<string, unknown>;
 
-  /** Fencing version: raised by every writer that takes the session; a writer with an older one changes nothing. */
+  /** Fencing version. Each new writer increments it; a writer with an older version changes nothing. */
   @Column({ ...BYTES, default: 0 })
   version: number;
 
-  /** Which process writes, until `lease_expires_at`. Both null: nobody. */
+  /** The process that holds the lease, until `lease_expires_at`. Both are null without a lease. */
   @Column({ type: 'text', name: 'lease_holder', nullable: true })
   leaseHolder: string | null;
 
   @Column({ type: 'timestamptz', name: 'lease_expires_at', nullable: true })
   leaseExpiresAt: Date | null;
 
-  /** Which process wrote last, whether or not it still does. */
+  /** The process that holds or last held the lease. */
   @Column({ type: 'text', name: 'last_holder', nullable: true })
   lastHolder: string | null;
 
-  /** Whether a writer never let go and hasn't been shut out by the driver yet: it may be writing still. */
+  /** Whether a writer was fenced without releasing the session, so that it may still write to the storage. */
   @Column({ type: 'boolean', default: false })
   abandoned: boolean;
 
-  /** Whether the driver may hold bytes of this session that are no blob's: what the reaper looks for once it is over. */
+  /** Whether the storage may hold bytes of this session that no blob uses. The reaper deletes them. */
   @Column({ type: 'boolean', name: 'holds_bytes', default: true })
   holdsBytes: boolean;
 
-  /** What the client said the content is, from `committing` on. */
+  /** The digest that the client sent to commit; set from `committing` on. */
   @Column({ ...BYTEWISE, nullable: true })
   digest: string | null;
 
-  /** What the content became, once committed. */
+  /** The committed blob. */
   @Column({ type: 'bigint', name: 'blob_id', nullable: true })
   blobId: string | null;
 
