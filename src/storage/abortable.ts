@@ -1,9 +1,9 @@
 import type { IoOptions } from './storage-driver.js';
 
 /**
- * Runs `work` unless the signal is aborted, and rejects with the signal's reason as soon as it aborts. For I/O that
- * can't be interrupted: it continues in the background, and a value that it returns after the abort goes to `discard`,
- * which closes it.
+ * Runs `work` unless the signal is aborted, and rejects with the signal's reason as soon as it aborts. For
+ * I/O that can't be interrupted: it continues in the background, and a value that it returns after the abort
+ * goes to `discard`, which closes it.
  */
 export async function abortable<T>(
   { signal }: IoOptions,
@@ -26,8 +26,8 @@ export async function abortable<T>(
 }
 
 /**
- * Runs `work` unless the signal is aborted. Waits for started work even if the signal aborts meanwhile, and rejects
- * with the signal's reason only then: for I/O that must have no effect after the call rejected.
+ * Runs `work` unless the signal is aborted. Waits for started work even if the signal aborts meanwhile, and
+ * rejects with the signal's reason only then: for I/O that must have no effect after the call rejected.
  */
 export async function completed<T>(
   { signal }: IoOptions,

@@ -30,11 +30,12 @@ import type {
 } from './storage-driver.js';
 
 /**
- * The wrapper around every driver. It checks keys, upload ids, digests and abort signals, so a driver only gets valid
- * ones, and may ignore the signal of a call that is short. It has the abilities of the driver that it wraps.
+ * The wrapper around every driver. It checks keys, upload ids, digests and abort signals, so a driver only
+ * gets valid ones, and may ignore the signal of a call that is short. It has the abilities of the driver that
+ * it wraps.
  *
- * It is called once per operation and stays out of the way of the bytes: the driver's own sinks, streams and open
- * objects go to the caller.
+ * It is called once per operation and stays out of the way of the bytes: the driver's own sinks, streams and
+ * open objects go to the caller.
  */
 export class CheckedStorageDriver implements StorageDriver {
   readonly name: string;

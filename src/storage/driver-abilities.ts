@@ -10,8 +10,8 @@ import type { DriverUpload, IoOptions, StorageDriver } from './storage-driver.js
 /** Clients can fetch objects from the storage itself, without Berth in between. */
 export interface RedirectingStorageDriver extends StorageDriver {
   /**
-   * Returns a short-lived URL that serves the object's bytes, ranges included, to anyone who has it. The URL is
-   * a credential: it must not reach a log, nor a cache that outlives it.
+   * Returns a short-lived URL that serves the object's bytes, ranges included, to anyone who has it. The URL
+   * is a credential: it must not reach a log, nor a cache that outlives it.
    */
   redirectUrl(key: ObjectKey, options?: IoOptions): Promise<URL>;
 }
@@ -34,9 +34,9 @@ export interface OpenObject {
 }
 
 /**
- * Objects can be read into buffers of the caller, which reuses them. A stream needs a new buffer per chunk, because it
- * can't know when its reader has finished with one. On a file system the new buffers cost more than reading: without
- * them the GET of a large blob is four times as fast (measured).
+ * Objects can be read into buffers of the caller, which reuses them. A stream needs a new buffer per chunk,
+ * because it can't know when its reader has finished with one. On a file system the new buffers cost more
+ * than reading: without them the GET of a large blob is four times as fast (measured).
  */
 export interface OpeningStorageDriver extends StorageDriver {
   /** @throws ObjectNotFoundError, StorageError */
@@ -48,8 +48,8 @@ export function canOpen(driver: StorageDriver): driver is OpeningStorageDriver {
 }
 
 /**
- * The bytes of an unfinished upload can be read back. With other drivers, every digest that a client may ask for has to
- * be computed while the bytes arrive.
+ * The bytes of an unfinished upload can be read back. With other drivers, every digest that a client may ask
+ * for has to be computed while the bytes arrive.
  */
 export interface UploadReadingStorageDriver extends StorageDriver {
   /** Streams the first `sizeBytes` flushed bytes of an upload that is not finished. */

@@ -4,24 +4,25 @@ import { InvalidObjectKeyError } from './storage.errors.js';
 declare const brand: unique symbol;
 
 /**
- * A driver's name for an object: segments of `[A-Za-z0-9._-]` joined by `/`, at most 1024 bytes, none of them empty,
- * `.` or `..`. Made by {@link parseObjectKey} alone, so that no driver has to think about path traversal.
+ * A driver's name for an object: segments of `[A-Za-z0-9._-]` joined by `/`, at most 1024 bytes. No segment
+ * is empty, `.` or `..`. Only {@link parseObjectKey} makes keys, so that drivers are safe from path
+ * traversal.
  */
 export type ObjectKey = string & { readonly [brand]: 'ObjectKey' };
 
 /** S3 allows 1024 bytes of UTF-8; so does the contract. */
 export const MAX_OBJECT_KEY_LENGTH = 1024;
 
-/** Far more than a UUID; with what a driver adds to it, within the 255 bytes of a file's name. */
+/** Much longer than a UUID, and with a driver's suffix still within the 255 bytes of a file name. */
 export const MAX_KEY_SEGMENT_LENGTH = 128;
 
 const SEGMENT = /^[A-Za-z0-9._-]+$/;
 
 /**
- * The one place where keys are made. Drivers call it too, on the keys that they are given: a cast must not be a way
- * out of the root.
+ * The only place where keys are made. `CheckedStorageDriver` also calls it for every key that it gets, so
+ * that no cast leads out of a driver's root.
  *
- * @throws InvalidObjectKeyError when `text` is not a key.
+ * @throws InvalidObjectKeyError if `text` is not a key.
  */
 export function parseObjectKey(text: string): ObjectKey {
   if (text.length > MAX_OBJECT_KEY_LENGTH || !text.split('/').every(isSegment)) {
@@ -31,9 +32,9 @@ export function parseObjectKey(text: string): ObjectKey {
 }
 
 /**
- * The beginning of a key, as `list` takes it: a key, perhaps with a `/` behind it, or nothing at all.
+ * Parses the prefix of `list`: a key, optionally followed by `/`, or the empty string.
  *
- * @throws InvalidObjectKeyError when no key could begin so.
+ * @throws InvalidObjectKeyError if no key can start with `text`.
  */
 export function parseKeyPrefix(text: string): string {
   return text === ''
@@ -44,9 +45,9 @@ export function parseKeyPrefix(text: string): string {
 }
 
 /**
- * One segment of a key that comes from elsewhere: the id of an upload.
+ * Parses one segment of a key: the id of an upload.
  *
- * @throws InvalidObjectKeyError when `text` can't be one.
+ * @throws InvalidObjectKeyError if `text` can't be a segment.
  */
 export function parseKeySegment(text: string): string {
   if (text.length > MAX_KEY_SEGMENT_LENGTH || !isSegment(text)) {
@@ -56,9 +57,10 @@ export function parseKeySegment(text: string): string {
 }
 
 /**
- * `blobs/sha256/ab/<hex>/<upload id>`: by the digest a person finds the blob, by the id it is never used twice.
+ * Returns `blobs/sha256/ab/<hex>/<upload id>`. People find the blob by its digest; the id makes the key
+ * unique.
  *
- * @throws InvalidObjectKeyError when the id or the digest can't be part of a key.
+ * @throws InvalidObjectKeyError if the id or the digest can't be part of a key.
  */
 export function blobObjectKey(digest: Digest, uploadId: string): ObjectKey {
   const hex = parseKeySegment(digestHex(digest));

@@ -22,8 +22,8 @@ export function untilAborted(stream: Readable, { signal }: IoOptions): Readable 
   if (signal === undefined) {
     return stream;
   }
-  // The signal may abort before the caller listens for errors. Without a listener that would end the process. Readers
-  // and pipes that are attached later still get the error.
+  // The signal may abort before the caller listens for errors. Without a listener that would end the process.
+  // Readers and pipes that are attached later still get the error.
   stream.on('error', () => undefined);
   return addAbortSignal(signal, stream);
 }

@@ -2,238 +2,252 @@ import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.js';
 import type { ObjectKey } from './object-key.js';
 
-/** What JSON can carry: the driver's own state lives in a `jsonb` column of the upload's row. */
+/** What JSON can hold. The driver's state of an upload is in a `jsonb` column of the upload's row. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue };
 
 /**
- * What a driver has to remember of an upload between two requests, two processes or two machines (a path, a
- * multipart id, parts with their ETags …). Opaque to everybody but the driver that made it.
+ * What a driver stores about an upload between two requests, processes or machines, for example a multipart
+ * id and parts with their ETags. Opaque to all code but the driver that made it.
  */
 export type DriverUploadState = { [name: string]: JsonValue };
 
-/** One stored object. */
+/** A stored object. */
 export interface ObjectStat {
   readonly key: ObjectKey;
-  /** Length in bytes. */
   readonly sizeBytes: number;
   readonly modifiedAt: Date;
 }
 
-/** A span of bytes, both ends inclusive and zero based, as in RFC 9110 section 14.1.2. */
+/** A span of bytes, zero-based, both ends inclusive, as in RFC 9110 section 14.1.2. */
 export interface ByteSpan {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Async I/O can be given up: an aborted signal rejects the pending call with the signal's reason. Whether
- * what was given up has happened or will still happen is then unknown; each call can be repeated.
+ * Async I/O can be aborted: the pending call rejects with the signal's reason. Whether an aborted operation
+ * has happened or will still happen is unknown. Every call can be repeated.
  *
- * The signal is the call's alone, so a sink outlives the signal of the `openUpload` that made it: the
- * disconnect of a client must not prevent the flush that keeps its bytes. The one exception is the stream of
- * a read, which an abort destroys.
+ * The signal belongs to its call. A sink outlives the signal of the `openUpload` that made it, because the
+ * disconnect of a client must not prevent the flush that keeps its bytes. Only the stream of a read is
+ * destroyed by an abort.
  */
 export interface IoOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a driver declares about itself. Constant from its construction on. */
+/** What a driver declares about itself. Constant. */
 export interface StorageAbilities {
-  /** The driver is a {@link RedirectingStorageDriver}. */
+  /** The driver is a `RedirectingStorageDriver`. */
   readonly redirects: boolean;
-  /** The driver is an {@link OpeningStorageDriver}. */
+  /** The driver is an `OpeningStorageDriver`. */
   readonly opensObjects: boolean;
-  /** The driver is an {@link UploadReadingStorageDriver}. */
+  /** The driver is an `UploadReadingStorageDriver`. */
   readonly readsUploads: boolean;
   /**
-   * Writes that a process started may still reach the medium after the process was killed, for example as requests on
-   * a network. The next writer of an upload then has to fence it.
+   * Writes of a killed process may still reach the medium, for example as requests on a network. The next
+   * writer of an upload then has to fence it.
    */
   readonly outlivesProcess: boolean;
 }
 
-/** An upload as the driver is told of it: its identity, never used twice, and what it last remembered. */
+/** An upload as the driver sees it. */
 export interface DriverUpload {
+  /** Never used twice. */
   readonly id: string;
+  /** The state that was recorded last. */
   readonly state: DriverUploadState;
 }
 
 /** Bytes of an unfinished upload, as the driver finds them on its medium. */
 export interface StoredUpload {
   /**
-   * What `abortUpload` needs to remove exactly these bytes; the id says whose they are. Its state is none to
-   * go on from: every other call refuses it.
+   * The argument with which `abortUpload` removes exactly these bytes. The id is that of their upload. Every
+   * other call refuses this state.
    */
   readonly upload: DriverUpload;
   /**
-   * When they were last written to or, where the medium doesn't know, when they were begun. An upload that
-   * goes on may hold bytes that are old.
+   * When the bytes were last written, or, if the medium doesn't record that, when their upload started. A
+   * live upload may have old bytes.
    */
   readonly modifiedAt: Date;
 }
 
 /**
- * The open end of an upload. One call at a time (but `close`, which may come at any time): a second one is
- * refused, and the sink is then of no more use.
+ * The writable end of an upload. One call at a time, except `close`, which may come at any time: a second
+ * concurrent call is refused, and the sink is then unusable.
  *
- * One writer at a time: the caller closes the sinks of a state before it opens another one of it, or of a
- * state that a sink answered. A writer that can't be made to let go (its process is stopped, its write hangs)
- * is shut out with `fenceUpload` instead: whatever it still does to its sink changes nothing for the sinks of
- * the new state.
+ * One writer at a time: the caller closes the sinks of a state before it opens another sink from it, or from
+ * a state that one of them returned. If a writer can't be made to stop (its process is suspended, its write
+ * hangs), `fenceUpload` fences it: whatever it still writes changes nothing for the sinks of the new state.
  */
 export interface UploadSink {
   /**
-   * Takes the bytes of `chunk`. The buffer belongs to the sink until the promise settles, then to the caller
-   * again. Settles when the driver wants more: this is the backpressure. What was written is not durable, and
-   * not visible to anyone, until `flush`. After a rejection, of `flush` too, only `close` may be called: what
-   * was flushed before is safe, and `openUpload` goes on from there.
+   * Writes `chunk`. The sink owns the buffer until the promise settles. It settles when the driver accepts
+   * more: this is the backpressure. Written bytes are neither durable nor visible before `flush`. After a
+   * rejection, of `flush` too, only `close` may be called: flushed bytes are safe, and the upload resumes
+   * with `openUpload`.
    */
   write(chunk: Uint8Array): Promise<void>;
   /**
-   * Makes every byte written so far durable: it survives the process, and the machine where the driver's
-   * medium does (`memory` survives nothing). Answers the state to be recorded with the offset; a state that
-   * is not recorded is forgotten, with the bytes written since the last one that was. In a sink that was shut
-   * out it may succeed or fail; the caller's fencing sees to it that such an answer is never recorded.
+   * Makes all written bytes durable: they survive the process and, if the driver's medium does, the machine
+   * (`memory` survives nothing). Returns the state to record together with the new offset. If the state is
+   * not recorded, the bytes since the last recorded one are lost. In a fenced sink it may succeed or fail;
+   * the caller's own fencing ensures that the returned state is never recorded.
    */
   flush(options?: FlushOptions): Promise<DriverUploadState>;
   /**
-   * Says that the state which the last `flush` answered is recorded. A sink that has this may refuse to write
-   * more than the driver's `UPLOAD_CHECKPOINT_BYTES` before it is told so.
+   * Tells the sink that the state which the last `flush` returned is recorded. Until then, a sink with this
+   * method may refuse to write more than the driver's `UPLOAD_CHECKPOINT_BYTES`.
    */
   recorded?(): void;
   /**
-   * The offset, at most `limitBytes` and beyond what was flushed, at which a `flush` is cheapest;
-   * `limitBytes` where none is.
+   * Returns the cheapest offset for a `flush` after the flushed bytes and up to `limitBytes`; `limitBytes` if
+   * no offset is cheaper than another.
    */
   flushOffset?(limitBytes: number): number;
   /**
-   * Lets go of handles without making anything durable. Never rejects; calling it twice does nothing. Always
-   * due. Where something of this sink, which was never recorded, may still arrive at the medium, it answers a
-   * state to be recorded in place of the last one, with the same offset: a writer that goes on by that state
-   * doesn't meet it.
+   * Frees the sink's handles without making anything durable. Must always be called. Never rejects.
+   * Idempotent.
+   *
+   * Returns a state if unrecorded writes of this sink may still reach the medium. The caller records it in
+   * place of the last one, with the same offset. Writers that resume from it don't collide with those writes.
    */
   close(): Promise<DriverUploadState | undefined>;
 }
 
 export interface FlushOptions {
-  /** Whether the caller has no more bytes for this sink: they may well be the upload's last ones. */
+  /** Whether the caller has no more bytes for this sink. They may be the last ones of the upload. */
   readonly isLast?: boolean;
 }
 
 /**
- * Where the bytes of blobs live. One contract for every medium; `test/contract/storage-driver.contract.ts` is
- * its executable form and runs against each driver.
+ * Where the bytes of blobs are stored. The contract is the same for every medium.
+ * `test/contract/storage-driver.contract.ts` is its executable form and runs against each driver.
+ *
+ * Every driver is wrapped in `CheckedStorageDriver`, which checks keys, ids, digests and signals. A driver
+ * passes a signal on where that stops work early, and may ignore it elsewhere.
+ *
+ *     createUpload ──► openUpload ──► write … flush ──► close     as often as the upload resumes
+ *                                                  │
+ *                        finishUpload ◄────────────┴──────────► abortUpload
+ *                             │
+ *                             ▼
+ *           stat, read, list, delete: an object that never changes
  *
  * Promised:
- * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) whole or not at all. The bytes of an upload
- *   are not an object before `finishUpload` settles.
+ * - **Atomic visibility.** An object is visible (`stat`, `read`, `list`) as a whole or not at all. The bytes
+ *   of an upload are not an object before `finishUpload` settles.
  * - **Durability.** What `flush` and `finishUpload` acknowledged is on the medium when their promise settles.
- * - **No copies.** `finishUpload` costs the same for any size. The exception is an upload that was fenced: it may cost a
- *   copy of the bytes before the last fence, and room for them until it is done.
- * - **Keys are never used twice**, and objects never change: the same key always reads the same bytes or is missing.
- * - **A missing object**: `stat` and `read` reject with {@link ObjectNotFoundError}; `delete` and `abortUpload` of
- *   what isn't there succeed.
- * - **Hostile names.** What is no key, key prefix or upload id rejects with {@link InvalidObjectKeyError}, even when a
- *   cast has passed it off as one.
- * - **State and offset belong together.** `openUpload` and `finishUpload` reject with {@link UploadStateError}, and
- *   change nothing, when the size that they are given is not the one at which the state was recorded, or when the
- *   medium holds fewer bytes than that. (Where only a write can tell that, `write` or `flush` rejects instead.)
- * - **Fencing.** Once the answer of `fenceUpload` is recorded, neither a sink that answered the fenced state nor one that
- *   was or will be opened from it changes a byte that was acknowledged, one that is written by the new state, or the
- *   object that is made of them, before its finish or after. States before that one are covered by fences of their own.
- * - Every failure is a {@link StorageError} with its `cause`; an SDK's error never leaves a driver.
+ * - **No copies.** `finishUpload` costs the same for every size. Exception: for an upload that was fenced it
+ *   may copy the bytes before the last fence, and need space for them until it is done.
+ * - **Keys are never used twice** and objects never change: a key always reads the same bytes, or is missing.
+ * - **Missing objects.** `stat` and `read` reject with {@link ObjectNotFoundError}. `delete` and
+ *   `abortUpload` succeed.
+ * - **Hostile names.** Keys, key prefixes, upload ids and digests that are not valid reject with
+ *   {@link InvalidObjectKeyError}, even if a cast made them pass the type checker.
+ * - **State and offset belong together.** `openUpload` and `finishUpload` reject with
+ *   {@link UploadStateError}, and change nothing, if the size that they get is not the one of the recorded
+ *   state, or if the medium holds fewer bytes than that. (If only a write can detect that, `write` or `flush`
+ *   rejects instead.)
+ * - **Fencing.** Once the state that `fenceUpload` returned is recorded, sinks of the fenced state change
+ *   none of these: acknowledged bytes, bytes written from the new state, and the object that is made of them,
+ *   before or after it is finished. This covers the sinks that returned the fenced state and all that were or
+ *   will be opened from it. States before that one are covered by their own fences.
+ * - **Errors.** Every failure is a {@link StorageError} with its `cause`. No SDK error leaves a driver.
  *
  * Undefined, so don't rely on it:
- * - what a reader sees whose object is deleted while it reads: the remaining bytes, or an error. Never other bytes;
- * - whether `list` and `listUploads` show what is made or removed while they run;
- * - two sinks of one upload that write at once with no fence between their states: whose bytes are kept;
- * - whether calls by a state older than the recorded one succeed. `finishUpload` and `abortUpload` by such a state are
- *   the caller's mistake: it records that it finishes, or that the upload is over, before it does either.
+ * - what a reader gets whose object is deleted while it reads: the remaining bytes or an error, but never
+ *   other bytes;
+ * - whether `list` and `listUploads` include what is created or removed while they run;
+ * - which bytes are kept if two sinks of one upload write concurrently without a fence between their states;
+ * - whether calls with a state older than the recorded one succeed. The caller must not call `finishUpload`
+ *   or `abortUpload` with such a state: it first records that the upload is finishing or over.
  */
 export interface StorageDriver {
-  /** The driver's name as in `STORAGE_DRIVER`. */
+  /** The value of `STORAGE_DRIVER`. */
   readonly name: string;
-  /** Where the bytes are, for a person to read in the banner. Without credentials. */
+  /** Where the bytes are, for people to read in the banner. Without credentials. */
   readonly location: string;
-
   readonly abilities: StorageAbilities;
 
   /**
-   * Returns the identity that was written last, by whichever process, and undefined where the storage has
-   * none, also where it has never been prepared or its mount is missing. Changes nothing. Costs one small
-   * read.
+   * Returns the identity that was written last, by any process; undefined if the storage has none, was never
+   * prepared, or isn't mounted. Changes nothing. Costs one small read.
    *
-   * @throws DamagedIdentityError where what is stored in its place isn't an identity.
+   * @throws DamagedIdentityError if the stored content isn't an identity.
    */
   readIdentity(options?: IoOptions): Promise<string | undefined>;
   /**
-   * Writes the identity, a UUID, durably, in place of another one; creates what that needs. It is no object:
-   * `list` doesn't show it. May be called before `prepare`.
+   * Durably writes or replaces the identity, a UUID, and creates what that needs. The identity is not an
+   * object: `list` does not show it. May be called before `prepare`.
    */
   writeIdentity(id: string): Promise<void>;
   /**
-   * Whether the storage holds neither objects, as this driver names them, nor bytes of uploads. Changes
-   * nothing. May be called before `prepare`.
+   * Returns whether the storage holds neither objects, as this driver names them, nor bytes of uploads.
+   * Changes nothing. May be called before `prepare`.
    */
   isEmpty(): Promise<boolean>;
   /**
-   * Called once, at boot, when it is known that the storage belongs to the database: creates what is missing.
-   * Rejects with a {@link StorageError} whose message a person can act on.
+   * Called once at boot, after the storage is known to belong to the database: creates what is missing.
+   * Rejects with a {@link StorageError} whose message says what to do.
    */
   prepare(): Promise<void>;
-  /** Readiness: settles when bytes could be stored now, rejects with a {@link StorageError} otherwise. */
+  /** Readiness: settles if bytes can be stored now, otherwise rejects with a {@link StorageError}. */
   check(options?: IoOptions): Promise<void>;
 
   stat(key: ObjectKey, options?: IoOptions): Promise<ObjectStat>;
   /**
-   * Streams an object, or a span of it; a span that doesn't lie within the object rejects. Rejects (rather
-   * than failing the stream later) when the object is missing. Destroying the stream frees what it holds, and
-   * a caller that doesn't read it to its end must destroy it. A stream never ends before its last byte: it
-   * fails.
+   * Streams an object, or a span of it. Rejects, instead of failing the stream later, if the object is
+   * missing or the span is not within it. The caller reads the stream to its end or destroys it, which frees
+   * its handles. A stream that can't deliver its last byte fails; it never ends early.
    */
   read(key: ObjectKey, span: ByteSpan | undefined, options?: IoOptions): Promise<Readable>;
-  /** Removes an object. Missing is success. */
+  /** Removes an object. Succeeds if it is missing. */
   delete(key: ObjectKey, options?: IoOptions): Promise<void>;
   /**
-   * Objects whose key starts with `prefix` (`''` is all), in no promised order, without holding them all in
-   * memory.
+   * Lists objects whose key starts with `prefix` (`''` for all), in any order, without holding all in memory.
    */
   list(prefix: string, options?: IoOptions): AsyncIterable<ObjectStat>;
 
-  /** Begins an upload. `id` is unique for ever. Answers the first state to record. */
+  /** Starts an upload and returns its first state to record. `id` is never used again. */
   createUpload(id: string, options?: IoOptions): Promise<DriverUploadState>;
   /**
-   * Opens the end of an upload at `offsetBytes`, the durable offset recorded together with `upload.state`.
-   * Bytes past it, which nobody acknowledged, are dropped. An upload that was finished has no end to open:
-   * the caller that finds a `committing` session finishes it again instead.
+   * Opens the end of an upload at `offsetBytes`, the durable offset that was recorded together with
+   * `upload.state`. Drops bytes past it; they were never acknowledged. A finished upload has no end to open:
+   * if the session is `committing`, the caller finishes it again instead.
    *
-   * Given up, it rejects no sooner than nothing of it can happen any more: a caller that lets go after that
-   * can be followed by the next writer of the same state. While the medium hangs, so does it, and
-   * `fenceUpload` is the way on.
+   * After an abort it rejects only when it can have no more effect, so that the next writer of the same state
+   * can follow the caller that aborted. While the medium hangs, so does this call; the way out is
+   * `fenceUpload`.
    */
   openUpload(upload: DriverUpload, offsetBytes: number, options?: IoOptions): Promise<UploadSink>;
   /**
-   * Shuts out whoever still writes to the upload by `upload.state` or an older one: for the session that is
-   * taken from a writer that never let go. Answers the state to be recorded, with the same offset, in place
-   * of `upload.state`. Changes nothing on the medium: until the new state is recorded the old one stays good,
-   * and an answer that is never recorded costs nothing. Rejects with {@link UploadStateError} when the state
-   * was fenced more often than a driver can keep account of (at least 100 times).
+   * Fences all writers of `upload.state` and of older states, before a session is taken over from a writer
+   * that did not stop. Returns the state to record in place of `upload.state`, with the same offset. Changes
+   * nothing on the medium: the old state stays valid until the new one is recorded, and a returned state that
+   * is never recorded costs nothing.
+   *
+   * @throws UploadStateError if the upload was fenced more often than the driver can track (at least 100
+   * times).
    */
   fenceUpload(upload: DriverUpload, options?: IoOptions): Promise<DriverUploadState>;
   /**
-   * Returns the key of the object that `finishUpload` makes from the same upload and digest, whether or not the
-   * object exists. Does no I/O.
+   * Returns the key of the object that `finishUpload` makes from the same upload and digest, whether or not
+   * the object exists. Does no I/O.
    *
    * @throws InvalidObjectKeyError if the upload's id or the digest can't be part of a key.
    */
   objectKeyOf(upload: DriverUpload, digest: Digest): ObjectKey;
   /**
-   * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and answers its key. `digest` is
-   * the content's sha256 digest: a driver may use it in the key so that a person can find the blob; no driver
-   * verifies it. Idempotent: repeated with the same arguments, by any process, after a crash at any point, or
-   * at the same time, it answers the same key. An upload of no bytes can be finished without ever having been
-   * opened. What the state has in itself (nothing, or a few kilobytes) can be finished after `abortUpload`,
-   * too: whoever records is in the way of that.
+   * Makes the upload's `sizeBytes` flushed bytes a visible, durable object and returns its key. `digest` is
+   * the sha256 digest of the content. A driver may use it in the key, so that people can find the blob; no
+   * driver verifies it.
+   *
+   * Idempotent: with the same arguments it returns the same key, also in another process, after a crash at
+   * any point, and concurrently. An empty upload can be finished without having been opened. An upload whose
+   * bytes are all in its state (at most a few kilobytes) can be finished even after `abortUpload`; the caller
+   * prevents this by recording first that the upload is over.
    */
   finishUpload(
     upload: DriverUpload,
@@ -242,16 +256,16 @@ export interface StorageDriver {
     options?: IoOptions,
   ): Promise<ObjectKey>;
   /**
-   * Forgets an upload that was never finished, and the bytes that its state knows of, those of fenced writers
-   * included. Idempotent. Does not touch a finished object. What a fenced writer makes after that is found by
-   * `listUploads`.
+   * Removes an upload that was never finished, and all bytes that its state knows of, those of fenced writers
+   * included. Idempotent. Does not change a finished object. `listUploads` finds what a fenced writer creates
+   * later.
    */
   abortUpload(upload: DriverUpload, options?: IoOptions): Promise<void>;
   /**
-   * What unfinished uploads hold on the medium, also what no recorded state names (left by a crash, or by a
-   * writer that was shut out), in no promised order, without holding them all in memory. An upload may be
-   * listed several times, once for each part that can be removed by itself, or not at all while it has no
-   * bytes. The caller knows which ids are of no live upload, and leaves the others alone.
+   * Lists what unfinished uploads hold on the medium, in any order, without holding all in memory. This
+   * includes bytes that no recorded state names, left by a crash or a fenced writer. An upload may be listed
+   * several times, once for each part that can be removed separately, or not at all while it has no bytes.
+   * The caller knows which uploads are live and leaves them alone.
    */
   listUploads(options?: IoOptions): AsyncIterable<StoredUpload>;
 }

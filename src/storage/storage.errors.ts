@@ -1,4 +1,4 @@
-/** A storage driver could not do what it was asked to. `cause` has the medium's own error. */
+/** A storage operation failed. `cause` is the error of the medium. */
 export class StorageError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -16,22 +16,19 @@ export class ObjectNotFoundError extends StorageError {
 /** The medium is full, or a quota is used up. */
 export class StorageFullError extends StorageError {}
 
-/** The storage can't be reached, or asks for patience: what failed may succeed later. */
+/** The storage can't be reached or is overloaded. A retry may succeed. */
 export class StorageUnavailableError extends StorageError {}
 
-/**
- * The storage isn't the one that belongs to the database: its mount is missing, or another one is in its
- * place.
- */
+/** The storage is not the one that belongs to the database: its disk is not mounted, or another one is. */
 export class StorageIdentityError extends StorageUnavailableError {}
 
-/** What is stored under the name of the identity isn't one: it was damaged, or somebody else wrote it. */
+/** The stored identity is damaged, or was not written by Berth. */
 export class DamagedIdentityError extends StorageError {}
 
-/** The state of an upload doesn't fit what the medium holds (fewer bytes than were flushed, say). */
+/** The state of an upload doesn't match the medium, for example because the medium holds fewer bytes. */
 export class UploadStateError extends StorageError {}
 
-/** A text that is no object key was about to be used as one. */
+/** A text that is not a valid object key was used as one. */
 export class InvalidObjectKeyError extends StorageError {
   constructor() {
     super('not an object key');

@@ -8,7 +8,7 @@ import { ObjectStorageDriver } from './object-store/object-storage.driver.js';
 import { STORAGE_DRIVER, type StorageDriver } from './storage-driver.js';
 import { StorageError } from './storage.errors.js';
 
-/** Puts the configured driver behind {@link STORAGE_DRIVER}. Nothing else knows which one it is. */
+/** Provides the configured driver as {@link STORAGE_DRIVER}. No other module knows which driver it is. */
 @Global()
 @Module({
   providers: [{ provide: STORAGE_DRIVER, inject: [Configuration], useFactory: createStorageDriver }],
@@ -29,7 +29,7 @@ async function openStorageDriver(configuration: Configuration): Promise<StorageD
   const { storageDriver, filesystemRoot, storageRedirect: redirect, s3, azure, gcs } = configuration;
   if (storageDriver === 'filesystem') return new FilesystemStorageDriver(filesystemRoot);
   if (storageDriver === 'memory') return new MemoryStorageDriver();
-  // A vendor's SDK is loaded where it is used: it takes memory, and time at the start.
+  // Load a vendor's SDK only if it is used: it costs memory and time at the start.
   if (s3 !== undefined) {
     const { S3ObjectStore } = await import('./drivers/s3/s3-object.store.js');
     return new ObjectStorageDriver(new S3ObjectStore(s3), { partBytes: s3.storageS3PartSizeBytes, redirect });

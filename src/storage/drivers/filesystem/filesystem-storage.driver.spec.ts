@@ -439,7 +439,7 @@ describe('FilesystemStorageDriver', () => {
 
     it('refuses an identity that somebody else has written', async () => {
       await writeFile(join(root, 'berth-identity'), 'an operator\n');
-      await expect(driver.readIdentity()).rejects.toThrow(/berth-identity in .+ has no identity in it/);
+      await expect(driver.readIdentity()).rejects.toThrow(/berth-identity in .+ contains no identity/);
       for (const damaged of [`${randomUUID()}\n\n`, randomUUID().slice(1), '']) {
         await writeFile(join(root, 'berth-identity'), damaged);
         await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
