@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AdminClient } from '../support/admin-client.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
-import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { OwnBerth } from '../support/running-berth.js';
 
 interface Named {
   name: string;
@@ -16,14 +16,14 @@ interface Manifest {
 }
 
 describe('admin API: repositories', () => {
-  let berth: TestBerth;
+  let berth: OwnBerth;
   let client: RegistryClient;
   let admin: AdminClient;
   let image: string;
   let imageDigest: string;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await OwnBerth.start();
     client = new RegistryClient(berth.url);
     admin = new AdminClient(client);
     image = JSON.stringify(await client.makeImage('team/app', ['layer one', 'layer 2']));
@@ -139,7 +139,7 @@ describe('admin API: repositories', () => {
   });
 
   it('shows what a manifest refers to: blobs, children, and what is missing', async () => {
-    const sparse = await startTestBerth({ MANIFEST_MISSING_REFERENCES: 'accept' });
+    const sparse = await OwnBerth.start({ MANIFEST_MISSING_REFERENCES: 'accept' });
     try {
       const to = new RegistryClient(sparse.url);
       const child = JSON.stringify(await to.makeImage('a/b', ['layer'], { annotations: { key: 'value' } }));

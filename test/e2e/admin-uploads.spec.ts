@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AdminClient } from '../support/admin-client.js';
 import { errorCode, RegistryClient } from '../support/registry-client.js';
-import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { OwnBerth } from '../support/running-berth.js';
 
 interface Upload extends Record<string, unknown> {
   id: string;
@@ -27,12 +27,12 @@ const SHOWN = [
 ];
 
 describe('admin API: uploads', () => {
-  let berth: TestBerth;
+  let berth: OwnBerth;
   let client: RegistryClient;
   let admin: AdminClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await OwnBerth.start();
     client = new RegistryClient(berth.url);
     admin = new AdminClient(client);
   });
@@ -40,7 +40,7 @@ describe('admin API: uploads', () => {
 
   const idOf = (location: string) => location.split('/').at(-1)!;
   const setRow = (id: string, assignment: string) =>
-    berth.database.dataSource.query(`UPDATE uploads SET ${assignment} WHERE id = $1`, [id]);
+    berth.query(`UPDATE uploads SET ${assignment} WHERE id = $1`, [id]);
 
   it('shows a session in progress, and nothing of its midstate or the driver', async () => {
     const location = await client.startUpload('a/b');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   contentHeaders,
   digestOf,
@@ -9,13 +9,14 @@ import {
   RegistryClient,
 } from '../support/registry-client.js';
 import { httpChunk, RawConnection, type RawHeaders, rawRequest, requestHead } from '../support/raw-http.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
-import { eventually, StorageObserver, uploadFiles } from './support/storage-observer.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { eventually } from '../support/until.js';
+import { bytesArrived, uploadFiles } from './support/stored-files.js';
 
 describe('bad input', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
-  let storage: StorageObserver;
   const name = freshName('bad');
   const BLOB = 'stored before';
   const DIGEST = digestOf(BLOB);
@@ -23,16 +24,14 @@ describe('bad input', () => {
   let before: unknown;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
-    storage = new StorageObserver(berth.driver);
     await client.pushBlob(name, BLOB);
     await client.putManifest(name, 'stored', await client.makeImage(name, [BLOB]));
     session = await client.startUpload(name);
     await client.patch(session, 'begun');
     before = await stored();
   });
-  afterAll(() => berth.dispose());
   afterEach(async () => {
     expect(await stored()).toEqual(before);
   });
@@ -320,7 +319,7 @@ describe('bad input', () => {
       const location = await client.startUpload(name);
       const connection = await RawConnection.open(berth.url);
       await connection.send(requestHead('PATCH', location, [['Content-Length', 100]]), 'hello');
-      await storage.hasWritten(location, 5);
+      await bytesArrived(berth, location, 5);
       connection.finishSending();
       expect(await refusal(await connection.answer())).toBe('400 UNSUPPORTED');
       expect(

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RegistryClient } from '../support/registry-client.js';
-import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('GET /v2/', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
   });
-  afterAll(() => berth.dispose());
 
   it.each(['/v2/', '/v2'])('%s says that this is a registry', async (path) => {
     const response = await client.fetch(path);

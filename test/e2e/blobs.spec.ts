@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { contentHeaders, digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { rawRequest } from '../support/raw-http.js';
-import { describeOnStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
-describeOnStorages('blobs', ({ environment }) => {
-  let berth: TestBerth;
+describe('blobs', () => {
+  let berth: RunningBerth;
   let client: RegistryClient;
   let name: string;
   const BYTES = Buffer.from('0123456789abcdefghij');
@@ -15,12 +15,11 @@ describeOnStorages('blobs', ({ environment }) => {
   const ETAG = `"${DIGEST}"`;
 
   beforeAll(async () => {
-    berth = await startTestBerth(environment);
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
     name = freshName('blobs');
     await client.pushBlob(name, BYTES);
   });
-  afterAll(() => berth.dispose());
 
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     client.fetch(`/v2/${name}/blobs/${DIGEST}`, { method, headers });

@@ -3,21 +3,19 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('connections', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
   const sockets: Socket[] = [];
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
   });
-  afterAll(async () => {
-    sockets.forEach((socket) => socket.destroy());
-    await berth.dispose();
-  });
+  afterAll(() => sockets.forEach((socket) => socket.destroy()));
 
   /** Sends text and answers all that comes back until the server ends the connection. */
   const exchange = async (text: string, afterAnswer = ''): Promise<string> => {

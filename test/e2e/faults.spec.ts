@@ -1,23 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { withoutDatabase } from '../support/database-outage.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { withSmallDisk } from '../support/small-disk.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 const MIB = 1024 * 1024;
 
 describe('the database goes away', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
   });
-  afterAll(() => berth.dispose());
 
   it('says so, loses nothing that was acknowledged, and goes on when it is back', async () => {
     const blob = randomBytes(3 * MIB);
@@ -53,7 +53,7 @@ describe('the database goes away', () => {
 describe('the disk is full', () => {
   it('keeps what was acknowledged, answers 507, and goes on when there is room again', async () => {
     await withSmallDisk(8 * MIB, async (root) => {
-      const berth = await startTestBerth({
+      const berth = await OwnBerth.start({
         STORAGE_FILESYSTEM_ROOT: join(root, 'storage'),
         UPLOAD_CHECKPOINT_BYTES: String(MIB),
       });

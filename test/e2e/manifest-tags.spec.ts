@@ -1,19 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('tags of manifests', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
   let name: string;
   let text: string;
   let digest: string;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
   });
-  afterAll(() => berth.dispose());
 
   /** Each test in a repository of its own, with a manifest that is not pushed yet. */
   const inFreshRepository = async () => {

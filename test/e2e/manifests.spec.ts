@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import {
   contentHeaders,
   digestOf,
@@ -9,7 +9,8 @@ import {
   specErrors,
 } from '../support/registry-client.js';
 import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
@@ -17,18 +18,17 @@ const CONFIG = 'application/vnd.oci.image.config.v1+json';
 const MANIFEST_LIMIT = 4 * 1024 * 1024;
 
 describe('manifests', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
   let name: string;
   let image: Awaited<ReturnType<RegistryClient['makeImage']>>;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
     name = freshName('manifests');
     image = await client.makeImage(name, ['one', 'two']);
   });
-  afterAll(() => berth.dispose());
 
   const path = (reference: string) => `/v2/${name}/manifests/${reference}`;
   const pull = (reference: string, headers: Record<string, string> = {}, method = 'GET') =>

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { AdminClient } from '../support/admin-client.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 interface Operation {
   operationId: string;
@@ -49,20 +49,19 @@ const OWN: Record<string, string[]> = {
 };
 
 describe('the OpenAPI document', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
   let document: Document;
   let operations: { path: string; method: string; operation: Operation }[];
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
     document = (await (await client.fetch('/api/docs-json')).json()) as Document;
     operations = Object.entries(document.paths).flatMap(([path, item]) =>
       Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
     );
   });
-  afterAll(() => berth.dispose());
 
   it('is valid', async () => {
     const { valid, errors } = await new Validator().validate({ ...document });
@@ -164,14 +163,13 @@ describe('the OpenAPI document', () => {
 });
 
 describe('Swagger UI', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
   });
-  afterAll(() => berth.dispose());
 
   it.each([
     ['/api/docs', 'text/html'],
@@ -211,22 +209,18 @@ describe('Swagger UI', () => {
 
 describe('encoded slashes', () => {
   it('are accepted in names on /v2, as Swagger UI sends them', async () => {
-    const berth = await startTestBerth();
-    try {
-      const client = new RegistryClient(berth.url);
-      const image = JSON.stringify(await client.makeImage('a/b/c', ['layer']));
-      await client.putManifest('a/b/c', 'latest', image);
-      for (const path of [
-        `blobs/${digestOf('layer')}`,
-        'manifests/latest',
-        'tags/list',
-        `referrers/${digestOf(image)}`,
-      ]) {
-        expect((await client.fetch(`/v2/a%2Fb%2Fc/${path}`)).status).toBe(200);
-      }
-      expect((await client.fetch('/v2/a%2Fb%2Fc/blobs/uploads/', { method: 'POST' })).status).toBe(202);
-    } finally {
-      await berth.dispose();
+    const berth = await sharedBerth();
+    const client = new RegistryClient(berth.url);
+    const image = JSON.stringify(await client.makeImage('a/b/c', ['layer']));
+    await client.putManifest('a/b/c', 'latest', image);
+    for (const path of [
+      `blobs/${digestOf('layer')}`,
+      'manifests/latest',
+      'tags/list',
+      `referrers/${digestOf(image)}`,
+    ]) {
+      expect((await client.fetch(`/v2/a%2Fb%2Fc/${path}`)).status).toBe(200);
     }
+    expect((await client.fetch('/v2/a%2Fb%2Fc/blobs/uploads/', { method: 'POST' })).status).toBe(202);
   });
 });

@@ -1,28 +1,27 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 const LAYER = 'a layer that is small enough to be remembered';
 
 /** One registry changes things, another one, which remembers what it has served, is asked for them. */
 describe('what one replica has acknowledged another one serves', () => {
-  let berths: TestBerth[];
+  let first: RunningBerth;
+  let second: OwnBerth;
   let writer: RegistryClient;
   let reader: RegistryClient;
 
   beforeAll(async () => {
-    const first = await startTestBerth();
-    const shared = {
+    first = await sharedBerth();
+    second = await OwnBerth.start({
       DATABASE_URL: first.databaseUrl,
       STORAGE_FILESYSTEM_ROOT: join(first.dataDir, 'storage'),
-    };
-    berths = [await startTestBerth(shared), first];
-    [writer, reader] = [new RegistryClient(first.url), new RegistryClient(String(berths[0]?.url))];
+    });
+    [writer, reader] = [new RegistryClient(first.url), new RegistryClient(second.url)];
   });
-  afterAll(async () => {
-    for (const berth of berths) await berth.dispose();
-  });
+  afterAll(() => second.dispose());
 
   const imageOf = async (name: string, version: number) =>
     JSON.stringify(await writer.makeImage(name, [LAYER], { annotations: { version: String(version) } }));

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 interface Descriptor {
   readonly mediaType: string;
@@ -11,19 +12,18 @@ interface Descriptor {
 }
 
 describe('referrers', () => {
-  let berth: TestBerth;
+  let berth: RunningBerth;
   let client: RegistryClient;
   let name: string;
   let image: Awaited<ReturnType<RegistryClient['makeImage']>>;
   let counter = 0;
 
   beforeAll(async () => {
-    berth = await startTestBerth();
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
     name = freshName('referrers');
     image = await client.makeImage(name);
   });
-  afterAll(() => berth.dispose());
 
   /** A subject that no other test refers to. It is never pushed: it need not be. */
   const freshSubject = () => {

@@ -1,23 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient, withDigest } from '../support/registry-client.js';
 import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
-import { describeOnStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/;
 const LAYER = Buffer.from('the bytes of a layer');
 
-describeOnStorages('uploads', ({ driver, environment }) => {
-  let berth: TestBerth;
+describe('uploads', () => {
+  let berth: RunningBerth;
   let client: RegistryClient;
   let name: string;
 
   beforeAll(async () => {
-    berth = await startTestBerth(environment);
+    berth = await sharedBerth();
     client = new RegistryClient(berth.url);
-    name = freshName(driver);
+    name = freshName('uploads');
   });
-  afterAll(() => berth.dispose());
 
   const status = (location: string) => client.fetch(location);
   const rangeOf = async (location: string) => (await status(location)).headers.get('range');

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { queryRows } from '../../src/database/query-rows.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 interface TagEvent {

@@ -5,7 +5,8 @@ import { parseReference } from '../../src/oci/reference.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { interposedQueries } from '../support/interposed-queries.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const LATEST = parseReference('latest');
 

@@ -10,7 +10,8 @@ import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { InvalidObjectKeyError } from '../../src/storage/storage.errors.js';
 import { interposedQueries } from '../support/interposed-queries.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 /** Where the same tags mean different manifests, and the same digests are in some and not in others. */
 const REPOSITORIES = Array.from({ length: 4 }, () => freshName());

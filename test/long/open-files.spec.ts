@@ -6,7 +6,7 @@ import { ProcessBench } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
-import { freshName } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 
 /** The fewest with which Berth starts. */

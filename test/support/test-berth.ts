@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,9 +64,4 @@ export async function startTestBerth(
     get: (own, name, receiver): unknown =>
       name in own ? Reflect.get(own, name, receiver) : Reflect.get(running, name),
   });
-}
-
-/** A repository name that no other test has. */
-export function freshName(prefix = 'test'): string {
-  return `${prefix}/${randomUUID()}`;
 }

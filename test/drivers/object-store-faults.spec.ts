@@ -5,9 +5,14 @@ import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js
 import type { Fault, FaultRule } from '../support/fault-proxy.js';
 import { describeWithRadosgw } from '../support/radosgw.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { patternBytes } from '../support/upload-probe.js';
-import { storedObjects, unfinishedUploads, withAgedUploads } from './support/storage-contents.js';
+import {
+  storedObjects,
+  unfinishedUploads,
+  withAgedUploads,
+} from '../integration/support/storage-contents.js';
 import { MIB, operationsOf, PART_BYTES, type ProxiedS3, startProxiedS3 } from './support/proxied-s3.js';
 
 const s3Error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;

@@ -7,7 +7,8 @@ import { StorageError, StorageUnavailableError } from '../../src/storage/storage
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { describeOnTwoStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { StoredObjects } from './support/stored-objects.js';
 
 /**

@@ -6,7 +6,8 @@ import { describeError } from '../../src/observability/logger.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOnSigningStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const BLOB = randomBytes(300_000);
 const DIGEST = digestOf(BLOB);

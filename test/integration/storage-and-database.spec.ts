@@ -9,7 +9,8 @@ import { StorageIdentityError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOnTwoStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { storedObjects, unfinishedUploads, withAgedUploads } from './support/storage-contents.js';
 
 /** More than a driver keeps in the row of an upload, or a process in memory. */

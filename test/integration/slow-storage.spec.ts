@@ -5,7 +5,8 @@ import type { OpeningStorageDriver } from '../../src/storage/driver-abilities.js
 import { StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 const SMALL = randomBytes(1000);
@@ -35,6 +36,11 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
     Object.assign(berth.driver, original);
   });
   afterAll(() => berth.dispose());
+
+  it('13. no clock ends a layer whose bytes keep coming', () => {
+    const { requestTimeout, timeout } = berth.app.getHttpServer();
+    expect({ requestTimeout, timeout }).toEqual({ requestTimeout: 0, timeout: 0 });
+  });
 
   const opensNothing = () =>
     Object.assign(berth.driver, { abilities: { ...berth.driver.abilities, opensObjects: false } });

@@ -5,7 +5,8 @@ import { parseDigest } from '../../src/oci/digest.js';
 import type { SeenRequest } from '../support/fault-proxy.js';
 import { describeWithRadosgw } from '../support/radosgw.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import {
   MIB,
   operationOf,

@@ -6,7 +6,8 @@ import { BufferPool } from '../../src/transfer/buffer-pool.js';
 import { countOpenFilesBelow } from '../support/open-files.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { HeldObjects } from './support/held-objects.js';
 

@@ -13,7 +13,8 @@ import { UploadClock } from '../../src/maintenance/upload-clock.js';
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOnSharedStorages } from '../support/storages.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { freshName } from '../support/fresh-name.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { eventsOf } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 import {
