@@ -127,6 +127,15 @@ module.exports = {
       to: { path: '^test/' },
     },
     {
+      name: 'e2e-talks-http',
+      comment: 'End-to-end tests know the built program by its HTTP, rows, files and log alone.',
+      severity: 'error',
+      from: { path: '^test/e2e/' },
+      to: {
+        path: '^(src/|test/(?!e2e/|support/)|test/support/test-(berth|data-source)\\.ts$|node_modules/(@nestjs|typeorm)/)',
+      },
+    },
+    {
       name: 'bench-stands-outside',
       comment: 'It measures Berth as an operator sees it, over HTTP, whatever build it is given.',
       severity: 'error',

@@ -1,19 +1,25 @@
-import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
+import {
+  BadRequestException,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  type PipeTransform,
+} from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
+import type { Request } from 'express';
 import { type Digest, parseDigest } from '../oci/digest.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
 /**
- * The `*name` in a path. Its slashes are to be encoded (`library%2Fbusybox`), as OpenAPI clients do anyway; what comes
- * with plain ones is understood as well, where it can't be mistaken for another endpoint.
+ * The `*name` of a path. Clients should encode its slashes (`library%2Fbusybox`), as OpenAPI clients do. Plain slashes
+ * are accepted where they cannot mean another endpoint. This is not `@Param`: with that, the validation pipe would join
+ * the segments with commas first.
  */
-@Injectable()
-export class RepositoryNamePipe implements PipeTransform<unknown, RepositoryName> {
-  transform(value: unknown): RepositoryName {
-    return parseRepositoryName(Array.isArray(value) ? value.join('/') : String(value));
-  }
-}
+export const NameParam = createParamDecorator((_: unknown, context: ExecutionContext): RepositoryName => {
+  const { name } = context.switchToHttp().getRequest<Request>().params;
+  return parseRepositoryName(Array.isArray(name) ? name.join('/') : String(name));
+});
 
 @Injectable()
 export class DigestPipe implements PipeTransform<unknown, Digest> {

@@ -83,37 +83,34 @@ describe('admin API', () => {
     expect((await admin.fetch(path, { method })).headers.get('allow')).toBe(allow);
   });
 
-  const LISTS = ['/repositories', '/repositories/a%2Fb/tags', '/repositories/a%2Fb/manifests', '/uploads'];
+  const name = freshName();
+  const encoded = encodeURIComponent(name);
   const UGLY = ['%00', '%ff', 'a%00b', '%2e%2e%2f', "'%20OR%201=1--", '%F0%9F%92%A5', '%ED%A0%80'];
 
-  describe.each(LISTS)('%s', (list) => {
-    it.each([
+  // Which values are valid is decided, and tested, by PageQueryDto and KeysetCursor.
+  it.each([
+    ['/repositories', 'tags:a'],
+    [`/repositories/${encoded}/tags`, 'uploads:a'],
+    [`/repositories/${encoded}/manifests`, 'uploads:a'],
+    ['/uploads', 'tags:a'],
+  ])('%s: 400 for a bad query', async (list, otherList) => {
+    await client.pushBlob(name, 'so that the repository exists');
+    const foreign = `cursor=${Buffer.from(otherList).toString('base64url')}`;
+    for (const query of [
       'limit=0',
-      'limit=1001',
-      'limit=',
-      'limit=1e2',
       'limit=1&limit=2',
-      'cursor=',
-      'cursor=a&cursor=b',
       'cursor[]=a',
-      `cursor=${'a'.repeat(513)}`,
+      'cursor=%ff',
       'offset=5',
-      ...UGLY.flatMap((ugly) => [`limit=${ugly}`, `cursor=${ugly}`, `${ugly}=1`]),
-    ])('?%s: 400', async (query) => {
+      '%00=1',
+      foreign,
+    ]) {
       const problem = await admin.problem(`${list}?${query}`, 400);
       expect(problem.title).toBe('Bad Request');
       expect(problem.detail).not.toBe('');
       expect(problem.detail.length).toBeLessThan(500);
-    });
-
-    it('is not impressed by names that every object has', async () => {
-      expect((await admin.fetch(`${list}?__proto__=x&constructor=x&toString=x`)).status).toBe(200);
-    });
-
-    it('takes no cursor of another list', async () => {
-      const other = Buffer.from(list === '/uploads' ? 'tags:a' : 'uploads:a').toString('base64url');
-      await admin.problem(`${list}?cursor=${other}`, 400);
-    });
+    }
+    expect((await admin.fetch(`${list}?__proto__=x&constructor=x&toString=x`)).status).toBe(200);
   });
 
   it.each(UGLY)('%s: 400 wherever a name, a digest or a prefix belongs', async (ugly) => {

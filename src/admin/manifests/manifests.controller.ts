@@ -6,7 +6,7 @@ import type { RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
-import { ApiRepositoryName, DigestPipe, RepositoryNamePipe } from '../path-parameters.js';
+import { ApiRepositoryName, DigestPipe, NameParam } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { ManifestDetailsDto, ManifestPageDto } from './manifest.dto.js';
 import { ManifestsQuery } from './manifests.query.js';
@@ -29,7 +29,7 @@ export class AdminManifestsController {
   @ApiProblem(400, 'A parameter is malformed')
   @ApiProblem(404, 'There is no such repository')
   async list(
-    @Param('name', RepositoryNamePipe) name: RepositoryName,
+    @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,
   ): Promise<ManifestPageDto> {
     const page = await this.manifests.list(name, { after: CURSOR.decode(cursor), limit });
@@ -45,7 +45,7 @@ export class AdminManifestsController {
   @ApiProblem(400, 'A parameter is malformed')
   @ApiProblem(404, 'There is no such repository, or no such manifest in it')
   get(
-    @Param('name', RepositoryNamePipe) name: RepositoryName,
+    @NameParam() name: RepositoryName,
     @Param('digest', DigestPipe) digest: Digest,
   ): Promise<ManifestDetailsDto> {
     return this.manifests.get(name, digest);

@@ -1,10 +1,10 @@
-import { Get, Param, Query } from '@nestjs/common';
+import { Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
 import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { ApiRepositoryName, RepositoryNamePipe } from '../path-parameters.js';
+import { ApiRepositoryName, NameParam } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { RepositoriesQueryDto, RepositoryDto, RepositoryPageDto } from './repository.dto.js';
 import { RepositoriesQuery } from './repositories.query.js';
@@ -33,7 +33,7 @@ export class RepositoriesController {
   @ApiOkResponse({ type: RepositoryDto })
   @ApiProblem(400, 'The name is malformed')
   @ApiProblem(404, 'There is no such repository')
-  get(@Param('name', RepositoryNamePipe) name: RepositoryName): Promise<RepositoryDto> {
+  get(@NameParam() name: RepositoryName): Promise<RepositoryDto> {
     return this.repositories.get(name);
   }
 }

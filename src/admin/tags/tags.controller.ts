@@ -1,4 +1,4 @@
-import { Get, Param, Query } from '@nestjs/common';
+import { Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
@@ -6,7 +6,7 @@ import { parseTag } from '../../oci/tag.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
-import { ApiRepositoryName, RepositoryNamePipe } from '../path-parameters.js';
+import { ApiRepositoryName, NameParam } from '../path-parameters.js';
 import { ApiProblem } from '../problem.dto.js';
 import { TagPageDto } from './tag.dto.js';
 import { TagsQuery } from './tags.query.js';
@@ -26,7 +26,7 @@ export class TagsController {
   @ApiProblem(400, 'A parameter is malformed')
   @ApiProblem(404, 'There is no such repository')
   async list(
-    @Param('name', RepositoryNamePipe) name: RepositoryName,
+    @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,
   ): Promise<TagPageDto> {
     const page = await this.tags.list(name, { after: CURSOR.decode(cursor), limit });
