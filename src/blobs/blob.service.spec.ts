@@ -13,7 +13,6 @@ import { StorageError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
 import type { BlobPresence } from './blob-presence.js';
 import { type BlobStore, NEEDED_LINK } from './blob.store.js';
-import type { DisplacedObjectStore } from './displaced-object.store.js';
 import type { RepositoryStore } from '../repositories/repository.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
@@ -26,7 +25,6 @@ function serviceOver(driver: object, store: object = {}): BlobService {
     {} as RepositoryStore,
     {} as SmallBlobs,
     {} as BlobPresence,
-    {} as DisplacedObjectStore,
     {} as UnitOfWork,
     { abilities: { opensObjects: 'openObject' in driver }, ...driver } as unknown as StorageDriver,
   );

@@ -18,29 +18,8 @@ import {
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { BlobPresence } from './blob-presence.js';
 import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
-import { type DisplacedReason, DisplacedObjectStore } from './displaced-object.store.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
-
-/** Content whose bytes the driver holds, about to become a blob of a repository. */
-export interface NewBlob {
-  readonly repository: RepositoryName;
-  /** The sha256 digest: what the content is, whatever else it is called. */
-  readonly canonical: Digest;
-  /** Every digest that was verified, the canonical one among them. */
-  readonly digests: readonly Digest[];
-  readonly sizeBytes: number;
-  /** Where the bytes are; nothing where the caller hopes that the registry has the content already. */
-  readonly objectKey?: ObjectKey;
-  /** An object that turned out to be lost or damaged: a blob that still has it gets `objectKey` instead. */
-  readonly replaces?: ReplacedObject | undefined;
-}
-
-/** The object of a blob that is to get another one, and what is wrong with it. */
-export interface ReplacedObject {
-  readonly objectKey: ObjectKey;
-  readonly reason: DisplacedReason;
-}
 
 /** How many repositories a mount without a source looks through for one that its caller may pull from. */
 const MOUNT_CANDIDATES = 100;
@@ -61,7 +40,6 @@ export class BlobService {
     private readonly repositories: RepositoryStore,
     private readonly small: SmallBlobs,
     private readonly presence: BlobPresence,
-    private readonly displaced: DisplacedObjectStore,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
   ) {}
@@ -205,31 +183,6 @@ export class BlobService {
     return this.blobs.usesObject(objectKey);
   }
 
-  async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
-    return this.blobs.hasDigest(blobId, digest);
-  }
-
-  /**
-   * Makes content a blob of a repository. The first of several commits of one content wins: the others link
-   * its blob, and `record.objectKey` tells them that theirs isn't used. Returns nothing, having changed
-   * nothing, where no key was given and the content isn't there (any more).
-   */
-  async commit(transaction: Transaction, blob: NewBlob): Promise<BlobRecord | undefined> {
-    await this.blobs.lockContent(transaction, blob.canonical);
-    const existing = await this.blobs.findForLink(transaction, blob.canonical);
-    const record = existing
-      ? await this.keepOrReplace(transaction, existing, blob)
-      : blob.objectKey && (await this.blobs.insert(transaction, blob.sizeBytes, blob.objectKey));
-    if (record === undefined) return undefined;
-    const added = await this.blobs.addDigests(transaction, record.id, blob.digests);
-    // A blob that nobody could find would keep its object for ever.
-    if (existing === undefined && !added.includes(blob.canonical)) {
-      throw new Error('content was committed by somebody who did not take its lock');
-    }
-    await this.link(transaction, blob.repository, record.id);
-    return record;
-  }
-
   /**
    * Once more where a manifest came meanwhile that needs the blob: then it is found.
    *
@@ -244,17 +197,6 @@ export class BlobService {
         if (attempt === MAX_UNLINKS) throw new ContendedError({ cause: error });
       }
     }
-  }
-
-  private async keepOrReplace(
-    transaction: Transaction,
-    existing: BlobRecord,
-    { objectKey, replaces }: NewBlob,
-  ): Promise<BlobRecord> {
-    if (objectKey === undefined || existing.objectKey !== replaces?.objectKey) return existing;
-    const { objectKey: from, reason } = replaces;
-    const isDone = await this.displaced.displace(transaction, existing.id, { from, to: objectKey, reason });
-    return isDone ? { ...existing, objectKey } : existing;
   }
 
   private async link(transaction: Transaction, repository: RepositoryName, blobId: string): Promise<void> {

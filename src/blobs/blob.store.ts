@@ -119,12 +119,6 @@ export class BlobStore {
     return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
   }
 
-  /** Whether the blob has this digest. */
-  async hasDigest(blobId: string, digest: Digest): Promise<boolean> {
-    const sql = 'SELECT 1 FROM blob_digests WHERE digest = $1 AND blob_id = $2';
-    return (await queryRows(this.dataSource.manager, sql, [digest, blobId])).length > 0;
-  }
-
   /** Some repositories that link the blob, `limit` at the most. */
   async repositoriesWith(digest: Digest, limit: number): Promise<RepositoryName[]> {
     const rows = await queryRows<{ name: RepositoryName }>(
@@ -152,23 +146,6 @@ export class BlobStore {
     const sql = `SELECT digest FROM blob_digests WHERE blob_id = $1 AND digest LIKE 'sha256:%'`;
     const [row] = await queryRows<{ digest: Digest }>(transaction, sql, [blobId]);
     if (row !== undefined) await this.lockContent(transaction, row.digest);
-  }
-
-  /** Makes a blob, without a digest as yet. */
-  async insert(transaction: Transaction, sizeBytes: number, objectKey: ObjectKey): Promise<BlobRecord> {
-    const sql =
-      'INSERT INTO blobs (size_bytes, object_key) VALUES ($1, $2) RETURNING id, size_bytes, object_key';
-    const [row] = await queryRows<BlobRow>(transaction, sql, [sizeBytes, objectKey]);
-    if (row === undefined) throw new Error('INSERT … RETURNING answered no row');
-    return toBlobRecord(row);
-  }
-
-  /** Answers those that were free. */
-  async addDigests(transaction: Transaction, blobId: string, digests: readonly Digest[]): Promise<Digest[]> {
-    const sql = `INSERT INTO blob_digests (digest, blob_id) SELECT unnest($1::text[]), $2
-                 ON CONFLICT (digest) DO NOTHING RETURNING digest`;
-    const rows = await queryRows<{ digest: Digest }>(transaction, sql, [digests, blobId]);
-    return rows.map(({ digest }) => digest);
   }
 
   async link(transaction: Transaction, repositoryId: string, blobId: string): Promise<void> {

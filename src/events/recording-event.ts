@@ -24,8 +24,6 @@ export interface EventClause {
   /** SQL condition over the changed row. Default: every changed row has an event. */
   readonly when?: string;
   readonly origin: UploadEventOrigin;
-  /** Further parts of the statement, `name AS (…)`, that the change refers to. */
-  readonly before?: string;
 }
 
 /**
@@ -37,10 +35,10 @@ export interface EventClause {
 export function recordingEvent(
   change: string,
   parameters: readonly unknown[],
-  { kind, when = 'true', origin, before }: EventClause,
+  { kind, when = 'true', origin }: EventClause,
 ): [sql: string, parameters: unknown[]] {
   const [replica, actor, address, duration] = [1, 2, 3, 4].map((n) => `$${parameters.length + n}`);
-  const sql = `WITH ${before === undefined ? '' : `${before}, `}changed AS (${change}),
+  const sql = `WITH changed AS (${change}),
     event AS (
       INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, actor, client_address, duration_ms)
       SELECT id, ${kind}, offset_bytes, ${replica}, ${actor}, ${address}, ${duration}::bigint FROM changed WHERE ${when}

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { BlobStore } from '../../src/blobs/blob.store.js';
+import { type BlobRecord, BlobStore } from '../../src/blobs/blob.store.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { RepositoryStore } from '../../src/repositories/repository.store.js';
 import { queryRows } from '../../src/database/query-rows.js';
@@ -40,22 +40,30 @@ describe('UploadCommitStore', () => {
 
   const rows = <Row>(sql: string, parameters: unknown[] = []) =>
     queryRows<Row>(test.dataSource.manager, sql, parameters);
-  /** The lease of a session whose bytes are to become `canonical`. */
-  const begin = async (): Promise<Lease> => {
+  const acquire = async (): Promise<Lease> => {
     const reference = { repository: REPOSITORY, id: newUploadId() };
-    await sessions.insert(reference, PROGRESS, claimantOf('somebody'));
-    const taking = await sessions.acquire(reference, claimantOf('somebody'));
-    if (taking === undefined) throw new Error('not taken');
-    expect(await store.markCommitting(taking.lease, PROGRESS, canonical, canonical)).toBeDefined();
-    return taking.lease;
+    await sessions.insert(reference, PROGRESS, claimantOf('a replica'));
+    const acquired = await sessions.acquire(reference, claimantOf('a replica'));
+    if (acquired === undefined) throw new Error('not acquired');
+    return acquired.lease;
   };
-  const contentOf = ({ uploadId }: Lease): NewContent => ({
+  /** The lease of a session that is being committed as `canonical`. */
+  const begin = async (): Promise<Lease> => {
+    const lease = await acquire();
+    expect(await store.markCommitting(lease, PROGRESS, canonical, canonical)).toBeDefined();
+    return lease;
+  };
+  const content = (): NewContent => ({
     repository: REPOSITORY,
     canonical,
     digests: [canonical, otherOf(canonical)],
     sizeBytes: 7,
-    objectKey: parseObjectKey(`blobs/${uploadId}`),
   });
+  const objectOf = ({ uploadId }: Lease) => ({
+    objectKey: parseObjectKey(`blobs/${uploadId}`),
+    replaces: undefined,
+  });
+  const commit = (lease: Lease) => store.commit(lease, content(), objectOf(lease));
   const everything = async () => {
     const tables = ['blobs', 'blob_digests', 'repository_blobs', 'repositories'];
     const counts = tables.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`);
@@ -70,12 +78,13 @@ describe('UploadCommitStore', () => {
     return (await rows(sql, [uploadId]))[0];
   };
 
-  it('makes the blob, names and links it, and ends the session with its event', async () => {
+  it('makes the blob, links it, and ends the session with its event', async () => {
     const lease = await begin();
-    const content = contentOf(lease);
-    const blob = await store.commitNew(lease, content);
-    expect(blob).toMatchObject({ sizeBytes: 7, objectKey: content.objectKey });
-    for (const digest of content.digests) expect(await blobs.findLinked(REPOSITORY, digest)).toEqual(blob);
+    const { objectKey } = objectOf(lease);
+    const { isFenced, blob } = await commit(lease);
+    expect(isFenced).toBe(false);
+    expect(blob).toMatchObject({ sizeBytes: 7, objectKey });
+    for (const digest of content().digests) expect(await blobs.findLinked(REPOSITORY, digest)).toEqual(blob);
     expect(await stateOf(lease)).toEqual({
       state: 'committed',
       blob_id: blob?.id,
@@ -85,142 +94,172 @@ describe('UploadCommitStore', () => {
     expect(await eventsOf(lease)).toEqual(['started', 'committed']);
   });
 
-  it('makes the repository with its first content', async () => {
+  it('inserts the repository with its first content', async () => {
     const lease = await begin();
     const repository = parseRepositoryName('a/new/one');
-    const blob = await store.commitNew(lease, { ...contentOf(lease), repository });
+    const { blob } = await store.commit(lease, { ...content(), repository }, objectOf(lease));
     expect(blob).toBeDefined();
     expect(await blobs.findLinked(repository, canonical)).toEqual(blob);
   });
 
-  it('tells of the blob that has the content already, whichever digest is asked for', async () => {
+  it('is idempotent: repeated, it returns the same and leaves one event', async () => {
     const lease = await begin();
-    const blob = await store.commitNew(lease, { ...contentOf(lease), digests: [canonical] });
-    const reference = { repository: REPOSITORY, id: newUploadId() };
-    await sessions.insert(reference, PROGRESS, claimantOf('x'));
-    const taking = await sessions.acquire(reference, claimantOf('x'));
-    expect(await store.markCommitting(taking!.lease, PROGRESS, otherOf(canonical), canonical)).toEqual({
+    const committed = await commit(lease);
+    const before = await everything();
+    expect(await commit(lease)).toEqual(committed);
+    expect(await everything()).toEqual(before);
+    expect(await stateOf(lease)).toMatchObject({ state: 'committed', holds_bytes: false });
+    expect(await eventsOf(lease)).toEqual(['started', 'committed']);
+  });
+
+  it('finds the blob that has the content, by whichever digest the session is committed', async () => {
+    const lease = await begin();
+    const { blob } = await store.commit(lease, { ...content(), digests: [canonical] }, objectOf(lease));
+    const other = await acquire();
+    expect(await store.markCommitting(other, PROGRESS, otherOf(canonical), canonical)).toEqual({
       existing: blob,
     });
   });
 
-  describe('changes nothing and answers nothing', () => {
-    const expectNothing = async (lease: Lease, content: NewContent) => {
+  describe('of content that the registry has', () => {
+    let first: BlobRecord | undefined;
+    beforeEach(async () => {
+      ({ blob: first } = await commit(await begin()));
+    });
+
+    it.each([
+      ['with an object of its own', objectOf],
+      ['without an object', () => undefined],
+    ])('links the first blob (%s)', async (_, object) => {
+      const lease = await begin();
+      const repository = parseRepositoryName('another/one');
+      const linked = await store.commit(lease, { ...content(), repository }, object(lease));
+      expect(linked).toEqual({ isFenced: false, blob: first });
+      expect(await blobs.findLinked(repository, canonical)).toEqual(first);
+      expect(await stateOf(lease)).toMatchObject({
+        state: 'committed',
+        blob_id: first?.id,
+        holds_bytes: true,
+      });
+    });
+
+    it('adds a digest that was computed now', async () => {
+      const digest = digestOf('sha512', Buffer.from('another digest of the content'));
+      await store.commit(await begin(), { ...content(), digests: [canonical, digest] });
+      expect(await blobs.findLinked(REPOSITORY, digest)).toEqual(first);
+    });
+
+    it('replaces a lost object once, and remembers it', async () => {
+      const lost = first?.objectKey ?? parseObjectKey('none');
+      const replaces = { objectKey: lost, reason: 'missing' } as const;
+      const leases = [await begin(), await begin()];
+      const made = [];
+      for (const lease of leases) {
+        made.push((await store.commit(lease, content(), { ...objectOf(lease), replaces })).blob?.objectKey);
+      }
+      const [winner] = leases.map((lease) => objectOf(lease).objectKey);
+      expect(made).toEqual([winner, winner]);
+      const sql = 'SELECT object_key, reason FROM displaced_objects WHERE blob_id = $1';
+      expect(await rows(sql, [first?.id])).toEqual([{ object_key: lost, reason: 'missing' }]);
+      const states = await Promise.all(leases.map(stateOf));
+      expect(states).toMatchObject([{ holds_bytes: false }, { holds_bytes: true }]);
+    });
+  });
+
+  describe('changes nothing', () => {
+    const expectNothing = async (lease: Lease, isFenced: boolean, object = objectOf(lease)) => {
       const [before, session] = [await everything(), await stateOf(lease)];
-      expect(await store.commitNew(lease, content)).toBeUndefined();
+      expect(await store.commit(lease, content(), object)).toEqual({ isFenced, blob: undefined });
       expect(await everything()).toEqual(before);
       expect(await stateOf(lease)).toEqual(session);
     };
 
-    it('where the writer is fenced', async () => {
+    it('when the writer is fenced', async () => {
       const lease = await begin();
-      await expectNothing({ ...lease, version: lease.version - 1 }, contentOf(lease));
+      await expectNothing({ ...lease, version: lease.version - 1 }, true);
     });
 
-    it('where the session is over', async () => {
+    it('when the session has ended', async () => {
       const lease = await begin();
       await sessions.markCancelled(lease);
-      await expectNothing(lease, contentOf(lease));
+      await expectNothing(lease, true);
     });
 
-    it('where the content is there already', async () => {
-      const [one, other] = [await begin(), await begin()];
-      await store.commitNew(one, contentOf(one));
-      await expectNothing(other, contentOf(other));
+    it('when the session is open', async () => {
+      await expectNothing(await acquire(), true);
     });
 
-    it('where another of its digests is taken', async () => {
-      const [one, other] = [await begin(), await begin()];
-      await store.commitNew(one, contentOf(one));
-      const unlike = digestOf('sha256', Buffer.from('unlike'));
-      const { digests } = contentOf(one);
-      await expectNothing(other, {
-        ...contentOf(other),
-        canonical: unlike,
-        digests: [unlike, ...digests.slice(1)],
-      });
-    });
-
-    it('where somebody is committing the same content', async () => {
+    it('without an object, when the registry lacks the content', async () => {
       const lease = await begin();
-      await test.dataSource.transaction(async (transaction) => {
-        await blobs.lockContent(transaction, canonical);
-        await expectNothing(lease, contentOf(lease));
-      });
-      expect(await store.commitNew(lease, contentOf(lease))).toBeDefined();
+      const before = await everything();
+      expect(await store.commit(lease, content())).toEqual({ isFenced: false, blob: undefined });
+      expect(await everything()).toEqual(before);
+      expect(await stateOf(lease)).toMatchObject({ state: 'committing' });
     });
   });
 
-  describe('waits for whoever has the session, and then', () => {
+  describe('waits for locks', () => {
     const ID = 'WHERE id = $1 RETURNING id';
-    /** What becomes of a commit that began before somebody's change of the session was committed. */
+    const expectWaiting = async () => {
+      const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while ((await rows(sql)).length === 0) await delay(5);
+    };
+    /** Commits while another transaction changes the session. */
     const commitDuring = async (change: string) => {
       const lease = await begin();
       const before = await everything();
       let outcome: Promise<unknown> = Promise.resolve();
       await test.dataSource.transaction(async (transaction) => {
         await queryRows(transaction, change, [lease.uploadId]);
-        outcome = store.commitNew(lease, contentOf(lease));
+        outcome = commit(lease);
         await expectWaiting();
       });
-      return { lease, before, blob: await outcome };
-    };
-    const expectWaiting = async () => {
-      const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await rows(sql)).length === 0) await delay(5);
+      return { lease, before, committed: await outcome };
     };
 
-    it('commits, where that was its own heartbeat', async () => {
-      const { lease, blob } = await commitDuring(`UPDATE uploads SET lease_expires_at = now() ${ID}`);
-      expect(blob).toBeDefined();
+    it('and commits after its own heartbeat', async () => {
+      const { lease, committed } = await commitDuring(`UPDATE uploads SET lease_expires_at = now() ${ID}`);
+      expect(committed).toMatchObject({ isFenced: false });
       expect(await stateOf(lease)).toMatchObject({ state: 'committed' });
     });
 
     it.each([
-      ['it was taken over', `UPDATE uploads SET version = version + 1 ${ID}`, 'committing'],
-      ['it was cancelled', `UPDATE uploads SET state = 'cancelled' ${ID}`, 'cancelled'],
-      ['it was forgotten', `DELETE FROM uploads ${ID}`, undefined],
-    ])('changes nothing, where %s', async (_, change, state) => {
-      const { lease, before, blob } = await commitDuring(change);
-      expect(blob).toBeUndefined();
+      ['was taken over', `UPDATE uploads SET version = version + 1 ${ID}`, 'committing'],
+      ['was cancelled', `UPDATE uploads SET state = 'cancelled' ${ID}`, 'cancelled'],
+      ['was deleted', `DELETE FROM uploads ${ID}`, undefined],
+    ])('and changes nothing if the session %s', async (_, change, state) => {
+      const { lease, before, committed } = await commitDuring(change);
+      expect(committed).toEqual({ isFenced: true, blob: undefined });
       expect(await everything()).toEqual(before);
       expect(await stateOf(lease)).toEqual(state && expect.objectContaining({ state }));
     });
 
-    it('changes nothing, where somebody brought the content', async () => {
-      const lease = await begin();
+    it('and links the blob that another commit of the content made meanwhile', async () => {
+      const [winner, loser] = [await begin(), await begin()];
       let outcome: Promise<unknown> = Promise.resolve();
-      await test.dataSource.transaction(async (transaction) => {
-        await queryRows(transaction, 'SELECT id FROM uploads WHERE id = $1 FOR UPDATE', [lease.uploadId]);
-        outcome = store.commitNew(lease, contentOf(lease));
+      const made = await test.dataSource.transaction(async (transaction) => {
+        const one = new UploadCommitStore(test.dataSource, {
+          statement: (sql: string, parameters: unknown[]) => queryRows(transaction, sql, parameters),
+        } as unknown as UnitOfWork);
+        const { blob } = await one.commit(winner, content(), objectOf(winner));
+        outcome = commit(loser);
         await expectWaiting();
-        // Not so in Berth, which would wait for the lock of the content.
-        const { id } = await blobs.insert(
-          test.dataSource.manager,
-          7,
-          parseObjectKey(`blobs/${newUploadId()}`),
-        );
-        await blobs.addDigests(test.dataSource.manager, id, [canonical]);
+        return blob;
       });
-      expect(await outcome).toBeUndefined();
-      expect(await stateOf(lease)).toMatchObject({ state: 'committing' });
+      expect(await outcome).toEqual({ isFenced: false, blob: made });
+      expect(await stateOf(loser)).toMatchObject({ state: 'committed', holds_bytes: true });
     });
   });
 
-  it('leaves one event where it is repeated in steps, its answer having been lost', async () => {
-    const lease = await begin();
-    const blob = await store.commitNew(lease, contentOf(lease));
-    expect(await store.markCommitted(test.dataSource.manager, lease, blob?.id ?? '', false)).toBe(true);
-    expect(await eventsOf(lease)).toEqual(['started', 'committed']);
-  });
-
-  it('lets one of many make the content, however they meet', async () => {
+  it('lets one of many concurrent commits make the blob, and the others link it', async () => {
     for (let round = 0; round < 10; round += 1) {
       canonical = digestOf('sha256', Buffer.from(`round ${round}`));
       const before = (await everything()) as { blobs: string };
       const leases = await Promise.all(Array.from({ length: 8 }, () => begin()));
-      const made = await Promise.all(leases.map((lease) => store.commitNew(lease, contentOf(lease))));
-      expect(made.filter((blob) => blob !== undefined)).toHaveLength(1);
+      const made = await Promise.all(leases.map(commit));
+      expect(new Set(made.map(({ blob }) => blob?.id)).size).toBe(1);
+      const winners = leases.filter((lease, n) => made[n]?.blob?.objectKey === objectOf(lease).objectKey);
+      expect(winners).toHaveLength(1);
       expect(await everything()).toMatchObject({ blobs: String(Number(before.blobs) + 1) });
     }
   });

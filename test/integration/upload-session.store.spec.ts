@@ -5,6 +5,7 @@ import { queryRows } from '../../src/database/query-rows.js';
 import { parseDigest } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { newUploadId } from '../../src/oci/upload-id.js';
+import { parseObjectKey } from '../../src/storage/object-key.js';
 import { initialMidstate } from '../../src/uploads/hash/midstate.js';
 import type { Lease, UploadReference } from '../../src/uploads/session/upload-session.js';
 import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.js';
@@ -151,21 +152,21 @@ describe('UploadSessionStore', () => {
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
   });
 
-  it('leaves a committed session committed, whatever its last writer thinks became of the commit', async () => {
+  it('leaves a committed session committed, even if its writer missed the response', async () => {
     const lease = await acquire('a');
     await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST);
-    const insert = `INSERT INTO blobs (size_bytes, object_key) VALUES (7, $1) RETURNING id`;
-    const [blob] = await queryRows<{ id: string }>(test.dataSource.manager, insert, [
-      `blobs/${reference.id}`,
-    ]);
-    const commit = () => commits.markCommitted(test.dataSource.manager, lease, String(blob?.id), false);
-    expect(await commit()).toBe(true);
+    const { repository, id } = reference;
+    const content = { repository, canonical: DIGEST, digests: [DIGEST], sizeBytes: PROGRESS.offsetBytes };
+    const object = { objectKey: parseObjectKey(`blobs/${id}`), replaces: undefined };
+    const { blob } = await commits.commit(lease, content, object);
 
     expect(await store.markCancelled(lease)).toBeUndefined();
     expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
-    // The answer to the first COMMIT may have been lost.
-    expect(await commit()).toBe(true);
+    expect(await store.isCommittedAs(reference, DIGEST)).toBe(true);
+    expect(await store.isCommittedAs(reference, parseDigest(`sha256:${'b'.repeat(64)}`))).toBe(false);
+    const elsewhere = { ...reference, repository: parseRepositoryName('a/c') };
+    expect(await store.isCommittedAs(elsewhere, DIGEST)).toBe(false);
   });
 
   it('frees every lease for a process that knows itself alone', async () => {

@@ -64,7 +64,7 @@ export class TestReplica {
     const transactions = new UnitOfWork(dataSource);
     const committing = interposed(
       new UploadCommitStore(dataSource, transactions),
-      ['markCommitting', 'commitNew'],
+      ['markCommitting', 'commit'],
       around,
     );
     const reaping = interposed(
@@ -73,7 +73,7 @@ export class TestReplica {
       around,
     );
     // Not the calls inside a transaction: whoever is held up there holds locks that others wait for.
-    const unitOfWork = interposed(transactions, ['run'], (_call, work) => around('commit', work));
+    const unitOfWork = interposed(transactions, ['run'], (_call, work) => around('transaction', work));
     const blobStore = new BlobStore(dataSource);
     const displacedStore = interposed(
       new DisplacedObjectStore(dataSource),
@@ -94,7 +94,6 @@ export class TestReplica {
       new RepositoryStore(),
       new SmallBlobs(driver),
       presence,
-      displacedStore,
       unitOfWork,
       driver,
     );
@@ -115,11 +114,9 @@ export class TestReplica {
       committing,
       reaping,
       reclaims,
-      blobs,
       presence,
       this.identity,
       new ObjectVerifier(driver, hashers),
-      unitOfWork,
       driver,
       hashers,
     );

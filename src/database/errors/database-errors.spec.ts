@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
-import { asDatabaseError, isConflict, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
+import { asDatabaseError, isDatabaseFull, isDatabaseUnavailable } from './database-errors.js';
 import { NoQueryInTimeError } from './no-query-in-time.error.js';
 
 const error = (fields: object) => Object.assign(new Error('failed'), fields);
@@ -49,17 +49,4 @@ describe('isDatabaseFull', () => {
     [false, 'out of memory', query({ code: '53200', severity: 'ERROR' })],
     [false, 'undefined', undefined],
   ])('is %s for %s', (is, _, failure) => expect(isDatabaseFull(failure)).toBe(is));
-});
-
-describe('isConflict', () => {
-  it.each(['23505', '23503', '40001', '40P01'])('is true for %s', (code) =>
-    expect(isConflict(query({ code, severity: 'ERROR' }))).toBe(true),
-  );
-
-  it.each([
-    ['a syntax error', query({ code: '42601', severity: 'ERROR' })],
-    ['a null value', query({ code: '23502', severity: 'ERROR' })],
-    ['a connection ended by an administrator', query({ code: '57P01', severity: 'FATAL' })],
-    ['an error outside a query', error({ code: '23505' })],
-  ])('is false for %s', (_, failure) => expect(isConflict(failure)).toBe(false));
 });

@@ -35,8 +35,6 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const DISK_FULL = '53100';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
-const UNIQUE_VIOLATION = '23505';
-const FOREIGN_KEY_VIOLATION = '23503';
 
 /** The connection to Postgres was lost during the handshake. */
 export class ConnectionLostError extends Error {
@@ -106,13 +104,6 @@ export function isLockTimeout(error: unknown): boolean {
 /** Whether Postgres refused a statement because of this constraint. */
 export function violates(error: unknown, constraint: string): boolean {
   return error instanceof QueryFailedError && (error.driverError as FailureFields).constraint === constraint;
-}
-
-const CONFLICTS = [UNIQUE_VIOLATION, FOREIGN_KEY_VIOLATION, SERIALIZATION_FAILURE, DEADLOCK_DETECTED];
-
-/** Whether Postgres rolled a statement back because of a concurrent transaction. */
-export function isConflict(error: unknown): boolean {
-  return CONFLICTS.includes(String(sqlState(error)));
 }
 
 /** Whether Postgres rolled a transaction back to resolve a deadlock or the like. It can be run again. */

@@ -11,6 +11,7 @@ import { IndexOfReferences1764220000002 } from './1764220000002-index-of-referen
 import { NeededLinks1764220000003 } from './1764220000003-needed-links.js';
 import { ManifestFunctions1764220000004 } from './1764220000004-manifest-functions.js';
 import { ValidatedLinks1764220000005 } from './1764220000005-validated-links.js';
+import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
 import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-key.js';
 
 /** In the order in which they run. */
@@ -29,4 +30,5 @@ export const MIGRATIONS = [
   ManifestFunctions1764220000004,
   ValidatedLinks1764220000005,
   SupersededBlobKey1764220000006,
+  CommitFunction1764250000000,
 ];

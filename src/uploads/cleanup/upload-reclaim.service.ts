@@ -2,7 +2,6 @@ import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../../blobs/blob.service.js';
 import { CANONICAL_ALGORITHM, digestAlgorithm } from '../../oci/digest.js';
 import { type DriverUpload, STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
-import { UploadStateError } from '../../storage/storage.errors.js';
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { UploadProgress, UploadSession } from '../session/upload-session.js';
@@ -32,21 +31,12 @@ export class UploadReclaimService {
     await this.reaping.markReclaimed(ended.id);
   }
 
-  /**
-   * The object's key is what finishing returns: again, if the upload had been finished; and it fails if it hadn't, since
-   * the bytes are gone by now. So an interrupted commit can't leave an object later. (An exception is an upload of no
-   * bytes, see `UploadCommitService`.)
-   */
   private async removeObject(ended: EndedUpload, upload: DriverUpload): Promise<void> {
     const canonical = digestsOf(ended.midstates, this.hashers).find(
       (digest) => digestAlgorithm(digest) === CANONICAL_ALGORITHM,
     );
     if (canonical === undefined) return;
-    try {
-      const objectKey = await this.driver.finishUpload(upload, canonical, ended.offsetBytes);
-      if (!(await this.blobs.usesObject(objectKey))) await this.driver.delete(objectKey);
-    } catch (error) {
-      if (!(error instanceof UploadStateError)) throw error;
-    }
+    const objectKey = this.driver.objectKeyOf(upload, canonical);
+    if (!(await this.blobs.usesObject(objectKey))) await this.driver.delete(objectKey);
   }
 }

@@ -1,33 +1,33 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../../blobs/blob-presence.js';
-import { BlobService, type NewBlob, type ReplacedObject } from '../../blobs/blob.service.js';
 import type { BlobRecord } from '../../blobs/blob.store.js';
-import { UnitOfWork } from '../../database/unit-of-work.js';
-import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
-import type { UploadId } from '../../oci/upload-id.js';
 import { DigestInvalidError } from '../../oci/errors.js';
-import type { ObjectKey } from '../../storage/object-key.js';
+import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { canReadUploads } from '../../storage/driver-abilities.js';
+import type { ObjectKey } from '../../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
+import { UploadReapingStore } from '../cleanup/upload-reaping.store.js';
+import { UploadReclaimService } from '../cleanup/upload-reclaim.service.js';
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from '../session/held-session.js';
-import { retryDuringOutage } from '../session/upload-row.js';
-import { ObjectVerifier, type Verdict } from './object-verifier.js';
-import { UploadCommitStore } from './upload-commit.store.js';
-import { UploadReapingStore } from '../cleanup/upload-reaping.store.js';
-import { UploadReclaimService } from '../cleanup/upload-reclaim.service.js';
-import { UploadTakenOverError } from '../upload.errors.js';
-import type { Lease, UploadProgress } from '../session/upload-session.js';
+import type { UploadProgress } from '../session/upload-session.js';
 import { digestLike } from '../session/upload-writer.js';
+import { UploadTakenOverError } from '../upload.errors.js';
+import { ObjectVerifier, type Verdict } from './object-verifier.js';
+import {
+  type NewContent,
+  type NewObject,
+  type ReplacedObject,
+  UploadCommitStore,
+} from './upload-commit.store.js';
 
 /**
- * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver
- * already has the bytes where they will stay, and can be repeated after a crash at any point:
+ * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver has the bytes
+ * in place. Can be repeated after a crash at any point:
  *
  *     row: committing, digest ──► driver: finish (idempotent) ──► one statement: blob, digests, link, row: committed
- *                                                                 (or a transaction, where others have to do with it)
  */
 @Injectable()
 export class UploadCommitService {
@@ -37,11 +37,9 @@ export class UploadCommitService {
     private readonly store: UploadCommitStore,
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
-    private readonly blobs: BlobService,
     private readonly presence: BlobPresence,
     private readonly identity: StorageIdentity,
     private readonly verifier: ObjectVerifier,
-    private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
   ) {}
@@ -50,7 +48,7 @@ export class UploadCommitService {
    * Commits a held session as `wanted`.
    *
    * @param digests of the session's bytes, the canonical one among them.
-   * @throws DigestInvalidError when the bytes are not what `wanted` says; UploadTakenOverError when fenced.
+   * @throws DigestInvalidError if the bytes have another digest; UploadTakenOverError if this request was fenced.
    */
   async commit(
     held: HeldSession,
@@ -60,23 +58,23 @@ export class UploadCommitService {
   ): Promise<void> {
     await held.keepAlive(async () => {
       const verified = await this.verify(held, progress, digests, wanted);
-      const canonical = canonicalOf(verified);
-      const marked = await this.store.markCommitting(held.lease, progress, wanted, canonical);
+      const { repository } = held.session;
+      const content = {
+        repository,
+        canonical: canonicalOf(verified),
+        digests: verified,
+        sizeBytes: progress.offsetBytes,
+      };
+      const marked = await this.store.markCommitting(held.lease, progress, wanted, content.canonical);
       if (marked === undefined) throw new UploadTakenOverError();
-      await held.end(async () => {
-        await this.finish(held, progress, verified, marked.existing);
-        return true;
-      });
+      await held.end(() => this.finish(held, progress, content, marked.existing));
     });
   }
 
-  /**
-   * Goes on with a commit that was interrupted: what was verified before stands in the row; the driver may
-   * have finished already.
-   */
+  /** Continues a commit that was interrupted. Its digest was verified before; the driver may have finished already. */
   async resume(held: HeldSession): Promise<void> {
     const { session } = held;
-    if (session.digest === null) throw new Error('no commit has begun');
+    if (session.digest === null) throw new Error('the session has no digest to resume the commit with');
     const digests = [...digestsOf(session.midstates, this.hashers), session.digest];
     await this.commit(held, session, digests, session.digest);
   }
@@ -94,17 +92,13 @@ export class UploadCommitService {
     return [...new Set([...digests, computed])];
   }
 
-  /**
-   * The one case where bytes are read back: the client names an algorithm at the end that it did not announce
-   * when it began (see docs/adr). Announced ones run from the first byte.
-   */
+  /** Reads the bytes back. Needed only if the client didn't announce this algorithm when it started (see docs/adr). */
   private async hashAgain(
     { session, signal }: HeldSession,
     progress: UploadProgress,
     wanted: Digest,
   ): Promise<Digest> {
-    if (!canReadUploads(this.driver))
-      throw new Error('a session runs without an algorithm that may be asked for');
+    if (!canReadUploads(this.driver)) throw new Error('the session lacks an algorithm');
     const hasher = this.hashers.create(digestAlgorithm(wanted));
     try {
       const upload = { id: session.id, state: progress.driverState };
@@ -114,7 +108,7 @@ export class UploadCommitService {
       for await (const chunk of bytes) await hasher.update(chunk);
       return hasher.digest();
     } catch (error) {
-      // An aborted stream says no more than that it was aborted; the signal says why.
+      // The error of an aborted stream has no reason; the signal has it.
       signal.throwIfAborted();
       throw error;
     } finally {
@@ -122,34 +116,32 @@ export class UploadCommitService {
     }
   }
 
+  /** Returns the blob that the session became, or undefined if this request was fenced. */
   private async finish(
     held: HeldSession,
     progress: UploadProgress,
-    digests: readonly Digest[],
+    content: NewContent,
     existing: BlobRecord | undefined,
-  ): Promise<void> {
-    const { id } = held.session;
-    const canonical = canonicalOf(digests);
-    const verdict = existing && (await this.verifier.verify(existing, canonical, { signal: held.signal }));
-    // Most layers are known already: then nothing needs to be finished, only linked.
+  ): Promise<BlobRecord | undefined> {
+    const verdict =
+      existing && (await this.verifier.verify(existing, content.canonical, { signal: held.signal }));
     if (verdict === 'intact' || verdict === 'unverified') {
-      if ((await this.record(held, progress, digests, {})) !== undefined) {
-        if (verdict === 'intact') this.presence.note(digests);
-        return this.discard(held, progress, held.session.digest);
+      // The usual case: most layers are in the registry, and only have to be linked.
+      const { isFenced, blob } = await this.store.commit(held.lease, content);
+      if (isFenced) return undefined;
+      if (blob !== undefined) {
+        if (verdict === 'intact') this.presence.note(content.digests);
+        await this.discard(held, progress, held.session.digest);
+        return blob;
       }
     }
-    const replaces = existing && (await this.replacedBy(canonical, existing, verdict));
+    const replaces = existing && (await this.replacedBy(content.canonical, existing, verdict));
     await this.identity.verifyStorageLately();
-    const objectKey = await this.finishUpload(id, progress, canonical);
-    const blob = await this.recordFinished(held, progress, digests, { objectKey, replaces });
-    if (blob?.objectKey === objectKey) this.presence.note(digests);
-    else await this.discard(held, progress, canonical);
+    const objectKey = await this.finishUpload(held, progress, content.canonical);
+    return this.recordObject(held, progress, content, { objectKey, replaces });
   }
 
-  /**
-   * Good bytes must not be thrown away for the sake of lost or damaged ones. The row gets the object of this
-   * upload; the old one stays known (see `DisplacedObjects`).
-   */
+  /** A lost or damaged object gives way to the pushed one. Its key stays known (see `DisplacedObjects`). */
   private async replacedBy(
     digest: Digest,
     { objectKey }: BlobRecord,
@@ -159,70 +151,44 @@ export class UploadCommitService {
     await this.identity.verify();
     this.logger.error(
       { digest, key: objectKey },
-      `the object of a blob is ${verdict}: a push that brought its bytes replaces it`,
+      `the object of a blob is ${verdict}: a push of the same content replaces it`,
     );
     return { objectKey, reason: verdict };
   }
 
-  private async finishUpload(id: UploadId, progress: UploadProgress, canonical: Digest): Promise<ObjectKey> {
+  private async finishUpload(
+    { session }: HeldSession,
+    progress: UploadProgress,
+    canonical: Digest,
+  ): Promise<ObjectKey> {
     try {
-      const upload = { id, state: progress.driverState };
+      const upload = { id: session.id, state: progress.driverState };
       return await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
     } catch (error) {
-      // What was given up may still be done, after others have cleared up where the session is over.
-      await this.reaping.markUnreclaimed(id).catch(() => undefined);
+      // The call may still take effect, after the session was ended and reclaimed.
+      await this.reaping.markUnreclaimed(session.id).catch(() => undefined);
       throw error;
     }
   }
 
-  /**
-   * Where it turns out to be fenced, others may have cleared up before this object was there: it is to be
-   * done again.
-   */
-  private async recordFinished(
+  private async recordObject(
     held: HeldSession,
     progress: UploadProgress,
-    digests: readonly Digest[],
-    object: { readonly objectKey: ObjectKey; readonly replaces: ReplacedObject | undefined },
+    content: NewContent,
+    object: NewObject,
   ): Promise<BlobRecord | undefined> {
-    try {
-      return await this.record(held, progress, digests, object);
-    } catch (error) {
-      if (error instanceof UploadTakenOverError) await this.reaping.markUnreclaimed(held.session.id);
-      throw error;
+    const { isFenced, blob } = await this.store.commit(held.lease, content, object);
+    if (isFenced) {
+      // The session may have been ended and reclaimed before the object existed.
+      await this.reaping.markUnreclaimed(held.session.id);
+      return undefined;
     }
+    if (blob?.objectKey === object.objectKey) this.presence.note(content.digests);
+    else await this.discard(held, progress, content.canonical);
+    return blob;
   }
 
-  private record(
-    { session, lease }: HeldSession,
-    progress: UploadProgress,
-    digests: readonly Digest[],
-    object: { readonly objectKey?: ObjectKey; readonly replaces?: ReplacedObject | undefined },
-  ): Promise<BlobRecord | undefined> {
-    const { repository } = session;
-    const { objectKey, replaces } = object;
-    const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes: progress.offsetBytes };
-    return retryDuringOutage(async () => {
-      if (objectKey !== undefined && replaces === undefined) {
-        const blob = await this.store.commitNew(lease, { ...content, objectKey });
-        if (blob !== undefined) return blob;
-      }
-      return this.recordInSteps(lease, { ...content, ...object });
-    });
-  }
-
-  private recordInSteps(lease: Lease, content: NewBlob): Promise<BlobRecord | undefined> {
-    return this.unitOfWork.run(async (transaction) => {
-      const blob = await this.blobs.commit(transaction, content);
-      if (blob === undefined) return undefined;
-      const holdsBytes = blob.objectKey !== content.objectKey;
-      const isOurs = await this.store.markCommitted(transaction, lease, blob.id, holdsBytes);
-      if (!isOurs) throw new UploadTakenOverError();
-      return blob;
-    }, content.canonical);
-  }
-
-  /** The push has succeeded: bytes that can't be removed now are the reaper's, not the client's concern. */
+  /** Removes the bytes of a duplicate. The push has succeeded: if this fails, the reaper removes them. */
   private async discard(
     { session }: HeldSession,
     progress: UploadProgress,
@@ -231,13 +197,13 @@ export class UploadCommitService {
     try {
       await this.reclaims.reclaim({ ...progress, id: session.id, digest });
     } catch (error) {
-      this.logger.warn({ err: error }, 'the bytes of a duplicate layer could not be removed');
+      this.logger.warn({ err: error }, 'could not remove the bytes of a duplicate layer');
     }
   }
 }
 
 function canonicalOf(digests: readonly Digest[]): Digest {
   const canonical = digests.find((digest) => digestAlgorithm(digest) === CANONICAL_ALGORITHM);
-  if (canonical === undefined) throw new Error(`a session runs without ${CANONICAL_ALGORITHM}`);
+  if (canonical === undefined) throw new Error(`the session lacks its ${CANONICAL_ALGORITHM} digest`);
   return canonical;
 }

@@ -39,11 +39,12 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     });
     it.each([BIG, 'not/there/yet'])('take four statements for content that is new (%s)', async (name) => {
       const executed = await registry.statementsOf(() => registry.client.pushBlob(name, `new in ${name}`));
-      // Postgres looks by itself whether rows are there that others refer to.
-      expect(executed.filter(({ sql }) => !sql.startsWith('SELECT 1 FROM ONLY'))).toHaveLength(4);
+      // Not the statements inside commit_upload, nor those that check foreign keys.
+      const sent = executed.filter(({ sql }) => sql.includes('$1') && !sql.startsWith('SELECT 1 FROM ONLY'));
+      expect(sent).toHaveLength(4);
     });
-    cost('are made in steps where somebody commits the same content', async () => {
-      const content = 'in steps';
+    cost('wait for another commit of the same content', async () => {
+      const content = 'committed by another';
       const lock = (name: string): [string, unknown[]] => [
         `SELECT ${name}(hashtextextended($1, 0))`,
         [digestOf(content)],

@@ -49,7 +49,7 @@ export function faultsOf(statement: ExecutedStatement, { items, tables }: Allowa
   const { root } = statement;
   // The call of a function has the pages of all that the function executes, each statement of which is told
   // by itself.
-  if (root['Node Type'] === 'Result' && root.Plans === undefined) return [];
+  if (['Result', 'Function Scan'].includes(root['Node Type']) && root.Plans === undefined) return [];
   const { rows, buffers } = costOf(statement);
   const above = (figure: number, { always, perItem }: Limit, tell: (limit: string) => string) => {
     const limit = always + perItem * items;
