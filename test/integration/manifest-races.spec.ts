@@ -250,61 +250,6 @@ describe('manifests that are pushed and deleted at the same time', () => {
     });
   });
 
-  describe('with thousands of tags', () => {
-    // As many as fit into the head of a request.
-    const TAGS = 2240;
-    const DELETED_TAGS = 30_800;
-
-    it('are pushed by ten clients at once, and every tag has its whole history', async () => {
-      const name = freshName();
-      const letter = (n: number) => String('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'[n]);
-      const names = Array.from(
-        { length: TAGS },
-        (_, n) => `tag=${letter(Math.floor(n / 52))}${letter(n % 52)}`,
-      );
-      const images = await Promise.all(
-        Array.from({ length: 10 }, async (_, version) =>
-          JSON.stringify(await client.makeImage(name, [], { annotations: { version: `${version}` } })),
-        ),
-      );
-      const pushes = await Promise.all(
-        images.map((image, index) => {
-          // In the opposite order, every second time.
-          const query = (index % 2 === 0 ? names : names.toReversed()).join('&');
-          return client.putManifest(name, `${digestOf(image)}?${query}`, image);
-        }),
-      );
-      expect(pushes.map(({ status }) => status)).toEqual(pushes.map(() => 201));
-      const moves = await events(name);
-      expect(moves).toHaveLength(10 * TAGS);
-      const last = new Map<string, string | null>();
-      const broken = moves.filter(({ tag, from_digest, to_digest }) => {
-        const before = last.get(tag) ?? null;
-        last.set(tag, to_digest);
-        return from_digest !== before;
-      });
-      expect(broken).toEqual([]);
-    }, 60_000);
-
-    it('are deleted with their manifest', async () => {
-      const name = freshName();
-      const image = JSON.stringify(await client.makeImage(name, []));
-      expect((await client.putManifest(name, 'v1', image)).status).toBe(201);
-      await queryRows(
-        berth.database.dataSource.manager,
-        `INSERT INTO tags (repository_id, name, manifest_id)
-         SELECT m.repository_id, 't' || n, m.id
-           FROM manifests m JOIN repositories r ON r.id = m.repository_id, generate_series(2, $2::int) AS n
-          WHERE r.name = $1`,
-        [name, DELETED_TAGS],
-      );
-      const path = `/v2/${name}/manifests/${digestOf(image)}`;
-      expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
-      expect(await (await client.fetch(`/v2/${name}/tags/list`)).json()).toEqual({ name, tags: [] });
-      expect(await events(name)).toHaveLength(1 + DELETED_TAGS);
-    }, 60_000);
-  });
-
   it('makes a repository once for many first pushes', async () => {
     const name = freshName();
     await Promise.all(Array.from({ length: 10 }, (_, index) => client.pushBlob(name, `blob ${index}`)));

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { queryRows } from '../../src/database/query-rows.js';
+import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+
+interface TagEvent {
+  tag: string;
+  from_digest: string | null;
+  to_digest: string | null;
+}
+
+describe('manifests with thousands of tags', () => {
+  let berth: TestBerth;
+  let client: RegistryClient;
+
+  beforeAll(async () => {
+    berth = await startTestBerth();
+    client = new RegistryClient(berth.url);
+  });
+  afterAll(() => berth.dispose());
+
+  const events = (name: string) =>
+    queryRows<TagEvent>(
+      berth.database.dataSource.manager,
+      `SELECT e.tag, e.from_digest, e.to_digest FROM tag_events e JOIN repositories r ON r.id = e.repository_id
+        WHERE r.name = $1 ORDER BY e.id`,
+      [name],
+    );
+
+  // The maximum that fits into the head of a request.
+  const TAGS = 2240;
+  const DELETED_TAGS = 30_800;
+
+  it('are pushed by ten clients at once, and every tag has its whole history', async () => {
+    const name = freshName();
+    const letter = (n: number) => String('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'[n]);
+    const names = Array.from(
+      { length: TAGS },
+      (_, n) => `tag=${letter(Math.floor(n / 52))}${letter(n % 52)}`,
+    );
+    const images = await Promise.all(
+      Array.from({ length: 10 }, async (_, version) =>
+        JSON.stringify(await client.makeImage(name, [], { annotations: { version: `${version}` } })),
+      ),
+    );
+    const pushes = await Promise.all(
+      images.map((image, index) => {
+        // Every second client sends the tags in reverse order.
+        const query = (index % 2 === 0 ? names : names.toReversed()).join('&');
+        return client.putManifest(name, `${digestOf(image)}?${query}`, image);
+      }),
+    );
+    expect(pushes.map(({ status }) => status)).toEqual(pushes.map(() => 201));
+    const moves = await events(name);
+    expect(moves).toHaveLength(10 * TAGS);
+    const last = new Map<string, string | null>();
+    const broken = moves.filter(({ tag, from_digest, to_digest }) => {
+      const before = last.get(tag) ?? null;
+      last.set(tag, to_digest);
+      return from_digest !== before;
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('are deleted with their manifest', async () => {
+    const name = freshName();
+    const image = JSON.stringify(await client.makeImage(name, []));
+    expect((await client.putManifest(name, 'v1', image)).status).toBe(201);
+    await queryRows(
+      berth.database.dataSource.manager,
+      `INSERT INTO tags (repository_id, name, manifest_id)
+       SELECT m.repository_id, 't' || n, m.id
+         FROM manifests m JOIN repositories r ON r.id = m.repository_id, generate_series(2, $2::int) AS n
+        WHERE r.name = $1`,
+      [name, DELETED_TAGS],
+    );
+    const path = `/v2/${name}/manifests/${digestOf(image)}`;
+    expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
+    expect(await (await client.fetch(`/v2/${name}/tags/list`)).json()).toEqual({ name, tags: [] });
+    expect(await events(name)).toHaveLength(1 + DELETED_TAGS);
+  });
+});
