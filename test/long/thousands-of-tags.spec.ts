@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
+import { freshName } from '../support/fresh-name.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { freshName, startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 interface TagEvent {
   tag: string;

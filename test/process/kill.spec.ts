@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BerthProcess } from '../support/berth-process.js';
 import {
   expectPostgresGone,
   isListening,
@@ -10,65 +11,63 @@ import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
-const SETTINGS = { UPLOAD_CHECKPOINT_BYTES: String(MIB) };
 
-let bench: ProcessBench;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterEach(() => bench.clear());
-afterAll(() => bench.dispose());
-
-describe('after kill -9', () => {
-  it('the next start takes over from the orphaned Postgres and has the data', async () => {
-    const dataDir = bench.newDataDir();
-    const first = bench.start({ DATA_DIR: dataDir });
-    const client = new RegistryClient(await first.url());
-    const pushed = await client.putManifest('kept', 'v1', await client.makeImage('kept'));
-    const orphan = postmasterPid(dataDir) ?? 0;
-    await first.kill();
-    expect(isPostgresOf(orphan, dataDir)).toBe(true);
-    const second = new RegistryClient(await bench.start({ DATA_DIR: dataDir }).url());
-    const pulled = await second.fetch('/v2/kept/manifests/v1');
-    expect(pulled.headers.get('docker-content-digest')).toBe(pushed.headers.get('docker-content-digest'));
-    expect(isPostgresOf(orphan, dataDir)).toBe(false);
-    expect(postmasterPid(dataDir)).not.toBe(orphan);
-  });
-});
-
-describe('an upload during which Berth is killed', () => {
+/** One data directory for all tests, which run in this order. Other kills are in test/long. */
+describe('kill -9', () => {
+  let bench: ProcessBench;
+  let settings: Record<string, string> & { DATA_DIR: string };
+  let next: BerthProcess;
   const whole = patternBytes(5 * MIB);
+  const sent = 3 * MIB + 54_321;
 
-  it('in the middle of a chunk keeps at least what a client was told, and continues', async () => {
-    const settings = { ...SETTINGS, DATA_DIR: bench.newDataDir() };
+  beforeAll(async () => {
+    bench = await ProcessBench.open();
+    settings = { DATA_DIR: bench.newDataDir(), UPLOAD_CHECKPOINT_BYTES: String(MIB) };
+  });
+  afterAll(() => bench.dispose());
+
+  let upload: UploadProbe;
+  let acknowledged: number;
+
+  it('of Berth in the middle of a chunk leaves a Postgres that the next start replaces', async () => {
     const first = bench.start(settings);
     const url = await first.url();
-    const upload = await UploadProbe.begin(url, settings.DATA_DIR);
+    const client = new RegistryClient(url);
+    const pushed = await client.putManifest('kept', 'v1', await client.makeImage('kept'));
+    upload = await UploadProbe.begin(url, settings.DATA_DIR);
     const patch = upload.patch(url);
-    const sent = 3 * MIB + 54_321;
     await patch.send(whole.subarray(0, sent));
     await upload.bytesWritten(sent);
-    const told = await upload.durable(url, 2 * MIB);
+    acknowledged = await upload.durable(url, 2 * MIB);
+    const orphan = postmasterPid(settings.DATA_DIR) ?? 0;
     await first.kill();
     expect(await patch.status).toBeUndefined();
-    const next = await bench.start(settings).url();
-    const offset = await upload.offset(next);
-    expect(offset).toBeGreaterThanOrEqual(told);
-    // What was written after the last checkpoint is nobody's: it is sent again.
-    expect(offset).toBeLessThan(sent);
-    expect(await upload.finish(next, whole)).toBe(digestOf(whole));
-  });
-});
+    expect(isPostgresOf(orphan, settings.DATA_DIR)).toBe(true);
 
-describe('when Postgres is killed while Berth serves', () => {
-  it('Berth says so and ends', async () => {
-    const dataDir = bench.newDataDir();
-    const berth = bench.start({ DATA_DIR: dataDir });
-    const url = await berth.url();
-    process.kill(postmasterPid(dataDir) ?? 0, 'SIGKILL');
-    const { code, stdout, stderr } = await berth.ended();
+    next = bench.start(settings);
+    const pulled = await new RegistryClient(await next.url()).fetch('/v2/kept/manifests/v1');
+    expect(pulled.headers.get('docker-content-digest')).toBe(pushed.headers.get('docker-content-digest'));
+    expect(isPostgresOf(orphan, settings.DATA_DIR)).toBe(false);
+    expect(postmasterPid(settings.DATA_DIR)).not.toBe(orphan);
+  });
+
+  it('of Berth keeps the acknowledged bytes of an upload, which resumes', async () => {
+    const url = await next.url();
+    const offset = await upload.offset(url);
+    expect(offset).toBeGreaterThanOrEqual(acknowledged);
+    // The client sends again what was written after the last checkpoint.
+    expect(offset).toBeLessThan(sent);
+    expect(await upload.finish(url, whole)).toBe(digestOf(whole));
+  });
+
+  it('of Postgres ends Berth, which says so', async () => {
+    const url = await next.url();
+    process.kill(postmasterPid(settings.DATA_DIR) ?? 0, 'SIGKILL');
+    const { code, stdout, stderr } = await next.ended();
     expect(code).toBe(1);
     expect(stdout + stderr).toMatch(/PostgreSQL ended unexpectedly: [^\n]+\./);
     expect(stderr).not.toMatch(/^\s+at /m);
     expect(await isListening(url)).toBe(false);
-    await expectPostgresGone(dataDir);
+    await expectPostgresGone(settings.DATA_DIR);
   });
 });

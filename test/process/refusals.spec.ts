@@ -45,7 +45,7 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
 
   it('a port in use', async () => {
     const port = await takenPort();
-    expect(await refusal(bench, { PORT: String(port) })).toBe(
+    expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(
       'Another process listens on the address of HOST and PORT: stop it, or set PORT to a free one.',
     );
   });

@@ -6,7 +6,7 @@ import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
-const REPLICAS = 3;
+const REPLICAS = 2;
 const MIB = 1024 * 1024;
 
 describe('Berths with one database and one storage', () => {
@@ -24,7 +24,7 @@ describe('Berths with one database and one storage', () => {
     const berths = Array.from({ length: REPLICAS }, () =>
       bench.start({ ...settings, DATA_DIR: bench.newDataDir() }),
     );
-    const [a, b, c] = (await Promise.all(berths.map((berth) => berth.url()))) as [string, string, string];
+    const [a, b] = (await Promise.all(berths.map((berth) => berth.url()))) as [string, string];
     await expectMigratedOnce(database);
 
     const client = new RegistryClient(a);
@@ -36,7 +36,7 @@ describe('Berths with one database and one storage', () => {
     const upload = await UploadProbe.begin(a, shared);
     expect(await upload.append(a, 0, whole.subarray(0, MIB))).toBe(202);
     expect(await upload.append(b, MIB, whole.subarray(MIB, MIB + 1000))).toBe(202);
-    expect(await upload.finish(c, whole)).toBe(digestOf(whole));
+    expect(await upload.finish(a, whole)).toBe(digestOf(whole));
     for (const berth of berths) berth.signal('SIGTERM');
     const ends = await Promise.all(berths.map((berth) => berth.ended()));
     expect(ends.map(({ code }) => code)).toEqual(Array.from(berths, () => 0));
