@@ -1,6 +1,6 @@
 /**
- * Calls `work` for each item, at most `limit` calls at a time, and returns the results in the order of the items. After
- * a failure it starts no more calls, and rejects when the running ones have settled.
+ * Calls `work` for each item, at most `limit` calls at a time, and returns the results in the order of the
+ * items. After a failure it starts no more calls, and rejects when the running ones have settled.
  */
 export async function mapBounded<T, R>(
   items: readonly T[],

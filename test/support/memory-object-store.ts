@@ -14,7 +14,7 @@ import {
   ObjectStorageDriver,
   type ObjectStorageOptions,
 } from '../../src/storage/object-store/object-storage.driver.js';
-import { UploadLayout } from '../../src/storage/object-store/upload-layout.js';
+import { parseStateAt } from '../../src/storage/object-store/upload-state.js';
 import type { ByteSpan, DriverUpload, IoOptions } from '../../src/storage/storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
 
@@ -201,7 +201,7 @@ export class ReadableObjectStorageDriver extends ObjectStorageDriver implements 
   }
 
   readUpload(upload: DriverUpload, sizeBytes: number): Promise<Readable> {
-    const layout = UploadLayout.recordedAt(upload, sizeBytes);
+    const layout = parseStateAt(upload, sizeBytes);
     const parts = layout.parts.map(({ number, tag }) => {
       const part = this.bucket.multiparts.get(layout.multipart ?? '')?.parts.get(number);
       if (part?.tag !== tag) throw new UploadStateError(`part ${number} is another one`);

@@ -1,22 +1,28 @@
+import { randomBytes } from 'node:crypto';
 import { OWN_NAMES } from '../identity-object.js';
 import { type ObjectKey, parseKeySegment, parseObjectKey } from '../object-key.js';
-import { isSuffix } from './upload-layout.js';
-
-/** Below it lies what isn't an object of the registry. */
-const UPLOADS = 'uploads/';
-export const OBJECTS = 'blobs/';
 
 /**
- * `blobs/<2 characters>/<upload id>`: where the bytes of an upload are from the first part on, and stay. The digest
- * isn't known then; the id is never used twice, and its first characters spread the keys.
+ * Prefix of pieces, and of parts where a store keeps parts as objects. None of them is an object of the
+ * registry.
+ */
+export const PIECES = 'uploads/';
+/** Prefix of the objects of the registry. */
+export const OBJECTS = 'blobs/';
+
+const SUFFIX = /^[0-9a-f]{16}$/;
+
+/**
+ * `blobs/<2 characters>/<upload id>`: the object of an upload. It is named before the digest is known. The id
+ * is never reused, and its first characters spread the keys.
  *
- * @throws InvalidObjectKeyError when the id can't be part of a key.
+ * @throws InvalidObjectKeyError if the id can't be part of a key.
  */
 export function objectKeyOf(id: string): ObjectKey {
   return parseObjectKey(`${OBJECTS}${parseKeySegment(id).slice(0, 2).padEnd(2, '_')}/${id}`);
 }
 
-/** The id of the upload whose object this is. */
+/** Returns the id of the upload whose object has this name. */
 export function idOfObject(name: string): string | undefined {
   const id = name.slice(name.lastIndexOf('/') + 1);
   return isId(id) && objectKeyOf(id) === name ? id : undefined;
@@ -24,20 +30,27 @@ export function idOfObject(name: string): string | undefined {
 
 /** `uploads/<upload id>~<16 hex>` */
 export function pieceName(id: string, suffix: string): string {
-  return `${UPLOADS}${id}~${suffix}`;
+  return `${PIECES}${id}~${suffix}`;
 }
 
-export const PIECES = UPLOADS;
-
 export function parsePieceName(name: string): { id: string; suffix: string } | undefined {
-  const [id = '', suffix, ...more] = name.slice(UPLOADS.length).split('~');
-  const isPiece = name.startsWith(UPLOADS) && more.length === 0 && isSuffix(suffix) && isId(id);
+  const [id = '', suffix, ...more] = name.slice(PIECES.length).split('~');
+  const isPiece = name.startsWith(PIECES) && more.length === 0 && isSuffix(suffix) && isId(id);
   return isPiece ? { id, suffix } : undefined;
 }
 
-/** Not an object of the registry, whoever asks. */
+/** Random, so that no two writers use the same name. */
+export function newSuffix(): string {
+  return randomBytes(8).toString('hex');
+}
+
+export function isSuffix(text: unknown): text is string {
+  return typeof text === 'string' && SUFFIX.test(text);
+}
+
+/** Returns whether the name can't belong to an object of the registry. */
 export function isReserved(name: string): boolean {
-  return name.startsWith(UPLOADS) || name.startsWith(OWN_NAMES);
+  return name.startsWith(PIECES) || name.startsWith(OWN_NAMES);
 }
 
 function isId(text: string): boolean {

@@ -24,29 +24,39 @@ import type {
 } from '../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../storage.errors.js';
 import { untilAborted } from '../reading.js';
-import { idOfObject, isReserved, objectKeyOf, OBJECTS, parsePieceName, pieceName, PIECES } from './names.js';
+import {
+  idOfObject,
+  isReserved,
+  isSuffix,
+  objectKeyOf,
+  OBJECTS,
+  parsePieceName,
+  pieceName,
+  PIECES,
+} from './names.js';
 import type { ObjectStore, StoredObject } from './object-store.js';
 import { ObjectUploadSink } from './object-upload-sink.js';
 import { readResuming } from './resuming-read.js';
 import { SignedUrls } from './signed-urls.js';
 import { UploadFinisher } from './upload-finisher.js';
-import { isSuffix, UploadLayout } from './upload-layout.js';
+import { fencedLayout, newLayout } from './upload-layout.js';
+import { parseState, parseStateAt, toState } from './upload-state.js';
 
 export interface ObjectStorageOptions {
-  /** Size of the parts of a new upload; `part-sizes.ts` raises it for the largest ones. */
+  /** Size of the parts of a new upload. `part-sizes.ts` raises it for large uploads. */
   readonly partBytes: number;
-  /** A tail of at most so many bytes stays in the upload's row. */
+  /** A tail of up to this size stays in the upload's row. */
   readonly inlineBytes?: number;
-  /** Whether clients may be sent to the store for their blobs. */
+  /** Whether clients may be redirected to the store. */
   readonly redirect: boolean;
 }
 
-/** Enough for a config or a manifest-like blob, and little enough for a row. */
+/** Enough for the config of an image, and small enough for a row. */
 const INLINE_BYTES = 64 * 1024;
 
 /**
- * Blobs in an object store. What all stores have in common is here: how an upload becomes parts, where its tail lies, how
- * it is finished without being copied. What a vendor's requests look like is in the folder of its {@link ObjectStore}.
+ * Stores blobs in an object store: uploads as parts, finished without a copy. The vendors' requests are in
+ * their {@link ObjectStore}s.
  */
 export class ObjectStorageDriver implements StorageDriver {
   readonly name: string;
@@ -87,12 +97,12 @@ export class ObjectStorageDriver implements StorageDriver {
     }
   }
 
-  /** A store refuses to read more bytes than an object has, each with an error of its own. */
+  /** Stores refuse in different ways to read more bytes than an object has, so look at its size. */
   private async identityFailure(error: unknown, options: IoOptions): Promise<unknown> {
     if (!(error instanceof StorageError)) return error;
     const found = await this.store.head(IDENTITY_NAME, options).catch(() => undefined);
-    const isCut = found !== undefined && found.sizeBytes < IDENTITY_BYTES;
-    return isCut ? damagedIdentity(this.location, error) : error;
+    const isTruncated = found !== undefined && found.sizeBytes < IDENTITY_BYTES;
+    return isTruncated ? damagedIdentity(this.location, error) : error;
   }
 
   async writeIdentity(id: string): Promise<void> {
@@ -128,7 +138,7 @@ export class ObjectStorageDriver implements StorageDriver {
       return sizeBytes === 0 ? Readable.from([]) : this.read(key, { start: 0, end: sizeBytes - 1 }, options);
     }
     if (!(span.start >= 0 && span.start <= span.end)) {
-      throw new StorageError(`bytes ${span.start}-${span.end} are no span`);
+      throw new StorageError(`bytes ${span.start}-${span.end} are not a valid span`);
     }
     return readResuming(this.store, key, span, options);
   }
@@ -145,27 +155,27 @@ export class ObjectStorageDriver implements StorageDriver {
   }
 
   createUpload(id: string): Promise<DriverUploadState> {
-    return attempt(() => UploadLayout.first(id, this.options.partBytes).toState());
+    return attempt(() => toState(newLayout(id, this.options.partBytes)));
   }
 
   /**
-   * Touches nothing: bytes past the offset are in parts that nobody recorded. Of what is gone only the tail is noticed here, the
-   * parts when they are needed.
+   * Changes nothing, because bytes beyond the offset are in unrecorded parts. Notices a missing tail. Missing
+   * parts are noticed by the finish.
    */
   async openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
-    const layout = UploadLayout.recordedAt(upload, offsetBytes);
+    const layout = parseStateAt(upload, offsetBytes);
     const piece = layout.pieces.at(-1);
     if (piece !== undefined) {
       const found = await this.store.head(pieceName(layout.id, piece.suffix), options);
       if (found?.sizeBytes !== piece.sizeBytes) {
-        throw new UploadStateError(`upload ${layout.id} lacks bytes that were made durable`);
+        throw new UploadStateError(`durable bytes of upload ${layout.id} are missing`);
       }
     }
     return new ObjectUploadSink(this.store, layout, this.options.inlineBytes ?? INLINE_BYTES);
   }
 
   fenceUpload(upload: DriverUpload): Promise<DriverUploadState> {
-    return attempt(() => UploadLayout.recorded(upload).fenced(this.store.maxPartNumber).toState());
+    return attempt(() => toState(fencedLayout(parseState(upload), this.store.maxPartNumber)));
   }
 
   /** The digest is not part of the key, because the object is named before its digest is known. */
@@ -191,7 +201,7 @@ export class ObjectStorageDriver implements StorageDriver {
     if (multipart !== undefined) {
       return this.store.abortMultipart({ name: objectKeyOf(id), id: multipart }, [], options);
     }
-    await this.finisher.forget(UploadLayout.recorded(upload), options);
+    await this.finisher.abort(parseState(upload), options);
   }
 
   async *listUploads(options: IoOptions = {}): AsyncGenerator<StoredUpload, void> {
@@ -209,7 +219,7 @@ export class ObjectStorageDriver implements StorageDriver {
   }
 }
 
-/** What stands in the state of an upload that was listed. @throws UploadStateError */
+/** Reads the state that `listUploads` returned. @throws UploadStateError */
 function listedOf({ id, state: { listed } }: DriverUpload): { piece?: string; multipart?: string } {
   if (listed === undefined) return {};
   if (typeof listed === 'object' && listed !== null && !Array.isArray(listed)) {
@@ -217,14 +227,14 @@ function listedOf({ id, state: { listed } }: DriverUpload): { piece?: string; mu
     if (isSuffix(piece)) return { piece };
     if (typeof multipart === 'string') return { multipart };
   }
-  throw new UploadStateError(`upload ${id} was not listed so by this driver`);
+  throw new UploadStateError(`the state of upload ${id} was not listed by this driver`);
 }
 
 function keyOf(name: string): ObjectKey | undefined {
   try {
     return isReserved(name) ? undefined : parseObjectKey(name);
   } catch {
-    // Somebody else's.
+    // Not Berth's.
     return undefined;
   }
 }

@@ -1,107 +1,114 @@
 import type { Readable } from 'node:stream';
 import type { ByteSpan, IoOptions } from '../storage-driver.js';
 
-/** Bytes on their way to the store, with what it needs to notice that they changed underway. */
+/** Bytes to store, with a checksum by which the store detects corruption in transit. */
 export interface Body {
-  /** The store's until the call settles. */
+  /** Must not change until the call settles. */
   readonly bytes: Buffer;
-  /** MD5 of `bytes`, base64: a checksum of the way, not of the content. */
+  /** MD5 of `bytes` in base64. */
   readonly md5: string;
 }
 
-/** An object as the store tells of it. */
 export interface StoredObject {
-  /** Its name as the engine gave it, without the operator's prefix. */
+  /** Without the operator's prefix. */
   readonly name: string;
   readonly sizeBytes: number;
-  /** Cut down to whole seconds, as not every request of every store tells more. */
+  /** In whole seconds, the precision that every request of every store has. */
   readonly modifiedAt: Date;
 }
 
-/** An object that is made out of parts. */
+/** A multipart upload: an object that is made of parts. */
 export interface Multipart {
-  /** Of the object that it will be. */
+  /** Name of the object. */
   readonly name: string;
-  /** What the store calls it; `''` where the name says all. */
+  /** The store's id; `''` if the name is enough. */
   readonly id: string;
 }
 
 /** A part that the store has acknowledged. */
 export interface Part {
   readonly number: number;
-  /** What the store answered: the object is made of the parts that have these tags, and of no others. */
+  /** The store's tag of the part's content. An object is completed from parts with exactly these tags. */
   readonly tag: string;
 }
 
-/** A multipart that the store tells of. */
 export interface StoredMultipart extends Multipart {
   readonly startedAt: Date;
 }
 
 /**
- * What Berth asks of an object store: the requests that S3, Azure Blob and Google Cloud Storage have in common.
- * `ObjectStorageDriver` makes a storage driver of it. Names are relative to the operator's prefix, segments of
- * `[A-Za-z0-9._~-]` joined by `/`, at most 1024 bytes; the prefix comes on top.
+ * The requests that S3, Azure Blob and Google Cloud Storage have in common. `ObjectStorageDriver` makes a
+ * storage driver of them. Names are relative to the operator's prefix: segments of `[A-Za-z0-9._~-]` joined
+ * by `/`, at most 1024 bytes.
  *
- * Promised by each:
- * - What settles is durable, and seen by whoever asks after that.
- * - What may pass (throttling, 5XX, resets, time-outs) is tried again, with jitter and within a deadline; then it
- *   rejects with `StorageUnavailableError`. Every other failure is a `StorageError` with its `cause`. An aborted signal
- *   rejects with the signal's reason.
- * - Bytes that were changed underway are refused where the store can tell by their checksum.
- * - No credential is in an error's message.
+ * Each store promises:
+ * - When a call settles, its effect is durable, and visible to every request after it.
+ * - Temporary failures (throttling, 5XX, resets, timeouts) are retried with jitter and a deadline. Then the
+ *   call rejects with `StorageUnavailableError`. Every other failure is a `StorageError` with its `cause`. If
+ *   the signal aborts, the call rejects with its reason.
+ * - Bytes that were corrupted in transit are refused, if the store checks their checksum.
+ * - No error message contains a credential.
  */
 export interface ObjectStore {
   /** As in `STORAGE_DRIVER`. */
   readonly name: string;
-  /** For a person to read in the banner. Without credentials. */
+  /** For the banner. Without credentials. */
   readonly location: string;
-  /** The highest number that a part can have; the first one is 1. */
+  /** The highest part number. The first one is 1. */
   readonly maxPartNumber: number;
   /**
-   * Whether an object can be made of some parts of its multipart while others are left out. S3 can; Ceph refuses it. May
-   * be told only after `prepare`.
+   * Whether a completion may omit parts of its multipart upload. S3 allows it, Ceph refuses. Known after
+   * `prepare`.
    */
   readonly leavesPartsOut: boolean;
-  /** Where parts are objects: `uploads/<upload id>~<suffix>` is a part of the upload's object whose tag is the suffix, whoever put it. */
+  /**
+   * Parts are objects: the piece `uploads/<upload id>~<suffix>` is also a part, with the suffix as its tag.
+   */
   readonly piecesAreParts?: boolean;
 
-  /** Once, at boot. Rejects with a `StorageError` whose message tells a person what is wrong with the bucket and what to do. */
+  /**
+   * Called once, at the start. Rejects with a `StorageError` that says what is wrong with the bucket and what
+   * to do.
+   */
   prepare(): Promise<void>;
-  /** Whether the bucket could be written to now. Leaves no trace. */
+  /** Checks whether the bucket is writable now. Leaves nothing in it. */
   check(options: IoOptions): Promise<void>;
 
-  /** Nothing where there is none, also where the name is longer than the store's can be. */
+  /** Returns undefined if there is no such object, or if its name is too long for the store. */
   head(name: string, options: IoOptions): Promise<StoredObject | undefined>;
   /**
-   * One request; the stream may break. Rejects with `ObjectNotFoundError`, and with a `StorageError` where the span does
-   * not lie within the object. The signal governs the request, not the stream.
+   * Sends one request. The stream may break, end early or stall; `readResuming` resumes it. Rejects with
+   * `ObjectNotFoundError`, or with a `StorageError` if the span does not lie within the object. The signal
+   * governs the request, not the stream.
    */
   get(name: string, span: ByteSpan, options: IoOptions): Promise<Readable>;
-  /** An object in one request, in place of one that there may be. */
+  /** Writes an object with one request, and replaces an existing one. */
   put(name: string, body: Body, options: IoOptions): Promise<void>;
-  /** Missing is success. */
+  /** Idempotent. */
   delete(names: readonly string[], options: IoOptions): Promise<void>;
-  /** Those whose name begins with `prefix`, page by page. */
+  /** Lists objects whose name begins with `prefix`, page by page. */
   list(prefix: string, options: IoOptions): AsyncIterable<StoredObject>;
 
-  /** Nothing that anybody sees. */
+  /** Has no visible effect. */
   beginMultipart(name: string, options: IoOptions): Promise<Multipart>;
-  /** Rejects with `UploadStateError` where the store knows no such multipart. Two parts of one number: one of them wins. */
+  /**
+   * Rejects with `UploadStateError` if there is no such multipart. A second part with the same number
+   * replaces the first.
+   */
   putPart(multipart: Multipart, number: number, body: Body, options: IoOptions): Promise<Part>;
   /**
-   * Makes the object of exactly these parts, without moving their bytes. Rejects with `UploadStateError` where the store
-   * no longer has one of them, or the multipart; having made the object already may be such a case.
+   * Makes the object of exactly these parts, without transferring their bytes. Rejects with
+   * `UploadStateError` if a part or the multipart is missing, which is possible after an earlier completion.
    */
   completeMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void>;
-  /** Removes the parts, of which these are known, unless the object was made of them. Missing is success. */
+  /** Deletes the parts (these are known), unless the object was made of them. Idempotent. */
   abortMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void>;
-  /** Multiparts of names that begin with `prefix`, which nobody has completed; none where the store removes them by itself. */
+  /** Lists multiparts in progress whose name begins with `prefix`. Empty if the store removes them itself. */
   listMultiparts(prefix: string, options: IoOptions): AsyncIterable<StoredMultipart>;
 
   /**
-   * A URL that serves the object's bytes as `application/octet-stream` to whoever has it, for `expirySeconds`. Missing
-   * where the store, or the credential that Berth has, can't make one.
+   * Returns a URL that serves the object as `application/octet-stream` to any client, for `expirySeconds`.
+   * Missing if the store, or Berth's credential, can't sign URLs.
    */
   signedUrl?(name: string, expirySeconds: number): Promise<URL>;
 }

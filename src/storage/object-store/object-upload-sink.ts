@@ -1,43 +1,46 @@
 import type { DriverUploadState, FlushOptions, UploadSink } from '../storage-driver.js';
 import { StorageError } from '../storage.errors.js';
-import { objectKeyOf, pieceName } from './names.js';
+import { newSuffix, objectKeyOf, pieceName } from './names.js';
 import type { Body, Multipart, ObjectStore, Part } from './object-store.js';
 import { OpenTail } from './open-tail.js';
 import { bodyOf } from './part-buffer.js';
 import { partSize } from './part-sizes.js';
 import { readPieces } from './pieces.js';
-import { newSuffix, type Piece, UNRECORDED_NUMBERS, type UploadLayout } from './upload-layout.js';
-
-/** Parts on their way while the next one fills: enough to keep a connection busy, and memory small. */
-const PARTS_AT_ONCE = 2;
-/** Of larger ones, which are the exception, there is only one on its way. */
-const LARGE_PART_BYTES = 64 * 1024 * 1024;
-/** More pieces than this are made into one, so that the row of an upload stays small however small its chunks are. */
-const MOST_PIECES = 500;
-/** A few numbers are left for what is flushed where it wasn't planned. */
-const MOST_PARTS_BETWEEN_FLUSHES = UNRECORDED_NUMBERS - 8;
+import { type Piece, tailStart, UNRECORDED_NUMBERS, type UploadLayout } from './upload-layout.js';
+import { toState } from './upload-state.js';
 
 /**
- * The open end of an upload. Bytes gather in memory until they are a part; parts are uploaded while the next one fills.
- * See {@link UploadLayout} for what becomes of the rest.
+ * Part uploads that may run while the next part fills: enough to keep a connection busy, and memory small.
+ */
+const CONCURRENT_PARTS = 2;
+/** Larger parts, which are rare, are uploaded one at a time. */
+const LARGE_PART_BYTES = 64 * 1024 * 1024;
+/** More pieces are joined into one, so that the row of an upload stays small even if its chunks are small. */
+const MAX_PIECES = 500;
+/** Leaves a few part numbers for unplanned flushes. */
+const MAX_PARTS_BETWEEN_FLUSHES = UNRECORDED_NUMBERS - 8;
+
+/**
+ * Appends to an upload. Collects bytes in memory until they fill a part, and uploads the part while the next
+ * one fills. A flush stores the tail, as {@link UploadLayout} describes.
  */
 export class ObjectUploadSink implements UploadSink {
   private tail: OpenTail;
-  /** By index; a hole is a part under way. */
+  /** By index. The entry of a part is missing while the part is uploaded. */
   private readonly parts: Part[];
   private partCount: number;
   private nextPart: number;
-  /** Where the numbers end that may be used before more is known to be recorded. */
+  /** The first part number that must not be used before another state is recorded. */
   private numbersEnd: number;
   private multipart: Promise<Multipart> | undefined;
-  /** Pieces whose bytes have become part of something else, and those among them that no recorded state needs. */
+  /** Pieces whose bytes are in a part or another piece now. No recorded state needs those in `removable`. */
   private obsolete: readonly string[];
   private removable: readonly string[];
-  /** The last state that is known to be recorded. */
-  private known: UploadLayout;
-  private readonly underWay = new Set<Promise<void>>();
+  /** The last layout that is known to be recorded. */
+  private recordedLayout: UploadLayout;
+  private readonly partUploads = new Set<Promise<void>>();
   private failure: Error | undefined;
-  private current: Promise<unknown> = Promise.resolve();
+  private currentCall: Promise<unknown> = Promise.resolve();
   private isUsable = true;
   private isBusy = false;
 
@@ -46,11 +49,11 @@ export class ObjectUploadSink implements UploadSink {
     private flushed: UploadLayout,
     private readonly inlineBytes: number,
   ) {
-    this.known = flushed;
+    this.recordedLayout = flushed;
     this.tail = OpenTail.resumed(flushed);
     this.parts = [...flushed.parts];
     this.partCount = flushed.parts.length;
-    this.nextPart = store.leavesPartsOut ? flushed.nextPart : flushed.nextWithoutGap;
+    this.nextPart = store.leavesPartsOut ? flushed.nextPart : (flushed.parts.at(-1)?.number ?? 0) + 1;
     this.numbersEnd = this.nextPart + UNRECORDED_NUMBERS;
     this.obsolete = this.removable = flushed.obsolete;
     if (flushed.multipart !== undefined) {
@@ -59,37 +62,38 @@ export class ObjectUploadSink implements UploadSink {
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    return this.alone(async () => {
+    return this.exclusively(async () => {
       let rest = chunk;
       while (rest.byteLength > 0) {
-        const taken = rest.subarray(0, this.tail.roomBytes);
-        this.tail.buffer.append(taken);
-        rest = rest.subarray(taken.byteLength);
-        if (this.tail.roomBytes === 0) await this.sealPart();
+        const fitting = rest.subarray(0, this.tail.roomBytes);
+        this.tail.buffer.append(fitting);
+        rest = rest.subarray(fitting.byteLength);
+        if (this.tail.roomBytes === 0) await this.uploadTail();
       }
     });
   }
 
   flush({ isLast = false }: FlushOptions = {}): Promise<DriverUploadState> {
-    return this.alone(async () => {
-      await this.allSettled();
-      if (this.offsetBytes !== this.flushed.sizeBytes) this.flushed = await this.saved(isLast);
-      return this.flushed.toState();
+    return this.exclusively(async () => {
+      await Promise.all(this.partUploads);
+      this.throwFailure();
+      if (this.offsetBytes !== this.flushed.sizeBytes) this.flushed = await this.saveTail(isLast);
+      return toState(this.flushed);
     });
   }
 
   recorded(): void {
-    this.known = this.flushed;
+    this.recordedLayout = this.flushed;
     this.numbersEnd = this.nextPart + UNRECORDED_NUMBERS;
     this.removable = this.flushed.obsolete;
   }
 
-  /** The end of a part: nothing is to be saved there but the part. No further than there are numbers for. */
+  /** The end of a part, where no tail has to be stored. No further than there are part numbers. */
   flushOffset(limitBytes: number): number {
     const { flushed } = this;
-    let end = flushed.tailStart;
+    let end = tailStart(flushed);
     let best = limitBytes;
-    for (let count = 0; count < MOST_PARTS_BETWEEN_FLUSHES; count += 1) {
+    for (let count = 0; count < MAX_PARTS_BETWEEN_FLUSHES; count += 1) {
       end += partSize(flushed.parts.length + count, flushed.partBytes);
       if (end > limitBytes) return best;
       best = end;
@@ -99,11 +103,11 @@ export class ObjectUploadSink implements UploadSink {
 
   async close(): Promise<DriverUploadState | undefined> {
     this.isUsable = false;
-    await Promise.allSettled([this.current, ...this.underWay]);
-    // What was given up at its deadline may arrive yet, and must not meet what the next writer does.
-    const { known, nextPart } = this;
-    return this.store.leavesPartsOut && nextPart > known.nextPart
-      ? known.with({ nextPart }).toState()
+    await Promise.allSettled([this.currentCall, ...this.partUploads]);
+    // A part that timed out may still arrive, so the next writer must not use its number.
+    const { recordedLayout, nextPart } = this;
+    return this.store.leavesPartsOut && nextPart > recordedLayout.nextPart
+      ? toState({ ...recordedLayout, nextPart })
       : undefined;
   }
 
@@ -115,8 +119,8 @@ export class ObjectUploadSink implements UploadSink {
     return this.tail.startBytes + this.tail.length;
   }
 
-  /** The part is full: on its way with it. */
-  private async sealPart(): Promise<void> {
+  /** Starts to upload the tail, which fills a part, and waits while too many parts are being uploaded. */
+  private async uploadTail(): Promise<void> {
     const { tail } = this;
     const index = this.partCount;
     const number = this.takeNumber();
@@ -126,29 +130,29 @@ export class ObjectUploadSink implements UploadSink {
       tail.startBytes + tail.length,
       partSize(this.partCount, this.flushed.partBytes),
     );
-    const work = this.putPart(tail, number)
+    const upload = this.putPart(tail, number)
       .then((part) => void (this.parts[index] = part))
       .catch((error: unknown) => void (this.failure ??= error as Error))
-      .finally(() => this.underWay.delete(work));
-    this.underWay.add(work);
-    while (this.underWay.size >= (tail.length > LARGE_PART_BYTES ? 1 : PARTS_AT_ONCE + 1)) {
-      await Promise.race(this.underWay);
+      .finally(() => this.partUploads.delete(upload));
+    this.partUploads.add(upload);
+    while (this.partUploads.size >= (tail.length > LARGE_PART_BYTES ? 1 : CONCURRENT_PARTS + 1)) {
+      await Promise.race(this.partUploads);
     }
     this.throwFailure();
   }
 
   private async putPart(tail: OpenTail, number: number): Promise<Part> {
-    const [body, multipart] = await Promise.all([this.whole(tail), this.begun()]);
+    const [body, multipart] = await Promise.all([this.bodyOfTail(tail), this.startedMultipart()]);
     return this.store.putPart(multipart, number, body, {});
   }
 
-  private begun(): Promise<Multipart> {
+  private startedMultipart(): Promise<Multipart> {
     this.multipart ??= this.store.beginMultipart(this.name, {});
     return this.multipart;
   }
 
-  /** All of the tail's bytes, those included that another sink saved as pieces. */
-  private async whole(tail: OpenTail): Promise<Body> {
+  /** All bytes of the tail. Reads those back that another sink saved as pieces. */
+  private async bodyOfTail(tail: OpenTail): Promise<Body> {
     if (tail.before.length === 0) return tail.buffer.body();
     const bytes = Buffer.allocUnsafeSlow(tail.length);
     await readPieces(this.store, this.flushed.id, tail.before, bytes);
@@ -156,13 +160,8 @@ export class ObjectUploadSink implements UploadSink {
     return bodyOf(bytes);
   }
 
-  private async allSettled(): Promise<void> {
-    await Promise.all(this.underWay);
-    this.throwFailure();
-  }
-
-  private async saved(isLast: boolean): Promise<UploadLayout> {
-    if (this.tail.suffixes.length >= MOST_PIECES) await this.joinPieces();
+  private async saveTail(isLast: boolean): Promise<UploadLayout> {
+    if (this.tail.suffixes.length >= MAX_PIECES) await this.joinPieces();
     const { tail } = this;
     const isSmall = tail.unsavedBytes <= this.inlineBytes;
     const [saving, ending, removing] = await Promise.allSettled([
@@ -170,52 +169,56 @@ export class ObjectUploadSink implements UploadSink {
       isLast ? this.saveEnding(tail, isSmall) : undefined,
       this.removeObsolete(),
     ]);
-    // Only now: none of it may go on after the others failed, since the next writer uses the same numbers.
+    // Throw only after all have settled, because the next writer uses the same part numbers.
     const piece = valueOf(saving);
-    if (piece !== undefined) tail.mine.push(piece);
+    if (piece !== undefined) tail.own.push(piece);
     this.obsolete = valueOf(removing);
     const multipart = await this.multipart;
-    return this.flushed.with({
+    return {
+      ...this.flushed,
       sizeBytes: this.offsetBytes,
       nextPart: Math.max(this.nextPart, this.flushed.nextPart),
       multipart: multipart?.id,
       parts: [...this.parts],
-      pieces: [...tail.before, ...tail.mine],
+      pieces: [...tail.before, ...tail.own],
       inline: isSmall ? Buffer.from(tail.unsaved) : Buffer.of(),
       ending: valueOf(ending),
       obsolete: this.obsolete,
-    });
+    };
   }
 
   private async savePiece(tail: OpenTail): Promise<Piece> {
     const suffix = newSuffix();
-    const body = tail.mine.length === 0 ? tail.buffer.body() : await bodyOf(tail.unsaved);
+    const body = tail.own.length === 0 ? tail.buffer.body() : await bodyOf(tail.unsaved);
     await this.store.put(pieceName(this.flushed.id, suffix), body, {});
     return { suffix, sizeBytes: body.bytes.length, md5: body.md5 };
   }
 
   /**
-   * Saves the finish from reading the tail back, where it may be the finish that comes next. Not where all of the tail
-   * is in the row anyway, or not all of it at hand, or where numbers are getting scarce.
+   * Stores the tail as a part, so that a finish need not read it back. Not if the whole tail is in the row,
+   * if it is not all in memory, or if part numbers are running out.
    */
   private async saveEnding(tail: OpenTail, isRestInRow: boolean): Promise<Part | undefined> {
     const { leavesPartsOut, piecesAreParts, maxPartNumber } = this.store;
-    const isInRow = isRestInRow && tail.mine.length === 0;
-    const isAtHand = tail.before.length === 0 && tail.length > 0 && tail.length <= this.flushed.partBytes;
-    if (piecesAreParts === true || isInRow || !isAtHand) return undefined;
+    const isInRow = isRestInRow && tail.own.length === 0;
+    const isInMemory = tail.before.length === 0 && tail.length > 0 && tail.length <= this.flushed.partBytes;
+    if (piecesAreParts === true || isInRow || !isInMemory) return undefined;
     if (leavesPartsOut && this.nextPart >= Math.min(this.numbersEnd, maxPartNumber / 2)) return undefined;
     const number = leavesPartsOut ? this.takeNumber() : maxPartNumber;
-    return this.store.putPart(await this.begun(), number, tail.buffer.body(), {});
+    return this.store.putPart(await this.startedMultipart(), number, tail.buffer.body(), {});
   }
 
-  /** All that the tail has, in memory and unsaved, for one piece to take it. */
+  /** Reads all bytes of the tail into memory, to be saved as one piece. */
   private async joinPieces(): Promise<void> {
     const { tail } = this;
     this.obsolete = [...this.obsolete, ...tail.suffixes];
-    this.tail = tail.unsavedAs((await this.whole(tail)).bytes);
+    this.tail = tail.unsavedAs((await this.bodyOfTail(tail)).bytes);
   }
 
-  /** What can't be removed stays named in the row, for the next one who passes. */
+  /**
+   * Returns the obsolete pieces that are left. After a failure they stay in the row, and a later flush
+   * retries.
+   */
   private async removeObsolete(): Promise<readonly string[]> {
     const removed = new Set(this.removable);
     if (removed.size === 0) return this.obsolete;
@@ -231,9 +234,10 @@ export class ObjectUploadSink implements UploadSink {
 
   private takeNumber(): number {
     const number = this.nextPart;
-    if (number >= this.store.maxPartNumber)
-      throw new StorageError('the upload is larger than an object can be');
-    if (number >= this.numbersEnd) throw new StorageError('too much was written that was not recorded');
+    if (number >= this.store.maxPartNumber) {
+      throw new StorageError('the upload exceeds the maximum size of an object');
+    }
+    if (number >= this.numbersEnd) throw new StorageError('too many parts were written but not recorded');
     this.nextPart += 1;
     return number;
   }
@@ -242,16 +246,17 @@ export class ObjectUploadSink implements UploadSink {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  private async alone<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs one call at a time. After a failure, or a concurrent call, the sink can only be closed. */
+  private async exclusively<T>(work: () => Promise<T>): Promise<T> {
     if (!this.isUsable || this.isBusy) {
       this.isUsable = false;
-      throw new StorageError('the sink is closed, in use, or has failed before');
+      throw new StorageError('the sink is closed or busy, or has failed');
     }
     this.isBusy = true;
-    const done = work();
-    this.current = done;
+    const call = work();
+    this.currentCall = call;
     try {
-      return await done;
+      return await call;
     } catch (error) {
       this.isUsable = false;
       throw error;

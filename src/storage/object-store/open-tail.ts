@@ -1,40 +1,41 @@
 import { PartBuffer } from './part-buffer.js';
-import type { Piece, UploadLayout } from './upload-layout.js';
+import { type Piece, piecesBytes, tailPartBytes, tailStart, type UploadLayout } from './upload-layout.js';
 
 /**
- * The bytes behind the last whole part, as a sink has them:
+ * The tail of an upload while a sink appends to it:
  *
  *     startBytes
  *     ├──── before ────┼─────────── buffer ───────────┤ roomBytes ┤
- *       pieces of other  mine: saved │ unsaved
- *       sinks, not here
+ *      pieces of other   own: saved │ unsaved
+ *      sinks, not read
  */
 export class OpenTail {
-  /** Pieces that this sink has saved; they are in the buffer, too. */
-  readonly mine: Piece[] = [];
+  /** Pieces that this sink has saved. Their bytes are in the buffer, too. */
+  readonly own: Piece[] = [];
   readonly beforeBytes: number;
 
   private constructor(
     readonly startBytes: number,
-    /** Of the part that they become. */
+    /** Size of the part that the tail becomes. */
     private readonly partBytes: number,
     readonly before: readonly Piece[],
     readonly buffer: PartBuffer,
   ) {
-    this.beforeBytes = bytesOf(before);
+    this.beforeBytes = piecesBytes(before);
   }
 
   static resumed(layout: UploadLayout): OpenTail {
-    const buffer = new PartBuffer(layout.openPartBytes);
+    const partBytes = tailPartBytes(layout);
+    const buffer = new PartBuffer(partBytes);
     buffer.append(layout.inline);
-    return new OpenTail(layout.tailStart, layout.openPartBytes, layout.pieces, buffer);
+    return new OpenTail(tailStart(layout), partBytes, layout.pieces, buffer);
   }
 
   static empty(startBytes: number, partBytes: number): OpenTail {
     return new OpenTail(startBytes, partBytes, [], new PartBuffer(partBytes));
   }
 
-  /** The same bytes, all of them in memory, and none of them saved. */
+  /** Returns a tail with the same bytes, all in memory and unsaved. */
   unsavedAs(bytes: Buffer): OpenTail {
     const tail = OpenTail.empty(this.startBytes, this.partBytes);
     tail.buffer.append(bytes);
@@ -50,19 +51,15 @@ export class OpenTail {
   }
 
   get suffixes(): readonly string[] {
-    return [...this.before, ...this.mine].map(({ suffix }) => suffix);
+    return [...this.before, ...this.own].map(({ suffix }) => suffix);
   }
 
   get unsavedBytes(): number {
-    return this.buffer.length - bytesOf(this.mine);
+    return this.buffer.length - piecesBytes(this.own);
   }
 
-  /** Valid until more is appended. */
+  /** Valid until the next append. */
   get unsaved(): Buffer {
-    return this.buffer.view.subarray(bytesOf(this.mine));
+    return this.buffer.view.subarray(piecesBytes(this.own));
   }
-}
-
-function bytesOf(pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -3,11 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { Body } from './object-store.js';
 
 const FIRST_BYTES = 64 * 1024;
-const HASHED_AT_ONCE = 1024 * 1024;
+const HASH_STEP_BYTES = 1024 * 1024;
 
 /**
- * The bytes of one part, copied as they come, with their checksum. Grows with them, so that a small blob takes no more than
- * it needs.
+ * Copies the bytes of one part, and computes their checksum. Grows with them, so that a small blob uses
+ * little memory.
  */
 export class PartBuffer {
   private bytes = Buffer.of();
@@ -46,12 +46,14 @@ export class PartBuffer {
   }
 }
 
-/** A part may have a gigabyte: nobody else shall have to wait until all of it is hashed. */
+/**
+ * Computes the checksum of `bytes`. Yields to other work after each MiB, because a part may have a gigabyte.
+ */
 export async function bodyOf(bytes: Buffer): Promise<Body> {
   const hash = createHash('md5');
-  for (let at = 0; at < bytes.length; at += HASHED_AT_ONCE) {
-    if (at > 0) await setImmediate();
-    hash.update(bytes.subarray(at, at + HASHED_AT_ONCE));
+  for (let start = 0; start < bytes.length; start += HASH_STEP_BYTES) {
+    if (start > 0) await setImmediate();
+    hash.update(bytes.subarray(start, start + HASH_STEP_BYTES));
   }
   return { bytes, md5: hash.digest('base64') };
 }

@@ -1,26 +1,29 @@
 const MIB = 1024 * 1024;
 
-/** So many parts have the size that was asked for: some stores take no others (R2 wants all but the last one to be equal). */
+/**
+ * So many parts have the configured size. Some stores allow no others: R2 requires all but the last to be
+ * equal.
+ */
 export const EQUAL_PARTS = 4_000;
 
-/** From then on the size doubles at every so many parts … */
+/** After that the size doubles every so many parts, … */
 const STEP_PARTS = 100;
 
-/** … up to this: a part is held in memory. */
-const LARGEST_PART_BYTES = 1024 * MIB;
+/** … up to this, because a part is held in memory. */
+const MAX_PART_BYTES = 1024 * MIB;
 
 /**
- * How many bytes the part at `index` (from 0) has. A store numbers its parts, up to 10,000 in S3, and an object may
- * have 5 TiB: with parts of one size that would be half a gigabyte each, from the first megabyte on. So the size is
- * raised as the object grows: 31 GiB in parts of 8 MiB, 5 TiB in 9,800 parts of at most 1 GiB.
+ * Returns the size of the part at `index` (from 0). A store numbers its parts, S3 up to 10,000, and an object
+ * may have 5 TiB. With equal parts each would have half a gigabyte, so the size grows with the object: 31 GiB
+ * in parts of 8 MiB, 5 TiB in 9,800 parts of at most 1 GiB.
  */
 export function partSize(index: number, baseBytes: number): number {
   if (index < EQUAL_PARTS) return baseBytes;
   const doublings = 1 + Math.floor((index - EQUAL_PARTS) / STEP_PARTS);
-  return Math.min(baseBytes * 2 ** doublings, Math.max(LARGEST_PART_BYTES, baseBytes));
+  return Math.min(baseBytes * 2 ** doublings, Math.max(MAX_PART_BYTES, baseBytes));
 }
 
-/** Where the part at `index` begins: the bytes of all parts before it. */
+/** Returns the size of the first `count` parts, which is the offset of the next one. */
 export function partsSize(count: number, baseBytes: number): number {
   let bytes = Math.min(count, EQUAL_PARTS) * baseBytes;
   for (let index = EQUAL_PARTS; index < count; index += STEP_PARTS) {

@@ -1,3 +1,4 @@
+import { mapBounded } from '../../common/map-bounded.js';
 import type { IoOptions } from '../storage-driver.js';
 import { ObjectNotFoundError, StorageUnavailableError, UploadStateError } from '../storage.errors.js';
 import { pieceName } from './names.js';
@@ -6,13 +7,14 @@ import { bodyOf } from './part-buffer.js';
 import { readResuming } from './resuming-read.js';
 import type { Piece } from './upload-layout.js';
 
-const READS_AT_ONCE = 8;
-const ATTEMPTS = 2;
+const CONCURRENT_READS = 8;
+const MAX_ATTEMPTS = 2;
 
 /**
- * Reads pieces back, one behind the other, into the beginning of `target`.
+ * Reads the pieces of an upload, one after the other, into the beginning of `target`.
  *
- * @throws UploadStateError when one of them is gone; StorageUnavailableError when what comes is not what was put.
+ * @throws UploadStateError if one is missing; StorageUnavailableError if the store returns other bytes than
+ * it was given.
  */
 export async function readPieces(
   store: ObjectStore,
@@ -21,24 +23,13 @@ export async function readPieces(
   target: Buffer,
   options: IoOptions = {},
 ): Promise<void> {
-  const work: (() => Promise<void>)[] = [];
   let start = 0;
-  for (const piece of pieces) {
+  const reads = pieces.map((piece) => {
     const into = target.subarray(start, start + piece.sizeBytes);
-    work.push(() => readPiece(store, id, piece, into, options));
     start += piece.sizeBytes;
-  }
-  await Promise.all(Array.from({ length: READS_AT_ONCE }, () => inTurn(work)));
-}
-
-async function inTurn(work: (() => Promise<void>)[]): Promise<void> {
-  try {
-    for (let next = work.shift(); next !== undefined; next = work.shift()) await next();
-  } catch (error) {
-    // The others are read for nobody.
-    work.length = 0;
-    throw error;
-  }
+    return { piece, into };
+  });
+  await mapBounded(reads, CONCURRENT_READS, ({ piece, into }) => readPiece(store, id, piece, into, options));
 }
 
 async function readPiece(
@@ -48,16 +39,15 @@ async function readPiece(
   into: Buffer,
   options: IoOptions,
 ): Promise<void> {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-    await fill(store, pieceName(id, suffix), into, options);
+  const name = pieceName(id, suffix);
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    await readInto(store, name, into, options);
     if ((await bodyOf(into)).md5 === md5) return;
   }
-  throw new StorageUnavailableError(
-    `the store answers other bytes of ${pieceName(id, suffix)} than it was given`,
-  );
+  throw new StorageUnavailableError(`the store returned other bytes of ${name} than it was given`);
 }
 
-async function fill(store: ObjectStore, name: string, into: Buffer, options: IoOptions): Promise<void> {
+async function readInto(store: ObjectStore, name: string, into: Buffer, options: IoOptions): Promise<void> {
   try {
     let filled = 0;
     const span = { start: 0, end: into.length - 1 };
@@ -65,6 +55,6 @@ async function fill(store: ObjectStore, name: string, into: Buffer, options: IoO
     for await (const chunk of bytes) filled += chunk.copy(into, filled);
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError)) throw error;
-    throw new UploadStateError('bytes are gone that were made durable', { cause: error });
+    throw new UploadStateError('durable bytes of the upload are missing', { cause: error });
   }
 }

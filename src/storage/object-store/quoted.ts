@@ -1,7 +1,10 @@
-const MOST_CHARACTERS = 300;
+const MAX_CHARACTERS = 300;
 
-/** What a store, or a proxy before it, has said, for a message: one line, and not the whole page of a gateway. */
+/**
+ * Makes one line of the text of a response, for a message, and shortens it: a gateway may respond with a
+ * page.
+ */
 export function quoted(text: string): string {
   const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
-  return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line;
+  return line.length > MAX_CHARACTERS ? `${line.slice(0, MAX_CHARACTERS)}…` : line;
 }

@@ -11,8 +11,8 @@ const FIRST_PAUSE_MS = 50;
 export const STALL_MS = 30_000;
 
 /**
- * Reads a span of an object. If the stream breaks or stalls, it resumes with a request for the rest. A reader that is
- * slow breaks nothing. The signal governs the first request, and through `untilAborted` the stream.
+ * Reads a span of an object. If the stream breaks or stalls, it resumes with a request for the rest. A reader
+ * that is slow breaks nothing. The signal governs the first request, and through `untilAborted` the stream.
  *
  * @throws ObjectNotFoundError at once, instead of failing the stream later.
  */

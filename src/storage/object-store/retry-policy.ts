@@ -32,14 +32,14 @@ export interface RetriedCall<T> {
 }
 
 /**
- * Translates an error of an attempt, {@link TimeoutError} included. `StorageUnavailableError` is retried, any other
- * error is not. `hasSucceeded`: an earlier call of this policy has succeeded.
+ * Translates an error of an attempt, {@link TimeoutError} included. `StorageUnavailableError` is retried, any
+ * other error is not. `hasSucceeded`: an earlier call of this policy has succeeded.
  */
 export type TranslateError = (error: unknown, action: string, hasSucceeded: boolean) => StorageError;
 
 /**
- * Retries calls with backoff, jitter and a deadline. For the SDKs of Azure and Google, whose retries have no jitter,
- * can't be aborted, or let one hanging attempt use up all the time.
+ * Retries calls with backoff, jitter and a deadline. For the SDKs of Azure and Google, whose retries have no
+ * jitter, can't be aborted, or let one hanging attempt use up all the time.
  */
 export class RetryPolicy {
   private hasSucceeded = false;
@@ -50,8 +50,8 @@ export class RetryPolicy {
   ) {}
 
   /**
-   * Rejects with the signal's reason, with {@link StorageUnavailableError} when attempts or time are used up, or at
-   * once with another `StorageError`.
+   * Rejects with the signal's reason, with {@link StorageUnavailableError} when attempts or time are used up,
+   * or at once with another `StorageError`.
    */
   async run<T>(call: RetriedCall<T>, { signal }: IoOptions): Promise<T> {
     signal?.throwIfAborted();

@@ -13,12 +13,12 @@ export class TimeoutError extends Error {
 }
 
 /**
- * Calls `work`, and aborts it when the caller's signal aborts (it rejects with the signal's reason) or after `ms` (it
- * rejects with {@link TimeoutError}). It rejects at once, because an SDK does not observe its signal everywhere (not
- * while it fetches credentials); a late result goes to `discard`.
+ * Calls `work`, and aborts it when the caller's signal aborts (it rejects with the signal's reason) or after
+ * `ms` (it rejects with {@link TimeoutError}). It rejects at once, because an SDK does not observe its signal
+ * everywhere (not while it fetches credentials); a late result goes to `discard`.
  *
- * The signal of `work` never aborts after `work` has settled, so a stream that it returned lives on. That is why this
- * is not `AbortSignal.any([signal, AbortSignal.timeout(ms)])`.
+ * The signal of `work` never aborts after `work` has settled, so a stream that it returned lives on. That is
+ * why this is not `AbortSignal.any([signal, AbortSignal.timeout(ms)])`.
  */
 export async function withTimeout<T>(
   { signal }: IoOptions,

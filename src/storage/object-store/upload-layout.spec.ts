@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DriverUploadState } from '../storage-driver.js';
 import { UploadStateError } from '../storage.errors.js';
-import { UNRECORDED_NUMBERS, UploadLayout } from './upload-layout.js';
+import { fencedLayout, newLayout, UNRECORDED_NUMBERS } from './upload-layout.js';
+import { parseState, parseStateAt, toState } from './upload-state.js';
 
 const ID = '0b8f5c0e-4a53-4d0c-9f0e-2f1d6f9b8f11';
 const MD5 = '1B2M2Y8AsgTpgAmY7PhCfg==';
@@ -20,25 +21,25 @@ const WHOLE: DriverUploadState = {
   obsolete: ['fedcba9876543210'],
 };
 
-describe('UploadLayout', () => {
-  it('is read back as it was recorded', () => {
-    for (const state of [WHOLE, UploadLayout.first(ID, 100).toState()]) {
-      expect(UploadLayout.recorded({ id: ID, state }).toState()).toEqual(state);
+describe('the state of an upload', () => {
+  it('is parsed as it was recorded', () => {
+    for (const state of [WHOLE, toState(newLayout(ID, 100))]) {
+      expect(toState(parseState({ id: ID, state }))).toEqual(state);
     }
   });
 
-  it('leaves numbers to those who are shut out, and makes no two fences alike', () => {
-    const layout = UploadLayout.recorded({ id: ID, state: WHOLE });
-    const fenced = layout.fenced(10_000);
+  it('skips part numbers in a fence, and differs between two fences', () => {
+    const layout = parseState({ id: ID, state: WHOLE });
+    const fenced = fencedLayout(layout, 10_000);
     expect(fenced.nextPart).toBe(layout.nextPart + UNRECORDED_NUMBERS);
-    expect(UploadLayout.recorded({ id: ID, state: fenced.toState() }).toState()).toEqual(fenced.toState());
-    expect(layout.fenced(10_000).toState()).not.toEqual(fenced.toState());
+    expect(parseState({ id: ID, state: toState(fenced) })).toEqual(fenced);
+    expect(toState(fencedLayout(layout, 10_000))).not.toEqual(toState(fenced));
   });
 
   it.each<[string, DriverUploadState]>([
-    ['a size that its bytes do not have', { ...WHOLE, sizeBytes: 226 }],
+    ['a size that differs from its bytes', { ...WHOLE, sizeBytes: 226 }],
     [
-      'a tail that is longer than its part',
+      'a tail that is larger than a part',
       { sizeBytes: 120, partBytes: 100, nextPart: 1, pieces: [['0123456789abcdef', 120, MD5]] },
     ],
     [
@@ -56,9 +57,9 @@ describe('UploadLayout', () => {
         ],
       },
     ],
-    ['a number that is still to be given', { ...WHOLE, nextPart: 4 }],
+    ['a part number that is not used yet', { ...WHOLE, nextPart: 4 }],
     [
-      'a number that is none',
+      'an invalid part number',
       {
         ...WHOLE,
         parts: [
@@ -68,7 +69,7 @@ describe('UploadLayout', () => {
       },
     ],
     [
-      'a part of three',
+      'a part with three fields',
       {
         ...WHOLE,
         parts: [
@@ -77,22 +78,22 @@ describe('UploadLayout', () => {
         ],
       },
     ],
-    ['a tag that is none', { ...WHOLE, ending: [10_000, 7] }],
+    ['an invalid tag', { ...WHOLE, ending: [10_000, 7] }],
     ['an ending before its parts', { ...WHOLE, ending: [3, 'c'] }],
-    ['a piece with a way out of its folder', { ...WHOLE, pieces: [['../../etc/passwd', 20, MD5]] }],
-    ['a piece of no bytes', { ...WHOLE, sizeBytes: 205, pieces: [['0123456789abcdef', 0, MD5]] }],
+    ['a piece outside its folder', { ...WHOLE, pieces: [['../../etc/passwd', 20, MD5]] }],
+    ['an empty piece', { ...WHOLE, sizeBytes: 205, pieces: [['0123456789abcdef', 0, MD5]] }],
     ['a piece without a checksum', { ...WHOLE, pieces: [['0123456789abcdef', 20]] }],
-    ['an obsolete piece that is none', { ...WHOLE, obsolete: ['/'] }],
+    ['an invalid obsolete piece', { ...WHOLE, obsolete: ['/'] }],
     ['bytes that are not base64', { ...WHOLE, inline: '!!!!' }],
-    ['parts of no size', { ...WHOLE, partBytes: 0 }],
+    ['empty parts', { ...WHOLE, partBytes: 0 }],
     ['the fence of another upload', { ...WHOLE, fence: 'other~0123456789abcdef' }],
-    ['a list that is none', { ...WHOLE, parts: 'none' }],
-    ['nothing', {}],
+    ['a list that is not a list', { ...WHOLE, parts: 'none' }],
+    ['no fields', {}],
   ])('refuses a state with %s', (_, state) => {
-    expect(() => UploadLayout.recorded({ id: ID, state })).toThrow(UploadStateError);
+    expect(() => parseState({ id: ID, state })).toThrow(UploadStateError);
   });
 
   it('refuses another offset', () => {
-    expect(() => UploadLayout.recordedAt({ id: ID, state: WHOLE }, 224)).toThrow(UploadStateError);
+    expect(() => parseStateAt({ id: ID, state: WHOLE }, 224)).toThrow(UploadStateError);
   });
 });

@@ -19,7 +19,10 @@ export interface AzureAccount {
   readonly container: ContainerClient;
   readonly place: AzurePlace;
   readonly retries: RetryPolicy;
-  /** Missing if Berth can't sign: with a shared access signature, or with an identity that gets no delegation key. */
+  /**
+   * Missing if Berth can't sign: with a shared access signature, or with an identity that gets no delegation
+   * key.
+   */
   readonly sign?: BlobSigner;
 }
 
@@ -88,7 +91,8 @@ async function credentialsOf(
   }
   if (url.protocol !== 'https:') {
     throw new StorageError(
-      'without STORAGE_AZURE_ACCOUNT_KEY Berth sends tokens, which need https://: check STORAGE_AZURE_ENDPOINT',
+      'without STORAGE_AZURE_ACCOUNT_KEY Berth sends tokens, which need https://: check ' +
+        'STORAGE_AZURE_ENDPOINT',
     );
   }
   return { access: 'default credential', url, credential: await defaultCredential() };
@@ -111,7 +115,9 @@ function parseConnectionString(text: string): BlobServiceClient {
   } catch {
     // No cause: it may quote the string.
     throw new StorageError(
-      'STORAGE_AZURE_CONNECTION_STRING is not a connection string of a storage account: expected DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…;EndpointSuffix=…, or BlobEndpoint=…;SharedAccessSignature=…',
+      'STORAGE_AZURE_CONNECTION_STRING is not a connection string of a storage account: expected ' +
+        'DefaultEndpointsProtocol=…;AccountName=…;AccountKey=…;EndpointSuffix=…, or ' +
+        'BlobEndpoint=…;SharedAccessSignature=…',
     );
   }
 }
@@ -134,7 +140,8 @@ function signerOf(
     retries.run(
       {
         action:
-          'get a user delegation key for signed URLs (it needs the role Storage Blob Delegator; or set STORAGE_REDIRECT=false)',
+          'get a user delegation key for signed URLs (it needs the role Storage Blob Delegator; or ' +
+          'set STORAGE_REDIRECT=false)',
         attempt: (abortSignal) => service.getUserDelegationKey(startsOn, expiresOn, { abortSignal }),
       },
       {},

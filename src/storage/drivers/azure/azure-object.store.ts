@@ -55,9 +55,9 @@ export async function openAzureObjectStore(
 }
 
 /**
- * Azure Blob Storage. A multipart upload is a blob whose blocks are staged under random ids, so no writer replaces
- * another's block, and a completion names exactly its own. Azure removes uncommitted blocks a week after the last one,
- * so there is nothing to list.
+ * Azure Blob Storage. A multipart upload is a blob whose blocks are staged under random ids, so no writer
+ * replaces another's block, and a completion names exactly its own. Azure removes uncommitted blocks a week
+ * after the last one, so there is nothing to list.
  */
 export class AzureObjectStore implements ObjectStore {
   readonly name = 'azure';
@@ -209,8 +209,8 @@ export class AzureObjectStore implements ObjectStore {
   }
 
   /**
-   * Succeeds only while there is no blob, so a late completion can't replace an object, or the blob of an abort. If
-   * Azure's response is lost, the retry finds the blob and rejects with {@link UploadStateError}.
+   * Succeeds only while there is no blob, so a late completion can't replace an object, or the blob of an
+   * abort. If Azure's response is lost, the retry finds the blob and rejects with {@link UploadStateError}.
    */
   async completeMultipart({ name }: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
     const blob = this.blob(name);
@@ -263,7 +263,9 @@ export class AzureObjectStore implements ObjectStore {
   }
 }
 
-/** Random, in base64 as Azure requires. Made of hex digits, whose base64 has no character that a URL escapes. */
+/**
+ * Random, in base64 as Azure requires. Made of hex digits, whose base64 has no character that a URL escapes.
+ */
 function blockId(): string {
   return Buffer.from(randomBytes(BLOCK_ID_BYTES).toString('hex')).toString('base64');
 }

@@ -26,5 +26,8 @@ export function accessSettings({ access }: AzurePlace): string {
 /** The settings that name the endpoint. */
 export function endpointSettings({ access }: AzurePlace): string {
   const isString = access === 'connection string' || access === 'shared access signature';
-  return `${isString ? 'STORAGE_AZURE_CONNECTION_STRING' : 'STORAGE_AZURE_ACCOUNT_NAME'} and STORAGE_AZURE_ENDPOINT`;
+  return (
+    `${isString ? 'STORAGE_AZURE_CONNECTION_STRING' : 'STORAGE_AZURE_ACCOUNT_NAME'} and ` +
+    'STORAGE_AZURE_ENDPOINT'
+  );
 }

@@ -12,7 +12,10 @@ export interface AzureResponse {
   readonly requestId: string | undefined;
 }
 
-/** Reads an error by its properties, because errors of `@azure/identity` have other classes than the storage SDK's. */
+/**
+ * Reads an error by its properties, because errors of `@azure/identity` have other classes than the storage
+ * SDK's.
+ */
 export function responseOf(error: unknown): AzureResponse {
   const response = property(error, 'response');
   return {
@@ -39,9 +42,9 @@ export function isBlobMissing(error: unknown): boolean {
 }
 
 /**
- * Returns the SDK's error without what a log must not show. The SDK keeps the whole exchange in it: the request with
- * its signature and bytes, and in the message the full text of a response that it can't parse, in which a proxy may
- * quote the URL with a shared access signature.
+ * Returns the SDK's error without what a log must not show. The SDK keeps the whole exchange in it: the
+ * request with its signature and bytes, and in the message the full text of a response that it can't parse,
+ * in which a proxy may quote the URL with a shared access signature.
  */
 export function redacted(error: unknown): unknown {
   if (property(error, 'name') !== 'RestError') return error;

@@ -32,8 +32,8 @@ const CLOCK_SKEW_MS = 15 * MINUTE_MS;
 export type FetchDelegationKey = (startsOn: Date, expiresOn: Date) => Promise<UserDelegationKey>;
 
 /**
- * Signs with a user delegation key, which Azure issues for Berth's identity. Reuses the key until a signature would
- * outlive it.
+ * Signs with a user delegation key, which Azure issues for Berth's identity. Reuses the key until a signature
+ * would outlive it.
  */
 export function delegationSigner(fetchKey: FetchDelegationKey, accountName: string): BlobSigner {
   let cached: Promise<UserDelegationKey> | undefined;

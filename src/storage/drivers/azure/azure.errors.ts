@@ -64,7 +64,11 @@ function sentence(error: unknown, response: AzureResponse, place: AzurePlace, ha
 
 function noToken(place: AzurePlace, hasSucceeded: boolean): string {
   if (hasSucceeded) return `no token for ${place.endpoint}: the default credential failed, but worked before`;
-  return `no token for ${place.endpoint}: the default credential found no identity, or it was refused. Set STORAGE_AZURE_ACCOUNT_KEY, or give Berth a workload or managed identity, or valid AZURE_CLIENT_… variables`;
+  return (
+    `no token for ${place.endpoint}: the default credential found no identity, or it was refused. Set ` +
+    'STORAGE_AZURE_ACCOUNT_KEY, or give Berth a workload or managed identity, or valid AZURE_CLIENT_… ' +
+    'variables'
+  );
 }
 
 function explanation(response: AzureResponse, place: AzurePlace): string | undefined {
@@ -83,26 +87,39 @@ function explainedConnection(code: string | undefined, place: AzurePlace): strin
   }
   if (code === 'ECONNREFUSED') return `nothing listens at ${place.endpoint}. Check ${settings}`;
   if (code !== undefined && UNTRUSTED.test(code)) {
-    return `the TLS certificate of ${place.endpoint} is not trusted, or it has no TLS. Check ${settings}, or set NODE_EXTRA_CA_CERTS`;
+    return (
+      `the TLS certificate of ${place.endpoint} is not trusted, or it has no TLS. Check ${settings}, ` +
+      'or set NODE_EXTRA_CA_CERTS'
+    );
   }
   return undefined;
 }
 
 function explainedAuthentication({ text }: AzureResponse, place: AzurePlace): string {
   if (/date header/i.test(text)) {
-    return 'the clocks of this machine and of Azure differ by more than 15 minutes. Set the clock, and synchronize it with NTP';
+    return (
+      'the clocks of this machine and of Azure differ by more than 15 minutes. Set the clock, and ' +
+      'synchronize it with NTP'
+    );
   }
   if (place.access === 'shared access signature') {
-    return 'the shared access signature in STORAGE_AZURE_CONNECTION_STRING has expired, is not valid yet, or is wrong';
+    return (
+      'the shared access signature in STORAGE_AZURE_CONNECTION_STRING has expired, is not valid yet, ' +
+      'or is wrong'
+    );
   }
   const proof = place.access === 'default credential' ? 'the token' : 'the key';
-  return `${proof} was refused: it is wrong, belongs to another account, or was rotated. Check ${accessSettings(place)}`;
+  return (
+    `${proof} was refused: it is wrong, belongs to another account, or was rotated. Check ` +
+    accessSettings(place)
+  );
 }
 
 function denied(place: AzurePlace): string {
   const grant =
     place.access === 'shared access signature'
-      ? 'The signature in STORAGE_AZURE_CONNECTION_STRING needs the permissions r, w, d, c and l on containers and objects of the blob service'
+      ? 'The signature in STORAGE_AZURE_CONNECTION_STRING needs the permissions r, w, d, c and l on ' +
+        'containers and objects of the blob service'
       : 'Give the identity that Berth runs as the role Storage Blob Data Contributor';
   return `access to the container ${place.container} is denied. ${grant}`;
 }
@@ -116,10 +133,12 @@ const EXPLAINED: Readonly<Record<string, (place: AzurePlace) => string>> = {
   ContainerDisabled: ({ container }) =>
     `the container ${container} is disabled. Check STORAGE_AZURE_CONTAINER`,
   InvalidResourceName: ({ container }) =>
-    `${container} is not a valid container name. Check STORAGE_AZURE_CONTAINER, STORAGE_AZURE_PREFIX and STORAGE_AZURE_ENDPOINT`,
+    `${container} is not a valid container name. Check STORAGE_AZURE_CONTAINER, STORAGE_AZURE_PREFIX ` +
+    'and STORAGE_AZURE_ENDPOINT',
   AccountIsDisabled: (place) => `the account is disabled. Check ${accessSettings(place)}, and the account`,
   AuthorizationFailure: (place) =>
-    `access is denied by the account's firewall, or a permission is missing. Allow this machine's network, and check ${accessSettings(place)}`,
+    "access is denied by the account's firewall, or a permission is missing. Allow this machine's " +
+    `network, and check ${accessSettings(place)}`,
   AuthorizationPermissionMismatch: denied,
   AuthorizationResourceTypeMismatch: denied,
   AuthorizationServiceMismatch: denied,
@@ -127,13 +146,16 @@ const EXPLAINED: Readonly<Record<string, (place: AzurePlace) => string>> = {
   AuthorizationProtocolMismatch: () =>
     'the shared access signature allows only https. Check STORAGE_AZURE_CONNECTION_STRING',
   AuthorizationSourceIPMismatch: () =>
-    "the shared access signature does not allow this machine's address. Check STORAGE_AZURE_CONNECTION_STRING",
+    "the shared access signature does not allow this machine's address. Check " +
+    'STORAGE_AZURE_CONNECTION_STRING',
   InvalidAuthenticationInfo: (place) => `Berth's credential was refused. Check ${accessSettings(place)}`,
   NoAuthenticationInformation: (place) => `the container needs a credential. Check ${accessSettings(place)}`,
   KeyBasedAuthenticationNotPermitted: (place) =>
-    `the account allows no keys. Use an identity instead of ${place.access === 'account key' ? 'STORAGE_AZURE_ACCOUNT_KEY' : 'STORAGE_AZURE_CONNECTION_STRING'}`,
+    'the account allows no keys. Use an identity instead of ' +
+    (place.access === 'account key' ? 'STORAGE_AZURE_ACCOUNT_KEY' : 'STORAGE_AZURE_CONNECTION_STRING'),
   BlobImmutableDueToPolicy: ({ container }) =>
-    `an immutability policy or a legal hold protects the blob. Berth must delete blobs: remove it from ${container}`,
+    'an immutability policy or a legal hold protects the blob. Berth must delete blobs: remove it ' +
+    `from ${container}`,
 };
 
 function nameOf(error: unknown): string {

@@ -26,7 +26,10 @@ export async function stat(blob: BlockBlobClient, abortSignal: AbortSignal): Pro
   );
 }
 
-/** Sends one request. The SDK would resume a broken stream without a time limit; `readResuming` does it instead. */
+/**
+ * Sends one request. The SDK would resume a broken stream without a time limit; `readResuming` does it
+ * instead.
+ */
 export async function download(
   blob: BlockBlobClient,
   name: string,
@@ -46,9 +49,9 @@ export async function download(
 }
 
 /**
- * Makes the staged blocks of a blob unusable, unless the blob was made of them. Azure deletes blocks that a block list
- * does not name, so this creates an empty blob where there is none, and deletes it. A retry after a lost response finds
- * the empty blob of the attempt before.
+ * Makes the staged blocks of a blob unusable, unless the blob was made of them. Azure deletes blocks that a
+ * block list does not name, so this creates an empty blob where there is none, and deletes it. A retry after
+ * a lost response finds the empty blob of the attempt before.
  *
  * @see https://learn.microsoft.com/rest/api/storageservices/put-block-list
  */

@@ -22,8 +22,8 @@ export interface GcsAccess {
 }
 
 /**
- * Requests are anonymous only if an `http:` endpoint is set and no key file, as for an emulator. Default credentials are
- * never sent unencrypted, and requests to an `https:` endpoint are never anonymous.
+ * Requests are anonymous only if an `http:` endpoint is set and no key file, as for an emulator. Default
+ * credentials are never sent unencrypted, and requests to an `https:` endpoint are never anonymous.
  */
 export function openGcsAccess(settings: GcsSettings, idleMs: number): GcsAccess {
   const endpoint = withoutSlash(settings.storageGcsEndpoint ?? GOOGLE);
@@ -54,13 +54,15 @@ export async function checkGcsAccess({ keyFile, endpoint }: GcsPlace): Promise<v
   const emulator = process.env['STORAGE_EMULATOR_HOST'];
   if (emulator !== undefined && withoutSlash(emulator) !== endpoint) {
     throw new StorageError(
-      "STORAGE_EMULATOR_HOST overrides the endpoint in parts of Google's SDK: unset it, and set STORAGE_GCS_ENDPOINT for an emulator",
+      "STORAGE_EMULATOR_HOST overrides the endpoint in parts of Google's SDK: unset it, and set " +
+        'STORAGE_GCS_ENDPOINT for an emulator',
     );
   }
   if (keyFile === undefined) return;
   if (isUnencrypted(endpoint)) {
     throw new StorageError(
-      'with STORAGE_GCS_KEY_FILE Berth sends tokens, which need https://: check STORAGE_GCS_ENDPOINT, or unset the key file for an emulator',
+      'with STORAGE_GCS_KEY_FILE Berth sends tokens, which need https://: check ' +
+        'STORAGE_GCS_ENDPOINT, or unset the key file for an emulator',
     );
   }
   await checkKeyFile(keyFile);

@@ -27,7 +27,10 @@ export class GcsComposition {
 
   constructor(private readonly composer: Composer) {}
 
-  /** Returns at most 32 objects that hold the bytes of all parts. Rejects when the running requests have settled. */
+  /**
+   * Returns at most 32 objects that hold the bytes of all parts. Rejects when the running requests have
+   * settled.
+   */
   async reduce(parts: readonly string[]): Promise<readonly string[]> {
     let level = parts;
     while (level.length > MAX_SOURCES) {

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { StorageError } from '../../storage.errors.js';
 
 /**
- * Checks the key file of a service account, for a clear message at the start instead of the SDK's at the first request.
- * Files of other kinds (workload identity federation) are left to the SDK.
+ * Checks the key file of a service account, for a clear message at the start instead of the SDK's at the
+ * first request. Files of other kinds (workload identity federation) are left to the SDK.
  *
  * @throws StorageError whose message quotes nothing of the file.
  */
@@ -24,8 +24,8 @@ export async function checkKeyFile(path: string): Promise<void> {
 }
 
 /**
- * Returns the `token_uri` of a key file, unless it is one of Google's. Google's libraries for other languages use it, the
- * one for Node.js does not.
+ * Returns the `token_uri` of a key file, unless it is one of Google's. Google's libraries for other languages
+ * use it, the one for Node.js does not.
  *
  * @throws StorageError as {@link checkKeyFile}
  */

@@ -48,10 +48,10 @@ interface Page {
 /**
  * Google Cloud Storage, by its JSON API.
  *
- * The SDK has no multipart upload, but Google composes objects without transferring bytes. So a part is an object,
- * `uploads/<upload id>~<16 hex>`, whose random suffix is the part's tag: no writer replaces another's part. The upload
- * id is the last segment of the multipart's name. The reaper finds parts that a crash left by listing `uploads/`, not by
- * {@link listMultiparts}.
+ * The SDK has no multipart upload, but Google composes objects without transferring bytes. So a part is an
+ * object, `uploads/<upload id>~<16 hex>`, whose random suffix is the part's tag: no writer replaces another's
+ * part. The upload id is the last segment of the multipart's name. The reaper finds parts that a crash left
+ * by listing `uploads/`, not by {@link listMultiparts}.
  */
 export class GcsObjectStore implements ObjectStore {
   readonly name = 'gcs';
@@ -104,7 +104,10 @@ export class GcsObjectStore implements ObjectStore {
     await this.delete([probe], {});
   }
 
-  /** Creates an object under a condition that is never met. If only the condition is refused, the bucket is ready. */
+  /**
+   * Creates an object under a condition that is never met. If only the condition is refused, the bucket is
+   * ready.
+   */
   async check({ signal }: IoOptions): Promise<void> {
     const probe = probeName();
     await this.run('write to the bucket', signal, async (given) => {

@@ -26,12 +26,13 @@ interface Request {
 }
 
 /**
- * The two requests of the JSON API that transfer bytes. Not the SDK's (version 7): its downloads never settle if the
- * connection breaks (its node-fetch does not notice) and keep the socket open when they are destroyed, and its uploads
- * can't be aborted. One attempt each. Every error is a {@link GcsRequestError} or one of Node's.
+ * The two requests of the JSON API that transfer bytes. Not the SDK's (version 7): its downloads never settle
+ * if the connection breaks (its node-fetch does not notice) and keep the socket open when they are destroyed,
+ * and its uploads can't be aborted. One attempt each. Every error is a {@link GcsRequestError} or one of
+ * Node's.
  *
- * Connections are not limited here but by the number of requests that Berth serves at once. Slow readers would
- * otherwise keep uploads waiting for a connection.
+ * Connections are not limited here but by the number of requests that Berth serves at once. Slow readers
+ * would otherwise keep uploads waiting for a connection.
  */
 export class GcsTransfer {
   private readonly agent: HttpAgent;

@@ -108,16 +108,28 @@ function explained(error: GcsRequestError, place: GcsPlace): string {
   const { status, code = '', message } = error;
   if (status === undefined && isTransient(error)) return unreached(code, place);
   if (/could not load the default credentials/i.test(message)) {
-    return 'there are no application default credentials: give this machine a service account, or set STORAGE_GCS_KEY_FILE';
+    return (
+      'there are no application default credentials: give this machine a service account, or set ' +
+      'STORAGE_GCS_KEY_FILE'
+    );
   }
   if (/reasonable timeframe/.test(message)) {
-    return "the credential was refused because this machine's clock is wrong: synchronize it (NTP), then restart";
+    return (
+      "the credential was refused because this machine's clock is wrong: synchronize it (NTP), then " +
+      'restart'
+    );
   }
   if (message.includes('invalid_grant') || status === 401) {
-    return `${credential(place)} is refused; it may have been deleted or have expired: check STORAGE_GCS_KEY_FILE, and this machine's clock`;
+    return (
+      `${credential(place)} is refused; it may have been deleted or have expired: check ` +
+      "STORAGE_GCS_KEY_FILE, and this machine's clock"
+    );
   }
   if (status === 403) {
-    return `${credential(place)} has no permission for this in the bucket ${place.bucket}: grant it the role Storage Object User (roles/storage.objectUser), or check STORAGE_GCS_BUCKET`;
+    return (
+      `${credential(place)} has no permission for this in the bucket ${place.bucket}: grant it the ` +
+      'role Storage Object User (roles/storage.objectUser), or check STORAGE_GCS_BUCKET'
+    );
   }
   if (status === 404 && isMissingBucket(message)) {
     return `there is no bucket ${place.bucket} at ${place.endpoint}: create it, or check STORAGE_GCS_BUCKET`;
@@ -131,7 +143,10 @@ function explained(error: GcsRequestError, place: GcsPlace): string {
 
 function unreached(code: string, { endpoint }: GcsPlace): string {
   if (UNRESOLVED.includes(code)) {
-    return `the host of ${endpoint} can't be resolved: check STORAGE_GCS_ENDPOINT, and the DNS of this machine`;
+    return (
+      `the host of ${endpoint} can't be resolved: check STORAGE_GCS_ENDPOINT, and the DNS of this ` +
+      'machine'
+    );
   }
   return code === 'ECONNREFUSED'
     ? `nothing listens at ${endpoint}: check STORAGE_GCS_ENDPOINT`

@@ -45,7 +45,8 @@ export class S3Caller {
   /**
    * Rejects with the signal's reason, or with a {@link StorageError}.
    *
-   * @param handlers `known` may turn an expected error into a result; `discard` closes a result that came too late.
+   * @param handlers `known` may turn an expected error into a result; `discard` closes a result that came too
+   * late.
    */
   async call<T>(
     { action, ms = this.options.callMs }: S3Call,

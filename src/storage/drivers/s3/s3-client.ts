@@ -7,12 +7,12 @@ import type { S3Options } from './s3.options.js';
 /**
  * Makes a client of the SDK for the bucket of the settings.
  *
- * - The SDK's checksums are used only where S3 requires one: radosgw and others respond 411 to the streamed ones, and
- *   every body has an MD5 already.
- * - No `Expect: 100-continue`: with it the SDK opens a connection for each part of more than 2 MiB. It would only save
- *   sending a part that is then refused, which is rare.
- * - Connections are not limited here but by the number of requests that Berth serves at once. Slow readers would
- *   otherwise take all of them.
+ * - The SDK's checksums are used only where S3 requires one: radosgw and others respond 411 to the streamed
+ *   ones, and every body has an MD5 already.
+ * - No `Expect: 100-continue`: with it the SDK opens a connection for each part of more than 2 MiB. It
+ *   would only save sending a part that is then refused, which is rare.
+ * - Connections are not limited here but by the number of requests that Berth serves at once. Slow readers
+ *   would otherwise take all of them.
  *
  * @param endpoint replaces the one of the settings, for URLs that are given to clients.
  */
@@ -54,8 +54,8 @@ function keysOf(settings: S3Settings): Pick<S3ClientConfig, 'credentials'> {
 }
 
 /**
- * S3 requires a checksum of a DeleteObjects. The SDK sends a CRC32, but other stores only know the MD5 that S3 has
- * always accepted. The SDK's maintainers describe this middleware for them.
+ * S3 requires a checksum of a DeleteObjects. The SDK sends a CRC32, but other stores only know the MD5 that
+ * S3 has always accepted. The SDK's maintainers describe this middleware for them.
  */
 function sendMd5OfDeletions(client: S3Client): void {
   client.middlewareStack.add(

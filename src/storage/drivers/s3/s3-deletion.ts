@@ -33,8 +33,8 @@ async function deleteOne(caller: S3Caller, Key: string, options: IoOptions): Pro
 }
 
 /**
- * Returns the keys that must be deleted one by one: all of them if the store has no DeleteObjects, and those that the
- * store throttled, because the SDK retries only a request that fails as a whole.
+ * Returns the keys that must be deleted one by one: all of them if the store has no DeleteObjects, and those
+ * that the store throttled, because the SDK retries only a request that fails as a whole.
  */
 async function deleteTogether(
   caller: S3Caller,

@@ -16,7 +16,10 @@ interface Heard {
   readonly body: string;
 }
 
-/** What radosgw can't be asked to do, or to tell: a server that writes down what it hears, and says what it is told to. */
+/**
+ * What radosgw can't be asked to do, or to tell: a server that writes down what it hears, and says what it is
+ * told to.
+ */
 describe('S3ObjectStore', () => {
   const CREATED = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>';
   const COMPLETED = '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';

@@ -251,7 +251,11 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-/** Returns the stream of a response. @throws StorageError if the store ignored the range, and sends other bytes. */
+/**
+ * Returns the stream of a response.
+ *
+ * @throws StorageError if the store ignored the range, and sends other bytes.
+ */
 function spanOf(
   { Body: body, ContentRange, ContentLength }: GetObjectCommandOutput,
   span: ByteSpan,

@@ -8,7 +8,8 @@ const ONE_BYTE: Body = { bytes: Buffer.from('?'), md5: '0UV7csP7MjomcRJa7z6rXQ==
 const TWO_BYTES: Body = { bytes: Buffer.from('??'), md5: '6gP8uMR4Irzncs9sB9Druw==' };
 
 /*
- * All names are those of an unknown upload: if the process ends within a probe, the reaper finds what it left.
+ * All names are those of an unknown upload: if the process ends within a probe, the reaper finds what it
+ * left.
  */
 
 /** Writes, finds and deletes an object. Only this shows what the key may do. */
@@ -20,7 +21,10 @@ export async function probeWriting(store: ObjectStore): Promise<void> {
   if (!found) throw new StorageError(`${store.location} does not show an object that was just written`);
 }
 
-/** Lists, makes and aborts multipart uploads. Returns whether the store accepts a completion that omits a part. */
+/**
+ * Lists, makes and aborts multipart uploads. Returns whether the store accepts a completion that omits a
+ * part.
+ */
 export async function probeMultiparts(store: ObjectStore): Promise<boolean> {
   await store.listMultiparts(OBJECTS, {})[Symbol.asyncIterator]().next();
   const multipart = await store.beginMultipart(objectKeyOf(randomUUID()), {});
@@ -30,7 +34,10 @@ export async function probeMultiparts(store: ObjectStore): Promise<boolean> {
   return leavesPartsOut;
 }
 
-/** Completes with the second of two parts: S3 accepts it, Ceph refuses. The last is the shorter one, as R2 requires. */
+/**
+ * Completes with the second of two parts: S3 accepts it, Ceph refuses. The last is the shorter one, as R2
+ * requires.
+ */
 async function probeOmittedPart(store: ObjectStore, multipart: Multipart): Promise<boolean> {
   try {
     await store.putPart(multipart, 1, TWO_BYTES, {});

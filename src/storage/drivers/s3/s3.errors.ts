@@ -49,8 +49,9 @@ const RETRYABLE = [
   'RequestTimeout',
   'TimeoutError',
 ];
+const UNRESOLVED = /^(ENOTFOUND|EAI_\w+)$/;
 const NETWORK =
-  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|ENOTFOUND|EAI_\w+|E[MN]FILE|ERR_STREAM_PREMATURE_CLOSE)$/;
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|E[MN]FILE|\w+_PREMATURE_CLOSE)$/;
 /** The SDK's names for an error without a code, as a response to HEAD has no body. */
 const NO_CODE = /^(\d{3}|Unknown|UnknownError|)$/;
 /** The SDK's error if no source has credentials. */
@@ -77,10 +78,12 @@ function isRetryable(failure: Failure, { hasSucceeded = false }: Attempt): boole
   if (isConfiguration(failure)) return false;
   // 501 stays: the store does not implement the request.
   const failed = status === 429 || (status >= 500 && status !== 501);
-  return RETRYABLE.includes(name) || NETWORK.test(code) || failed;
+  return RETRYABLE.includes(name) || UNRESOLVED.test(code) || NETWORK.test(code) || failed;
 }
 
-/** Returns whether the store received other bytes than were sent. The SDK takes this for the caller's mistake. */
+/**
+ * Returns whether the store received other bytes than were sent. The SDK takes this for the caller's mistake.
+ */
 export function isChecksumMismatch(error: unknown): boolean {
   return CHECKSUM_MISMATCH.includes(failureOf(error).name);
 }
@@ -132,32 +135,39 @@ function redacted(error: unknown, { name, message, status }: Failure): unknown {
 }
 
 const PERMISSIONS =
-  's3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts';
+  's3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject, ' +
+  's3:AbortMultipartUpload and s3:ListMultipartUploadParts';
 
 type Sentence = (attempt: Attempt) => string;
 
 const expired: Sentence = () =>
-  'the credentials have expired: renew them where they come from (environment, shared files, container or instance role)';
+  'the credentials have expired: renew them where they come from (environment, shared files, ' +
+  'container or instance role)';
 const wrongRegion: Sentence = ({ bucket, endpoint }) =>
-  `the bucket ${bucket} is in another region, or not at ${endpoint}: correct STORAGE_S3_REGION or STORAGE_S3_ENDPOINT`;
+  `the bucket ${bucket} is in another region, or not at ${endpoint}: correct STORAGE_S3_REGION or ` +
+  'STORAGE_S3_ENDPOINT';
 const skewed: Sentence = () =>
   'the clocks of this machine and of the store differ by more than S3 allows: synchronize them (NTP)';
 const denied: Sentence = ({ bucket }) =>
-  `access to the bucket ${bucket} is denied: the key of STORAGE_S3_ACCESS_KEY_ID (or the role) needs ${PERMISSIONS} ` +
+  `access to the bucket ${bucket} is denied: the key of STORAGE_S3_ACCESS_KEY_ID (or the role) needs ` +
+  `${PERMISSIONS} ` +
   'on STORAGE_S3_BUCKET, and permission to use the KMS key, if there is one';
 const kms: Sentence = () =>
-  'the KMS key is missing or disabled, or Berth may not use it: check STORAGE_S3_SSE_KMS_KEY_ID and the key’s policy';
+  'the KMS key is missing or disabled, or Berth may not use it: check STORAGE_S3_SSE_KMS_KEY_ID and ' +
+  'the key’s policy';
 const noCredentials: Sentence = ({ hasSucceeded = false }) =>
   hasSucceeded
     ? 'the source of the credentials returned none (environment, shared files, container or instance role)'
-    : 'there are no credentials: set STORAGE_S3_ACCESS_KEY_ID and STORAGE_S3_SECRET_ACCESS_KEY, or give the machine a role';
+    : 'there are no credentials: set STORAGE_S3_ACCESS_KEY_ID and STORAGE_S3_SECRET_ACCESS_KEY, or ' +
+      'give the machine a role';
 
 /** Errors of the settings, the bucket or the machine, by S3's code. A retry does not help. */
 const SENTENCES: ReadonlyMap<string, Sentence> = new Map([
   [
     'NoSuchBucket',
     ({ bucket, endpoint }) =>
-      `there is no bucket ${bucket} at ${endpoint}: create it, or correct STORAGE_S3_BUCKET or STORAGE_S3_ENDPOINT`,
+      `there is no bucket ${bucket} at ${endpoint}: create it, or correct STORAGE_S3_BUCKET or ` +
+      'STORAGE_S3_ENDPOINT',
   ],
   ['InvalidBucketName', ({ bucket }) => `${bucket} is not a valid bucket name: correct STORAGE_S3_BUCKET`],
   ['AccessDenied', denied],
@@ -200,7 +210,7 @@ function sentenceOf(failure: Failure, attempt: Attempt): string {
   if (code === 'ECONNREFUSED') {
     return `nothing listens at ${endpoint}: start the store, or correct STORAGE_S3_ENDPOINT`;
   }
-  if (code === 'ENOTFOUND' || code.startsWith('EAI_')) {
+  if (UNRESOLVED.test(code)) {
     return (
       `the name of ${endpoint} can't be resolved: correct STORAGE_S3_ENDPOINT or STORAGE_S3_REGION ` +
       '(or set STORAGE_S3_FORCE_PATH_STYLE=true, if the endpoint resolves but the bucket’s host does not)'
@@ -208,7 +218,8 @@ function sentenceOf(failure: Failure, attempt: Attempt): string {
   }
   if (UNTRUSTED.test(code)) {
     return (
-      `the TLS certificate of ${endpoint} is not trusted (${code}): correct STORAGE_S3_ENDPOINT (http or https), or ` +
+      `the TLS certificate of ${endpoint} is not trusted (${code}): correct STORAGE_S3_ENDPOINT ` +
+      '(http or https), or ' +
       'set NODE_EXTRA_CA_CERTS to the certificate of its authority'
     );
   }
