@@ -19,7 +19,7 @@ import type { DisplacedObjects } from './displaced-objects.service.js';
 describe('BlobPresence', () => {
   const DIGEST = digestOf('sha256', Buffer.from('content'));
   let sizes: Map<ObjectKey, number>;
-  let asked: ObjectKey[];
+  let checked: ObjectKey[];
   let failure: Error | undefined;
   let other: BlobRecord | undefined;
   let presence: BlobPresence;
@@ -29,12 +29,12 @@ describe('BlobPresence', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     sizes = new Map();
-    asked = [];
+    checked = [];
     failure = undefined;
     other = undefined;
     verified = Promise.resolve();
     const stat = async (key: ObjectKey) => {
-      asked.push(key);
+      checked.push(key);
       await new Promise((resolve) => setImmediate(resolve));
       if (failure !== undefined) throw failure;
       const sizeBytes = sizes.get(key);
@@ -60,10 +60,10 @@ describe('BlobPresence', () => {
     return { id: '1', objectKey, sizeBytes: 1000 };
   };
 
-  it('asks the storage once for what is there, until the minute is over', async () => {
+  it('checks the storage once a minute for an object that is present', async () => {
     const blob = blobOf(1000);
     for (let n = 0; n < 3; n += 1) expect(await presence.find(blob, DIGEST)).toBe(blob);
-    expect(asked).toEqual([blob.objectKey]);
+    expect(checked).toEqual([blob.objectKey]);
     expect(presence.isRemembered(DIGEST)).toBe(true);
     const now = performance.now();
     jest.spyOn(performance, 'now').mockReturnValue(now + 61_000);
@@ -72,11 +72,11 @@ describe('BlobPresence', () => {
   });
 
   it.each([undefined, 0, 999, 1001])(
-    'asks again for one that has %p bytes, and logs it once',
+    'checks an object of %p bytes each time, and logs it once',
     async (actual) => {
       const blob = blobOf(actual);
       for (let n = 0; n < 3; n += 1) expect(await presence.find(blob, DIGEST)).toBeUndefined();
-      expect(asked).toHaveLength(3);
+      expect(checked).toHaveLength(3);
       expect(logged).toHaveBeenCalledTimes(1);
       expect(logged.mock.calls[0]?.[0]).toMatchObject({ digest: DIGEST, key: blob.objectKey });
       sizes.set(blob.objectKey, 1000);
@@ -88,7 +88,7 @@ describe('BlobPresence', () => {
     },
   );
 
-  it('asks once for all that ask at the same time', async () => {
+  it('shares one check among concurrent callers', async () => {
     const blobs = [blobOf(1000), blobOf()];
     const wanted = [0, 1, 0, 1, 1].map((index) => blobs[index] as BlobRecord);
     const digests = [DIGEST, digestOf('sha256', Buffer.from('lost'))];
@@ -96,11 +96,11 @@ describe('BlobPresence', () => {
       wanted.map((blob) => presence.find(blob, digests[blobs.indexOf(blob)] ?? DIGEST)),
     );
     expect(found).toEqual([blobs[0], undefined, blobs[0], undefined, undefined]);
-    expect(asked).toEqual(blobs.map(({ objectKey }) => objectKey));
+    expect(checked).toEqual(blobs.map(({ objectKey }) => objectKey));
   });
 
   it.each([new StorageUnavailableError('not now'), new StorageError('EACCES')])(
-    'takes no failure (%s) for a missing object',
+    'does not report an object as missing after a failure (%s)',
     async (error) => {
       const blob = blobOf(1000);
       failure = error;
@@ -111,7 +111,7 @@ describe('BlobPresence', () => {
     },
   );
 
-  it('calls nothing missing in another storage', async () => {
+  it('does not report an object as missing in another storage', async () => {
     const error = new StorageIdentityError('another one');
     verified = Promise.reject(error);
     verified.catch(() => undefined);
@@ -119,14 +119,14 @@ describe('BlobPresence', () => {
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it('finds the object that took the place of a lost one', async () => {
+  it('returns the object that replaced a lost one', async () => {
     other = blobOf(1000);
     expect(await presence.find(blobOf(), DIGEST)).toBe(other);
     expect(logged).not.toHaveBeenCalled();
     expect(presence.isRemembered(DIGEST)).toBe(true);
   });
 
-  it('counts as present what was just written, and forgets what could not be read', async () => {
+  it('caches content that was just written, until a read fails', async () => {
     const blob = blobOf();
     presence.note([DIGEST]);
     expect(await presence.find(blob, DIGEST)).toBe(blob);

@@ -7,35 +7,32 @@ import type { BlobRecord } from './blob.store.js';
 import { DisplacedObjects } from './displaced-objects.service.js';
 import { type ObjectState, objectStateOf } from './object-state.js';
 
-/**
- * How long content counts as present after it was seen. An object that gets lost is noticed after this time
- * at the latest.
- */
-const REMEMBERED_MS = 60_000;
-/** The clock is read once per this time, not for every lookup. */
+/** How long a check is cached. A lost object is noticed after this time. */
+const CACHE_MS = 60_000;
+/** The cache reads the clock once per this time, not for every lookup. */
 const CLOCK_MS = 1_000;
-const MAX_REMEMBERED = 32_768;
-/** Of lost objects, to log each of them once. */
+const MAX_CACHED = 32_768;
+/** Lost objects that were logged, so that each is logged once. */
 const MAX_LOGGED = 10_000;
 
 /**
- * Whether the bytes of blobs are in the storage. A row alone doesn't say that: an object may have been
- * deleted behind Berth's back, or a disk may have been replaced.
+ * Checks that the objects of blobs exist in the storage. An object may be lost although its row exists:
+ * deleted in the bucket, or on a disk that was replaced.
  *
- * "Present" is remembered per digest for a minute, so that asking costs a lookup in memory. "Missing" is not
- * remembered: a push or an operator may bring the object back at any moment.
+ * "Present" is cached per digest for a minute, so most checks are a lookup in memory. "Missing" is not
+ * cached, because a push or an operator may restore the object at any time.
  */
 @Injectable()
 export class BlobPresence {
   private readonly logger = new Logger(BlobPresence.name);
   private readonly seen = new LRUCache<Digest, true>({
-    max: MAX_REMEMBERED,
-    ttl: REMEMBERED_MS,
+    max: MAX_CACHED,
+    ttl: CACHE_MS,
     ttlResolution: CLOCK_MS,
   });
   private readonly logged = new LRUCache<string, true>({ max: MAX_LOGGED });
-  /** By object key. Callers that ask for the same object at the same time share one search. */
-  private readonly searches = new Map<string, Promise<BlobRecord | undefined>>();
+  /** Checks in progress, by object key. Concurrent callers share them. */
+  private readonly checks = new Map<string, Promise<BlobRecord | undefined>>();
 
   constructor(
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
@@ -44,46 +41,46 @@ export class BlobPresence {
   ) {}
 
   /**
-   * The blob, if its object is in the storage with the size of the row. It may name another object than
-   * `blob` does: one that was displaced and is there again, or that took the object's place meanwhile.
+   * The blob, if its object exists with the right size. The returned `objectKey` may differ from that of
+   * `blob`: a displaced object may have reappeared, or another request may have replaced the object.
    *
-   * @throws StorageUnavailableError, StorageError where the storage can't tell.
+   * @throws StorageUnavailableError, StorageError if the check fails.
    */
   async find(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
     if (this.seen.get(digest) !== undefined) return blob;
-    const found = await (this.searches.get(blob.objectKey) ?? this.search(blob, digest));
+    const found = await (this.checks.get(blob.objectKey) ?? this.check(blob, digest));
     if (found !== undefined) this.note([digest]);
     return found;
   }
 
-  /** Whether the content was seen within the last minute. */
+  /** Whether the content was found within the last minute. */
   isRemembered(digest: Digest): boolean {
     return this.seen.get(digest) !== undefined;
   }
 
-  /** The caller has just written or read the content. */
+  /** Records that the caller has just written or read the content. */
   note(digests: readonly Digest[]): void {
     for (const digest of digests) this.seen.set(digest, true);
   }
 
-  /** The caller could not read the content: the storage is to be asked again. */
+  /** Clears the cache entry, after the content could not be read. */
   forget(digest: Digest): void {
     this.seen.delete(digest);
   }
 
-  private search(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
-    const search = this.look(blob, digest).finally(() => this.searches.delete(blob.objectKey));
-    this.searches.set(blob.objectKey, search);
-    return search;
+  private check(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
+    const check = this.findPresent(blob, digest).finally(() => this.checks.delete(blob.objectKey));
+    this.checks.set(blob.objectKey, check);
+    return check;
   }
 
-  private async look(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
+  private async findPresent(blob: BlobRecord, digest: Digest): Promise<BlobRecord | undefined> {
     const state = await objectStateOf(this.driver, blob);
     if (state === 'present') {
       this.logged.delete(blob.objectKey);
       return blob;
     }
-    // In another storage everything would look lost, and clients would push it there.
+    // If another storage is mounted, all objects look lost, and clients would push them there.
     await this.identity.verifyStorage();
     const other = await this.displaced.findOther(blob, state);
     if (other === undefined) this.logOnce(blob, digest, state);
@@ -96,8 +93,8 @@ export class BlobPresence {
     this.logger.error(
       { digest, key: objectKey, sizeBytes },
       state === 'missing'
-        ? 'the object of a blob is missing in the storage: push the content again, or put the object back'
-        : 'the object of a blob has another size than its row: push the content again',
+        ? 'the object of a blob is missing in the storage: push the content again, or restore the object'
+        : 'the object of a blob has the wrong size: push the content again',
     );
   }
 }

@@ -9,29 +9,27 @@ import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 
-/**
- * The constraint that keeps a link from being deleted while a manifest of the repository refers to its blob.
- */
+/** The constraint that protects a link while a manifest of the repository refers to its blob. */
 export const NEEDED_LINK = 'manifest_blobs_repository_id_blob_id_fkey';
 
-/** A blob as a repository shows it. */
+/** A blob and its object. */
 export interface BlobRecord {
   readonly id: string;
   readonly sizeBytes: number;
   readonly objectKey: ObjectKey;
 }
 
-/** A blob as Postgres answers it. */
+/** A blob as Postgres returns it. */
 export interface BlobRow {
   id: string;
   size_bytes: string;
   object_key: string;
 }
 
-/** What became of a link that was to be deleted. Neither: there was none. */
+/** The result of deleting a link. If there was no link, `deleted` is false and `neededBy` undefined. */
 export interface Unlinked {
   readonly deleted: boolean;
-  /** The digest of a manifest that keeps it. */
+  /** The digest of a manifest that refers to the blob. */
   readonly neededBy: Digest | undefined;
 }
 
@@ -40,9 +38,8 @@ interface LinkedBlob {
   readonly digest: Digest;
 }
 
-// One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it
-// estimates. The repository is looked up by itself, here and below: where it was joined, the planner came to
-// it through every repository that links the blob.
+// One index lookup per key: LATERAL and LIMIT force this plan, whatever the planner estimates. The repository
+// is a subquery, here and below: with a join, the planner read every repository that links the blob.
 const FIND_LINKED = `
   SELECT w.n, found.*
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, digest, n)
@@ -65,16 +62,16 @@ export class BlobStore {
   constructor(@Inject(READS) private readonly dataSource: DataSource) {}
 
   /**
-   * The blob with this digest, if the repository links it. One indexed query, shared by reads of the moment:
-   * the path of every pull.
+   * The blob with this digest, if the repository links it. Every pull calls this: one indexed query, shared
+   * by concurrent reads.
    */
   async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
     const row = await this.linked.load({ repository, digest });
-    // Here and not for the batch: a row that can't be read is the trouble of those who asked for it.
+    // Parsed per read: an invalid row must not fail the other reads of the batch.
     return row && toBlobRecord(row);
   }
 
-  /** Those of the digests that are blobs of the repository. One query, whatever their number. */
+  /** The blobs with these digests that the repository links. One query. */
   async findAllLinked(
     repository: RepositoryName,
     digests: readonly Digest[],
@@ -98,7 +95,7 @@ export class BlobStore {
     return found;
   }
 
-  /** The blob with this digest, whoever links it, kept from being collected until the transaction ends. */
+  /** The blob with this digest, in any repository. Its row can't be deleted until the transaction ends. */
   async findForLink(transaction: Transaction, digest: Digest): Promise<BlobRecord | undefined> {
     const rows = await queryRows<BlobRow>(
       transaction,
@@ -111,7 +108,7 @@ export class BlobStore {
     return rows[0] && toBlobRecord(rows[0]);
   }
 
-  /** Whether a blob has its bytes there, or had them there and may have them there again. */
+  /** Whether the object belongs to a blob, or is displaced. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     const sql = `SELECT 1 FROM blobs WHERE object_key = $1
                   UNION ALL
@@ -119,7 +116,7 @@ export class BlobStore {
     return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
   }
 
-  /** Some repositories that link the blob, `limit` at the most. */
+  /** Up to `limit` repositories that link the blob. */
   async repositoriesWith(digest: Digest, limit: number): Promise<RepositoryName[]> {
     const rows = await queryRows<{ name: RepositoryName }>(
       this.dataSource.manager,
@@ -135,13 +132,13 @@ export class BlobStore {
     return rows.map((row) => row.name);
   }
 
-  /** Makes all commits of one content take turns, until the transaction ends. */
+  /** Serialises commits of the same content: holds its lock until the transaction ends. */
   async lockContent(transaction: Transaction, canonical: Digest): Promise<void> {
     const sql = `SELECT pg_advisory_xact_lock(${advisoryLockKey('content', '$1')})`;
     await queryRows(transaction, sql, [canonical]);
   }
 
-  /** The same by a blob of the content. */
+  /** Like `lockContent`, by the id of the blob. */
   async lockContentOf(transaction: Transaction, blobId: string): Promise<void> {
     const sql = `SELECT digest FROM blob_digests WHERE blob_id = $1 AND digest LIKE 'sha256:%'`;
     const [row] = await queryRows<{ digest: Digest }>(transaction, sql, [blobId]);
@@ -155,31 +152,30 @@ export class BlobStore {
   }
 
   /**
-   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and its bytes
-   * stay.
+   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and object
+   * remain.
    *
-   * @throws an error that violates `NEEDED_LINK` where such a manifest is pushed at the same time.
+   * @throws an error that violates `NEEDED_LINK` if such a manifest is pushed at the same time.
    */
   async unlink(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<Unlinked> {
     const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
-      // The foreign key would refuse it as well. It looks at all manifests that refer to the blob, and this
-      // at one.
+      // The foreign key refuses it as well, but reads all manifests that refer to the blob; this reads one.
       `WITH link AS (
          SELECT repository_id, blob_id FROM repository_blobs
           WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
             AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)),
-       needing AS (
+       referring AS (
          SELECT m.digest
            FROM link CROSS JOIN LATERAL (
                   SELECT manifest_id FROM manifest_blobs b
                    WHERE b.blob_id = link.blob_id AND b.repository_id = link.repository_id LIMIT 1) AS b
            JOIN manifests m ON m.id = b.manifest_id),
-       gone AS (
+       unlinked AS (
          DELETE FROM repository_blobs l USING link
           WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id
-            AND NOT EXISTS (SELECT FROM needing)
+            AND NOT EXISTS (SELECT FROM referring)
          RETURNING l.blob_id)
-       SELECT EXISTS (SELECT FROM gone) AS deleted, (SELECT digest FROM needing) AS manifest`,
+       SELECT EXISTS (SELECT FROM unlinked) AS deleted, (SELECT digest FROM referring) AS manifest`,
       [repository, digest],
       repository,
     );

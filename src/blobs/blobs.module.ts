@@ -7,7 +7,7 @@ import { DisplacedObjects } from './displaced-objects.service.js';
 import { RepositoriesModule } from '../repositories/repositories.module.js';
 import { SmallBlobs } from './small-blobs.js';
 
-/** Layers and configs: stat, read, mount, delete; and whether their bytes are there. */
+/** Layers and configs: stat, read, mount, delete, and check that their objects exist. */
 @Module({
   imports: [RepositoriesModule],
   providers: [BlobService, BlobStore, BlobPresence, DisplacedObjects, DisplacedObjectStore, SmallBlobs],

@@ -5,21 +5,19 @@ import type { Transaction } from '../database/unit-of-work.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 import type { BlobRecord } from './blob.store.js';
 
-/**
- * Why a blob's row was given another object: the old one could not be found or read, or it holds other bytes.
- */
+/** Why an object was replaced: it was not found or not readable, or its bytes are wrong. */
 export type DisplacedReason = 'missing' | 'corrupt';
 
-/** A displaced object, and the object that its blob has now. */
+/** A displaced object, and its blob with the current object. */
 export interface DisplacedObject {
   readonly objectKey: ObjectKey;
   readonly reason: DisplacedReason;
-  /** Its removal has begun: it is never used again. */
+  /** Its deletion has started. It is never used again. */
   readonly isRemoving: boolean;
   readonly blob: BlobRecord;
 }
 
-/** What a blob's row names now, and the displaced objects that may be used again. */
+/** The current object of a blob, and its displaced objects that may be used again. */
 export interface KnownObjects {
   readonly current: ObjectKey;
   readonly displaced: readonly ObjectKey[];
@@ -34,12 +32,12 @@ interface DisplacedRow {
   current_key: string;
 }
 
-/** A blob has next to none. */
+/** Most blobs have none. */
 const MAX_PER_BLOB = 10;
 
 /**
- * The rows of displaced objects: those that were a blob's, until a push brought its bytes again. Each object
- * key that a blob ever had is in `blobs` or here, until the object is removed.
+ * The rows of displaced objects: former objects of blobs, replaced when a push brought the bytes again. Each
+ * object key of a blob is in `blobs` or here until the object is deleted.
  */
 @Injectable()
 export class DisplacedObjectStore {
@@ -62,8 +60,8 @@ export class DisplacedObjectStore {
   }
 
   /**
-   * Gives the blob another object; the old one stays known. Changes nothing where the blob has another object
-   * than `from` by now, or where `to` was displaced itself. Returns whether it was done.
+   * Replaces the blob's object `from` by `to`, and records `from` as displaced. Returns false, without
+   * changes, if the blob's object is no longer `from`, or `to` is displaced.
    */
   async displace(
     transaction: Transaction,
@@ -84,7 +82,7 @@ export class DisplacedObjectStore {
     return rows.length > 0;
   }
 
-  /** Keeps the blob's object from being changed by others until the transaction ends. Returns its key. */
+  /** Locks the blob's row until the transaction ends. Returns the key of its object. */
   async lockCurrent(transaction: Transaction, blobId: string): Promise<ObjectKey | undefined> {
     const sql = 'SELECT object_key FROM blobs WHERE id = $1 FOR UPDATE';
     const [row] = await queryRows<{ object_key: string }>(transaction, sql, [blobId]);
@@ -92,18 +90,18 @@ export class DisplacedObjectStore {
   }
 
   /**
-   * Takes a displaced object out of the table, for its blob to have it again. False: it is to be removed, or
-   * gone.
+   * Deletes the row of a displaced object that its blob will use again. Returns false if the object is being
+   * deleted, or has no row.
    */
-  async takeBack(transaction: Transaction, objectKey: ObjectKey): Promise<boolean> {
+  async claim(transaction: Transaction, objectKey: ObjectKey): Promise<boolean> {
     const sql = `DELETE FROM displaced_objects
                   WHERE object_key = $1 AND reason = 'missing' AND NOT removing RETURNING blob_id`;
     return (await queryRows(transaction, sql, [objectKey])).length > 0;
   }
 
   /**
-   * Those that are to be looked at, `limit` at the most. Each of them is due again after an hour, later after
-   * twice as long each time, up to a day.
+   * Up to `limit` displaced objects that are due for a check. Each is due again after the time that it has
+   * been displaced: at least an hour, at most a day.
    */
   async takeDue(limit: number): Promise<DisplacedObject[]> {
     const rows = await queryRows<DisplacedRow>(
@@ -122,8 +120,8 @@ export class DisplacedObjectStore {
   }
 
   /**
-   * From here on the object is never used again. False: the blob has another object by now than was looked
-   * at.
+   * Marks the object as being deleted, so that it is never used again. Returns false if the blob's object has
+   * changed since the check.
    */
   async markRemoving({ objectKey, blob }: DisplacedObject): Promise<boolean> {
     const rows = await queryRows(
@@ -136,7 +134,7 @@ export class DisplacedObjectStore {
     return rows.length > 0;
   }
 
-  /** The object has been removed. */
+  /** Deletes the row, after the object was deleted. */
   async forget(objectKey: ObjectKey): Promise<void> {
     const sql = 'DELETE FROM displaced_objects WHERE object_key = $1 AND removing RETURNING object_key';
     await queryRows(this.dataSource.manager, sql, [objectKey]);

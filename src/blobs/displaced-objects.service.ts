@@ -7,19 +7,19 @@ import { type BlobRecord, BlobStore } from './blob.store.js';
 import { type DisplacedObject, DisplacedObjectStore } from './displaced-object.store.js';
 import { type ObjectState, objectStateOf } from './object-state.js';
 
-/** How often a row that others change at the same time is read. */
+/** How often a row is read that other requests change at the same time. */
 const MAX_ATTEMPTS = 3;
 
 /**
- * Objects whose place another one took. A blob's row is pointed away from an object that was not found, or
- * was found damaged, when a push brings the bytes again. The old key stays known:
+ * Objects that another object has replaced. If a blob's object is lost or damaged and a push brings the bytes
+ * again, the blob gets the new object, and the old key is kept:
  *
- *                  a push brings the bytes                 the blob's object is there
- *     blob's object ───────────────────────► displaced ────────────────────────────► removing ──► gone
- *                  ◄───────────────────────
- *                  it is there again, and the blob's object is not
+ *               a push brings the bytes                the blob's object is present
+ *     current ───────────────────────────► displaced ──────────────────────────────► removing ──► deleted
+ *             ◄───────────────────────────
+ *              it reappears, and the blob's object is lost
  *
- * So a storage that was away for a while (another mount, another prefix) costs nothing when it is back.
+ * So nothing is lost if a storage was unreachable for a while (wrong mount, wrong prefix) and returns.
  */
 @Injectable()
 export class DisplacedObjects {
@@ -34,8 +34,8 @@ export class DisplacedObjects {
   ) {}
 
   /**
-   * The blob with an object that is there, where the one that `blob` names isn't: the row may have another
-   * one by now, or a displaced one is back, which the row gets again.
+   * The blob with an object that is present, although that of `blob` is not: the row may have another object
+   * by now, or a displaced object may have reappeared, which the row then gets again.
    */
   async findOther(blob: BlobRecord, state: ObjectState): Promise<BlobRecord | undefined> {
     let seen: { readonly objectKey: ObjectKey; readonly state: ObjectState } = { ...blob, state };
@@ -49,23 +49,26 @@ export class DisplacedObjects {
       if (seen.state === 'present') return current;
       const candidate = await this.firstPresent(blob, known.displaced);
       if (candidate === undefined) return undefined;
-      if (await this.takeBack(candidate, known.current, seen.state)) return candidate;
-      // Another request, here or in another process, has changed the row meanwhile.
+      if (await this.restore(candidate, known.current, seen.state)) return candidate;
+      // Another request has changed the row: try again.
     }
     return undefined;
   }
 
   /**
-   * A batch of the reaper: looks at up to `limit` displaced objects that are due, and removes those that are
-   * no longer needed. Returns how many were due; each is due again later.
+   * Called by the reaper: checks up to `limit` displaced objects that are due, and deletes those that are no
+   * longer needed. Returns how many were due.
    */
   async reap(limit: number, signal: AbortSignal): Promise<number> {
     const due = await this.store.takeDue(limit);
     for (const object of due) {
       if (signal.aborted) break;
-      // One that can't be dealt with now must not keep the reaper from the others. It is due again later.
-      await this.settle(object).catch((error: unknown) => {
-        this.logger.warn({ err: error, key: object.objectKey }, 'a displaced object stays for now');
+      // A failure must not block the other objects. This one is due again later.
+      await this.check(object).catch((error: unknown) => {
+        this.logger.warn(
+          { err: error, key: object.objectKey },
+          'could not check a displaced object; the next check follows',
+        );
       });
     }
     return due.length;
@@ -79,41 +82,44 @@ export class DisplacedObjects {
     return undefined;
   }
 
-  private async settle(object: DisplacedObject): Promise<void> {
+  private async check(object: DisplacedObject): Promise<void> {
     const { objectKey, blob, reason, isRemoving } = object;
     const state = await objectStateOf(this.driver, { ...blob, objectKey });
-    // It may come back: its key stays known.
+    // It may reappear: keep its row.
     if (state === 'missing' && !isRemoving) return;
     const current = await objectStateOf(this.driver, blob);
     if (current === 'present') return this.remove(object);
-    // One that is being removed is not used again: its removal may still be under way.
+    // Not if it is being deleted: the deletion may still be in progress.
     if (state === 'present' && reason === 'missing' && !isRemoving) {
-      await this.takeBack({ ...blob, objectKey }, blob.objectKey, current);
+      await this.restore({ ...blob, objectKey }, blob.objectKey, current);
     }
   }
 
-  /** Can be repeated from any point: the row goes last, so that no object is left without a row. */
+  /**
+   * Can be repeated after a crash at any point: the row is deleted last, so no object remains without a row.
+   */
   private async remove(object: DisplacedObject): Promise<void> {
     const { objectKey, reason } = object;
     await this.identity.verify();
     if (!object.isRemoving && !(await this.store.markRemoving(object))) return;
     await this.driver.delete(objectKey);
     await this.store.forget(objectKey);
-    this.logger.log({ key: objectKey, reason }, 'a displaced object was removed: its blob has another one');
+    this.logger.log({ key: objectKey, reason }, 'deleted a displaced object: its blob has another one');
   }
 
-  /** Gives the blob the object of `candidate` again, unless it has another one than `from` by now. */
-  private async takeBack(candidate: BlobRecord, from: ObjectKey, state: ObjectState): Promise<boolean> {
+  /** Gives the blob its displaced object again, unless its current object is no longer `from`. */
+  private async restore(candidate: BlobRecord, from: ObjectKey, state: ObjectState): Promise<boolean> {
     await this.identity.verify();
     const { id, objectKey: to } = candidate;
     const reason = state === 'wrong size' ? 'corrupt' : 'missing';
     const isDone = await this.unitOfWork.run(async (transaction) => {
       await this.blobs.lockContentOf(transaction, id);
       if ((await this.store.lockCurrent(transaction, id)) !== from) return false;
-      if (!(await this.store.takeBack(transaction, to))) return false;
+      if (!(await this.store.claim(transaction, to))) return false;
       return this.store.displace(transaction, id, { from, to, reason });
     });
-    if (isDone) this.logger.warn({ key: to, instead: from }, 'a displaced object is there again and is used');
+    if (isDone)
+      this.logger.warn({ key: to, instead: from }, 'a displaced object reappeared and is used again');
     return isDone;
   }
 }

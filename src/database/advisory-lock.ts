@@ -1,7 +1,7 @@
 /**
- * All advisory locks of Berth. The key of most is a 64-bit hash of a text. Each kind has its own seed, so equal
- * texts of two kinds are two locks. The numbers must not change, because replicas of other versions use them
- * at the same time. Earlier versions used seed 1 for tags, too; no tag equals the name of a process.
+ * All advisory locks of Berth. The key of most is a 64-bit hash of a text. Each kind has its own seed, so
+ * equal texts of two kinds are two locks. The numbers must not change, because replicas of other versions use
+ * them at the same time. Earlier versions used seed 1 for tags, too; no tag equals the name of a process.
  */
 const SEEDS = {
   /** Commits of the same content, by its canonical digest. */

@@ -17,8 +17,8 @@ export interface BatchLimits {
 }
 
 /**
- * Measured: while Postgres responds within a millisecond, parallel queries gain nothing. `waitMs` equals the time
- * that the pool lets a query wait for a connection.
+ * Measured: while Postgres responds within a millisecond, parallel queries gain nothing. `waitMs` equals the
+ * time that the pool lets a query wait for a connection.
  */
 export const BATCH_LIMITS: BatchLimits = {
   maxBatchSize: 256,
@@ -34,8 +34,8 @@ interface Batch {
 }
 
 /**
- * Concurrent reads share queries, without a cache. While a query is in flight, new reads wait and share the next
- * one. So each query starts after all of its reads arrived, and a read sees every write that any replica
+ * Concurrent reads share queries, without a cache. While a query is in flight, new reads wait and share the
+ * next one. So each query starts after all of its reads arrived, and a read sees every write that any replica
  * acknowledged before it (docs/adr/0015).
  *
  *     reads     a ─┐   b  c  b ─┐
@@ -77,7 +77,8 @@ export class BatchLoader<Key, Value> {
   /**
    * The key's value, read by a query that starts after this call.
    *
-   * @throws what `query` throws; NoQueryInTimeError if too many reads wait, or the query doesn't start in time.
+   * @throws what `query` throws; NoQueryInTimeError if too many reads wait, or the query doesn't start in
+   * time.
    */
   load(key: Key): Promise<Value | undefined> {
     if (this.waitingReads >= this.limits.maxWaiting)
@@ -137,7 +138,9 @@ export class BatchLoader<Key, Value> {
     return indexOf.map((index) => values[index]);
   }
 
-  /** Retries once: a lost connection must not fail a whole batch. Not after a long wait, which would double. */
+  /**
+   * Retries once: a lost connection must not fail a whole batch. Not after a long wait, which would double.
+   */
   private async queryWithRetry(
     keys: readonly Key[],
     sentAt: number,

@@ -28,8 +28,9 @@ interface Load {
 }
 
 /**
- * Limits how many tasks run at the same time, in all and per key. Tasks that would wait for one lock in Postgres
- * wait here instead, without a connection. First in, first out, except that a key at its limit is passed over.
+ * Limits how many tasks run at the same time, in all and per key. Tasks that would wait for one lock in
+ * Postgres wait here instead, without a connection. First in, first out, except that a key at its limit is
+ * passed over.
  */
 export class ConcurrencyLimiter {
   private running = 0;

@@ -28,8 +28,8 @@ type Room = Readonly<Record<WritePurpose, boolean>>;
 const ROOM: Room = { push: true, delete: true };
 
 /**
- * Refuses writes before the disk of the embedded Postgres is full. A Postgres that cannot write its log stops,
- * and then pulls fail, too. With an external Postgres, nothing is refused.
+ * Refuses writes before the disk of the embedded Postgres is full. A Postgres that cannot write its log
+ * stops, and then pulls fail, too. With an external Postgres, nothing is refused.
  */
 export class DatabaseSpace implements OnModuleInit {
   private readonly logger = new Logger('DatabaseSpace');

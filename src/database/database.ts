@@ -86,8 +86,9 @@ async function reasonOf(error: unknown, postgres: EmbeddedPostgres): Promise<unk
 }
 
 /**
- * Connects a worker to the database that its primary has opened, migrated, and will stop. The worker derives the
- * address of the embedded one from the configuration, because each process reaches a long socket path differently.
+ * Connects a worker to the database that its primary has opened, migrated, and will stop. The worker derives
+ * the address of the embedded one from the configuration, because each process reaches a long socket path
+ * differently.
  *
  * @throws StartupError
  */

@@ -23,7 +23,9 @@ export class ListQueries {
     return this.limiter.run(undefined, () => queryRows<Row>(this.reads.manager, sql, parameters));
   }
 
-  /** Like `run`, for a statement whose last parameter is its `LIMIT`: one more than `limit` is passed there. */
+  /**
+   * Like `run`, for a statement whose last parameter is its `LIMIT`: one more than `limit` is passed there.
+   */
   async page<Row>(sql: string, parameters: readonly unknown[], limit: number): Promise<Page<Row>> {
     return toPage(await this.run<Row>(sql, [...parameters, limit + 1]), limit);
   }

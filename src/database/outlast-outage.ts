@@ -4,9 +4,9 @@ import { isDatabaseUnavailable } from './errors/database-errors.js';
 const BACKOFF_MS = { first: 50, max: 1_000 };
 
 /**
- * Retries `work` while Postgres is unavailable. A restart or failover takes seconds; without a retry, a client in
- * the middle of a layer would have to start it again. `work` must be idempotent: an attempt may have succeeded
- * although its response was lost.
+ * Retries `work` while Postgres is unavailable. A restart or failover takes seconds; without a retry, a
+ * client in the middle of a layer would have to start it again. `work` must be idempotent: an attempt may
+ * have succeeded although its response was lost.
  *
  * @throws the last error of `work` after `timeoutMs`, and any other error at once.
  */

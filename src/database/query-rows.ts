@@ -11,9 +11,9 @@ const names = new Map<string, string>();
  * Runs one statement and returns its rows, including those of `RETURNING`. The caller declares the type of a
  * row. `bigint` columns are returned as text.
  *
- * A statement with parameters is prepared once per connection. Postgres then stops parsing and planning it: the
- * CPU time that PostgreSQL needs for a small push fell from 4.4 to 2.6 ms. So texts must be constant, and their
- * plans must fit all parameters (`test/long/query-plans.spec.ts`).
+ * A statement with parameters is prepared once per connection. Postgres then stops parsing and planning it:
+ * the CPU time that PostgreSQL needs for a small push fell from 4.4 to 2.6 ms. So texts must be constant, and
+ * their plans must fit all parameters (`test/long/query-plans.spec.ts`).
  */
 export async function queryRows<Row>(
   manager: EntityManager,

@@ -17,8 +17,9 @@ const POSSIBLE_REASONS =
 /**
  * Runs all pending migrations. One replica migrates at a time; the others then find nothing to do.
  *
- * If a migration can't lock a table within the connection's `lock_timeout` (because of a backup or a long query),
- * it is retried after a pause, so that other queries of the table continue. Earlier migrations stay applied.
+ * If a migration can't lock a table within the connection's `lock_timeout` (because of a backup or a long
+ * query), it is retried after a pause, so that other queries of the table continue. Earlier migrations stay
+ * applied.
  *
  * @param warn called with a line for each attempt that timed out, and every 30 s.
  * @throws Error that names the statement, if it can't get its lock within `retry.timeoutMs`.
@@ -40,9 +41,9 @@ export async function runMigrations(
         return await migrateExclusively(dataSource);
       } catch (error) {
         if (!isLockTimeout(error) && !isDeadlock(error)) throw error;
-        const reason = `a migration can't lock what another session uses (a backup? a long query?): ${sqlOf(error)}`;
+        const reason = `a migration can't lock what another session uses: ${sqlOf(error)}`;
         if (performance.now() - startedAt + pause > retry.timeoutMs)
-          throw new Error(`${reason}, gave up after ${elapsed()}; end that session, then start again`, {
+          throw new Error(`${reason}, gave up after ${elapsed()}; end that session (a backup, a long query?), then start again`, {
             cause: error,
           });
         warn(`${reason}; next attempt in ${pause / 1000} s`);

@@ -17,8 +17,8 @@ const RESERVED_FOR_UPLOADS = 2;
  * Opens transactions. They must not contain storage I/O: a transaction that waits for a slow disk or object
  * store would hold its locks and its connection.
  *
- * Work that competes for one lock passes a `key`. All work of one key together never uses the last connection:
- * it waits in memory instead.
+ * Work that competes for one lock passes a `key`. All work of one key together never uses the last
+ * connection: it waits in memory instead.
  */
 @Injectable()
 export class UnitOfWork {

@@ -14,14 +14,14 @@ export interface Referrer {
   readonly digest: Digest;
   readonly size: number;
   readonly artifactType: string | null;
-  /** An object, as JSON: a page of them takes long to parse and to write again. */
+  /** An object, as JSON text: parsing and serialising a page of them would take long. */
   readonly annotations: string | null;
 }
 
-/** A page of referrers ends before the entry that would take its annotations beyond this. */
+/** Maximum size of the annotations in a page of referrers. The first referrer is always returned. */
 const REFERRERS_PAGE_BYTES = 4 * 1024 * 1024;
 
-/** The lists of the distribution spec: in the order of bytes, page by page. Each is one range of one index. */
+/** The lists of the distribution spec, sorted by bytes. Each page is one range of one index. */
 @Injectable()
 export class ListingService {
   constructor(
@@ -40,8 +40,8 @@ export class ListingService {
   }
 
   /**
-   * Manifests of the repository whose subject is `subject`, whether that exists or not, in the order of their digests
-   * (spec.md, "Listing Referrers"). An unknown repository has none.
+   * Manifests of the repository whose subject is `subject`, sorted by digest (spec.md, "Listing Referrers").
+   * The subject need not exist. An unknown repository has no referrers.
    */
   async referrers(
     repository: RepositoryName,
@@ -49,11 +49,12 @@ export class ListingService {
     artifactType: string | undefined,
     { after, limit }: PageRequest,
   ): Promise<Page<Referrer>> {
-    // Two statements, for two indexes: where the filter may be missing, each entry would be looked at.
+    // Two statements for two indexes: one statement with an optional filter would read every referrer.
     const filter = artifactType === undefined ? '' : 'AND artifact_type = $6';
     const filters = artifactType === undefined ? [] : [artifactType];
     const rows = await this.lists.run<Referrer & { fits: boolean }>(
-      `SELECT "mediaType", digest, size, "artifactType", CASE WHEN fits THEN annotations::text END AS annotations, fits
+      `SELECT "mediaType", digest, size, "artifactType",
+              CASE WHEN fits THEN annotations::text END AS annotations, fits
          FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
                       annotations, row_number() OVER list = 1
                         OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $5 AS fits

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
 
-/** A row of `manifests`, and what its bytes are. */
+/** A row of `manifests`, with the digest and size of its bytes. */
 export interface ManifestRow {
   readonly id: string;
   readonly digest: Digest;
@@ -11,36 +11,37 @@ export interface ManifestRow {
 }
 
 const CACHE_BYTES = 16 * 1024 * 1024;
-/** One giant must not drive out all others. Above this, where manifests hardly ever are, each pull takes a second query for the bytes. */
+/** A huge manifest must not evict all others. Above this size, which is rare, each pull queries the bytes. */
 const MAX_ENTRY_BYTES = CACHE_BYTES / 16;
-/** Bytes come as text from Postgres, twice as long: decoding much more at once would delay other requests. */
+/** `pg` decodes bytes from text of twice the length. Larger pieces would block the event loop. */
 const PIECE_BYTES = 1024 * 1024;
-/** What an entry costs beside its bytes, roughly. */
+/** Approximate overhead of an entry. */
 const ENTRY_BYTES = 512;
 
 /**
- * The bytes of manifests. Those of a digest never change, so they may be remembered, and most pulls are of a few manifests; so
- * may those of a row be shared while they are on their way. Whether a repository has the manifest was asked before.
+ * Reads the bytes of manifests, through a cache: the bytes of a digest never change, and most pulls are of a
+ * few manifests. Concurrent reads of one row share a query. The caller has checked that the repository has
+ * the manifest.
  */
 export class ManifestContents {
-  private readonly known = new LRUCache<Digest, Buffer>({
+  private readonly cached = new LRUCache<Digest, Buffer>({
     maxSize: CACHE_BYTES,
     maxEntrySize: MAX_ENTRY_BYTES,
     sizeCalculation: (content) => content.length + ENTRY_BYTES,
   });
-  private readonly coming = new Map<string, Promise<Buffer | undefined>>();
+  private readonly reads = new Map<string, Promise<Buffer | undefined>>();
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Nothing where the row isn't there any more. */
+  /** Returns undefined if the row was deleted. */
   async get(row: ManifestRow): Promise<Buffer | undefined> {
-    return this.known.get(row.digest) ?? this.coming.get(row.id) ?? this.fetch(row);
+    return this.cached.get(row.digest) ?? this.reads.get(row.id) ?? this.fetch(row);
   }
 
   private fetch(row: ManifestRow): Promise<Buffer | undefined> {
-    const coming = this.load(row).finally(() => this.coming.delete(row.id));
-    this.coming.set(row.id, coming);
-    return coming;
+    const read = this.load(row).finally(() => this.reads.delete(row.id));
+    this.reads.set(row.id, read);
+    return read;
   }
 
   private async load(row: ManifestRow): Promise<Buffer | undefined> {
@@ -51,9 +52,8 @@ export class ManifestContents {
       pieces.push(piece);
     }
     const [first, ...others] = pieces;
-    const content =
-      first !== undefined && others.length === 0 ? withMemoryOfItsOwn(first) : Buffer.concat(pieces);
-    this.known.set(row.digest, content);
+    const content = first !== undefined && others.length === 0 ? withOwnMemory(first) : Buffer.concat(pieces);
+    this.cached.set(row.digest, content);
     return content;
   }
 
@@ -65,8 +65,8 @@ export class ManifestContents {
   }
 }
 
-/** What `pg` hands over may be a slice of memory that Node shares out, all of which would be kept as long as the slice is. */
-function withMemoryOfItsOwn(bytes: Buffer): Buffer {
+/** `pg` may return a slice of a larger buffer. Caching the slice would keep the whole buffer in memory. */
+function withOwnMemory(bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength === bytes.length) return bytes;
   const own = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(own);

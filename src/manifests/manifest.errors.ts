@@ -1,8 +1,8 @@
 import { RegistryError } from '../oci/errors.js';
 
 /**
- * Each time, the manifest of this reference was deleted before its bytes could be read. It is not known whether the
- * reference exists now; a retry tells.
+ * Each time, the manifest of this reference was deleted before its bytes could be read. It is not known
+ * whether the reference exists now; a retry tells.
  */
 export class ManifestUnsettledError extends RegistryError {
   constructor(reference: string) {

@@ -9,14 +9,14 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import { ManifestContents } from './manifest-contents.js';
 import { ManifestUnsettledError } from './manifest.errors.js';
 
-/** What a HEAD needs of a manifest. */
+/** A manifest without its bytes. */
 export interface ManifestHead {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly sizeBytes: number;
 }
 
-/** A manifest as pulled: the exact bytes that were pushed. */
+/** A manifest with the exact bytes that were pushed. */
 export interface StoredManifest extends ManifestHead {
   readonly content: Buffer;
 }
@@ -30,12 +30,12 @@ interface HeadRow extends ManifestHead {
   readonly id: string;
 }
 
-/** Each look but the first takes a manifest that was deleted within a round trip: two in a row are hardly ever seen. */
-const MAX_LOOKS = 5;
+/** A retry is needed only if the manifest was deleted within a round trip. Two in a row are very rare. */
+const MAX_ATTEMPTS = 5;
 
 /**
- * Manifests as they are pulled. What a reference means is asked of Postgres each time, in one indexed query that reads of
- * the moment share; the bytes, which can't change, are remembered by their digest within a bound, or take a second one.
+ * Reads manifests for pulls. Each read asks Postgres what the reference points at, in one indexed query that
+ * concurrent reads share. The bytes come from a cache by digest, or take a second query.
  */
 @Injectable()
 export class ManifestReader {
@@ -50,24 +50,29 @@ export class ManifestReader {
     this.contents = new ManifestContents(dataSource);
   }
 
-  /** Nothing where there was no such manifest at some moment since the call. @throws ManifestUnsettledError where that can't be told. */
+  /**
+   * Returns undefined if the manifest did not exist at some point during the call.
+   *
+   * @throws ManifestUnsettledError if the manifest was deleted during each of several attempts.
+   */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest | undefined> {
-    for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const head = await this.look(repository, reference);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const head = await this.findHead(repository, reference);
       if (head === undefined) return undefined;
       const content = await this.contents.get(head);
       if (content !== undefined) return { ...head, content };
-      // Deleted since the look. A tag may have been moved before that, so that it was there all the time: only a look can say that it isn't.
+      // The manifest was deleted between the two queries. The tag may have moved before that and exist all
+      // the time, so only the first query can tell that it does not exist.
     }
     throw new ManifestUnsettledError(formatReference(reference));
   }
 
-  /** Nothing where there was no such manifest at some moment since the call. */
+  /** Returns undefined if the manifest did not exist at some point during the call. */
   async head(repository: RepositoryName, reference: Reference): Promise<ManifestHead | undefined> {
-    return this.look(repository, reference);
+    return this.findHead(repository, reference);
   }
 
-  private look(repository: RepositoryName, reference: Reference): Promise<HeadRow | undefined> {
+  private findHead(repository: RepositoryName, reference: Reference): Promise<HeadRow | undefined> {
     const batch = reference.kind === 'tag' ? this.byTag : this.byDigest;
     return batch.load({ repository, text: formatReference(reference) });
   }
@@ -83,12 +88,12 @@ export class ManifestReader {
   }
 }
 
-// One look at the indexes for each wanted key: LATERAL and LIMIT leave the planner no other way, however it estimates.
-const lookUp = (look: string) =>
+// One index lookup per key: LATERAL and LIMIT force this plan, whatever the planner estimates.
+const lookUp = (join: string) =>
   `SELECT w.n, found.*
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, reference, n)
     CROSS JOIN LATERAL (SELECT m.id, m.digest, m.media_type AS "mediaType", m.size_bytes AS "sizeBytes"
-                          FROM repositories r ${look}
+                          FROM repositories r ${join}
                          LIMIT 1) AS found`;
 
 const BY_TAG = lookUp(
@@ -102,7 +107,7 @@ const BY_DIGEST = lookUp(
   WHERE r.name = w.repository COLLATE "C" AND m.digest = w.reference COLLATE "C"`,
 );
 
-/** Neither part can have a space in it. */
+/** Neither part contains a space. */
 function nameOf({ repository, text }: Wanted): string {
   return `${repository} ${text}`;
 }

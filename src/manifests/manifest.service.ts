@@ -21,13 +21,13 @@ import { ManifestStore } from './manifest.store.js';
 export interface PushManifest {
   readonly repository: RepositoryName;
   readonly reference: Reference;
-  /** Further tags to set in the same transaction. */
+  /** More tags to set in the same transaction. */
   readonly tags: readonly Tag[];
   /** The request's `Content-Type`. */
   readonly contentType: string | undefined;
   readonly content: Buffer;
   readonly actor: string | null;
-  /** Aborted when the client has left: a push that waits for its turn is then dropped. */
+  /** Aborts when the client disconnects. A push that still waits for a connection is then dropped. */
   readonly signal: AbortSignal;
 }
 
@@ -37,8 +37,8 @@ export interface PushedManifest {
 }
 
 /**
- * Manifests and the tags that point at them. They live in Postgres: a push is one statement, a pull a query
- * that it shares with others.
+ * Manifests and their tags. They are stored in Postgres: a push is one statement, and concurrent pulls share
+ * queries.
  */
 @Injectable()
 export class ManifestService {
@@ -52,8 +52,7 @@ export class ManifestService {
   ) {}
 
   /**
-   * @throws ManifestUnknownError, or NameUnknownError where the repository doesn't exist;
-   * ManifestUnsettledError.
+   * @throws ManifestUnknownError; NameUnknownError if the repository does not exist; ManifestUnsettledError.
    */
   async get(repository: RepositoryName, reference: Reference): Promise<StoredManifest> {
     return (await this.reader.get(repository, reference)) ?? this.refuseUnknown(repository, reference);
@@ -65,11 +64,11 @@ export class ManifestService {
   }
 
   /**
-   * Stores a manifest and points its tags at it, all of it or nothing.
+   * Stores a manifest and sets its tags, atomically.
    *
-   * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError when what it refers to isn't
-   * in the repository (a `subject` need not be, nor need non-distributable layers; sparse manifests where
-   * configured).
+   * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError if the repository lacks
+   * content that the manifest refers to. A `subject`, non-distributable layers and, if so configured, any
+   * reference may be missing.
    */
   async put(push: PushManifest): Promise<PushedManifest> {
     const { repository, reference, content, actor, signal } = push;
@@ -97,7 +96,7 @@ export class ManifestService {
   }
 
   /**
-   * Deletes a tag alone, or a manifest by its digest together with its tags.
+   * Deletes a tag, or a manifest by its digest together with its tags.
    *
    * @throws ManifestUnknownError, NameUnknownError
    */
@@ -118,7 +117,7 @@ export class ManifestService {
   }
 }
 
-/** The digest of what was pushed, in the algorithm of the reference. */
+/** The digest of the content, in the algorithm of the reference. */
 async function verifiedDigest(reference: Reference, content: Buffer): Promise<Digest> {
   if (reference.kind === 'tag') return digestInTimeSlices(CANONICAL_ALGORITHM, content);
   const digest = await digestInTimeSlices(digestAlgorithm(reference.digest), content);

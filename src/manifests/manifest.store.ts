@@ -5,42 +5,37 @@ import type { ParsedManifest } from '../oci/manifest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
 
-/** A manifest that was checked, as it is to be stored. */
+/** A validated manifest to store. */
 export interface NewManifest {
   readonly repository: RepositoryName;
   readonly digest: Digest;
   readonly manifest: ParsedManifest;
   readonly content: Buffer;
-  /** Tags to point at it. */
+  /** Tags to set to it. */
   readonly tags: readonly Tag[];
   readonly actor: string | null;
   /** Whether the manifest may refer to content that the repository lacks. */
   readonly acceptsMissing: boolean;
-  /** Drops the push as long as it waits for its turn. */
+  /** Drops the push if it still waits for a connection. */
   readonly signal: AbortSignal;
 }
 
-/**
- * What a deletion found: `undefined` where there is no such repository, else whether there was something to
- * delete.
- */
+/** Whether something was deleted; undefined if the repository does not exist. */
 export type Deleted = boolean | undefined;
 
 /**
- * Changes of manifests and tags. Each is one statement, a call of a function of the schema
- * (`ManifestFunctions`, among the migrations): a push and its tags happen as a whole, and no lock outlives
- * the statement (docs/adr/0019).
+ * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migration
+ * `ManifestFunctions`). So a push and its tags are atomic, and locks end with the statement (docs/adr/0019).
  */
 @Injectable()
 export class ManifestStore {
   constructor(private readonly unitOfWork: UnitOfWork) {}
 
   /**
-   * Stores a manifest and points its tags at it. Records each tag that moves, in turn with everybody else who
-   * moves it.
+   * Stores a manifest and sets its tags. Records an event for each tag that moves.
    *
-   * Returns the digests that the manifest refers to and the repository lacks. Unless `acceptsMissing`,
-   * nothing was changed where there are any.
+   * Returns the digests that the manifest refers to and the repository lacks. If there are any, nothing was
+   * changed, unless `acceptsMissing`.
    */
   async push(push: NewManifest): Promise<Digest[]> {
     const { repository, digest, manifest, content, tags, actor } = push;
@@ -66,12 +61,12 @@ export class ManifestStore {
     return row?.missing ?? [];
   }
 
-  /** Deletes a manifest and its tags. Indexes that list it remember it as missing. */
+  /** Deletes a manifest and its tags. Indexes that list it keep its digest as a missing reference. */
   async delete(repository: RepositoryName, digest: Digest, actor: string | null): Promise<Deleted> {
     return this.deleteBy('SELECT delete_manifest($1, $2, $3) AS deleted', repository, digest, actor);
   }
 
-  /** Deletes a tag alone. */
+  /** Deletes a tag. */
   async deleteTag(repository: RepositoryName, tag: Tag, actor: string | null): Promise<Deleted> {
     return this.deleteBy('SELECT delete_tag($1, $2, $3) AS deleted', repository, tag, actor);
   }

@@ -6,7 +6,7 @@ import { ManifestService } from './manifest.service.js';
 import { ManifestReader } from './manifest.reader.js';
 import { ManifestStore } from './manifest.store.js';
 
-/** Manifests, tags, and the lists that are made of them. */
+/** Manifests, tags, and their lists. */
 @Module({
   imports: [BlobsModule, RepositoriesModule],
   providers: [ManifestReader, ManifestService, ListingService, ManifestStore],

@@ -2,6 +2,6 @@ import { Module } from '@nestjs/common';
 import { CatalogueService } from './catalogue.service.js';
 import { RepositoryStore } from './repository.store.js';
 
-/** Repositories and their catalogue. */
+/** Repositories and the catalogue. */
 @Module({ providers: [CatalogueService, RepositoryStore], exports: [CatalogueService, RepositoryStore] })
 export class RepositoriesModule {}

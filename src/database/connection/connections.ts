@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
 
 /**
- * The two connection pools of a process. Writes may wait for locks, and must not take the connections of pulls
- * and readiness checks (docs/adr/0019).
+ * The two connection pools of a process. Writes may wait for locks, and must not take the connections of
+ * pulls and readiness checks (docs/adr/0019).
  */
 export interface Connections {
   /** Writes. `UnitOfWork` reserves some connections for uploads. Nest injects it as `DataSource`. */

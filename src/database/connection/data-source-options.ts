@@ -24,8 +24,8 @@ export interface PostgresLimits {
 }
 
 /**
- * While serving, waits end in an error: for a connection of the pool, for a response, for a lock. Postgres ends
- * an idle transaction, of a frozen process for instance, before others reach their `lock_timeout`.
+ * While serving, waits end in an error: for a connection of the pool, for a response, for a lock. Postgres
+ * ends an idle transaction, of a frozen process for instance, before others reach their `lock_timeout`.
  */
 export const SERVING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
@@ -37,8 +37,9 @@ export const SERVING: PostgresLimits = {
 };
 
 /**
- * While migrating, statements may take any time, since tables may be large. The `lock_timeout` is short: while a
- * migration waits to lock a table, all later queries of that table wait, too. `runMigrations` retries.
+ * While migrating, statements may take any time, since tables may be large. The `lock_timeout` is short:
+ * while a migration waits to lock a table, all later queries of that table wait, too. `runMigrations`
+ * retries.
  */
 export const MIGRATING: PostgresLimits = {
   connectionTimeoutMillis: 10_000,
@@ -67,8 +68,8 @@ export function dataSourceOptions(
 }
 
 /**
- * Between the pool's `error` listener and TypeORM's, a connection has none. Without this one, an error at that
- * moment would end the process. Queries on the connection reject all the same.
+ * Between the pool's `error` listener and TypeORM's, a connection has none. Without this one, an error at
+ * that moment would end the process. Queries on the connection reject all the same.
  */
 function ignoreLateErrors(client: Client): void {
   client.on('error', () => undefined);

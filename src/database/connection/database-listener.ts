@@ -29,9 +29,9 @@ interface Connection {
 }
 
 /**
- * The connection on which this process listens for notifications (LISTEN/NOTIFY). On it, the process also holds
- * an advisory lock with its name. Postgres releases the lock when the connection ends, so other processes can
- * tell whether this one still runs.
+ * The connection on which this process listens for notifications (LISTEN/NOTIFY). On it, the process also
+ * holds an advisory lock with its name. Postgres releases the lock when the connection ends, so other
+ * processes can tell whether this one still runs.
  *
  * Notifications may be lost, for instance during a reconnect: senders repeat them until they take effect. A
  * pooler in transaction mode delivers none.
@@ -59,7 +59,9 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
     await queryRows(this.dataSource.manager, 'SELECT pg_notify($1, $2)', [channel, payload]);
   }
 
-  /** Whether the process with this name is connected. False shortly after it ended, or while it reconnects. */
+  /**
+   * Whether the process with this name is connected. False shortly after it ended, or while it reconnects.
+   */
   async isPresent(replica: string): Promise<boolean> {
     const [row] = await queryRows<{ present: boolean }>(
       this.dataSource.manager,

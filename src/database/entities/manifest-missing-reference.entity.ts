@@ -2,8 +2,8 @@ import { Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } fr
 import { ManifestEntity } from './manifest.entity.js';
 
 /**
- * A digest that a sparse manifest refers to, but that was not in its repository at the push, or was deleted later.
- * So each reference of a manifest is a row, and garbage collection keeps content that these rows name.
+ * A digest that a sparse manifest refers to, but that was not in its repository at the push, or was deleted
+ * later. So each reference of a manifest is a row, and garbage collection keeps content that these rows name.
  */
 @Entity('manifest_missing_references')
 @Index('manifest_missing_references_digest_idx', ['digest'])

@@ -2,8 +2,8 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { BYTES } from './column-types.js';
 
 /**
- * Something that happened to an upload. `src/events/events.ts` says what the kinds mean. Without a foreign key: events outlive the
- * session's row, and only their age removes them.
+ * Something that happened to an upload. `src/events/events.ts` says what the kinds mean. Without a foreign
+ * key: events outlive the session's row, and only their age removes them.
  */
 @Entity('upload_events')
 @Index('upload_events_upload_id_id_idx', ['uploadId', 'id'])
