@@ -2,10 +2,10 @@ import type { DriverUpload, DriverUploadState, JsonValue } from '../storage-driv
 import { UploadStateError } from '../storage.errors.js';
 import { newSegmentName, segmentOwner } from './segment-name.js';
 
-/** Every takeover from a writer that never let go adds a segment, and all of them stand in the upload's row. */
+/** Every fence adds a segment, and the upload's row lists all of them. */
 export const MAX_SEGMENTS = 512;
 
-/** The bytes from `startBytes` up to but not including `endBytes` of an upload, and where the medium has them. */
+/** The bytes of an upload from `startBytes` to `endBytes` (exclusive), stored under `name`. */
 export interface Segment {
   readonly name: string;
   readonly startBytes: number;
@@ -13,33 +13,33 @@ export interface Segment {
 }
 
 /**
- * What the filesystem and memory drivers remember of an upload: which segment has which of its durable bytes.
+ * The upload state of the filesystem and memory drivers: which segment has which durable bytes.
  *
  *     0             n           m
  *     ├─── <id> ────┼ <id>~9f… ─┼─ <id>~04… ─►
  *       sealed at n   sealed at m   open: the only one that is written
  *
- * Nearly every upload has one segment, and its state is `{ sizeBytes }`. A fence seals the open segment at its durable
- * size and puts an empty one with a name of its own behind it, so that whoever was shut out writes where nobody reads:
- * `{ sizeBytes, segments: [{ name, endBytes }, …] }`. Two fences of one state, of which only one is recorded, never
- * meet in a name.
+ * Nearly every upload has one segment and the state `{ sizeBytes }`. A fence seals the open segment at its
+ * durable size and appends an empty one with a new name: `{ sizeBytes, segments: [{ name, endBytes }, …] }`.
+ * The fenced writer can then only write behind the sealed size, where nothing is read. Names are random, so
+ * two fences of one state never share a segment.
  */
 export class UploadSegments {
   private constructor(
     readonly id: string,
-    /** At least one; each begins where the one before it ends. */
+    /** At least one. Each starts where the previous one ends. */
     readonly all: readonly Segment[],
   ) {}
 
-  /** The state of an upload that is begun. */
+  /** The first state of an upload. */
   static first(id: string): UploadSegments {
     return new UploadSegments(id, [{ name: id, startBytes: 0, endBytes: 0 }]);
   }
 
   /**
-   * What was recorded, read back.
+   * Parses a recorded state.
    *
-   * @throws UploadStateError when the state is not one that `toState` made for this id.
+   * @throws UploadStateError if `toState` did not make the state for this id.
    */
   static recorded({ id, state }: DriverUpload): UploadSegments {
     const { sizeBytes, segments = [{ name: id, endBytes: sizeBytes ?? null }] } = state;
@@ -54,16 +54,16 @@ export class UploadSegments {
   }
 
   /**
-   * The same for a caller that says how many bytes it has recorded with the state: one that mixes two records is refused
-   * before it can drop bytes that were acknowledged.
+   * Parses a state that was recorded together with `sizeBytes`. The check stops a caller that mixes two
+   * records before it drops acknowledged bytes.
    *
-   * @throws UploadStateError when the state was recorded at another offset.
+   * @throws UploadStateError also if the state was recorded with another size.
    */
   static recordedAt(upload: DriverUpload, sizeBytes: number): UploadSegments {
     const read = UploadSegments.recorded(upload);
     if (read.sizeBytes !== sizeBytes) {
       throw new UploadStateError(
-        `upload ${read.id} was recorded with ${read.sizeBytes} bytes, but ${sizeBytes} are asked for`,
+        `upload ${read.id} was recorded with ${read.sizeBytes} bytes, but the caller expects ${sizeBytes}`,
       );
     }
     return read;
@@ -73,7 +73,7 @@ export class UploadSegments {
     return this.open.endBytes;
   }
 
-  /** The segment that is written. */
+  /** The segment that the current writer appends to. */
   get open(): Segment {
     const last = this.all.at(-1);
     if (last === undefined) {
@@ -82,20 +82,23 @@ export class UploadSegments {
     return last;
   }
 
-  /** Those before it: a writer that was shut out may write to them, but no further down than their end. */
+  /** The segments before the open one. Fenced writers may still write to them, but only behind their end. */
   get sealed(): readonly Segment[] {
     return this.all.slice(0, -1);
   }
 
-  /** With the open segment ending at `sizeBytes`. */
+  /** Moves the end of the open segment to `sizeBytes`. */
   grownTo(sizeBytes: number): UploadSegments {
     return new UploadSegments(this.id, [...this.sealed, { ...this.open, endBytes: sizeBytes }]);
   }
 
-  /** @throws UploadStateError when there are {@link MAX_SEGMENTS} already. */
+  /**
+   * Seals the open segment and appends a new one.
+   * @throws UploadStateError at {@link MAX_SEGMENTS} segments.
+   */
   fenced(): UploadSegments {
     if (this.all.length === MAX_SEGMENTS) {
-      throw new UploadStateError(`upload ${this.id} was taken from its writers too often`);
+      throw new UploadStateError(`upload ${this.id} was fenced too often: at most ${MAX_SEGMENTS - 1} times`);
     }
     const end = this.sizeBytes;
     return new UploadSegments(this.id, [
@@ -104,21 +107,21 @@ export class UploadSegments {
     ]);
   }
 
-  /** With every byte in the open segment. The others stay named, so that they are removed in the end. */
+  /** All bytes are in the open segment. The others stay listed, so that they are removed at the end. */
   gathered(): UploadSegments {
     const emptied = this.sealed.map(({ name }) => ({ name, startBytes: 0, endBytes: 0 }));
     return new UploadSegments(this.id, [...emptied, { ...this.open, startBytes: 0 }]);
   }
 
   /**
-   * The segments that hold the first `sizeBytes` bytes, none of them empty.
+   * Returns the segments of the first `sizeBytes` bytes, without empty ones.
    *
-   * @throws UploadStateError when fewer bytes were durable when the state was recorded.
+   * @throws UploadStateError if the state has fewer bytes.
    */
   firstBytes(sizeBytes: number): readonly Segment[] {
     if (this.sizeBytes < sizeBytes) {
       throw new UploadStateError(
-        `upload ${this.id} has ${this.sizeBytes} bytes, but ${sizeBytes} are asked for`,
+        `upload ${this.id} has ${this.sizeBytes} bytes, but the caller expects ${sizeBytes}`,
       );
     }
     return this.all
@@ -134,15 +137,15 @@ export class UploadSegments {
   }
 }
 
-/** What `listUploads` answers of one segment: not a state that {@link UploadSegments.recorded} takes. */
+/** The entry of `listUploads` for one segment. {@link UploadSegments.recorded} refuses its state. */
 export function listedSegment(id: string, name: string): DriverUpload {
   return { id, state: { listed: name } };
 }
 
 /**
- * The segments that an upload, recorded or listed, is to be rid of.
+ * Returns the names of the segments to remove for a recorded or listed upload.
  *
- * @throws UploadStateError when the state was neither recorded nor listed.
+ * @throws UploadStateError if the state was neither recorded nor listed.
  */
 export function segmentNames(upload: DriverUpload): string[] {
   const {
@@ -163,7 +166,7 @@ function segmentsOf(id: string, recorded: JsonValue[]): Segment[] {
   let startBytes = 0;
   return recorded.map((entry, index) => {
     const { name, endBytes } = entryOf(id, entry);
-    // The first one is the id's own, and no other is.
+    // The first segment is named after the id, and only the first.
     if (endBytes < startBytes || segmentOwner(name) !== id || (name === id) !== (index === 0)) {
       throw foreignState(id);
     }
@@ -192,5 +195,5 @@ function isSize(value: JsonValue | undefined): value is number {
 }
 
 function foreignState(id: string): UploadStateError {
-  return new UploadStateError(`the state of upload ${id} is not one of this driver`);
+  return new UploadStateError(`this driver did not make the state of upload ${id}`);
 }

@@ -3,17 +3,13 @@ import { dirname, sep } from 'node:path';
 import { StorageIdentityError } from '../../storage.errors.js';
 import { errorCode, isMissing } from './filesystem.errors.js';
 
-/** Makes a directory's entries durable: what was created in it, or renamed into it. */
+/** Makes the entries of a directory durable, after a create or rename in it. */
 export type DirectorySync = (path: string) => Promise<void>;
 
-/**
- * File systems that can't flush a directory say so with these; PostgreSQL goes on then too (`fsync_fname`).
- */
+/** Errors of file systems that can't flush directories. PostgreSQL ignores them too (`fsync_fname`). */
 const CANNOT_SYNC = new Set(['EINVAL', 'EBADF', 'ENOTSUP']);
 
-/**
- * fsync(2) of a directory. Windows has nothing like it: its file systems journal directories by themselves.
- */
+/** fsync(2) of a directory. Does nothing on Windows, whose file systems journal directories. */
 export const syncDirectory: DirectorySync = async (path) => {
   if (process.platform === 'win32') {
     return;
@@ -31,10 +27,10 @@ export const syncDirectory: DirectorySync = async (path) => {
 };
 
 /**
- * Directories whose way down from `top` survives a crash of the machine. A directory is an entry in its
- * parent, so each parent must be flushed; and since another process may have created one and not flushed it
- * yet, "it is there" is not "it is durable". Those which this process has flushed are remembered: the shards,
- * at most 257 per algorithm.
+ * Directories below `top` that survive a crash of the machine. A directory is an entry in its parent, so
+ * every parent has to be flushed. A directory that exists may still not be durable, because another process
+ * may have created it without flushing it yet. The directories that this process flushed are remembered, at
+ * most 257 per algorithm.
  */
 export class DurableDirectories {
   private readonly durable = new Set<string>();
@@ -45,13 +41,13 @@ export class DurableDirectories {
   ) {}
 
   /**
-   * Creates `leaf` and what is missing above it. Not durable yet. Directories directly below `top` are not
-   * created: they are there since the storage was prepared, and missing only where its disk is.
+   * Creates `leaf` and its missing parents. Not durable yet. Directories directly below `top` are not
+   * created: they exist since the storage was prepared, and are missing only if the disk is not mounted.
    *
-   * @throws StorageIdentityError where one of those is missing; else the system's error.
+   * @throws StorageIdentityError if one of those is missing; otherwise the system's error.
    */
   async make(leaf: string): Promise<void> {
-    if (dirname(leaf) === this.top) return this.expectThere(leaf);
+    if (dirname(leaf) === this.top) return this.expectExists(leaf);
     try {
       await this.makeOne(leaf);
     } catch (error) {
@@ -70,13 +66,13 @@ export class DurableDirectories {
     }
   }
 
-  private async expectThere(path: string): Promise<void> {
+  private async expectExists(path: string): Promise<void> {
     try {
       await lstat(path);
     } catch (cause) {
       if (!isMissing(cause)) throw cause;
       throw new StorageIdentityError(
-        `the storage directory ${this.top} has no ${path}; is its disk mounted?`,
+        `the storage directory ${this.top} has no ${path}: check that its disk is mounted`,
         {
           cause,
         },
@@ -84,7 +80,7 @@ export class DurableDirectories {
     }
   }
 
-  /** Makes the entries of `leaf` durable, and the way to it from `top`. */
+  /** Makes the entries of `leaf` and the path from `top` to it durable. */
   async flush(leaf: string): Promise<void> {
     const unflushed: string[] = [];
     for (let directory = leaf; directory !== this.top; directory = dirname(directory)) {
@@ -93,11 +89,11 @@ export class DurableDirectories {
       }
     }
     await Promise.all([leaf, ...unflushed.map(dirname)].map(this.sync));
-    // A leaf is one blob's own: remembering it would never end.
+    // Leaves are not remembered: there is one per blob.
     unflushed.filter((directory) => directory !== leaf).forEach((directory) => this.durable.add(directory));
   }
 
-  /** Somebody had removed `path`: what was known of it and below is void. */
+  /** `path` had been removed, so it and everything below it is not durable any more. */
   private forget(path: string): void {
     for (const directory of this.durable) {
       if (directory === path || directory.startsWith(path + sep)) {

@@ -3,18 +3,18 @@ import { Readable } from 'node:stream';
 import { StorageError } from '../../storage.errors.js';
 import { storageErrorOf } from './filesystem.errors.js';
 
-/** Reads of 64 KiB, the default of streams, halve the throughput; reads of 1 MiB gain nothing more (measured). */
+/** Reads of 64 KiB, the default of streams, halve the throughput; reads of 1 MiB are no faster (measured). */
 export const READ_BYTES = 512 * 1024;
 
-/** What the stream needs of a file. */
+/** The part of `FileHandle` that the stream uses. */
 export type ReadableFile = Pick<FileHandle, 'close'> & {
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
 };
 
 /**
- * The bytes of a file from `start` up to but not including `end`. Owns the handle: it is closed at the end and when
- * the stream is destroyed. A file that turns out to be shorter fails the stream, since ending it would pass off a
- * part as the whole; that, and errors as {@link StorageError}s, are why this isn't `createReadStream`.
+ * Streams the bytes of a file from `start` to `end` (exclusive). Owns the handle and closes it at the end or
+ * when it is destroyed. Differs from `createReadStream` in two ways: a file that is too short fails the
+ * stream instead of ending it, and errors are {@link StorageError}s.
  */
 export class FileReadable extends Readable {
   constructor(
@@ -30,7 +30,7 @@ export class FileReadable extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // `close` waits for a read that is under way.
+    // `close` waits for a read in progress.
     this.file.close().then(
       () => callback(error),
       (closeError: unknown) => callback(error ?? storageErrorOf(closeError, 'closing a file')),
@@ -40,11 +40,12 @@ export class FileReadable extends Readable {
   private async readNext(): Promise<void> {
     const wanted = Math.min(READ_BYTES, this.end - this.position);
     if (wanted > 0) {
-      // Not from the pool, which a big read would not fit, and not zeroed, since only what was read is passed on.
+      // Not from the pool, which is too small, and not zeroed, because only bytes that were read are passed
+      // on.
       const buffer = Buffer.allocUnsafeSlow(wanted);
       const { bytesRead } = await this.file.read(buffer, 0, wanted, this.position);
       if (bytesRead === 0) {
-        throw new StorageError('a file is shorter than it was when it was opened');
+        throw new StorageError('a file became shorter after it was opened');
       }
       this.position += bytesRead;
       this.push(buffer.subarray(0, bytesRead));

@@ -5,7 +5,7 @@ import type { UploadSegments } from '../upload-segments.js';
 import { storageErrorOf } from './filesystem.errors.js';
 import { WriteBack } from './write-back.js';
 
-/** What the sink needs of a file. */
+/** The part of `FileHandle` that the sink uses. */
 export type SinkFile = Pick<FileHandle, 'datasync' | 'close'> & {
   write(
     bytes: Uint8Array,
@@ -16,12 +16,12 @@ export type SinkFile = Pick<FileHandle, 'datasync' | 'close'> & {
 };
 
 /**
- * The open end of an upload's last file. Writes are positional, at the offset in the upload, so a sink never depends on
- * where another one stands. Nothing here truncates: what a sink that was shut out does late never reaches below the
- * offset at which it was opened.
+ * The writable end of an upload's last file. Writes are positional, at the offset in the upload, so sinks
+ * don't depend on each other's file position. A sink never truncates: a fenced sink can't change bytes before
+ * the offset at which it was opened.
  *
- * After a failed flush nothing is tried again: Linux may have dropped the pages that it could not write, and a second
- * fsync would report success without them. The next `openUpload` cuts them off and they are sent again.
+ * A failed flush is not retried: Linux may have dropped the pages that it could not write, and a second fsync
+ * would report success without them. The next `openUpload` cuts them off, and the client sends them again.
  */
 export class FileUploadSink implements UploadSink {
   private busy = false;
@@ -32,8 +32,9 @@ export class FileUploadSink implements UploadSink {
   private positionBytes: number;
 
   /**
-   * Goes on where `segments` end; `file` is the open one. `syncEntry` makes the file's directory entry durable; only
-   * the first flush of a new file needs it.
+   * @param file the file of the open segment.
+   * @param segments the state to continue from.
+   * @param syncEntry makes the file's directory entry durable. Only the first flush of a new file needs it.
    */
   constructor(
     private readonly file: SinkFile,
@@ -45,7 +46,7 @@ export class FileUploadSink implements UploadSink {
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    return this.alone('writing an upload', async () => {
+    return this.exclusively('writing an upload', async () => {
       for (let done = 0; done < chunk.byteLength;) {
         const { bytesWritten } = await this.file.write(
           chunk,
@@ -54,7 +55,7 @@ export class FileUploadSink implements UploadSink {
           this.positionBytes,
         );
         if (bytesWritten === 0) {
-          throw new StorageError('writing an upload: the file takes no more bytes');
+          throw new StorageError('writing an upload: the file accepts no more bytes');
         }
         done += bytesWritten;
         this.positionBytes += bytesWritten;
@@ -64,7 +65,7 @@ export class FileUploadSink implements UploadSink {
   }
 
   flush(): Promise<DriverUploadState> {
-    return this.alone('flushing an upload', async () => {
+    return this.exclusively('flushing an upload', async () => {
       await this.writeBack.settled();
       await this.file.datasync();
       await this.syncEntry?.();
@@ -74,16 +75,16 @@ export class FileUploadSink implements UploadSink {
   }
 
   async close(): Promise<undefined> {
-    // Waits for a call that is under way. What closing may report concerns bytes that nobody acknowledged.
+    // Waits for a call in progress. Errors of closing concern unacknowledged bytes only.
     this.closing ??= this.file.close().catch(() => undefined);
     await this.closing;
   }
 
-  /** Two calls at once, or one after a failure, would leave a hole in the file: refused. */
-  private async alone<T>(action: string, work: () => Promise<T>): Promise<T> {
+  /** Refuses concurrent calls and calls after a failure: they would leave a hole in the file. */
+  private async exclusively<T>(action: string, work: () => Promise<T>): Promise<T> {
     if (this.busy || this.broken || this.closing !== undefined) {
       this.broken = true;
-      throw new StorageError(`${action}: the sink is busy, closed, or has failed before`);
+      throw new StorageError(`${action}: the sink is busy, closed or has failed`);
     }
     this.busy = true;
     try {

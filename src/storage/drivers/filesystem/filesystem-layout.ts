@@ -12,20 +12,33 @@ import { segmentOwner } from '../segment-name.js';
 import { isMissing } from './filesystem.errors.js';
 import { readIdentityFile } from './identity-file.js';
 
-/** The top folder that holds bytes in flight, and no objects. */
+/** The top-level directory of unfinished uploads. It contains no objects. */
 const UPLOADS = 'uploads';
 
-/** Where things lie below the root; the drawing is at the driver. Paths are made here and nowhere else. */
+/**
+ * The layout on disk. All paths are made here.
+ *
+ *     <root>/
+ *       berth-identity                      the UUID that the database also has
+ *       blobs/sha256/ab/<hex>/<upload id>   objects, by digest; the upload id makes the key unique
+ *       uploads/<upload id>                 unfinished uploads; flat: one per open session
+ *       uploads/<upload id>~<random hex>    continued in a new file after a fence
+ *       uploads/.probe-<uuid>               exists during a probe
+ *
+ * A key is the path below the root. Objects at other paths (`old/layout/layer.tar`) can be read, listed and
+ * deleted too. `uploads/` and top-level names with the prefix `berth-` are reserved and contain no objects.
+ * Symbolic links below the root are never followed. `blobs` and `uploads` must be on one file system.
+ */
 export class FilesystemLayout {
   readonly root: string;
   readonly blobs: string;
   readonly uploads: string;
-  /** The file with the storage's identity. */
+  /** The file with the identity. */
   readonly identity: string;
   private realRoot: string | undefined;
   private expectedIdentity: string | undefined;
-  /** The identity's file as it was when the expected identity was read from it. */
-  private known: Stats | undefined;
+  /** The stats of the identity's file when it last had the expected identity. */
+  private lastSeen: Stats | undefined;
 
   constructor(rootDir: string) {
     this.root = resolve(rootDir);
@@ -37,10 +50,10 @@ export class FilesystemLayout {
   /** From now on {@link expectMounted} rejects unless the storage has this identity. */
   expectIdentity(id: string | undefined): void {
     this.expectedIdentity = id;
-    this.known = undefined;
+    this.lastSeen = undefined;
   }
 
-  /** @throws UploadStateError for what is no name of a segment. */
+  /** @throws UploadStateError if `name` is not the name of a segment. */
   segmentPath(name: string): string {
     if (segmentOwner(name) === undefined) {
       throw new UploadStateError('not the name of an upload segment');
@@ -48,7 +61,7 @@ export class FilesystemLayout {
     return join(this.uploads, name);
   }
 
-  /** @throws ObjectNotFoundError for names under which no object can be. */
+  /** @throws ObjectNotFoundError for reserved names. */
   objectPath(key: string): string {
     const segments = key.split('/');
     if (this.isReserved(segments[0] ?? '')) {
@@ -62,8 +75,8 @@ export class FilesystemLayout {
   }
 
   /**
-   * Settles when `path`, which exists, is reached without a symbolic link below the root: links would lead
-   * out of it. Rejects with the system's error when it doesn't exist.
+   * Rejects if the way to `path` has a symbolic link below the root, or with the system's error if it is
+   * missing.
    */
   async refuseLinks(path: string): Promise<void> {
     this.realRoot ??= await realpath(this.root);
@@ -74,38 +87,43 @@ export class FilesystemLayout {
   }
 
   /**
-   * To be called before `cause`, a missing path, is taken for a missing object, and before directories are
-   * made: neither an unmounted disk nor another storage at its mount point may look like deleted blobs, or be
-   * filled. Costs one look at a file, as a rule: its content is read again only when the file is another one.
+   * Checks that the storage is mounted. Call it before a missing path counts as a missing object, and before
+   * creating directories: an unmounted disk, or another storage at its mount point, must neither look like
+   * deleted blobs nor be filled. Usually costs one lstat; the identity is read again only if its file has
+   * changed.
    *
+   * @param cause the error about the missing path.
    * @throws StorageIdentityError
    */
   async expectMounted(cause?: unknown): Promise<void> {
     try {
       const stats = await lstat(this.expectedIdentity === undefined ? this.uploads : this.identity);
-      if (this.expectedIdentity === undefined || isSameFile(stats, this.known)) return;
+      if (this.expectedIdentity === undefined || isSameFile(stats, this.lastSeen)) return;
       const found = await readIdentityFile(this);
-      if (found === this.expectedIdentity) this.known = stats;
+      if (found === this.expectedIdentity) this.lastSeen = stats;
       else if (found !== undefined) throw this.otherStorage(found, cause);
-      else throw this.gone(cause);
+      else throw this.notMounted(cause);
     } catch (error) {
       if (error instanceof StorageError) throw error;
       throw isMissing(error)
-        ? this.gone(cause)
-        : new StorageError(`the storage directory ${this.root} can't be read`, { cause: error });
+        ? this.notMounted(cause)
+        : new StorageError(`the storage directory ${this.root} cannot be read`, { cause: error });
     }
   }
 
-  private gone(cause: unknown): StorageError {
-    return new StorageIdentityError(`the storage directory ${this.root} is gone; is its disk mounted?`, {
-      cause,
-    });
+  private notMounted(cause: unknown): StorageError {
+    return new StorageIdentityError(
+      `the storage directory ${this.root} is missing: check that its disk is mounted`,
+      {
+        cause,
+      },
+    );
   }
 
   private otherStorage(found: string, cause: unknown): StorageError {
     return new StorageIdentityError(
-      `the storage directory ${this.root} has the identity ${found} instead of ${this.expectedIdentity}; ` +
-        'is the right disk mounted?',
+      `the storage directory ${this.root} has the identity ${found} instead of ${this.expectedIdentity}: ` +
+        'check that the right disk is mounted',
       { cause },
     );
   }

@@ -77,7 +77,7 @@ describe('preparing the storage directory', () => {
     const file = join(base, 'file');
     await writeFile(file, '');
     expect((await failure(file)).message).toBe(
-      `the storage directory ${file} is not a directory, or a part of its path is not one`,
+      `the storage directory ${file} is not a directory, or a parent in its path is not one`,
     );
     expect((await failure(join(file, 'below'))).message).toContain('is not a directory');
   });
@@ -89,7 +89,7 @@ describe('preparing the storage directory', () => {
     await chmod(root, 0o555);
     await asNobody(async () => {
       const { message, cause } = await failure(root);
-      expect(message).toMatch(/^the storage directory .*theirs can't be written by user \d+: make it/);
+      expect(message).toMatch(/^the storage directory .*theirs cannot be written by user \d+: make/);
       expect(cause).toMatchObject({ code: 'EACCES' });
     });
   });
@@ -99,14 +99,14 @@ describe('preparing the storage directory', () => {
     await driver.prepare();
     await chmod(base, 0o755);
     await chmod(join(base, 'uploads'), 0o555);
-    await asNobody(() => expect(driver.check()).rejects.toThrow(/can't be written by user/));
+    await asNobody(() => expect(driver.check()).rejects.toThrow(/cannot be written by user/));
   });
 
   it('refuses folders that are links', async () => {
     await mkdir(join(base, 'elsewhere'));
     await mkdir(join(base, 'root'));
     await symlink(join(base, 'elsewhere'), join(base, 'root/blobs'));
-    expect((await failure(join(base, 'root'))).message).toContain('must be directories of one file system');
+    expect((await failure(join(base, 'root'))).message).toContain('must be directories on one file system');
   });
 
   it('starts on a full file system, and refuses a read-only one and folders on two of them', async () => {
@@ -117,7 +117,7 @@ describe('preparing the storage directory', () => {
       const full: unknown = await driver.check().catch((error: unknown) => error);
       expect(full).toBeInstanceOf(StorageFullError);
       expect((full as Error).message).toBe(
-        `the storage directory ${disk.path} is on a file system without space left; free some`,
+        `the storage directory ${disk.path} is on a full file system: free some space`,
       );
       await rm(join(disk.path, 'filler'));
       await driver.check();

@@ -12,13 +12,13 @@ import { walkUploads } from './upload-walk.js';
 
 const PROBE = Buffer.from('Berth can write here.\n');
 const PROBE_NAME = '.probe-';
-/** No probe takes so long: one that is older was left by a process that was killed. */
-const PROBE_LEFT_MS = 60_000;
+/** Probes older than this were left by a killed process. */
+const PROBE_MAX_AGE_MS = 60_000;
 
 /**
- * Creates the root and its two folders durably, and proves that a file can be written, flushed and removed
- * there. A full file system passes: what it has can be read, and {@link checkDirectories} says that it is
- * full.
+ * Durably creates the root and its two directories, and checks that a file can be written, flushed and
+ * removed there. A full file system passes, because its objects can be read; {@link checkDirectories} reports
+ * that it is full.
  *
  * @throws StorageError that names the directory and says what to do.
  */
@@ -30,7 +30,7 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
     }
     await sync(layout.root);
     await expectOneFileSystem(layout);
-    await removeLeftProbes(layout);
+    await removeOldProbes(layout);
     await writeProbe(layout, (file) => file.sync()).catch((error: unknown) => {
       if (!isFull(error)) throw error;
     });
@@ -40,10 +40,7 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
   }
 }
 
-/**
- * Writes the identity, after creating the root where it is missing. @throws StorageError as {@link
- * prepareDirectories}
- */
+/** Writes the identity and creates a missing root. @throws StorageError as {@link prepareDirectories} */
 export async function writeIdentity(
   layout: FilesystemLayout,
   id: string,
@@ -57,7 +54,7 @@ export async function writeIdentity(
   }
 }
 
-/** Undefined where there is none. @throws StorageError as {@link prepareDirectories} */
+/** Returns undefined if the storage has none. @throws StorageError as {@link prepareDirectories} */
 export async function readIdentity(layout: FilesystemLayout): Promise<string | undefined> {
   try {
     return await readIdentityFile(layout);
@@ -67,8 +64,9 @@ export async function readIdentity(layout: FilesystemLayout): Promise<string | u
 }
 
 /**
- * Whether there are neither objects in `blobs` nor files of uploads. @throws StorageError as {@link
- * prepareDirectories}
+ * Returns whether there are neither objects in `blobs` nor files of uploads.
+ *
+ * @throws StorageError as {@link prepareDirectories}
  */
 export async function isEmptyStorage(layout: FilesystemLayout): Promise<boolean> {
   try {
@@ -91,8 +89,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Readiness: a few bytes can be written and space is left. Nothing is flushed, so that a probe every second
- * doesn't cost the uploads their disk.
+ * Readiness: a small file can be written and space is free. Flushes nothing, so that a probe per second
+ * doesn't slow down uploads.
  */
 export async function checkDirectories(layout: FilesystemLayout): Promise<void> {
   try {
@@ -111,19 +109,19 @@ async function makeRoot(root: string, sync: DirectorySync): Promise<void> {
   if (firstCreated === undefined) {
     return;
   }
-  // Up to the first that is new: a directory is an entry in its parent.
+  // Sync the parent of every new directory: a directory is an entry in its parent.
   for (let directory = root; directory.length >= firstCreated.length; directory = dirname(directory)) {
     await sync(dirname(directory));
   }
 }
 
-/** A finished upload is renamed from one folder to the other, which works only within a file system. */
+/** Finishing renames a file from `uploads` to `blobs`, which works only within one file system. */
 async function expectOneFileSystem({ root, blobs, uploads }: FilesystemLayout): Promise<void> {
   const [inBlobs, inUploads] = await Promise.all([lstat(blobs), lstat(uploads)]);
   if (!inBlobs.isDirectory() || !inUploads.isDirectory() || inBlobs.dev !== inUploads.dev) {
     throw new StorageError(
-      `blobs and uploads in the storage directory ${root} must be directories of one file system, not links or mounts; ` +
-        'to keep the storage elsewhere set STORAGE_FILESYSTEM_ROOT',
+      `blobs and uploads in the storage directory ${root} must be directories on one file system, ` +
+        'not links or mounts; set STORAGE_FILESYSTEM_ROOT to use another directory',
     );
   }
 }
@@ -132,7 +130,7 @@ async function writeProbe(
   layout: FilesystemLayout,
   flush: (file: { sync(): Promise<void> }) => Promise<void>,
 ): Promise<void> {
-  // Replicas share the directory: each probe has a name of its own.
+  // Replicas share the directory, so each probe has a unique name.
   const path = join(layout.uploads, `${PROBE_NAME}${randomUUID()}`);
   const file = await open(path, 'wx');
   try {
@@ -144,32 +142,32 @@ async function writeProbe(
   }
 }
 
-async function removeLeftProbes({ uploads }: FilesystemLayout): Promise<void> {
+async function removeOldProbes({ uploads }: FilesystemLayout): Promise<void> {
   for await (const { name } of await opendir(uploads)) {
     if (!name.startsWith(PROBE_NAME)) continue;
     const path = join(uploads, name);
     const stats = await lstat(path).catch(() => undefined);
-    if (stats !== undefined && Date.now() - stats.mtimeMs > PROBE_LEFT_MS) await rm(path, { force: true });
+    if (stats !== undefined && Date.now() - stats.mtimeMs > PROBE_MAX_AGE_MS) await rm(path, { force: true });
   }
 }
 
 function explain(error: unknown, root: string): StorageError {
   const directory = `the storage directory ${root}`;
   if (isFull(error)) {
-    return new StorageFullError(`${directory} is on a file system without space left; free some`, {
+    return new StorageFullError(`${directory} is on a full file system: free some space`, {
       cause: error,
     });
   }
   const reason = REASONS[errorCode(error) ?? ''];
   return reason === undefined
-    ? storageErrorOf(error, `${directory} can't be used`)
+    ? storageErrorOf(error, `${directory} cannot be used`)
     : new StorageError(`${directory} ${reason()}`, { cause: error });
 }
 
 const denied = (): string =>
-  `can't be written by user ${process.geteuid?.() ?? 'of this process'}: ` +
-  'make it that user’s own, or set STORAGE_FILESYSTEM_ROOT to another one';
-const notADirectory = (): string => 'is not a directory, or a part of its path is not one';
+  `cannot be written by user ${process.geteuid?.() ?? 'of this process'}: ` +
+  'make that user its owner, or set STORAGE_FILESYSTEM_ROOT to another directory';
+const notADirectory = (): string => 'is not a directory, or a parent in its path is not one';
 
 const REASONS: Record<string, (() => string) | undefined> = {
   EACCES: denied,
@@ -177,5 +175,5 @@ const REASONS: Record<string, (() => string) | undefined> = {
   EROFS: () => 'is on a read-only file system',
   ENOTDIR: notADirectory,
   EEXIST: notADirectory,
-  ENOENT: () => 'is gone; is its disk mounted?',
+  ENOENT: () => 'is missing: check that its disk is mounted',
 };

@@ -433,7 +433,9 @@ describe('FilesystemStorageDriver', () => {
     it('makes no folder of blobs where the disk goes away in the middle of a finish', async () => {
       const upload = await uploaded();
       await rm(join(root, 'blobs'), { recursive: true });
-      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toThrow(/blobs; is its disk mounted/);
+      await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toThrow(
+        /blobs: check that its disk is mounted/,
+      );
       expect(await readdir(root)).toEqual(['uploads']);
     });
 

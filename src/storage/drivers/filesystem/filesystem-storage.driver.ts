@@ -17,7 +17,7 @@ import type {
 import { ObjectNotFoundError } from '../../storage.errors.js';
 import type { OpeningStorageDriver, OpenObject, UploadReadingStorageDriver } from '../../driver-abilities.js';
 import { byteRange } from '../../reading.js';
-import { sharingSyncs } from './shared-syncs.js';
+import { shareSyncs } from './shared-syncs.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
 import { READ_BYTES } from './file-readable.js';
@@ -30,13 +30,13 @@ import {
   readIdentity,
   writeIdentity,
 } from './filesystem-preparation.js';
-import { isMissing, translating, translatingList } from './filesystem.errors.js';
+import { isMissing, translateErrors, translateListErrors } from './filesystem.errors.js';
 import { OpenFile } from './open-file.js';
 import { walkObjects } from './object-walk.js';
 import {
   cloneFile,
   cloneHead,
-  expectHeld,
+  expectStored,
   type FileClone,
   openEnd,
   openReadable,
@@ -54,8 +54,8 @@ import { walkUploads } from './upload-walk.js';
  *      fdatasync of the file; at the first           fsync of <hex>/, ab/ and, once per process and
  *      flush of a new file, fsync of uploads/        shard, of the directories above
  *
- * A fenced writer still has its file open and can write to it, even after a rename. So after `fenceUpload` the upload
- * continues in a new file, see {@link finishFile}.
+ * A fenced writer still has its file open and can write to it, even after a rename. So after `fenceUpload`
+ * the upload continues in a new file, see {@link finishFile}.
  *
  * A deletion is not flushed: a crash may bring an object back. The contract allows such garbage.
  */
@@ -74,7 +74,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
   ) {
     this.layout = new FilesystemLayout(rootDir);
     this.location = this.layout.root;
-    this.sync = sharingSyncs(sync);
+    this.sync = shareSyncs(sync);
     this.directories = new DurableDirectories(this.layout.root, this.sync);
   }
 
@@ -133,7 +133,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
   }
 
   list(prefix: string): AsyncIterable<ObjectStat> {
-    return translatingList('listing objects', walkObjects(this.layout, prefix));
+    return translateListErrors('listing objects', walkObjects(this.layout, prefix));
   }
 
   /** Creates no file: an upload without bytes costs nothing and leaves nothing behind. */
@@ -142,11 +142,11 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
   }
 
   openUpload(upload: DriverUpload, offsetBytes: number): Promise<UploadSink> {
-    return translating('opening an upload', async () => {
+    return translateErrors('opening an upload', async () => {
       const { layout } = this;
       const recorded = UploadSegments.recordedAt(upload, offsetBytes);
       await layout.expectMounted();
-      await expectHeld(recorded.firstBytes(recorded.open.startBytes), layout);
+      await expectStored(recorded.firstBytes(recorded.open.startBytes), layout);
       const segments = await cloneHead(recorded, layout, this.clone);
       const file = await openEnd(layout.segmentPath(segments.open.name), segments.open);
       // No flush has reported this file yet, so its directory entry may not be durable.
@@ -161,7 +161,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
 
   async readUpload(upload: DriverUpload, sizeBytes: number): Promise<Readable> {
     const segments = UploadSegments.recorded(upload).firstBytes(sizeBytes);
-    await translating('reading an upload', () => expectHeld(segments, this.layout));
+    await translateErrors('reading an upload', () => expectStored(segments, this.layout));
     return Readable.from(readSegments(segments, this.layout), {
       objectMode: false,
       highWaterMark: READ_BYTES,
@@ -179,7 +179,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     { signal }: IoOptions = {},
   ): Promise<ObjectKey> {
     const { layout, directories } = this;
-    return translating('finishing an upload', async () => {
+    return translateErrors('finishing an upload', async () => {
       const key = this.objectKeyOf(upload, digest);
       const segments = UploadSegments.recordedAt(upload, sizeBytes);
       await finishFile({ segments, target: layout.objectPath(key) }, { layout, directories, signal });
@@ -188,7 +188,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
   }
 
   abortUpload(upload: DriverUpload): Promise<void> {
-    return translating('aborting an upload', async () => {
+    return translateErrors('aborting an upload', async () => {
       const paths = segmentNames(upload).map((name) => this.layout.segmentPath(name));
       // Otherwise the files of an unmounted disk would count as removed.
       await this.layout.expectMounted();
@@ -197,7 +197,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
   }
 
   listUploads(): AsyncIterable<StoredUpload> {
-    return translatingList('listing uploads', walkUploads(this.layout));
+    return translateListErrors('listing uploads', walkUploads(this.layout));
   }
 
   private async unlinkObject(key: ObjectKey, path: string): Promise<void> {
@@ -212,7 +212,7 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
 
   /** Runs `work` on an object's path. If the path is missing, so is the object. */
   private async onObject<T>(key: ObjectKey, action: string, work: (path: string) => Promise<T>): Promise<T> {
-    return translating(action, async () => {
+    return translateErrors(action, async () => {
       try {
         return await work(this.layout.objectPath(key));
       } catch (error) {
@@ -233,8 +233,8 @@ function expectFile(key: ObjectKey, stats: Stats): Stats {
 }
 
 /**
- * Removes a digest's directory with its last object; the shard directories stay. rmdir refuses a directory with entries,
- * and `finishFile` creates a removed one again.
+ * Removes a digest's directory with its last object; the shard directories stay. rmdir refuses a directory
+ * with entries, and `finishFile` creates a removed one again.
  */
 async function removeDigestFolder(key: ObjectKey, folder: string): Promise<void> {
   const [top, , , , id, ...more] = key.split('/');

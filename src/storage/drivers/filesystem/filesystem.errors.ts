@@ -1,19 +1,17 @@
 import { StorageError, StorageFullError, StorageUnavailableError } from '../../storage.errors.js';
 
 /**
- * What the operating system says of a path that holds no object: nothing is there, a file stands where the key has a
- * folder, the name is longer than any that could be stored, a symbolic link (they are never followed).
+ * System errors that mean "no object at this path": the path does not exist, a parent is a file, the name is
+ * too long, or a symbolic link (links are never followed).
  */
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
-/** Too many files are open, in this process or on this machine. */
+/** Too many open files in this process or on this machine. */
 const OUT_OF_FILES = new Set(['EMFILE', 'ENFILE']);
 
-/** The code of a Node system error. Not by `instanceof`: Jest's realm has an `Error` of its own. */
+/** Returns the code of a Node system error, for example `ENOENT`. */
 export function errorCode(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 export function isMissing(error: unknown): boolean {
@@ -24,7 +22,7 @@ export function isFull(error: unknown): boolean {
   return FULL.has(errorCode(error) ?? '');
 }
 
-/** The driver's edge: a system error becomes a {@link StorageError} that keeps it as its cause. */
+/** Turns a system error into a {@link StorageError} with that error as its cause. */
 export function storageErrorOf(cause: unknown, action: string): StorageError {
   if (cause instanceof StorageError) {
     return cause;
@@ -37,7 +35,7 @@ export function storageErrorOf(cause: unknown, action: string): StorageError {
 }
 
 /** Runs `work` and turns its errors into {@link StorageError}s. */
-export async function translating<T>(action: string, work: () => Promise<T>): Promise<T> {
+export async function translateErrors<T>(action: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -46,7 +44,10 @@ export async function translating<T>(action: string, work: () => Promise<T>): Pr
 }
 
 /** The same for each entry of a list. */
-export async function* translatingList<T>(action: string, list: AsyncIterable<T>): AsyncGenerator<T, void> {
+export async function* translateListErrors<T>(
+  action: string,
+  list: AsyncIterable<T>,
+): AsyncGenerator<T, void> {
   try {
     yield* list;
   } catch (error) {

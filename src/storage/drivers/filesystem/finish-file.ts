@@ -6,46 +6,52 @@ import type { Segment, UploadSegments } from '../upload-segments.js';
 import type { DurableDirectories } from './durable-directories.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
 import { isMissing } from './filesystem.errors.js';
-import { expectBytes, expectHeld, readSegments, removeFiles } from './upload-files.js';
+import { expectBytes, expectStored, readSegments, removeFiles } from './upload-files.js';
 
-/** Another process that finishes or deletes at the same time costs one more round; it can't do so for ever. */
+/**
+ * A process that finishes or deletes concurrently costs another round. More rounds than this mean an error.
+ */
 const MAX_ROUNDS = 10;
 
-/** Of what, and where to. */
+/** The upload to finish, and the path of its object. */
 export interface Finish {
   readonly segments: UploadSegments;
   readonly target: string;
 }
 
-/** Where it happens, and until when. */
-export interface FinishSite {
+export interface FinishContext {
   readonly layout: FilesystemLayout;
   readonly directories: DurableDirectories;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Turns an upload's last file into an object by one rename. Each round looks at the disk afresh, so it does not matter
- * how often it is called, by whom, or where an earlier call was cut off:
+ * Turns an upload's last file, the source, into an object, the target, by one rename. Idempotent: each round
+ * checks the disk again, so concurrent calls and calls that a crash interrupted do no harm.
  *
- * | on the disk | what is done |
+ * | on the disk | action |
  * |---|---|
- * | target | the size is compared, directories are flushed: the earlier call may not have come so far |
- * | source | filled, and bytes past the size (nobody acknowledged them) are cut off; mkdir, rename, flush, next round |
- * | no source, but all bytes are in sealed files | it is created, and then as above |
- * | neither, there are no bytes | nothing was ever written: the empty target is created |
+ * | target | compare its size, flush directories (again), remove the upload's files: done |
+ * | source | fill it, cut off unacknowledged bytes, mkdir, rename; next round |
+ * | no source, but sealed files with all bytes | create the source, continue as above |
+ * | neither, an upload of no bytes | create the empty target; next round |
  * | neither | the bytes are lost: {@link UploadStateError} |
  *
- * A target is never replaced: a file that a fenced writer began anew under the same id is removed instead. (Of two
- * that both create the source, the slower one may rename its own over the other's: the same bytes, and as durable.)
+ * An existing target is not replaced: a file that a fenced writer created again under the id is removed. (If
+ * two calls both create the source, the slower one may rename its file over the other's; both are durable and
+ * have the same bytes.)
  *
- * Filling is for an upload that was taken from a writer which never let go. Each file has its bytes at their offset in
- * the upload, so the last one has a hole where sealed files have the bytes, and only these are copied. Whoever does it,
- * however often, writes the same bytes to the same places; and nobody who was shut out has this file.
+ * Filling is for uploads that were fenced. A fenced writer still has its file open, so the upload continued
+ * in a new file. Each file has its bytes at their offset in the upload, so only the hole of the last file is
+ * copied. Concurrent calls write the same bytes to the same places, and no fenced writer has this file open.
+ *
+ *     uploads/<id>      ████████████▒▒▒▒▒▒   sealed: read up to the fence, later bytes are ignored
+ *                            │ copied here, unless `cloneHead` could clone the file
+ *     uploads/<id>~9f…  ░░░░░▼░░░░░░██████►  ──────rename──────► blobs/sha256/ab/<hex>/<id>
  */
-export async function finishFile(finish: Finish, site: FinishSite): Promise<void> {
+export async function finishFile(finish: Finish, context: FinishContext): Promise<void> {
   const { segments, target } = finish;
-  const { layout, directories } = site;
+  const { layout, directories } = context;
   const folder = dirname(target);
   const source = layout.segmentPath(segments.open.name);
   await layout.expectMounted();
@@ -59,37 +65,41 @@ export async function finishFile(finish: Finish, site: FinishSite): Promise<void
     }
     let isComplete: boolean;
     try {
-      isComplete = await completeSource(source, segments, site);
+      isComplete = await completeSource(source, segments, context);
     } catch (error) {
-      // Unless somebody else renamed it, and removed the sealed files, between the two looks.
+      // A concurrent call may have renamed the source and removed the sealed files.
       if (await targetExists(finish)) continue;
       await layout.expectMounted(error);
       throw error;
     }
-    await unlessMissing(async () => {
+    await ignoreMissing(async () => {
       await directories.make(folder);
       await layout.refuseLinks(folder);
       await (isComplete ? rename(source, target) : createEmpty(target));
     });
   }
-  throw new UploadStateError(`${target} is made and removed again by somebody else`);
+  throw new UploadStateError(`${target} was created and removed concurrently ${MAX_ROUNDS} times`);
 }
 
 async function targetExists({ segments, target }: Finish): Promise<boolean> {
-  const found = await unlessMissing(() => lstat(target));
+  const found = await ignoreMissing(() => lstat(target));
   if (found !== undefined && (!found.isFile() || found.size !== segments.sizeBytes)) {
     throw new UploadStateError(`${target} has ${found.size} bytes instead of ${segments.sizeBytes}`);
   }
   return found !== undefined;
 }
 
-/** Answers whether there is a source, which has every byte then; there need be none for an upload of no bytes. */
-async function completeSource(source: string, segments: UploadSegments, site: FinishSite): Promise<boolean> {
+/** Returns whether the source exists; it then has every byte. An upload of no bytes may have no source. */
+async function completeSource(
+  source: string,
+  segments: UploadSegments,
+  context: FinishContext,
+): Promise<boolean> {
   const { startBytes, endBytes } = segments.open;
   const sealed = segments.firstBytes(startBytes);
-  await expectHeld(sealed, site.layout);
+  await expectStored(sealed, context.layout);
   const create = startBytes === endBytes && endBytes > 0 ? constants.O_CREAT : 0;
-  const file = await unlessMissing(() => open(source, constants.O_WRONLY | constants.O_NOFOLLOW | create));
+  const file = await ignoreMissing(() => open(source, constants.O_WRONLY | constants.O_NOFOLLOW | create));
   if (file === undefined) {
     expectBytes(source, 0, endBytes);
     return false;
@@ -97,9 +107,9 @@ async function completeSource(source: string, segments: UploadSegments, site: Fi
   try {
     const { size } = await file.stat();
     if (startBytes < endBytes) expectBytes(source, size, endBytes);
-    await fill(file, sealed, site);
+    await fill(file, sealed, context);
     if (size > endBytes) await file.truncate(endBytes);
-    // The bytes are durable since `flush`; a length that was cut, here or when the upload was opened last, may not be.
+    // The bytes are durable since `flush`, but a truncation here or at the last `openUpload` may not be.
     await file.sync();
     return true;
   } finally {
@@ -107,13 +117,13 @@ async function completeSource(source: string, segments: UploadSegments, site: Fi
   }
 }
 
-async function fill(file: FileHandle, sealed: readonly Segment[], site: FinishSite): Promise<void> {
+async function fill(file: FileHandle, sealed: readonly Segment[], context: FinishContext): Promise<void> {
   let position = 0;
-  for await (const chunk of readSegments(sealed, site.layout, site.signal)) {
+  for await (const chunk of readSegments(sealed, context.layout, context.signal)) {
     for (let done = 0; done < chunk.length;) {
       const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position);
       if (bytesWritten === 0) {
-        throw new StorageError('finishing an upload: the file takes no more bytes');
+        throw new StorageError('finishing an upload: the file accepts no more bytes');
       }
       done += bytesWritten;
       position += bytesWritten;
@@ -122,7 +132,7 @@ async function fill(file: FileHandle, sealed: readonly Segment[], site: FinishSi
 }
 
 async function createEmpty(target: string): Promise<void> {
-  // Not 'wx': empty is all that this target can be, whoever creates it.
+  // Not 'wx': a concurrent call can only create the same empty file.
   const file = await open(target, 'a');
   try {
     await file.sync();
@@ -131,7 +141,7 @@ async function createEmpty(target: string): Promise<void> {
   }
 }
 
-async function unlessMissing<T>(work: () => Promise<T>): Promise<T | undefined> {
+async function ignoreMissing<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {

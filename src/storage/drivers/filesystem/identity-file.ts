@@ -5,13 +5,15 @@ import { IDENTITY_BYTES, identityBytes, parseIdentity } from '../../identity-obj
 import type { DirectorySync } from './durable-directories.js';
 import { errorCode } from './filesystem.errors.js';
 
-/** Where the identity's file is. */
+/** Paths of the storage root and of the identity's file in it. */
 interface IdentityPlace {
   readonly root: string;
   readonly identity: string;
 }
 
-/** Undefined where there is none. Rejects with the system's error, or a DamagedIdentityError. */
+/**
+ * Returns undefined if the file does not exist. Rejects with the system's error or a DamagedIdentityError.
+ */
 export async function readIdentityFile({ root, identity }: IdentityPlace): Promise<string | undefined> {
   const file = await open(identity, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: unknown) => {
@@ -21,7 +23,7 @@ export async function readIdentityFile({ root, identity }: IdentityPlace): Promi
   );
   if (file === undefined) return undefined;
   try {
-    // One byte more: a longer file isn't an identity.
+    // One byte more, to detect a file that is too long.
     const { buffer, bytesRead } = await file.read(Buffer.alloc(IDENTITY_BYTES + 1), 0, IDENTITY_BYTES + 1, 0);
     return parseIdentity(buffer.subarray(0, bytesRead), root);
   } finally {
@@ -29,7 +31,7 @@ export async function readIdentityFile({ root, identity }: IdentityPlace): Promi
   }
 }
 
-/** Replaces the file in one step, durably. The root exists. */
+/** Replaces the file atomically and durably. The root must exist. */
 export async function writeIdentityFile(
   place: IdentityPlace,
   id: string,

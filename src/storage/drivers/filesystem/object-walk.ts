@@ -8,9 +8,9 @@ import type { FilesystemLayout } from './filesystem-layout.js';
 import { isMissing } from './filesystem.errors.js';
 
 /**
- * Every object whose key starts with `prefix`, which may end in the middle of a name. Walks depth first, and holds
- * one open directory per level. What vanishes meanwhile is left out; so is what can't be an object: symbolic links,
- * and names that no key can have (`lost+found`).
+ * Yields every object whose key starts with `prefix`, which may end within a name. Walks depth first with one
+ * open directory per level. Skips entries that disappear during the walk, symbolic links, and names that no
+ * key can have (`lost+found`).
  */
 export async function* walkObjects(
   layout: FilesystemLayout,
@@ -18,7 +18,7 @@ export async function* walkObjects(
 ): AsyncGenerator<ObjectStat, void> {
   const slash = prefix.lastIndexOf('/');
   const folder = prefix.slice(0, Math.max(slash, 0));
-  const beginning = prefix.slice(slash + 1);
+  const nameStart = prefix.slice(slash + 1);
   if (layout.isReserved(folder.split('/')[0] ?? '')) {
     return;
   }
@@ -29,17 +29,17 @@ export async function* walkObjects(
     await layout.expectMounted(error);
     return;
   }
-  yield* walkFolder(layout, folder, beginning);
+  yield* walkFolder(layout, folder, nameStart);
 }
 
 async function* walkFolder(
   layout: FilesystemLayout,
   folder: string,
-  beginning: string,
+  nameStart: string,
 ): AsyncGenerator<ObjectStat, void> {
   for await (const entry of entriesOf(join(layout.root, folder))) {
     const key = folder === '' ? entry.name : `${folder}/${entry.name}`;
-    if (!entry.name.startsWith(beginning) || !isKey(key) || layout.isReserved(key)) {
+    if (!entry.name.startsWith(nameStart) || !isKey(key) || layout.isReserved(key)) {
       continue;
     }
     if (entry.isDirectory()) {
@@ -58,7 +58,7 @@ async function* entriesOf(path: string): AsyncGenerator<Dirent, void> {
   }
 }
 
-/** The object, or nothing when it is gone. */
+/** Yields the object, or nothing if it no longer exists. */
 async function* statOf(layout: FilesystemLayout, key: string): AsyncGenerator<ObjectStat, void> {
   try {
     const { size, mtime } = await lstat(join(layout.root, key));

@@ -2,22 +2,22 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { OpenObject } from '../../driver-abilities.js';
 import { StorageError } from '../../storage.errors.js';
-import { translating } from './filesystem.errors.js';
+import { translateErrors } from './filesystem.errors.js';
 
 /**
- * How files are opened that are read. Links aren't followed. A pipe, which is no object, is opened at once: to wait for
- * somebody who writes to it would hold a thread of the pool's few for ever.
+ * Flags for opening files to read. Links are not followed. O_NONBLOCK: opening a pipe would otherwise block a
+ * thread of the pool until something writes to it.
  */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A file held open to be read at any position. */
+/** An open file that can be read at any position. */
 export class OpenFile implements OpenObject {
   private constructor(
     private readonly file: FileHandle,
     readonly sizeBytes: number,
   ) {}
 
-  /** Opens a file that is no link; what is no file has no size. Rejects with the system's error. */
+  /** Returns undefined if `path` is not a regular file. Rejects with the system's error. */
   static async open(path: string): Promise<OpenFile | undefined> {
     const file = await open(path, READ_FLAGS);
     try {
@@ -32,7 +32,7 @@ export class OpenFile implements OpenObject {
   }
 
   read(buffer: Uint8Array, positionBytes: number): Promise<void> {
-    return translating('reading a file', async () => {
+    return translateErrors('reading a file', async () => {
       for (let done = 0; done < buffer.byteLength;) {
         const { bytesRead } = await this.file.read(
           buffer,
@@ -40,14 +40,14 @@ export class OpenFile implements OpenObject {
           buffer.byteLength - done,
           positionBytes + done,
         );
-        if (bytesRead === 0) throw new StorageError('a file is shorter than it was when it was opened');
+        if (bytesRead === 0) throw new StorageError('a file became shorter after it was opened');
         done += bytesRead;
       }
     });
   }
 
   async close(): Promise<void> {
-    // `close` waits for a read that is under way. What it may report concerns nobody who only reads.
+    // `close` waits for a read in progress. Its errors don't matter to a reader.
     await this.file.close().catch(() => undefined);
   }
 }

@@ -1,18 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { sharingSyncs } from './shared-syncs.js';
+import { shareSyncs } from './shared-syncs.js';
 
 /** Syncs that end when the test says so. */
 function held() {
   const begun: { path: string; end: () => void; fail: (error: Error) => void }[] = [];
-  const sync = sharingSyncs(
+  const sync = shareSyncs(
     (path) => new Promise((end, fail) => begun.push({ path, end: () => end(undefined), fail })),
   );
   return { begun, sync };
 }
 
-describe('sharingSyncs', () => {
+describe('shareSyncs', () => {
   it('syncs once for all who ask meanwhile, after the one that had begun before', async () => {
     const { begun, sync } = held();
     const first = sync('a');
@@ -53,7 +53,7 @@ describe('sharingSyncs', () => {
       fc.asyncProperty(steps, async (plan) => {
         let written = 0;
         let durable = 0;
-        const sync = sharingSyncs(async () => {
+        const sync = shareSyncs(async () => {
           const seen = written;
           await turn();
           durable = seen;

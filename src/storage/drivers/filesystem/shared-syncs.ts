@@ -1,20 +1,23 @@
 import type { DirectorySync } from './durable-directories.js';
 
-/** A sync that is on its way, and the one after it, where somebody waits for that. */
+/** The sync in progress, and the next one if callers wait for it. */
 interface Syncs {
   running: Promise<void>;
   next: Promise<void> | undefined;
 }
 
 /**
- * Lets syncs of a directory share one: those that are asked for while one is on its way wait for the next one, which begins after each of
- * them. All uploads have their files in one directory, and a sync makes everything in it durable. They share the failure of the one that they
- * waited for as well: it may have been about an entry of theirs, and the system tells of it once.
+ * Lets concurrent syncs of a directory share one. Calls during a sync wait for the next one, which starts
+ * after all of them. This helps because all uploads have their files in one directory, and a sync makes all
+ * its entries durable.
+ *
+ * Calls also share the failure of the sync that they waited for: it may concern an entry of theirs, and the
+ * system reports it only once.
  */
-export function sharingSyncs(sync: DirectorySync): DirectorySync {
+export function shareSyncs(sync: DirectorySync): DirectorySync {
   const byPath = new Map<string, Syncs>();
 
-  function begin(path: string): Promise<void> {
+  function start(path: string): Promise<void> {
     const running = sync(path).finally(() => {
       if (byPath.get(path)?.running === running) byPath.delete(path);
     });
@@ -24,8 +27,8 @@ export function sharingSyncs(sync: DirectorySync): DirectorySync {
 
   return (path) => {
     const syncs = byPath.get(path);
-    if (syncs === undefined) return begin(path);
-    syncs.next ??= syncs.running.then(() => begin(path));
+    if (syncs === undefined) return start(path);
+    syncs.next ??= syncs.running.then(() => start(path));
     return syncs.next;
   };
 }

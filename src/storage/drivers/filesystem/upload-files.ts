@@ -4,20 +4,20 @@ import { UploadStateError } from '../../storage.errors.js';
 import type { Segment, UploadSegments } from '../upload-segments.js';
 import { FileReadable } from './file-readable.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
-import { isMissing, translating } from './filesystem.errors.js';
+import { isMissing, translateErrors } from './filesystem.errors.js';
 import { READ_FLAGS } from './open-file.js';
 
-/** Makes `to`, which must not exist, a second file of the same content without copying it, or rejects. */
+/** Creates `to`, which must not exist, with the content of `from`, without copying. Rejects if it can't. */
 export type FileClone = (from: string, to: string) => Promise<void>;
 
-/** FICLONE of Btrfs and XFS, clonefile of APFS. Elsewhere it fails and leaves nothing. */
+/** FICLONE on Btrfs and XFS, clonefile on APFS. Fails on other file systems and leaves nothing behind. */
 export const cloneFile: FileClone = (from, to) =>
   copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
 
 /**
- * Opens the open segment's file at its end and drops what lies past it, which nobody acknowledged. The truncation is
- * the first and only one that comes of an opening, and goes to a size that was acknowledged: done late, by a process that
- * was stopped before it and has been shut out since, it takes nothing from anybody.
+ * Opens the file of the open segment and truncates unacknowledged bytes after its end. This is the only
+ * truncation by a writer, and it keeps all acknowledged bytes. So it is harmless even if a process that was
+ * suspended and fenced does it late.
  */
 export async function openEnd(path: string, { startBytes, endBytes }: Segment): Promise<FileHandle> {
   const isNew = startBytes === endBytes;
@@ -28,7 +28,7 @@ export async function openEnd(path: string, { startBytes, endBytes }: Segment): 
   });
   try {
     const { size } = await file.stat();
-    // The file has a hole where earlier segments have the bytes, and may not even reach to its end.
+    // A new file may not exist yet or be shorter: earlier segments have its bytes.
     if (!isNew) expectBytes(path, size, endBytes);
     if (size > endBytes) {
       await file.truncate(endBytes);
@@ -41,8 +41,8 @@ export async function openEnd(path: string, { startBytes, endBytes }: Segment): 
 }
 
 /**
- * Where the file system can share blocks between files, the file of a new segment begins as a clone of the one that has
- * everything before it. Nothing is then left to be gathered when the upload is finished.
+ * Creates the file of a new segment as a clone of the segment with all bytes before it, if the file system
+ * can share blocks between files. Finishing the upload then has nothing to copy.
  */
 export async function cloneHead(
   segments: UploadSegments,
@@ -58,17 +58,17 @@ export async function cloneHead(
     await clone(layout.segmentPath(whole.name), layout.segmentPath(last.name));
     return segments.gathered();
   } catch {
-    // It can't be had here, or an earlier opening made the file: the copy that is due in the end will do.
+    // Not supported here, or the file exists already. Finishing the upload copies the bytes instead.
     return segments;
   }
 }
 
 /**
- * Settles when the medium holds the bytes of these segments.
+ * Checks that the files have the bytes of these segments.
  *
- * @throws UploadStateError; StorageIdentityError where they are missing because the disk is.
+ * @throws UploadStateError; StorageIdentityError if the disk is not mounted.
  */
-export async function expectHeld(segments: readonly Segment[], layout: FilesystemLayout): Promise<void> {
+export async function expectStored(segments: readonly Segment[], layout: FilesystemLayout): Promise<void> {
   for (const { name, endBytes } of segments) {
     const path = layout.segmentPath(name);
     const stats = await lstat(path).catch(async (error: unknown) => {
@@ -81,7 +81,7 @@ export async function expectHeld(segments: readonly Segment[], layout: Filesyste
   }
 }
 
-/** The bytes of the segments, one after the other; one file is open at a time. */
+/** Reads the segments in order, with one open file at a time. */
 export async function* readSegments(
   segments: readonly Segment[],
   layout: FilesystemLayout,
@@ -90,7 +90,7 @@ export async function* readSegments(
   for (const { name, startBytes, endBytes } of segments) {
     signal?.throwIfAborted();
     const path = layout.segmentPath(name);
-    const stream = await translating('reading an upload', () =>
+    const stream = await translateErrors('reading an upload', () =>
       openReadable(path, ({ size }) => {
         expectBytes(path, size, endBytes);
         return { start: startBytes, end: endBytes };
@@ -108,7 +108,7 @@ export async function* readSegments(
   }
 }
 
-/** Opens the bytes of a file that `rangeIn` chooses; whatever it throws, the file is closed. */
+/** Opens the range of a file that `rangeIn` returns. If `rangeIn` throws, the file is closed. */
 export async function openReadable(
   path: string,
   rangeIn: (stats: Stats) => { start: number; end: number },
@@ -123,16 +123,16 @@ export async function openReadable(
   }
 }
 
-/** Missing is success. */
+/** Succeeds for files that are missing. */
 export async function removeFiles(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     await rm(path, { force: true });
   }
 }
 
-/** @throws UploadStateError when bytes are gone that were acknowledged. */
+/** @throws UploadStateError if acknowledged bytes are missing. */
 export function expectBytes(path: string, size: number, expected: number, cause?: unknown): void {
   if (size < expected) {
-    throw new UploadStateError(`${path} has ${size} bytes; ${expected} were made durable`, { cause });
+    throw new UploadStateError(`${path} has ${size} bytes instead of at least ${expected}`, { cause });
   }
 }

@@ -6,9 +6,9 @@ import type { FilesystemLayout } from './filesystem-layout.js';
 import { isMissing } from './filesystem.errors.js';
 
 /**
- * Every file of an unfinished upload. What vanishes meanwhile is left out; so is what is none: folders, links, names
- * that no segment has (`lost+found`), and hidden names (probes; NFS calls a file that is removed while it is open
- * `.nfs…`, and would only do so again).
+ * Yields every file of an unfinished upload. Skips files that disappear during the walk, directories, links,
+ * names that no segment has (`lost+found`), and hidden names: probes, and `.nfs…`, the name that NFS gives to
+ * a removed file that is still open.
  */
 export async function* walkUploads(layout: FilesystemLayout): AsyncGenerator<StoredUpload, void> {
   const folder = await opendir(layout.uploads).catch(async (error: unknown) => {
@@ -18,12 +18,12 @@ export async function* walkUploads(layout: FilesystemLayout): AsyncGenerator<Sto
   for await (const entry of folder) {
     const id = entry.name.startsWith('.') ? undefined : segmentOwner(entry.name);
     if (id !== undefined && entry.isFile()) {
-      yield* storedAs(layout, id, entry.name);
+      yield* storedUpload(layout, id, entry.name);
     }
   }
 }
 
-async function* storedAs(
+async function* storedUpload(
   layout: FilesystemLayout,
   id: string,
   name: string,

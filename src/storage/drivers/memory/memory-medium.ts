@@ -13,19 +13,19 @@ export interface MemorySegment {
 }
 
 /**
- * What a disk is to the file system driver: several drivers may share one, as replicas share a directory. Holds at most
- * `capacityBytes`, unflushed bytes included.
+ * The memory driver's disk. Several drivers may share one, as replicas share a directory. Holds at most
+ * `capacityBytes`, including unflushed bytes.
  */
 export class MemoryMedium {
   readonly objects = new Map<ObjectKey, MemoryObject>();
-  /** The flushed bytes of uploads in flight, by the name of their segment. */
+  /** The flushed bytes of unfinished uploads, by segment name. */
   readonly segments = new Map<string, MemorySegment>();
   identity: string | undefined;
   private usedBytes = 0;
 
   constructor(private readonly capacityBytes: number) {}
 
-  /** @throws StorageFullError when there is no room. */
+  /** @throws StorageFullError if less than `bytes` is free. */
   reserve(bytes: number): void {
     if (this.usedBytes + bytes > this.capacityBytes) {
       throw new StorageFullError(`the memory driver is full: it holds at most ${this.capacityBytes} bytes`);
@@ -37,7 +37,7 @@ export class MemoryMedium {
     this.usedBytes -= bytes;
   }
 
-  /** Keeps the first `sizeBytes` of a segment, which is there afterwards if it was not before. */
+  /** Truncates a segment to `sizeBytes`. Creates a missing segment. */
   truncateSegment(name: string, sizeBytes: number): void {
     const chunks = this.chunksOf(name);
     const kept = sliceChunks(chunks, 0, sizeBytes);
@@ -45,7 +45,7 @@ export class MemoryMedium {
     this.segments.set(name, { chunks: kept, modifiedAt: new Date() });
   }
 
-  /** Puts `chunk`, whose bytes are reserved, behind the first `sizeBytes` of a segment. */
+  /** Appends `chunk`, whose bytes are reserved, after the first `sizeBytes` bytes of a segment. */
   extendSegment(name: string, sizeBytes: number, chunk: Buffer): void {
     this.truncateSegment(name, sizeBytes);
     this.segments.set(name, { chunks: [...this.chunksOf(name), chunk], modifiedAt: new Date() });
@@ -65,7 +65,7 @@ export function totalBytes(chunks: readonly Buffer[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** The bytes from `start` up to but not including `end`, without copying them. */
+/** Returns the bytes from `start` to `end` (exclusive) without copying them. */
 export function sliceChunks(chunks: readonly Buffer[], start: number, end: number): Buffer[] {
   const slices: Buffer[] = [];
   let position = 0;

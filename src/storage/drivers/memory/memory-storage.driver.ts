@@ -19,15 +19,15 @@ import { listedSegment, type Segment, segmentNames, UploadSegments } from '../up
 import { MemoryMedium, type MemoryObject, sliceChunks, totalBytes } from './memory-medium.js';
 import { MemoryUploadSink } from './memory-upload-sink.js';
 
-/** What a reader gets at once. */
-const PIECE_BYTES = 512 * 1024;
+/** Chunk size of reads. */
+const CHUNK_BYTES = 512 * 1024;
 
-/** Enough to try a few images out. */
+/** Enough for a few images. */
 export const DEFAULT_MEMORY_CAPACITY_BYTES = 1024 ** 3;
 
 /**
- * Blobs in this process's memory, for tests and for trying out: nothing survives a restart, whatever the contract
- * says of durability, and replicas share nothing.
+ * Blobs in the memory of this process, for tests and first tries. Unlike what the contract promises, nothing
+ * survives a restart, and replicas share nothing.
  */
 export class MemoryStorageDriver implements UploadReadingStorageDriver {
   readonly name = 'memory';
@@ -55,7 +55,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
   }
 
   check(): Promise<void> {
-    // Full is the one thing that can be wrong here.
+    // The only possible problem is a full medium.
     return attempt(() => {
       this.medium.reserve(1);
       this.medium.release(1);
@@ -101,7 +101,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
   openUpload(upload: DriverUpload, offsetBytes: number): Promise<UploadSink> {
     return attempt(() => {
       const segments = UploadSegments.recordedAt(upload, offsetBytes);
-      this.heldChunks(segments.firstBytes(offsetBytes));
+      this.storedChunks(segments.firstBytes(offsetBytes));
       const { name, startBytes, endBytes } = segments.open;
       this.medium.truncateSegment(name, endBytes - startBytes);
       return new MemoryUploadSink(this.medium, segments);
@@ -113,7 +113,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
   }
 
   readUpload(upload: DriverUpload, sizeBytes: number): Promise<Readable> {
-    return attempt(() => streamOf(this.heldChunks(UploadSegments.recorded(upload).firstBytes(sizeBytes))));
+    return attempt(() => streamOf(this.storedChunks(UploadSegments.recorded(upload).firstBytes(sizeBytes))));
   }
 
   objectKeyOf({ id }: DriverUpload, digest: Digest): ObjectKey {
@@ -128,7 +128,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
       if (existing !== undefined && existing.sizeBytes !== sizeBytes) {
         throw new UploadStateError(`${key} has ${existing.sizeBytes} bytes instead of ${sizeBytes}`);
       }
-      const chunks = existing?.chunks ?? this.heldChunks(segments.firstBytes(sizeBytes));
+      const chunks = existing?.chunks ?? this.storedChunks(segments.firstBytes(sizeBytes));
       segments.all.forEach(({ name }) => this.medium.dropSegment(name));
       if (existing === undefined) {
         this.medium.reserve(sizeBytes);
@@ -161,13 +161,13 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
     return object;
   }
 
-  /** @throws UploadStateError when bytes are gone that were acknowledged. */
-  private heldChunks(segments: readonly Segment[]): Buffer[] {
+  /** @throws UploadStateError if acknowledged bytes are missing. */
+  private storedChunks(segments: readonly Segment[]): Buffer[] {
     return segments.flatMap(({ name, startBytes, endBytes }) => {
       const chunks = sliceChunks(this.medium.chunksOf(name), 0, endBytes - startBytes);
       if (totalBytes(chunks) < endBytes - startBytes) {
         throw new UploadStateError(
-          `upload segment ${name} has ${totalBytes(chunks)} bytes; ${endBytes - startBytes} were made durable`,
+          `upload segment ${name} has ${totalBytes(chunks)} bytes instead of at least ${endBytes - startBytes}`,
         );
       }
       return chunks;
@@ -176,14 +176,14 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
 }
 
 function streamOf(chunks: readonly Buffer[]): Readable {
-  return Readable.from(piecesOf(chunks), { objectMode: false, highWaterMark: PIECE_BYTES });
+  return Readable.from(splitChunks(chunks), { objectMode: false, highWaterMark: CHUNK_BYTES });
 }
 
-function* piecesOf(chunks: readonly Buffer[]): Generator<Buffer, void> {
+function* splitChunks(chunks: readonly Buffer[]): Generator<Buffer, void> {
   for (const chunk of chunks) {
-    for (let start = 0; start < chunk.length; start += PIECE_BYTES) {
-      // A copy: an object never changes, whatever its reader does with the bytes.
-      yield Buffer.from(chunk.subarray(start, start + PIECE_BYTES));
+    for (let start = 0; start < chunk.length; start += CHUNK_BYTES) {
+      // A copy, because readers may overwrite it and objects never change.
+      yield Buffer.from(chunk.subarray(start, start + CHUNK_BYTES));
     }
   }
 }

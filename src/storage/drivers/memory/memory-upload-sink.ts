@@ -3,7 +3,7 @@ import { StorageError, UploadStateError } from '../../storage.errors.js';
 import type { UploadSegments } from '../upload-segments.js';
 import { type MemoryMedium, totalBytes } from './memory-medium.js';
 
-/** The open end of an upload: keeps copies, and hands them to the medium when they are flushed. */
+/** The writable end of an upload: copies chunks, and adds them to the medium on a flush. */
 export class MemoryUploadSink implements UploadSink {
   private unflushed: Buffer[] = [];
   private usable = true;
@@ -25,9 +25,9 @@ export class MemoryUploadSink implements UploadSink {
       const { name, startBytes, endBytes } = this.flushed.open;
       const segment = this.medium.segments.get(name);
       if (segment === undefined || totalBytes(segment.chunks) < endBytes - startBytes) {
-        throw new UploadStateError(`upload ${this.flushed.id} was finished or aborted while it was written`);
+        throw new UploadStateError(`upload ${this.flushed.id} was finished or aborted during a write`);
       }
-      // Joined, so that a million chunks of a byte don't stay a million buffers.
+      // Joined, because a million one-byte chunks must not stay a million buffers.
       const joined = Buffer.concat(this.unflushed);
       this.unflushed = [];
       this.medium.extendSegment(name, endBytes - startBytes, joined);
@@ -46,7 +46,7 @@ export class MemoryUploadSink implements UploadSink {
   private attempt<T>(work: () => T): Promise<T> {
     return new Promise((resolve) => {
       if (!this.usable) {
-        throw new StorageError('the sink is closed, or has failed before');
+        throw new StorageError('the sink is closed or has failed');
       }
       this.usable = false;
       resolve(work());
