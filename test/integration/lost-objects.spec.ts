@@ -6,20 +6,17 @@ import { parseObjectKey } from '../../src/storage/object-key.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
-import { describeOnTwoStorages } from '../support/storages.js';
+import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { StoredObjects } from './support/stored-objects.js';
 
-/**
- * Content that is kept in memory once it was read, and content that isn't. In an object store, where it takes
- * longer, one of them.
- */
+/** Content that is kept in memory once it was read, and content that isn't. */
 const SIZES = { small: 1000, large: 200_000 };
 const HEAD = { method: 'HEAD' };
 const NAME = freshName();
 
-describeOnTwoStorages('objects that are lost or damaged', ({ environment, driver }) => {
+describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
   let stored: StoredObjects;
@@ -63,7 +60,7 @@ describeOnTwoStorages('objects that are lost or damaged', ({ environment, driver
     return what === 'config' ? { ...image, config: descriptor } : { ...image, layers: [descriptor] };
   };
 
-  describe.each(driver === 's3' ? [SIZES.large] : Object.values(SIZES))('of %d bytes', (sizeBytes) => {
+  describe.each(Object.values(SIZES))('of %d bytes', (sizeBytes) => {
     it('a lost one is unknown to HEAD, GET, mounts and manifests alike, and is logged once', async () => {
       const { digest, name } = await pushed(sizeBytes);
       const images = [await imageOf(name, digest, 'config'), await imageOf(name, digest, 'layer')];

@@ -8,7 +8,7 @@ import { queryRows } from '../../src/database/query-rows.js';
 import { StorageIdentityError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { describeOnTwoStorages } from '../support/storages.js';
+import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { storedObjects, unfinishedUploads, withAgedUploads } from './support/storage-contents.js';
@@ -34,7 +34,7 @@ async function readiness(client: RegistryClient): Promise<unknown> {
 const READY = [200, { database: 'ok', storage: 'ok' }];
 const NOT_READY = [503, { database: 'ok', storage: 'failed' }];
 
-describeOnTwoStorages('storage and database', ({ driver, environment }) => {
+describeOn('filesystem', 'storage and database', ({ environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
 
@@ -44,11 +44,10 @@ describeOnTwoStorages('storage and database', ({ driver, environment }) => {
   });
   afterAll(() => berth.dispose());
 
-  /** The same directory or bucket, and another place in it. */
-  const elsewhere = (): Record<string, string> =>
-    driver === 'filesystem'
-      ? { STORAGE_FILESYSTEM_ROOT: join(String(environment['STORAGE_FILESYSTEM_ROOT']), 'elsewhere') }
-      : { [`STORAGE_${driver.toUpperCase()}_PREFIX`]: 'elsewhere/' };
+  /** A directory within the storage. */
+  const elsewhere = () => ({
+    STORAGE_FILESYSTEM_ROOT: join(String(environment['STORAGE_FILESYSTEM_ROOT']), 'elsewhere'),
+  });
 
   it('a Berth on the same database with another place does not start, and leaves nothing there', async () => {
     const sentence = await refusal({ ...environment, ...elsewhere(), DATABASE_URL: berth.databaseUrl });
@@ -56,9 +55,7 @@ describeOnTwoStorages('storage and database', ({ driver, environment }) => {
       /^The storage \(.+\) doesn't belong to the database \(PostgreSQL at .+\): .+ is empty/,
     );
     for await (const { key } of berth.driver.list('elsewhere')) expect(key).toBeUndefined();
-    if (driver === 'filesystem') {
-      expect(await readdir(String(environment['STORAGE_FILESYSTEM_ROOT']))).not.toContain('elsewhere');
-    }
+    expect(await readdir(String(environment['STORAGE_FILESYSTEM_ROOT']))).not.toContain('elsewhere');
   });
 
   it('a Berth of another database in the same place does not start, and removes nothing', async () => {

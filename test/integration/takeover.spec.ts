@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { describeOnSharedStorages, describeOnTwoStorages } from '../support/storages.js';
+import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { SlowRequest } from '../support/slow-request.js';
@@ -15,7 +15,7 @@ import { unfinishedUploads } from './support/storage-contents.js';
 import { StorageObserver } from './support/storage-observer.js';
 
 // Of several replicas on every storage: see replicas.spec.ts.
-describeOnTwoStorages('an upload between two requests', ({ environment }) => {
+describeOn('filesystem', 'an upload between two requests', ({ environment }) => {
   let berth: TestBerth;
   let storage: StorageObserver;
 
@@ -103,7 +103,7 @@ describe('objects that are not what their rows say', () => {
   );
 });
 
-describeOnSharedStorages('a commit that the storage refuses', ({ environment }) => {
+describeOn('filesystem', 'a commit that the storage refuses', ({ environment }) => {
   let berth: TestBerth;
   let client: RegistryClient;
 
@@ -156,7 +156,7 @@ describeOnSharedStorages('a commit that the storage refuses', ({ environment }) 
   });
 });
 
-describeOnSharedStorages('a stop in the middle of a push in one request', ({ environment }) => {
+describeOn('filesystem', 'a stop in the middle of a push in one request', ({ environment }) => {
   it('leaves no session that nobody knows, and no bytes', async () => {
     const berth = await startTestBerth(environment);
     try {

@@ -4,7 +4,7 @@ import type { UploadSink } from '../../src/storage/storage-driver.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { withLockedTable, withoutDatabase } from '../support/database-outage.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { describeOnTwoStorages } from '../support/storages.js';
+import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
@@ -17,7 +17,7 @@ const MIB = 1024 * 1024;
 const DATABASE_POOL_SIZE = 10;
 const POOL_SIZE = poolSizes(DATABASE_POOL_SIZE).dataSource;
 
-describeOnTwoStorages('in the middle of an upload', ({ environment }) => {
+describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
   let berth: TestBerth;
   let storage: StorageObserver;
   let client: RegistryClient;

@@ -1,16 +1,16 @@
 import { findProgram, type Output, ToolHome } from './registry-tool.js';
 import { makeOciLayout, type OciLayout } from './oci-layout.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST } from './registry-client.js';
-import { startTestBerth, type TestBerth } from './test-berth.js';
+import { OwnBerth } from './running-berth.js';
 
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 const ACCEPT = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(', ');
 
-/** What a registry serves under a reference. */
+/** What a registry serves for a reference. */
 export interface Served {
   readonly mediaType: string | null;
-  /** Of the bytes that came, not what the registry says. */
+  /** The digest of the received bytes, not the one that the registry names. */
   readonly digest: string;
   readonly manifest: {
     readonly manifests?: readonly { digest: string; platform?: { architecture: string } }[];
@@ -21,13 +21,13 @@ export interface Served {
 /** A registry, images to push to it, and a home for the client that does. */
 export class InteropBench {
   private constructor(
-    readonly berth: TestBerth,
+    readonly berth: OwnBerth,
     readonly home: ToolHome,
     readonly layout: OciLayout,
   ) {}
 
   static async open(): Promise<InteropBench> {
-    const berth = await startTestBerth();
+    const berth = await OwnBerth.start();
     const home = await ToolHome.create(new URL(berth.url).host);
     const layout = await makeOciLayout(home.file('layout'), findProgram('busybox') ?? process.execPath);
     return new InteropBench(berth, home, layout);
@@ -53,7 +53,7 @@ export class InteropBench {
     return { mediaType: response.headers.get('content-type'), digest: digestOf(text), manifest };
   }
 
-  /** Puts the test's index, with the image in it, under `name:v1`: what other clients then pull. */
+  /** Pushes the test's index, with the image in it, as `name:v1` for other clients to pull. */
   async push(name: string): Promise<void> {
     const target = `docker://${this.registry}/${name}:v1`;
     await this.run(
@@ -66,10 +66,10 @@ export class InteropBench {
     );
   }
 
-  /** How many uploads were ever begun: a mount begins none. */
+  /** Returns how many uploads were ever started. A mount starts none. */
   async uploadsBegun(): Promise<number> {
     const sql = 'SELECT count(*)::int AS begun FROM uploads';
-    const [row] = await this.berth.database.dataSource.query<{ begun: number }[]>(sql);
+    const [row] = await this.berth.query<{ begun: number }>(sql);
     return row?.begun ?? 0;
   }
 

@@ -8,13 +8,13 @@ import { describeWithRadosgw, freshBucket, sharedRadosgw } from './radosgw.js';
 
 type DriverName = 'filesystem' | 'memory' | 's3' | 'azure' | 'gcs';
 
-/** A place for blobs that nobody else uses. */
+/** A storage for one test file. */
 export interface TestStorage {
   /** As in `STORAGE_DRIVER`. */
   readonly driver: DriverName;
-  /** What Berths have in common that share it; set while the tests run. */
+  /** Settings of every Berth that uses it; set while the tests run. */
   readonly environment: Record<string, string>;
-  /** Whether the driver reads back what isn't finished. */
+  /** Whether the driver can read an unfinished upload. */
   readonly readsUploads: boolean;
 }
 
@@ -53,7 +53,7 @@ const OPENERS: Record<DriverName, () => Promise<Opened>> = {
     return { environment, dispose: () => azurite.drop() };
   },
   gcs: async () => {
-    // Google's SDK has its tokens from Google alone, so that a whole Berth asks as it would an emulator.
+    // Google's SDK gets its tokens from Google alone: a whole Berth talks to this server as to an emulator.
     const harness = await GcsHarness.start({ auth: false });
     const environment = {
       STORAGE_GCS_BUCKET: harness.bucket,
@@ -64,39 +64,25 @@ const OPENERS: Record<DriverName, () => Promise<Opened>> = {
   },
 };
 
-const DRIVERS: readonly DriverName[] = ['filesystem', 'memory', 's3', 'azure', 'gcs'];
+export type Define = (storage: TestStorage) => void;
 
-type Define = (storage: TestStorage) => void;
-
-/**
- * The same tests on each driver, with its real server behind it (a server of the tests, for Google's). Without radosgw those on S3 are
- * skipped, and say so.
- */
-export function describeOnStorages(title: string, define: Define): void {
-  for (const driver of DRIVERS) describeOn(driver, title, define);
+/** Tests on the object stores, each with a server behind it. Without radosgw those on S3 are skipped, and say so. */
+export function describeOnObjectStores(title: string, define: Define): void {
+  for (const driver of ['s3', 'azure', 'gcs'] as const) describeOn(driver, title, define);
 }
 
-/** On those that several Berths can have in common. */
-export function describeOnSharedStorages(title: string, define: Define): void {
-  for (const driver of DRIVERS) if (driver !== 'memory') describeOn(driver, title, define);
-}
-
-/** On those that sign URLs here: not Google's, since the registry has no key that its server would take. */
+/** Tests on the drivers that sign URLs here. Google's server of the tests accepts no key that the registry has. */
 export function describeOnSigningStorages(title: string, define: Define): void {
   for (const driver of ['s3', 'azure'] as const) describeOn(driver, title, define);
 }
 
-/** On files and in one object store: for what takes its time, or hardly depends on the driver. */
-export function describeOnTwoStorages(title: string, define: Define): void {
-  for (const driver of ['filesystem', 's3'] as const) describeOn(driver, title, define);
-}
-
-function describeOn(driver: DriverName, title: string, define: Define): void {
+/** Tests on one driver, with a storage of their own. */
+export function describeOn(driver: DriverName, title: string, define: Define): void {
   const open = OPENERS[driver];
   const describing = driver === 's3' ? describeWithRadosgw : describe;
   describing(`${title}: ${driver}`, () => {
     let opened: Opened | undefined;
-    // Where clients are sent elsewhere for their blobs is looked at by tests of its own.
+    // Redirects have tests of their own.
     const environment: Record<string, string> = { STORAGE_DRIVER: driver, STORAGE_REDIRECT: 'false' };
     beforeAll(async () => {
       opened = await open();
