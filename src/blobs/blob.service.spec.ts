@@ -6,31 +6,43 @@ import type { UnitOfWork } from '../database/unit-of-work.js';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { digestOf } from '../oci/digest.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
-import { parseObjectKey } from '../storage/object-key.js';
+import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
+import { BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
 import type { OpenObject } from '../storage/driver-abilities.js';
-import type { StorageDriver } from '../storage/storage-driver.js';
-import { StorageError } from '../storage/storage.errors.js';
+import type { IoOptions, StorageDriver } from '../storage/storage-driver.js';
+import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
 import type { BlobPresence } from './blob-presence.js';
 import { type BlobStore, NEEDED_LINK } from './blob.store.js';
 import type { RepositoryStore } from '../repositories/repository.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
+const DIGEST = digestOf('sha256', Buffer.from(''));
 const BLOB = { id: randomUUID(), objectKey: parseObjectKey('blobs/one'), sizeBytes: 1000 };
 
-/** Over a driver, and what is needed of the store of rows. */
-function serviceOver(driver: object, store: object = {}): BlobService {
+/** A service over a driver, with rows and seen objects as the test says. */
+function serviceOver(driver: object, store: object = {}, presence: object = {}): BlobService {
+  const abilities = { redirects: 'redirectUrl' in driver, opensObjects: 'openObject' in driver };
+  const small = { has: () => false, get: () => Promise.resolve(undefined) };
   return new BlobService(
-    store as BlobStore,
+    { findLinked: () => Promise.resolve(BLOB), ...store } as unknown as BlobStore,
     {} as RepositoryStore,
-    {} as SmallBlobs,
-    {} as BlobPresence,
+    small as unknown as SmallBlobs,
+    {
+      note: () => undefined,
+      forget: () => undefined,
+      find: () => Promise.resolve(BLOB),
+      ...presence,
+    } as unknown as BlobPresence,
     {} as UnitOfWork,
-    { abilities: { opensObjects: 'openObject' in driver }, ...driver } as unknown as StorageDriver,
+    { abilities, ...driver } as unknown as StorageDriver,
   );
 }
 
-/** An object of `sizeBytes` that counts how often it is closed. */
+const contentOf = (service: BlobService, range?: string, options: IoOptions = {}) =>
+  service.content(parseRepositoryName('a'), DIGEST, range, options);
+
+/** An object of `sizeBytes` that counts calls of `close`. */
 function objectOf(sizeBytes: number): OpenObject & { closes: number } {
   return {
     sizeBytes,
@@ -43,33 +55,76 @@ function objectOf(sizeBytes: number): OpenObject & { closes: number } {
   };
 }
 
-describe('BlobService.open', () => {
-  it('answers the object, which is the caller’s to close', async () => {
+describe('BlobService.content', () => {
+  it('opens the object, which the caller closes', async () => {
     const object = objectOf(1000);
-    const asked: unknown[] = [];
+    const calls: unknown[] = [];
     const openObject = (...call: unknown[]) => {
-      asked.push(...call);
+      calls.push(...call);
       return Promise.resolve(object);
     };
     const { signal } = new AbortController();
-    expect(await serviceOver({ openObject }).open(BLOB, { signal })).toBe(object);
-    expect(asked).toEqual([BLOB.objectKey, { signal }]);
+    const content = await contentOf(serviceOver({ openObject }), 'bytes=10-19', { signal });
+    const part = { sizeBytes: 1000, span: { start: 10, end: 19 }, isPartial: true };
+    expect(content).toEqual({ kind: 'object', object, ...part });
+    expect(calls).toEqual([BLOB.objectKey, { signal }]);
     expect(object.closes).toBe(0);
   });
 
-  it.each([0, 999, 1001])(
-    'closes an object that has %d bytes instead of 1000, and fails',
-    async (sizeBytes) => {
-      const object = objectOf(sizeBytes);
-      const service = serviceOver({ openObject: () => Promise.resolve(object) });
-      await expect(service.open(BLOB, {})).rejects.toBeInstanceOf(StorageError);
-      expect(object.closes).toBe(1);
-    },
-  );
+  it.each([0, 999, 1001])('closes an object of %d bytes instead of 1000, and throws', async (sizeBytes) => {
+    const object = objectOf(sizeBytes);
+    const service = serviceOver({ openObject: () => Promise.resolve(object) });
+    await expect(contentOf(service)).rejects.toBeInstanceOf(StorageError);
+    expect(object.closes).toBe(1);
+  });
 
-  it('opens nothing where the driver is not able to', async () => {
-    const service = serviceOver({ read: () => Promise.resolve(Readable.from([])) });
-    expect(await service.open(BLOB, {})).toBeUndefined();
+  it('streams the bytes if the driver cannot open objects', async () => {
+    const stream = Readable.from([]);
+    const calls: unknown[] = [];
+    const read = (...call: unknown[]) => {
+      calls.push(...call);
+      return Promise.resolve(stream);
+    };
+    const content = await contentOf(serviceOver({ read }));
+    expect(content).toMatchObject({ kind: 'stream', isPartial: false });
+    expect(calls).toEqual([BLOB.objectKey, { start: 0, end: 999 }, {}]);
+  });
+
+  it('redirects if the driver can, and leaves the range to the storage', async () => {
+    const url = new URL('https://storage/object');
+    const service = serviceOver({ redirectUrl: () => Promise.resolve(url) });
+    expect(await contentOf(service, 'bytes=5000-')).toEqual({ kind: 'redirect', url });
+  });
+
+  it('refuses a range beyond the end', async () => {
+    const service = serviceOver({ openObject: () => Promise.reject(new Error('opened')) });
+    await expect(contentOf(service, 'bytes=5000-')).rejects.toBeInstanceOf(RangeNotSatisfiableError);
+  });
+
+  describe('of a blob whose object cannot be opened', () => {
+    const other = { ...BLOB, objectKey: parseObjectKey('blobs/other') };
+    const openObject = (key: ObjectKey) =>
+      key === other.objectKey ? Promise.resolve(objectOf(1000)) : Promise.reject(new StorageError('lost'));
+
+    it('opens another object of the blob', async () => {
+      const service = serviceOver({ openObject }, {}, { find: () => Promise.resolve(other) });
+      expect(await contentOf(service)).toMatchObject({ kind: 'object' });
+    });
+
+    it('says that the blob is unknown if its object is lost', async () => {
+      const service = serviceOver({ openObject }, {}, { find: () => Promise.resolve(undefined) });
+      await expect(contentOf(service)).rejects.toBeInstanceOf(BlobUnknownError);
+    });
+
+    it('does not look for another one if the storage is unavailable', async () => {
+      const failure = new StorageUnavailableError('away');
+      const service = serviceOver(
+        { openObject: () => Promise.reject(failure) },
+        {},
+        { find: () => Promise.resolve(other) },
+      );
+      await expect(contentOf(service)).rejects.toBe(failure);
+    });
   });
 });
 
@@ -82,10 +137,10 @@ describe('BlobService.delete', () => {
     );
   const deletion = (...outcomes: (() => Promise<unknown>)[]) => {
     const unlink = () => outcomes.shift()?.();
-    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), digestOf('sha256', Buffer.from('')));
+    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), DIGEST);
   };
 
-  it('tries again where a manifest came that needs the blob', () =>
+  it('retries if a new manifest refers to the blob', () =>
     expect(
       deletion(
         () => Promise.reject(refused()),
@@ -93,7 +148,7 @@ describe('BlobService.delete', () => {
       ),
     ).resolves.toBeUndefined());
 
-  it('asks the client to retry where another one came again', async () => {
+  it('tells the client to retry after a second failure', async () => {
     const fails = () => Promise.reject(refused());
     await expect(deletion(fails, fails)).rejects.toThrow(ContendedError);
   });

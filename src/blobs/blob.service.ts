@@ -1,38 +1,37 @@
-import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { violates } from '../database/errors/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import { parseByteRange } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
-import { BlobNeededError, BlobUnknownError, ManifestBlobUnknownError } from '../oci/errors.js';
+import {
+  BlobNeededError,
+  BlobUnknownError,
+  ManifestBlobUnknownError,
+  RangeNotSatisfiableError,
+} from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../common/map-bounded.js';
-import { canOpen, canRedirect, type OpenObject } from '../storage/driver-abilities.js';
-import {
-  type ByteSpan,
-  type IoOptions,
-  STORAGE_DRIVER,
-  type StorageDriver,
-} from '../storage/storage-driver.js';
+import { canOpen, canRedirect } from '../storage/driver-abilities.js';
+import { type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
+import type { BlobContent, RequestedPart } from './blob-content.js';
 import { BlobPresence } from './blob-presence.js';
 import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
-/** How many repositories a mount without a source looks through for one that its caller may pull from. */
+/** How many repositories a mount without a source tries. */
 const MOUNT_CANDIDATES = 100;
 
-/** How often a blob is unlinked while manifests come that need it. */
+/** Attempts to unlink a blob while new manifests refer to it. */
 const MAX_UNLINKS = 2;
 
-/** Objects of one manifest that are looked for at the same time. */
-const LOOKS_AT_ONCE = 32;
+/** Objects of one manifest that are checked concurrently. */
+const CONCURRENT_CHECKS = 32;
 
-/**
- * Layers and configs: what a repository may serve. A blob is visible only through a repository that links it.
- */
+/** Layers and configs. A blob is visible only through repositories that link it. */
 @Injectable()
 export class BlobService {
   constructor(
@@ -44,105 +43,62 @@ export class BlobService {
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
   ) {}
 
-  /** The blob by its row alone: `expectPresent` says whether its bytes are there. @throws BlobUnknownError */
-  async find(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
-    const blob = await this.blobs.findLinked(repository, digest);
-    if (blob === undefined) throw new BlobUnknownError(digest);
-    return blob;
+  /**
+   * The blob, if its object is in the storage. Costs a lookup in memory if the object was seen within the last minute.
+   *
+   * @throws BlobUnknownError also if the object is lost; clients then push the content again.
+   */
+  async stat(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+    return this.expectPresent(await this.find(repository, digest), digest);
   }
 
   /**
-   * The blob with an object that is in the storage; costs a lookup in memory where that is known.
+   * The bytes of a blob: a redirect if the driver can redirect, else the blob itself, opened.
    *
-   * @throws BlobUnknownError where the object is lost: a client that is told so pushes the content again.
+   * @param range the `Range` header, if it applies. A redirect leaves it to the storage.
+   * @throws BlobUnknownError, RangeNotSatisfiableError, StorageError
    */
-  async expectPresent(blob: BlobRecord, digest: Digest): Promise<BlobRecord> {
-    const present = await this.presence.find(blob, digest);
-    if (present === undefined) throw new BlobUnknownError(digest);
-    return present;
-  }
-
-  /**
-   * Looks again for a blob that could not be read. Returns it where another object is to be read instead.
-   *
-   * @throws BlobUnknownError where the object is lost.
-   */
-  async findAfter(
-    failure: unknown,
+  async content(
     repository: RepositoryName,
     digest: Digest,
-    failed: BlobRecord,
-  ): Promise<BlobRecord | undefined> {
-    const mayBeLost = failure instanceof StorageError && !(failure instanceof StorageUnavailableError);
-    if (!mayBeLost) return undefined;
-    this.presence.forget(digest);
-    const blob = await this.expectPresent(await this.find(repository, digest), digest);
-    return blob.objectKey === failed.objectKey ? undefined : blob;
-  }
-
-  /** The bytes of a blob have been read: its object is there. */
-  notePresent(digest: Digest): void {
-    this.presence.note([digest]);
+    range: string | undefined,
+    options: IoOptions,
+  ): Promise<BlobContent> {
+    const found = await this.find(repository, digest);
+    if (canRedirect(this.driver)) {
+      const { objectKey } = await this.expectPresent(found, digest);
+      return { kind: 'redirect', url: await this.driver.redirectUrl(objectKey) };
+    }
+    const part = requestedPart(range, found.sizeBytes);
+    // Opening the object shows whether it is in the storage; bytes from memory do not.
+    const isInMemory = this.small.has(found);
+    const blob = isInMemory ? await this.expectPresent(found, digest) : found;
+    const content = await this.open(blob, part, options).catch(async (error: unknown) =>
+      this.open(await this.findAfter(error, repository, digest, blob, options), part, options),
+    );
+    if (!isInMemory) this.presence.note([digest]);
+    return content;
   }
 
   /**
-   * Refuses a manifest whose layers or config are blobs of the repository with lost objects. Digests that the
-   * repository doesn't link are left to the caller. Costs nothing for content that was seen within the last
-   * minute, else a query and a request to the storage for each object.
+   * Checks that the objects of a manifest's blobs are in the storage. Ignores digests that the repository does not
+   * link. Costs nothing for content that was seen within the last minute, else a query and a storage request per object.
    *
-   * @throws ManifestBlobUnknownError with the lost ones.
+   * @throws ManifestBlobUnknownError with the lost blobs.
    */
   async refuseLost(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
     const unseen = [...new Set(digests)].filter((digest) => !this.presence.isRemembered(digest));
     if (unseen.length === 0) return;
     const linked = await this.blobs.findAllLinked(repository, unseen);
-    const lost = await mapBounded([...linked], LOOKS_AT_ONCE, async ([digest, blob]) =>
+    const lost = await mapBounded([...linked], CONCURRENT_CHECKS, async ([digest, blob]) =>
       (await this.presence.find(blob, digest)) === undefined ? [digest] : [],
     );
     if (lost.flat().length > 0) throw new ManifestBlobUnknownError(lost.flat());
   }
 
-  /** Whether clients are sent to the storage for the bytes. */
-  get redirects(): boolean {
-    return canRedirect(this.driver);
-  }
-
-  /** Where the client can fetch the bytes by itself, if the driver is able to let it. */
-  async redirect(blob: BlobRecord): Promise<URL | undefined> {
-    return canRedirect(this.driver) ? this.driver.redirectUrl(blob.objectKey) : undefined;
-  }
-
-  /** Whether all bytes are in memory, so that to serve them would not show whether the object is there. */
-  isInMemory(blob: BlobRecord): boolean {
-    return this.small.has(blob);
-  }
-
-  /** All bytes of a blob that is small enough to be remembered. */
-  readSmall(blob: BlobRecord, options: IoOptions): Promise<Buffer | undefined> {
-    return this.small.get(blob, options);
-  }
-
   /**
-   * The bytes of a blob held open, where the driver is able to. @throws StorageError where they aren't all
-   * there.
-   */
-  async open({ objectKey, sizeBytes }: BlobRecord, options: IoOptions): Promise<OpenObject | undefined> {
-    if (!canOpen(this.driver)) return undefined;
-    const object = await this.driver.openObject(objectKey, options);
-    if (object.sizeBytes === sizeBytes) return object;
-    await object.close();
-    throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
-  }
-
-  /** Streams the bytes of a blob, or a span of them. */
-  read(blob: BlobRecord, span: ByteSpan | undefined, options: IoOptions): Promise<Readable> {
-    return this.driver.read(blob.objectKey, span, options);
-  }
-
-  /**
-   * Links a blob of `source` into `target` without moving a byte (spec.md, "Mounting a blob from another
-   * repository"). Returns whether `source` has the blob, bytes included. The caller has made sure that it may
-   * be pulled from there.
+   * Links a blob of `source` into `target` without copying it (spec.md, "Mounting a blob from another repository").
+   * Returns false if `source` does not have the blob or its object. The caller has checked that the client may pull it.
    */
   async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
     const linked = await this.blobs.findLinked(source, digest);
@@ -155,7 +111,7 @@ export class BlobService {
     }, target);
   }
 
-  /** A repository with the blob that `mayPull` lets the caller read, for a mount that names no source. */
+  /** Finds a repository that has the blob and that `mayPull` allows, for a mount that names no source. */
   async findMountSource(
     digest: Digest,
     mayPull: (repository: RepositoryName) => Promise<boolean>,
@@ -167,10 +123,10 @@ export class BlobService {
   }
 
   /**
-   * Takes the blob out of the repository. Others that link it keep it.
+   * Removes the blob from the repository. Other repositories keep it.
    *
-   * @throws BlobUnknownError unless the repository links it; BlobNeededError where a manifest of the
-   * repository refers to it.
+   * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a manifest of the repository
+   *   refers to it.
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
     const { deleted, neededBy } = await this.unlink(repository, digest);
@@ -178,15 +134,62 @@ export class BlobService {
     if (!deleted) throw new BlobUnknownError(digest);
   }
 
-  /** Whether an object is a blob's, or was displaced and is known still. */
+  /** Whether the object belongs to a blob, or did before it was displaced. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     return this.blobs.usesObject(objectKey);
   }
 
+  private async find(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+    const blob = await this.blobs.findLinked(repository, digest);
+    if (blob === undefined) throw new BlobUnknownError(digest);
+    return blob;
+  }
+
+  private async expectPresent(blob: BlobRecord, digest: Digest): Promise<BlobRecord> {
+    const present = await this.presence.find(blob, digest);
+    if (present === undefined) throw new BlobUnknownError(digest);
+    return present;
+  }
+
   /**
-   * Once more where a manifest came meanwhile that needs the blob: then it is found.
+   * Finds the blob again after its object could not be opened.
    *
-   * @throws ContendedError where that manifest is gone by then, and another one came.
+   * @throws BlobUnknownError if the object is lost; `failure` if there is no other object to read.
+   */
+  private async findAfter(
+    failure: unknown,
+    repository: RepositoryName,
+    digest: Digest,
+    failed: BlobRecord,
+    { signal }: IoOptions,
+  ): Promise<BlobRecord> {
+    const mayBeLost = failure instanceof StorageError && !(failure instanceof StorageUnavailableError);
+    if (!mayBeLost || signal?.aborted === true) throw failure;
+    this.presence.forget(digest);
+    const blob = await this.stat(repository, digest);
+    if (blob.objectKey === failed.objectKey) throw failure;
+    return blob;
+  }
+
+  /** @throws StorageError if the object has another size than its row. */
+  private async open(blob: BlobRecord, part: RequestedPart, options: IoOptions): Promise<BlobContent> {
+    const { objectKey, sizeBytes } = blob;
+    const bytes = await this.small.get(blob, options);
+    if (bytes !== undefined) return { kind: 'bytes', bytes, ...part };
+    if (!canOpen(this.driver)) {
+      // A span, also for all bytes: an object that is too short then fails before the response begins.
+      return { kind: 'stream', stream: await this.driver.read(objectKey, part.span, options), ...part };
+    }
+    const object = await this.driver.openObject(objectKey, options);
+    if (object.sizeBytes === sizeBytes) return { kind: 'object', object, ...part };
+    await object.close();
+    throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
+  }
+
+  /**
+   * Retries if a new manifest refers to the blob; the retry finds that manifest.
+   *
+   * @throws ContendedError if that manifest was deleted and another one came.
    */
   private async unlink(repository: RepositoryName, digest: Digest): Promise<Unlinked> {
     for (let attempt = 1; ; attempt += 1) {
@@ -202,4 +205,11 @@ export class BlobService {
   private async link(transaction: Transaction, repository: RepositoryName, blobId: string): Promise<void> {
     await this.blobs.link(transaction, await this.repositories.ensure(transaction, repository), blobId);
   }
+}
+
+function requestedPart(range: string | undefined, sizeBytes: number): RequestedPart {
+  const parsed = parseByteRange(range, sizeBytes);
+  if (parsed.kind === 'unsatisfiable') throw new RangeNotSatisfiableError(sizeBytes);
+  const { start, end } = parsed.kind === 'span' ? parsed : { start: 0, end: sizeBytes - 1 };
+  return { sizeBytes, span: { start, end }, isPartial: parsed.kind === 'span' };
 }

@@ -9,12 +9,12 @@ import type { BlobRecord } from './blob.store.js';
 
 const CACHE_BYTES = 16 * 1024 * 1024;
 const SMALL_BYTES = 64 * 1024;
-/** What an entry costs beside its bytes, roughly. */
+/** The approximate overhead of an entry. */
 const ENTRY_BYTES = 512;
 
 /**
- * The bytes of small blobs, configs above all, which every pull asks for. An object key is never used twice, so what is
- * remembered can't become wrong; who may see it was decided before. Saves five trips to the disk for each of them.
+ * A cache of small blobs, mainly configs, which every pull requests. An object key is never reused, so entries never
+ * become stale. The caller has checked access. A hit saves five system calls.
  */
 @Injectable()
 export class SmallBlobs {
@@ -23,17 +23,17 @@ export class SmallBlobs {
     sizeCalculation: (content) => content.length + ENTRY_BYTES,
   });
 
-  /** Those that are being read. Whoever asks for one meanwhile waits for the same bytes. */
+  /** Reads in progress, which concurrent callers share. */
   private readonly reads = new Map<ObjectKey, Promise<Buffer>>();
 
   constructor(@Inject(STORAGE_DRIVER) private readonly driver: StorageDriver) {}
 
-  /** Whether `get` needs no storage for it. */
+  /** Whether `get` returns the blob without the storage. */
   has({ objectKey }: BlobRecord): boolean {
     return this.contents.has(objectKey);
   }
 
-  /** The whole content, where it is small. @throws StorageError where the object is of another size. */
+  /** Returns undefined if the blob is not small. @throws StorageError if the object has another size. */
   async get(blob: BlobRecord, options: IoOptions): Promise<Buffer | undefined> {
     if (blob.sizeBytes > SMALL_BYTES) return undefined;
     const known = this.contents.get(blob.objectKey);
@@ -42,9 +42,9 @@ export class SmallBlobs {
   }
 
   private read({ objectKey, sizeBytes }: BlobRecord): Promise<Buffer> {
-    // No span lies within the empty object. Elsewhere none would have object stores asked for the size first.
+    // An empty object has no valid span. Without a span, object stores would request the size first.
     const span = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes - 1 };
-    // Without the signal of the one who came first, whose leaving is nothing to those who wait with it.
+    // Without a signal: other callers may share this read when the first one is aborted.
     const reading = this.driver
       .read(objectKey, span)
       .then((stream) => wholeContent(stream, sizeBytes))
@@ -58,9 +58,9 @@ export class SmallBlobs {
   }
 }
 
-/** @throws StorageError, having read no more of the stream than it takes to see, unless it has `sizeBytes` bytes. */
+/** @throws StorageError if the stream does not have `sizeBytes` bytes; stops reading as soon as it has more. */
 async function wholeContent(stream: Readable, sizeBytes: number): Promise<Buffer> {
-  // Neither from Node's pool nor one of the stream's chunks: what is remembered would hold on to the bytes around it.
+  // Not from Node's pool and not a chunk of the stream: a cached part would keep the whole of them in memory.
   const content = Buffer.allocUnsafeSlow(sizeBytes);
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
