@@ -19,10 +19,14 @@ import { UploadClient } from './upload-client.js';
 import { QUIRKS, type UploadPlan, UploadPlanner } from './upload-plan.js';
 
 const CLIENTS = 8;
-/** Uploads that are begun at most, of those wanted. */
-const MOST_EXTRA = 3;
-/** After the deadline: the slowest request, the longest fault. */
-const LET_GO_MS = 30_000;
+/** The maximum number of uploads is this many times the wanted number. */
+const MAX_EXTRA = 3;
+/** The part of the uploads during which all kinds of faults are injected. */
+const FAULTS_PART = 0.6;
+/** Without progress for this long the run hangs. */
+const STALL_SECONDS = 300;
+/** After the deadline, requests and faults end within this time. */
+const END_MS = 60_000;
 
 /** One run: a cluster is set up, used, maltreated, healed, examined and taken away. */
 export class ChaosRun {
@@ -41,7 +45,7 @@ export class ChaosRun {
 
   constructor(private readonly settings: ChaosSettings) {
     this.seed = new SeededRandom(settings.seed);
-    this.deadline = new Deadline(settings.limitSeconds);
+    this.deadline = new Deadline(settings.limitSeconds, STALL_SECONDS, () => this.ledger.progressedAt);
     this.planner = new UploadPlanner(settings, this.seed);
     this.faults = faultsOn(settings.storage).filter((kind) => settings.faults.test(kind));
     this.kinds = [...this.faults, ...QUIRKS];
@@ -65,7 +69,7 @@ export class ChaosRun {
     } catch (error) {
       this.ledger.failed(error);
       // Whatever is still at work ends by itself at the deadline.
-      await Promise.race([performance.catch(() => undefined), delay(LET_GO_MS, undefined, { ref: false })]);
+      await Promise.race([performance.catch(() => undefined), delay(END_MS, undefined, { ref: false })]);
       for (const { index, logTail } of cluster.replicas) {
         this.ledger.evidence.push(`replica ${index} said:\n  ${logTail}`);
       }
@@ -120,9 +124,9 @@ export class ChaosRun {
     this.judge();
   }
 
-  /** All kinds at first; then those that have not come about, so that the run ends on a slow machine, too. */
+  /** All kinds until most uploads are committed; then those that have not been injected yet, so that the run ends. */
   private wantedFaults(): readonly Fault[] {
-    if (this.deadline.usedPart < this.settings.faultsPart) return this.faults;
+    if (this.ledger.uploadsCommitted < FAULTS_PART * this.settings.uploads) return this.faults;
     const missing = new Set(this.ledger.missing(this.faults));
     return this.faults.filter((kind) => missing.has(kind));
   }
@@ -150,7 +154,7 @@ export class ChaosRun {
   private nextPlan(): UploadPlan | undefined {
     const { uploads } = this.settings;
     const isEnough = this.begun >= uploads && this.ledger.missing(this.kinds).length === 0;
-    if (isEnough || this.begun >= uploads * MOST_EXTRA) return undefined;
+    if (isEnough || this.begun >= uploads * MAX_EXTRA) return undefined;
     const plan = this.planner.plan();
     this.begun += 1;
     if (plan.ending === 'commit') this.meantToCommit += 1;

@@ -5,8 +5,8 @@ import { skipped } from '../support/small-disk.js';
 import { ChaosRun } from './chaos-run.js';
 import { chaosSettings, chaosStorages } from './settings.js';
 
-/** Setting up and taking away. */
-const MARGIN_MS = 120_000;
+/** Set-up and removal. */
+const MARGIN_MS = 600_000;
 
 for (const storage of chaosStorages(process.env)) {
   const settings = chaosSettings(process.env, storage);

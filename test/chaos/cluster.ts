@@ -10,8 +10,8 @@ import { Replica } from './replica.js';
 import { CHECKPOINT_BYTES, LEASE_SECONDS, REPLICAS, WORKERS_OF_FIRST } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 
-const START_SECONDS = 60;
-const STOP_MS = 20_000;
+const START_SECONDS = 300;
+const STOP_MS = 60_000;
 
 /** Several Berths, one Postgres, one storage. */
 export class Cluster {

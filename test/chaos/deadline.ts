@@ -2,48 +2,60 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 50;
 
-/** The time of a run was over before its work was. */
+/** The run took too long, or nothing in it made progress. */
 export class TimeIsOverError extends Error {
-  constructor(waitsFor: string) {
-    super(`the time is over: ${waitsFor}`);
+  constructor(
+    waitsFor: string,
+    /** Nothing made progress. Otherwise the machine was only slow. */
+    readonly hangs: boolean,
+  ) {
+    super(`${hangs ? 'no progress' : 'the time is over'}: ${waitsFor}`);
   }
 }
 
-/** The end of a run's time. Whoever waits says for what, so that a run that hangs says it too. */
+/** Ends a run that hangs. The work of a run is bounded by counts; these times only catch hangs. */
 export class Deadline {
-  private readonly beganAt = performance.now();
-  private readonly endsAt: number;
+  private readonly startedAt = performance.now();
 
-  constructor(seconds: number) {
-    this.endsAt = this.beganAt + seconds * 1000;
-  }
-
-  /** From 0 to 1, and beyond. */
-  get usedPart(): number {
-    return (performance.now() - this.beganAt) / (this.endsAt - this.beganAt);
-  }
+  /**
+   * @param totalSeconds after which a run that still makes progress ends as too slow to tell
+   * @param stallSeconds without progress, after which a run has failed
+   */
+  constructor(
+    private readonly totalSeconds: number,
+    private readonly stallSeconds: number,
+    private readonly progressedAt: () => number,
+  ) {}
 
   get isOver(): boolean {
-    return performance.now() >= this.endsAt;
+    return this.hangs || performance.now() - this.startedAt >= this.totalSeconds * 1000;
   }
 
-  /** Waits until `holds`, no longer than `seconds` and never past the end. */
+  error(waitsFor: string): TimeIsOverError {
+    return new TimeIsOverError(waitsFor, this.hangs);
+  }
+
+  /** Waits until `holds`. Rejects after `seconds` or at the end of the run. */
   async until(what: string, holds: () => boolean | Promise<boolean>, seconds = Infinity): Promise<void> {
-    const giveUpAt = Math.min(this.endsAt, performance.now() + seconds * 1000);
+    const endsAt = performance.now() + seconds * 1000;
     while (!(await holds())) {
-      if (performance.now() >= giveUpAt) throw new Error(`waited too long for ${what}`);
+      if (this.isOver) throw this.error(what);
+      if (performance.now() >= endsAt) throw new Error(`waited too long for ${what}`);
       await delay(POLL_MS);
     }
   }
 
-  /** The outcome of `work`, or an error at the end of time. */
+  /** Returns the outcome of `work`. Rejects when the run is over before it. */
   async within<T>(what: () => string, work: Promise<T>): Promise<T> {
-    const over = new AbortController();
-    const late = delay(Math.max(this.endsAt - performance.now(), 0), undefined, { signal: over.signal }).then(
-      () => {
-        throw new TimeIsOverError(what());
-      },
-    );
-    return Promise.race([work, late]).finally(() => over.abort());
+    let isDone = false;
+    const overrun = async (): Promise<never> => {
+      while (!isDone && !this.isOver) await delay(POLL_MS);
+      throw this.error(what());
+    };
+    return Promise.race([work.finally(() => (isDone = true)), overrun()]);
+  }
+
+  private get hangs(): boolean {
+    return performance.now() - this.progressedAt() >= this.stallSeconds * 1000;
   }
 }

@@ -6,8 +6,9 @@ import type { Ledger } from './ledger.js';
 import { LEASE_SECONDS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 
-const LEASE_SLACK_SECONDS = 10;
-const REAP_SECONDS = 40;
+/** For hangs only. */
+const LEASE_SLACK_SECONDS = 120;
+const REAP_SECONDS = 240;
 const REAPED_TTL_SECONDS = 2;
 const READERS = 4;
 
@@ -27,6 +28,7 @@ export class FinalChecks {
     this.ledger.progressed();
     await this.noLeaseIsStuck();
     await Promise.all([this.everyDigestReadsBack(), this.images.check()]);
+    this.ledger.progressed();
     this.ledger.note('everything was read back');
     await this.nothingIsLeftAfterTheReap();
   }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { chaosRequest } from './client-request.js';
-import { type Deadline, TimeIsOverError } from './deadline.js';
+import type { Deadline } from './deadline.js';
 import type { Ledger } from './ledger.js';
 import { asksToRetry } from './transient.js';
 
@@ -53,7 +53,7 @@ export class RetryingRequests {
       if (status !== undefined && !asksToRetry(outcome)) {
         this.ledger.wrong(`${method} ${path} was answered with ${status}: ${text.slice(0, 300)}`, this);
       }
-      if (this.deadline.isOver) throw new TimeIsOverError(`${this.label}: ${method} ${path}`);
+      if (this.deadline.isOver) throw this.deadline.error(`${this.label}: ${method} ${path}`);
       await delay(Math.min(BACKOFF_MS.first * 2 ** attempt, BACKOFF_MS.most));
     }
   }

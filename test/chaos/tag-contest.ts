@@ -9,7 +9,7 @@ export const CONTESTED_REPOSITORY = 'images/contested';
 /** Every push sets all of them. */
 const TAGS = ['latest', 'stable', 'newest'] as const;
 const PAUSE_MS = { least: 10, most: 80 };
-const SETTLE_SECONDS = 20;
+const SETTLE_SECONDS = 120;
 
 export const CONTEST_OPERATIONS = ['contested tags set', 'contested tag read', 'contested manifest deleted'];
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { chaosRequest, type ChaosRequestOptions, type Outcome } from './client-request.js';
-import { type Deadline, TimeIsOverError } from './deadline.js';
+import type { Deadline } from './deadline.js';
 import type { Ledger } from './ledger.js';
 import { pacedBody } from './paced-body.js';
 import type { ChaosProxy } from './proxy.js';
@@ -55,7 +55,7 @@ export class UploadClient {
   async run(): Promise<void> {
     this.digest = await this.plan.content.digest();
     while (!(await this.step())) {
-      if (this.around.deadline.isOver) throw new TimeIsOverError(this.state);
+      if (this.around.deadline.isOver) throw this.around.deadline.error(this.state);
       if (this.failures > 0)
         await delay(Math.min(BACKOFF_MS.first * 2 ** (this.failures - 1), BACKOFF_MS.most));
     }

@@ -212,17 +212,17 @@ describeWithRadosgw('S3, when things go wrong', () => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: SLOW_DOWN });
       const limits = { attempts: 1000, callMs: 300, completeMs: 300, msPerMib: 0 };
-      const before = performance.now();
       const calling = call(open(proxy.endpoint, limits), scene, NOW);
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
       await expect(calling).rejects.toThrow(/^could not .* within 0.3 s$/);
-      expect(performance.now() - before).toBeLessThan(5_000);
+      // The other attempts would have taken minutes.
+      expect(proxy.requests().length).toBeLessThan(100);
     });
 
     it.each(calls)('%s is given up at its deadline when nothing is ever answered', async (_, call) => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
-      const limits = { callMs: 200, completeMs: 200, msPerMib: 0 };
+      const limits = { callMs: 1_500, completeMs: 1_500, msPerMib: 0 };
       const calling = call(open(proxy.endpoint, limits), scene, NOW);
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
       // One connection may have died in silence: there was time for another one. All of them are let go.
