@@ -2,25 +2,25 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import { abortable, completed } from './abortable.js';
 
-const REASON = new Error('given up');
+const REASON = new Error('aborted');
 
 describe('abortable', () => {
-  it('does not begin when the signal is aborted already', async () => {
+  it('does not start if the signal is already aborted', async () => {
     const work = jest.fn(() => Promise.resolve(1));
     await expect(abortable({ signal: AbortSignal.abort(REASON) }, work)).rejects.toBe(REASON);
     expect(work).not.toHaveBeenCalled();
   });
 
-  it('rejects at once, and discards what comes too late', async () => {
-    const giveUp = new AbortController();
+  it('rejects at once, and discards a late value', async () => {
+    const abort = new AbortController();
     const discarded: string[] = [];
     const late = deferred<string>();
     const pending = abortable(
-      { signal: giveUp.signal },
+      { signal: abort.signal },
       () => late.promise,
       (value) => void discarded.push(value),
     );
-    giveUp.abort(REASON);
+    abort.abort(REASON);
     await expect(pending).rejects.toBe(REASON);
     expect(discarded).toEqual([]);
     late.resolve('a handle');
@@ -28,23 +28,23 @@ describe('abortable', () => {
     expect(discarded).toEqual(['a handle']);
   });
 
-  it('never answers a value that it discards', async () => {
-    const giveUp = new AbortController();
+  it('never returns a value that it discards', async () => {
+    const abort = new AbortController();
     const discard = jest.fn<(late: string) => void>();
     const late = deferred<string>();
-    const pending = abortable({ signal: giveUp.signal }, () => late.promise, discard);
+    const pending = abortable({ signal: abort.signal }, () => late.promise, discard);
     late.resolve('a handle');
-    giveUp.abort(REASON);
+    abort.abort(REASON);
     await expect(pending).rejects.toBe(REASON);
     await setImmediate();
     expect(discard).toHaveBeenCalledTimes(1);
   });
 
-  it('swallows what fails too late, and passes on what fails in time', async () => {
-    const giveUp = new AbortController();
+  it('ignores late errors, and passes earlier ones on', async () => {
+    const abort = new AbortController();
     const late = deferred<string>();
-    const pending = abortable({ signal: giveUp.signal }, () => late.promise);
-    giveUp.abort(REASON);
+    const pending = abortable({ signal: abort.signal }, () => late.promise);
+    abort.abort(REASON);
     await expect(pending).rejects.toBe(REASON);
     late.reject(new Error('too late'));
     await setImmediate();
@@ -55,7 +55,7 @@ describe('abortable', () => {
 });
 
 describe('completed', () => {
-  it('does not begin when the signal is aborted already', async () => {
+  it('does not start if the signal is already aborted', async () => {
     const work = jest.fn(() => Promise.resolve(1));
     const discard = jest.fn<() => void>();
     await expect(completed({ signal: AbortSignal.abort(REASON) }, work, discard)).rejects.toBe(REASON);
@@ -63,20 +63,20 @@ describe('completed', () => {
     expect(discard).not.toHaveBeenCalled();
   });
 
-  it('rejects only when the work is done and its value discarded', async () => {
-    const giveUp = new AbortController();
+  it('rejects only after the work is done and its value discarded', async () => {
+    const abort = new AbortController();
     const events: string[] = [];
     const late = deferred<string>();
     const discarding = deferred<undefined>();
     const pending = completed(
-      { signal: giveUp.signal },
+      { signal: abort.signal },
       () => late.promise,
       async (value) => {
         events.push(`discards ${value}`);
         await discarding.promise;
       },
     ).catch((error: unknown) => events.push(error === REASON ? 'rejected' : 'failed'));
-    giveUp.abort(REASON);
+    abort.abort(REASON);
     await setImmediate();
     expect(events).toEqual([]);
     late.resolve('a handle');
@@ -87,20 +87,20 @@ describe('completed', () => {
     expect(events).toEqual(['discards a handle', 'rejected']);
   });
 
-  it('rejects with the reason, not with what the work failed with meanwhile', async () => {
-    const giveUp = new AbortController();
+  it("rejects with the reason instead of the work's error", async () => {
+    const abort = new AbortController();
     const late = deferred<string>();
     const pending = completed(
-      { signal: giveUp.signal },
+      { signal: abort.signal },
       () => late.promise,
       () => undefined,
     );
-    giveUp.abort(REASON);
+    abort.abort(REASON);
     late.reject(new Error('EIO'));
     await expect(pending).rejects.toBe(REASON);
   });
 
-  it('is the work itself when nobody gives up', async () => {
+  it("returns the work's outcome without an abort", async () => {
     const discard = jest.fn<() => void>();
     const { signal } = new AbortController();
     expect(await completed({ signal }, () => Promise.resolve(1), discard)).toBe(1);

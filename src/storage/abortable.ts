@@ -26,7 +26,7 @@ export async function abortable<T>(
 }
 
 /**
- * Runs `work` unless the signal is aborted. Waits for started work even if the signal aborts meanwhile, and
+ * Runs `work` unless the signal is aborted. Waits for started work even if the signal aborts, and
  * rejects with the signal's reason only then: for I/O that must have no effect after the call rejected.
  */
 export async function completed<T>(

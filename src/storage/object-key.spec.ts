@@ -6,7 +6,7 @@ import { blobObjectKey, parseKeyPrefix, parseKeySegment, parseObjectKey } from '
 import { InvalidObjectKeyError } from './storage.errors.js';
 
 describe('object keys', () => {
-  it('never leave the root, whatever the text', () => {
+  it('never leave the root', () => {
     const text = fc
       .array(fc.constantFrom('..', '.', '/', '\\', '\0', '%2e', 'a', '-', '_', '\u2024', '~', ' '), {
         maxLength: 8,
@@ -25,7 +25,7 @@ describe('object keys', () => {
     );
   });
 
-  it('are laid out so that a person finds the blob', () => {
+  it('contain the digest', () => {
     const digest = digestOf('sha256', Buffer.from('x'));
     expect(blobObjectKey(digest, 'id-1')).toBe(`blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}/id-1`);
     expect(() => blobObjectKey(digest, '../x')).toThrow(InvalidObjectKeyError);
@@ -39,7 +39,7 @@ describe('object keys', () => {
     expect(() => parseKeyPrefix(prefix)).toThrow(InvalidObjectKeyError);
   });
 
-  it('have segments of at most 128 characters where they come from elsewhere', () => {
+  it('have upload ids of at most 128 characters', () => {
     expect(parseKeySegment('a'.repeat(128))).toHaveLength(128);
     expect(() => parseKeySegment('a'.repeat(129))).toThrow(InvalidObjectKeyError);
     expect(() => parseKeySegment('a/b')).toThrow(InvalidObjectKeyError);

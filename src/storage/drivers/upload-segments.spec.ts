@@ -9,14 +9,14 @@ const SECOND = `${ID}~0123456789abcdef`;
 const THIRD = `${ID}~fedcba9876543210`;
 
 describe('UploadSegments', () => {
-  it('records nothing but the size of an upload that nobody was shut out of', () => {
+  it('records only the size of an unfenced upload', () => {
     expect(UploadSegments.first(ID).toState()).toEqual({ sizeBytes: 0 });
     expect(UploadSegments.recorded({ id: ID, state: { sizeBytes: 7 } }).all).toEqual([
       { name: ID, startBytes: 0, endBytes: 7 },
     ]);
   });
 
-  it('seals the open segment where its bytes are durable, and opens another one', () => {
+  it('seals the open segment at its durable size, and opens a new one', () => {
     const fenced = UploadSegments.recorded({ id: ID, state: { sizeBytes: 7 } }).fenced();
     expect(fenced.sealed).toEqual([{ name: ID, startBytes: 0, endBytes: 7 }]);
     expect(fenced.open).toMatchObject({ startBytes: 7, endBytes: 7 });
@@ -32,7 +32,7 @@ describe('UploadSegments', () => {
     expect(UploadSegments.recorded({ id: ID, state }).toState()).toEqual(state);
   });
 
-  it('names gathered segments on, though they have no bytes any more', () => {
+  it('keeps the names of gathered segments, which have no bytes', () => {
     const gathered = UploadSegments.first(ID).grownTo(7).fenced().gathered();
     expect(gathered.firstBytes(7)).toEqual([{ name: gathered.open.name, startBytes: 0, endBytes: 7 }]);
     expect(segmentNames({ id: ID, state: gathered.toState() })).toEqual([ID, gathered.open.name]);
@@ -82,7 +82,7 @@ describe('UploadSegments', () => {
     expect(() => segmentNames({ id: ID, state })).toThrow(UploadStateError);
   });
 
-  it('never makes a state that it would not read', () => {
+  it('makes only states that it can parse', () => {
     let segments = UploadSegments.first(ID);
     for (let fence = 1; fence < MAX_SEGMENTS; fence += 1) segments = segments.fenced();
     expect(UploadSegments.recorded({ id: ID, state: segments.toState() })).toEqual(segments);
@@ -91,7 +91,7 @@ describe('UploadSegments', () => {
 });
 
 describe('segmentNames', () => {
-  it('has the one that was listed', () => {
+  it('returns the listed segment', () => {
     expect(segmentNames(listedSegment(ID, SECOND))).toEqual([SECOND]);
     expect(segmentNames(listedSegment(ID, ID))).toEqual([ID]);
     expect(() => UploadSegments.recorded(listedSegment(ID, SECOND))).toThrow(UploadStateError);
@@ -103,13 +103,13 @@ describe('segmentNames', () => {
 });
 
 describe('segmentOwner', () => {
-  it.each([ID, 'a.b_c-D', 'a'.repeat(128)])('knows whose a segment is: %.40s', (id) => {
+  it.each([ID, 'a.b_c-D', 'a'.repeat(128)])('returns the upload of a segment: %.40s', (id) => {
     expect(segmentOwner(id)).toBe(id);
     expect(segmentOwner(newSegmentName(id))).toBe(id);
   });
 
   it.each(['', '~', 'a/b', 'a~', 'a~0123456789abcdeF', 'lost+found', 'a'.repeat(129), `a~${'0'.repeat(17)}`])(
-    'knows what is none: %.40s',
+    'returns undefined for other names: %.40s',
     (name) => {
       expect(segmentOwner(name)).toBeUndefined();
     },

@@ -38,7 +38,7 @@ const SECOND = randomBytes(70_000);
 const CONTENT = Buffer.concat([FIRST, SECOND]);
 const DIGEST = digestOf('sha256', CONTENT);
 
-describe('an upload that was taken from a writer which never let go, on the file system', () => {
+describe('a fenced upload on the file system', () => {
   let root: string;
   let synced: string[];
   let driver: FilesystemStorageDriver;
@@ -81,7 +81,7 @@ describe('an upload that was taken from a writer which never let go, on the file
     return { ...upload, state: await driver.fenceUpload(upload) };
   }
 
-  /** `FIRST` by a writer that was shut out, `SECOND` by its successor. */
+  /** `FIRST` from a fenced writer, `SECOND` from its successor. */
   async function taken(): Promise<DriverUpload> {
     return append(await fenced(await uploaded()), FIRST.length, SECOND);
   }
@@ -103,7 +103,7 @@ describe('an upload that was taken from a writer which never let go, on the file
   }
 
   describe('files', () => {
-    it('keeps the bytes of each writer in a file of its own, at their offset', async () => {
+    it('keeps the bytes of each writer in a separate file, at their offset', async () => {
       const upload = await taken();
       const [first = '', second = '', ...more] = pathsOf(upload);
       expect(more).toEqual([]);
@@ -113,14 +113,14 @@ describe('an upload that was taken from a writer which never let go, on the file
       expect((await readFile(second)).subarray(FIRST.length).equals(SECOND)).toBe(true);
     });
 
-    it('commits an upload that nobody was shut out of by renaming its file', async () => {
+    it('commits an unfenced upload by renaming its file', async () => {
       const upload = await append(await uploaded(), FIRST.length, SECOND);
       const { ino } = await lstat(lastPath(upload));
       await finish(upload);
       expect(await lstat(targetOf(upload))).toMatchObject({ ino, nlink: 1 });
     });
 
-    it('commits the file that only the last writer has ever had', async () => {
+    it('commits the file that only the last writer opened', async () => {
       const upload = await taken();
       const [first, second] = await Promise.all(pathsOf(upload).map((path) => lstat(path)));
       await expectFinished(upload);
@@ -135,7 +135,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       expect(await inUploads()).toEqual([upload.id]);
     });
 
-    it('flushes the entry of the new file once, with its first flush', async () => {
+    it('flushes the entry of the new file once, at the first flush', async () => {
       const upload = await fenced(await uploaded());
       synced.length = 0;
       const again = await append(upload, FIRST.length, SECOND);
@@ -144,7 +144,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       expect(synced).toEqual(['uploads']);
     });
 
-    it('never writes or reads through a link in place of a file', async () => {
+    it('never writes or reads through a link', async () => {
       const outside = join(root, 'outside');
       await writeFile(outside, CONTENT);
       const upload = await fenced(await uploaded());
@@ -169,11 +169,11 @@ describe('an upload that was taken from a writer which never let go, on the file
       ],
       ['after the copy', (upload) => overwrite(lastPath(upload), FIRST)],
       [
-        'with bytes behind the end that nobody acknowledged',
+        'with unacknowledged bytes behind the end',
         (upload) => writeFile(lastPath(upload), SECOND, { flag: 'a' }),
       ],
       [
-        'with a sealed file that its writer goes on with',
+        'with a sealed file that its writer still writes to',
         ({ id }) => writeFile(join(root, 'uploads', id), SECOND, { flag: 'a' }),
       ],
     ])('%s', async (_, crash) => {
@@ -217,7 +217,7 @@ describe('an upload that was taken from a writer which never let go, on the file
     expect(await readdir(join(root, 'blobs'))).toEqual([]);
   });
 
-  it('says so when the last file is missing or short', async () => {
+  it('reports a last file that is missing or too short', async () => {
     const upload = await taken();
     await truncate(lastPath(upload), CONTENT.length - 1);
     await expect(finish(upload)).rejects.toBeInstanceOf(UploadStateError);
@@ -226,20 +226,20 @@ describe('an upload that was taken from a writer which never let go, on the file
     expect((await lstat(join(root, 'uploads', upload.id))).size).toBe(FIRST.length);
   });
 
-  it('stops copying when it is given up, and can be asked again', async () => {
+  it('stops copying on an abort, and can be called again', async () => {
     const upload = await taken();
-    const giveUp = new AbortController();
+    const abort = new AbortController();
     const reason = new Error('the client left');
-    // Asked for the source, for the sealed file's size, and then to read it.
-    const finishing = finishMeeting(upload, giveUp.signal, (calls) => {
-      if (calls === 3) giveUp.abort(reason);
+    // Calls: the source, the sealed file's size, then its bytes.
+    const finishing = finishMeeting(upload, abort.signal, (calls) => {
+      if (calls === 3) abort.abort(reason);
     });
     await expect(finishing).rejects.toBe(reason);
     expect(await inUploads()).toHaveLength(2);
     await expectFinished(upload);
   });
 
-  it('finishes when somebody else did between its look at the target and the one at the files', async () => {
+  it('finishes when a concurrent call finished between its checks', async () => {
     const upload = await taken();
     await overwrite(lastPath(upload), FIRST);
     await mkdir(dirname(targetOf(upload)), { recursive: true });
@@ -251,7 +251,7 @@ describe('an upload that was taken from a writer which never let go, on the file
     await expectFinished(upload);
   });
 
-  /** Finishes, with something happening at the moment when it asks for the path of a file. */
+  /** Finishes, and runs a callback whenever it gets the path of a file. */
   async function finishMeeting(
     upload: DriverUpload,
     signal: AbortSignal | undefined,
@@ -271,15 +271,15 @@ describe('an upload that was taken from a writer which never let go, on the file
     await finishFile(finish, { layout, directories, signal });
   }
 
-  describe('where the file system clones files', () => {
+  describe('on a file system that clones files', () => {
     const reallyCopying: FileClone = (from, to) => copyFile(from, to);
 
-    it('has nothing left to copy when it is finished', async () => {
+    it('copies nothing when it is finished', async () => {
       driver = await made(reallyCopying);
       const upload = await uploaded();
       await writeFile(lastPath(upload), randomBytes(5000), { flag: 'a' });
       let mine = await append(await fenced(upload), FIRST.length, SECOND.subarray(0, 1000));
-      // Neither after another takeover.
+      // The same after another fence.
       mine = await append(await fenced(mine), FIRST.length + 1000, SECOND.subarray(1000));
       expect(pathsOf(mine)).toHaveLength(3);
       expect((await readFile(lastPath(mine))).equals(CONTENT)).toBe(true);
@@ -287,7 +287,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       await expectFinished(mine);
     });
 
-    it('copies in the end when the clone was made by an opening that recorded nothing', async () => {
+    it('copies at the finish if an opening that recorded nothing made the clone', async () => {
       driver = await made(async (from, to) => {
         await lstat(to).then(
           () => Promise.reject(new Error('EEXIST')),
@@ -300,7 +300,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       await expectFinished(await append(upload, FIRST.length, SECOND));
     });
 
-    it('clones no file but one that has every byte before the new one', async () => {
+    it('only clones a file with every byte before the new one', async () => {
       const upload = await fenced(await taken());
       const cloned: string[] = [];
       driver = await made((from) => Promise.resolve(void cloned.push(from)));
@@ -312,27 +312,27 @@ describe('an upload that was taken from a writer which never let go, on the file
     });
   });
 
-  it('settles an opening that was given up only when nothing more comes of it', async () => {
-    let goOn = (): void => undefined;
-    let begun = (): void => undefined;
-    const hasBegun = new Promise<void>((resolve) => (begun = resolve));
+  it('settles an aborted opening only when it can have no more effect', async () => {
+    let resume = (): void => undefined;
+    let started = (): void => undefined;
+    const hasStarted = new Promise<void>((resolve) => (started = resolve));
     const upload = await fenced(await uploaded());
     driver = await made(async () => {
-      begun();
-      await new Promise<void>((resolve) => (goOn = resolve));
+      started();
+      await new Promise<void>((resolve) => (resume = resolve));
       throw new Error('ENOTSUP');
     });
-    const giveUp = new AbortController();
+    const abort = new AbortController();
     const reason = new Error('the client left');
     let settled = false;
     const checked = new CheckedStorageDriver(driver);
-    const opening = checked.openUpload(upload, FIRST.length, { signal: giveUp.signal });
+    const opening = checked.openUpload(upload, FIRST.length, { signal: abort.signal });
     const outcome = expect(opening.finally(() => (settled = true))).rejects.toBe(reason);
-    await hasBegun;
-    giveUp.abort(reason);
+    await hasStarted;
+    abort.abort(reason);
     await setImmediate();
     expect(settled).toBe(false);
-    goOn();
+    resume();
     await outcome;
     expect(await countOpenFilesBelow(root)).toBe(0);
   });
@@ -344,7 +344,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       return found;
     };
 
-    it('lists each file of an upload, and nothing that is none', async () => {
+    it('lists each file of an upload, and no other files', async () => {
       const upload = await taken();
       const at = (name: string): string => join(root, 'uploads', name);
       await writeFile(at(`.probe-${randomUUID()}`), 'x');
@@ -364,7 +364,7 @@ describe('an upload that was taken from a writer which never let go, on the file
       expect(await inUploads()).toHaveLength(7);
     });
 
-    it('does not take an unmounted disk for one without uploads', async () => {
+    it('reports an unmounted disk instead of no uploads', async () => {
       await rm(join(root, 'uploads'), { recursive: true });
       await expect(listed()).rejects.toMatchObject({
         name: 'StorageIdentityError',

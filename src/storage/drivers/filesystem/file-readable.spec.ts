@@ -5,20 +5,20 @@ import { StorageError } from '../../storage.errors.js';
 import { FileReadable, READ_BYTES, type ReadableFile } from './file-readable.js';
 
 describe('FileReadable', () => {
-  it('goes on where the file gave less than was asked for, and closes it at the end', async () => {
+  it('continues after a short read, and closes the file at the end', async () => {
     const content = randomBytes(100);
     const file = new FakeFile(content, 7);
     expect((await buffer(new FileReadable(file, 10, 90))).equals(content.subarray(10, 90))).toBe(true);
     expect(file.closes).toBe(1);
   });
 
-  it('fails, rather than ends, when the file has become shorter', async () => {
+  it('fails instead of ending when the file became shorter', async () => {
     const file = new FakeFile(randomBytes(100), 1000);
     await expect(buffer(new FileReadable(file, 0, 101))).rejects.toBeInstanceOf(StorageError);
     expect(file.closes).toBe(1);
   });
 
-  it('fails with a storage error when the medium does', async () => {
+  it('fails with a storage error when a read fails', async () => {
     const file = new FakeFile(randomBytes(100), 7);
     file.failure = Object.assign(new Error('EIO'), { code: 'EIO' });
     await expect(buffer(new FileReadable(file, 0, 100))).rejects.toMatchObject({
@@ -28,7 +28,7 @@ describe('FileReadable', () => {
     expect(file.closes).toBe(1);
   });
 
-  it('reads no more than it needs, and no further while nobody takes it', async () => {
+  it('reads no more than it needs, and stops under backpressure', async () => {
     const file = new FakeFile(Buffer.alloc(4 * READ_BYTES), READ_BYTES);
     const stream = new FileReadable(file, 0, 4 * READ_BYTES);
     await new Promise((resolve) => stream.once('readable', resolve));
@@ -46,7 +46,7 @@ describe('FileReadable', () => {
   });
 });
 
-/** A file that gives at most so many bytes at once. */
+/** A file that reads at most this many bytes per call. */
 class FakeFile implements ReadableFile {
   reads = 0;
   closes = 0;

@@ -11,7 +11,7 @@ const failure = (code: string): Error => Object.assign(new Error(code), { code }
 const endingAt = (sizeBytes: number): UploadSegments => UploadSegments.first('id').grownTo(sizeBytes);
 
 describe('FileUploadSink', () => {
-  it('goes on where the file took less than the chunk', async () => {
+  it('continues after a short write', async () => {
     const file = new StubbornFile(7);
     const sink = new FileUploadSink(file, endingAt(3), undefined);
     const content = randomBytes(100);
@@ -22,12 +22,12 @@ describe('FileUploadSink', () => {
     expect(file.writes).toBe(16);
   });
 
-  it('does not try for ever when the file takes nothing', async () => {
+  it('fails when the file accepts no bytes', async () => {
     const sink = new FileUploadSink(new StubbornFile(0), endingAt(0), undefined);
     await expect(sink.write(Buffer.of(1))).rejects.toBeInstanceOf(StorageError);
   });
 
-  it.each(['ENOSPC', 'EDQUOT'])('says that there is no space on %s, with its cause', async (code) => {
+  it.each(['ENOSPC', 'EDQUOT'])('reports a full disk on %s, with its cause', async (code) => {
     const file = new StubbornFile(7);
     file.syncFailure = failure(code);
     const error = new FileUploadSink(file, endingAt(0), undefined).flush();
@@ -35,7 +35,7 @@ describe('FileUploadSink', () => {
     await expect(error).rejects.toMatchObject({ cause: { code } });
   });
 
-  it('acknowledges nothing after a flush that failed, though the next one would succeed', async () => {
+  it('acknowledges nothing after a failed flush, even if the next one would succeed', async () => {
     const file = new StubbornFile(7);
     const sink = new FileUploadSink(file, endingAt(0), undefined);
     await sink.write(Buffer.of(1));
@@ -47,19 +47,19 @@ describe('FileUploadSink', () => {
     expect(file.syncs).toBe(1);
   });
 
-  it('acknowledges nothing when the entry of the new file could not be made durable', async () => {
+  it('acknowledges nothing if the entry of a new file is not durable', async () => {
     const sink = new FileUploadSink(new StubbornFile(7), endingAt(0), () => Promise.reject(failure('EIO')));
     await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
   });
 
-  it('acknowledges nothing after two calls at once', async () => {
+  it('acknowledges nothing after two concurrent calls', async () => {
     const sink = new FileUploadSink(new StubbornFile(7), endingAt(0), undefined);
     const outcomes = await Promise.allSettled([sink.write(randomBytes(20)), sink.write(randomBytes(20))]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     await expect(sink.flush()).rejects.toBeInstanceOf(StorageError);
   });
 
-  it('has the disk take what was written before the flush, without waiting for it', async () => {
+  it('writes back before the flush, without waiting', async () => {
     const file = new SwallowingFile();
     const sink = new FileUploadSink(file, endingAt(0), undefined);
     const piece = Buffer.alloc(WRITE_BACK_BYTES / 2);
@@ -67,7 +67,7 @@ describe('FileUploadSink', () => {
     expect(file.syncs.length).toBe(1);
     const flushed = sink.flush();
     await turn();
-    // What was written since is not in the first one: the flush is another one, after it.
+    // The write-back does not cover later writes, so the flush syncs again after it.
     expect(file.syncs.length).toBe(1);
     file.syncs[0]?.resolve();
     await turn();
@@ -76,7 +76,7 @@ describe('FileUploadSink', () => {
     expect(file.syncs.length).toBe(2);
   });
 
-  it('acknowledges nothing after the disk refused bytes in between, though a flush would succeed', async () => {
+  it('acknowledges nothing after a failed write-back, even if a flush would succeed', async () => {
     const file = new SwallowingFile();
     const sink = new FileUploadSink(file, endingAt(0), undefined);
     await sink.write(Buffer.alloc(WRITE_BACK_BYTES));
@@ -87,7 +87,7 @@ describe('FileUploadSink', () => {
     expect(file.syncs.length).toBe(1);
   });
 
-  it('writes one file back at a time, and the next one when that is done', async () => {
+  it('writes back one file at a time', async () => {
     const files = [new SwallowingFile(), new SwallowingFile()];
     const [one, other] = files.map((file) => new FileUploadSink(file, endingAt(0), undefined));
     await one?.write(Buffer.alloc(WRITE_BACK_BYTES));
@@ -111,7 +111,7 @@ describe('FileUploadSink', () => {
   });
 });
 
-/** A file that takes everything at once, and syncs when the test says so. */
+/** A file whose writes succeed at once and whose syncs the test ends. */
 class SwallowingFile implements SinkFile {
   readonly syncs: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
@@ -128,7 +128,7 @@ class SwallowingFile implements SinkFile {
   }
 }
 
-/** A file that takes at most so many bytes at once. */
+/** A file that writes at most this many bytes per call. */
 class StubbornFile implements SinkFile {
   readonly bytes = Buffer.alloc(1000);
   writes = 0;

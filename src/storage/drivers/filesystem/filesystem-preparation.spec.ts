@@ -31,7 +31,7 @@ describe('preparing the storage directory', () => {
     return error as StorageError;
   };
 
-  it('creates what is missing, twice, and leaves no probe', async () => {
+  it('creates what is missing, is repeatable, and leaves no probe', async () => {
     const driver = new FilesystemStorageDriver(join(base, 'a/b'));
     await driver.prepare();
     await driver.prepare();
@@ -50,7 +50,7 @@ describe('preparing the storage directory', () => {
     expect((await readdir(join(base, 'uploads'))).sort()).toEqual(['.nfs1', '.probe-new']);
   });
 
-  it('looks without creating anything', async () => {
+  it('creates nothing when it only reads', async () => {
     for (const root of [base, join(base, 'missing'), join(base, 'a/b')]) {
       const driver = new FilesystemStorageDriver(root);
       expect(await driver.readIdentity()).toBeUndefined();
@@ -59,7 +59,7 @@ describe('preparing the storage directory', () => {
     expect(await readdir(base)).toEqual([]);
   });
 
-  it('writes an identity before anything else, durably, and leaves no other file', async () => {
+  it('durably writes an identity before anything else, and leaves no other file', async () => {
     const synced: string[] = [];
     const root = join(base, 'a');
     const driver = new FilesystemStorageDriver(root, (path) => Promise.resolve(void synced.push(path)));
@@ -73,7 +73,7 @@ describe('preparing the storage directory', () => {
     await expect(driver.writeIdentity(id)).rejects.toThrow(/is not a directory/);
   });
 
-  it('says that it is a file, or that a part of its path is', async () => {
+  it('reports a root that is a file, or is below one', async () => {
     const file = join(base, 'file');
     await writeFile(file, '');
     expect((await failure(file)).message).toBe(
@@ -82,34 +82,34 @@ describe('preparing the storage directory', () => {
     expect((await failure(join(file, 'below'))).message).toContain('is not a directory');
   });
 
-  it('says whose it must be', async () => {
+  it('names the user that must own the directory', async () => {
     const root = join(base, 'theirs');
     await mkdir(root);
     await chmod(base, 0o755);
     await chmod(root, 0o555);
-    await asNobody(async () => {
+    await asOtherUser(async () => {
       const { message, cause } = await failure(root);
       expect(message).toMatch(/^the storage directory .*theirs cannot be written by user \d+: make/);
       expect(cause).toMatchObject({ code: 'EACCES' });
     });
   });
 
-  it('says at the readiness check what has changed', async () => {
+  it('reports changes at the readiness check', async () => {
     const driver = new FilesystemStorageDriver(base);
     await driver.prepare();
     await chmod(base, 0o755);
     await chmod(join(base, 'uploads'), 0o555);
-    await asNobody(() => expect(driver.check()).rejects.toThrow(/cannot be written by user/));
+    await asOtherUser(() => expect(driver.check()).rejects.toThrow(/cannot be written by user/));
   });
 
-  it('refuses folders that are links', async () => {
+  it('refuses directories that are links', async () => {
     await mkdir(join(base, 'elsewhere'));
     await mkdir(join(base, 'root'));
     await symlink(join(base, 'elsewhere'), join(base, 'root/blobs'));
     expect((await failure(join(base, 'root'))).message).toContain('must be directories on one file system');
   });
 
-  it('starts on a full file system, and refuses a read-only one and folders on two of them', async () => {
+  it('starts on a full file system, and refuses a read-only one and two file systems', async () => {
     await onSmallDisk(async (disk) => {
       await writeFile(join(disk.path, 'filler'), Buffer.alloc(1024 * 1024)).catch(() => undefined);
       const driver = new FilesystemStorageDriver(disk.path);
@@ -153,8 +153,8 @@ async function onSmallDisk(work: (disk: SmallDisk) => Promise<void>): Promise<vo
   }
 }
 
-/** Root may write everywhere; as somebody else it meets what operators do. */
-async function asNobody(work: () => Promise<void>): Promise<void> {
+/** Runs `work` without root's right to write everywhere. */
+async function asOtherUser(work: () => Promise<void>): Promise<void> {
   if (process.getuid?.() !== 0) {
     return work();
   }

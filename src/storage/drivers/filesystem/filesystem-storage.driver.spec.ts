@@ -54,7 +54,7 @@ describe('FilesystemStorageDriver', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  /** A driver of a new process: it remembers nothing. `synced` has the directories that it flushed since, relative. */
+  /** A driver as after a restart. `synced` lists the directories that it flushed since, as relative paths. */
   async function restarted(): Promise<FilesystemStorageDriver> {
     const made = new FilesystemStorageDriver(root, async (path) => {
       synced.push(path.slice(root.length + 1));
@@ -86,7 +86,7 @@ describe('FilesystemStorageDriver', () => {
   const blobPath = ({ id }: DriverUpload): string => join(root, folderOf(DIGEST), id);
 
   describe('layout', () => {
-    it('keeps bytes in flight and blobs where a person finds them', async () => {
+    it('keeps unfinished uploads and blobs at documented paths', async () => {
       const upload = await uploaded();
       expect((await readFile(uploadPath(upload))).equals(CONTENT)).toBe(true);
       const key = await driver.finishUpload(upload, DIGEST, 5000);
@@ -96,12 +96,12 @@ describe('FilesystemStorageDriver', () => {
       expect(driver.location).toBe(root);
     });
 
-    it('creates no file for an upload that is only begun', async () => {
+    it('creates no file for an upload without bytes', async () => {
       await driver.createUpload(randomUUID());
       expect(await readdir(join(root, 'uploads'))).toEqual([]);
     });
 
-    it("removes a digest's folder with its last object, and no folder above it", async () => {
+    it("removes a digest's directory with its last object, and no parent", async () => {
       const first = await driver.finishUpload(await uploaded(), DIGEST, 5000);
       const second = await driver.finishUpload(await uploaded(), DIGEST, 5000);
       await driver.delete(first);
@@ -110,7 +110,7 @@ describe('FilesystemStorageDriver', () => {
       expect(await readdir(join(root, dirname(folderOf(DIGEST))))).toEqual([]);
     });
 
-    it('serves, lists and deletes objects at any path but the reserved one', async () => {
+    it('serves, lists and deletes objects at any path that is not reserved', async () => {
       await mkdir(join(root, 'old/docker/registry'), { recursive: true });
       await writeFile(join(root, 'old/docker/registry/data'), CONTENT);
       await writeFile(join(root, 'top'), 'x');
@@ -124,7 +124,7 @@ describe('FilesystemStorageDriver', () => {
       expect(await keys('')).toEqual(['top']);
     });
 
-    it('has no objects among the uploads, and deletes none there', async () => {
+    it('finds and deletes no objects in uploads/', async () => {
       const upload = await uploaded();
       const key = parseObjectKey(`uploads/${upload.id}`);
       await expect(driver.stat(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
@@ -135,7 +135,7 @@ describe('FilesystemStorageDriver', () => {
   });
 
   describe('durability', () => {
-    it('flushes the entry of a new file once, with its first flush', async () => {
+    it('flushes the entry of a new file once, at the first flush', async () => {
       const id = randomUUID();
       const sink = await driver.openUpload({ id, state: await driver.createUpload(id) }, 0);
       await sink.write(CONTENT);
@@ -160,7 +160,7 @@ describe('FilesystemStorageDriver', () => {
       expect(synced).toEqual(['uploads']);
     });
 
-    it('flushes the directory of the object and of every directory above it before it settles', async () => {
+    it("flushes the object's directory and all its parents before it settles", async () => {
       const upload = await uploaded();
       synced.length = 0;
       await driver.finishUpload(upload, DIGEST, 5000);
@@ -168,14 +168,14 @@ describe('FilesystemStorageDriver', () => {
       expect(synced.sort()).toEqual(['', 'blobs', 'blobs/sha256', dirname(folder), folder]);
     });
 
-    it('does not flush the shards again that this process has flushed', async () => {
+    it('flushes each shard once per process', async () => {
       await driver.finishUpload(await uploaded(), DIGEST, 5000);
       synced.length = 0;
       await driver.finishUpload(await uploaded(), DIGEST, 5000);
       expect(synced.sort()).toEqual([dirname(folderOf(DIGEST)), folderOf(DIGEST), 'uploads']);
     });
 
-    it('flushes them again when they had been removed', async () => {
+    it('flushes shards again after they were removed', async () => {
       await driver.finishUpload(await uploaded(), DIGEST, 5000);
       await rm(join(root, 'blobs/sha256'), { recursive: true });
       const upload = await uploaded();
@@ -184,7 +184,7 @@ describe('FilesystemStorageDriver', () => {
       expect(synced.sort()).toEqual(['blobs', 'blobs/sha256', dirname(folderOf(DIGEST)), folderOf(DIGEST)]);
     });
 
-    it('is not finished when a directory can not be flushed, and is when it is tried again', async () => {
+    it("does not finish if a directory can't be flushed, and finishes on a retry", async () => {
       const upload = await uploaded();
       const failing = new FilesystemStorageDriver(root, () => Promise.reject(new Error('EIO')));
       await expect(failing.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(StorageError);
@@ -193,7 +193,7 @@ describe('FilesystemStorageDriver', () => {
       expect(synced).toContain(folderOf(DIGEST));
     });
 
-    it('creates the root with all above it durably', async () => {
+    it('durably creates the root and its parents', async () => {
       const all: string[] = [];
       const deep = new FilesystemStorageDriver(join(root, 'a/b/c'), (path) => {
         all.push(path);
@@ -205,28 +205,28 @@ describe('FilesystemStorageDriver', () => {
     });
   });
 
-  it('cuts bytes that nobody acknowledged off when an upload is opened', async () => {
+  it('cuts off unacknowledged bytes when an upload is opened', async () => {
     const upload = await uploaded();
     await writeFile(uploadPath(upload), randomBytes(70_000), { flag: 'a' });
     await (await driver.openUpload(upload, 5000)).close();
     expect((await readFile(uploadPath(upload))).equals(CONTENT)).toBe(true);
   });
 
-  it('closes a file that comes too late for whoever wanted to read it', async () => {
+  it('closes a file that opens after the abort', async () => {
     const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
-    const giveUp = new AbortController();
+    const abort = new AbortController();
     const reason = new Error('the client left');
     const open = OpenFile.open.bind(OpenFile);
-    // Held here, since the garbage collector would close what nobody holds.
+    // Referenced here, because the garbage collector would close it otherwise.
     const late: unknown[] = [];
     const opening = jest.spyOn(OpenFile, 'open').mockImplementation(async (path) => {
-      giveUp.abort(reason);
+      abort.abort(reason);
       const file = await open(path);
       late.push(file);
       return file;
     });
     const checked = new CheckedStorageDriver(driver) as unknown as OpeningStorageDriver;
-    await expect(checked.openObject(key, { signal: giveUp.signal })).rejects.toBe(reason);
+    await expect(checked.openObject(key, { signal: abort.signal })).rejects.toBe(reason);
     await until('the file', () => late.length === 1);
     await until('the file to be closed', async () => (await countOpenFilesBelow(root)) === 0);
     opening.mockRestore();
@@ -253,7 +253,7 @@ describe('FilesystemStorageDriver', () => {
       await expectFinished(upload);
     });
 
-    it('between rename and the flush of the directories, which are flushed then', async () => {
+    it('between the rename and the flush of the directories, which it flushes', async () => {
       const upload = await uploaded();
       await mkdir(join(root, folderOf(DIGEST)), { recursive: true });
       await rename(uploadPath(upload), blobPath(upload));
@@ -269,27 +269,27 @@ describe('FilesystemStorageDriver', () => {
       await expectFinished(upload);
     });
 
-    it('after a rename that a file system without a journal did by halves', async () => {
+    it('after half a rename on a file system without a journal', async () => {
       const upload = await uploaded();
       await mkdir(join(root, folderOf(DIGEST)), { recursive: true });
       await link(uploadPath(upload), blobPath(upload));
       await expectFinished(upload);
     });
 
-    it('with bytes in the file that nobody acknowledged', async () => {
+    it('with unacknowledged bytes in the file', async () => {
       const upload = await uploaded();
       await writeFile(uploadPath(upload), randomBytes(70_000), { flag: 'a' });
       await expectFinished(upload);
     });
 
-    it('keeps the object when a fenced writer began the file anew', async () => {
+    it('keeps the object when a fenced writer created the file again', async () => {
       const upload = await uploaded();
       await driver.finishUpload(upload, DIGEST, 5000);
       await writeFile(uploadPath(upload), randomBytes(5000));
       await expectFinished(upload);
     });
 
-    it('says so when acknowledged bytes are missing from the upload', async () => {
+    it('reports acknowledged bytes that are missing', async () => {
       const upload = await uploaded();
       await writeFile(uploadPath(upload), CONTENT.subarray(0, 4999));
       await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(UploadStateError);
@@ -298,7 +298,7 @@ describe('FilesystemStorageDriver', () => {
       expect((await lstat(uploadPath(upload))).size).toBe(4999);
     });
 
-    it('says so when the file is gone', async () => {
+    it('reports a missing file', async () => {
       const upload = await uploaded();
       await rm(uploadPath(upload));
       await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toBeInstanceOf(UploadStateError);
@@ -307,7 +307,7 @@ describe('FilesystemStorageDriver', () => {
       expect(await readdir(join(root, 'uploads'))).toEqual([]);
     });
 
-    it('says so when the object has another size', async () => {
+    it('reports an object of another size', async () => {
       const upload = await uploaded();
       await driver.finishUpload(upload, DIGEST, 5000);
       await writeFile(blobPath(upload), 'short');
@@ -315,8 +315,8 @@ describe('FilesystemStorageDriver', () => {
     });
   });
 
-  describe('what others put below the root', () => {
-    it('never follows a link, wherever in the path it stands', async () => {
+  describe('foreign files below the root', () => {
+    it('never follows a link anywhere in the path', async () => {
       const outside = await mkdtemp(join(tmpdir(), 'berth-outside-'));
       await writeFile(join(outside, 'secret'), 'secret');
       await symlink(outside, join(root, 'linked'));
@@ -333,7 +333,7 @@ describe('FilesystemStorageDriver', () => {
       await rm(outside, { recursive: true });
     });
 
-    it('takes neither a folder nor a pipe for an object, and waits for nobody to write to it', async () => {
+    it('treats neither directories nor pipes as objects, and never waits for a pipe', async () => {
       await mkdir(join(root, 'blobs/folder'));
       await promisify(execFile)('mkfifo', [join(root, 'blobs/pipe')]);
       for (const text of ['blobs/folder', 'blobs/pipe']) {
@@ -359,7 +359,7 @@ describe('FilesystemStorageDriver', () => {
       await rm(outside, { recursive: true });
     });
 
-    it('works below a root that is itself reached through a link', async () => {
+    it('works with a root that is a link', async () => {
       const alias = `${root}-alias`;
       await symlink(root, alias);
       const aliased = new FilesystemStorageDriver(alias);
@@ -369,9 +369,9 @@ describe('FilesystemStorageDriver', () => {
       await rm(alias);
     });
 
-    it('does not take an unmounted disk for deleted blobs, and writes nothing below its mount point', async () => {
+    it('reports an unmounted disk, not missing blobs, and writes nothing to its mount point', async () => {
       const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
-      const begun = { id: randomUUID(), state: await driver.createUpload('x') };
+      const started = { id: randomUUID(), state: await driver.createUpload('x') };
       await rm(root, { recursive: true });
       await mkdir(root);
       const gone = { message: expect.stringContaining('mounted') as unknown };
@@ -381,8 +381,8 @@ describe('FilesystemStorageDriver', () => {
       await expect(driver.delete(key)).rejects.toMatchObject(gone);
       await expect(keys('blobs/')).rejects.toMatchObject(gone);
       await expect(driver.check()).rejects.toMatchObject(gone);
-      await expect(driver.openUpload(begun, 0)).rejects.toMatchObject(gone);
-      await expect(driver.finishUpload(begun, DIGEST, 0)).rejects.toMatchObject(gone);
+      await expect(driver.openUpload(started, 0)).rejects.toMatchObject(gone);
+      await expect(driver.finishUpload(started, DIGEST, 0)).rejects.toMatchObject(gone);
       expect(await readdir(root)).toEqual([]);
     });
 
@@ -405,7 +405,7 @@ describe('FilesystemStorageDriver', () => {
       await driver.prepare();
       const content = await uploaded();
       const key = await driver.finishUpload(await uploaded(), DIGEST, 5000);
-      const begun = { id: randomUUID(), state: await driver.createUpload('x') };
+      const started = { id: randomUUID(), state: await driver.createUpload('x') };
       const disk = `${root}-disk`;
       await rename(root, disk);
       await mkdir(root);
@@ -416,11 +416,11 @@ describe('FilesystemStorageDriver', () => {
       await expect(driver.read(key, undefined)).rejects.toBeInstanceOf(away);
       await expect(driver.openObject(key)).rejects.toBeInstanceOf(away);
       await expect(driver.delete(key)).rejects.toBeInstanceOf(away);
-      await expect(driver.openUpload(begun, 0)).rejects.toBeInstanceOf(away);
+      await expect(driver.openUpload(started, 0)).rejects.toBeInstanceOf(away);
       await expect(driver.openUpload(content, 5000)).rejects.toBeInstanceOf(away);
       await expect(driver.readUpload(content, 5000)).rejects.toBeInstanceOf(away);
       await expect(driver.finishUpload(content, DIGEST, 5000)).rejects.toBeInstanceOf(away);
-      await expect(driver.finishUpload(begun, DIGEST, 0)).rejects.toBeInstanceOf(away);
+      await expect(driver.finishUpload(started, DIGEST, 0)).rejects.toBeInstanceOf(away);
       await expect(driver.abortUpload(content)).rejects.toBeInstanceOf(away);
       expect((await readdir(root, { recursive: true })).sort()).toEqual(before);
 
@@ -430,7 +430,7 @@ describe('FilesystemStorageDriver', () => {
       await driver.finishUpload(content, DIGEST, 5000);
     });
 
-    it('makes no folder of blobs where the disk goes away in the middle of a finish', async () => {
+    it('creates no blobs directory if the disk is unmounted during a finish', async () => {
       const upload = await uploaded();
       await rm(join(root, 'blobs'), { recursive: true });
       await expect(driver.finishUpload(upload, DIGEST, 5000)).rejects.toThrow(
@@ -439,7 +439,7 @@ describe('FilesystemStorageDriver', () => {
       expect(await readdir(root)).toEqual(['uploads']);
     });
 
-    it('refuses an identity that somebody else has written', async () => {
+    it('refuses an identity that Berth did not write', async () => {
       await writeFile(join(root, 'berth-identity'), 'an operator\n');
       await expect(driver.readIdentity()).rejects.toThrow(/berth-identity in .+ contains no identity/);
       for (const damaged of [`${randomUUID()}\n\n`, randomUUID().slice(1), '']) {

@@ -19,7 +19,7 @@ afterEach(async () => {
   if (typeof disk !== 'string') await disk.unmount();
 });
 
-it('keeps what it acknowledged when the disk is full, and goes on once there is space', async () => {
+it('keeps acknowledged bytes on a full disk, and resumes when space is free', async () => {
   if (typeof disk === 'string') {
     skipped(disk);
     return;
@@ -36,7 +36,7 @@ it('keeps what it acknowledged when the disk is full, and goes on once there is 
   await sink.write(content.subarray(0, 200 * KIB));
   upload = { id, state: await sink.flush() };
   await expect(writeUntilEnd(sink, content.subarray(200 * KIB))).rejects.toBeInstanceOf(StorageFullError);
-  // After a failure the sink is of no more use: a later flush must not acknowledge a part of a chunk.
+  // The sink is unusable after a failure: a later flush must not acknowledge part of a chunk.
   await expect(sink.flush()).rejects.toThrow('has failed');
   await sink.close();
   expect(await countOpenFilesBelow(disk.path)).toBe(0);
@@ -52,7 +52,7 @@ it('keeps what it acknowledged when the disk is full, and goes on once there is 
   expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
 });
 
-it('keeps everything when the disk is full while a fenced upload is finished, and finishes once there is space', async () => {
+it("keeps a fenced upload that a full disk can't finish, and finishes it when space is free", async () => {
   if (typeof disk === 'string') {
     skipped(disk);
     return;
@@ -61,8 +61,8 @@ it('keeps everything when the disk is full while a fenced upload is finished, an
   await driver.prepare();
   const content = randomBytes(500 * KIB);
   const digest = digestOf('sha256', content);
-  const begun = await uploaded(driver, content.subarray(0, 400 * KIB));
-  let upload: DriverUpload = { ...begun, state: await driver.fenceUpload(begun) };
+  const started = await uploaded(driver, content.subarray(0, 400 * KIB));
+  let upload: DriverUpload = { ...started, state: await driver.fenceUpload(started) };
   const sink = await driver.openUpload(upload, 400 * KIB);
   await sink.write(content.subarray(400 * KIB));
   upload = { ...upload, state: await sink.flush() };
@@ -83,7 +83,7 @@ it('keeps everything when the disk is full while a fenced upload is finished, an
   for await (const left of driver.listUploads()) throw new Error(`${left.upload.id} left something`);
 });
 
-it('frees the space of an upload that is aborted and of an object that is deleted', async () => {
+it('frees the space of aborted uploads and deleted objects', async () => {
   if (typeof disk === 'string') {
     skipped(disk);
     return;

@@ -30,7 +30,7 @@ describe('OpenFile', () => {
     return file;
   }
 
-  it('reads on where the system gave less than it was asked for', async () => {
+  it('continues after a short read', async () => {
     const file = await opened();
     const handle = (file as unknown as { file: { read(...call: unknown[]): Promise<unknown> } }).file;
     const read = handle.read.bind(handle);
@@ -42,7 +42,7 @@ describe('OpenFile', () => {
     await file.close();
   });
 
-  it('fails when the file has become shorter, and reads what is left of it', async () => {
+  it('fails when the file became shorter, and reads the rest of it', async () => {
     const file = await opened();
     await truncate(path, 1000);
     await expect(file.read(Buffer.alloc(1001), 0)).rejects.toBeInstanceOf(StorageError);
@@ -53,7 +53,7 @@ describe('OpenFile', () => {
     await file.close();
   });
 
-  it('reads what it has opened when the path is another file’s', async () => {
+  it('reads the file that it opened after the path was replaced', async () => {
     const file = await opened();
     await rm(path);
     await writeFile(path, 'other');
@@ -63,14 +63,14 @@ describe('OpenFile', () => {
     await file.close();
   });
 
-  it('finds no file in a folder, nor in a pipe that nobody writes to', async () => {
+  it('opens neither directories nor pipes', async () => {
     await mkdir(join(root, 'folder'));
     await promisify(execFile)('mkfifo', [join(root, 'pipe')]);
     expect(await OpenFile.open(join(root, 'folder'))).toBeUndefined();
     expect(await OpenFile.open(join(root, 'pipe'))).toBeUndefined();
   });
 
-  it('follows no link, and says what the system says of what is not there', async () => {
+  it("follows no link, and rejects with the system's error for a missing file", async () => {
     await symlink(path, join(root, 'link'));
     await expect(OpenFile.open(join(root, 'link'))).rejects.toMatchObject({ code: 'ELOOP' });
     await expect(OpenFile.open(join(root, 'nothing'))).rejects.toMatchObject({ code: 'ENOENT' });

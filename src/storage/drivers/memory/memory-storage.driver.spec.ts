@@ -16,11 +16,11 @@ describe('MemoryStorageDriver', () => {
     driver = new MemoryStorageDriver(new MemoryMedium(1000));
   });
 
-  it('holds no more than its capacity, and can go on when there is room again', async () => {
+  it('holds at most its capacity, and resumes when space is free', async () => {
     const first = await uploaded(CONTENT);
     const id = randomUUID();
-    const begun = { id, state: await driver.createUpload(id) };
-    const sink = await driver.openUpload(begun, 0);
+    const started = { id, state: await driver.createUpload(id) };
+    const sink = await driver.openUpload(started, 0);
     await sink.write(CONTENT.subarray(0, 300));
     await expect(sink.write(CONTENT.subarray(300))).rejects.toBeInstanceOf(StorageFullError);
     await expect(sink.flush()).rejects.toThrow('has failed');
@@ -38,31 +38,31 @@ describe('MemoryStorageDriver', () => {
     await driver.check();
   });
 
-  it('counts what is aborted, closed unflushed, truncated or deleted as free, once', async () => {
+  it('frees the space of aborted, closed, truncated and deleted bytes exactly once', async () => {
     for (let round = 0; round < 5; round += 1) {
       const upload = await uploaded(CONTENT);
       await driver.abortUpload(upload);
       await driver.abortUpload(upload);
       const id = randomUUID();
-      const begun = { id, state: await driver.createUpload(id) };
-      const sink = await driver.openUpload(begun, 0);
+      const started = { id, state: await driver.createUpload(id) };
+      const sink = await driver.openUpload(started, 0);
       await sink.write(CONTENT);
       await sink.close();
       await sink.close();
-      await uploadedTo(begun, CONTENT);
-      await driver.delete(await driver.finishUpload(await uploadedTo(begun, CONTENT), DIGEST, 600));
+      await uploadedTo(started, CONTENT);
+      await driver.delete(await driver.finishUpload(await uploadedTo(started, CONTENT), DIGEST, 600));
     }
     await uploaded(Buffer.alloc(1000));
     await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
   });
 
-  it('keeps an object whatever its reader does with the bytes', async () => {
+  it('keeps an object when a reader overwrites its bytes', async () => {
     const key = await driver.finishUpload(await uploaded(CONTENT), DIGEST, 600);
     for await (const chunk of await driver.read(key, undefined)) (chunk as Buffer).fill(9);
     expect((await buffer(await driver.read(key, undefined))).equals(CONTENT)).toBe(true);
   });
 
-  it('refuses the flush of a sink whose upload was finished meanwhile', async () => {
+  it('refuses the flush of a sink after its upload was finished', async () => {
     const upload = await uploaded(CONTENT);
     const late = await driver.openUpload(upload, 600);
     const key = await driver.finishUpload(upload, DIGEST, 600);
@@ -72,18 +72,18 @@ describe('MemoryStorageDriver', () => {
     expect((await driver.stat(key)).sizeBytes).toBe(600);
   });
 
-  it('refuses the flush of a sink whose upload, empty so far, was aborted meanwhile', async () => {
+  it('refuses the flush of a sink after its empty upload was aborted', async () => {
     const id = randomUUID();
-    const begun = { id, state: await driver.createUpload(id) };
-    const late = await driver.openUpload(begun, 0);
+    const started = { id, state: await driver.createUpload(id) };
+    const late = await driver.openUpload(started, 0);
     await late.write(CONTENT);
-    await driver.abortUpload(begun);
+    await driver.abortUpload(started);
     await expect(late.flush()).rejects.toBeInstanceOf(UploadStateError);
     await late.close();
     await uploaded(Buffer.alloc(1000));
   });
 
-  it('counts the bytes of writers that were shut out until the upload is over, once', async () => {
+  it('counts the bytes of fenced writers once, until the upload is over', async () => {
     for (let round = 0; round < 5; round += 1) {
       const upload = await uploaded(CONTENT.subarray(0, 300));
       const stale = await driver.openUpload(upload, 300);
@@ -109,7 +109,7 @@ describe('MemoryStorageDriver', () => {
     await expect(driver.check()).rejects.toBeInstanceOf(StorageFullError);
   });
 
-  it('finishes a fenced upload in a medium that is full', async () => {
+  it('finishes a fenced upload in a full medium', async () => {
     const upload = await uploaded(CONTENT);
     const mine = { ...upload, state: await driver.fenceUpload(upload) };
     await uploaded(Buffer.alloc(400));

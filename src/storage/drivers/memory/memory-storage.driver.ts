@@ -167,7 +167,7 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
       const chunks = sliceChunks(this.medium.chunksOf(name), 0, endBytes - startBytes);
       if (totalBytes(chunks) < endBytes - startBytes) {
         throw new UploadStateError(
-          `upload segment ${name} has ${totalBytes(chunks)} bytes instead of at least ${endBytes - startBytes}`,
+          `segment ${name} has ${totalBytes(chunks)} bytes instead of at least ${endBytes - startBytes}`,
         );
       }
       return chunks;
