@@ -2,7 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { StorageIdentity } from './storage-identity.js';
 import { StorageIdentityStore } from './storage-identity.store.js';
 
-/** What ties the storage to the database. */
+/** Checks that the storage belongs to the database. */
 @Global()
 @Module({ providers: [StorageIdentity, StorageIdentityStore], exports: [StorageIdentity] })
 export class StorageIdentityModule {}

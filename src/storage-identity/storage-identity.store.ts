@@ -3,25 +3,25 @@ import { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { ObjectKey } from '../storage/object-key.js';
 
-/** What the database knows of its storage. */
+/** The identity in the database. */
 export interface DatabaseIdentity {
   readonly id: string;
   /** Whether a storage was bound to this database. */
   readonly isBound: boolean;
 }
 
-/** An object that the database takes for stored. */
+/** An object of a blob. */
 export interface KnownObject {
   readonly objectKey: ObjectKey;
   readonly sizeBytes: number;
 }
 
-/** The database's side of its storage's identity. */
+/** Reads and writes the identity in the database. */
 @Injectable()
 export class StorageIdentityStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Undefined where the row was deleted. */
+  /** Undefined if the row was deleted. */
   async read(): Promise<DatabaseIdentity | undefined> {
     const [row] = await queryRows<DatabaseIdentity>(
       this.dataSource.manager,
@@ -31,8 +31,8 @@ export class StorageIdentityStore {
   }
 
   /**
-   * Binds the storage with the identity `id` in place of `former`. Returns false where the row no longer has
-   * that.
+   * Replaces the identity `former` by `id`, and marks the database as bound. Returns false if the identity is
+   * no longer `former`.
    */
   async bind(former: string, id: string): Promise<boolean> {
     const rows = await queryRows(
@@ -43,7 +43,7 @@ export class StorageIdentityStore {
     return rows.length === 1;
   }
 
-  /** How many of these ids are those of sessions, in whatever state. */
+  /** How many of these ids belong to upload sessions, in any state. */
   async countSessions(ids: readonly string[]): Promise<number> {
     const [row] = await queryRows<{ count: number }>(
       this.dataSource.manager,
@@ -53,7 +53,7 @@ export class StorageIdentityStore {
     return row?.count ?? 0;
   }
 
-  /** The oldest and the newest objects of blobs, up to `count` of each. */
+  /** Up to `count` of the oldest and of the newest objects of blobs. */
   async sample(count: number): Promise<KnownObject[]> {
     const rows = await queryRows<{ object_key: ObjectKey; size_bytes: string }>(
       this.dataSource.manager,

@@ -18,49 +18,45 @@ import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from '.
 import { DAMAGED, describeMismatch, type Mismatch } from './storage-mismatch.js';
 
 /**
- * Blobs that are looked for before a storage without identity is taken for the one that they are in: so many
- * oldest and newest.
+ * A storage without identity is accepted if it has a sample of the database's blobs: this many of the oldest
+ * and of the newest.
  */
 const SAMPLE = 10;
 
-/** Where the database has no blobs: unfinished uploads of the storage, of which it is to know one. */
+/** Without blobs in the database: how many unfinished uploads of the storage are compared with it. */
 const UPLOADS_SAMPLE = 1_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/**
- * Replicas that start together on a new storage prepare it in turn. Each takes about a second, a slow bucket
- * some more.
- */
-const TURN_PATIENCE_MS = 120_000;
-const TURN_PAUSE_MS = 100;
+/** Replicas that start together prepare a new storage one after another. Each takes a second, or a few. */
+const PREPARE_TIMEOUT_MS = 120_000;
+const PREPARE_POLL_MS = 100;
 
-/** How long a storage that was verified counts as verified for new content. */
+/** How long a verification of the storage is valid for commits. */
 const VERIFIED_MS = 5_000;
-const PATIENCE_MS = 30_000;
+const READ_TIMEOUT_MS = 30_000;
 
 /**
- * Storage and database have one identity, a UUID: an object of its own in the storage, and a row in the
- * database. The migration makes it; the first start on an empty storage writes it there. From then on a
- * storage that hasn't the database's identity is another one, or its mount is missing, and nothing is made,
- * removed or replaced in it.
+ * Storage and database share an identity, a UUID: an object in the storage, and a row in the database. A
+ * migration creates it, and the first start on an empty storage writes it there. If the identities differ
+ * later, another storage is mounted, or none. Then Berth creates, deletes and replaces nothing in it.
  *
- *     database       storage                      the start
- *     ────────────   ──────────────────────────   ──────────────────────────────────────────────
- *     id             the same id                  goes on; where a crash came before `bound_at`, sets it
- *     not bound      no identity, empty           writes the id, then `bound_at`, if there are no blobs
- *     not bound      no identity, not empty       the same where a sample of the database's blobs is there, or, if
- *                                                 it has none, an upload: an installation older than identities
- *     any            anything else                stops, and names the id
- *     id             anything, STORAGE_ADOPT=id   writes a new id to the storage, then to the database; also where
- *                                                 what the storage has as its identity is damaged
+ *     database     storage                 what a start does
+ *     ──────────   ─────────────────────   ─────────────────────────────────────────────────────────────
+ *     id           the same id             continues; sets `bound_at` if a crash prevented that
+ *     not bound    no identity, empty      if the database has no blobs: writes the id, then `bound_at`
+ *     not bound    no identity, content    the same, if the storage has a sample of the database's blobs,
+ *                                          or, without blobs, one of its uploads (an older installation)
+ *     any          anything else           stops, and names the id
+ *     id           any, also a damaged     with STORAGE_ADOPT=id: writes a new id to the storage, then to
+ *                  identity                the database
  *
- * Each write to the storage comes before that to the database, so a start that is cut off between the two is
- * done again by the next one.
+ * The storage is always written first. If a start is interrupted between the two writes, the next one repeats
+ * them.
  */
 @Injectable()
 export class StorageIdentity {
   private readonly logger = new Logger(StorageIdentity.name);
-  /** What storage and database have agreed on in this process's start. */
+  /** The identity of storage and database at the start of this process. */
   private current: string | undefined;
   private verifiedAt = -Infinity;
 
@@ -73,34 +69,34 @@ export class StorageIdentity {
   ) {}
 
   /**
-   * Makes the storage ready, if it is the database's. To be called once, before anything else is asked of it.
+   * Checks the identity, and prepares the storage. Call it once, before any other use of the storage.
    *
-   * @throws StartupError, having changed nothing, where the two don't belong together; StorageError
+   * @throws StartupError, without changes, if storage and database don't belong together; StorageError
    */
   async establish(): Promise<void> {
     const row = await this.row();
     if (row.isBound && (await this.found()) === row.id) {
       await this.driver.prepare();
-      // Again: a mount that came or went meanwhile has had another storage prepared.
+      // Checked again: if a mount changed in between, another storage was prepared.
       if ((await this.found()) === row.id) {
         this.current = row.id;
-        this.warnOfInertAdoption();
+        this.warnOfUnusedAdoption();
         return;
       }
     }
-    await this.settleInTurn();
+    await this.bindExclusively();
   }
 
   /**
-   * Settles if the storage still is the one of the start. One small read of the storage. Without a signal of
-   * the caller's it is given up after 30 s: a mount that hangs must keep no lock.
+   * Resolves if the storage still has the identity of the start. Costs one small read. Without a signal it
+   * times out after 30 s, so that a hung mount does not keep locks.
    *
-   * @throws StorageIdentityError; another StorageError where the storage can't be read.
+   * @throws StorageIdentityError; another StorageError if the storage can't be read.
    */
   async verifyStorage(options?: IoOptions): Promise<void> {
     if (this.current === undefined) throw new StorageIdentityError('the storage has not been prepared yet');
     const found = await (options === undefined
-      ? this.readIdentityWithinPatience()
+      ? this.readIdentityWithTimeout()
       : this.driver.readIdentity(options));
     if (found === this.current) {
       this.verifiedAt = performance.now();
@@ -113,73 +109,75 @@ export class StorageIdentity {
   }
 
   /**
-   * The same, at most once per 5 s: to be called before new content is committed. Otherwise a bucket that was
-   * switched would get what is acknowledged, until readiness is looked at.
+   * Like `verifyStorage`, but valid for 5 s. Call it before a commit: otherwise commits would go to a wrong
+   * bucket until the next readiness check.
    */
-  async verifyStorageLately(): Promise<void> {
+  async verifyStorageIfStale(): Promise<void> {
     if (performance.now() - this.verifiedAt > VERIFIED_MS) await this.verifyStorage();
   }
 
   /**
-   * The same, and asks the database too: to be called before bytes are removed, or a row is given other
-   * bytes.
+   * Verifies the database as well. Call it before an object is deleted, or a row gets another object.
    *
-   * @throws StorageIdentityError; what the database or the storage fail with
+   * @throws StorageIdentityError; errors of the database and the storage
    */
   async verify(): Promise<void> {
     const row = await this.store.read();
     if (row !== undefined && row.id === this.current) return this.verifyStorage();
     throw new StorageIdentityError(
-      `the database belongs to a storage with the identity ${row?.id ?? 'of no row'} instead of ${this.current}: ` +
-        'it is not the one that this process was started with, or has adopted another storage; restart Berth',
+      `the database belongs to a storage with the identity ${row?.id ?? 'of no row'} ` +
+        `instead of ${this.current}: it is not the one that this process was started with, ` +
+        'or has adopted another storage; restart Berth',
     );
   }
 
-  private async readIdentityWithinPatience(): Promise<string | undefined> {
-    // Not in `AbortSignal.any`: on Node.js 20 a timeout that nothing else refers to may be collected there.
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+  private async readIdentityWithTimeout(): Promise<string | undefined> {
+    // Not in `AbortSignal.any`: Node.js 20 may garbage-collect a timeout signal that only `any` refers to.
+    const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
     try {
       return await this.driver.readIdentity({ signal });
     } catch (error) {
       if (!signal.aborted) throw error;
       throw new StorageUnavailableError(
-        `${this.driver.location} did not return its identity within ${PATIENCE_MS / 1000} s: look whether it can be read`,
+        `${this.driver.location} did not return its identity within ${READ_TIMEOUT_MS / 1000} s: ` +
+          'check that it is readable',
         { cause: error },
       );
     }
   }
 
-  /** By one process at a time, of all that share the database. */
-  private async settleInTurn(): Promise<void> {
-    const deadline = performance.now() + TURN_PATIENCE_MS;
+  /** In one process at a time, among all that share the database. */
+  private async bindExclusively(): Promise<void> {
+    const deadline = performance.now() + PREPARE_TIMEOUT_MS;
     for (;;) {
-      await this.exclusive.run('storage identity', () => this.settle());
+      await this.exclusive.run('storage identity', () => this.bind());
       if (this.current !== undefined) return;
       if (performance.now() > deadline) {
         throw new StartupError(
-          `Another Berth has been preparing the storage for ${TURN_PATIENCE_MS / 1000} s: look at what it waits for, and start this one again.`,
+          `Another Berth has been preparing the storage for ${PREPARE_TIMEOUT_MS / 1000} s: ` +
+            'check its log, then start this one again.',
         );
       }
-      await sleep(TURN_PAUSE_MS);
+      await sleep(PREPARE_POLL_MS);
     }
   }
 
-  private async settle(): Promise<void> {
+  private async bind(): Promise<void> {
     const row = await this.row();
     const found = await this.found();
-    const id = found === row.id ? found : await this.chosen(row, found);
+    const id = found === row.id ? found : await this.chooseIdentity(row, found);
     if (found !== id) await this.driver.writeIdentity(id);
     await this.driver.prepare();
     const isAgreed = (await this.driver.readIdentity()) === id && (await this.store.bind(row.id, id));
     if (!isAgreed) {
       throw new StorageError(
-        `${this.driver.location} was given another identity at the same time: have one Berth start on it, and then the others`,
+        `${this.driver.location} was given another identity at the same time: start one Berth, then the others`,
       );
     }
     this.current = id;
   }
 
-  /** What the storage has for an identity; {@link DAMAGED} where that can't be one. */
+  /** The identity of the storage; {@link DAMAGED} if it is not a UUID. */
   private async found(): Promise<string | undefined> {
     try {
       return await this.driver.readIdentity();
@@ -190,21 +188,22 @@ export class StorageIdentity {
   }
 
   /**
-   * The identity that the storage is to have in place of `found`. @throws StartupError when it may have none.
+   * The identity that replaces `found` in the storage.
+   *
+   * @throws StartupError if they don't belong together.
    */
-  private async chosen(row: DatabaseIdentity, found: string | undefined): Promise<string> {
+  private async chooseIdentity(row: DatabaseIdentity, found: string | undefined): Promise<string> {
     const isEmpty = await this.driver.isEmpty();
     const known = await this.store.sample(SAMPLE);
-    const there = isEmpty ? 0 : await this.countThere(known);
+    const present = isEmpty ? 0 : await this.countPresent(known);
     const { location } = this.driver;
-    const ofSample = `${there} of the ${known.length} blobs that were looked for are there`;
+    const ofSample = `it has ${present} of ${known.length} checked blobs`;
     if (this.configuration.storageAdopt?.toLowerCase() === row.id) {
       this.logger.warn(`STORAGE_ADOPT: the database adopts the storage ${location}; ${ofSample}`);
-      // A new one, so that the setting, or a copy of either side that is left somewhere, fits nothing any
-      // more.
+      // A new identity, so that the setting has no effect later, and old copies of either side don't match.
       return randomUUID();
     }
-    if (!row.isBound && found === undefined && there === known.length) {
+    if (!row.isBound && found === undefined && present === known.length) {
       if (isEmpty) return row.id;
       const proof = known.length > 0 ? ofSample : await this.proofByUploads();
       if (proof !== undefined) {
@@ -215,20 +214,20 @@ export class StorageIdentity {
     const mismatch: Mismatch = {
       database: { ...row, description: this.database.description },
       storage: { location, identity: found, isEmpty },
-      blobs: { lookedFor: known.length, found: there },
+      blobs: { checked: known.length, found: present },
     };
     throw new StartupError(describeMismatch(mismatch));
   }
 
-  private async countThere(known: readonly KnownObject[]): Promise<number> {
-    let there = 0;
+  private async countPresent(known: readonly KnownObject[]): Promise<number> {
+    let present = 0;
     for (const { objectKey, sizeBytes } of known) {
-      if ((await this.sizeOf(objectKey)) === sizeBytes) there += 1;
+      if ((await this.sizeOf(objectKey)) === sizeBytes) present += 1;
     }
-    return there;
+    return present;
   }
 
-  /** A database without blobs may have uploads. Their ids are UUIDs, which no other storage has. */
+  /** A database without blobs may have uploads. Their ids are UUIDs, so no other storage has them. */
   private async proofByUploads(): Promise<string | undefined> {
     const ids = new Set<string>();
     let listed = 0;
@@ -254,11 +253,12 @@ export class StorageIdentity {
     const row = await this.store.read();
     if (row !== undefined) return row;
     throw new StartupError(
-      `The table storage_identity of the database (${this.database.description}) has lost its row: restore it from a backup.`,
+      `The table storage_identity of the database (${this.database.description}) has lost its row: ` +
+        'restore it from a backup.',
     );
   }
 
-  private warnOfInertAdoption(): void {
+  private warnOfUnusedAdoption(): void {
     if (this.configuration.storageAdopt === undefined) return;
     this.logger.warn('STORAGE_ADOPT has no effect: storage and database belong together; remove it');
   }

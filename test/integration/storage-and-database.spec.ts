@@ -126,7 +126,7 @@ describe('a disk that is not mounted', () => {
     await client.pushBlob(name, LAYER);
     await unmount();
     await expect(berth.restart()).rejects.toThrow(
-      /storage has no identity and is empty; .+ has blobs \(0 of the 1 that were looked for are in this storage.+ Mount the storage/,
+      /storage has no identity and is empty; .+ has blobs \(0 of 1 checked ones are in this storage.+ Mount the storage/,
     );
     expect(await readdir(mountPoint)).toEqual([]);
     await mount();

@@ -88,7 +88,7 @@ describe('the identity of storage and database', () => {
     expect([await row(), medium.identity]).toEqual(before);
     const { message } = error as StartupError;
     expect(message).toMatch(
-      /^[A-Z][^\n]+\.? stop every other Berth of either and start once with STORAGE_ADOPT=[0-9a-f-]{36}\.$/,
+      /^[A-Z][^\n]+ stop all other Berths that use them, and start once with STORAGE_ADOPT=[0-9a-f-]{36}\.$/,
     );
     expect(message).toContain(`STORAGE_ADOPT=${(await row()).id}`);
     expect(message).toContain('memory (lost at exit)');
@@ -140,7 +140,7 @@ describe('the identity of storage and database', () => {
     for (let count = 0; count < 30; count += 1) await push();
     await process().establish();
     expect(medium.identity).toBe((await row()).id);
-    expect(logged).toEqual([expect.stringMatching(/had no identity .+ 20 of the 20 blobs .+ are there/)]);
+    expect(logged).toEqual([expect.stringMatching(/had no identity .+ has 20 of 20 checked blobs/)]);
   });
 
   it('is made where the database has no blobs and knows an upload: an older installation in its first push', async () => {
@@ -163,7 +163,7 @@ describe('the identity of storage and database', () => {
       `INSERT INTO uploads (id, repository, midstates, driver_state) VALUES ($1, 'first', '[]', '{}')`,
       [id],
     );
-    expect(await refusal()).toContain('has blobs (0 of the 1');
+    expect(await refusal()).toContain('has blobs (0 of 1');
   });
 
   it.each<[string, () => Promise<unknown>]>([
@@ -185,14 +185,14 @@ describe('the identity of storage and database', () => {
     await push();
     await change();
     expect(await refusal()).toMatch(
-      /the storage has no identity and holds blobs.+has blobs \(\d of the \d that/,
+      /the storage has no identity and holds blobs.+has blobs \(\d of \d checked/,
     );
   });
 
   describe('stops the start', () => {
     it.each([
       ['without blobs', () => Promise.resolve(), 'has no blobs'],
-      ['with blobs', push, 'has blobs (0 of the 1 that were looked for are in this storage)'],
+      ['with blobs', push, 'has blobs (0 of 1 checked ones are in this storage)'],
     ])(
       'where a database %s that has a storage finds an empty one: no mount, another root',
       async (_, fill, says) => {
@@ -312,7 +312,7 @@ describe('the identity of storage and database', () => {
       const { id } = await row();
       expect(medium.identity).toBe(id);
       expect([asked, former]).not.toContain(id);
-      expect(logged).toEqual([expect.stringMatching(/^STORAGE_ADOPT: .+ \d of the 1 blobs/)]);
+      expect(logged).toEqual([expect.stringMatching(/^STORAGE_ADOPT: .+ \d of 1 checked blobs/)]);
 
       // The setting is left: it has no effect, and fits no other storage.
       await process({ storageAdopt: asked }).establish();

@@ -38,7 +38,10 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
     // A template with an open connection cannot be copied: this keeps autovacuum out.
     await runOn(server, `ALTER DATABASE ${TEMPLATE} ALLOW_CONNECTIONS false`);
   });
-  return createFrom(server, TEMPLATE);
+  const copy = await createFrom(server, TEMPLATE);
+  // Copied like every row; but no two databases have the same identity.
+  await runOn(server, 'UPDATE storage_identity SET id = gen_random_uuid()', copy.connection.database);
+  return copy;
 }
 
 async function createFrom(server: EmbeddedConnectionOptions, template: string): Promise<TestDatabase> {
@@ -64,8 +67,8 @@ function urlOf(server: EmbeddedConnectionOptions, database: string): string {
   return `postgres://${server.user}@${encodeURIComponent(server.host)}:${server.port}/${database}`;
 }
 
-async function runOn(server: EmbeddedConnectionOptions, sql: string): Promise<void> {
-  const client = new pg.Client({ ...server, database: 'postgres' });
+async function runOn(server: EmbeddedConnectionOptions, sql: string, database = 'postgres'): Promise<void> {
+  const client = new pg.Client({ ...server, database });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -136,7 +136,7 @@ export class UploadCommitService {
       }
     }
     const replaces = existing && (await this.replacedBy(content.canonical, existing, verdict));
-    await this.identity.verifyStorageLately();
+    await this.identity.verifyStorageIfStale();
     const objectKey = await this.finishUpload(held, progress, content.canonical);
     return this.recordObject(held, progress, content, { objectKey, replaces });
   }
