@@ -31,16 +31,16 @@ describe('ObjectStorageDriver', () => {
     driver = new ObjectStorageDriver(store, { partBytes: PART, inlineBytes: 1_000, redirect: true });
   });
 
-  describe('reads an identity', () => {
-    it.each(['', randomUUID().slice(1), 'an operator who wrote a line that is longer'])(
-      'that is damaged: %j',
+  describe('readIdentity', () => {
+    it.each(['', randomUUID().slice(1), 'a longer line that an operator wrote'])(
+      'rejects a damaged identity: %j',
       async (content) => {
         bucket.objects.set('berth-identity', { bytes: Buffer.from(content), touchedAt: new Date() });
         await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
       },
     );
 
-    it('that can not be read now, and does not take it for damaged', async () => {
+    it('does not report an identity that it could not read as damaged', async () => {
       await driver.writeIdentity(randomUUID());
       store.interfere = (kind) => {
         if (kind === 'get') throw new StorageError('no permission');
@@ -49,7 +49,7 @@ describe('ObjectStorageDriver', () => {
     });
   });
 
-  describe('asks for no more than it needs', () => {
+  describe('sends no more requests than needed', () => {
     it.each([
       ['nothing', 0, { put: 1 }],
       ['what fits into a row', 1_000, { put: 1 }],
@@ -58,19 +58,19 @@ describe('ObjectStorageDriver', () => {
       ['whole parts', 5 * PART, { begin: 1, part: 5, complete: 1 }],
       ['parts and a few bytes', 5 * PART + 9, { begin: 1, part: 6, complete: 1 }],
       ['parts and a tail', 5 * PART + 5_000, { begin: 1, part: 6, complete: 1, put: 1, delete: 1 }],
-    ])('a push of %s', async (_, size, expected) => {
+    ])('for a push of %s', async (_, size, expected) => {
       const content = randomBytes(size);
-      const upload = await written(await begun(), [content]);
+      const upload = await written(await started(), [content]);
       await driver.finishUpload(upload, digestOf('sha256', content), size);
       const counts: Record<string, number> = {};
       for (const { kind } of store.requests) counts[kind] = (counts[kind] ?? 0) + 1;
       expect(counts).toEqual(expected);
     });
 
-    it('a push in odd chunks: each byte is read back at most once, and no byte is in the store more than twice', async () => {
+    it('for a push in odd chunks: reads each byte back at most once, and stores none more than twice', async () => {
       const chunks = Array.from({ length: 200 }, (_, index) => randomBytes(1_001 + 7 * index));
       const content = Buffer.concat(chunks);
-      let upload = await begun();
+      let upload = await started();
       for (const chunk of chunks) upload = await written(upload, [chunk], sizeOf(upload));
       await driver.finishUpload(upload, digestOf('sha256', content), content.length);
       const bytesOf = (kind: string) =>
@@ -82,9 +82,9 @@ describe('ObjectStorageDriver', () => {
       expect([...bucket.objects.keys()]).toHaveLength(1);
     });
 
-    it('a push of single bytes stays small in its row', async () => {
+    it('and keeps the row of a push of single bytes small', async () => {
       const content = randomBytes(700);
-      let upload = await begun();
+      let upload = await started();
       driver = new ObjectStorageDriver(store, { partBytes: PART, inlineBytes: 0, redirect: false });
       for (let at = 0; at < content.length; at += 1) {
         upload = await written(upload, [content.subarray(at, at + 1)], at);
@@ -97,8 +97,8 @@ describe('ObjectStorageDriver', () => {
   });
 
   describe('a sink', () => {
-    it('closes only when nothing of it is on its way any more', async () => {
-      const upload = await begun();
+    it('closes only after its requests have settled', async () => {
+      const upload = await started();
       const sink = await driver.openUpload(upload, 0);
       const arrive = hold('part');
       await sink.write(randomBytes(PART));
@@ -111,8 +111,8 @@ describe('ObjectStorageDriver', () => {
       expect(bucket.multiparts.size).toBe(1);
     });
 
-    it('holds a few parts at most, and waits for the store then', async () => {
-      const sink = await driver.openUpload(await begun(), 0);
+    it('buffers only a few parts, and then waits for the store', async () => {
+      const sink = await driver.openUpload(await started(), 0);
       const arrive = hold('part');
       const writing = sink.write(randomBytes(10 * PART));
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -124,9 +124,9 @@ describe('ObjectStorageDriver', () => {
       await sink.close();
     });
 
-    it('fails with a part that failed, and the next one goes on from what was flushed', async () => {
+    it('fails if a part fails, and the next sink resumes from the last flush', async () => {
       const content = randomBytes(4 * PART);
-      let upload = await written(await begun(), [content.subarray(0, PART + 3)]);
+      let upload = await written(await started(), [content.subarray(0, PART + 3)]);
       const sink = await driver.openUpload(upload, PART + 3);
       store.interfere = (kind) => {
         if (kind === 'part') throw new StorageUnavailableError('not now');
@@ -145,8 +145,8 @@ describe('ObjectStorageDriver', () => {
       expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
     });
 
-    it('says where a flush is cheapest: at the end of a part', async () => {
-      const upload = await written(await begun(), [randomBytes(PART / 2)]);
+    it('returns the end of a part as the cheapest offset for a flush', async () => {
+      const upload = await written(await started(), [randomBytes(PART / 2)]);
       const sink = await driver.openUpload(upload, PART / 2);
       expect(sink.flushOffset?.(PART - 1)).toBe(PART - 1);
       expect(sink.flushOffset?.(PART)).toBe(PART);
@@ -154,11 +154,11 @@ describe('ObjectStorageDriver', () => {
       await sink.close();
     });
 
-    it('writes no more than a writer may that is never recorded', async () => {
-      const sink = await driver.openUpload(await begun(), 0);
+    it('stops writing if its states are not recorded', async () => {
+      const sink = await driver.openUpload(await started(), 0);
       await expect(sink.write(Buffer.alloc(60 * PART))).rejects.toThrow('not recorded');
       await sink.close();
-      const told = await driver.openUpload(await begun(), 0);
+      const told = await driver.openUpload(await started(), 0);
       for (let round = 0; round < 10; round += 1) {
         await told.write(Buffer.alloc(20 * PART));
         await told.flush();
@@ -167,8 +167,8 @@ describe('ObjectStorageDriver', () => {
       await told.close();
     });
 
-    it('plans no more parts between two flushes than it may use', async () => {
-      const sink = await driver.openUpload(await begun(), 0);
+    it('plans no more parts between two flushes than it has numbers for', async () => {
+      const sink = await driver.openUpload(await started(), 0);
       const planned = sink.flushOffset?.(1_000 * PART) ?? 0;
       await sink.write(Buffer.alloc(planned));
       await sink.flush();
@@ -176,8 +176,8 @@ describe('ObjectStorageDriver', () => {
       expect(planned).toBeGreaterThanOrEqual(20 * PART);
     });
 
-    it('puts the tail into the store as a part when it may be the last, and not each time that it is flushed', async () => {
-      const sink = await driver.openUpload(await begun(), 0);
+    it('stores the tail as a part only in the last flush', async () => {
+      const sink = await driver.openUpload(await started(), 0);
       for (let flush = 1; flush <= 5; flush += 1) {
         await sink.write(Buffer.alloc(1_500));
         await sink.flush({ isLast: flush === 5 });
@@ -190,13 +190,13 @@ describe('ObjectStorageDriver', () => {
       );
     });
 
-    it('has the next writer keep away from a part that was given up and may arrive yet', async () => {
-      const upload = await begun();
+    it('keeps the next writer from the number of a part that may still arrive', async () => {
+      const upload = await started();
       const sink = await driver.openUpload(upload, 0);
       store.interfere = (kind) => {
-        if (kind === 'part') throw new StorageUnavailableError('given up');
+        if (kind === 'part') throw new StorageUnavailableError('timed out');
       };
-      await expect(sink.write(randomBytes(2 * PART)).then(() => sink.flush())).rejects.toThrow('given up');
+      await expect(sink.write(randomBytes(2 * PART)).then(() => sink.flush())).rejects.toThrow('timed out');
       const state = await sink.close();
       store.interfere = () => undefined;
       expect(state).toMatchObject({ sizeBytes: 0 });
@@ -206,9 +206,9 @@ describe('ObjectStorageDriver', () => {
       expect((next.state['parts'] as [number][])[0]?.[0]).toBe(state?.['nextPart']);
     });
 
-    it('keeps the size of the parts that an upload was begun with', async () => {
+    it('keeps the part size that an upload started with', async () => {
       const content = randomBytes(5 * PART);
-      let upload = await written(await begun(), [content.subarray(0, 2 * PART + 1)]);
+      let upload = await written(await started(), [content.subarray(0, 2 * PART + 1)]);
       driver = new ObjectStorageDriver(store, { partBytes: 3 * PART, redirect: false });
       upload = await written(upload, [content.subarray(2 * PART + 1)], 2 * PART + 1);
       const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
@@ -217,18 +217,18 @@ describe('ObjectStorageDriver', () => {
   });
 
   describe('a finish', () => {
-    it('makes the last part anew when it is not the one that was recorded', async () => {
+    it('uploads the last part again if it is not the recorded one', async () => {
       const content = randomBytes(PART + 5_000);
-      const upload = await written(await begun(), [content]);
+      const upload = await written(await started(), [content]);
       const multipart = { id: [...bucket.multiparts.keys()].join(), name: objectKeyOf(upload.id) };
       await store.putPart(multipart, 2, await bodyOf(randomBytes(5_000)), {});
       const key = await driver.finishUpload(upload, digestOf('sha256', content), content.length);
       expect((await buffer(await driver.read(key, undefined))).equals(content)).toBe(true);
     });
 
-    it('takes nothing for the tail but what was put', async () => {
+    it('refuses a tail that the store has changed', async () => {
       const content = randomBytes(9_000);
-      let upload = await written(await begun(), [content.subarray(0, 4_000)]);
+      let upload = await written(await started(), [content.subarray(0, 4_000)]);
       upload = await written(upload, [content.subarray(4_000)], 4_000);
       const get = store.get.bind(store);
       let flips = 1;
@@ -241,18 +241,19 @@ describe('ObjectStorageDriver', () => {
       const key = await finish();
       expect(bucket.objects.get(key)?.bytes.equals(content)).toBe(true);
       flips = Infinity;
-      const other = await written(await begun(), [content.subarray(0, 4_000)]);
+      const other = await written(await started(), [content.subarray(0, 4_000)]);
       const tail = await written(other, [content.subarray(4_000)], 4_000);
       await expect(
         driver.finishUpload(tail, digestOf('sha256', content), content.length),
       ).rejects.toBeInstanceOf(StorageUnavailableError);
     });
 
-    it('has succeeded when the answer was lost', async () => {
+    it('succeeds on a retry after the response was lost', async () => {
       const content = randomBytes(3 * PART);
-      const upload = await written(await begun(), [content]);
+      const upload = await written(await started(), [content]);
       store.interfere = (kind, when) => {
-        if (kind === 'complete' && when === 'after') throw new StorageUnavailableError('the answer is lost');
+        if (kind === 'complete' && when === 'after')
+          throw new StorageUnavailableError('the response is lost');
       };
       const finish = () => driver.finishUpload(upload, digestOf('sha256', content), content.length);
       await expect(finish()).rejects.toBeInstanceOf(StorageUnavailableError);
@@ -261,9 +262,9 @@ describe('ObjectStorageDriver', () => {
       expect((await driver.stat(key)).sizeBytes).toBe(content.length);
     });
 
-    it('does not take an object of another size for the one that it was to make', async () => {
+    it('does not accept an object of another size as its own', async () => {
       const content = randomBytes(3 * PART);
-      const upload = await written(await begun(), [content]);
+      const upload = await written(await started(), [content]);
       bucket.multiparts.clear();
       bucket.objects.set(objectKeyOf(upload.id), {
         bytes: Buffer.alloc(7),
@@ -350,7 +351,7 @@ describe('ObjectStorageDriver', () => {
   });
 
   describe('a redirect', () => {
-    it('is only made where the store can sign, and the operator wants it', () => {
+    it('needs a store that can sign, and the setting', () => {
       expect(canRedirect(driver)).toBe(false);
       const signing = Object.assign(new MemoryObjectStore(bucket), { signedUrl: sign });
       expect(canRedirect(new ObjectStorageDriver(signing, { partBytes: PART, redirect: false }))).toBe(false);
@@ -379,7 +380,7 @@ describe('ObjectStorageDriver', () => {
     });
   });
 
-  async function begun(): Promise<DriverUpload> {
+  async function started(): Promise<DriverUpload> {
     const id = randomUUID();
     return { id, state: await driver.createUpload(id) };
   }
@@ -395,7 +396,7 @@ describe('ObjectStorageDriver', () => {
     }
   }
 
-  /** Requests of this kind wait until they may arrive. */
+  /** Delays requests of this kind until the returned function is called. */
   function hold(kind: string): () => void {
     let arrive = (): void => undefined;
     const arrival = new Promise<void>((resolve) => (arrive = resolve));

@@ -13,7 +13,7 @@ describe('part sizes', () => {
     },
   );
 
-  it('are equal for long, and never shrink', () => {
+  it('are equal at first, and never shrink', () => {
     for (let index = 1; index < 10_000; index += 1) {
       expect(partSize(index, 8 * MIB)).toBeGreaterThanOrEqual(partSize(index - 1, 8 * MIB));
     }

@@ -1,4 +1,3 @@
-import { parseKeySegment } from '../object-key.js';
 import { UploadStateError } from '../storage.errors.js';
 import { newSuffix } from './names.js';
 import type { Part } from './object-store.js';
@@ -61,10 +60,9 @@ export interface Piece {
 /** Part numbers that a fence skips, and that a sink may use before its state is recorded. */
 export const UNRECORDED_NUMBERS = 40;
 
-/** @throws InvalidObjectKeyError if the id can't be part of a key. */
 export function newLayout(id: string, partBytes: number): UploadLayout {
   return {
-    id: parseKeySegment(id),
+    id,
     sizeBytes: 0,
     partBytes,
     nextPart: 1,

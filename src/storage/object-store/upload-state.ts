@@ -1,4 +1,3 @@
-import { parseKeySegment } from '../object-key.js';
 import type { DriverUpload, DriverUploadState, JsonValue } from '../storage-driver.js';
 import { UploadStateError } from '../storage.errors.js';
 import { isSuffix } from './names.js';
@@ -26,14 +25,8 @@ export function toState(layout: UploadLayout): DriverUploadState {
   };
 }
 
-/**
- * Reads a recorded state.
- *
- * @throws InvalidObjectKeyError if the id can't be part of a key.
- * @throws UploadStateError if {@link toState} did not make the state for this id.
- */
+/** Reads a recorded state. @throws UploadStateError if {@link toState} did not make it for this id. */
 export function parseState({ id, state }: DriverUpload): UploadLayout {
-  parseKeySegment(id);
   try {
     const layout = layoutOf(id, state);
     checkParts(layout);

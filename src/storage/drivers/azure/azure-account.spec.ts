@@ -11,18 +11,18 @@ const SIGNED = `BlobEndpoint=https://berth.blob.core.windows.net/;SharedAccessSi
 
 function opened(
   settings: Partial<AzureSettings>,
-  asked: string[] = [],
+  loaded: string[] = [],
   getToken: () => Promise<null> = () => Promise.reject(named('ECONNRESET')),
 ): Promise<AzureAccount> {
   const all = Object.assign(new AzureSettings(), { storageAzureContainer: 'layers', ...settings });
   return openAccount(all, { ...AZURE_LIMITS, attempts: 1 }, () => {
-    asked.push('credential');
+    loaded.push('credential');
     return Promise.resolve({ getToken });
   });
 }
 
 function named(code: string, properties: object = {}): Error {
-  return Object.assign(new Error('in the words of the SDK'), { name: 'RestError', code, ...properties });
+  return Object.assign(new Error('a message of the SDK'), { name: 'RestError', code, ...properties });
 }
 
 describe('openAccount', () => {
@@ -35,14 +35,14 @@ describe('openAccount', () => {
       true,
     ],
     [
-      'a connection string, and an endpoint that goes before the one in it',
+      'a connection string, and an endpoint that overrides it',
       { storageAzureConnectionString: KEYED, storageAzureEndpoint: 'http://127.0.0.1:10000/berth/' },
       'connection string',
       'http://127.0.0.1:10000/berth',
       true,
     ],
     [
-      'a shared access signature, which signs nothing',
+      'a shared access signature, which can not sign',
       { storageAzureConnectionString: SIGNED },
       'shared access signature',
       'https://berth.blob.core.windows.net',
@@ -56,25 +56,25 @@ describe('openAccount', () => {
       true,
     ],
     [
-      'the default credential, which is lent no key',
+      'the default credential, without a delegation key',
       { storageAzureAccountName: 'berth', storageAzureEndpoint: 'https://berth.blob.core.usgovcloudapi.net' },
       'default credential',
       'https://berth.blob.core.usgovcloudapi.net',
       false,
     ],
-  ])('goes in with %s', async (_, settings, access, endpoint, signs) => {
-    const asked: string[] = [];
+  ])('authenticates with %s', async (_, settings, access, endpoint, signs) => {
+    const loaded: string[] = [];
     const denied = named('AuthorizationPermissionMismatch', { statusCode: 403 });
-    const { place, container, sign } = await opened(settings, asked, () => Promise.reject(denied));
+    const { place, container, sign } = await opened(settings, loaded, () => Promise.reject(denied));
     expect(place).toEqual({ access, endpoint, container: 'layers' });
     expect(container.url.split('?')[0]).toBe(`${endpoint}/layers`);
     expect(container.url.includes('sig=')).toBe(access === 'shared access signature');
     expect(sign !== undefined).toBe(signs);
-    // It is loaded only where nothing else is there.
-    expect(asked).toHaveLength(access === 'default credential' ? 1 : 0);
+    // Loaded only without another credential.
+    expect(loaded).toHaveLength(access === 'default credential' ? 1 : 0);
   });
 
-  it('does not take for an answer whether it can sign that Azure is away', async () => {
+  it('rejects if Azure is unavailable, instead of deciding that it can not sign', async () => {
     const account = opened({ storageAzureAccountName: 'berth' });
     await expect(account).rejects.toBeInstanceOf(StorageUnavailableError);
     await expect(account).rejects.toThrow(/get a user delegation key/);
@@ -89,7 +89,7 @@ describe('openAccount', () => {
   });
 
   it.each([`AccountName=berth;AccountKey=${SECRET}`, `SharedAccessSignature=sig=${SECRET}`, 'nonsense=1'])(
-    'says that a connection string is none, and not what it is: %#',
+    'rejects an invalid connection string, and does not quote it: %#',
     async (text) => {
       const failure: unknown = await opened({ storageAzureConnectionString: text }).catch(
         (error: unknown) => error,

@@ -15,7 +15,7 @@ const XML = { 'content-type': 'application/xml' };
 
 type Respond = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** What Azurite never responses, in Azure's words. */
+/** Responses of Azure that Azurite never gives. */
 describe('AzureObjectStore', () => {
   let server: Server;
   let responses: Respond[];
@@ -387,7 +387,7 @@ function refusal(status: number, code: string | undefined, detail = ''): Respond
     const body =
       request.method === 'HEAD' || code === undefined
         ? ''
-        : `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Words on ${code}.\nRequestId:4711</Message>${
+        : `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Message of ${code}.\nRequestId:4711</Message>${
             detail && `<AuthenticationErrorDetail>${detail}</AuthenticationErrorDetail>`
           }</Error>`;
     response

@@ -7,11 +7,11 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 const SECRET = Buffer.from('lent by Azure').toString('base64');
 
 describe('delegationSigner', () => {
-  let asked: { startsOn: Date; expiresOn: Date }[];
+  let requested: { startsOn: Date; expiresOn: Date }[];
   let failures: Error[];
 
   beforeEach(() => {
-    asked = [];
+    requested = [];
     failures = [];
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'], now: new Date('2026-03-04T10:00:00Z') });
   });
@@ -21,12 +21,12 @@ describe('delegationSigner', () => {
 
   const signer = (): ReturnType<typeof delegationSigner> =>
     delegationSigner((startsOn, expiresOn) => {
-      asked.push({ startsOn, expiresOn });
+      requested.push({ startsOn, expiresOn });
       const failure = failures.shift();
-      return failure ? Promise.reject(failure) : Promise.resolve(lent(startsOn, expiresOn));
+      return failure ? Promise.reject(failure) : Promise.resolve(issued(startsOn, expiresOn));
     }, 'berth');
 
-  const lent = (signedStartsOn: Date, signedExpiresOn: Date): UserDelegationKey => ({
+  const issued = (signedStartsOn: Date, signedExpiresOn: Date): UserDelegationKey => ({
     signedObjectId: '11111111-1111-1111-1111-111111111111',
     signedTenantId: '22222222-2222-2222-2222-222222222222',
     signedStartsOn,
@@ -43,7 +43,7 @@ describe('delegationSigner', () => {
     isHttps: true,
   });
 
-  it('lets the blob be read, and nothing else, by the identity that lent the key', async () => {
+  it('allows only to read the blob, and names the identity of the key', async () => {
     const query = new URLSearchParams(await signer()(blob()));
     expect(Object.fromEntries(query)).toMatchObject({
       sp: 'r',
@@ -56,12 +56,12 @@ describe('delegationSigner', () => {
       ske: '2026-03-05T10:00:00Z',
       sks: 'b',
     });
-    // By Azure's clock it may lie in the future.
+    // A start time may be in the future by Azure's clock.
     expect(query.has('st')).toBe(false);
     expect(query.toString()).not.toContain(SECRET);
   });
 
-  it('signs each blob for itself', async () => {
+  it('signs each blob separately', async () => {
     const sign = signer();
     const [one, again, other] = [
       await sign(blob()),
@@ -73,36 +73,36 @@ describe('delegationSigner', () => {
     expect(new URLSearchParams(other).get('sig')).not.toBe(new URLSearchParams(one).get('sig'));
   });
 
-  it('borrows one key for many signatures, and another one before a signature outlives it', async () => {
+  it('reuses a key until a signature would outlive it', async () => {
     const sign = signer();
     await sign(blob());
     await sign(blob());
     jest.setSystemTime(Date.now() + DAY_MS - 15 * MINUTE_MS);
     await sign(blob());
-    expect(asked).toHaveLength(1);
+    expect(requested).toHaveLength(1);
     jest.setSystemTime(Date.now() + 1000);
     await sign(blob());
     await sign(blob());
-    expect(asked).toHaveLength(2);
+    expect(requested).toHaveLength(2);
   });
 
-  it('borrows one for those who sign at once', async () => {
+  it('requests one key for concurrent signatures', async () => {
     const sign = signer();
     await Promise.all([sign(blob()), sign(blob()), sign(blob())]);
-    expect(asked).toHaveLength(1);
+    expect(requested).toHaveLength(1);
     jest.setSystemTime(Date.now() + DAY_MS);
     await Promise.all([sign(blob()), sign(blob()), sign(blob())]);
-    expect(asked).toHaveLength(2);
+    expect(requested).toHaveLength(2);
   });
 
-  it('asks for one that is good already by a clock that is behind', async () => {
+  it('requests a key that is already valid if a clock is behind', async () => {
     await signer()(blob());
-    expect(asked).toEqual([
+    expect(requested).toEqual([
       { startsOn: new Date('2026-03-04T09:45:00Z'), expiresOn: new Date('2026-03-05T10:00:00Z') },
     ]);
   });
 
-  it('asks again after a failure', async () => {
+  it('retries after a failure', async () => {
     const failure = new Error('not now');
     failures = [failure];
     const sign = signer();

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GcsComposition, MAX_SOURCES } from './gcs-composition.js';
 
-/** Objects are what they are made of. */
+/** Keeps the list of parts of each object. */
 class Composed {
   readonly objects = new Map<string, string[]>();
   readonly requests: number[] = [];
@@ -12,7 +12,7 @@ class Composed {
   }
 
   newName(): string {
-    return `in between ${this.objects.size} ${this.requests.length}`;
+    return `intermediate ${this.objects.size} ${this.requests.length}`;
   }
 
   async compose(sources: readonly string[], target: string): Promise<void> {
@@ -28,7 +28,7 @@ function partsOf(count: number): string[] {
 }
 
 describe('a composition', () => {
-  it('has all parts in their order, by requests that a store takes', async () => {
+  it('has all parts in order, and requests within the limits', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 5000 }), async (count) => {
         const parts = partsOf(count);
@@ -50,21 +50,21 @@ describe('a composition', () => {
     [1024, 32],
     [1025, 33],
     [10_000, 323],
-  ])('of %d parts needs %d objects in between', async (count, between) => {
+  ])('of %d parts needs %d intermediate objects', async (count, between) => {
     const parts = partsOf(count);
     const composition = new GcsComposition(new Composed(parts));
     await composition.reduce(parts);
     expect(new Set(composition.intermediates).size).toBe(between);
   });
 
-  it('rejects once nothing is under way, and knows what may have been made', async () => {
+  it('rejects when the running requests have settled, and lists all intermediate objects', async () => {
     const parts = partsOf(100);
     const second = new Error('gone');
-    let letGo: () => void = () => undefined;
-    const first = new Promise<void>((resolve) => (letGo = resolve));
+    let release: () => void = () => undefined;
+    const first = new Promise<void>((resolve) => (release = resolve));
     let names = 0;
     const composition = new GcsComposition({
-      newName: () => `in between ${(names += 1)}`,
+      newName: () => `intermediate ${(names += 1)}`,
       compose: async (sources) => {
         if (sources.includes('part 0')) await first;
         else throw second;
@@ -75,7 +75,7 @@ describe('a composition', () => {
     reducing.catch(() => undefined);
     await new Promise((resolve) => setImmediate(resolve));
     expect(settled).toBe(false);
-    letGo();
+    release();
     await expect(reducing).rejects.toBe(second);
     expect(composition.intermediates).toHaveLength(4);
   });

@@ -26,7 +26,7 @@ describe('the connections of a transfer', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('are not used up by those who read slowly', async () => {
+  it('are not used up by slow readers', async () => {
     const { signal } = new AbortController();
     const span = { start: 0, end: 999_999 };
     const readers = await Promise.all(

@@ -40,7 +40,7 @@ describe('the connections to S3', () => {
     return store;
   }
 
-  it('are not used up by those who read slowly', async () => {
+  it('are not used up by slow readers', async () => {
     serve = ({ method }, response) => {
       if (method !== 'GET') {
         response.end();
@@ -59,7 +59,7 @@ describe('the connections to S3', () => {
     }
   });
 
-  it('that die in silence leave time for another one', async () => {
+  it('that hang leave time for another one', async () => {
     let requests = 0;
     serve = (_, response) => {
       requests += 1;
@@ -70,7 +70,7 @@ describe('the connections to S3', () => {
     expect(requests).toBe(2);
   });
 
-  it('that all die in silence are given up when the time is over', async () => {
+  it('that all hang are aborted at the deadline', async () => {
     let requests = 0;
     serve = () => void (requests += 1);
     await expect(open({ callMs: 600 }).head('a', {})).rejects.toBeInstanceOf(StorageUnavailableError);

@@ -9,7 +9,7 @@ import { idOfObject, parsePieceName } from '../../object-store/names.js';
 import { StorageError, StorageUnavailableError } from '../../storage.errors.js';
 import { S3ObjectStore } from './s3-object.store.js';
 
-interface Heard {
+interface ReceivedRequest {
   readonly method: string;
   readonly url: URL;
   readonly headers: IncomingHttpHeaders;
@@ -17,23 +17,23 @@ interface Heard {
 }
 
 /**
- * What radosgw can't be asked to do, or to tell: a server that writes down what it hears, and says what it is
+ * What radosgw can't be expected to do, or to tell: a server that writes down what it hears, and says what it is
  * told to.
  */
 describe('S3ObjectStore', () => {
   const CREATED = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>';
   const COMPLETED = '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
   const body = { bytes: Buffer.from('hello'), md5: createHash('md5').update('hello').digest('base64') };
-  let heard: Heard[];
-  let answer: (request: Heard, response: ServerResponse) => void;
+  let received: ReceivedRequest[];
+  let respond: (request: ReceivedRequest, response: ServerResponse) => void;
   let server: Server;
   let endpoint: string;
   let opened: S3ObjectStore[];
 
   beforeEach(async () => {
-    heard = [];
+    received = [];
     opened = [];
-    answer = ({ method, url }, response) => {
+    respond = ({ method, url }, response) => {
       response.setHeader('etag', '"tag"');
       if (method === 'POST') response.end(url.searchParams.has('uploads') ? CREATED : COMPLETED);
       else response.end();
@@ -42,8 +42,8 @@ describe('S3ObjectStore', () => {
       void buffer(request).then((bytes) => {
         const { method = '', url = '', headers } = request;
         const entry = { method, url: new URL(url, 'http://s3'), headers, body: bytes.toString() };
-        heard.push(entry);
-        answer(entry, response);
+        received.push(entry);
+        respond(entry, response);
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -68,7 +68,7 @@ describe('S3ObjectStore', () => {
     return store;
   }
 
-  it('makes each object with the encryption and the storage class of the settings', async () => {
+  it('sends encryption and storage class of the settings with each object', async () => {
     const store = open({
       storageS3ServerSideEncryption: 'aws:kms',
       storageS3SseKmsKeyId: 'arn:aws:kms:key',
@@ -78,59 +78,59 @@ describe('S3ObjectStore', () => {
     const multipart = await store.beginMultipart('b', {});
     const part = await store.putPart(multipart, 1, body, {});
     await store.completeMultipart(multipart, [part], {});
-    const asked = {
+    const expected = {
       'content-type': 'application/octet-stream',
       'x-amz-server-side-encryption': 'aws:kms',
       'x-amz-server-side-encryption-aws-kms-key-id': 'arn:aws:kms:key',
       'x-amz-storage-class': 'INTELLIGENT_TIERING',
     };
-    expect(heard.map(({ method }) => method)).toEqual(['PUT', 'POST', 'PUT', 'POST']);
-    expect(heard[0]?.headers).toMatchObject(asked);
-    expect(heard[1]?.headers).toMatchObject(asked);
-    // Of a part S3 refuses them.
-    expect(heard[2]?.headers).not.toHaveProperty('x-amz-storage-class');
-    expect(heard[2]?.headers).not.toHaveProperty('x-amz-server-side-encryption');
-    expect(heard[2]?.headers['content-md5']).toBe(body.md5);
-    expect(heard[3]?.body).toContain('<PartNumber>1</PartNumber>');
-    expect(heard[3]?.body).toMatch(/(&quot;|")tag(&quot;|")/);
+    expect(received.map(({ method }) => method)).toEqual(['PUT', 'POST', 'PUT', 'POST']);
+    expect(received[0]?.headers).toMatchObject(expected);
+    expect(received[1]?.headers).toMatchObject(expected);
+    // S3 refuses them with a part.
+    expect(received[2]?.headers).not.toHaveProperty('x-amz-storage-class');
+    expect(received[2]?.headers).not.toHaveProperty('x-amz-server-side-encryption');
+    expect(received[2]?.headers['content-md5']).toBe(body.md5);
+    expect(received[3]?.body).toContain('<PartNumber>1</PartNumber>');
+    expect(received[3]?.body).toMatch(/(&quot;|")tag(&quot;|")/);
   });
 
-  it('says nothing of encryption and storage class where the settings do not', async () => {
+  it('sends no encryption or storage class without a setting', async () => {
     await open().put('a', body, {});
-    for (const name of Object.keys(heard[0]?.headers ?? {})) {
+    for (const name of Object.keys(received[0]?.headers ?? {})) {
       expect(name).not.toMatch(/^x-amz-(server-side|storage-class)/);
     }
   });
 
-  it('sends no checksum of the SDK’s with an object or a part: they have their MD5, and not every store knows others', async () => {
+  it('sends only an MD5 with an object or a part, because not every store knows others', async () => {
     const store = open();
     await store.put('a', body, {});
     await store.putPart({ name: 'b', id: 'u1' }, 1, body, {});
-    expect(heard.map(({ headers }) => headers['content-md5'])).toEqual([body.md5, body.md5]);
-    const names = heard.flatMap(({ headers }) => Object.keys(headers));
+    expect(received.map(({ headers }) => headers['content-md5'])).toEqual([body.md5, body.md5]);
+    const names = received.flatMap(({ headers }) => Object.keys(headers));
     expect(names.filter((name) => /checksum|trailer|expect/.test(name))).toEqual([]);
   });
 
-  it('ends a list within a page when its caller leaves', async () => {
+  it('ends a list within a page when its caller aborts', async () => {
     const entries = ['a', 'b'].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
-    answer = (_, response) => response.end(`<ListBucketResult>${entries}</ListBucketResult>`);
+    respond = (_, response) => response.end(`<ListBucketResult>${entries}</ListBucketResult>`);
     const reason = new Error('the client left');
-    const giveUp = new AbortController();
+    const caller = new AbortController();
     const names: string[] = [];
     const listing = async (): Promise<void> => {
-      for await (const { name } of open().list('', { signal: giveUp.signal })) {
+      for await (const { name } of open().list('', { signal: caller.signal })) {
         names.push(name);
-        giveUp.abort(reason);
+        caller.abort(reason);
       }
     };
     await expect(listing()).rejects.toBe(reason);
     expect(names).toEqual(['a']);
   });
 
-  it('puts the bucket in the path where there is an endpoint, and the prefix before the name', async () => {
+  it('puts the bucket in the path if an endpoint is set, and the prefix before the name', async () => {
     await open({ storageS3Prefix: 'some/where/' }).put('a~b', body, {});
-    expect(heard[0]?.url.pathname).toBe('/blobs/some/where/a~b');
-    expect(heard[0]?.headers.host).toBe(new URL(endpoint).host);
+    expect(received[0]?.url.pathname).toBe('/blobs/some/where/a~b');
+    expect(received[0]?.headers.host).toBe(new URL(endpoint).host);
   });
 
   it.each<[string, Partial<S3Settings>, string]>([
@@ -169,8 +169,8 @@ describe('S3ObjectStore', () => {
     expect(url.href).not.toContain('secret');
   });
 
-  it('signs URLs by the clock of the store, once it knows it', async () => {
-    answer = (_, response) => {
+  it('signs URLs by the clock of the store, when it is known', async () => {
+    respond = (_, response) => {
       response.setHeader('date', new Date(Date.now() + 3_600_000).toUTCString());
       response.setHeader('content-length', 5);
       response.end();
@@ -182,43 +182,43 @@ describe('S3ObjectStore', () => {
     expect(Math.abs(time - Date.now() - 3_600_000)).toBeLessThan(60_000);
   });
 
-  it('sends the MD5 of a deletion of several, which stores want that do not know the SDK’s CRC32', async () => {
-    answer = (_, response) => response.end('<DeleteResult/>');
+  it('sends the MD5 of a DeleteObjects, for stores without CRC32', async () => {
+    respond = (_, response) => response.end('<DeleteResult/>');
     await open().delete(['a', 'b'], {});
-    const { headers, body: sent } = heard[0] as Heard;
+    const { headers, body: sent } = received[0] as ReceivedRequest;
     expect(headers['content-md5']).toBe(createHash('md5').update(sent).digest('base64'));
     expect(Object.keys(headers).filter((name) => name.includes('checksum'))).toEqual([]);
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
-  it('deletes a thousand at once', async () => {
-    answer = (_, response) => response.end('<DeleteResult/>');
+  it('deletes a thousand objects per request', async () => {
+    respond = (_, response) => response.end('<DeleteResult/>');
     await open().delete(
       Array.from({ length: 2001 }, (_, index) => `x${index}`),
       {},
     );
-    expect(heard.map(({ method }) => method)).toEqual(['POST', 'POST', 'DELETE']);
-    expect(heard[0]?.body.match(/<Key>/g)).toHaveLength(1000);
+    expect(received.map(({ method }) => method)).toEqual(['POST', 'POST', 'DELETE']);
+    expect(received[0]?.body.match(/<Key>/g)).toHaveLength(1000);
   });
 
   it.each<[string, Record<string, string | number>]>([
     ['the whole object', { 'content-length': 10 }],
     ['another span', { 'content-range': 'bytes 0-2/10', 'content-length': 3 }],
     ['less than it says', { 'content-range': 'bytes 2-4/10', 'content-length': 2 }],
-  ])('refuses the bytes of a store that answers a span with %s', async (_, headers) => {
-    answer = (__, response) => {
+  ])('refuses the bytes of a store that responses a span with %s', async (_, headers) => {
+    respond = (__, response) => {
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       response.end('x'.repeat(Number(headers['content-length'])));
     };
     await expect(open().get('a', { start: 2, end: 4 }, {})).rejects.toThrow(/other bytes than 2 to 4/);
   });
 
-  it('does not list for ever when the store does not say where the next page is', async () => {
-    const answers = [
+  it('rejects when the store does not say where the next page is', async () => {
+    const responses = [
       '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>',
       '<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>',
     ];
-    answer = ({ url }, response) => response.end(answers[url.searchParams.has('uploads') ? 1 : 0]);
+    respond = ({ url }, response) => response.end(responses[url.searchParams.has('uploads') ? 1 : 0]);
     const [store, all] = [
       open(),
       async (list: AsyncIterable<unknown>) => {
@@ -227,21 +227,21 @@ describe('S3ObjectStore', () => {
     ];
     await expect(all(store.list('', {}))).rejects.toBeInstanceOf(StorageError);
     await expect(all(store.listMultiparts('', {}))).rejects.toBeInstanceOf(StorageError);
-    expect(heard).toHaveLength(2);
+    expect(received).toHaveLength(2);
   });
 
-  it('lists no multiparts where the store can’t', async () => {
-    answer = (_, response) => {
+  it('lists no multiparts if the store can’t', async () => {
+    respond = (_, response) => {
       response.writeHead(501);
       response.end('<Error><Code>NotImplemented</Code></Error>');
     };
     for await (const _ of open().listMultiparts('', {})) throw new Error('there is one');
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
-  it('tells a denied look from a missing object', async () => {
+  it('distinguishes a denied HEAD from a missing object', async () => {
     const statuses = [404, 200, 403];
-    answer = (_, response) => {
+    respond = (_, response) => {
       response.writeHead(statuses.shift() ?? 500);
       response.end(statuses.length === 1 ? '<ListBucketResult/>' : '');
     };
@@ -250,17 +250,17 @@ describe('S3ObjectStore', () => {
     await expect(store.head('a', {})).rejects.toThrow(/access to the bucket blobs is denied/);
   });
 
-  it('tells a missing bucket from a missing object, which HEAD doesn’t', async () => {
-    answer = ({ method }, response) => {
+  it('distinguishes a missing bucket from a missing object', async () => {
+    respond = ({ method }, response) => {
       response.writeHead(404);
       response.end(method === 'HEAD' ? '' : '<Error><Code>NoSuchBucket</Code></Error>');
     };
     await expect(open().head('a', {})).rejects.toThrow(/there is no bucket blobs/);
   });
 
-  /** A store in which each object has so many bytes. */
-  function answerAll(bytes: number): void {
-    answer = ({ method, url }, response) => {
+  /** A store whose objects all have this size. */
+  function respondToAll(bytes: number): void {
+    respond = ({ method, url }, response) => {
       response.setHeader('etag', '"tag"');
       const text = url.searchParams.has('uploads') ? CREATED : COMPLETED;
       response.setHeader('content-length', method === 'HEAD' ? bytes : Buffer.byteLength(text));
@@ -269,49 +269,51 @@ describe('S3ObjectStore', () => {
     };
   }
 
-  it('refuses at the start a store that makes an object of parts that it was not told of', async () => {
+  it('refuses at the start a store that puts omitted parts into an object', async () => {
     const store = open();
-    answerAll(3);
+    respondToAll(3);
     await expect(store.prepare()).rejects.toThrow('puts omitted parts into an object');
     expect(store.leavesPartsOut).toBe(false);
-    expect(heard.at(-1)).toMatchObject({ method: 'DELETE' });
+    expect(received.at(-1)).toMatchObject({ method: 'DELETE' });
   });
 
-  it('finds out at the start that the store makes an object of some of the parts', async () => {
+  it('finds at the start that the store leaves omitted parts out', async () => {
     const store = open();
     expect(store.leavesPartsOut).toBe(false);
-    answerAll(1);
+    respondToAll(1);
     await store.prepare();
     expect(store.leavesPartsOut).toBe(true);
-    const completion = heard.find(
+    const completion = received.find(
       ({ url }) => url.searchParams.get('uploadId') === 'u1' && !url.searchParams.has('partNumber'),
     );
     expect(completion?.body.match(/<PartNumber>/g)).toHaveLength(1);
-    // Nothing of the trial is left: what was written is deleted.
-    const deletions = heard.filter(({ method }) => method === 'DELETE');
+    // The probe deletes everything that it wrote.
+    const deletions = received.filter(({ method }) => method === 'DELETE');
     expect(deletions.map(({ url }) => url.searchParams.has('uploadId'))).toEqual([false, false, true]);
-    const lengths = heard
+    const lengths = received
       .filter(({ url }) => url.searchParams.has('partNumber'))
       .map(({ body: { length } }) => length);
     expect(lengths).toEqual([2, 1]);
   });
 
-  it('uses names at the start that the reaper finds where a crash leaves them', async () => {
-    answerAll(1);
+  it('probes under names that the reaper finds after a crash', async () => {
+    respondToAll(1);
     await open({ storageS3Prefix: 'some/' }).prepare();
-    const written = heard.filter(({ method, url }) => method === 'PUT' || url.searchParams.has('uploadId'));
+    const written = received.filter(
+      ({ method, url }) => method === 'PUT' || url.searchParams.has('uploadId'),
+    );
     const names = [...new Set(written.map(({ url }) => url.pathname.slice('/blobs/some/'.length)))];
     const id = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
     expect(names).toHaveLength(2);
     expect(parsePieceName(names[0] ?? '')?.id).toMatch(id);
     expect(idOfObject(names[1] ?? '')).toMatch(id);
-    const lists = heard
+    const lists = received
       .filter(({ method }) => method === 'GET')
       .map(({ url }) => url.searchParams.get('prefix'));
     expect(lists).toEqual(['some/uploads/', 'some/blobs/']);
   });
 
-  it.each<[string, (request: Heard) => boolean]>([
+  it.each<[string, (request: ReceivedRequest) => boolean]>([
     ['list objects', ({ method, url }) => method === 'GET' && url.searchParams.has('list-type')],
     ['write', ({ method, url }) => method === 'PUT' && url.search === '?x-id=PutObject'],
     ['look', ({ method }) => method === 'HEAD'],
@@ -319,11 +321,11 @@ describe('S3ObjectStore', () => {
     ['list multiparts', ({ method, url }) => method === 'GET' && url.searchParams.has('uploads')],
     ['abort a multipart', ({ method, url }) => method === 'DELETE' && url.searchParams.has('uploadId')],
   ])('says at the start that it may not %s', async (_, isDenied) => {
-    answerAll(1);
-    const answerWell = answer;
+    respondToAll(1);
+    const respondDefault = respond;
     let denials = 0;
-    answer = (request, response) => {
-      if (!isDenied(request)) return answerWell(request, response);
+    respond = (request, response) => {
+      if (!isDenied(request)) return respondDefault(request, response);
       denials += 1;
       response
         .writeHead(403)
@@ -333,7 +335,7 @@ describe('S3ObjectStore', () => {
     expect(denials).toBe(1);
   });
 
-  it('says that nobody gave it credentials', async () => {
+  it('says that there are no credentials', async () => {
     const before = { ...process.env };
     for (const name of Object.keys(process.env))
       if (name.startsWith('AWS_')) Reflect.deleteProperty(process.env, name);
@@ -345,7 +347,7 @@ describe('S3ObjectStore', () => {
     try {
       const store = open({ storageS3AccessKeyId: undefined, storageS3SecretAccessKey: undefined });
       await expect(store.prepare()).rejects.toThrow(/no credentials: set STORAGE_S3_ACCESS_KEY_ID/);
-      expect(heard).toEqual([]);
+      expect(received).toEqual([]);
     } finally {
       for (const name of Object.keys(process.env))
         if (!(name in before)) Reflect.deleteProperty(process.env, name);
@@ -353,17 +355,17 @@ describe('S3ObjectStore', () => {
     }
   });
 
-  it('waits for credentials whose source fails after the start', async () => {
+  it('retries when the source of credentials fails after the start', async () => {
     const store = open();
     await store.check({});
     const client = Reflect.get(store, 'client') as S3Client;
     client.config.credentials = () =>
       Promise.reject(Object.assign(new Error('none'), { name: 'CredentialsProviderError' }));
     await expect(store.check({})).rejects.toBeInstanceOf(StorageUnavailableError);
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
-  it('says where it is, without credentials', () => {
+  it('has a location without credentials', () => {
     const { location } = open({ storageS3Prefix: 'some/where/' });
     expect(location).toBe(`s3://blobs/some/where/ at ${endpoint}`);
     expect(open({ storageS3Endpoint: undefined }).location).toBe('s3://blobs/ at AWS (us-east-1)');
