@@ -14,15 +14,15 @@ const ALL = { times: Infinity };
 /** Each kind of trouble, somewhat different each time. */
 export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) => StoreTrouble> = {
   'store throttled': (random) => {
-    const fault = { kind: 'answer', status: 503, body: SLOW_DOWN } as const;
+    const fault = { kind: 'respond', status: 503, body: SLOW_DOWN } as const;
     return { lastsMs: random.int(500, 1_500), rules: [{ ...ALL, fault }] };
   },
   'store reset connections': (random) => ({
     lastsMs: random.int(1_000, 2_500),
     rules: [
-      { ...ALL, every: random.int(2, 4), fault: { kind: 'lose answer' } },
+      { ...ALL, every: random.int(2, 4), fault: { kind: 'lose response' } },
       { ...ALL, every: random.int(2, 4), fault: { kind: 'reset' } },
-      { ...ALL, method: 'GET', fault: { kind: 'break answer', afterBytes: random.int(0, 100_000) } },
+      { ...ALL, method: 'GET', fault: { kind: 'break response', afterBytes: random.int(0, 100_000) } },
     ],
   }),
   'store slow': (random) => ({

@@ -30,12 +30,12 @@ const FAULTS: [string, Fault][] = [
   ['500 InternalError', answer(500, 'InternalError')],
   ['500 OperationTimedOut', answer(500, 'OperationTimedOut')],
   ['a reset', { kind: 'reset' }],
-  ['a lost answer', { kind: 'lose answer' }],
+  ['a lost answer', { kind: 'lose response' }],
 ];
 
 function answer(status: number, code: string): Fault {
   const body = `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Words.</Message></Error>`;
-  return { kind: 'answer', status, body, headers: { 'x-ms-error-code': code } };
+  return { kind: 'respond', status, body, headers: { 'x-ms-error-code': code } };
 }
 
 const CONTENT = randomBytes(3000);
@@ -199,7 +199,7 @@ describe('Azure behind a bad network', () => {
   it('fails a stream that breaks off, and never ends it early', async () => {
     const big = randomBytes(MIB);
     await stored(store, 'big', big);
-    proxy.inject({ method: 'GET', fault: { kind: 'break answer', afterBytes: 100_000 } });
+    proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes: 100_000 } });
     const stream = await store.get('big', { start: 0, end: big.length - 1 }, NOW);
     await expect(buffer(stream)).rejects.toThrow();
     expect(proxy.counts()['GET']).toBe(1);
@@ -215,7 +215,7 @@ describe('Azure behind a bad network', () => {
     await sink.close();
     const key = await driver.finishUpload({ ...upload, state }, digest(big), big.length);
     proxy.forget();
-    proxy.inject({ method: 'GET', times: 3, fault: { kind: 'break answer', afterBytes: 300_000 } });
+    proxy.inject({ method: 'GET', times: 3, fault: { kind: 'break response', afterBytes: 300_000 } });
     expectBytes(await buffer(await driver.read(key, undefined)), big);
     expect(proxy.counts()['GET']).toBe(4);
   });

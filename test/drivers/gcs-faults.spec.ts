@@ -29,7 +29,7 @@ import {
 const SHORT = { firstPauseMs: 5, maxPauseMs: 10, deadlineMs: 30_000, idleMs: 10_000 };
 const MIB = 1024 * 1024;
 const UNAVAILABLE: Fault = {
-  kind: 'answer',
+  kind: 'respond',
   status: 503,
   headers: { 'content-type': 'application/json; charset=UTF-8' },
   body: '{"error":{"code":503,"message":"We encountered an internal error. Please try again."}}',
@@ -114,15 +114,15 @@ describe('what passes is survived', () => {
     '%s: the answer is lost, twice',
     async (_, call) => {
       const before = await given();
-      proxy.inject({ times: 2, fault: { kind: 'lose answer' } });
+      proxy.inject({ times: 2, fault: { kind: 'lose response' } });
       await call(store, before);
-      expect(proxy.requests().filter(({ fault }) => fault === 'lose answer')).toHaveLength(2);
+      expect(proxy.requests().filter(({ fault }) => fault === 'lose response')).toHaveLength(2);
     },
   );
 
   it('a lost answer of the last composition: the object is there, whole, and nothing besides', async () => {
     const { multipart, parts } = await given();
-    proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { kind: 'lose answer' } });
+    proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { kind: 'lose response' } });
     await expect(store.completeMultipart(multipart, parts, NOW)).rejects.toBeInstanceOf(UploadStateError);
     expect(await readAll(store, multipart.name)).toEqual(Buffer.from(parts.map((__, at) => at)));
     expect(await listed(store, '')).toEqual([multipart.name, 'there']);
@@ -130,7 +130,7 @@ describe('what passes is survived', () => {
 
   it('a lost answer of another composition changes nothing', async () => {
     const { multipart, parts } = await given();
-    proxy.inject({ method: 'POST', url: /uploads%2F.*\/compose/, fault: { kind: 'lose answer' } });
+    proxy.inject({ method: 'POST', url: /uploads%2F.*\/compose/, fault: { kind: 'lose response' } });
     await store.completeMultipart(multipart, parts, NOW);
     expect(await readAll(store, multipart.name)).toEqual(Buffer.from(parts.map((__, at) => at)));
   });
@@ -253,7 +253,7 @@ describe('reading', () => {
 
   it('a connection that ends within the answer fails the stream', async () => {
     await stored(harness.store(), 'big', randomBytes(4 * MIB));
-    proxy.inject({ url: /alt=media/, fault: { kind: 'break answer', afterBytes: 100_000 } });
+    proxy.inject({ url: /alt=media/, fault: { kind: 'break response', afterBytes: 100_000 } });
     const stream = await store.get('big', SPAN, NOW);
     let bytes = 0;
     const reading = (async () => {

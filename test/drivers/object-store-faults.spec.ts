@@ -16,9 +16,9 @@ import {
 import { MIB, operationsOf, PART_BYTES, type ProxiedS3, startProxiedS3 } from './support/proxied-s3.js';
 
 const s3Error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
-const SLOW_DOWN: Fault = { kind: 'answer', status: 503, body: s3Error('SlowDown') };
-const INTERNAL_ERROR: Fault = { kind: 'answer', status: 500, body: s3Error('InternalError') };
-const UNAVAILABLE: Fault = { kind: 'answer', status: 503, body: s3Error('ServiceUnavailable') };
+const SLOW_DOWN: Fault = { kind: 'respond', status: 503, body: s3Error('SlowDown') };
+const INTERNAL_ERROR: Fault = { kind: 'respond', status: 500, body: s3Error('InternalError') };
+const UNAVAILABLE: Fault = { kind: 'respond', status: 503, body: s3Error('ServiceUnavailable') };
 
 /** Each n-th of the first requests: a rule doesn't see those that the ones before it have spoiled. */
 function everyNth(n: number, fault: Fault): FaultRule[] {
@@ -51,8 +51,8 @@ describeWithRadosgw('faults between Berth and S3', () => {
     ['500 InternalError', 3, INTERNAL_ERROR],
     ['a reset', 2, { kind: 'reset' }],
     ['a reset', 3, { kind: 'reset' }],
-    ['a lost answer', 2, { kind: 'lose answer' }],
-    ['a lost answer', 3, { kind: 'lose answer' }],
+    ['a lost answer', 2, { kind: 'lose response' }],
+    ['a lost answer', 3, { kind: 'lose response' }],
   ] as [string, number, Fault][])(
     '%s at every request no. %d·n goes unnoticed in a push',
     async (_, n, fault) => {
@@ -123,7 +123,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       const digest = await client.pushBlob(name, blob);
       store.proxy.forget();
       const breaks = 8;
-      store.proxy.inject({ method: 'GET', times: breaks, fault: { kind: 'break answer', afterBytes } });
+      store.proxy.inject({ method: 'GET', times: breaks, fault: { kind: 'break response', afterBytes } });
       expect((await client.blob(name, digest)).equals(blob)).toBe(true);
       expect(operationsOf(store.proxy.requests())).toEqual({ GetObject: breaks + 1 });
     },
@@ -133,7 +133,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     const blob = patternBytes(500_000, 3);
     const name = freshName();
     const digest = await client.pushBlob(name, blob);
-    store.proxy.inject({ method: 'GET', times: 3, fault: { kind: 'break answer', afterBytes: 50_000 } });
+    store.proxy.inject({ method: 'GET', times: 3, fault: { kind: 'break response', afterBytes: 50_000 } });
     const headers = { Range: 'bytes=100000-399999' };
     const response = await client.fetch(`/v2/${name}/blobs/${digest}`, { headers });
     expect(response.status).toBe(206);
@@ -143,7 +143,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
   it('a pull whose stream breaks off for good fails, rather than ending early', async () => {
     const name = freshName();
     const digest = await client.pushBlob(name, patternBytes(500_000, 4));
-    const fault: Fault = { kind: 'break answer', afterBytes: 1 };
+    const fault: Fault = { kind: 'break response', afterBytes: 1 };
     store.proxy.inject({ method: 'GET', fault }, { times: Infinity, fault: UNAVAILABLE });
     const response = await client.fetch(`/v2/${name}/blobs/${digest}`);
     expect(response.status).toBe(200);
@@ -160,7 +160,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       method: 'POST',
       url: /[?&]uploadId=/,
       times,
-      fault: { kind: 'lose answer' },
+      fault: { kind: 'lose response' },
     });
 
     it.each([1, 2])('%d times, the PUT succeeds', async (times) => {
@@ -178,7 +178,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       const blob = randomBytes(PART_BYTES + MIB);
       const name = freshName();
       const location = await begun(name, blob);
-      const fault: Fault = { kind: 'answer', status: 404, body: s3Error('NoSuchUpload') };
+      const fault: Fault = { kind: 'respond', status: 404, body: s3Error('NoSuchUpload') };
       store.proxy.inject(completions(1), { ...completions(Infinity), fault });
       expect((await client.commit(location, digestOf(blob))).status).toBe(201);
       expect(faultCount()).toBe(2);
@@ -206,7 +206,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
   it('where the answer of CreateMultipartUpload is lost, what nobody knows of is gone after the reaper', async () => {
     const blob = randomBytes(PART_BYTES + MIB);
     const name = freshName();
-    store.proxy.inject({ method: 'POST', url: /[?&]uploads/, fault: { kind: 'lose answer' } });
+    store.proxy.inject({ method: 'POST', url: /[?&]uploads/, fault: { kind: 'lose response' } });
     await client.pushBlob(name, blob);
     expect(faultCount()).toBe(1);
     expect(await unfinishedUploads(berth.driver)).toHaveLength(1);

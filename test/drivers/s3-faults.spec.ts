@@ -18,7 +18,7 @@ import { expectBytes } from '../contract/storage-driver.harness.js';
 /** What S3 answers with an error. */
 function s3Error(status: number, code: string, headers: Record<string, string> = {}): Fault {
   const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>as injected</Message></Error>`;
-  return { kind: 'answer', status, body, headers };
+  return { kind: 'respond', status, body, headers };
 }
 
 /** Of `20260102T030405Z`. */
@@ -170,9 +170,9 @@ describeWithRadosgw('S3, when things go wrong', () => {
 
   describe.each<[string, Fault]>([
     ['an internal error', INTERNAL],
-    ['a 502 of something between', { kind: 'answer', status: 502, body: '<html>Bad Gateway</html>' }],
+    ['a 502 of something between', { kind: 'respond', status: 502, body: '<html>Bad Gateway</html>' }],
     ['a reset before it was heard', { kind: 'reset' }],
-    ['a lost answer', { kind: 'lose answer' }],
+    ['a lost answer', { kind: 'lose response' }],
   ])('twice %s, then none', (_, fault) => {
     it.each(calls)('%s does what it should', async (__, call) => {
       const scene = await arranged();
@@ -191,7 +191,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
         const scene = await arranged(open(server.endpoint, {}, { storageS3Prefix }));
         own.inject({ times: 2, fault: SLOW_DOWN });
         await call(open(own.endpoint, {}, { storageS3Prefix }), scene, NOW);
-        return own.requests().filter(({ fault }) => fault === 'answer').length;
+        return own.requests().filter(({ fault }) => fault === 'respond').length;
       } finally {
         await own.close();
       }
@@ -279,7 +279,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       'a stream that breaks after %d bytes fails, and never just ends',
       async (afterBytes) => {
         const { content } = await arranged();
-        proxy.inject({ method: 'GET', fault: { kind: 'break answer', afterBytes } });
+        proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes } });
         const stream = await open(proxy.endpoint).get('there', { start: 0, end: content.length - 1 }, NOW);
         const chunks: Buffer[] = [];
         const reading = async (): Promise<void> => {
@@ -292,7 +292,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
 
     it('a list that breaks within a page is asked for again', async () => {
       await arranged();
-      proxy.inject({ method: 'GET', fault: { kind: 'break answer', afterBytes: 200 } });
+      proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes: 200 } });
       expect(await listed(open(proxy.endpoint), '')).toEqual(['there']);
       expect(proxy.requests()).toHaveLength(2);
     });
@@ -330,7 +330,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     it('a lost answer to the last attempt of a completion is unavailable; the next completion finds it done', async () => {
       const { multipart, part, content } = await arranged();
       const store = open(proxy.endpoint, { attempts: 1 });
-      proxy.inject({ method: 'POST', fault: { kind: 'lose answer' } });
+      proxy.inject({ method: 'POST', fault: { kind: 'lose response' } });
       await expect(store.completeMultipart(multipart, [part], NOW)).rejects.toBeInstanceOf(
         StorageUnavailableError,
       );
@@ -363,7 +363,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       await stored(direct, 'b', Buffer.from('b'));
       const body =
         '<DeleteResult><Error><Key>b</Key><Code>SlowDown</Code><Message>later</Message></Error></DeleteResult>';
-      proxy.inject({ method: 'POST', fault: { kind: 'answer', status: 200, body } });
+      proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
       await open(proxy.endpoint).delete(['a', 'b'], NOW);
       // The proxy said that a was deleted.
       expect(await listed(direct, '')).toEqual(['a']);
@@ -372,7 +372,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     it('a deletion of several in which one is denied fails', async () => {
       const body =
         '<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>';
-      proxy.inject({ method: 'POST', fault: { kind: 'answer', status: 200, body } });
+      proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
       const deleting = open(proxy.endpoint).delete(['a', 'b'], NOW);
       await expect(deleting).rejects.toThrow(/access to the bucket .* is denied/);
       await expect(deleting).rejects.not.toBeInstanceOf(StorageUnavailableError);
@@ -453,7 +453,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
 
     it('says that it may write, but not look', async () => {
-      proxy.inject({ method: 'HEAD', times: Infinity, fault: { kind: 'answer', status: 403 } });
+      proxy.inject({ method: 'HEAD', times: Infinity, fault: { kind: 'respond', status: 403 } });
       await expectSentence(open(proxy.endpoint).prepare(), /s3:GetObject/);
     });
   });

@@ -11,16 +11,16 @@ import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
 import { AzureSettings } from '../../src/config/azure.settings.js';
 import { tryFileLock } from '../../src/common/file-lock.js';
 
-/** A container on the run's Azurite, Microsoft's emulator of the blob service. */
+/** A container of the run's Azurite, Microsoft's emulator of the blob service. */
 export interface AzuriteContainer {
   readonly container: string;
   readonly account: string;
   readonly key: string;
-  /** Of the blob service, with the account as its path. */
+  /** URL of the blob service, with the account as its path. */
   readonly endpoint: string;
-  /** A second way to it, past whatever the test puts in between. */
+  /** A direct client, which bypasses the proxies of a test. */
   readonly client: ContainerClient;
-  /** For the same account by way of a proxy that listens at `port`. */
+  /** For the same account, optionally through a proxy at `port`. */
   connectionString(port?: number): string;
   drop(): Promise<void>;
 }
@@ -32,8 +32,8 @@ const BINARY = join(import.meta.dirname, 'azurite/node_modules/azurite/dist/src/
 const START_TIMEOUT_MS = 60_000;
 
 /**
- * Runs Azurite for as long as the run's directory exists, which is removed when the run is over, however it ended: see
- * postgres-setup.ts. `$1` is the directory.
+ * Runs Azurite while the run's directory (`$1`) exists. `postgres-setup.ts` removes it when the run ends,
+ * even after a crash.
  */
 const WATCHED = `
 "$2" "$3" --blobHost 127.0.0.1 --blobPort "$4" \
@@ -44,7 +44,7 @@ kill -KILL $pid 2> /dev/null
 wait $pid 2> /dev/null
 `;
 
-/** Makes an empty container. The first caller of the run starts Azurite (about a second). */
+/** Creates an empty container. The first caller of the run starts Azurite (about a second). */
 export async function createAzuriteContainer(): Promise<AzuriteContainer> {
   const ownPort = await sharedServer();
   const container = `berth-${randomBytes(6).toString('hex')}`;
@@ -65,7 +65,7 @@ export async function createAzuriteContainer(): Promise<AzuriteContainer> {
   };
 }
 
-/** As loaded from the environment. */
+/** Settings as loaded from the environment. */
 export function azuriteSettings(
   azurite: AzuriteContainer,
   overrides: Partial<AzureSettings> = {},
@@ -77,7 +77,7 @@ export function azuriteSettings(
   });
 }
 
-/** One worker of the run starts the server while the others wait for it. Answers its port. */
+/** Returns the port of the server. One worker of the run starts it while the others wait. */
 async function sharedServer(): Promise<number> {
   const directory = process.env['BERTH_TEST_RUN_DIR'];
   if (!directory) throw new Error('Azurite needs the globalSetup of jest.config.mjs');
@@ -86,7 +86,7 @@ async function sharedServer(): Promise<number> {
   for (;;) {
     if (existsSync(portFile)) {
       const port = Number(readFileSync(portFile, 'utf8'));
-      if (await answers(port)) return port;
+      if (await responds(port)) return port;
     }
     if (Date.now() > deadline) throw new Error('Azurite was not started in time');
     const lock = await tryFileLock(join(directory, 'azurite.lock'));
@@ -104,7 +104,7 @@ async function sharedServer(): Promise<number> {
 async function start(directory: string, portFile: string, deadline: number): Promise<void> {
   const port = await freePort();
   const watched = ['-c', WATCHED, 'berth-test-azurite', directory, process.execPath, BINARY, String(port)];
-  // A session of its own: it outlives the worker that starts it.
+  // In a new session, so that it outlives the worker that starts it.
   const child = spawn('/bin/sh', watched, {
     detached: true,
     cwd: tmpdir(),
@@ -112,19 +112,19 @@ async function start(directory: string, portFile: string, deadline: number): Pro
     env: { ...process.env, AZURITE_ACCOUNTS: `${ACCOUNT}:${KEY}` },
   });
   child.unref();
-  while (!(await answers(port))) {
+  while (!(await responds(port))) {
     if (child.exitCode !== null) throw new Error(`Azurite ended with ${child.exitCode}`);
-    if (Date.now() > deadline) throw new Error('Azurite does not answer');
+    if (Date.now() > deadline) throw new Error('Azurite does not respond');
     await sleep(50);
   }
   writeFileSync(`${portFile}.new`, String(port));
   renameSync(`${portFile}.new`, portFile);
 }
 
-async function answers(port: number): Promise<boolean> {
+async function responds(port: number): Promise<boolean> {
   return fetch(`http://127.0.0.1:${port}/`).then(
-    async (answer) => {
-      await answer.body?.cancel();
+    async (response) => {
+      await response.body?.cancel();
       return true;
     },
     () => false,

@@ -40,13 +40,13 @@ describe('FaultProxy', () => {
 
   const put = (path: string, body: Buffer): Promise<Response> =>
     fetch(proxy.endpoint + path, { method: 'PUT', body: new Uint8Array(body) });
-  const received = async (answer: Response): Promise<Buffer> => Buffer.from(await answer.arrayBuffer());
+  const received = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
 
-  it('passes requests and answers on as they are', async () => {
+  it('passes requests and responses on unchanged', async () => {
     const body = randomBytes(200_000);
-    const answer = await put('/a%2Fb?partNumber=1&uploadId=x~y', body);
-    expect(answer.headers.get('x-case')).toBe('Kept');
-    expect((await received(answer)).equals(content)).toBe(true);
+    const response = await put('/a%2Fb?partNumber=1&uploadId=x~y', body);
+    expect(response.headers.get('x-case')).toBe('Kept');
+    expect((await received(response)).equals(content)).toBe(true);
     expect(heard).toHaveLength(1);
     expect(heard[0]).toMatchObject({ method: 'PUT', url: '/a%2Fb?partNumber=1&uploadId=x~y' });
     expect(heard[0]!.host).toBe(new URL(proxy.endpoint).host);
@@ -64,17 +64,17 @@ describe('FaultProxy', () => {
     expect(proxy.requests()).toEqual([]);
   });
 
-  it('answers for the store, as often as it is told, and only what fits', async () => {
-    const fault = { kind: 'answer', status: 503, body: '<Error/>', headers: { 'x-extra': '1' } } as const;
+  it('responds itself, to the requests that match and as often as configured', async () => {
+    const fault = { kind: 'respond', status: 503, body: '<Error/>', headers: { 'x-extra': '1' } } as const;
     proxy.inject({ method: 'PUT', url: /\?part/, times: 2, after: 1, fault });
     const statuses: number[] = [];
     for (const path of ['/a?part', '/b', '/a?part', '/a?part', '/a?part']) {
-      const answer = await put(path, Buffer.from('x'));
-      statuses.push(answer.status);
-      const text = await received(answer);
-      if (answer.status === 503) {
+      const response = await put(path, Buffer.from('x'));
+      statuses.push(response.status);
+      const text = await received(response);
+      if (response.status === 503) {
         expect(text.toString()).toBe('<Error/>');
-        expect(answer.headers.get('x-extra')).toBe('1');
+        expect(response.headers.get('x-extra')).toBe('1');
       }
     }
     expect(statuses).toEqual([200, 200, 503, 503, 200]);
@@ -82,33 +82,33 @@ describe('FaultProxy', () => {
     expect(proxy.requests().map((each) => each.fault)).toEqual([
       undefined,
       undefined,
-      'answer',
-      'answer',
+      'respond',
+      'respond',
       undefined,
     ]);
   });
 
-  it('resets a connection before the store hears of the request', async () => {
+  it('resets a connection before the store receives the request', async () => {
     proxy.inject({ fault: { kind: 'reset' } });
     await expect(put('/a', randomBytes(100_000))).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
     expect(heard).toEqual([]);
     expect((await received(await put('/a', Buffer.from('x')))).equals(content)).toBe(true);
   });
 
-  it('loses an answer', async () => {
-    proxy.inject({ fault: { kind: 'lose answer' } });
+  it('loses a response', async () => {
+    proxy.inject({ fault: { kind: 'lose response' } });
     await expect(put('/a', randomBytes(100_000))).rejects.toMatchObject({ cause: { code: 'ECONNRESET' } });
     expect(heard).toHaveLength(1);
     expect(heard[0]!.body).toHaveLength(100_000);
   });
 
-  it.each([0, 1, 150_000])('breaks an answer after %d bytes', async (afterBytes) => {
-    proxy.inject({ fault: { kind: 'break answer', afterBytes } });
-    const answer = await fetch(`${proxy.endpoint}/a`);
-    expect(answer.status).toBe(200);
+  it.each([0, 1, 150_000])('breaks a response after %d bytes', async (afterBytes) => {
+    proxy.inject({ fault: { kind: 'break response', afterBytes } });
+    const response = await fetch(`${proxy.endpoint}/a`);
+    expect(response.status).toBe(200);
     let count = 0;
     const reading = async (): Promise<void> => {
-      for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) count += chunk.length;
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) count += chunk.length;
     };
     await expect(reading()).rejects.toThrow();
     expect(count).toBe(afterBytes);
@@ -122,7 +122,7 @@ describe('FaultProxy', () => {
     expect(heard).toHaveLength(1);
   });
 
-  it('hands a delayed request on whose client has gone, where it is told to', async () => {
+  it('passes a delayed request on after its client has disconnected, if configured', async () => {
     const body = randomBytes(100_000);
     proxy.inject({ fault: { kind: 'delay', ms: 200, outlivesClient: true } });
     const leaving = new AbortController();
@@ -135,14 +135,14 @@ describe('FaultProxy', () => {
     expect(heard[0]!.body.equals(body)).toBe(true);
   });
 
-  it('spares all but each so many-th', async () => {
-    proxy.inject({ times: Infinity, every: 3, after: 1, fault: { kind: 'answer', status: 503 } });
+  it('lets all but every n-th request pass', async () => {
+    proxy.inject({ times: Infinity, every: 3, after: 1, fault: { kind: 'respond', status: 503 } });
     const statuses: number[] = [];
     for (let sent = 0; sent < 8; sent += 1) statuses.push((await fetch(`${proxy.endpoint}/a`)).status);
     expect(statuses).toEqual([200, 200, 200, 503, 200, 200, 503, 200]);
   });
 
-  it('resets what hangs', async () => {
+  it('resets hanging requests', async () => {
     proxy.inject({ fault: { kind: 'hang' } });
     const reset = expect(put('/a', Buffer.from('x'))).rejects.toMatchObject({
       cause: { code: 'ECONNRESET' },
@@ -153,7 +153,7 @@ describe('FaultProxy', () => {
     expect(heard).toEqual([]);
   });
 
-  it('lets a request hang until its sender gives up, or the proxy is closed', async () => {
+  it('lets a request hang until its client aborts, or the proxy is closed', async () => {
     proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
     const impatient = fetch(`${proxy.endpoint}/a`, { signal: AbortSignal.timeout(50) });
     await expect(impatient).rejects.toMatchObject({ name: 'TimeoutError' });

@@ -11,60 +11,69 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What goes wrong with a request. */
+/** A fault of one request. */
 export type Fault =
-  /** The proxy answers for the store, which hears nothing of it. */
+  /** The proxy responds itself, and the store receives nothing. */
   | {
-      readonly kind: 'answer';
+      readonly kind: 'respond';
       readonly status: number;
       readonly body?: string;
       readonly headers?: Record<string, string>;
     }
-  /** The connection is reset before the store hears of it. */
+  /** The connection is reset, and the store receives nothing. */
   | { readonly kind: 'reset' }
-  /** The store does what it is asked to, and its answer is lost with the connection. */
-  | { readonly kind: 'lose answer' }
-  /** The connection ends within the body of the store's answer. */
-  | { readonly kind: 'break answer'; readonly afterBytes: number }
-  /** The store hears of it later; with `outlivesClient` also where the client has gone by then, as it does when bytes are on their way. */
+  /** The store handles the request, and its response is lost with the connection. */
+  | { readonly kind: 'lose response' }
+  /** The connection ends within the body of the store's response. */
+  | { readonly kind: 'break response'; readonly afterBytes: number }
+  /**
+   * The store receives the request later. With `outlivesClient` it does so even if the client has
+   * disconnected, like bytes that are already in the network.
+   */
   | { readonly kind: 'delay'; readonly ms: number; readonly outlivesClient?: boolean }
-  /** Nobody answers before `endHanging`, which resets the connection; the store hears nothing of it. */
+  /** No response comes, until `endHanging` resets the connection. The store receives nothing. */
   | { readonly kind: 'hang' }
-  /** A bit of the body changes on its way to the store. */
+  /** One bit of the body changes in transit to the store. */
   | { readonly kind: 'flip' };
 
-/** Which requests it goes wrong with: those that fit all that is given. The first rule that fits and isn't used up counts. */
+/**
+ * The requests that fail: those that match all given fields. The first rule that matches and is not used up
+ * applies.
+ */
 export interface FaultRule {
   readonly method?: string;
-  /** Of path and query, as they are in the request line. */
+  /** Matches path and query as in the request line. */
   readonly url?: RegExp;
-  /** How many of them, one where nothing is said; `Infinity` for all. */
+  /** How many requests fail: 1 by default, `Infinity` for all. */
   readonly times?: number;
-  /** How many are let through before. */
+  /** How many requests pass first. */
   readonly after?: number;
-  /** Of those that are left, only each so many-th; the others are let through, and `times` counts them. */
+  /** After that only every n-th request fails. The others pass, and `times` counts them. */
   readonly every?: number;
   readonly fault: Fault;
 }
 
-/** A request as the proxy saw it. */
+/** A request that the proxy received. */
 export interface SeenRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
-  /** Method and names of the query, as in `PUT partNumber uploadId`, with the values of those that say what it is: `comp=block`. */
+  /**
+   * Method and query parameters, as in `PUT partNumber uploadId`. Parameters that tell requests apart have
+   * their value: `comp=block`.
+   */
   readonly kind: string;
   readonly fault: Fault['kind'] | undefined;
 }
 
-/** Whose values tell the kinds of Azure's and Google's requests apart. */
-const TELLING = ['comp', 'restype', 'uploadType', 'alt'];
-/** The SDK's own, in every request. */
-const NOISE = ['x-id'];
+/** Parameters whose values tell Azure's and Google's requests apart. */
+const DISTINGUISHING = ['comp', 'restype', 'uploadType', 'alt'];
+/** In every request of the SDK. */
+const IGNORED = ['x-id'];
 
 /**
- * Stands between a driver and its store, plain HTTP on both sides, and makes things go wrong by rule. All else it passes
- * on as it comes: `Host` too, which is signed, and bodies as streams.
+ * A proxy between a driver and its store, with plain HTTP on both sides, that injects faults by rule. It
+ * passes everything else on unchanged: also `Host`, which is signed, and bodies as streams.
  */
 export class FaultProxy {
   private rules: { rule: FaultRule; seen: number }[] = [];
@@ -75,11 +84,11 @@ export class FaultProxy {
   private constructor(
     private readonly server: Server,
     private readonly target: URL,
-    /** What the driver is told in place of the store's endpoint. */
+    /** The driver uses it instead of the store's endpoint. */
     readonly endpoint: string,
   ) {}
 
-  /** @param target of the store, as in `http://127.0.0.1:9000`. Its path is kept. */
+  /** @param target URL of the store, as in `http://127.0.0.1:9000`. Its path is kept. */
   static async start(target: string): Promise<FaultProxy> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -89,7 +98,7 @@ export class FaultProxy {
     const path = url.pathname === '/' ? '' : url.pathname;
     const proxy = new FaultProxy(server, url, `http://127.0.0.1:${address.port}${path}`);
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      // Whatever fails on either side ends the other one; the driver under test sees a broken connection.
+      // A failure on one side ends the other. The driver under test sees a broken connection.
       proxy.handle(request, response).catch(() => request.socket.destroy());
     });
     return proxy;
@@ -99,7 +108,7 @@ export class FaultProxy {
     this.rules.push(...rules.map((rule) => ({ rule, seen: 0 })));
   }
 
-  /** Forgets all rules: from now on everything goes well. */
+  /** Removes all rules. */
   heal(): void {
     this.rules = [];
   }
@@ -108,7 +117,7 @@ export class FaultProxy {
     return this.hanging.size;
   }
 
-  /** Resets the connections of those that hang. */
+  /** Resets the connections of hanging requests. */
   endHanging(): void {
     for (const { socket } of this.hanging) socket.resetAndDestroy();
     this.hanging.clear();
@@ -118,14 +127,14 @@ export class FaultProxy {
     return this.seen;
   }
 
-  /** How many requests of each kind there were. */
+  /** Number of requests by kind. */
   counts(): Record<string, number> {
     const counts: Record<string, number> = {};
     for (const { kind } of this.seen) counts[kind] = (counts[kind] ?? 0) + 1;
     return counts;
   }
 
-  /** Begins to count anew. */
+  /** Resets the counts. */
   forget(): void {
     this.seen = [];
   }
@@ -142,13 +151,13 @@ export class FaultProxy {
     const fault = this.faultOf(method, url);
     this.seen.push({ method, url, headers, kind: kindOf(method, url), fault: fault?.kind });
     switch (fault?.kind) {
-      case 'answer':
+      case 'respond':
         await drained(request);
         response.writeHead(fault.status, { 'content-type': 'application/xml', ...fault.headers });
         response.end(fault.body ?? '');
         return;
       case 'reset':
-        // Read first, as some clients don't look for an answer, and so not for a reset, while they write.
+        // Read first, because some clients don't notice a reset while they write.
         await drained(request);
         request.socket.resetAndDestroy();
         return;
@@ -168,7 +177,7 @@ export class FaultProxy {
     await this.pass(request, response, fault);
   }
 
-  /** @param body where it has been read already, and goes out even if the client has left. */
+  /** @param body if it has been read already. It is sent even if the client has disconnected. */
   private async pass(
     request: IncomingMessage,
     response: ServerResponse,
@@ -181,36 +190,36 @@ export class FaultProxy {
       port: this.target.port,
       method: request.method,
       path: request.url,
-      // As pairs, so that neither their order nor their case changes.
+      // As pairs, to keep their order and case.
       headers: request.rawHeaders,
     });
     response.once('close', () => {
       if (!response.writableFinished && body === undefined) outgoing.destroy();
     });
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    const responded = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
     });
     const source = body === undefined ? request : Readable.from(body.length > 0 ? [body] : []);
     const sending =
       fault?.kind === 'flip' ? pipeline(source, flipping(), outgoing) : pipeline(source, outgoing);
-    // A store may answer, and close, before it has read everything: then its answer counts.
+    // A store may respond, and close, before it has read everything. Then its response counts.
     sending.catch(() => undefined);
-    const answer = await answered;
-    if (fault?.kind === 'lose answer') {
-      await drained(answer);
+    const storeResponse = await responded;
+    if (fault?.kind === 'lose response') {
+      await drained(storeResponse);
       request.socket.resetAndDestroy();
       return;
     }
-    response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
-    if (fault?.kind === 'break answer') {
-      await written(answer, response, fault.afterBytes);
-      answer.destroy();
-      // Not a reset: that would take bytes away that the driver has not read yet.
+    response.writeHead(storeResponse.statusCode ?? 502, storeResponse.rawHeaders);
+    if (fault?.kind === 'break response') {
+      await written(storeResponse, response, fault.afterBytes);
+      storeResponse.destroy();
+      // Not a reset, which would discard bytes that the driver has not read yet.
       request.socket.destroy();
       return;
     }
-    await pipeline(answer, response);
+    await pipeline(storeResponse, response);
   }
 
   private faultOf(method: string, url: string): Fault | undefined {
@@ -231,8 +240,8 @@ export class FaultProxy {
 function kindOf(method: string, url: string): string {
   const { searchParams } = new URL(url, 'http://store');
   const words = [...searchParams]
-    .filter(([name]) => !NOISE.includes(name))
-    .map(([name, value]) => (TELLING.includes(name) ? `${name}=${value}` : name));
+    .filter(([name]) => !IGNORED.includes(name))
+    .map(([name, value]) => (DISTINGUISHING.includes(name) ? `${name}=${value}` : name));
   return [method, ...new Set(words.sort())].join(' ');
 }
 
@@ -240,7 +249,7 @@ async function drained(stream: Readable): Promise<void> {
   for await (const _ of stream);
 }
 
-/** Writes the first `bytes` of what comes, and waits until they are out. */
+/** Writes the first `bytes` of the stream, and waits until they are sent. */
 async function written(from: Readable, to: ServerResponse, bytes: number): Promise<void> {
   let left = bytes;
   to.flushHeaders();
@@ -252,7 +261,7 @@ async function written(from: Readable, to: ServerResponse, bytes: number): Promi
   }
 }
 
-/** Changes the first bit of what passes. */
+/** Changes the first bit of the stream. */
 function flipping(): Transform {
   let flipped = false;
   return new Transform({

@@ -18,36 +18,36 @@ import { parseStateAt } from '../../src/storage/object-store/upload-state.js';
 import type { ByteSpan, DriverUpload, IoOptions } from '../../src/storage/storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../src/storage/storage.errors.js';
 
-interface Begun {
+interface StartedMultipart {
   readonly name: string;
   touchedAt: Date;
   readonly parts: Map<number, { tag: string; bytes: Buffer }>;
 }
 
-/** What is in a bucket, for any number of stores. */
+/** The content of a bucket, for any number of stores. */
 export class MemoryBucket {
   readonly objects = new Map<string, { bytes: Buffer; touchedAt: Date }>();
-  readonly multiparts = new Map<string, Begun>();
-  private begun = 0;
+  readonly multiparts = new Map<string, StartedMultipart>();
+  private idCount = 0;
 
   nextId(): string {
-    this.begun += 1;
-    return `multipart-${this.begun}`;
+    this.idCount += 1;
+    return `multipart-${this.idCount}`;
   }
 }
 
 export type Request = keyof ObjectStore;
 
 /**
- * An object store with the rules of S3, for what a real one can't be made to do: to fail at exactly one request, before or
- * after it did what it was asked to. Counts requests.
+ * An object store with the rules of S3 that can fail at exactly one request, before or after its effect.
+ * Records its requests.
  */
 export class MemoryObjectStore implements ObjectStore {
   readonly name = 'memorystore';
   readonly location = 'memory';
   readonly maxPartNumber: number = 10_000;
   readonly requests: { readonly kind: string; readonly name: string; readonly bytes: number }[] = [];
-  /** Called before each request is done (`'before'`) and after; what it throws is the request's failure. */
+  /** Called before and after the effect of each request. If it throws, the request fails with that error. */
   interfere: (kind: string, when: 'before' | 'after', name: string) => Promise<void> | void = () => undefined;
 
   /** @param leavesPartsOut true as in S3, false as in Ceph */
@@ -80,7 +80,7 @@ export class MemoryObjectStore implements ObjectStore {
     return this.request('get', name, end - start + 1, options, () => {
       const bytes = this.bucket.objects.get(this.prefix + name)?.bytes;
       if (bytes === undefined) throw new ObjectNotFoundError(name);
-      if (end >= bytes.length) throw new StorageError('not within the object');
+      if (end >= bytes.length) throw new StorageError('the span is not within the object');
       return Readable.from(chunksOf(Buffer.from(bytes.subarray(start, end + 1))), { objectMode: false });
     });
   }
@@ -118,21 +118,21 @@ export class MemoryObjectStore implements ObjectStore {
   putPart(multipart: Multipart, number: number, body: Body, options: IoOptions): Promise<Part> {
     return this.request('part', multipart.name, body.bytes.length, options, () => {
       const tag = tagOf(body);
-      this.begunAs(multipart).parts.set(number, { tag, bytes: Buffer.from(body.bytes) });
+      this.startedAs(multipart).parts.set(number, { tag, bytes: Buffer.from(body.bytes) });
       return { number, tag };
     });
   }
 
   completeMultipart(multipart: Multipart, parts: readonly Part[], options: IoOptions): Promise<void> {
     return this.request('complete', multipart.name, 0, options, () => {
-      const begun = this.begunAs(multipart);
-      if (!this.leavesPartsOut && begun.parts.size !== parts.length) {
-        throw new UploadStateError('there are parts that were left out');
+      const started = this.startedAs(multipart);
+      if (!this.leavesPartsOut && started.parts.size !== parts.length) {
+        throw new UploadStateError('parts are left out');
       }
       const bytes = parts.map(({ number, tag }, index) => {
-        const part = begun.parts.get(number);
+        const part = started.parts.get(number);
         const isInOrder = number > (parts[index - 1]?.number ?? 0);
-        if (part?.tag !== tag || !isInOrder) throw new UploadStateError(`part ${number} is another one`);
+        if (part?.tag !== tag || !isInOrder) throw new UploadStateError(`part ${number} has another tag`);
         return part.bytes;
       });
       if (new Set(bytes.slice(0, -1).map(({ length }) => length)).size > 1) {
@@ -160,10 +160,10 @@ export class MemoryObjectStore implements ObjectStore {
     }
   }
 
-  private begunAs({ id, name }: Multipart): Begun {
-    const begun = this.bucket.multiparts.get(id);
-    if (begun?.name !== this.prefix + name) throw new UploadStateError('no such multipart');
-    return begun;
+  private startedAs({ id, name }: Multipart): StartedMultipart {
+    const started = this.bucket.multiparts.get(id);
+    if (started?.name !== this.prefix + name) throw new UploadStateError('no such multipart');
+    return started;
   }
 
   private async request<T>(
@@ -184,7 +184,7 @@ export class MemoryObjectStore implements ObjectStore {
   }
 }
 
-/** Reads back what no client of a real store could: for tests that hold what a row says against the bytes. */
+/** Reads unfinished uploads back, which a real store can't, for tests that compare rows with bytes. */
 export class ReadableObjectStorageDriver extends ObjectStorageDriver implements UploadReadingStorageDriver {
   override readonly abilities = {
     redirects: false,
@@ -204,22 +204,22 @@ export class ReadableObjectStorageDriver extends ObjectStorageDriver implements 
     const layout = parseStateAt(upload, sizeBytes);
     const parts = layout.parts.map(({ number, tag }) => {
       const part = this.bucket.multiparts.get(layout.multipart ?? '')?.parts.get(number);
-      if (part?.tag !== tag) throw new UploadStateError(`part ${number} is another one`);
+      if (part?.tag !== tag) throw new UploadStateError(`part ${number} has another tag`);
       return part.bytes;
     });
     const pieces = layout.pieces.map(({ suffix }) => {
       const piece = this.bucket.objects.get(pieceName(upload.id, suffix));
-      if (piece === undefined) throw new UploadStateError('a piece is gone');
+      if (piece === undefined) throw new UploadStateError('a piece is missing');
       return piece.bytes;
     });
     return Promise.resolve(Readable.from(Buffer.concat([...parts, ...pieces, layout.inline])));
   }
 }
 
-/** @throws StorageError when the bytes are not those whose checksum was sent. */
+/** @throws StorageError if the checksum does not match. */
 function tagOf({ bytes, md5 }: Body): string {
   const hash = createHash('md5').update(bytes);
-  if (hash.copy().digest('base64') !== md5) throw new StorageError('the bytes have changed underway');
+  if (hash.copy().digest('base64') !== md5) throw new StorageError('the checksum does not match');
   return `"${hash.digest('hex')}"`;
 }
 

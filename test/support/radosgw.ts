@@ -13,7 +13,7 @@ import { describe, it } from '@jest/globals';
 import { tryFileLock } from '../../src/common/file-lock.js';
 import { findProgram } from './registry-tool.js';
 
-/** How to speak to an S3 server. */
+/** Endpoint and credentials of an S3 server. */
 export interface S3Server {
   readonly endpoint: string;
   readonly accessKeyId: string;
@@ -21,7 +21,7 @@ export interface S3Server {
   readonly region: string;
 }
 
-/** One that somebody has started, and stops. */
+/** A server that its caller stops. */
 export interface StartedS3Server extends S3Server {
   stop(): Promise<void>;
 }
@@ -30,7 +30,7 @@ const PROGRAMS = ['radosgw', 'radosgw-admin', 'ceph-mon', 'ceph-osd', 'ceph', 'm
 const SCRIPT = fileURLToPath(new URL('./radosgw.sh', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 
-/** A `describe` that needs radosgw: without it, it says so and is skipped, or fails where CI installs it. */
+/** A `describe` that needs radosgw. Without it the tests are skipped, with a message; in CI they fail. */
 export function describeWithRadosgw(title: string, define: () => void): void {
   const why = missing();
   if (why === undefined) return describe(title, define);
@@ -49,12 +49,12 @@ export function describeWithRadosgw(title: string, define: () => void): void {
 function missing(): string | undefined {
   const programs = PROGRAMS.filter((name) => findProgram(name) === undefined);
   if (programs.length > 0) return `not on the PATH: ${programs.join(', ')}`;
-  return process.getuid?.() === 0 ? undefined : 'radosgw is started by root alone';
+  return process.getuid?.() === 0 ? undefined : 'only root can start radosgw';
 }
 
 /**
- * The one radosgw of a Jest run. The first caller starts it (two seconds, 130 MB); `postgres-setup.ts` sees to it that
- * it is stopped when the run ends, however it ends.
+ * The one radosgw of a Jest run. The first caller starts it (two seconds, 130 MB). `postgres-setup.ts` stops
+ * it when the run ends, even after a crash.
  */
 export async function sharedRadosgw(): Promise<S3Server> {
   const directory = runDirectory();
@@ -80,14 +80,17 @@ export async function sharedRadosgw(): Promise<S3Server> {
   }
 }
 
-/** One of the caller's own, for tests that stop it or measure. In Jest it doesn't outlive the run, `stop` or not. */
+/**
+ * Starts a server for one caller, for tests that stop it or measure. In Jest it ends with the run, even
+ * without `stop`.
+ */
 export async function startRadosgw(): Promise<StartedS3Server> {
   const directory = mkdtempSync(join(runDirectory() ?? tmpdir(), 'radosgw-'));
   const stop = async (): Promise<void> => {
     await promisify(execFile)(SCRIPT, ['stop', directory]);
     await rm(directory, { recursive: true, force: true });
   };
-  // A port may be taken between being found and being listened on.
+  // Another process may take a port before radosgw listens on it.
   for (let attempt = 1; ; attempt += 1) {
     const [port, monitorPort] = await freePorts();
     await mkdir(directory, { recursive: true });
@@ -110,7 +113,7 @@ export async function startRadosgw(): Promise<StartedS3Server> {
   }
 }
 
-/** Makes an empty bucket of nobody else's, and answers its name. It goes away with its server. */
+/** Creates an empty bucket for one caller, and returns its name. The bucket ends with its server. */
 export async function freshBucket(server: S3Server): Promise<string> {
   const name = `berth-${randomBytes(8).toString('hex')}`;
   const client = new S3Client({
@@ -127,7 +130,7 @@ export async function freshBucket(server: S3Server): Promise<string> {
   return name;
 }
 
-/** That of the run, which the reaper of `postgres-setup.ts` empties. */
+/** The directory of the run. `postgres-setup.ts` removes it. */
 function runDirectory(): string | undefined {
   return process.env['BERTH_TEST_RUN_DIR'];
 }

@@ -3,10 +3,10 @@ import { CRC32C } from '@google-cloud/storage';
 /** Castagnoli's polynomial, bits reversed. */
 const POLYNOMIAL = 0x82f63b78;
 
-const known = new WeakMap<Buffer, number>();
+const cache = new WeakMap<Buffer, number>();
 const shifts = new Map<number, Uint32Array>();
 
-/** Of chunks behind each other, base64. Each chunk is looked at once, so that compositions cost little. */
+/** CRC32C of concatenated chunks, in base64. Computes each chunk once, so that compositions are cheap. */
 export function crc32c(chunks: readonly Buffer[]): string {
   const crc = chunks.reduce((sum, chunk) => (times(shiftOf(chunk.length), sum) ^ crcOf(chunk)) >>> 0, 0);
   const bytes = Buffer.alloc(4);
@@ -15,16 +15,18 @@ export function crc32c(chunks: readonly Buffer[]): string {
 }
 
 function crcOf(chunk: Buffer): number {
-  const before = known.get(chunk);
-  if (before !== undefined) return before;
+  const cached = cache.get(chunk);
+  if (cached !== undefined) return cached;
   const hash = new CRC32C();
   hash.update(chunk);
   const value = hash.valueOf() >>> 0;
-  known.set(chunk, value);
+  cache.set(chunk, value);
   return value;
 }
 
-/** What so many bytes behind it do to a checksum, as a matrix over GF(2): the way of zlib's `crc32_combine`. */
+/**
+ * The effect of this many following bytes on a checksum, as a matrix over GF(2), like zlib's `crc32_combine`.
+ */
 function shiftOf(bytes: number): Uint32Array {
   const shift = shifts.get(bytes) ?? power(bytes);
   shifts.set(bytes, shift);

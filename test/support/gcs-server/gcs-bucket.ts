@@ -5,7 +5,7 @@ import { GcsHttpError } from './gcs-http-error.js';
 /** https://cloud.google.com/storage/docs/json_api/v1/objects#resource */
 export interface GcsObject {
   readonly name: string;
-  /** What it is made of, one behind the other: a composition shares the bytes of its sources. */
+  /** Its bytes in order. A composition shares the chunks of its sources. */
   readonly chunks: readonly Buffer[];
   readonly sizeBytes: number;
   readonly generation: bigint;
@@ -23,14 +23,14 @@ export interface GcsMetadata {
   readonly crc32c?: string;
 }
 
-/** Of the generation that a request is meant for; 0: there must be none. */
+/** The generation that an object must have; 0 means that it must not exist. */
 export type GenerationMatch = bigint | undefined;
 
 /** https://cloud.google.com/storage/docs/composing-objects: 1 to 32 sources a request. */
 const MAX_SOURCES = 32;
-const MOST_NAME_BYTES = 1024;
+const MAX_NAME_BYTES = 1024;
 
-/** Objects in memory, with the consistency of the real ones: what a request has made, the next one sees. */
+/** Objects in memory. Like Google's, each request sees the effect of the one before. */
 export class GcsBucket {
   private readonly objects = new Map<string, GcsObject>();
   private latestGeneration = 0n;
@@ -45,14 +45,14 @@ export class GcsBucket {
   }
 
   /**
-   * https://cloud.google.com/storage/docs/json_api/v1/objects/insert; other checksums than those of the bytes are
-   * refused: https://cloud.google.com/storage/docs/data-validation
+   * https://cloud.google.com/storage/docs/json_api/v1/objects/insert
+   * Refuses wrong checksums: https://cloud.google.com/storage/docs/data-validation
    */
   insert(name: string, bytes: Buffer, metadata: GcsMetadata, match: GenerationMatch): GcsObject {
     checkName(name);
     const md5Hash = createHash('md5').update(bytes).digest('base64');
-    refuseOther('MD5', metadata.md5Hash, () => md5Hash);
-    refuseOther('CRC32C', metadata.crc32c, () => crc32c([bytes]));
+    checkHash('MD5', metadata.md5Hash, () => md5Hash);
+    checkHash('CRC32C', metadata.crc32c, () => crc32c([bytes]));
     this.checkMatch(name, match);
     const { contentType } = metadata;
     return this.keep({ name, chunks: [bytes], contentType, md5Hash, componentCount: undefined });
@@ -91,7 +91,7 @@ export class GcsBucket {
     this.objects.delete(name);
   }
 
-  /** In the order of their names' UTF-8, as https://cloud.google.com/storage/docs/json_api/v1/objects/list has it. */
+  /** Sorted by name in UTF-8: https://cloud.google.com/storage/docs/json_api/v1/objects/list */
   list(prefix: string, after: string | undefined, limit: number): { items: GcsObject[]; more: boolean } {
     const names = [...this.objects.keys()]
       .filter((name) => name.startsWith(prefix) && (after === undefined || name > after))
@@ -138,12 +138,12 @@ export function metadataOf(bucket: GcsBucket, object: GcsObject): Record<string,
   };
 }
 
-function refuseOther(kind: string, told: string | undefined, calculate: () => string): void {
-  if (told === undefined) return;
+function checkHash(kind: string, given: string | undefined, calculate: () => string): void {
+  if (given === undefined) return;
   const calculated = calculate();
-  if (told !== calculated) {
+  if (given !== calculated) {
     throw GcsHttpError.invalid(
-      `Provided ${kind} hash "${told}" doesn't match calculated ${kind} hash "${calculated}".`,
+      `Provided ${kind} hash "${given}" doesn't match calculated ${kind} hash "${calculated}".`,
     );
   }
 }
@@ -151,7 +151,7 @@ function refuseOther(kind: string, told: string | undefined, calculate: () => st
 /** https://cloud.google.com/storage/docs/objects#naming */
 function checkName(name: string): void {
   const isName = name !== '' && name !== '.' && name !== '..' && !/[\r\n]/.test(name);
-  if (!isName || Buffer.byteLength(name) > MOST_NAME_BYTES) {
+  if (!isName || Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw GcsHttpError.invalid('The specified object name is not valid.');
   }
 }

@@ -6,7 +6,7 @@ import { GcsObjectStore } from '../../../src/storage/drivers/gcs/gcs-object.stor
 import type { GcsLimits } from '../../../src/storage/drivers/gcs/gcs-limits.js';
 import { GcsServer, type GcsServerOptions } from './gcs-server.js';
 
-/** A server, the key file of its service account, and the stores that were opened on it. */
+/** A server, the key file of its service account, and the stores opened on it. */
 export class GcsHarness {
   readonly bucket = 'berth-tests';
   private readonly stores: GcsObjectStore[] = [];

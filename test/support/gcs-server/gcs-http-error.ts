@@ -1,4 +1,4 @@
-/** An error as the JSON API answers it: https://cloud.google.com/storage/docs/json_api/v1/status-codes */
+/** An error response of the JSON API: https://cloud.google.com/storage/docs/json_api/v1/status-codes */
 export class GcsHttpError extends Error {
   constructor(
     readonly status: number,

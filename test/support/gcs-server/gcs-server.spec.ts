@@ -29,59 +29,61 @@ describe('signed URLs', () => {
     return url;
   }
 
-  it('serve the object, as what the URL says it is', async () => {
-    const answer = await fetch(await signed());
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get('content-type')).toBe('application/octet-stream');
-    expect(await answer.text()).toBe('content');
+  it('serve the object with the content type of the URL', async () => {
+    const response = await fetch(await signed());
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/octet-stream');
+    expect(await response.text()).toBe('content');
   });
 
   it.each([
     ['of another object', (url: URL) => void (url.pathname += 's')],
     ['that last longer', (url: URL) => url.searchParams.set('X-Goog-Expires', '61')],
     ['of another day', (url: URL) => url.searchParams.set('X-Goog-Date', '20200101T000000Z')],
-    ['of somebody else', (url: URL) => url.searchParams.set('X-Goog-Credential', 'who@else/x')],
+    ['of another account', (url: URL) => url.searchParams.set('X-Goog-Credential', 'other@account/x')],
     ['with another type', (url: URL) => url.searchParams.set('response-content-type', 'text/html')],
     ['with more in them', (url: URL) => url.searchParams.set('generation', '1')],
     ['with another signature', (url: URL) => url.searchParams.set('X-Goog-Signature', '00')],
     ['with none', (url: URL) => url.searchParams.delete('X-Goog-Signature')],
-  ])('are refused: those %s', async (_, change) => {
+  ])('are refused if they are %s', async (_, change) => {
     const url = await signed();
     change(url);
-    const answer = await fetch(url);
-    expect(answer.status).toBe(403);
-    await answer.body?.cancel();
+    const response = await fetch(url);
+    expect(response.status).toBe(403);
+    await response.body?.cancel();
   });
 
   it('are refused when they have expired', async () => {
     const url = await signed();
     const now = Date.now();
     jest.spyOn(Date, 'now').mockReturnValue(now + 62_000);
-    const answer = await fetch(url);
-    expect(answer.status).toBe(400);
-    expect(await answer.text()).toContain('expired');
+    const response = await fetch(url);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('expired');
   });
 });
 
 describe('the JSON API', () => {
-  it('wants a token', async () => {
-    const answer = await fetch(`${harness.server.url}/storage/v1/b/${harness.bucket}/o/object`);
-    expect(answer.status).toBe(401);
-    expect(await answer.json()).toMatchObject({ error: { code: 401, errors: [{ reason: 'required' }] } });
+  it('requires a token', async () => {
+    const response = await fetch(`${harness.server.url}/storage/v1/b/${harness.bucket}/o/object`);
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ error: { code: 401, errors: [{ reason: 'required' }] } });
   });
 
   it('refuses bytes of another MD5', async () => {
     const { md5 } = bodyOf(Buffer.from('other'));
-    const impatient = harness.store({}, { attempts: 1 });
-    await expect(impatient.put('new', { bytes: Buffer.from('content'), md5 }, {})).rejects.toMatchObject({
-      cause: {
-        status: 400,
-        message: expect.stringContaining("doesn't match calculated MD5 hash") as unknown,
+    const withoutRetries = harness.store({}, { attempts: 1 });
+    await expect(withoutRetries.put('new', { bytes: Buffer.from('content'), md5 }, {})).rejects.toMatchObject(
+      {
+        cause: {
+          status: 400,
+          message: expect.stringContaining("doesn't match calculated MD5 hash") as unknown,
+        },
       },
-    });
+    );
   });
 
-  it('refuses 33 sources, and none', () => {
+  it('refuses 33 sources, and zero', () => {
     const bucket = harness.server.createBucket('other');
     bucket.insert('x', Buffer.from('x'), {}, undefined);
     const sources = Array.from({ length: 33 }, () => ({ name: 'x' }));
@@ -91,7 +93,7 @@ describe('the JSON API', () => {
     expect(() => bucket.compose('y', sources.slice(1), {}, 0n)).toThrow('pre-conditions');
   });
 
-  it('gives every object another generation', () => {
+  it('gives every object a different generation', () => {
     const bucket = harness.server.createBucket('other');
     const generations = Array.from(
       { length: 100 },
@@ -101,8 +103,8 @@ describe('the JSON API', () => {
   });
 });
 
-describe('its pieces', () => {
-  it('sums up CRC32C as one who reads everything', () => {
+describe('the helpers', () => {
+  it('combine CRC32C of chunks correctly', () => {
     const chunks = [0, 1, 5, 1000, 65537, 0, 3].map((size) => randomBytes(size));
     const whole = new CRC32C();
     whole.update(Buffer.concat(chunks));
@@ -110,7 +112,7 @@ describe('its pieces', () => {
     expect(crc32c([Buffer.from('123456789')])).toBe(Buffer.from('e3069283', 'hex').toString('base64'));
   });
 
-  it('takes a multipart body apart, whatever bytes it has', () => {
+  it('parse a multipart body with any bytes', () => {
     const bytes = Buffer.concat([
       Buffer.from('\r\n--b\r--bb\r\n\r\n'),
       randomBytes(1000),
@@ -132,7 +134,7 @@ describe('its pieces', () => {
     );
   });
 
-  it('answers the fields that were asked for', () => {
+  it('select the requested fields', () => {
     const page = { kind: 'k', items: [{ name: 'a', size: '1', etag: 'e' }], nextPageToken: 't' };
     expect(selected(page, 'items(name,size),nextPageToken')).toEqual({
       items: [{ name: 'a', size: '1' }],

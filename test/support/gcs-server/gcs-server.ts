@@ -14,13 +14,13 @@ import { selected } from './partial-response.js';
 import { ServiceAccount } from './service-account.js';
 import { verifySignedUrl } from './signed-url.js';
 
-/** https://cloud.google.com/storage/docs/json_api/v1/objects/list: of `maxResults` */
-const MOST_RESULTS = 1000;
+/** The maximum of `maxResults`: https://cloud.google.com/storage/docs/json_api/v1/objects/list */
+const MAX_RESULTS = 1000;
 
 export interface GcsServerOptions {
-  /** Refuse requests of the JSON API without a token; signed URLs need their signature in any case. */
+  /** Refuse requests of the JSON API without a token. Signed URLs always need their signature. */
   readonly auth?: boolean;
-  /** Entries of a page at most. */
+  /** Maximum entries per page. */
   readonly pageSize?: number;
 }
 
@@ -30,33 +30,33 @@ interface Call {
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
-  readonly answer: ServerResponse;
+  readonly response: ServerResponse;
 }
 
 type Handler = (call: Call, ...names: string[]) => void;
 
 /**
- * What Berth needs of Google Cloud Storage, in memory, for tests: the JSON API of
- * https://cloud.google.com/storage/docs/json_api/v1 as its documents describe it, tokens of a service account, and
- * signed URLs, whose signatures are verified. It isn't Google's: what the documents don't say is guessed here.
+ * The parts of Google Cloud Storage that Berth uses, in memory, for tests: the JSON API as documented at
+ * https://cloud.google.com/storage/docs/json_api/v1, tokens of a service account, and signed URLs, whose
+ * signatures are verified. Where the documentation is silent, it is a guess.
  */
 export class GcsServer {
   readonly account = new ServiceAccount();
-  /** One line for each request, as in `POST /storage/v1/b/bucket/o/name/compose`; without the query, where signatures are. */
+  /** One line per request, as in `POST /storage/v1/b/bucket/o/name/compose`, without the query. */
   readonly requests: string[] = [];
-  /** Permissions that the service account doesn't have, as in `storage.objects.create`. */
+  /** Permissions that the service account lacks, as in `storage.objects.create`. */
   readonly denied = new Set<string>();
   private readonly buckets = new Map<string, GcsBucket>();
   private readonly server: Server;
 
   private constructor(private readonly options: GcsServerOptions) {
-    this.server = createServer((request, answer) => void this.serve(request, answer));
+    this.server = createServer((request, response) => void this.serve(request, response));
   }
 
   static async start(options: GcsServerOptions = {}): Promise<GcsServer> {
     const started = new GcsServer(options);
     await new Promise<void>((resolve) => started.server.listen(0, '127.0.0.1', resolve));
-    // What holds the process, and counts in tests as held, are the connections' other ends.
+    // Only the clients' ends of connections keep the process alive.
     started.server.on('connection', (socket) => void socket.unref()).unref();
     return started;
   }
@@ -96,17 +96,17 @@ export class GcsServer {
     return `${this.url}/token`;
   }
 
-  private async serve(request: IncomingMessage, answer: ServerResponse): Promise<void> {
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const body = await buffer(request);
       const url = new URL(request.url ?? '/', this.url);
       const { method = 'GET', headers } = request;
       this.requests.push(`${method} ${url.pathname}`);
-      this.route({ method, url, query: url.searchParams, headers, body, answer });
+      this.route({ method, url, query: url.searchParams, headers, body, response });
     } catch (error) {
-      if (answer.headersSent || answer.destroyed) answer.destroy();
-      else if (error instanceof GcsHttpError) send(answer, error.status, error.toJSON(), error.headers);
-      else send(answer, 500, new GcsHttpError(500, 'backendError', String(error)).toJSON());
+      if (response.headersSent || response.destroyed) response.destroy();
+      else if (error instanceof GcsHttpError) send(response, error.status, error.toJSON(), error.headers);
+      else send(response, 500, new GcsHttpError(500, 'backendError', String(error)).toJSON());
     }
   }
 
@@ -135,7 +135,7 @@ export class GcsServer {
         'storage.objects.create',
         (...all) => this.insert(...all),
       ],
-      // The XML API, which signed URLs are for.
+      // The XML API, which signed URLs use.
       [
         'GET',
         /^\/(?!storage\/|upload\/)([^/]+)\/(.+)$/,
@@ -178,23 +178,23 @@ export class GcsServer {
   }
 
   /** https://developers.google.com/identity/protocols/oauth2/service-account#httprest */
-  private token({ body, answer }: Call): void {
+  private token({ body, response }: Call): void {
     const form = new URLSearchParams(body.toString());
     const result = this.account.exchange(form.get('assertion') ?? '');
-    if ('access_token' in result) send(answer, 200, { ...result, expires_in: 3599, token_type: 'Bearer' });
-    else send(answer, 400, { error: 'invalid_grant', ...result });
+    if ('access_token' in result) send(response, 200, { ...result, expires_in: 3599, token_type: 'Bearer' });
+    else send(response, 400, { error: 'invalid_grant', ...result });
   }
 
-  private getBucket({ answer }: Call, name = ''): void {
+  private getBucket({ response }: Call, name = ''): void {
     this.bucket(name);
-    send(answer, 200, { kind: 'storage#bucket', id: name, name, location: 'EU', storageClass: 'STANDARD' });
+    send(response, 200, { kind: 'storage#bucket', id: name, name, location: 'EU', storageClass: 'STANDARD' });
   }
 
-  private list({ query, answer }: Call, name = ''): void {
+  private list({ query, response }: Call, name = ''): void {
     const bucket = this.bucket(name);
     const limit = Math.min(
-      Number(query.get('maxResults') ?? MOST_RESULTS),
-      this.options.pageSize ?? MOST_RESULTS,
+      Number(query.get('maxResults') ?? MAX_RESULTS),
+      this.options.pageSize ?? MAX_RESULTS,
     );
     const token = query.get('pageToken');
     const after = token === null ? undefined : Buffer.from(token, 'base64url').toString();
@@ -205,36 +205,36 @@ export class GcsServer {
       nextPageToken: last === undefined ? undefined : Buffer.from(last).toString('base64url'),
       items: items.length === 0 ? undefined : items.map((item) => metadataOf(bucket, item)),
     };
-    send(answer, 200, selectedBy(query, page));
+    send(response, 200, selectedBy(query, page));
   }
 
   private get(call: Call, name = '', object = ''): void {
     const bucket = this.bucket(name);
     const found = bucket.get(object, generationMatch(call.query));
     if (call.query.get('alt') === 'media') sendBytes(call, found);
-    else send(call.answer, 200, selectedBy(call.query, metadataOf(bucket, found)));
+    else send(call.response, 200, selectedBy(call.query, metadataOf(bucket, found)));
   }
 
-  private delete({ query, answer }: Call, name = '', object = ''): void {
+  private delete({ query, response }: Call, name = '', object = ''): void {
     this.bucket(name).delete(object, generationMatch(query));
-    answer.writeHead(204).end();
+    response.writeHead(204).end();
   }
 
-  private compose({ query, body, answer }: Call, name = '', object = ''): void {
+  private compose({ query, body, response }: Call, name = '', object = ''): void {
     const bucket = this.bucket(name);
     const { sourceObjects = [], destination = {} } = JSON.parse(body.toString()) as {
       sourceObjects?: { name: string; generation?: string | number }[];
       destination?: GcsMetadata;
     };
     const made = bucket.compose(object, sourceObjects, destination, generationMatch(query));
-    send(answer, 200, selectedBy(query, metadataOf(bucket, made)));
+    send(response, 200, selectedBy(query, metadataOf(bucket, made)));
   }
 
-  private insert({ query, headers, body, answer }: Call, name = ''): void {
+  private insert({ query, headers, body, response }: Call, name = ''): void {
     const bucket = this.bucket(name);
     const { metadata, bytes } = insertion(query, headers['content-type'] ?? '', body);
     const made = bucket.insert(metadata.name ?? '', bytes, metadata, generationMatch(query));
-    send(answer, 200, selectedBy(query, metadataOf(bucket, made)));
+    send(response, 200, selectedBy(query, metadataOf(bucket, made)));
   }
 
   private download(call: Call, name = '', object = ''): void {
@@ -250,7 +250,7 @@ export class GcsServer {
   }
 }
 
-/** https://cloud.google.com/storage/docs/uploading-objects: simple uploads, with metadata or without. */
+/** Simple uploads, with or without metadata: https://cloud.google.com/storage/docs/uploading-objects */
 function insertion(
   query: URLSearchParams,
   contentType: string,
@@ -258,11 +258,12 @@ function insertion(
 ): { metadata: GcsMetadata; bytes: Buffer } {
   const inQuery = query.has('name') ? { name: query.get('name') ?? '' } : {};
   if (query.get('uploadType') === 'media') return { metadata: { contentType, ...inQuery }, bytes: body };
-  if (query.get('uploadType') !== 'multipart') throw GcsHttpError.invalid('Upload type is not served here.');
+  if (query.get('uploadType') !== 'multipart')
+    throw GcsHttpError.invalid('This upload type is not implemented.');
   const [metadata, content, ...more] = partsOf(contentType, body);
   if (!metadata || !content || more.length > 0) throw GcsHttpError.invalid('Expected metadata and content.');
-  const told = JSON.parse(metadata.bytes.toString()) as GcsMetadata;
-  return { metadata: { contentType: content.contentType ?? '', ...told, ...inQuery }, bytes: content.bytes };
+  const given = JSON.parse(metadata.bytes.toString()) as GcsMetadata;
+  return { metadata: { contentType: content.contentType ?? '', ...given, ...inQuery }, bytes: content.bytes };
 }
 
 /** https://cloud.google.com/storage/docs/request-preconditions */
@@ -272,15 +273,15 @@ function generationMatch(query: URLSearchParams): GenerationMatch {
 }
 
 /** RFC 9110 section 14, one range: https://cloud.google.com/storage/docs/json_api/v1/objects/get */
-function sendBytes({ headers, query, answer }: Call, { chunks, sizeBytes, contentType }: GcsObject): void {
+function sendBytes({ headers, query, response }: Call, { chunks, sizeBytes, contentType }: GcsObject): void {
   const fixed = {
     'content-type': query.get('response-content-type') ?? contentType ?? 'application/octet-stream',
     'accept-ranges': 'bytes',
   };
   const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '') ?? [];
   if (from === '' && to === '') {
-    answer.writeHead(200, { ...fixed, 'content-length': sizeBytes });
-    return write(answer, chunks, 0, sizeBytes - 1);
+    response.writeHead(200, { ...fixed, 'content-length': sizeBytes });
+    return write(response, chunks, 0, sizeBytes - 1);
   }
   const start = from === '' ? Math.max(sizeBytes - Number(to), 0) : Number(from);
   const end = from === '' || to === '' ? sizeBytes - 1 : Math.min(Number(to), sizeBytes - 1);
@@ -289,22 +290,22 @@ function sendBytes({ headers, query, answer }: Call, { chunks, sizeBytes, conten
       'content-range': `bytes */${sizeBytes}`,
     });
   }
-  answer.writeHead(206, {
+  response.writeHead(206, {
     ...fixed,
     'content-length': end - start + 1,
     'content-range': `bytes ${start}-${end}/${sizeBytes}`,
   });
-  return write(answer, chunks, start, end);
+  return write(response, chunks, start, end);
 }
 
-function write(answer: ServerResponse, chunks: readonly Buffer[], start: number, end: number): void {
+function write(response: ServerResponse, chunks: readonly Buffer[], start: number, end: number): void {
   let at = 0;
   for (const chunk of chunks) {
     const part = chunk.subarray(Math.max(start - at, 0), Math.max(end + 1 - at, 0));
-    if (part.length > 0) answer.write(part);
+    if (part.length > 0) response.write(part);
     at += chunk.length;
   }
-  answer.end();
+  response.end();
 }
 
 function selectedBy(query: URLSearchParams, value: unknown): unknown {
@@ -313,13 +314,13 @@ function selectedBy(query: URLSearchParams, value: unknown): unknown {
 }
 
 function send(
-  answer: ServerResponse,
+  response: ServerResponse,
   status: number,
   value: unknown,
   headers: Record<string, string> = {},
 ): void {
   const text = JSON.stringify(value);
-  answer
+  response
     .writeHead(status, {
       'content-type': 'application/json; charset=UTF-8',
       'content-length': Buffer.byteLength(text),

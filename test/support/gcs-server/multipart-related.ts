@@ -12,7 +12,7 @@ export function partsOf(contentType: string, body: Buffer): RelatedPart[] {
   const boundary = /^multipart\/related;.*boundary="?([^";]+)"?/i.exec(contentType)?.[1];
   if (boundary === undefined) throw GcsHttpError.invalid('Expected multipart/related with a boundary.');
   const delimiter = Buffer.from(`\r\n--${boundary}`);
-  // The first delimiter has no line before it that it could end.
+  // The first delimiter has no line before it.
   const text = Buffer.concat([Buffer.from('\r\n'), body]);
   const parts: RelatedPart[] = [];
   let at = text.indexOf(delimiter);

@@ -1,6 +1,7 @@
 /**
- * Leaves of an answer what its `fields` parameter names, as in `items(name,size),nextPageToken`.
- * https://cloud.google.com/storage/docs/json_api#partial-response (paths and wildcards: nobody here uses them)
+ * Returns only the fields that the `fields` parameter names, as in `items(name,size),nextPageToken`. Without
+ * paths and wildcards, which Berth does not use.
+ * https://cloud.google.com/storage/docs/json_api#partial-response
  */
 export function selected(value: unknown, fields: string): unknown {
   if (Array.isArray(value)) return value.map((item) => selected(item, fields));

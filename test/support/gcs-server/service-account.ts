@@ -1,16 +1,16 @@
 import { createPublicKey, createVerify, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 
 /** https://developers.google.com/identity/protocols/oauth2/service-account#jwt-auth */
-const LONGEST_TOKEN_SECONDS = 3600;
-/** What google-auth-library 9 signs for. */
+const MAX_TOKEN_SECONDS = 3600;
+/** The audience that google-auth-library 9 signs for. */
 const AUDIENCE = 'https://www.googleapis.com/oauth2/v4/token';
 const SKEW_SECONDS = 300;
 
-/** A service account that Google would know: its key file, its tokens and its signatures. */
+/** A service account: its key file, tokens and signatures. */
 export class ServiceAccount {
   readonly email = 'berth@tests.iam.gserviceaccount.com';
   readonly publicKey: KeyObject;
-  /** One for all: it takes long to make. */
+  /** Shared, because it takes long to make. */
   private static key: string | undefined;
   private readonly privateKey: string;
   private readonly tokens = new Set<string>();
@@ -35,7 +35,7 @@ export class ServiceAccount {
   }
 
   /**
-   * A token for a signed assertion. Answers what is wrong with the assertion as Google does.
+   * Returns a token for a signed assertion, or Google's description of what is wrong with it.
    * https://developers.google.com/identity/protocols/oauth2/service-account#httprest
    */
   exchange(assertion: string): { access_token: string } | { error_description: string } {
@@ -49,7 +49,7 @@ export class ServiceAccount {
       return { error_description: 'Invalid JWT Signature.' };
     const now = Date.now() / 1000;
     const [from, to] = [Number(iat), Number(exp)];
-    const isTimely = from <= now + SKEW_SECONDS && to > now && to - from <= LONGEST_TOKEN_SECONDS;
+    const isTimely = from <= now + SKEW_SECONDS && to > now && to - from <= MAX_TOKEN_SECONDS;
     if (!isTimely || aud !== AUDIENCE) {
       return {
         error_description:

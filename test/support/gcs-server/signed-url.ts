@@ -3,8 +3,8 @@ import { GcsHttpError } from './gcs-http-error.js';
 import type { ServiceAccount } from './service-account.js';
 
 /** https://cloud.google.com/storage/docs/authentication/signatures#expiration */
-const LONGEST_SECONDS = 7 * 24 * 60 * 60;
-/** Of a URL whose signer's clock is fast. */
+const MAX_SECONDS = 7 * 24 * 60 * 60;
+/** Tolerance for a signer whose clock is fast. */
 const SKEW_SECONDS = 900;
 
 export interface SignedRequest {
@@ -14,10 +14,11 @@ export interface SignedRequest {
 }
 
 /**
- * Verifies a V4 signature: https://cloud.google.com/storage/docs/authentication/signatures, over the canonical request of
+ * Verifies a V4 signature: https://cloud.google.com/storage/docs/authentication/signatures, over the
+ * canonical request of
  * https://cloud.google.com/storage/docs/authentication/canonical-requests
  *
- * @throws GcsHttpError for whatever is wrong with it.
+ * @throws GcsHttpError if it is invalid.
  */
 export function verifySignedUrl(request: SignedRequest, account: ServiceAccount): void {
   const { searchParams: query } = request.url;
@@ -53,7 +54,7 @@ function canonicalRequest({ method, url, headers }: SignedRequest, names: readon
     .join('&');
   const canonicalHeaders = names.map((name) => {
     const value = String(headers[name] ?? '').trim();
-    // Google's own hosts have no port, and the SDK signs none.
+    // Google's hosts have no port, and the SDK does not sign one.
     return `${name}:${name === 'host' ? value.replace(/:\d+$/, '') : value}\n`;
   });
   return [method, url.pathname, query, canonicalHeaders.join(''), names.join(';'), 'UNSIGNED-PAYLOAD'].join(
@@ -64,7 +65,7 @@ function canonicalRequest({ method, url, headers }: SignedRequest, names: readon
 function checkTime(date: string, seconds: number): void {
   const iso = date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z');
   const ageSeconds = (Date.now() - Date.parse(iso)) / 1000;
-  if (!(seconds >= 1 && seconds <= LONGEST_SECONDS) || !(ageSeconds > -SKEW_SECONDS)) throw denied();
+  if (!(seconds >= 1 && seconds <= MAX_SECONDS) || !(ageSeconds > -SKEW_SECONDS)) throw denied();
   if (ageSeconds > seconds) {
     throw new GcsHttpError(400, 'ExpiredToken', 'The provided token has expired.');
   }
@@ -73,7 +74,7 @@ function checkTime(date: string, seconds: number): void {
 function encoded(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
-    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 }
 
