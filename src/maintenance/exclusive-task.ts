@@ -3,16 +3,18 @@ import { DataSource } from 'typeorm';
 import { advisoryLockKey } from '../database/advisory-lock.js';
 import { queryRows } from '../database/query-rows.js';
 
-/** Work that is done by one process at a time, of all that share the database. */
+/** Work that one process does at a time, among all that share the database. */
 @Injectable()
 export class ExclusiveTask {
   constructor(private readonly dataSource: DataSource) {}
 
   /**
-   * Does `work`, unless it's being done somewhere: then nothing. The lock is a connection's, so it is free again when the process ends, however
-   * it ends; a connection that is lost meanwhile lets another process begin, so `work` must be safe all the same.
+   * Does `work` and returns its result. Returns undefined, without doing it, while another process does it.
+   *
+   * The lock belongs to a connection, so it is released when the process ends. If the connection is lost, another
+   * process can start the work too, so two runs at the same time must be safe.
    */
-  async run(name: string, work: () => Promise<void>): Promise<void> {
+  async run<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     const runner = this.dataSource.createQueryRunner();
     const call = async (lock: string) => {
       const sql = `SELECT ${lock}(${advisoryLockKey('task', '$1')}) AS done`;
@@ -20,9 +22,9 @@ export class ExclusiveTask {
       return row?.done === true;
     };
     try {
-      if (!(await call('pg_try_advisory_lock'))) return;
+      if (!(await call('pg_try_advisory_lock'))) return undefined;
       try {
-        await work();
+        return await work();
       } finally {
         await call('pg_advisory_unlock');
       }

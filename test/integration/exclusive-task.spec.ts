@@ -15,7 +15,7 @@ describe('ExclusiveTask', () => {
   it('does the work once, however many want to at a time; different work at once', async () => {
     const done: string[] = [];
     let finish: () => void = () => undefined;
-    const running = tasks.run('a', () => new Promise((resolve) => (finish = resolve)));
+    const running = tasks.run('a', () => new Promise<void>((resolve) => (finish = resolve)));
     await tasks.run('b', () => Promise.resolve(void done.push('b')));
     await tasks.run('a', () => Promise.resolve(void done.push('a, too')));
     finish();

@@ -62,7 +62,7 @@ export class PlannedRegistry {
     this.haveObjects();
     // Nothing happens but what a test does.
     const reaper: unknown = this.berth.app.get(UploadReaper);
-    clearTimeout((reaper as { timer: NodeJS.Timeout }).timer);
+    clearTimeout((reaper as { schedule: { timer: NodeJS.Timeout } }).schedule.timer);
   }
 
   async dispose(): Promise<void> {
