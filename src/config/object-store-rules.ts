@@ -25,5 +25,5 @@ export const ENDPOINT_URL = {
 export const OBJECT_PREFIX = {
   pattern: /^(?!.*(^|\/)\.{1,2}\/)([A-Za-z0-9._-]+\/)*$/,
   expected:
-    'expected segments of letters, digits, dots, dashes and underscores, each followed by a slash, or nothing',
+    'expected nothing, or segments of letters, digits, dots, dashes and underscores, each ending in a slash',
 };

@@ -4,11 +4,11 @@ import type { Readable } from 'node:stream';
 
 export interface ChildEnd {
   readonly ok: boolean;
-  /** For a sentence: `exit code 1`, `signal SIGKILL`, or the error that kept the child from starting. */
+  /** `exit code 1`, `signal SIGKILL`, or the error of a child that could not be started. */
   readonly how: string;
 }
 
-/** Settles, and never rejects, when the child has ended and everything it wrote was read, or when it couldn't be started. */
+/** Resolves when the child has ended and its output was read, or could not be started. Never rejects. */
 export function childEnd(child: ChildProcess): Promise<ChildEnd> {
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ ok: false, how: error.message }));
@@ -18,7 +18,7 @@ export function childEnd(child: ChildProcess): Promise<ChildEnd> {
   });
 }
 
-/** Calls `line` with each line of the stream. A stream that breaks just ends. */
+/** Calls `line` with each line of the stream. Errors of the stream are ignored. */
 export function eachLine(stream: Readable | null, line: (text: string) => void): void {
   if (!stream) return;
   stream.on('error', () => undefined);

@@ -13,7 +13,11 @@ describe('embeddedConnectionOptions', () => {
     });
   });
 
-  it('refuses a long path that leads nowhere', () => {
-    expect(() => embeddedConnectionOptions(`/nowhere/${'é'.repeat(60)}`)).toThrow(StartupError);
+  it('refuses a path that is too long for a Unix socket, and says by how much', () => {
+    const longest = `/${'é'.repeat(40)}`;
+    expect(embeddedConnectionOptions(longest).host).toBe(longest);
+    const attempt = () => embeddedConnectionOptions(`/${'é'.repeat(60)}`);
+    expect(attempt).toThrow(StartupError);
+    expect(attempt).toThrow(/DATA_DIR is \d+ bytes too long .+ set DATA_DIR to a shorter path/);
   });
 });

@@ -4,31 +4,33 @@ import { dirname } from 'node:path';
 import { StartupError } from '../common/startup.error.js';
 import { childEnd, eachLine } from './child-exit.js';
 import { dataDirArgument, spawnOptions, type ClusterContext } from './cluster-context.js';
-import { giveTo, hasCluster, syncDirectory } from './cluster-files.js';
+import { changeOwner, hasCluster, syncDirectory } from './cluster-files.js';
 import { DATABASE_USER } from './connection-options.js';
 import { LogTail } from './log-tail.js';
 
-/** initdb takes one to three seconds; a slow network disk may need a minute. */
+/** initdb takes one to three seconds, on a slow network disk up to a minute. */
 const INITDB_TIMEOUT_MS = 5 * 60_000;
 
 /**
- * Makes the cluster in `context.dir` where there is none: `initdb` in `<dir>.new`, then a rename, so that a kill at
- * any moment leaves either no cluster or a whole one. A cluster that is there is only given to the right user.
+ * Creates the cluster in `context.dir` if it does not exist: `initdb` in `<dir>.new`, then a rename. So a
+ * kill at any moment leaves either no cluster or a complete one. An existing cluster only gets the right
+ * owner.
  *
- * The caller holds the cluster's lock; `initdb` and its children inherit it, so that one that outlives Berth is
- * waited for by the next. Rejects with a {@link StartupError}.
+ * The caller holds the cluster's lock. `initdb` and its children inherit it, so that the next start waits for
+ * an `initdb` that outlives Berth.
+ *
+ * @throws StartupError
  */
 export async function ensureCluster(context: ClusterContext, lockFd: number): Promise<void> {
   try {
     if (!(await hasCluster(context.dir))) await createCluster(context, lockFd);
-    else if (context.runAs && (await stat(context.dir)).uid === 0) await giveTo(context.dir, context.runAs);
+    else if (context.runAs && (await stat(context.dir)).uid === 0)
+      await changeOwner(context.dir, context.runAs);
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
       `PostgreSQL's directory ${context.dir} can't be set up: ${String(cause).replace(/^Error: /, '')}.`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }
@@ -48,7 +50,7 @@ async function refuseForeignFiles(dir: string): Promise<void> {
   const entries = await readdir(dir).catch(() => []);
   if (entries.length === 0) return;
   throw new StartupError(
-    `${dir} holds files but no PostgreSQL cluster: move them away, or set DATA_DIR to another directory.`,
+    `${dir} holds files but no PostgreSQL cluster: move them, or set DATA_DIR to another directory.`,
   );
 }
 
@@ -70,19 +72,19 @@ async function initdb(context: ClusterContext, draft: string, lockFd: number): P
   );
 }
 
-/** A container's `--user 12345` has no name, and initdb insists on one. */
+/** The user of a container's `--user 12345` has no name, which initdb requires. */
 function advise(reason: string): string {
   return reason.includes('could not look up effective user ID')
-    ? `${reason}; run Berth as a user that /etc/passwd knows, or set DATABASE_URL`
+    ? `${reason}; run Berth as a user in /etc/passwd, or set DATABASE_URL`
     : reason;
 }
 
 function initdbArguments(dataDir: string, durable: boolean): string[] {
   return [
     ...['-D', dataDir, '-U', DATABASE_USER],
-    // The same sorting and casing on every machine: from Postgres itself, not from the C library.
+    // Postgres' own locale, not the C library's: the same order and case on every machine.
     ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-    // Who may connect is who may enter the directory of the socket, which is Postgres' own with mode 0700.
+    // Only the owner can enter the socket's directory (mode 0700), and so connect.
     ...['--auth-local=trust', '--auth-host=reject', '--data-checksums', '--no-instructions'],
     ...(durable ? [] : ['--no-sync']),
   ];

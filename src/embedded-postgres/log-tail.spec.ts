@@ -8,7 +8,7 @@ function reasonOf(...lines: string[]): string {
 }
 
 describe('LogTail', () => {
-  it('answers the last failure with its detail, not what followed it', () => {
+  it('returns the last failure with its detail, not what followed', () => {
     expect(
       reasonOf(
         'LOG:  starting',
@@ -22,15 +22,15 @@ describe('LogTail', () => {
   it.each([
     ['initdb: error: could not create directory: No space left on device'],
     ['postgres: error while loading shared libraries: libssl.so.1.1: cannot open shared object file'],
-  ])('knows a failure by its look: %s', (line) => {
+  ])('recognises a failure: %s', (line) => {
     expect(reasonOf(line, 'initdb: removing contents of data directory')).toBe(`${line} (exit code 1)`);
   });
 
-  it('takes no failed statement for the reason', () => {
+  it('does not report a failed statement as the reason', () => {
     expect(reasonOf('ERROR:  duplicate key value', 'LOG:  checkpoint')).toBe('exit code 1');
   });
 
-  it('forgets: it is bounded', () => {
+  it('keeps a bounded number of lines', () => {
     const lines = Array.from({ length: 1_000 }, () => 'LOG:  x');
     expect(reasonOf('FATAL:  long ago', ...lines)).toBe('exit code 1');
   });
@@ -40,12 +40,12 @@ describe('LogTail', () => {
     'FATAL:  the database system is in recovery mode',
     'FATAL:  terminating connection due to administrator command',
     'FATAL:  sorry, too many clients already',
-  ])('takes what clients are told for no reason: %s', (line) => {
+  ])('ignores messages to clients: %s', (line) => {
     expect(reasonOf(line)).toBe('exit code 1');
     expect(reasonOf('PANIC:  it is broken', line)).toBe('PANIC: it is broken (exit code 1)');
   });
 
-  it('takes the detail of another line for none of its own', () => {
+  it('does not add the detail of another line', () => {
     expect(reasonOf('FATAL:  it is broken', 'LOG:  something else', 'DETAIL:  Of that.')).toBe(
       'FATAL: it is broken (exit code 1)',
     );
@@ -53,7 +53,7 @@ describe('LogTail', () => {
 });
 
 describe('a full disk', () => {
-  it('is the reason for what follows from it', () => {
+  it('is the reason for the failures that follow', () => {
     expect(
       reasonOf(
         '2026-11-23 20:40:54.373 UTC [16987] ERROR:  could not extend file "base/1/1": No space left on device',
@@ -63,13 +63,13 @@ describe('a full disk', () => {
   });
 });
 
-describe('a program that does one thing', () => {
+describe('firstReason', () => {
   it.each([
     ['initdb: could not look up effective user ID 12345: user does not exist'],
     ['initdb: error: could not create directory "x": Permission denied'],
-  ])('failed for what it said first: %s', (line) => {
+  ])('returns the first failure: %s', (line) => {
     const tail = new LogTail();
-    for (const said of [line, 'PANIC:  cannot abort', 'initdb: removing contents']) tail.push(said);
+    for (const each of [line, 'PANIC:  cannot abort', 'initdb: removing contents']) tail.push(each);
     expect(tail.firstReason('exit code 1')).toBe(`${line} (exit code 1)`);
   });
 });

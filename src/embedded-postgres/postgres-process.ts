@@ -16,20 +16,22 @@ const KILLS = new Set([
 ]);
 
 /**
- * A running Postgres, our child.
+ * A running Postgres, as a child of this process.
  *
- * It has a session of its own: Ctrl-C on the terminal reaches Berth alone, which drains before it stops Postgres. It
- * doesn't keep Berth alive, and when Berth exits without stopping it, it is told to stop on the way out.
+ * It has its own session, so that Ctrl-C reaches only Berth, which drains before it stops Postgres. It does
+ * not keep Berth alive. If Berth exits without a stop, it still signals Postgres to stop.
  */
 export class PostgresProcess {
-  /** Settles, never rejects, when the server has ended for whatever reason; says how. */
+  /** Resolves with the reason when the server has ended. Never rejects. */
   readonly ended: Promise<string>;
   private readonly child: ChildProcess;
   private readonly tail = new LogTail();
   private readonly stopOnExit = (): void => void this.child.kill('SIGINT');
   private stopping: Promise<void> | undefined;
 
-  /** Starts the server on `context.dir`. It inherits the lock `lockFd` and holds it until its last process is gone. */
+  /**
+   * Starts the server on `context.dir`. Its processes inherit the lock `lockFd` and hold it until they end.
+   */
   constructor(context: ClusterContext, lockFd: number) {
     const { programs, dir, runAs, log } = context;
     const args = ['-D', dataDirArgument(dir, runAs), ...settingArguments(dir, context)];
@@ -45,46 +47,46 @@ export class PostgresProcess {
     process.once('exit', this.stopOnExit);
     this.ended = childEnd(this.child).then(({ how }) => {
       process.removeListener('exit', this.stopOnExit);
-      // Of a kill from outside the log knows nothing: what it says is about something else.
+      // The log has no line about a kill from outside; its last failure is another one.
       return KILLS.has(how) ? how : this.tail.reason(how);
     });
   }
 
-  /** The last failure that was logged, as a sentence. */
+  /** The last failure in the log, as a sentence. */
   lastFailure(): string | undefined {
     const failure = this.tail.failure();
     return failure === undefined ? undefined : `PostgreSQL failed: ${failure}.`;
   }
 
-  /** Whether {@link stop} was called: an end is then no surprise. */
+  /** Whether {@link stop} was called. */
   get isStopping(): boolean {
     return this.stopping !== undefined;
   }
 
-  /** From here on the server doesn't keep this process alive. */
+  /** Lets this process exit while the server runs. */
   unref(): void {
     this.child.unref();
     if (this.child.stderr instanceof Socket) this.child.stderr.unref();
   }
 
-  /** Leaves the server running when this process exits. */
+  /** Keeps the server running when this process exits. */
   outlive(): void {
     process.removeListener('exit', this.stopOnExit);
   }
 
   /**
-   * Ends the sessions, writes a checkpoint and stops; harder after a bounded time. Settles when the server is gone, or
-   * was killed. Never rejects; every call answers the same promise.
+   * Ends the sessions, writes a checkpoint and stops; after a timeout, stops harder. Resolves when the server
+   * has ended or was killed. Never rejects. Idempotent.
    */
   stop(): Promise<void> {
-    this.stopping ??= this.stopStepwise();
+    this.stopping ??= this.stopInSteps();
     return this.stopping;
   }
 
-  private async stopStepwise(): Promise<void> {
-    for (const { signal, patienceMs } of STOP_STEPS) {
+  private async stopInSteps(): Promise<void> {
+    for (const { signal, timeoutMs } of STOP_STEPS) {
       this.child.kill(signal);
-      if (await settlesWithin(this.ended, patienceMs)) return;
+      if (await settlesWithin(this.ended, timeoutMs)) return;
     }
     this.child.kill('SIGKILL');
   }

@@ -8,9 +8,9 @@ describe('isPostgresOf', () => {
     ['ours', ['/opt/bin/postgres', '-D', '/proc/self/cwd', '-c', `berth.cluster_dir=${dir}`], true],
     ["a person's", ['postgres', '-D', dir], true],
     ['of another directory', ['postgres', '-D', '/srv/other', '-c', 'berth.cluster_dir=/srv/other'], false],
-    ['of a directory that begins alike', ['postgres', '-D', `${dir}2`], false],
-    ['not Postgres at all', ['tail', '-f', dir], false],
-    ['gone', [''], false],
+    ['of a directory with the same prefix', ['postgres', '-D', `${dir}2`], false],
+    ['another program', ['tail', '-f', dir], false],
+    ['no process', [''], false],
   ])('%s', (_name, args, expected) => {
     expect(isPostgresOf([...args, ''].join('\0'), dir)).toBe(expected);
   });

@@ -3,14 +3,15 @@ import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { SOCKET_PORT } from './connection-options.js';
-import { errorCode } from './error-code.js';
 import { ownerSetting } from './settings.js';
 
-/** The files by which Postgres keeps a second server away. Each begins with a process id, which may be recycled. */
+/**
+ * The files with which Postgres prevents a second server. Each begins with a process id, which may be reused.
+ */
 const PID_FILES = ['postmaster.pid', `.s.PGSQL.${SOCKET_PORT}.lock`];
 const PS_TIMEOUT_MS = 5_000;
 
-/** The id of a live Postgres of the cluster in `dir`, as far as can be told: another container's can't be seen. */
+/** The process id of a running Postgres of the cluster in `dir`. One in another container is not visible. */
 export async function findPostmaster(dir: string): Promise<number | undefined> {
   const pid = await readPid(join(dir, 'postmaster.pid'));
   if (pid === undefined) return undefined;
@@ -18,18 +19,20 @@ export async function findPostmaster(dir: string): Promise<number | undefined> {
 }
 
 /**
- * Removes the pid files whose process id is, by now, that of something else: Postgres would take it for a live server and
- * refuse to start. Only for who knows that no Postgres of this cluster is alive. Files of a dead process stay:
- * Postgres knows how to deal with them, and looks at more than the id.
+ * Removes pid files whose process id now belongs to another program: Postgres would take that for a running
+ * server and refuse to start. The caller must know that no Postgres of this cluster runs. Postgres itself
+ * handles the files of a process that has ended.
  */
-export async function removeRecycledPidFiles(dir: string): Promise<void> {
+export async function removeReusedPidFiles(dir: string): Promise<void> {
   for (const name of PID_FILES) {
     const pid = await readPid(join(dir, name));
     if (pid !== undefined && isAlive(pid)) await rm(join(dir, name), { force: true });
   }
 }
 
-/** Whether this is how Berth, or a person, starts a server on `dir`. Arguments as the kernel keeps them, zero separated. */
+/**
+ * Whether Berth or a person started a server on `dir` with this command. Arguments are separated by zeros.
+ */
 export function isPostgresOf(command: string, dir: string): boolean {
   const [program = '', ...rest] = command.split('\0');
   return basename(program) === 'postgres' && (rest.includes(ownerSetting(dir)) || rest.includes(dir));
@@ -46,13 +49,13 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return errorCode(error) === 'EPERM';
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
 async function commandLine(pid: number): Promise<string> {
   if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  // `ps` can't tell a space in an argument from one between arguments; a directory with spaces is then not recognised.
+  // `ps` doesn't mark where arguments end, so a directory with spaces is not recognised.
   const ps = promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)], {
     timeout: PS_TIMEOUT_MS,
   });

@@ -22,7 +22,7 @@ describe('a directory to run programs from', () => {
     expect(await isSafeParent(path)).toBe(parent);
   });
 
-  it('is not a link to one, and not a missing one', async () => {
+  it('must be neither a link nor missing', async () => {
     await symlink(dir, join(dir, 'link'));
     expect(await isOurDirectory(join(dir, 'link'))).toBe(false);
     expect(await isOurDirectory(join(dir, 'missing'))).toBe(false);

@@ -1,34 +1,29 @@
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from './error-code.js';
-import { repairPostgresPackage, type PostgresPackage } from './postgres-package.js';
+import type { PostgresPackage } from './postgres-package.js';
 import { isOurDirectory, isSafeParent } from './private-directory.js';
-import type { RunAs } from './run-as.js';
 
 /**
- * Where a copy of the binaries may be put, best first. For root: where the other user can reach it. /var/cache is the
- * place for what can be made again, and nothing cleans it up while we run. For anybody else: beside the cluster.
+ * Where root copies the binaries if Postgres' user can't reach them, best first. /var/cache is for files that
+ * can be made again; no program cleans it up while Berth runs.
  */
-export function copyPlaces(source: PostgresPackage, clusterDir: string, runAs: RunAs | undefined): string[] {
-  const name = `berth-postgres-${source.version}`;
-  if (!runAs) return [join(dirname(clusterDir), name)];
-  return ['/var/cache', '/var/tmp', tmpdir()].map((parent) => join(parent, name));
+export function copyPlaces({ version }: PostgresPackage): string[] {
+  return ['/var/cache', '/var/tmp', tmpdir()].map((parent) => join(parent, `berth-postgres-${version}`));
 }
 
 /**
- * Makes `place` a copy of the package (60 MB) that every user can read and run and only we can write. Uses the one
- * that is there; answers whether it had to be made. A copy is complete or absent: it is made beside its place and renamed. Rejects when it can't be made, and
- * when somebody else has, or could have, put something there.
+ * Makes `place` a copy of the package (60 MB) that every user can run and only root can write. An existing
+ * copy is used again. Rejects if the copy can't be made, or if another user made the directory or could have.
  */
-export async function copyPostgresPackage(source: PostgresPackage, place: string): Promise<boolean> {
-  if (!(await isSafeParent(dirname(place)))) throw new Error(`${dirname(place)} can be written by others`);
-  if (await isOurDirectory(place)) return false;
+export async function copyPostgresPackage(source: PostgresPackage, place: string): Promise<void> {
+  if (!(await isSafeParent(dirname(place)))) throw new Error(`${dirname(place)} is writable by other users`);
+  if (await isOurDirectory(place)) return;
   await makeCopy(source, place);
-  if (!(await isOurDirectory(place))) throw new Error(`${place} belongs to somebody else`);
-  return true;
+  if (!(await isOurDirectory(place))) throw new Error(`${place} belongs to another user`);
 }
 
+/** A copy is complete or absent: it is made beside its place and then renamed. */
 async function makeCopy(source: PostgresPackage, place: string): Promise<void> {
   const draft = await mkdtemp(join(dirname(place), `.${basename(place)}-`));
   try {
@@ -38,17 +33,15 @@ async function makeCopy(source: PostgresPackage, place: string): Promise<void> {
       verbatimSymlinks: true,
       filter: (path) => !path.endsWith('.a'),
     });
-    await openToReaders(draft);
-    await repairPostgresPackage(draft);
-    // Another starter that was faster made the same copy: either will do.
-    await rename(draft, place).catch((error: unknown) => unlessTaken(error));
+    await makeReadable(draft);
+    await rename(draft, place).catch(ignoreExisting);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
 }
 
-/** The modes that the package has in npm's archive, whatever umask it was unpacked with. */
-async function openToReaders(root: string): Promise<void> {
+/** Sets the modes of npm's archive, whatever umask it was unpacked with. */
+async function makeReadable(root: string): Promise<void> {
   await chmod(root, 0o755);
   for (const entry of await readdir(root, { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name);
@@ -57,7 +50,7 @@ async function openToReaders(root: string): Promise<void> {
   }
 }
 
-function unlessTaken(error: unknown): void {
-  const code = errorCode(error);
-  if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+/** Another Berth that started at the same time has made the same copy. */
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
 }

@@ -2,49 +2,44 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { StartupError } from '../common/startup.error.js';
 import { DATABASE_NAME, type EmbeddedConnectionOptions } from './connection-options.js';
-import { errorCode, toError } from './error-code.js';
 import { saysFull } from '../common/free-space.js';
 import type { PostgresProcess } from './postgres-process.js';
 
-/**
- * A start takes 0.1 s; after a crash Postgres first replays its log, of which there may be half a gigabyte.
- */
+/** A start takes 0.1 s. After a crash Postgres first replays its log, up to half a gigabyte. */
 const START_TIMEOUT_MS = 5 * 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const POLL_MS = 15;
 
+/** Starting up, ended by an administrator, ended after a crash of another session, too many connections. */
+const TEMPORARY = new Set(['57P03', '57P01', '57P02', '53300']);
 /**
- * "The database system is starting up", ended by an administrator or because another session crashed, and too
- * many connections. What else Postgres says to a client is final.
- */
-const NOT_YET = new Set(['57P03', '57P01', '57P02', '53300']);
-/**
- * The socket can't be used, now or later. Every other failure of a connection is the server's, which logs the
+ * The socket will never be usable. Other failed connections are the server's fault, and its log has the
  * reason.
  */
 const FINAL = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENOTSOCK']);
 const DUPLICATE_DATABASE = '42P04';
 
 /**
- * Settles when `server` answers queries and has Berth's database, which is created where it is missing.
- * Rejects with a {@link StartupError} when the server ends before that, with what it logged, or takes too
- * long.
+ * Waits until `server` accepts queries, and creates Berth's database if it does not exist. Broken connections
+ * are retried: if the server crashed, its log has the reason.
  *
- * A connection that breaks is no reason: a server that crashes breaks them, and its log says why it crashed.
+ * @throws StartupError if the server ends, with the reason from its log, or takes too long.
  */
 export async function becomeReady(
   server: PostgresProcess,
   options: EmbeddedConnectionOptions,
   dir: string,
 ): Promise<void> {
-  const ended = { how: undefined as string | undefined };
-  void server.ended.then((how) => (ended.how = how));
+  const ended = { reason: undefined as string | undefined };
+  void server.ended.then((reason) => (ended.reason = reason));
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const problem = await attempt(options);
     if (problem === undefined) return;
-    if (ended.how !== undefined) {
-      throw new StartupError(`PostgreSQL didn't start: ${withAdvice(ended.how, dir)}.`, { cause: problem });
+    if (ended.reason !== undefined) {
+      throw new StartupError(`PostgreSQL didn't start: ${withAdvice(ended.reason, dir)}.`, {
+        cause: problem,
+      });
     }
     if (!isTemporary(problem) || Date.now() >= deadline) {
       const reason = isTemporary(problem) ? (server.lastFailure() ?? problem.message) : problem.message;
@@ -62,14 +57,14 @@ async function attempt(options: EmbeddedConnectionOptions): Promise<Error | unde
     database: 'postgres',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
-  // A server that goes away under an idle connection must not become an unhandled error.
+  // Otherwise a server that ends while the connection is idle would cause an uncaught exception.
   client.on('error', () => undefined);
   try {
     await client.connect();
     await createDatabase(client);
     return undefined;
   } catch (error) {
-    return toError(error);
+    return error instanceof Error ? error : new Error(String(error));
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -81,16 +76,16 @@ async function createDatabase(client: pg.Client): Promise<void> {
   try {
     await client.query(`CREATE DATABASE ${DATABASE_NAME}`);
   } catch (error) {
-    if (errorCode(error) !== DUPLICATE_DATABASE) throw error;
+    if ((error as pg.DatabaseError).code !== DUPLICATE_DATABASE) throw error;
   }
 }
 
-function isTemporary(error: Error): boolean {
-  const code = errorCode(error) ?? '';
-  return 'severity' in error ? NOT_YET.has(code) : !FINAL.has(code);
+function isTemporary(error: Error & { code?: string }): boolean {
+  const { code = '' } = error;
+  return 'severity' in error ? TEMPORARY.has(code) : !FINAL.has(code);
 }
 
-/** What to do about a full disk, which Postgres doesn't say. */
+/** Adds what to do about a full disk. */
 export function withAdvice(reason: string, dir: string): string {
   return saysFull(reason) ? `${reason}; free some space on the file system of ${dir}` : reason;
 }

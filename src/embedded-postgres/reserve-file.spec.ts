@@ -38,8 +38,8 @@ describe('ReserveFile', () => {
       async () => (await lstat(path).catch(() => undefined))?.size === RESERVE_FILE_BYTES,
     );
     expect(await occupiedBytes()).toBeGreaterThanOrEqual(RESERVE_FILE_BYTES);
-    expect(await reserve.giveUp()).toBe(true);
-    expect(await reserve.giveUp()).toBe(false);
+    expect(await reserve.delete()).toBe(true);
+    expect(await reserve.delete()).toBe(false);
     expect(logged).toEqual([expect.stringContaining('was deleted so that PostgreSQL can start')]);
   });
 
@@ -66,13 +66,15 @@ describe('ReserveFile', () => {
     const before = await lstat(path);
     reserve.keep();
     await until('a line', () => logged.length > 0);
-    expect(await reserve.giveUp()).toBe(false);
+    expect(await reserve.delete()).toBe(false);
     expect(await readFile(target(), 'utf8')).toBe('precious');
     expect(await lstat(path)).toMatchObject({ ino: before.ino, size: before.size, nlink: before.nlink });
-    expect(logged).toEqual([expect.stringMatching(/postgres\.reserve can't be used .+ not a plain file/)]);
+    expect(logged).toEqual([
+      expect.stringMatching(/postgres\.reserve can't reserve space .+ not a plain file/),
+    ]);
   });
 
   it('is no obstacle where the free space is unknown', async () => {
-    await new ReserveFile(join(dir, 'missing', 'postgres'), 1, () => undefined).giveUpIfShort();
+    await new ReserveFile(join(dir, 'missing', 'postgres'), 1, () => undefined).deleteIfShort();
   });
 });

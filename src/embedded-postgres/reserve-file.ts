@@ -2,7 +2,6 @@ import { randomFillSync } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode, toError } from './error-code.js';
 import { freeSpaceOf, reserveBytesOf } from '../common/free-space.js';
 
 const MIB = 1024 * 1024;
@@ -10,22 +9,22 @@ const CHUNK_BYTES = MIB;
 const KEEP_INTERVAL_MS = 3_000;
 const BLOCK_BYTES = 512;
 
-/** Not through a link, and without waiting: what is at the path may be a pipe. */
+/** Follows no link and doesn't block, because another user may have put a link or a pipe there. */
 const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * What Postgres needs to start on a full disk, and twice as much. A start after a crash took 42 MiB: two
- * segments of its write-ahead log (16 MiB each), its pid file, and data that grows while the log is replayed.
- * What is left is for deletions.
+ * Twice what Postgres needs to start on a full disk. A start after a crash took 42 MiB: two segments of the
+ * write-ahead log (16 MiB each), the pid file, and data that grows while the log is replayed. The rest is for
+ * deletions.
  */
 export const RESERVE_FILE_BYTES = 96 * MIB;
 
 /**
- * A file, `<cluster>.reserve`, that does nothing but occupy space. It is deleted when Postgres can't start
- * otherwise, and made again when the disk has room.
+ * The file `<cluster>.reserve`, which only occupies space. It is deleted if the disk is too full for a start
+ * of Postgres, and created again when the disk has space.
  *
- * Postgres must write to start after a crash. Without this file, a full disk would keep Berth from starting,
- * and with it the one who could delete something through Berth.
+ * After a crash Postgres must write to start. Without this file Berth could not start on a full disk, and so
+ * nothing could be deleted through Berth.
  */
 export class ReserveFile {
   private readonly directory: string;
@@ -33,11 +32,11 @@ export class ReserveFile {
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
-  /** Whether this process has written the file to its end. */
+  /** Whether this process wrote the whole file. */
   private isWritten = false;
   private reported: string | undefined;
 
-  /** @param reserveBytes the setting: see {@link reserveBytesOf}; with 0 there is no file. */
+  /** @param reserveBytes the setting, see {@link reserveBytesOf}; 0: no file. */
   constructor(
     clusterDir: string,
     private readonly reserveBytes: number | undefined,
@@ -47,17 +46,14 @@ export class ReserveFile {
     this.path = `${clusterDir}.reserve`;
   }
 
-  /**
-   * Deletes the file if less than its size is free. To be called before anything is written for a start.
-   * Where the free space is unknown, nothing is deleted yet: writing will tell.
-   */
-  async giveUpIfShort(): Promise<void> {
+  /** Deletes the file if less than its size is free. Call it before the start writes to the disk. */
+  async deleteIfShort(): Promise<void> {
     const space = await freeSpaceOf(this.directory).catch(() => undefined);
-    if (space !== undefined && space.freeBytes < RESERVE_FILE_BYTES) await this.giveUp();
+    if (space !== undefined && space.freeBytes < RESERVE_FILE_BYTES) await this.delete();
   }
 
-  /** Deletes the file. Returns false if there was none that could be deleted. Never rejects. */
-  async giveUp(): Promise<boolean> {
+  /** Deletes the file. Returns false if there was none, or it can't be deleted. Never rejects. */
+  async delete(): Promise<boolean> {
     try {
       const file = await this.find();
       if (file === undefined || file.size === 0) return false;
@@ -70,7 +66,7 @@ export class ReserveFile {
     return true;
   }
 
-  /** Makes the file as soon as there is room for it, now or later, until {@link stop}. Returns at once. */
+  /** Creates the file as soon as the disk has space, now or later, until {@link stop}. Returns at once. */
   keep(): void {
     if (this.reserveBytes === 0 || this.stopping.signal.aborted) return;
     this.running = this.fill().then(
@@ -83,27 +79,25 @@ export class ReserveFile {
     });
   }
 
-  /** Settles when nothing is written any more. Never rejects. */
+  /** Resolves when the file is no longer written to. Never rejects. */
   async stop(): Promise<void> {
     this.stopping.abort();
     clearTimeout(this.timer);
     await this.running;
   }
 
-  /**
-   * Writes what is missing. Making the file must not leave less than the reserve, or pushes would be refused.
-   */
+  /** Writes what is missing, unless that would use the space that pushes must leave free. */
   private async fill(): Promise<void> {
     const start = this.startOf(await this.find());
     const missing = RESERVE_FILE_BYTES - start;
     if (missing <= 0) return;
     const space = await freeSpaceOf(this.directory);
     if (space.freeBytes - missing < reserveBytesOf(this.reserveBytes, space)) return;
-    // Random, so that no file system compresses it, and written, so that none leaves holes.
+    // Random, so that no file system compresses it; written, so that the file has no holes.
     const chunk = randomFillSync(Buffer.allocUnsafe(CHUNK_BYTES));
     const file = await open(this.path, OPEN_FLAGS, 0o600);
     try {
-      this.expectPlain(await file.stat());
+      this.checkIsPlain(await file.stat());
       for (let position = start; position < RESERVE_FILE_BYTES; position += CHUNK_BYTES) {
         if (this.stopping.signal.aborted) return;
         const length = Math.min(CHUNK_BYTES, RESERVE_FILE_BYTES - position);
@@ -116,8 +110,8 @@ export class ReserveFile {
   }
 
   /**
-   * From where on to write. A file with holes occupies less than its size and is written again, once: a file
-   * system may count the blocks of a file later, or not at all.
+   * Where to start writing. A file with holes occupies less than its size and is written again, but only
+   * once: a file system may count blocks late or never.
    */
   private startOf(file: Stats | undefined): number {
     if (file === undefined) return 0;
@@ -125,25 +119,26 @@ export class ReserveFile {
     return hasHoles && !this.isWritten ? 0 : file.size;
   }
 
-  /** Undefined where there is none. Rejects for what isn't a file of this class, which is then left alone. */
+  /** The file, if it exists. Rejects if another kind of file is there, which is left as it is. */
   private async find(): Promise<Stats | undefined> {
     const found = await lstat(this.path).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     });
-    if (found !== undefined) this.expectPlain(found);
+    if (found !== undefined) this.checkIsPlain(found);
     return found;
   }
 
-  /** Who may write to the directory could put another file's name here, and have it written to or deleted. */
-  private expectPlain(found: Stats): void {
+  /** Another user of the directory could put a link here, so that its target is overwritten. */
+  private checkIsPlain(found: Stats): void {
     if (found.isFile() && found.nlink <= 1) return;
-    throw new Error('it is not a plain file with one name, and is left alone; remove it');
+    throw new Error('it is not a plain file with one name; remove it');
   }
 
-  /** Each failure once, however often it is met in a row. */
+  /** Logs a failure once, not at each retry. */
   private report(error: unknown): void {
-    const line = `${this.path} can't be used as space for a start on a full disk: ${toError(error).message}`;
+    const reason = String(error).replace(/^Error: /, '');
+    const line = `${this.path} can't reserve space for a start on a full disk: ${reason}`;
     if (line !== this.reported) this.log(line);
     this.reported = line;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parsePasswd } from './run-as.js';
 
 describe('parsePasswd', () => {
-  it('answers the accounts that are not root', () => {
+  it('returns the accounts that are not root', () => {
     const text = [
       'root:x:0:0:root:/root:/bin/bash',
       'toor:x:0:0::/root:/bin/sh',

@@ -1,21 +1,22 @@
 import { readFile, stat } from 'node:fs/promises';
 import { StartupError } from '../common/startup.error.js';
 
-/** The user that Postgres runs as when Berth runs as root. */
+/** The user that Postgres runs as if Berth is root. */
 export interface RunAs {
   readonly uid: number;
   readonly gid: number;
   readonly name: string;
 }
 
-/** In this order: an account made for Berth, one made for Postgres, and the one that is always there. */
+/** Candidates, best first: an account for Berth, one for Postgres, and one that almost every system has. */
 const ACCOUNTS = ['berth', 'postgres', 'nobody'];
 
 /**
- * Whom to run Postgres as, since it refuses to be root. Undefined for everybody but root: Postgres then runs as
- * Berth does. A cluster that exists keeps its owner, so that an account that is created later changes nothing.
+ * Chooses the user for Postgres, which refuses to run as root. Returns undefined if Berth is not root:
+ * Postgres then runs as the same user. An existing cluster keeps its owner, also if a better account is
+ * created later.
  *
- * Rejects with a {@link StartupError} when there is no account to use.
+ * @throws StartupError if there is no account to use.
  */
 export async function chooseRunAs(
   clusterDir: string,
@@ -31,11 +32,15 @@ export async function chooseRunAs(
   const chosen = ACCOUNTS.map((name) => accounts.find((account) => account.name === name)).find(Boolean);
   if (chosen) return chosen;
   throw new StartupError(
-    'PostgreSQL refuses to run as root and there is no user berth, postgres or nobody to run it as: start Berth as an ordinary user, create one of these, or set DATABASE_URL.',
+    'PostgreSQL refuses to run as root, and there is no user berth, postgres or nobody: ' +
+      'start Berth as another user, create one of these users, or set DATABASE_URL.',
   );
 }
 
-/** The accounts of a passwd(5) file that aren't root. Negative ids, as on macOS, are the unsigned ones of the kernel. */
+/**
+ * The accounts of a passwd(5) file, without root. Negative ids, as on macOS, become the kernel's unsigned
+ * ones.
+ */
 export function parsePasswd(text: string): RunAs[] {
   return text.split('\n').flatMap((line) => {
     const match = /^([^:#]+):[^:]*:(-?\d+):(-?\d+):/.exec(line);

@@ -8,7 +8,7 @@ describe('settingArguments', () => {
     expect(args).toContain('berth.cluster_dir=/d');
   });
 
-  it('gives durability up when told to', () => {
+  it('is not durable on request', () => {
     expect(settingArguments('/d', { durable: false })).toEqual(
       expect.arrayContaining(['listen_addresses=', 'fsync=off']),
     );

@@ -1,17 +1,17 @@
 import { SOCKET_PORT } from './connection-options.js';
 
 /**
- * The settings that Postgres is started with. They are given on the command line, so they hold whatever an older
- * Berth, or a person, wrote into postgresql.conf. What isn't here can be set there.
+ * Settings on Postgres' command line. They take precedence over postgresql.conf, where other settings can be
+ * changed.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
-  // Reachable through the socket in the data directory alone. The path is relative to the data directory: it is
-  // never too long, and it needs no permission on the directories above.
+  // Only a Unix socket in the data directory. The path is relative, so Postgres needs no permission on the
+  // parent directories.
   listen_addresses: '',
   unix_socket_directories: '.',
   unix_socket_permissions: '0700',
   port: String(SOCKET_PORT),
-  // What Berth acknowledges to a client is on the disk.
+  // What Berth acknowledges to a client is durable.
   fsync: 'on',
   full_page_writes: 'on',
   synchronous_commit: 'on',
@@ -19,10 +19,10 @@ const SETTINGS: Readonly<Record<string, string>> = {
   shared_buffers: '64MB',
   max_wal_size: '512MB',
   jit: 'off',
-  // Parallel queries want /dev/shm, of which a container has 64 MB.
+  // Parallel queries need /dev/shm, and a container has only 64 MB of it.
   max_parallel_workers_per_gather: '0',
   huge_pages: 'off',
-  // To stderr, which Berth reads and gives its own timestamps. No statements: they may carry what is nobody's business.
+  // Berth reads stderr and adds timestamps. Statements are not logged: they may contain private data.
   logging_collector: 'off',
   log_destination: 'stderr',
   log_line_prefix: '',
@@ -31,41 +31,44 @@ const SETTINGS: Readonly<Record<string, string>> = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   lc_messages: 'C',
-  // Shown in the process list.
+  // Visible in the process list.
   cluster_name: 'berth',
 };
 
-/** For databases that are thrown away: a power failure may take them. */
+/** For databases of tests, which need not survive a power failure. */
 const NOT_DURABLE: Readonly<Record<string, string>> = {
   fsync: 'off',
   full_page_writes: 'off',
   synchronous_commit: 'off',
 };
 
-/** The setting that names the cluster in the process list, for people and to recognise a server that was left behind. */
+/** Names the cluster in the process list, for people and to recognise a server that was left running. */
 export function ownerSetting(clusterDir: string): string {
   return `berth.cluster_dir=${clusterDir}`;
 }
 
-/** Enough for one process with its defaults, a few tools of the operator's, and what Postgres reserves. */
-export const LEAST_CONNECTIONS = 100;
+/**
+ * Enough for one process with its defaults, some tools of the operator, and the connections Postgres
+ * reserves.
+ */
+export const MIN_CONNECTIONS = 100;
 
 export interface ServerSettings {
   /** False: see {@link NOT_DURABLE}. */
   readonly durable: boolean;
-  /** Connections that the server allows, {@link LEAST_CONNECTIONS} at least. */
+  /** Connections to allow, at least {@link MIN_CONNECTIONS}. */
   readonly maxConnections?: number | undefined;
 }
 
-/** The arguments of `postgres` for these settings. */
+/** The arguments of `postgres`. */
 export function settingArguments(
   clusterDir: string,
-  { durable, maxConnections = LEAST_CONNECTIONS }: ServerSettings,
+  { durable, maxConnections = MIN_CONNECTIONS }: ServerSettings,
 ): string[] {
   const settings = {
     ...SETTINGS,
     ...(!durable && NOT_DURABLE),
-    max_connections: String(Math.max(maxConnections, LEAST_CONNECTIONS)),
+    max_connections: String(Math.max(maxConnections, MIN_CONNECTIONS)),
   };
   const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return [...assignments, ownerSetting(clusterDir)].flatMap((assignment) => ['-c', assignment]);
