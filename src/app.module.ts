@@ -11,7 +11,7 @@ import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 
-/** The composition root: settings and database below, storage beside them, the HTTP surfaces on top. */
+/** The composition root. */
 @Module({})
 export class AppModule {
   static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {

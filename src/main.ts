@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
 import { config as loadDotEnv } from 'dotenv';
 import type { Logger } from 'pino';
-import type { Serving } from './boot/start-berth.js';
+import type { RunningBerth } from './boot/start-berth.js';
 import { banner } from './boot/banner.js';
 import type { Configuration } from './config/configuration.js';
 import { loadConfiguration } from './config/load-configuration.js';
@@ -15,29 +15,28 @@ import { openLog } from './observability/logger.js';
 import { stopOnSignal } from './boot/stop-on-signal.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
 
-/** The process that an operator starts: serves itself, or has workers that do. */
+/** The main process: serves requests itself, or starts workers that do. */
 async function main(): Promise<void> {
   loadDotEnv({ quiet: true });
   const configuration = loadConfiguration(process.env);
   refuseLowFileLimit();
   const log = await openLog(configuration);
   const stopping = stopOnSignal(log);
-  const serving = await start(configuration, log.logger);
-  stopping.serving(serving);
-  log.output.write(banner(serving, configuration, VERSION));
+  const berth = await start(configuration, log.logger);
+  stopping.started(berth);
+  log.output.write(banner(berth, configuration, VERSION, process.uptime()));
 }
 
-/** A primary doesn't load what only its workers run: half the time until they are forked, and 25 MB. */
-async function start(configuration: Configuration, logger: Logger): Promise<Serving> {
+/**
+ * A primary doesn't load the modules of its workers: that halves the time until they fork, and saves 25 MB.
+ */
+async function start(configuration: Configuration, logger: Logger): Promise<RunningBerth> {
   if (configuration.processes === 1)
     return (await import('./boot/start-berth.js')).startBerth(configuration, logger);
   return (await import('./boot/start-primary.js')).startPrimary(configuration, logger);
 }
 
-/**
- * A process that a primary has forked. Its settings are the primary's, also where a `.env` file has changed
- * since.
- */
+/** A process that a primary forked. It has the primary's settings, also if the `.env` file has changed. */
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const log = await openLog(configuration);
@@ -47,24 +46,23 @@ async function mainOfWorker(): Promise<void> {
   // The next start waits for this process.
   primary.onLost(() => stopping.stop({ atOnce: true }));
   const { startWorker } = await import('./boot/start-worker.js');
-  stopping.serving(await startWorker(configuration, log.logger, primary));
+  stopping.started(await startWorker(configuration, log.logger, primary));
 }
 
-// How much of what it had the heap may grow by, in percent, before V8 takes stock of it. V8's own choice goes
-// up to this in a busy process, and is little in one that was idle, where layers that pass through count as
-// growth: see docs/adr/0016. It is read each time.
+// How much the heap may grow, in percent, before V8 collects garbage. V8's own choice is small in a process
+// that was idle, and the bytes of passing layers count as growth: see docs/adr/0016.
 setFlagsFromString('--heap-growing-percent=300');
 
-// What a library prints where nothing can be written is no reason to end. This also opens both streams, which
-// makes a pipe or a socket non-blocking: the process can end with an uncaught exception also where nothing
-// reads its message.
+// A library that prints to a broken output must not end the process. This also opens both streams, which
+// makes a pipe or a socket non-blocking: an uncaught exception can end the process even if its message is not
+// read.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
   await (cluster.isWorker ? mainOfWorker() : main());
 } catch (error) {
   if (!(error instanceof StartupError)) throw error;
-  // What a worker has to say its primary says, once.
+  // The primary prints the message of a worker.
   if (cluster.isWorker) process.exit(1);
   const output = new BoundedOutput(2);
   process.once('exit', () => output.writeLast());

@@ -7,8 +7,8 @@ import { completeDistributionPaths } from '../http/openapi/distribution-document
 const PATH = 'api/docs';
 
 /**
- * Swagger UI brings files of its own alone, contacts nobody but this server, and is framed by nobody. Styles are
- * inline in its page and set by its scripts; its icons are `data:` URLs.
+ * Swagger UI loads only its own files, connects only to this server, and can't be framed. Its page and
+ * scripts use inline styles; its icons are `data:` URLs.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -34,7 +34,7 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['Health', 'For orchestrators and load balancers'],
 ];
 
-/** Serves Swagger UI at `/api/docs` and the document at `/api/docs-json`. To be called before `app.init`. */
+/** Serves Swagger UI at `/api/docs` and the document at `/api/docs-json`. Call it before `app.init`. */
 export function setUpApiDocs(app: NestExpressApplication): void {
   app.use(`/${PATH}`, setSecurityHeaders);
   app.use(`/${PATH}-json`, setSecurityHeaders);
@@ -51,7 +51,7 @@ export function setUpApiDocs(app: NestExpressApplication): void {
   });
 }
 
-/** The OpenAPI document of all endpoints. Made when it is first asked for: it costs a start some 100 ms. */
+/** The OpenAPI document of all endpoints. Created at the first request, because it takes about 100 ms. */
 function createApiDocument(app: NestExpressApplication): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setTitle('Berth')
@@ -66,7 +66,9 @@ function createApiDocument(app: NestExpressApplication): OpenAPIObject {
   );
 }
 
-/** Decorators leave parameters in the order in which they were evaluated: a reader wants that of the path, then the query. */
+/**
+ * Sorts parameters as in the path, then the query. Decorators leave them in the order of their evaluation.
+ */
 function orderParameters(document: OpenAPIObject): OpenAPIObject {
   for (const [path, item] of Object.entries(document.paths)) {
     const rank = (parameter: { in?: string; name?: string }) =>

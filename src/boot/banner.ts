@@ -1,14 +1,16 @@
-import type { Serving } from './start-berth.js';
+import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 
-/** What an operator sees first. */
+/** What Berth prints when it is ready. @param startSeconds how long the start took. */
 export function banner(
-  { url, database, driver }: Serving,
-  configuration: Configuration,
+  { url, database, driver }: RunningBerth,
+  { accessMode, processes }: Configuration,
   version: string,
+  startSeconds: number,
 ): string {
+  const { host } = new URL(url);
   const access =
-    configuration.accessMode === 'open' ? 'open to everybody who reaches the address' : 'open, loopback only';
+    accessMode === 'open' ? 'open to every client that can reach the address' : 'open, loopback only';
   return [
     `Berth ${version}`,
     `  registry  ${url}/v2/`,
@@ -16,7 +18,11 @@ export function banner(
     `  database  ${database.description}`,
     `  API docs  ${url}/api/docs`,
     `  access    ${access}`,
-    ...(configuration.processes === 1 ? [] : [`  workers   ${configuration.processes}`]),
+    ...(processes === 1 ? [] : [`  workers   ${processes}`]),
+    '',
+    `Started in ${startSeconds.toFixed(1)} s. Stop it with Ctrl-C. To push an image:`,
+    `  docker tag my-image ${host}/my-image && docker push ${host}/my-image`,
+    '',
     '',
   ].join('\n');
 }

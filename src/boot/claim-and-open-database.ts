@@ -1,34 +1,37 @@
 import type { Logger } from 'pino';
-import type { Configuration } from '../config/configuration.js';
-import { claimDataDirectory } from './data-directory.js';
 import type { FileLock } from '../common/file-lock.js';
+import type { Configuration } from '../config/configuration.js';
 import { type Database, openDatabase } from '../database/database.js';
-import type { Opened } from './cleanup-stack.js';
+import type { CleanupStack } from './cleanup-stack.js';
+import { claimDataDirectory } from './data-directory.js';
 import { takeWorkerLock } from './workers/worker-lock.js';
 
-export interface OwnDatabase {
+export interface ClaimedDatabase {
   readonly database: Database;
-  /** To be given to each worker: it is how the next start knows that none of this one is left. Only where the data is ours alone. */
+  /**
+   * Each worker inherits it, so that the next start can wait for workers left running. Unset for
+   * `DATABASE_URL`.
+   */
   readonly workerLock: FileLock | undefined;
 }
 
 /**
- * Opens the database as the process that is responsible for it. An embedded one is opened by the holder of the data
- * directory's claim alone, and only when no process that an earlier holder left behind can use it any more.
+ * Opens the database of the main process. For an embedded one, claims the data directory first, and waits
+ * until no worker of an earlier Berth can use the database.
  *
  * @throws StartupError
  */
-export async function openOwnDatabase(
+export async function claimAndOpenDatabase(
   configuration: Readonly<Configuration>,
   logger: Logger,
-  opened: Opened,
-): Promise<OwnDatabase> {
+  cleanup: CleanupStack,
+): Promise<ClaimedDatabase> {
   let workerLock: FileLock | undefined;
   if (configuration.databaseUrl === undefined) {
     const claim = await claimDataDirectory(configuration.dataDir);
-    opened.add(() => claim.release());
+    cleanup.add(() => claim.release());
     const lock = await takeWorkerLock(configuration.dataDir, (line) => logger.warn(line));
-    opened.add(() => lock.release());
+    cleanup.add(() => lock.release());
     workerLock = lock;
   }
   const database = await openDatabase(
@@ -36,6 +39,6 @@ export async function openOwnDatabase(
     (line) => logger.debug({ context: 'postgres' }, line),
     (line) => logger.warn(line),
   );
-  opened.add(() => database.close());
+  cleanup.add(() => database.close());
   return { database, workerLock };
 }

@@ -1,33 +1,33 @@
 import type { Logger } from 'pino';
 
-/** What a start has opened so far, to be closed in the reverse order: at the stop, or when a later step fails. */
-export class Opened {
-  private readonly undoings: (() => Promise<void> | void)[] = [];
+/** Cleanups of what a start opened. They run in reverse order, at the stop or when a later step fails. */
+export class CleanupStack {
+  private readonly cleanups: (() => Promise<void> | void)[] = [];
 
-  add(undo: () => Promise<void> | void): void {
-    this.undoings.push(undo);
+  add(cleanup: () => Promise<void> | void): void {
+    this.cleanups.push(cleanup);
   }
 
-  /** Closes each thing, whatever became of the one before. @throws AggregateError of all that failed. */
+  /** Runs each cleanup, also after one that failed. @throws AggregateError of all failures. */
   async close(): Promise<void> {
     const failures: unknown[] = [];
-    for (const undo of this.undoings.splice(0).reverse()) {
+    for (const cleanup of this.cleanups.splice(0).reverse()) {
       try {
-        await undo();
+        await cleanup();
       } catch (error) {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'not everything could be closed');
+    if (failures.length > 0) throw new AggregateError(failures, 'some cleanups failed');
   }
 
-  /** Runs a start that adds to this; where it fails, what it had opened is closed before the failure is thrown. */
-  async orUndo<T>(logger: Logger, start: () => Promise<T>): Promise<T> {
+  /** Runs `start`, which adds to this stack. If it fails, closes the stack and throws the failure. */
+  async closeOnFailure<T>(logger: Logger, start: () => Promise<T>): Promise<T> {
     try {
       return await start();
     } catch (error) {
       await this.close().catch((failure: unknown) =>
-        logger.error({ err: failure }, 'while giving up the start'),
+        logger.error({ err: failure }, 'the cleanup after a failed start failed'),
       );
       throw error;
     }

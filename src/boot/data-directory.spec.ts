@@ -9,14 +9,14 @@ describe('claimDataDirectory', () => {
   beforeAll(async () => void (parent = await mkdtemp(join(tmpdir(), 'berth-data-'))));
   afterAll(() => rm(parent, { recursive: true }));
 
-  it('creates a directory for this user alone', async () => {
+  it('creates a directory that only this user can enter', async () => {
     const dir = join(parent, 'a/b');
     const claim = await claimDataDirectory(dir);
     expect((await stat(dir)).mode & 0o777).toBe(0o700);
     claim.release();
   });
 
-  it('leaves the mode of one that is there', async () => {
+  it('keeps the mode of an existing directory', async () => {
     const dir = join(parent, 'c');
     await mkdir(dir);
     await chmod(dir, 0o755);
@@ -24,18 +24,18 @@ describe('claimDataDirectory', () => {
     expect((await stat(dir)).mode & 0o777).toBe(0o755);
   });
 
-  it('refuses a second claim with the directory and the pid, until the first is released', async () => {
+  it('refuses a second claim, with the directory and the process id, until the first is released', async () => {
     const dir = join(parent, 'd');
     const claim = await claimDataDirectory(dir);
     await expect(claimDataDirectory(dir)).rejects.toThrow(
-      `DATA_DIR (${dir}) is in use by another Berth (pid ${process.pid}): stop that one, or give this one a DATA_DIR of its own.`,
+      `DATA_DIR (${dir}) is in use by another Berth (pid ${process.pid}): stop it, or set another DATA_DIR for this one.`,
     );
     claim.release();
     (await claimDataDirectory(dir)).release();
   });
 
-  it('refuses a path that can not be a directory', async () => {
+  it('refuses a path below a file', async () => {
     await writeFile(join(parent, 'file'), '');
-    await expect(claimDataDirectory(join(parent, 'file/e'))).rejects.toThrow(/^DATA_DIR .* can't be written/);
+    await expect(claimDataDirectory(join(parent, 'file/e'))).rejects.toThrow(/^DATA_DIR .* is not writable/);
   });
 });

@@ -4,31 +4,29 @@ import { tryFileLock, type FileLock } from '../common/file-lock.js';
 import { makeDirectory } from '../common/make-directory.js';
 import { StartupError } from '../common/startup.error.js';
 
-/** The right to be the one Berth on a data directory, until `release` or the end of the process, however it ends. */
+/** Makes this process the only Berth on a data directory, until `release` or the end of the process. */
 export interface DataDirectoryClaim {
-  /** Lets another Berth have the directory. Calling it twice does nothing. */
+  /** Idempotent. */
   release(): void;
 }
 
 const LOCK_FILE = 'berth.lock';
 
 /**
- * Creates `dir` (DATA_DIR, absolute) for this user alone where it is missing, and claims it for this process.
- * A directory that exists keeps its mode and owner, and so do its parents.
+ * Creates `dir` (DATA_DIR, absolute) with mode 0700 if it does not exist, and claims it for this process.
  *
- * The claim is a kernel lock on `berth.lock`: one of any number of simultaneous starters gets it, and it is free
- * again the moment its holder is gone, kill -9 included. Processes forked later (node:cluster) don't hold it, so
- * it is the primary's to keep.
+ * The claim is a kernel lock on `berth.lock`. Of several processes that start at once, one gets it. The
+ * kernel releases it when the process ends, also after kill -9. Workers don't inherit it.
  *
- * Rejects with a {@link StartupError} when another Berth has the directory, or when it can't be written.
+ * @throws StartupError if another Berth uses the directory, or it is not writable.
  */
 export async function claimDataDirectory(dir: string): Promise<DataDirectoryClaim> {
   const path = join(dir, LOCK_FILE);
   const lock = await lockIn(dir, path);
   if (!lock) {
-    const pid = await noted(path);
+    const pid = await pidIn(path);
     throw new StartupError(
-      `DATA_DIR (${dir}) is in use by another Berth${pid}: stop that one, or give this one a DATA_DIR of its own.`,
+      `DATA_DIR (${dir}) is in use by another Berth${pid}: stop it, or set another DATA_DIR for this one.`,
     );
   }
   return lock;
@@ -43,14 +41,15 @@ async function lockIn(dir: string, path: string): Promise<FileLock | undefined> 
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
-      `DATA_DIR (${dir}) can't be written (${String(cause).replace(/^Error: /, '')}): make it writable for the user that runs Berth, or set DATA_DIR to another directory.`,
+      `DATA_DIR (${dir}) is not writable (${String(cause).replace(/^Error: /, '')}): ` +
+        'make it writable for the user that runs Berth, or set DATA_DIR to another directory.',
       { cause },
     );
   }
 }
 
-/** The holder's process id as a person wants to read it, if it got around to writing it down. */
-async function noted(path: string): Promise<string> {
+/** The process id of the other Berth, if it is in the file. */
+async function pidIn(path: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return /^\d+\n$/.test(text) ? ` (pid ${text.trim()})` : '';
 }

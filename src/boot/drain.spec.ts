@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { type AddressInfo, connect } from 'node:net';
 import { Drain } from './drain.js';
 
-const FOR_EVER_MS = 3_600_000;
+const FOREVER_MS = 3_600_000;
 const nothing = () => Promise.resolve();
 
 describe('Drain', () => {
@@ -12,7 +12,7 @@ describe('Drain', () => {
   let drain: Drain;
   let url: string;
   beforeEach(async () => {
-    server = createServer({ keepAliveTimeout: FOR_EVER_MS });
+    server = createServer({ keepAliveTimeout: FOREVER_MS });
     drain = new Drain(server);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -20,7 +20,7 @@ describe('Drain', () => {
   });
   afterEach(() => server.closeAllConnections());
 
-  /** Sends a request that is not answered yet, and answers both of its ends. */
+  /** Sends a request, and returns its server's and its client's response. */
   async function pending() {
     const asked = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
     const client = request(url, { agent: false, headers: { Connection: 'keep-alive' } });
@@ -33,49 +33,49 @@ describe('Drain', () => {
     return { response, answer };
   }
 
-  it('ends at once when nobody asks for anything', async () => {
+  it('ends at once without requests', async () => {
     server.on('request', (_request, response) => response.end());
     await (await fetch(url)).text();
     const silent = connect((server.address() as AddressInfo).port, '127.0.0.1');
     await once(server, 'connection');
     const cut = once(silent, 'close');
-    await drain.run(FOR_EVER_MS, nothing);
+    await drain.run(FOREVER_MS, nothing);
     await cut;
   });
 
-  it('lets a request finish, accepts no other one, and tells its client that the connection ends', async () => {
+  it('waits for a request, accepts no other, and tells its client that the connection closes', async () => {
     const { response, answer } = await pending();
-    let isAskedToLetGo = false;
-    const drained = drain.run(FOR_EVER_MS, () => Promise.resolve(void (isAskedToLetGo = true)));
+    let isReleased = false;
+    const drained = drain.run(FOREVER_MS, () => Promise.resolve(void (isReleased = true)));
     await expect(fetch(url)).rejects.toThrow();
-    expect(isAskedToLetGo).toBe(false);
+    expect(isReleased).toBe(false);
     response.end();
     expect(await answer).toEqual({ status: 200, connection: 'close' });
     await drained;
   });
 
-  it('ends when an answer that had begun is given, though its client would keep the connection', async () => {
+  it('ends when a response that has begun is complete, also if its client keeps the connection', async () => {
     const { response, answer } = await pending();
     response.write('a');
     expect(await answer).toEqual({ status: 200, connection: 'keep-alive' });
-    const drained = drain.run(FOR_EVER_MS, nothing);
+    const drained = drain.run(FOREVER_MS, nothing);
     response.end();
     await drained;
   });
 
-  it('waits for a writer whose client is gone: it may have to write down what was sent', async () => {
+  it('waits for a writer whose client disconnected: it may have to write received bytes', async () => {
     const { response, answer } = await pending();
     response.destroy();
     await answer;
-    let hasLetGo = false;
-    await drain.run(FOR_EVER_MS, async () => {
+    let isReleased = false;
+    await drain.run(FOREVER_MS, async () => {
       await new Promise((resolve) => setImmediate(resolve));
-      hasLetGo = true;
+      isReleased = true;
     });
-    expect(hasLetGo).toBe(true);
+    expect(isReleased).toBe(true);
   });
 
-  it('asks writers to let go after the grace, and gives them time to answer', async () => {
+  it('makes writers release after the grace period, and gives them time to respond', async () => {
     const { response, answer } = await pending();
     await drain.run(10, () => {
       response.writeHead(503).end();
@@ -84,7 +84,7 @@ describe('Drain', () => {
     expect(await answer).toMatchObject({ status: 503 });
   });
 
-  it('cuts whoever is left', async () => {
+  it('closes the remaining connections', async () => {
     const { answer } = await pending();
     await drain.run(0, nothing);
     expect(await answer).toBe('broken');

@@ -1,16 +1,16 @@
-/** The sentence for an operator whose HOST and PORT can't be listened on. */
+/** Says why Berth can't listen on HOST and PORT, and what to do. */
 export function describeListenFailure(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case 'EADDRINUSE':
-      return 'Another process listens on the address of HOST and PORT: stop it, or set PORT to a free one.';
+      return 'The address of HOST and PORT is in use by another process: stop it, or set PORT to a free port.';
     case 'EACCES':
-      return 'PORT may not be opened by this user: set PORT to 1024 or above.';
+      return 'This user may not listen on PORT: set PORT to 1024 or above.';
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'HOST is not an address of this machine.';
     default:
-      return `The address of HOST and PORT can't be listened on (${String(code)}).`;
+      return `Berth can't listen on the address of HOST and PORT (${String(code)}).`;
   }
 }

@@ -4,7 +4,7 @@ import { StorageIdentity } from '../storage-identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { StorageError } from '../storage/storage.errors.js';
 
-/** Makes the configured storage ready, if it is the one that belongs to the database. @throws StartupError */
+/** Prepares the storage, after a check that it belongs to the database. @throws StartupError */
 export async function prepareStorage(app: INestApplicationContext): Promise<StorageDriver> {
   try {
     await app.get(StorageIdentity).establish();

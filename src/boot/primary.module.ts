@@ -8,7 +8,10 @@ import { StorageModule } from '../storage/storage.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
-/** What the primary of workers needs, which serves nobody and runs no jobs: the storage to prepare, and leases to free. */
+/**
+ * The primary of workers serves no requests. It prepares the storage and releases leases of workers that
+ * ended.
+ */
 @Module({})
 export class PrimaryModule {
   static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {

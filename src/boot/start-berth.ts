@@ -16,68 +16,71 @@ import { RegistryExpressAdapter } from '../http/registry-express.adapter.js';
 import { describeListenFailure } from './listen-failure.js';
 import { createAccessLog } from '../observability/access-log.js';
 import { NestLogger } from '../observability/nest-logger.js';
-import { Opened } from './cleanup-stack.js';
-import { openOwnDatabase } from './claim-and-open-database.js';
+import { CleanupStack } from './cleanup-stack.js';
+import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { ActiveWriters } from '../uploads/session/active-writers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
-/** A registry that serves, in this process or in its workers. */
-export interface Serving {
+/** A registry that serves, in this process or in workers. */
+export interface RunningBerth {
   readonly url: string;
   readonly database: Database;
   readonly driver: StorageDriver;
-  /** Settles with a sentence when it can't go on: its database is gone, or its workers. */
+  /** Resolves with a sentence if it can no longer serve: its database has ended, or its workers. */
   readonly died: Promise<string>;
   /**
-   * Stops accepting, lets requests finish for `SHUTDOWN_GRACE_SECONDS` (`atOnce`: not at all), has the uploads that are left
-   * checkpointed and let go, and lets go of everything, whatever became of the thing before.
+   * Stops accepting connections, waits for requests for `SHUTDOWN_GRACE_SECONDS` (`atOnce`: not at all),
+   * checkpoints and releases the remaining uploads, and closes everything.
    */
   close(options?: { readonly atOnce: boolean }): Promise<void>;
 }
 
 /** A registry that this process serves. */
-export interface Berth extends Serving {
+export interface Berth extends RunningBerth {
   readonly app: NestExpressApplication;
 }
 
 /**
- * Starts a whole registry in this process: what `main.ts` runs and what end-to-end tests talk to.
+ * Starts a registry in this process.
  *
- * @throws StartupError with one sentence for an operator; whatever had been started is stopped again.
+ * @throws StartupError; what was started is stopped.
  */
 export async function startBerth(configuration: Readonly<Configuration>, logger: Logger): Promise<Berth> {
-  const opened = new Opened();
-  return opened.orUndo(logger, async () => {
-    const { database } = await openOwnDatabase(configuration, logger, opened);
-    return serve(configuration, database, logger, opened, async (app, driver) => {
+  const cleanup = new CleanupStack();
+  return cleanup.closeOnFailure(logger, async () => {
+    const { database } = await claimAndOpenDatabase(configuration, logger, cleanup);
+    return serve(configuration, database, logger, cleanup, async (app, driver) => {
       if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.abilities.outlivesProcess);
     });
   });
 }
 
-/** Serves over a database that is open. @param beforeListening is called when all is ready, and nobody is served yet. */
+/**
+ * Serves over an open database. @param beforeListening is called when everything is ready, before the first
+ * request.
+ */
 export async function serve(
   configuration: Readonly<Configuration>,
   database: Database,
   logger: Logger,
-  opened: Opened,
+  cleanup: CleanupStack,
   beforeListening: (app: NestExpressApplication, driver: StorageDriver) => Promise<void>,
 ): Promise<Berth> {
   const app = await createApp(configuration, database, logger);
-  opened.add(() => app.close());
+  cleanup.add(() => app.close());
   const driver = await prepareStorage(app);
   await beforeListening(app, driver);
   const drain = new Drain(app.getHttpServer());
   let graceMs = configuration.shutdownGraceSeconds * 1000;
   await listen(app, configuration);
-  // Without a listener an `accept` that fails, for want of a file descriptor say, would end the process.
+  // Without a listener, a failed `accept`, for example for lack of file descriptors, would end the process.
   app.getHttpServer().on('error', (error) => logger.error({ err: error }, 'a connection was not accepted'));
-  opened.add(() => drain.run(graceMs, () => app.get(ActiveWriters).stop()));
+  cleanup.add(() => drain.run(graceMs, () => app.get(ActiveWriters).stop()));
   const close = ({ atOnce } = { atOnce: false }) => {
     if (atOnce) graceMs = 0;
-    return opened.close();
+    return cleanup.close();
   };
   return { url: urlOf(app, configuration), app, database, driver, died: database.died, close };
 }
@@ -96,7 +99,7 @@ async function createApp(
     {
       logger: new NestLogger(logger),
       abortOnError: false,
-      // Nothing may touch the body of a layer or a manifest.
+      // Layers and manifests are read by their handlers.
       bodyParser: false,
     },
   );
@@ -113,7 +116,7 @@ async function createApp(
 }
 
 async function listen(app: NestExpressApplication, { host, port }: Configuration): Promise<void> {
-  // Not `app.listen`, which logs a failure before it throws it: an operator is told once.
+  // Not `app.listen`, which also logs the failure that is thrown here.
   const server = app.getHttpServer();
   server.listen(port, host);
   try {

@@ -2,38 +2,41 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
-import type { Serving } from './start-berth.js';
+import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 import { StartupError } from '../common/startup.error.js';
 import { DRAIN_MS } from './drain.js';
 import { describeListenFailure } from './listen-failure.js';
 import { NestLogger } from '../observability/nest-logger.js';
-import { Opened } from './cleanup-stack.js';
-import { openOwnDatabase } from './claim-and-open-database.js';
+import { CleanupStack } from './cleanup-stack.js';
+import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
 import { PrimaryModule } from './primary.module.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 import { WorkerPool } from './workers/worker-pool.js';
 
-/** What a worker's stop may take beside its drain: a database that doesn't answer, twice. */
+/** Time for a worker's stop beyond its drain: two timeouts of a database that does not respond. */
 const STOP_MARGIN_MS = 15_000;
 
 /**
- * Starts a registry that workers serve. This process is responsible for what there is one of: the claim on the data directory, the
- * embedded Postgres, migrations, the first look at the storage and the address. So a bad setting stops the start with
- * one sentence, however many workers there would be.
+ * Starts a registry that workers serve. This process claims the data directory, starts the embedded Postgres,
+ * runs migrations, and checks the storage and the address. So a wrong setting is reported once, not by each
+ * worker.
  *
- * @throws StartupError with one sentence for an operator; whatever had been started is stopped again.
+ * @throws StartupError; what was started is stopped.
  */
-export async function startPrimary(configuration: Readonly<Configuration>, logger: Logger): Promise<Serving> {
-  const opened = new Opened();
-  return opened.orUndo(logger, async () => {
-    const { database, workerLock } = await openOwnDatabase(configuration, logger, opened);
+export async function startPrimary(
+  configuration: Readonly<Configuration>,
+  logger: Logger,
+): Promise<RunningBerth> {
+  const cleanup = new CleanupStack();
+  return cleanup.closeOnFailure(logger, async () => {
+    const { database, workerLock } = await claimAndOpenDatabase(configuration, logger, cleanup);
     const app = await NestFactory.createApplicationContext(PrimaryModule.forRoot(configuration, database), {
       logger: new NestLogger(logger),
       abortOnError: false,
     });
-    opened.add(() => app.close());
+    cleanup.add(() => app.close());
     const driver = await prepareStorage(app);
     const sessions = app.get(UploadSessionStore);
     if (database.isPrivate) await sessions.releaseAll(driver.abilities.outlivesProcess);
@@ -41,20 +44,20 @@ export async function startPrimary(configuration: Readonly<Configuration>, logge
       count: configuration.processes,
       environment: { PORT: String(await freePort(configuration)) },
       lock: workerLock,
-      stopPatienceMs: configuration.shutdownGraceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS,
-      free: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
+      stopTimeoutMs: configuration.shutdownGraceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS,
+      releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
       logger,
     });
-    opened.add(() => pool.stop());
+    cleanup.add(() => pool.stop());
     const url = await pool.start();
     const died = Promise.race([database.died, pool.died]);
-    return { url, database, driver, died, close: () => opened.close() };
+    return { url, database, driver, died, close: () => cleanup.close() };
   });
 }
 
 /**
- * Proves that the address can be listened on, and answers its port. Where any will do (`PORT=0`) it is chosen here: Node
- * has workers share a random port as long as one of them lives, and takes another one after that.
+ * Checks that the address is free, and returns its port. For `PORT=0` the port is chosen here: with Node's
+ * choice, workers would get another port after all of them ended.
  *
  * @throws StartupError
  */

@@ -37,7 +37,7 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
 
   it('a data directory that cannot be created', async () => {
     const dataDir = process.platform === 'linux' ? '/sys/berth' : '/dev/fd/berth';
-    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) can't be written/);
+    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) is not writable/);
   });
 
   it('a storage directory below a file', async () => {

@@ -224,7 +224,7 @@ onLinux('workers', () => {
     const next = bench.start({ ...environment, WORKERS: '1' });
     await eventually('the other one to end', () => orphans.filter(isAlive).length === 1 || undefined);
     // Would it not wait, it would take the database away from the writer.
-    await next.printed(/Waiting for the workers that an earlier Berth left behind/, 30_000);
+    await next.printed(/Waiting for workers that an earlier Berth left running/, 30_000);
     thaw();
     const nextUrl = await next.url();
     expect(orphans.filter(isAlive)).toEqual([]);
@@ -260,7 +260,7 @@ describe('workers that can not be', () => {
     const { port } = server.address() as { port: number };
     const environment = settings({ PORT: String(port) });
     expect(await refusal(environment)).toBe(
-      'Another process listens on the address of HOST and PORT: stop it, or set PORT to a free one.',
+      'The address of HOST and PORT is in use by another process: stop it, or set PORT to a free port.',
     );
     server.close();
     await expectPostgresGone(environment.DATA_DIR, 0);
@@ -278,7 +278,7 @@ describe('workers that can not be', () => {
     const program = 'if(process.send)process.exit(7)';
     const environment = settings({ NODE_OPTIONS: `--import=data:text/javascript,${program}` });
     expect(await refusal(environment)).toBe(
-      '5 workers in a row ended before they served, the last one with exit code 7: what they logged says why.',
+      '5 workers in a row ended before they served, the last one with exit code 7: see their log.',
     );
     await expectPostgresGone(environment.DATA_DIR, 0);
   });

@@ -39,22 +39,20 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
 
   it('too few open files to load the program', async () => {
     expect(await refusal(bench, {}, 128)).toBe(
-      'A process may have 128 files open here (ulimit -n): raise the limit to 1024 or more.',
+      'The limit of open files (ulimit -n) is 128: raise it to 1024 or more.',
     );
   });
 
   it('a port in use', async () => {
     const port = await takenPort();
     expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(
-      'Another process listens on the address of HOST and PORT: stop it, or set PORT to a free one.',
+      'The address of HOST and PORT is in use by another process: stop it, or set PORT to a free port.',
     );
   });
 
   it('a data directory below a file', async () => {
     const dataDir = join(await bench.write('file', ''), 'data');
-    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(
-      /^DATA_DIR \(.+\) can't be written \(ENOTDIR/,
-    );
+    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) is not writable \(ENOTDIR/);
   });
 
   it('a data directory that another Berth uses', async () => {
@@ -64,7 +62,7 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     const { code, stdout, stderr } = await bench.start({ DATA_DIR: dataDir }).ended();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe(
-      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${first.pid}): stop that one, or give this one a DATA_DIR of its own.\n`,
+      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${first.pid}): stop it, or set another DATA_DIR for this one.\n`,
     );
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });

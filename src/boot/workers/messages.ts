@@ -1,18 +1,18 @@
-/** What a worker tells its primary. Nothing in it is secret, and nothing is needed to find the database. */
+/** Messages of a worker to its primary. They contain no secrets. */
 export type WorkerMessage =
-  /** The name that its leases will carry; before it takes the first one. */
+  /** The holder's name in its leases. Sent before it takes the first lease. */
   | { readonly berth: 'holder'; readonly name: string }
-  /** It listens. */
+  /** The worker listens. */
   | { readonly berth: 'serving'; readonly url: string }
-  /** It can't start; the sentence of its `StartupError`. */
-  | { readonly berth: 'failed'; readonly sentence: string };
+  /** The worker can't start; the message of its `StartupError`. */
+  | { readonly berth: 'failed'; readonly reason: string };
 
-/** What a primary tells its workers: stop in order. A signal of its own could be taken for an operator's impatience. */
+/** The primary asks a worker to stop. It sends no signal, because a second signal ends a worker at once. */
 export interface StopMessage {
   readonly berth: 'stop';
 }
 
-/** Whether a message that arrived on the channel, which Node and libraries use too, is one of ours. */
+/** Whether a message is one of the above: Node and libraries use the channel, too. */
 export function isOurs(message: unknown): message is WorkerMessage | StopMessage {
   return typeof message === 'object' && message !== null && 'berth' in message;
 }

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { isOurs, type WorkerMessage } from './messages.js';
 
-/** A worker's line to its primary. */
+/** A worker's connection to its primary. */
 export class PrimaryLink {
   /** Calls `stop` when the primary asks for it. */
   onStop(stop: () => void): void {
@@ -11,23 +11,21 @@ export class PrimaryLink {
   }
 
   /**
-   * Calls `lost` when the primary is gone: nobody replaces this worker, stops it, or will stop its database
-   * in order.
+   * Calls `lost` when the primary has ended. The worker must stop then, because the next start waits for it.
    */
   onLost(lost: () => void): void {
     const { worker } = cluster;
     if (worker === undefined) throw new Error('not a worker');
-    // A message that Node itself sends, the end of listening for instance, fails when the primary was just
-    // killed. What is to be done then is done on the 'disconnect' that follows.
+    // Node's own messages fail after the primary was killed. The 'disconnect' that follows handles that.
     worker.on('error', () => undefined);
     worker.on('disconnect', () => {
-      // Node would end this process on the spot, in the middle of whatever it writes.
+      // Otherwise Node would end this process at once, in the middle of a write.
       worker.exitedAfterDisconnect = true;
       lost();
     });
   }
 
-  /** Settles when the message has been handed over, or nobody is there to have it. */
+  /** Resolves when the message was sent, or the primary has ended. */
   tell(message: WorkerMessage): Promise<void> {
     return new Promise((resolve) => {
       if (process.send === undefined || !process.connected) resolve();

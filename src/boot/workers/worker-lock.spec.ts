@@ -12,7 +12,7 @@ describe('takeWorkerLock', () => {
   beforeEach(async () => void (dir = await mkdtemp(join(tmpdir(), 'berth-workers-'))));
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  it('waits for who has it', async () => {
+  it('waits for the holder', async () => {
     const orphan = await takeWorkerLock(dir, log);
     noteWorkers(orphan, [7]);
     expect(logged).toEqual([]);
@@ -23,15 +23,15 @@ describe('takeWorkerLock', () => {
     expect(taken).toBe(false);
     orphan.release();
     (await waiting).release();
-    const line = 'Waiting for the workers that an earlier Berth left behind (among pid 7)';
+    const line = 'Waiting for workers that an earlier Berth left running (one of pid 7)';
     expect(logged).toEqual([line, line]);
   });
 
-  it('gives up with a sentence that says whom to stop', async () => {
+  it('fails with a sentence that names the processes to stop', async () => {
     const orphan = await takeWorkerLock(dir, log);
     noteWorkers(orphan, [12, 345]);
     await expect(takeWorkerLock(dir, log, 0)).rejects.toThrow(
-      `A worker that an earlier Berth left behind (among pid 12, 345) doesn't end and has DATA_DIR (${dir}) in use: stop it first.`,
+      `A worker that an earlier Berth left running (one of pid 12, 345) doesn't end and uses DATA_DIR (${dir}): stop it first.`,
     );
     orphan.release();
   });

@@ -6,7 +6,7 @@ import { WorkerPool } from './worker-pool.js';
 
 afterEach(() => void jest.restoreAllMocks());
 
-it('serves, and says why, where the process ids of the workers can not be noted', async () => {
+it('serves, and logs a warning, if the process ids of the workers can not be written', async () => {
   const forked = Object.assign(new EventEmitter(), {
     process: { pid: 1, kill: () => true },
     isConnected: () => false,
@@ -21,8 +21,8 @@ it('serves, and says why, where the process ids of the workers can not be noted'
     count: 1,
     environment: {},
     lock: { fd: 0, note, release: () => undefined },
-    stopPatienceMs: 1_000,
-    free: () => Promise.resolve(),
+    stopTimeoutMs: 1_000,
+    releaseLeases: () => Promise.resolve(),
     logger: pino({}, { write: (line) => void lines.push(line) }),
   });
   const started = pool.start();

@@ -8,46 +8,46 @@ import { RestartPace } from './restart-pace.js';
 import { noteWorkers } from './worker-lock.js';
 import { type WorkerEnd, WorkerProcess } from './worker-process.js';
 
-/** Deaths in a row, none of them having served, after which it is no use. */
-const MOST_FAILED_STARTS = 5;
+/** The pool fails after this many workers in a row that ended before they served. */
+const MAX_FAILED_STARTS = 5;
 
 /**
- * A statement that a worker had handed to Postgres before it died may run after its leases were freed, and take another one. It
- * takes milliseconds; then they are freed once more.
+ * A statement that a worker sent before it ended may run after its leases were released, and take another
+ * lease. So they are released once more after this time; the statement takes milliseconds.
  */
 const LATE_STATEMENT_MS = 2_000;
 
-/** How long a stop waits for a database that doesn't answer. */
-const FREE_PATIENCE_MS = 2_000;
+/** How long a stop waits for a database that does not respond. */
+const RELEASE_TIMEOUT_MS = 2_000;
 
 export interface WorkerPoolOptions {
   readonly count: number;
-  /** What the workers' environment has beside the primary's own. */
+  /** Added to the primary's environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Held by every worker, see `takeWorkerLock`. */
+  /** Inherited by each worker, see `takeWorkerLock`. */
   readonly lock: FileLock | undefined;
-  /** How long a worker that was asked to end may take. */
-  readonly stopPatienceMs: number;
-  /** Frees the leases of a worker whose process has ended. */
-  readonly free: (holder: string) => Promise<void>;
+  /** How long the stop of a worker may take. */
+  readonly stopTimeoutMs: number;
+  /** Releases the leases of a worker whose process has ended. */
+  readonly releaseLeases: (holder: string) => Promise<void>;
   readonly logger: Logger;
 }
 
-/** The processes that serve: kept at their number until `stop`. */
+/** Keeps a number of worker processes running until `stop`. */
 export class WorkerPool {
-  /** Settles, and never rejects, with a sentence when the pool, having served, gives up. */
+  /** Resolves with a reason if the pool fails after it has served. Never rejects. */
   readonly died: Promise<string>;
   private readonly workers = new Set<WorkerProcess>();
   private readonly stopping = new AbortController();
-  private readonly places: Promise<void>[] = [];
-  private readonly freeing = new Set<Promise<void>>();
+  private readonly slots: Promise<void>[] = [];
+  private readonly releases = new Set<Promise<void>>();
   private readonly started: Promise<string>;
   private resolveStarted: (url: string) => void = () => undefined;
   private rejectStarted: (reason: StartupError) => void = () => undefined;
-  private resolveDied: (sentence: string) => void = () => undefined;
+  private resolveDied: (reason: string) => void = () => undefined;
   private hasServed = false;
   private failedStarts = 0;
-  private readonly disorder: string[] = [];
+  private readonly uncleanEnds: string[] = [];
 
   constructor(private readonly options: WorkerPoolOptions) {
     this.started = new Promise((resolve, reject) => {
@@ -56,51 +56,47 @@ export class WorkerPool {
     });
     this.died = new Promise((resolve) => (this.resolveDied = resolve));
     const { lock } = options;
-    // The workers accept for themselves. Node's other way, where the primary accepts and hands connections over, lets one
-    // hang for ever that was on its way to a worker when it died.
+    // Workers accept connections themselves. If the primary accepted them, a connection that it sends to a
+    // worker that just ended would hang forever.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(lock === undefined ? [] : [lock.fd])],
     });
   }
 
-  /**
-   * Forks the workers and answers the address when all of them serve.
-   *
-   * @throws StartupError when they can't.
-   */
+  /** Forks the workers. Returns the address when all of them serve. @throws StartupError if they can't. */
   start(): Promise<string> {
     process.once('exit', this.killAll);
-    for (let slot = 0; slot < this.options.count; slot += 1) this.places.push(this.keep());
+    for (let slot = 0; slot < this.options.count; slot += 1) this.slots.push(this.runSlot());
     return this.started;
   }
 
-  /** Ends the workers in order, all at once. @throws when one of them didn't. */
+  /** Stops all workers at the same time. @throws if one of them did not end cleanly. */
   async stop(): Promise<void> {
     this.stopping.abort();
     for (const worker of this.workers) worker.stop();
-    const patience = setTimeout(this.killAll, this.options.stopPatienceMs);
-    await Promise.all(this.places);
-    clearTimeout(patience);
-    await settlesWithin(Promise.all(this.freeing), FREE_PATIENCE_MS);
+    const timeout = setTimeout(this.killAll, this.options.stopTimeoutMs);
+    await Promise.all(this.slots);
+    clearTimeout(timeout);
+    await settlesWithin(Promise.all(this.releases), RELEASE_TIMEOUT_MS);
     process.removeListener('exit', this.killAll);
-    if (this.disorder.length > 0)
-      throw new Error(`not every worker ended in order: ${this.disorder.join(', ')}`);
+    if (this.uncleanEnds.length > 0)
+      throw new Error(`not every worker ended cleanly: ${this.uncleanEnds.join(', ')}`);
   }
 
-  /** One place in the pool, taken by one worker after the other. Never rejects. */
-  private async keep(): Promise<void> {
+  /** Runs one worker after the other. Never rejects. */
+  private async runSlot(): Promise<void> {
     const pace = new RestartPace();
     while (!this.isStopping()) {
       const worker = this.launch();
       const end = await worker.ended;
       this.workers.delete(worker);
-      // Not awaited: a database that doesn't answer is no reason to serve with fewer.
-      if (end.holder !== undefined) this.free(end.holder);
-      if (this.isStopping() && !end.inOrder && end.servedMs > 0) this.disorder.push(end.how);
-      if (this.isStopping() || !this.goesOnAfter(end)) return;
+      // Not awaited: a database that does not respond must not delay the next worker.
+      if (end.holder !== undefined) this.releaseLeases(end.holder);
+      if (this.isStopping() && !end.isClean && end.servedMs > 0) this.uncleanEnds.push(end.how);
+      if (this.isStopping() || !this.shouldReplace(end)) return;
       const pauseMs = pace.pauseAfter(end.servedMs);
-      const level = end.inOrder ? 'info' : 'warn';
+      const level = end.isClean ? 'info' : 'warn';
       this.options.logger[level]({ worker: worker.pid, how: end.how, pauseMs }, 'a worker has ended');
       await delay(pauseMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
     }
@@ -114,7 +110,7 @@ export class WorkerPool {
     return worker;
   }
 
-  /** For a message alone, so a disk that fails is no reason to serve with fewer. */
+  /** A failure is only logged: the process ids are only for messages. */
   private noteWorkers(): void {
     const { lock, logger } = this.options;
     if (lock === undefined) return;
@@ -133,40 +129,44 @@ export class WorkerPool {
     this.resolveStarted(url);
   }
 
-  /** False: the pool is given up. As long as one worker serves, it is better than none. */
-  private goesOnAfter({ sentence, servedMs, how }: WorkerEnd): boolean {
+  /** Returns false if the pool fails. It doesn't while a worker serves. */
+  private shouldReplace({ reason, servedMs, how }: WorkerEnd): boolean {
     if (servedMs > 0) return true;
     this.failedStarts += 1;
-    if (!this.hasServed && sentence !== undefined) return this.giveUp(sentence);
-    if (sentence !== undefined) this.options.logger.error(sentence);
+    if (!this.hasServed && reason !== undefined) return this.fail(reason);
+    if (reason !== undefined) this.options.logger.error(reason);
     const anyServes = [...this.workers].some((worker) => worker.isServing);
-    if (this.failedStarts < MOST_FAILED_STARTS || (this.hasServed && anyServes)) return true;
-    return this.giveUp(
-      sentence ??
-        `${this.failedStarts} workers in a row ended before they served, the last one with ${how}: what they logged says why.`,
+    if (this.failedStarts < MAX_FAILED_STARTS || (this.hasServed && anyServes)) return true;
+    return this.fail(
+      reason ??
+        `${this.failedStarts} workers in a row ended before they served, the last one with ${how}: ` +
+          'see their log.',
     );
   }
 
-  private giveUp(sentence: string): false {
-    this.rejectStarted(new StartupError(sentence));
-    if (this.hasServed) this.resolveDied(sentence);
+  private fail(reason: string): false {
+    this.rejectStarted(new StartupError(reason));
+    if (this.hasServed) this.resolveDied(reason);
     return false;
   }
 
-  /** Its process is gone, so nothing of it writes any more: its uploads go on at once, and where they are. */
-  private free(holder: string): void {
+  /** The process has ended, so it writes nothing: other workers can resume its uploads in place. */
+  private releaseLeases(holder: string): void {
     const { signal } = this.stopping;
-    const freeTwice = async () => {
-      await this.options.free(holder);
+    const releaseTwice = async () => {
+      await this.options.releaseLeases(holder);
       await delay(LATE_STATEMENT_MS, undefined, { signal }).catch(() => undefined);
-      await this.options.free(holder);
+      await this.options.releaseLeases(holder);
     };
-    const task = freeTwice()
+    const task = releaseTwice()
       .catch((error: unknown) =>
-        this.options.logger.warn({ err: error }, 'leases of a dead worker could not be freed: they lapse'),
+        this.options.logger.warn(
+          { err: error },
+          'the leases of a worker that ended could not be released: they will lapse',
+        ),
       )
-      .finally(() => this.freeing.delete(task));
-    this.freeing.add(task);
+      .finally(() => this.releases.delete(task));
+    this.releases.add(task);
   }
 
   private isStopping(): boolean {

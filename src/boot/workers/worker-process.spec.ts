@@ -3,7 +3,7 @@ import type { Worker } from 'node:cluster';
 import { expect, it } from '@jest/globals';
 import { WorkerProcess } from './worker-process.js';
 
-it('a stop that came too early for a worker to hear is told again, as soon as the worker speaks', () => {
+it('repeats a stop that a starting worker may have missed, after its next message', () => {
   const told: unknown[] = [];
   const forked = Object.assign(new EventEmitter(), {
     process: { pid: 1 },

@@ -2,33 +2,33 @@ import type { Worker } from 'node:cluster';
 import { settlesWithin } from '../../common/settles-within.js';
 import { isOurs, type StopMessage, type WorkerMessage } from './messages.js';
 
-/** How long after the end of a process its last messages may still be read: the kernel has them already. */
-const LAST_WORDS_MS = 1_000;
+/** How long the last messages of an ended process may take to arrive: the kernel has them already. */
+const LAST_MESSAGES_MS = 1_000;
 
-/** How a worker's life went. Its process is gone: nothing of it can still be writing. */
+/** How a worker ended. Its process has ended, so it writes nothing. */
 export interface WorkerEnd {
-  /** For a sentence: `exit code 1`, `signal SIGKILL`. */
+  /** `exit code 1` or `signal SIGKILL`. */
   readonly how: string;
-  /** Whether it ended of its own will. */
-  readonly inOrder: boolean;
-  /** The sentence of its failed start. */
-  readonly sentence: string | undefined;
-  /** What its leases are named after; nothing when it never came to take one. */
+  /** Whether it ended with exit code 0. */
+  readonly isClean: boolean;
+  /** The message of its failed start. */
+  readonly reason: string | undefined;
+  /** The holder's name in its leases; undefined if it never took one. */
   readonly holder: string | undefined;
-  /** How long it served, in milliseconds; 0 when it never did. */
+  /** How long it served, in milliseconds; 0: never. */
   readonly servedMs: number;
 }
 
-/** One process of the pool, from its fork to its end. */
+/** One worker process of the pool, from its fork to its end. */
 export class WorkerProcess {
-  /** Settles, never rejects, when the process has ended. */
+  /** Resolves when the process has ended. Never rejects. */
   readonly ended: Promise<WorkerEnd>;
   private holder: string | undefined;
-  private sentence: string | undefined;
+  private reason: string | undefined;
   private servingSince: number | undefined;
-  private isToStop = false;
+  private isStopping = false;
 
-  /** @param onServing called with the address when it listens. */
+  /** @param onServing called with the address when the worker listens. */
   constructor(
     private readonly worker: Worker,
     private readonly onServing: (url: string) => void,
@@ -47,21 +47,24 @@ export class WorkerProcess {
     return this.servingSince !== undefined;
   }
 
-  /** Asks it to end in order. What is said to a process that is just starting gets lost, so it is told again when it has spoken. */
+  /**
+   * Asks it to stop. A starting process may miss the message, so it is repeated after each message of the
+   * worker.
+   */
   stop(): void {
-    this.isToStop = true;
+    this.isStopping = true;
     if (this.worker.isConnected()) this.worker.send({ berth: 'stop' } satisfies StopMessage);
   }
 
-  /** Ends it on the spot. */
+  /** Ends it at once. */
   kill(): void {
     this.worker.process.kill('SIGKILL');
   }
 
   private take(message: WorkerMessage | StopMessage): void {
-    if (this.isToStop) this.stop();
+    if (this.isStopping) this.stop();
     if (message.berth === 'holder') this.holder = message.name;
-    else if (message.berth === 'failed') this.sentence = message.sentence;
+    else if (message.berth === 'failed') this.reason = message.reason;
     else if (message.berth === 'serving') {
       this.servingSince = performance.now();
       this.onServing(message.url);
@@ -69,14 +72,14 @@ export class WorkerProcess {
   }
 
   private async follow(): Promise<WorkerEnd> {
-    // Of the process: its channel may be closed while it still writes.
+    // The end of the process, not of the channel: it may still be writing when the channel closes.
     const exited = new Promise<[number | null, string | null]>((resolve) =>
       this.worker.once('exit', (code: number | null, signal: string | null) => resolve([code, signal])),
     );
-    // Of the channel: what it said last may be read after its end was noticed.
+    // The end of the channel: the last messages may arrive after the end of the process.
     const heard = new Promise<void>((resolve) => this.worker.once('disconnect', resolve));
     const over = exited.then(async (outcome) => {
-      await settlesWithin(heard, LAST_WORDS_MS);
+      await settlesWithin(heard, LAST_MESSAGES_MS);
       return outcome;
     });
     const notStarted = new Promise<Error>((resolve) =>
@@ -90,11 +93,11 @@ export class WorkerProcess {
     return this.end(signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`, code === 0);
   }
 
-  private end(how: string, inOrder: boolean): WorkerEnd {
+  private end(how: string, isClean: boolean): WorkerEnd {
     return {
       how,
-      inOrder,
-      sentence: this.sentence,
+      isClean,
+      reason: this.reason,
       holder: this.holder,
       servedMs: this.servingSince === undefined ? 0 : performance.now() - this.servingSince,
     };
