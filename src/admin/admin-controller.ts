@@ -18,11 +18,11 @@ const validation = new ValidationPipe({
   exceptionFactory: (errors) => new BadRequestException(describe(errors)),
 });
 
-/** A controller of the admin API: below `/api/v1`, its input validated, shown under `tag` in Swagger UI. */
+/** A controller of the admin API: below `/api/v1`, with validated input, under `tag` in Swagger UI. */
 export const AdminController = (path: string, tag: string) =>
   applyDecorators(Controller(`api/v1/${path}`), UsePipes(validation), ApiTags(`Admin: ${tag}`));
 
-/** One sentence for all that was wrong. Names that the client made up are not repeated to it at any length. */
+/** One message for all invalid parameters. Unknown names are cut, since the client chose them. */
 function describe(errors: readonly ValidationError[]): string {
   return errors
     .slice(0, 10)

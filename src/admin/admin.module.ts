@@ -16,14 +16,14 @@ import { AdminUploadsController } from './uploads/uploads.controller.js';
 import { UploadsQuery } from './uploads/uploads.query.js';
 
 /**
- * The admin API, `/api/v1`. Its readers select what a page shows and nothing else; whatever changes something goes
- * through the service that owns it.
+ * The admin API, `/api/v1`. Its queries (`*.query.ts`) select exactly what an endpoint returns. Writes go
+ * through the service that owns the data.
  */
 @Module({
   imports: [AccessModule, UploadsModule],
   controllers: [
     OverviewController,
-    // Before the repositories, whose `*name` would take their paths for names.
+    // Before RepositoriesController, whose `*name` would match their paths.
     TagsController,
     AdminManifestsController,
     RepositoriesController,
@@ -38,16 +38,16 @@ export class AdminModule implements NestModule {
   }
 }
 
-const SLOW_READER_MS = 60_000;
+const STALLED_READER_MS = 60_000;
 
 /**
- * No answer may be stored, or taken for anything but JSON. There are no CORS headers on purpose: a page of another
- * origin can then read nothing here, and its DELETE ends at the preflight.
+ * Responses must not be cached, and browsers must not guess their type. There are no CORS headers on purpose:
+ * pages of other origins can't read responses, and their DELETE fails at the preflight.
  */
 function setHeaders(_request: Request, response: Response, next: NextFunction): void {
   response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('Cache-Control', 'no-store');
-  // A reader that stops reading without closing would keep a page in memory for ever.
-  response.setTimeout(SLOW_READER_MS, () => response.destroy());
+  // Otherwise a client that stops reading, without closing, would keep its page in memory forever.
+  response.setTimeout(STALLED_READER_MS, () => response.destroy());
   next();
 }

@@ -12,9 +12,9 @@ import { parseRepositoryName, type RepositoryName } from '../oci/repository-name
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
 /**
- * The `*name` of a path. Clients should encode its slashes (`library%2Fbusybox`), as OpenAPI clients do. Plain slashes
- * are accepted where they cannot mean another endpoint. This is not `@Param`: with that, the validation pipe would join
- * the segments with commas first.
+ * The `*name` of a path. Clients should encode its slashes (`library%2Fbusybox`), as OpenAPI clients do.
+ * Plain slashes are accepted where they cannot mean another endpoint. This is not `@Param`: with that, the
+ * validation pipe would join the segments with commas first.
  */
 export const NameParam = createParamDecorator((_: unknown, context: ExecutionContext): RepositoryName => {
   const { name } = context.switchToHttp().getRequest<Request>().params;
@@ -28,7 +28,7 @@ export class DigestPipe implements PipeTransform<unknown, Digest> {
   }
 }
 
-/** An id that can't be one is the caller's mistake here; on `/v2`, where ids are part of URLs given out, it is a 404. */
+/** An invalid id is a 400 here. On `/v2` it is a 404, because ids there are part of URLs from Berth. */
 @Injectable()
 export class UploadIdPipe implements PipeTransform<unknown, UploadId> {
   transform(value: unknown): UploadId {
@@ -45,5 +45,5 @@ export const ApiRepositoryName = () =>
   ApiParam({
     name: 'name',
     schema: { type: 'string', maxLength: 255, example: 'library/busybox' },
-    description: "The repository's name. As one path segment: its slashes are encoded as `%2F`",
+    description: "The repository's name, as one path segment: encode its slashes as `%2F`",
   });

@@ -1,12 +1,12 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 
-/** An error of the admin API (RFC 9457). Written by the application's exception filter. */
+/** An error of the admin API (RFC 9457). The exception filter writes it. */
 export class ProblemDto {
   @ApiProperty({ enum: ['about:blank'] })
   type: 'about:blank';
 
-  @ApiProperty({ description: "The status' own phrase", example: 'Not Found' })
+  @ApiProperty({ description: 'The phrase of the HTTP status', example: 'Not Found' })
   title: string;
 
   @ApiProperty({ type: 'integer', example: 404 })
@@ -15,11 +15,11 @@ export class ProblemDto {
   @ApiProperty({ example: 'repository name not known to registry' })
   detail: string;
 
-  @ApiProperty({ description: 'Finds the request in the log' })
+  @ApiProperty({ description: 'The id of the request in the log' })
   requestId: string;
 }
 
-/** Documents one way in which an endpoint of the admin API fails. */
+/** Documents an error response of an endpoint of the admin API. */
 export const ApiProblem = (status: number, description: string) =>
   applyDecorators(
     ApiExtraModels(ProblemDto),

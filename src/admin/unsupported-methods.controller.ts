@@ -4,7 +4,7 @@ import { OnRegistry } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import { AdminController } from './admin-controller.js';
 
-/** Comes last: what reaches it is a path of the admin API with a method that the path doesn't have. */
+/** Registered last: matches paths of the admin API with a method that they don't support. */
 @ApiExcludeController()
 @AdminController('', 'methods')
 @OnRegistry('admin', 'read')

@@ -44,10 +44,9 @@ export async function runMigrations(
         const reason = `a migration can't lock what another session uses: ${sqlOf(error)}`;
         if (performance.now() - startedAt + pause > retry.timeoutMs)
           throw new Error(
-            `${reason}, gave up after ${elapsed()}; end that session (a backup, a long query?), then start again`,
-            {
-              cause: error,
-            },
+            `${reason}, gave up after ${elapsed()}; ` +
+              'end that session (a backup, a long query?), then start again',
+            { cause: error },
           );
         warn(`${reason}; next attempt in ${pause / 1000} s`);
       }

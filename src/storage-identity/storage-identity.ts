@@ -171,7 +171,8 @@ export class StorageIdentity {
     const isAgreed = (await this.driver.readIdentity()) === id && (await this.store.bind(row.id, id));
     if (!isAgreed) {
       throw new StorageError(
-        `${this.driver.location} was given another identity at the same time: start one Berth, then the others`,
+        `${this.driver.location} was given another identity at the same time: ` +
+          'start one Berth, then the others',
       );
     }
     this.current = id;

@@ -4,7 +4,7 @@ import { NextCursorProperty } from '../paging/next-cursor.property.js';
 const SIZE = { type: 'integer', minimum: 0, description: 'In bytes' } as const;
 
 export class ManifestDto {
-  @ApiProperty({ description: 'Of the algorithm that it was pushed with' })
+  @ApiProperty({ description: 'In the algorithm of the push' })
   digest: string;
 
   @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
@@ -13,7 +13,7 @@ export class ManifestDto {
   @ApiProperty({ type: String, nullable: true })
   artifactType: string | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Digest of the manifest that it refers to' })
+  @ApiProperty({ type: String, nullable: true, description: 'Digest of its subject manifest' })
   subject: string | null;
 
   @ApiProperty(SIZE)
@@ -22,12 +22,12 @@ export class ManifestDto {
   @ApiProperty()
   createdAt: Date;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null: nobody in particular' })
+  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null if unknown' })
   createdBy: string | null;
 
   @ApiProperty({
     type: [String],
-    description: 'The first tags that point at it, in the order of their names',
+    description: 'Tags that point at it, sorted by name; `tagCount` may be higher',
   })
   tags: string[];
 
@@ -44,16 +44,16 @@ export class ManifestPageDto {
 }
 
 export class BlobReferenceDto {
-  @ApiProperty({ description: 'sha256' })
+  @ApiProperty({ description: 'The sha256 digest' })
   digest: string;
 
-  @ApiProperty({ type: [String], description: 'Every digest that was verified, the sha256 one first' })
+  @ApiProperty({ type: [String], description: 'All verified digests, sha256 first' })
   digests: string[];
 
   @ApiProperty(SIZE)
   sizeBytes: number;
 
-  @ApiProperty({ description: 'Whether the repository serves it; it does, as long as the manifest is there' })
+  @ApiProperty({ description: 'Whether the repository links the blob. True while the manifest exists' })
   linked: boolean;
 }
 
@@ -75,7 +75,10 @@ export class ReferencesDto {
   @ApiProperty({ type: [ChildManifestDto], description: 'Manifests that an index lists' })
   manifests: ChildManifestDto[];
 
-  @ApiProperty({ type: [String], description: "Digests that it names and the repository doesn't have" })
+  @ApiProperty({
+    type: [String],
+    description: "Digests that the manifest refers to and the repository doesn't have",
+  })
   missing: string[];
 }
 

@@ -13,7 +13,7 @@ import { ManifestsQuery } from './manifests.query.js';
 
 const CURSOR = new KeysetCursor('manifests', parseDigest);
 
-/** A repository's manifests, and what each refers to. */
+/** The manifests of a repository, with their references. */
 @AdminController('repositories', 'repositories')
 export class AdminManifestsController {
   constructor(private readonly manifests: ManifestsQuery) {}
@@ -22,12 +22,12 @@ export class AdminManifestsController {
   @OnRegistry('admin', 'read')
   @ApiOperation({
     operationId: 'listManifests',
-    summary: "A repository's manifests, in the order of digests",
+    summary: "A repository's manifests, sorted by digest",
   })
   @ApiRepositoryName()
   @ApiOkResponse({ type: ManifestPageDto })
   @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'There is no such repository')
+  @ApiProblem(404, 'The repository does not exist')
   async list(
     @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,
@@ -38,12 +38,12 @@ export class AdminManifestsController {
 
   @Get('*name/manifests/:digest')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'describeManifest', summary: 'One manifest, and what it refers to' })
+  @ApiOperation({ operationId: 'describeManifest', summary: 'One manifest with its references' })
   @ApiRepositoryName()
-  @ApiParam({ name: 'digest', schema: { type: 'string' }, description: 'The digest, not a tag' })
+  @ApiParam({ name: 'digest', schema: { type: 'string' }, description: 'The digest. A tag is not accepted' })
   @ApiOkResponse({ type: ManifestDetailsDto })
   @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'There is no such repository, or no such manifest in it')
+  @ApiProblem(404, 'The repository or the manifest does not exist')
   get(
     @NameParam() name: RepositoryName,
     @Param('digest', DigestPipe) digest: Digest,

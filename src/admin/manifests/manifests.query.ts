@@ -26,11 +26,11 @@ export interface ManifestDetails extends ManifestSummary {
   readonly references: References;
 }
 
-/** How many tags are named: of each manifest in a list, and of one that is looked at. All are counted. */
+/** Maximum number of tags returned per manifest, in a list and in details. `tagCount` counts all. */
 const TAGS_IN_LIST = 20;
 const TAGS_IN_DETAILS = 1_000;
 
-/** `$1` is how many tags are named. `float8` arrives as a number. */
+/** `$1` is the maximum number of tags. `pg` returns `float8` as a number. */
 const COLUMNS = `
   m.digest, m.media_type AS "mediaType", m.artifact_type AS "artifactType", m.subject_digest AS subject,
   m.size_bytes AS "sizeBytes", m.created_at AS "createdAt", m.created_by AS "createdBy",
@@ -42,7 +42,10 @@ const PAGE = `
     FROM (SELECT * FROM manifests WHERE repository_id = $2 AND digest > $3 ORDER BY digest LIMIT $4) AS m
    ORDER BY m.digest`;
 
-const ONE = `SELECT m.id, m.annotations, ${COLUMNS} FROM manifests m WHERE m.repository_id = $2 AND m.digest = $3`;
+const ONE = `
+  SELECT m.id, m.annotations, ${COLUMNS}
+    FROM manifests m
+   WHERE m.repository_id = $2 AND m.digest = $3`;
 
 /** Reads manifests for the admin API. */
 @Injectable()

@@ -15,7 +15,7 @@ export interface ChildManifest {
   readonly sizeBytes: number;
 }
 
-/** What a manifest refers to. A manifest has `MANIFEST_MAX_REFERENCES` of them at the most. */
+/** The references of a manifest, at most `MANIFEST_MAX_REFERENCES`. */
 export interface References {
   readonly blobs: BlobReference[];
   readonly manifests: ChildManifest[];
@@ -27,9 +27,10 @@ interface ManifestRow {
   readonly manifestId: string;
 }
 
-/** `sha256:` sorts before `sha512:`, and every blob has a digest of it. */
+/** The first digest is sha256: every blob has one, and it sorts before sha512. */
 const BLOBS = `
-  SELECT d.digests[1] AS digest, d.digests, b.size_bytes::float8 AS "sizeBytes", l.blob_id IS NOT NULL AS linked
+  SELECT d.digests[1] AS digest, d.digests, b.size_bytes::float8 AS "sizeBytes",
+         l.blob_id IS NOT NULL AS linked
     FROM manifest_blobs r
     JOIN blobs b ON b.id = r.blob_id
     LEFT JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = $2
@@ -46,7 +47,7 @@ const CHILDREN = `
 
 const MISSING = 'SELECT digest FROM manifest_missing_references WHERE manifest_id = $1 ORDER BY digest';
 
-/** Reads what manifests refer to, for the admin API. */
+/** Reads the references of manifests for the admin API. */
 @Injectable()
 export class ReferencesQuery {
   constructor(private readonly lists: ListQueries) {}

@@ -5,7 +5,7 @@ import { AdminController } from '../admin-controller.js';
 import { OverviewDto } from './overview.dto.js';
 import { OverviewService } from './overview.service.js';
 
-/** The registry at a glance. */
+/** Versions, storage, database and counts. */
 @AdminController('overview', 'overview')
 export class OverviewController {
   constructor(private readonly service: OverviewService) {}

@@ -1,15 +1,18 @@
 import { ApiProperty } from '@nestjs/swagger';
 
 export class StorageOverviewDto {
-  @ApiProperty({ description: 'As in `STORAGE_DRIVER`', example: 'filesystem' })
+  @ApiProperty({ description: 'The value of `STORAGE_DRIVER`', example: 'filesystem' })
   driver: string;
 
-  @ApiProperty({ description: 'Where the bytes are, without credentials' })
+  @ApiProperty({ description: 'Location of the bytes, without credentials' })
   location: string;
 }
 
 export class DatabaseOverviewDto {
-  @ApiProperty({ description: 'Where it is, without credentials', example: 'PostgreSQL at db:5432/berth' })
+  @ApiProperty({
+    description: 'Location of the database, without credentials',
+    example: 'PostgreSQL at db:5432/berth',
+  })
   description: string;
 
   @ApiProperty({ example: '18.4' })
@@ -17,10 +20,10 @@ export class DatabaseOverviewDto {
 }
 
 export class AccessOverviewDto {
-  @ApiProperty({ enum: ['open'], description: 'As in `ACCESS_MODE`' })
+  @ApiProperty({ enum: ['open'], description: 'The value of `ACCESS_MODE`' })
   mode: 'open';
 
-  @ApiProperty({ description: 'Whether the address can be reached from this machine alone' })
+  @ApiProperty({ description: 'Whether the server listens on a loopback address only' })
   loopbackOnly: boolean;
 }
 
@@ -39,14 +42,14 @@ export class CountsDto {
   @ApiProperty(COUNT)
   blobs: number;
 
-  @ApiProperty({ ...COUNT, description: 'Each content counts once, however many repositories link it' })
+  @ApiProperty({ ...COUNT, description: 'Each blob counts once, even if several repositories link it' })
   blobBytes: number;
 
-  @ApiProperty({ ...COUNT, description: 'Sessions that are open or being committed' })
+  @ApiProperty({ ...COUNT, description: 'Upload sessions that are open or being committed' })
   uploadsInProgress: number;
 }
 
-/** The registry at a glance. */
+/** Versions, storage, database and counts. */
 export class OverviewDto {
   @ApiProperty({ description: "Berth's version" })
   version: string;
@@ -54,7 +57,7 @@ export class OverviewDto {
   @ApiProperty({ example: 'v20.19.0' })
   nodeVersion: string;
 
-  @ApiProperty({ type: 'integer', description: 'How long this process has been running' })
+  @ApiProperty({ type: 'integer', description: 'Uptime of this process' })
   uptimeSeconds: number;
 
   @ApiProperty()
@@ -63,7 +66,10 @@ export class OverviewDto {
   @ApiProperty()
   database: DatabaseOverviewDto;
 
-  @ApiProperty({ enum: ['openssl', 'wasm'], description: 'What computes the digests of layers' })
+  @ApiProperty({
+    enum: ['openssl', 'wasm'],
+    description: 'The implementation that computes digests of layers',
+  })
   hashImplementation: string;
 
   @ApiProperty()

@@ -11,7 +11,7 @@ import type { CountsDto, OverviewDto } from './overview.dto.js';
 
 type CountsRow = CountsDto & { serverVersion: string };
 
-/** One snapshot. `float8` arrives as a number, exact up to 2^53. */
+/** One snapshot. `pg` returns `float8` as a number, exact up to 2^53. */
 const COUNTS = `
   SELECT (SELECT count(*)::float8 FROM repositories) AS repositories,
          (SELECT count(*)::float8 FROM manifests) AS manifests,
@@ -19,9 +19,10 @@ const COUNTS = `
          b.blobs, b."blobBytes",
          (SELECT count(*)::float8 FROM uploads WHERE state IN ('open', 'committing')) AS "uploadsInProgress",
          current_setting('server_version') AS "serverVersion"
-    FROM (SELECT count(*)::float8 AS blobs, coalesce(sum(size_bytes), 0)::float8 AS "blobBytes" FROM blobs) AS b`;
+    FROM (SELECT count(*)::float8 AS blobs, coalesce(sum(size_bytes), 0)::float8 AS "blobBytes"
+            FROM blobs) AS b`;
 
-/** Puts the overview together. */
+/** Collects the overview. */
 @Injectable()
 export class OverviewService {
   private counting: Promise<CountsRow> | undefined;
@@ -51,7 +52,7 @@ export class OverviewService {
     };
   }
 
-  /** Counting reads whole tables: however many ask, it is done once at a time. */
+  /** Counting reads whole tables, so concurrent callers share one query. */
   private count(): Promise<CountsRow> {
     this.counting ??= this.queryCounts().finally(() => (this.counting = undefined));
     return this.counting;
@@ -59,7 +60,7 @@ export class OverviewService {
 
   private async queryCounts(): Promise<CountsRow> {
     const [row] = await this.lists.run<CountsRow>(COUNTS);
-    if (row === undefined) throw new Error('the counts have no row');
+    if (row === undefined) throw new Error('the query for counts returned no row');
     return row;
   }
 }

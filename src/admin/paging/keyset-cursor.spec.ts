@@ -10,7 +10,7 @@ const tags = new KeysetCursor('tags', parseTag);
 const base64url = (text: string) => Buffer.from(text).toString('base64url');
 
 describe('KeysetCursor', () => {
-  it('reads what it wrote', () => {
+  it('decodes what it encoded', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/), (tag) => {
         expect(tags.decode(tags.encode(parseTag(tag)))).toBe(tag);
@@ -18,40 +18,40 @@ describe('KeysetCursor', () => {
     );
   });
 
-  it('has nothing to go on after where there is none', () => {
+  it('decodes a missing cursor as the first page', () => {
     expect(tags.decode(undefined)).toBeUndefined();
   });
 
-  it('stays below its bound for the longest name', () => {
+  it('is shorter than the maximum for the longest name', () => {
     const names = new KeysetCursor('repositories', parseRepositoryName);
     expect(names.encode(parseRepositoryName('a'.repeat(255))).length).toBeLessThan(MAX_CURSOR_LENGTH);
   });
 
   it.each([
-    ['nothing', ''],
+    ['an empty text', ''],
     ['another list', base64url('repositories:latest')],
-    ['no list', base64url('latest')],
-    ['no key', base64url('tags:')],
-    ['a key that is none', base64url('tags:.hidden')],
+    ['a missing list', base64url('latest')],
+    ['a missing key', base64url('tags:')],
+    ['an invalid key', base64url('tags:.hidden')],
     ['a NUL', base64url('tags:a\0')],
     ['padding', `${base64url('tags:a')}==`],
-    ['the other alphabet of base64', Buffer.from('tags:a~?~?').toString('base64')],
-    ['line ends inside', base64url('tags:latest').replace(/^..../, '$&\n')],
-    ['bits past the end', base64url('tags:ab').replace(/g$/, 'h')],
-    ['bytes that are no UTF-8', Buffer.from([...Buffer.from('tags:a'), 0xff]).toString('base64url')],
-    ['what is no base64', 'ä;%$'],
-  ])('refuses %s', (_, cursor) => {
+    ['the standard alphabet of base64', Buffer.from('tags:a~?~?').toString('base64')],
+    ['line breaks', base64url('tags:latest').replace(/^..../, '$&\n')],
+    ['extra bits at the end', base64url('tags:ab').replace(/g$/, 'h')],
+    ['invalid UTF-8', Buffer.from([...Buffer.from('tags:a'), 0xff]).toString('base64url')],
+    ['a text that is not base64', 'ä;%$'],
+  ])('rejects %s', (_, cursor) => {
     expect(() => tags.decode(cursor)).toThrow(BadRequestException);
   });
 
-  it('refuses a key in another spelling than its own', () => {
+  it('rejects a key that is not in canonical form', () => {
     const uploads = new KeysetCursor('uploads', parseUploadId);
     const id = '3F2504E0-4F89-41D3-9A0C-0305E82C3301';
     expect(() => uploads.decode(base64url(`uploads:${id}`))).toThrow(BadRequestException);
     expect(uploads.decode(base64url(`uploads:${id.toLowerCase()}`))).toBe(id.toLowerCase());
   });
 
-  it('refuses any text that it did not write', () => {
+  it('rejects any other text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         expect(() => tags.decode(text)).toThrow(BadRequestException);

@@ -5,5 +5,5 @@ export const NextCursorProperty = () =>
   ApiProperty({
     type: String,
     nullable: true,
-    description: '`cursor` of the next page; null on the last one',
+    description: 'The `cursor` of the next page; null on the last page',
   });

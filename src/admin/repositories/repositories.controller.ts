@@ -11,14 +11,14 @@ import { RepositoriesQuery } from './repositories.query.js';
 
 const CURSOR = new KeysetCursor('repositories', parseRepositoryName);
 
-/** Repositories and what they hold. Comes after the controllers of what lies below a repository. */
+/** Repositories with their counts. Registered after the controllers for paths below a repository. */
 @AdminController('repositories', 'repositories')
 export class RepositoriesController {
   constructor(private readonly repositories: RepositoriesQuery) {}
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listRepositories', summary: 'Repositories, in the order of their names' })
+  @ApiOperation({ operationId: 'listRepositories', summary: 'Repositories, sorted by name' })
   @ApiOkResponse({ type: RepositoryPageDto })
   @ApiProblem(400, 'A parameter is malformed')
   async list(@Query() { limit, cursor, q }: RepositoriesQueryDto): Promise<RepositoryPageDto> {
@@ -32,7 +32,7 @@ export class RepositoriesController {
   @ApiRepositoryName()
   @ApiOkResponse({ type: RepositoryDto })
   @ApiProblem(400, 'The name is malformed')
-  @ApiProblem(404, 'There is no such repository')
+  @ApiProblem(404, 'The repository does not exist')
   get(@NameParam() name: RepositoryName): Promise<RepositoryDto> {
     return this.repositories.get(name);
   }

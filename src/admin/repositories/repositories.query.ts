@@ -4,7 +4,7 @@ import type { Page, PageRequest } from '../../database/page.js';
 import { NameUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 
-/** A repository with what it holds. */
+/** A repository with its counts. */
 export interface RepositorySummary {
   readonly name: RepositoryName;
   readonly createdAt: Date;
@@ -14,7 +14,7 @@ export interface RepositorySummary {
   readonly blobBytes: number;
 }
 
-/** Counts what the repositories of `selection` hold, and nothing of the others. `float8` arrives as a number. */
+/** Counts the content of the selected repositories only. `pg` returns `float8` as a number. */
 const summaries = (selection: string) => `
   SELECT r.name, r.created_at AS "createdAt",
          (SELECT count(*)::float8 FROM tags t WHERE t.repository_id = r.id) AS tags,
@@ -27,7 +27,7 @@ const summaries = (selection: string) => `
             WHERE l.repository_id = r.id) AS linked
    ORDER BY r.name`;
 
-/** Every name with the prefix is below the prefix and a `~`, which comes after every character of a name. */
+/** All names with the prefix sort before the prefix with a `~`, which sorts after all characters of names. */
 const PAGE = summaries(`WHERE name > $1 AND name >= $2 AND name < $2 || '~' ORDER BY name LIMIT $3`);
 const ONE = summaries('WHERE name = $1');
 

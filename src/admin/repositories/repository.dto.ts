@@ -19,10 +19,10 @@ export class RepositoryDto {
   @ApiProperty(COUNT)
   manifests: number;
 
-  @ApiProperty({ ...COUNT, description: 'Layers and configs that it links' })
+  @ApiProperty({ ...COUNT, description: 'Layers and configs that the repository links' })
   blobs: number;
 
-  @ApiProperty({ ...COUNT, description: 'Of the blobs that it links; other repositories may link them too' })
+  @ApiProperty({ ...COUNT, description: 'Size of these blobs; other repositories may link them, too' })
   blobBytes: number;
 }
 
@@ -38,15 +38,15 @@ export class RepositoriesQueryDto extends PageQueryDto {
   @ApiPropertyOptional({
     type: String,
     maxLength: MAX_REPOSITORY_NAME_LENGTH,
-    description: 'What the names begin with',
+    description: 'Prefix of the names',
   })
   @IsOptional()
-  @IsString({ message: 'q: expected one text' })
+  @IsString({ message: 'q: expected a single value' })
   @MaxLength(MAX_REPOSITORY_NAME_LENGTH, {
-    message: `q: expected ${MAX_REPOSITORY_NAME_LENGTH} characters at the most`,
+    message: `q: expected at most ${MAX_REPOSITORY_NAME_LENGTH} characters`,
   })
   @Matches(/^[a-z0-9._/-]*$/, {
-    message: 'q: expected the beginning of a name: a-z, 0-9, ".", "_", "-", "/"',
+    message: 'q: expected the prefix of a name: a-z, 0-9, ".", "_", "-", "/"',
   })
   q?: string | undefined;
 }

@@ -5,19 +5,19 @@ export class TagDto {
   @ApiProperty({ example: 'latest' })
   name: string;
 
-  @ApiProperty({ description: 'Of the manifest that it points at' })
+  @ApiProperty({ description: 'The digest of its manifest' })
   digest: string;
 
   @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
   mediaType: string;
 
-  @ApiProperty({ type: 'integer', description: 'Of the manifest itself, in bytes' })
+  @ApiProperty({ type: 'integer', description: 'Size of the manifest itself, in bytes' })
   sizeBytes: number;
 
-  @ApiProperty({ description: 'When it last moved' })
+  @ApiProperty({ description: 'When the tag was set or moved last' })
   updatedAt: Date;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who moved it; null: nobody in particular' })
+  @ApiProperty({ type: String, nullable: true, description: 'Who moved it last; null if unknown' })
   updatedBy: string | null;
 }
 

@@ -13,18 +13,18 @@ import { TagsQuery } from './tags.query.js';
 
 const CURSOR = new KeysetCursor('tags', parseTag);
 
-/** A repository's tags. */
+/** The tags of a repository. */
 @AdminController('repositories', 'repositories')
 export class TagsController {
   constructor(private readonly tags: TagsQuery) {}
 
   @Get('*name/tags')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listTags', summary: "A repository's tags, in the order of their names" })
+  @ApiOperation({ operationId: 'listTags', summary: "A repository's tags, sorted by name" })
   @ApiRepositoryName()
   @ApiOkResponse({ type: TagPageDto })
   @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'There is no such repository')
+  @ApiProblem(404, 'The repository does not exist')
   async list(
     @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,

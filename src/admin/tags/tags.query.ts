@@ -6,7 +6,7 @@ import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
 import { RepositoriesQuery } from '../repositories/repositories.query.js';
 
-/** A tag with what it points at. */
+/** A tag with its manifest. */
 export interface TagSummary {
   readonly name: Tag;
   readonly digest: Digest;

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
 
-/** An upload session in progress. Its midstate and the driver's state are nobody's business but the writer's. */
+/** An upload session in progress, without the states of hash and driver, which are internal. */
 export class UploadDto {
   @ApiProperty({ format: 'uuid' })
   id: string;
@@ -12,28 +12,28 @@ export class UploadDto {
   @ApiProperty({ enum: ['open', 'committing'], enumName: 'UploadInProgressState' })
   state: 'open' | 'committing';
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Bytes that are durable' })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Bytes stored durably' })
   offsetBytes: number;
 
   @ApiProperty()
   startedAt: Date;
 
-  @ApiProperty({ description: 'When it last made progress, or was taken by a writer' })
+  @ApiProperty({ description: 'When it last made progress, or a request acquired it' })
   lastActivityAt: Date;
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Since it was started' })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Seconds since its start' })
   ageSeconds: number;
 
-  @ApiProperty({ description: 'Whether a request holds it now' })
+  @ApiProperty({ description: 'Whether a request is writing to it now' })
   beingWritten: boolean;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Where it was started from' })
+  @ApiProperty({ type: String, nullable: true, description: 'The address of the client that started it' })
   clientAddress: string | null;
 
   @ApiProperty({ type: String, nullable: true })
   userAgent: string | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who started it; null: nobody in particular' })
+  @ApiProperty({ type: String, nullable: true, description: 'Who started it; null if unknown' })
   createdBy: string | null;
 }
 

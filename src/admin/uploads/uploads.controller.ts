@@ -27,7 +27,7 @@ export class AdminUploadsController {
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listUploads', summary: 'Uploads in progress, in the order of their ids' })
+  @ApiOperation({ operationId: 'listUploads', summary: 'Uploads in progress, sorted by id' })
   @ApiOkResponse({ type: UploadPageDto })
   @ApiProblem(400, 'A parameter is malformed')
   async list(@Query() { limit, cursor }: PageQueryDto): Promise<UploadPageDto> {
@@ -46,16 +46,16 @@ export class AdminUploadsController {
     return this.reader.get(id);
   }
 
-  /** Asks its writer to let go first, as any other writer would. */
+  /** Asks the current writer to release the session first, as every writer does. */
   @Delete(':id')
   @OnRegistry('admin', 'write')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ operationId: 'cancelUpload', summary: 'Cancels an upload and forgets its bytes' })
+  @ApiOperation({ operationId: 'cancelUpload', summary: 'Cancels an upload and deletes its bytes' })
   @ApiUploadId()
-  @ApiNoContentResponse({ description: 'It is cancelled' })
+  @ApiNoContentResponse({ description: 'The upload is cancelled' })
   @ApiProblem(400, 'The id is malformed')
   @ApiProblem(404, 'No such upload is in progress')
-  @ApiProblem(429, 'Its writer does not let go; Retry-After says when to try again')
+  @ApiProblem(429, 'Its writer does not release it; retry after `Retry-After`')
   async cancel(@Param('id', UploadIdPipe) id: UploadId, @Req() request: AuthorizedRequest): Promise<void> {
     const { repository } = await this.reader.get(id);
     await this.uploads.cancel({ repository, id }, originOf(request));

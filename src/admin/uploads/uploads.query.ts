@@ -5,7 +5,7 @@ import { BlobUploadUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
 
-/** A session in progress, without what is its writer's alone: midstates and the driver's state are never read here. */
+/** A session in progress. Its internal states, of hash and driver, are never read here. */
 export interface UploadSummary {
   readonly id: UploadId;
   readonly repository: RepositoryName;
@@ -20,7 +20,7 @@ export interface UploadSummary {
   readonly createdBy: string | null;
 }
 
-/** Times are compared by the database's clock, which wrote them. `float8` arrives as a number. */
+/** Times are compared with the database's clock, which wrote them. `pg` returns `float8` as a number. */
 const COLUMNS = `
   id, repository, state, offset_bytes::float8 AS "offsetBytes",
   created_at AS "startedAt", updated_at AS "lastActivityAt",
@@ -28,7 +28,7 @@ const COLUMNS = `
   coalesce(lease_expires_at > clock_timestamp(), false) AS "beingWritten",
   client_address AS "clientAddress", user_agent AS "userAgent", created_by AS "createdBy"`;
 
-/** One range of the index (state, id) for each state: finished sessions, of which there are many, cost nothing. */
+/** One range of the index (state, id) per state, so that finished sessions are not read. */
 const range = (state: string) =>
   `(SELECT * FROM uploads WHERE state = '${state}' AND id > $1::uuid ORDER BY id LIMIT $2)`;
 const PAGE = `
@@ -51,7 +51,7 @@ export class UploadsQuery {
     return this.lists.page(PAGE, [after ?? BEFORE_ALL], limit);
   }
 
-  /** @throws BlobUploadUnknownError unless it is in progress. */
+  /** @throws BlobUploadUnknownError if it is not in progress. */
   async get(id: UploadId): Promise<UploadSummary> {
     const [upload] = await this.lists.run<UploadSummary>(ONE, [id]);
     if (upload === undefined) throw new BlobUploadUnknownError(id);
