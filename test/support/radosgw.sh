@@ -1,19 +1,19 @@
 #!/bin/bash
 # A real S3 server for tests: Ceph's radosgw with one monitor and one OSD that keeps objects in memory, on loopback.
-#   radosgw.sh start DIR RGW_PORT MON_PORT   returns when it answers; everything lies under DIR
-#   radosgw.sh stop DIR                      ends all of it, a start under way too
-# The OSD finds ports for itself between 6800 and 7300. Needs the Debian packages radosgw, ceph-mon, ceph-osd and ceph-common
-# (--no-install-recommends), and root. Keys: testkey, testsecret.
+#   radosgw.sh start DIR RGW_PORT MON_PORT   returns when the server responds; all its files are in DIR
+#   radosgw.sh stop DIR                      stops the server, even while it starts
+# The OSD chooses its ports between 6800 and 7300. Needs root and the Debian packages radosgw, ceph-mon, ceph-osd and
+# ceph-common (--no-install-recommends). Keys: testkey, testsecret.
 #
-# Learned (radosgw 16 and 18):
-# - tcp_nodelay takes a GET from 47 ms to 5, and the paxos lines take the start from 12 s to 2.
-# - Without the two `update on start` lines the OSD dies now and then with "wrong fsid".
-# - It answers 411 to the SDK's streamed checksums: clients calculate checksums only when required.
-# - Parts of less than 5 MiB are refused unless `rgw multipart min part size` says otherwise.
-# - It wants one pool with one placement group each: more of them are memory and seconds, and no test's gain.
-# - Deleted bytes are collected hours later by default: the gc lines let a long run stay small.
-# - The daemons don't notice that their parent has died: whoever starts this must see to `stop`. There is nothing to
-#   lose, so `stop` kills; it finds what it has to by the variable that names DIR, as numbers in files may be stale.
+# Notes on the settings (radosgw 16 and 18):
+# - tcp_nodelay reduces a GET from 47 ms to 5, and the paxos lines reduce the start from 12 s to 2.
+# - Without the two `update on start` lines the OSD sometimes exits with "wrong fsid".
+# - It responds 411 to the SDK's streamed checksums, so clients compute checksums only when required.
+# - It refuses parts of less than 5 MiB, unless `rgw multipart min part size` is set.
+# - One pool with one placement group each: more of them cost memory and seconds without a benefit for tests.
+# - By default it collects deleted bytes hours later. The gc lines keep a long run small.
+# - The daemons outlive their parent, so the caller must call `stop`. It kills, because no data is worth keeping. It
+#   finds processes by the environment variable with DIR, because pid files may be stale.
 set -euo pipefail
 verb=${1:?start or stop} dir=${2:?directory}
 

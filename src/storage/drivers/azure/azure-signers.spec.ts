@@ -4,7 +4,7 @@ import { delegationSigner, type SignedBlob } from './azure-signers.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-const SECRET = Buffer.from('lent by Azure').toString('base64');
+const SECRET = Buffer.from('issued by Azure').toString('base64');
 
 describe('delegationSigner', () => {
   let requested: { startsOn: Date; expiresOn: Date }[];
