@@ -16,8 +16,8 @@ export interface AuthorizedRequest extends Request {
 }
 
 /**
- * Stands before every handler. The repository's name is parsed here, so that what is decided on is what is acted on.
- * A handler that names no requirement is never reached.
+ * Stands before every handler. The repository's name is parsed here, so that what is decided on is what is
+ * acted on. A handler that names no requirement is never reached.
  */
 @Injectable()
 export class AccessGuard implements CanActivate {

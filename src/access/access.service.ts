@@ -4,8 +4,8 @@ import type { AccessRequest } from './access.js';
 import type { Principal } from './principal.js';
 
 /**
- * Decides who may do what. Access is open: everybody may do everything, which the configuration allows beyond loopback
- * only when told so in words. Every request on `/v2` and `/api/v1` comes through here nevertheless.
+ * Decides who may do what. Access is open: everybody may do everything, which the configuration allows beyond
+ * loopback only when told so in words. Every request on `/v2` and `/api/v1` comes through here nevertheless.
  */
 @Injectable()
 export class AccessService {

@@ -33,6 +33,9 @@ export const OnRepository = (...actions: RepositoryAction[]) =>
 export const OnRegistry = (name: 'base' | 'catalog' | 'admin', ...actions: ('read' | 'write')[]) =>
   SetMetadata(ACCESS_REQUIREMENT, { type: 'registry', name, actions } satisfies AccessRequirement);
 
-/** Anybody may ask, in every mode: a load balancer has no credentials. For what tells nothing about the content. */
+/**
+ * Anybody may ask, in every mode: a load balancer has no credentials. For what tells nothing about the
+ * content.
+ */
 export const OpenToAll = () =>
   SetMetadata(ACCESS_REQUIREMENT, { type: 'public' } satisfies AccessRequirement);

@@ -44,7 +44,8 @@ export class BlobService {
   ) {}
 
   /**
-   * The blob, if its object is in the storage. Costs a lookup in memory if the object was seen within the last minute.
+   * The blob, if its object is in the storage. Costs a lookup in memory if the object was seen within the
+   * last minute.
    *
    * @throws BlobUnknownError also if the object is lost; clients then push the content again.
    */
@@ -81,8 +82,9 @@ export class BlobService {
   }
 
   /**
-   * Checks that the objects of a manifest's blobs are in the storage. Ignores digests that the repository does not
-   * link. Costs nothing for content that was seen within the last minute, else a query and a storage request per object.
+   * Checks that the objects of a manifest's blobs are in the storage. Ignores digests that the repository
+   * does not link. Costs nothing for content that was seen within the last minute, else a query and a storage
+   * request per object.
    *
    * @throws ManifestBlobUnknownError with the lost blobs.
    */
@@ -97,8 +99,9 @@ export class BlobService {
   }
 
   /**
-   * Links a blob of `source` into `target` without copying it (spec.md, "Mounting a blob from another repository").
-   * Returns false if `source` does not have the blob or its object. The caller has checked that the client may pull it.
+   * Links a blob of `source` into `target` without copying it (spec.md, "Mounting a blob from another
+   * repository"). Returns false if `source` does not have the blob or its object. The caller has checked that
+   * the client may pull it.
    */
   async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
     const linked = await this.blobs.findLinked(source, digest);
@@ -125,8 +128,8 @@ export class BlobService {
   /**
    * Removes the blob from the repository. Other repositories keep it.
    *
-   * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a manifest of the repository
-   *   refers to it.
+   * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a manifest of the
+   *   repository refers to it.
    */
   async delete(repository: RepositoryName, digest: Digest): Promise<void> {
     const { deleted, neededBy } = await this.unlink(repository, digest);

@@ -8,7 +8,10 @@ import { SmallBlobs } from './small-blobs.js';
 
 const KIB = 1024;
 
-/** The one ability that is asked for, over objects in memory. Tells what was read, and waits where it is told to. */
+/**
+ * The one ability that is asked for, over objects in memory. Tells what was read, and waits where it is told
+ * to.
+ */
 class ReadObjects {
   readonly objects = new Map<ObjectKey, Buffer>();
   readonly reads: ObjectKey[] = [];

@@ -13,8 +13,8 @@ const SMALL_BYTES = 64 * 1024;
 const ENTRY_BYTES = 512;
 
 /**
- * A cache of small blobs, mainly configs, which every pull requests. An object key is never reused, so entries never
- * become stale. The caller has checked access. A hit saves five system calls.
+ * A cache of small blobs, mainly configs, which every pull requests. An object key is never reused, so
+ * entries never become stale. The caller has checked access. A hit saves five system calls.
  */
 @Injectable()
 export class SmallBlobs {
@@ -58,7 +58,9 @@ export class SmallBlobs {
   }
 }
 
-/** @throws StorageError if the stream does not have `sizeBytes` bytes; stops reading as soon as it has more. */
+/**
+ * @throws StorageError if the stream does not have `sizeBytes` bytes; stops reading as soon as it has more.
+ */
 async function wholeContent(stream: Readable, sizeBytes: number): Promise<Buffer> {
   // Not from Node's pool and not a chunk of the stream: a cached part would keep the whole of them in memory.
   const content = Buffer.allocUnsafeSlow(sizeBytes);

@@ -11,8 +11,8 @@ import { openFileLimit } from './open-file-limit.js';
 import { StartupError } from '../common/startup.error.js';
 import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
-import { mostConnections } from '../http/connection-limit.js';
-import { RegistryExpressAdapter } from '../http/registry-express.adapter.js';
+import { maxConnections } from '../http/connection/connection-limit.js';
+import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { describeListenFailure } from './listen-failure.js';
 import { createAccessLog } from '../observability/access-log.js';
 import { NestLogger } from '../observability/nest-logger.js';
@@ -90,9 +90,7 @@ async function createApp(
   database: Database,
   logger: Logger,
 ): Promise<NestExpressApplication> {
-  const adapter = new RegistryExpressAdapter(
-    mostConnections(openFileLimit(), configuration.databasePoolSize),
-  );
+  const adapter = new RegistryExpressAdapter(maxConnections(openFileLimit(), configuration.databasePoolSize));
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(configuration, database),
     adapter,

@@ -2,8 +2,8 @@
 export type Probe = () => Promise<unknown>;
 
 /**
- * Answers within `timeoutMs` whether a probe succeeds. A probe that hangs is not started again beside itself: however
- * often readiness is asked, each dependency sees one probe at a time.
+ * Answers within `timeoutMs` whether a probe succeeds. A probe that hangs is not started again beside itself:
+ * however often readiness is asked, each dependency sees one probe at a time.
  */
 export class BoundedProbe {
   private running: Promise<unknown> | undefined;

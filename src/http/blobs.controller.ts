@@ -88,8 +88,8 @@ export class BlobsController {
   }
 
   /**
-   * A client that stops reading without closing would keep the object open. The time starts only now: the storage has
-   * timeouts of its own, and their errors still need a response.
+   * A client that stops reading without closing would keep the object open. The time starts only now: the
+   * storage has timeouts of its own, and their errors still need a response.
    */
   private limitReadingTime(kind: BlobContent['kind'], response: Response): void {
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;

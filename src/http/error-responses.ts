@@ -95,8 +95,9 @@ export interface ErrorResponse {
 }
 
 /**
- * The response to whatever a handler threw. Failures of the registry (5xx) have the code `UNKNOWN`, as in Docker's
- * own registry: the spec's codes are for 4xx responses. They tell the client the request's id and no cause.
+ * The response to whatever a handler threw. Failures of the registry (5xx) have the code `UNKNOWN`, as in
+ * Docker's own registry: the spec's codes are for 4xx responses. They tell the client the request's id and no
+ * cause.
  */
 export function responseToError(error: unknown, requestId: string): ErrorResponse {
   if (error instanceof HttpException) return fromHttpException(error, requestId);

@@ -12,12 +12,17 @@ import { CatalogDocs, ReferrersDocs, TagListDocs } from './openapi/lists.docs.js
 import { DigestParam, queryText, Repository } from './parameters.js';
 import { answerBytes, answerJson } from './responses.js';
 
-/** What a client that gives no `n` gets at once, and the most that any gets: clients that ignore Link exist. */
+/**
+ * What a client that gives no `n` gets at once, and the most that any gets: clients that ignore Link exist.
+ */
 export const MAX_LIST_PAGE = 100_000;
 /** Referrers carry annotations, so fewer of them make a page. */
 export const MAX_REFERRERS_PAGE = 1_000;
 
-/** Tags, repositories and referrers (spec.md, "Content Discovery": end-8a, end-8b, end-12; `_catalog` is Docker's). */
+/**
+ * Tags, repositories and referrers (spec.md, "Content Discovery": end-8a, end-8b, end-12; `_catalog` is
+ * Docker's).
+ */
 @Controller('v2')
 export class ListsController {
   constructor(

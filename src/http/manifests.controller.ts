@@ -16,7 +16,9 @@ import { RequestBodies } from '../transfer/request-bodies.js';
 import { singleHeader } from '../transfer/request-headers.js';
 import { answerBytes, answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
 
-/** Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9). */
+/**
+ * Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9).
+ */
 @Controller('v2')
 export class ManifestsController {
   constructor(

@@ -11,7 +11,10 @@ export interface Problem {
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-/** Whether errors of a path are problems. Everything that isn't known to be Berth's own is answered as the spec says. */
+/**
+ * Whether errors of a path are problems. Everything that isn't known to be Berth's own is answered as the
+ * spec says.
+ */
 export function answersProblems(path: string): boolean {
   return /^\/(api|health)(\/|$)/.test(path);
 }

@@ -4,7 +4,7 @@ import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import { RegistryError } from '../oci/errors.js';
 import { type ErrorResponse, responseToError } from './error-responses.js';
 import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
-import { endAfterBody } from './unread-body.js';
+import { endAfterBody } from './connection/unread-body.js';
 
 type IdentifiedRequest = Request & { id?: unknown };
 

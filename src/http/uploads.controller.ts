@@ -24,7 +24,10 @@ import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
 import { answerEmpty } from './responses.js';
 
-/** Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6, end-11, end-13). */
+/**
+ * Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6,
+ * end-11, end-13).
+ */
 @Controller('v2')
 export class UploadsController {
   constructor(
@@ -116,7 +119,10 @@ export class UploadsController {
     answerEmpty(response, 204, {});
   }
 
-  /** A mount that can't be done, for whatever reason, becomes an ordinary session: the client then pushes the bytes. */
+  /**
+   * A mount that can't be done, for whatever reason, becomes an ordinary session: the client then pushes the
+   * bytes.
+   */
   private async mount(
     repository: RepositoryName,
     digest: Digest,
@@ -145,7 +151,10 @@ export class UploadsController {
   }
 }
 
-/** Clients add `digest=` to the Location's query, or begin one. It is a path alone: behind a proxy, Berth can't know its own host. */
+/**
+ * Clients add `digest=` to the Location's query, or begin one. It is a path alone: behind a proxy, Berth
+ * can't know its own host.
+ */
 function answerProgress(
   response: Response,
   status: number,

@@ -1,4 +1,7 @@
-/** What a GET with a `Range` header is to be answered with; offsets are inclusive and inside the representation. */
+/**
+ * What a GET with a `Range` header is to be answered with; offsets are inclusive and inside the
+ * representation.
+ */
 export type ByteRange =
   | { readonly kind: 'whole' }
   | { readonly kind: 'span'; readonly start: number; readonly end: number }
@@ -12,10 +15,12 @@ const RANGE_SPEC = /^([0-9]*)-([0-9]*)$/;
 /**
  * Parses a `Range` header against a representation of `size` bytes (RFC 9110, section 14).
  *
- * - `whole` (200): no header, another unit, a syntax error, or several ranges. RFC 9110 lets a server ignore each.
+ * - `whole` (200): no header, another unit, a syntax error, or several ranges. RFC 9110 lets a server ignore
+ *   each.
  * - `span` (206): `a-b`, `a-` or `-n`, clamped to the size; never empty.
- * - `unsatisfiable` (416): a start at or beyond the end, `-0`, or a last position before the first. For that last
- *   one section 14.2 leaves the choice between ignoring and rejecting; rejecting tells the client of its mistake.
+ * - `unsatisfiable` (416): a start at or beyond the end, `-0`, or a last position before the first. For that
+ *   last one section 14.2 leaves the choice between ignoring and rejecting; rejecting tells the client of its
+ *   mistake.
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange {
   if (header === undefined || !UNIT.test(header)) {

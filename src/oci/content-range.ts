@@ -9,8 +9,8 @@ export interface ContentRange {
 const CONTENT_RANGE = /^([0-9]+)-([0-9]+)$/;
 
 /**
- * Parses the `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"): `<start>-<end>`, with no
- * unit and no total, unlike HTTP's own header of that name. Both ends are safe integers.
+ * Parses the `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"): `<start>-<end>`,
+ * with no unit and no total, unlike HTTP's own header of that name. Both ends are safe integers.
  *
  * @throws BlobUploadInvalidError (400) for anything else, an end before the start included.
  */
@@ -27,8 +27,8 @@ export function parseContentRange(text: string): ContentRange {
 }
 
 /**
- * The `Range` header of an upload whose first `offset` bytes are durable: `0-<last byte>`. An empty session says
- * `0-0` as well, since the header has no form for "none" and clients expect exactly that.
+ * The `Range` header of an upload whose first `offset` bytes are durable: `0-<last byte>`. An empty session
+ * says `0-0` as well, since the header has no form for "none" and clients expect exactly that.
  */
 export function formatUploadRange(offset: number): string {
   return `0-${Math.max(offset - 1, 0)}`;

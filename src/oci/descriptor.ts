@@ -13,10 +13,12 @@ export interface Descriptor {
 }
 
 /**
- * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are left alone: they are the clients' affair.
+ * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are left alone: they are the clients'
+ * affair.
  *
  * @param field where it stands, for the client to see: `layers[3]`.
- * @throws DigestInvalidError (400) for a digest that is malformed or of an algorithm that Berth doesn't verify.
+ * @throws DigestInvalidError (400) for a digest that is malformed or of an algorithm that Berth doesn't
+ *   verify.
  * @throws ManifestInvalidError (400) for anything else.
  */
 export function parseDescriptor(value: unknown, field: string): Descriptor {
@@ -35,7 +37,8 @@ export function parseDescriptor(value: unknown, field: string): Descriptor {
 }
 
 /**
- * Reads a field that holds a media type. Its grammar is not enforced, since registries never did; its length is.
+ * Reads a field that holds a media type. Its grammar is not enforced, since registries never did; its length
+ * is.
  *
  * @throws ManifestInvalidError (400) when it is no string, too long, or no text that can be indexed.
  */

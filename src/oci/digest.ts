@@ -7,7 +7,10 @@ declare const brand: unique symbol;
 /** A content digest, `algorithm:lower-case hex`, of an algorithm that Berth verifies. */
 export type Digest = string & { readonly [brand]: 'Digest' };
 
-/** The algorithms that Berth verifies; {@link CANONICAL_ALGORITHM} is always computed, the others when asked for. */
+/**
+ * The algorithms that Berth verifies; {@link CANONICAL_ALGORITHM} is always computed, the others when asked
+ * for.
+ */
 export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
@@ -17,7 +20,8 @@ export const CANONICAL_ALGORITHM = 'sha256' satisfies DigestAlgorithm;
 const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
 
 /**
- * Parses a digest as image-spec's descriptor.md has it ("Digests"), restricted to the algorithms that Berth verifies.
+ * Parses a digest as image-spec's descriptor.md has it ("Digests"), restricted to the algorithms that Berth
+ * verifies.
  *
  * @throws DigestInvalidError when the text is malformed or its algorithm is unknown.
  */

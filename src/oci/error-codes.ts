@@ -1,4 +1,7 @@
-/** The error codes of the distribution spec (spec.md, "Error Codes", code-1 to code-14), each with its default message. */
+/**
+ * The error codes of the distribution spec (spec.md, "Error Codes", code-1 to code-14), each with its default
+ * message.
+ */
 export const ERROR_CODES = {
   BLOB_UNKNOWN: 'blob unknown to registry',
   BLOB_UPLOAD_INVALID: 'blob upload invalid',

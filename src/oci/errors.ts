@@ -7,8 +7,8 @@ export interface RegistryErrorOptions {
 }
 
 /**
- * An error that the client gets as one of the spec's error codes. Services throw its subclasses; its status and
- * headers are in `src/http/error-responses.ts`.
+ * An error that the client gets as one of the spec's error codes. Services throw its subclasses; its status
+ * and headers are in `src/http/error-responses.ts`.
  */
 export class RegistryError extends Error {
   readonly detail: unknown;
@@ -89,7 +89,9 @@ export class TagInvalidError extends RegistryError {
   }
 }
 
-/** A manifest names blobs or manifests that its repository does not have. The response has one error for each. */
+/**
+ * A manifest names blobs or manifests that its repository does not have. The response has one error for each.
+ */
 export class ManifestBlobUnknownError extends RegistryError {
   constructor(readonly digests: readonly string[]) {
     super('MANIFEST_BLOB_UNKNOWN', undefined, { detail: { digest: digests[0] } });

@@ -43,7 +43,8 @@ const NO_OBJECT: Record<string, unknown> = {};
  * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long,
  * and keeps no more of it than is wanted. It accepts what `JSON.parse` accepts, but for
  *
- * - a key that is twice in one object, also where it is written differently (`"a"`, `"\u0061"`), at every level;
+ * - a key that is twice in one object, also where it is written differently (`"a"`, `"\u0061"`), at every
+ *   level;
  * - a key that equals one of `JsonShape.members` in all but case: Go's parser takes it for that one;
  * - bytes that aren't UTF-8, and a byte order mark;
  * - what is beyond the bounds above.

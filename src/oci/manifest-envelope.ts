@@ -48,9 +48,8 @@ function manifestShape(maxReferences: number): JsonShape {
  *
  * @param maxReferences the most descriptors that a manifest may have.
  * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too
- * (clients'
- *   JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently (see `JsonReader`),
- *   and for schema 1.
+ *   (clients' JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently
+ *   (see `JsonReader`), and for schema 1.
  */
 export async function decodeManifest(bytes: Uint8Array, maxReferences: number): Promise<JsonObject> {
   const value = await readJson(bytes, manifestShape(maxReferences));

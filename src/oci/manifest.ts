@@ -17,15 +17,17 @@ export interface ParsedManifest {
   /** To be served as the Content-Type; in the lower case of its registration, however it was pushed. */
   readonly mediaType: ManifestMediaType;
   /**
-   * What referrers are listed and filtered by (distribution-spec, "Listing Referrers"): the `artifactType`, else
-   * for an image its config's media type, else nothing. Never empty.
+   * What referrers are listed and filtered by (distribution-spec, "Listing Referrers"): the `artifactType`,
+   * else for an image its config's media type, else nothing. Never empty.
    */
   readonly artifactType?: string | undefined;
   /** An image's `config.mediaType`. */
   readonly configMediaType?: string | undefined;
   readonly subject?: Digest | undefined;
   readonly annotations: Readonly<Record<string, string>>;
-  /** The blobs that must exist, each digest once: the config, then the layers. No non-distributable layers. */
+  /**
+   * The blobs that must exist, each digest once: the config, then the layers. No non-distributable layers.
+   */
   readonly blobs: readonly BlobReference[];
   /** The manifests that must exist, each digest once. */
   readonly children: readonly Descriptor[];
@@ -37,9 +39,9 @@ export interface ManifestLimits {
 }
 
 /**
- * Checks a manifest and reads what Berth indexes of it (image-spec, manifest.md and image-index.md; Docker's schema 2
- * equally). Unknown fields, `data` fields, empty or null lists and nested indexes are accepted. The caller has bounded
- * the bytes; time and memory are linear in them, and other requests are served meanwhile.
+ * Checks a manifest and reads what Berth indexes of it (image-spec, manifest.md and image-index.md; Docker's
+ * schema 2 equally). Unknown fields, `data` fields, empty or null lists and nested indexes are accepted. The
+ * caller has bounded the bytes; time and memory are linear in them, and other requests are served meanwhile.
  *
  * @param contentType the request's header, with or without parameters.
  * @throws DigestInvalidError (400) for a descriptor's digest; ManifestInvalidError (400) for anything else.
@@ -97,7 +99,9 @@ async function parseDescriptors(manifest: JsonObject, field: string): Promise<De
   return parsed;
 }
 
-/** Keeps the first descriptor of each digest: an artifact may well have one blob as its config and as a layer. */
+/**
+ * Keeps the first descriptor of each digest: an artifact may well have one blob as its config and as a layer.
+ */
 function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
   const byDigest = new Map<Digest, T>();
   for (const descriptor of descriptors) {

@@ -5,7 +5,10 @@ export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 export const DOCKER_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 
-/** The empty JSON object as a config or layer (image-spec, "Guidance for an Empty Descriptor"); a blob like any. */
+/**
+ * The empty JSON object as a config or layer (image-spec, "Guidance for an Empty Descriptor"); a blob like
+ * any.
+ */
 export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json';
 
 export const IMAGE_MEDIA_TYPES = [OCI_MANIFEST, DOCKER_MANIFEST] as const;
@@ -21,7 +24,9 @@ export const SCHEMA1_MEDIA_TYPES: readonly string[] = [
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ];
 
-/** Layers that a registry need not have (image-spec, "Non-Distributable Layers", and Docker's foreign layers). */
+/**
+ * Layers that a registry need not have (image-spec, "Non-Distributable Layers", and Docker's foreign layers).
+ */
 const NON_DISTRIBUTABLE_LAYERS: readonly string[] = [
   'application/vnd.oci.image.layer.nondistributable.v1.tar',
   'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
@@ -51,7 +56,10 @@ export function parseMediaType(header: string): string {
   return mediaType;
 }
 
-/** The manifest type that a media type names, whatever its case (RFC 6838, section 4.2); undefined for any other. */
+/**
+ * The manifest type that a media type names, whatever its case (RFC 6838, section 4.2); undefined for any
+ * other.
+ */
 export function toManifestMediaType(mediaType: string): ManifestMediaType | undefined {
   const lowered = mediaType.toLowerCase();
   return MANIFEST_MEDIA_TYPES.find((known) => known === lowered);

@@ -2,8 +2,8 @@ import { ParameterInvalidError } from './errors.js';
 import { isStorableText } from './text.js';
 
 /**
- * Parses a list's `n` (distribution-spec, "Listing Tags"). `max` bounds it from above: a larger `n` is answered with
- * `max` entries and a Link. 0 is valid and asks for an empty list.
+ * Parses a list's `n` (distribution-spec, "Listing Tags"). `max` bounds it from above: a larger `n` is
+ * answered with `max` entries and a Link. 0 is valid and asks for an empty list.
  *
  * @returns undefined when the client gave no `n`.
  * @throws ParameterInvalidError for a negative or non-numeric `n`; the spec has no code of its own for it.

@@ -6,8 +6,8 @@ export type Reference =
   { readonly kind: 'tag'; readonly tag: Tag } | { readonly kind: 'digest'; readonly digest: Digest };
 
 /**
- * Parses `<tag-or-digest>` (distribution-spec, "Pulling manifests"). A tag can't contain a colon, so a text that
- * does was meant to be a digest and is judged as one.
+ * Parses `<tag-or-digest>` (distribution-spec, "Pulling manifests"). A tag can't contain a colon, so a text
+ * that does was meant to be a digest and is judged as one.
  *
  * @throws DigestInvalidError (400) for a bad digest, TagInvalidError (400) for a bad tag.
  */

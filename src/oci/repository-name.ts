@@ -7,8 +7,8 @@ export type RepositoryName = string & { readonly [brand]: 'RepositoryName' };
 
 export const MAX_REPOSITORY_NAME_LENGTH = 255;
 
-// The spec's expression. It is linear as it stands: separators and alphanumerics share no character, so that there
-// is one way only to split a text into them.
+// The spec's expression. It is linear as it stands: separators and alphanumerics share no character, so that
+// there is one way only to split a text into them.
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*';
 const REPOSITORY_NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 

@@ -10,8 +10,9 @@ const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 /**
  * Parses a tag (distribution-spec, "Pulling manifests").
  *
- * @throws TagInvalidError (400 MANIFEST_INVALID). A request that only reads should answer 404 MANIFEST_UNKNOWN
- *   instead: no such tag can exist, and the conformance suite of 1.1 expects 404 for `.INVALID_MANIFEST_NAME`.
+ * @throws TagInvalidError (400 MANIFEST_INVALID). A request that only reads should answer 404
+ *   MANIFEST_UNKNOWN instead: no such tag can exist, and the conformance suite of 1.1 expects 404 for
+ *   `.INVALID_MANIFEST_NAME`.
  */
 export function parseTag(text: string): Tag {
   if (!TAG.test(text)) {

@@ -8,9 +8,10 @@ const FREE_BYTES = 64 * 1024;
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * Limits the memory of request bodies that a process keeps as a whole while they arrive, are parsed, and wait for the
- * database. Only bytes beyond the first 64 KiB of a body count, and only when they arrive; the number of connections
- * limits the rest. Requests do not wait for memory: they would keep what they have meanwhile and could deadlock.
+ * Limits the memory of request bodies that a process keeps as a whole while they arrive, are parsed, and wait
+ * for the database. Only bytes beyond the first 64 KiB of a body count, and only when they arrive; the number
+ * of connections limits the rest. Requests do not wait for memory: they would keep what they have meanwhile
+ * and could deadlock.
  */
 @Injectable()
 export class BodyMemory {

@@ -2,8 +2,8 @@ import type { ErrorCode } from '../oci/error-codes.js';
 import { RegistryError } from '../oci/errors.js';
 
 /**
- * A request body could not be read to its end. The caller of `readBody` chooses the code, because the spec has one per
- * resource. The bytes received before are kept.
+ * A request body could not be read to its end. The caller of `readBody` chooses the code, because the spec
+ * has one per resource. The bytes received before are kept.
  */
 export abstract class BodyError extends RegistryError {}
 

@@ -6,9 +6,10 @@ const SMALL_BYTES = 64 * 1024;
 const MAX_LARGE = 112;
 
 /**
- * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The pool keeps at
- * most `maxLarge` large buffers. When all of them are in use, for example by slow clients, callers get small ones that
- * are not pooled. So the memory is bounded by the large buffers and 64 KiB for each further one.
+ * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The
+ * pool keeps at most `maxLarge` large buffers. When all of them are in use, for example by slow clients,
+ * callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64 KiB for
+ * each further one.
  */
 export class BufferPool {
   private readonly free: Buffer[] = [];

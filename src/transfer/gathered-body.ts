@@ -6,19 +6,20 @@ import type { BufferPool } from './buffer-pool.js';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * A request body in a few large pieces instead of many small chunks. Chunks are copied into one of two buffers while
- * the reader works on the other one.
+ * A request body in a few large pieces instead of many small chunks. Chunks are copied into one of two
+ * buffers while the reader works on the other one.
  *
  *     chunks   ▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪
  *     buffers  [a──────][b──────][a──────]
  *     reader            [a──────][b──────]
  *
- * The stream's own iterator would allocate a buffer for each piece. V8 counts this memory as heap growth and collects
- * garbage every eight megabytes, which took half of the time of a large push (3.4 s of CPU time for 256 MiB; 1.4 s
- * with this class).
+ * The stream's own iterator would allocate a buffer for each piece. V8 counts this memory as heap growth and
+ * collects garbage every eight megabytes, which took half of the time of a large push (3.4 s of CPU time for
+ * 256 MiB; 1.4 s with this class).
  *
- * A piece is valid until the reader asks for the next one. If the connection fails, the bytes received before are read
- * first, then the error is thrown. Ending the iteration early does not destroy the request, so a response can be sent.
+ * A piece is valid until the reader asks for the next one. If the connection fails, the bytes received before
+ * are read first, then the error is thrown. Ending the iteration early does not destroy the request, so a
+ * response can be sent.
  */
 export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
   private filling: Buffer;

@@ -1,6 +1,6 @@
 /**
- * Checks whether a client sends enough bytes, on average over a window of time. Only the time that Berth waits for the
- * client counts, so a slow storage does not make a client look slow.
+ * Checks whether a client sends enough bytes, on average over a window of time. Only the time that Berth
+ * waits for the client counts, so a slow storage does not make a client look slow.
  */
 export class MinimumRate {
   private bytes = 0;

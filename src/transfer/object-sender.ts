@@ -8,14 +8,14 @@ import type { BufferPool } from './buffer-pool.js';
 const SLOW_AFTER_MS = 1_000;
 
 /**
- * Sends spans of open objects as response bodies. It reads the next bytes while the last ones are sent, in two buffers,
- * so that the disk and the client do not wait for each other.
+ * Sends spans of open objects as response bodies. It reads the next bytes while the last ones are sent, in
+ * two buffers, so that the disk and the client do not wait for each other.
  *
  *     read    [a][b]   [a]   [b]
  *     send       [a──] [b──] [a──]
  *
- * A client that stops reading keeps only the buffer that is being sent to it. The other one is released, and the rest
- * of the response uses small buffers.
+ * A client that stops reading keeps only the buffer that is being sent to it. The other one is released, and
+ * the rest of the response uses small buffers.
  */
 export class ObjectSender {
   constructor(
@@ -24,8 +24,8 @@ export class ObjectSender {
   ) {}
 
   /**
-   * Sends a span as the rest of a response's body and ends the response. Also returns if the client disconnects. The
-   * caller closes `object`.
+   * Sends a span as the rest of a response's body and ends the response. Also returns if the client
+   * disconnects. The caller closes `object`.
    *
    * @throws StorageError if the bytes cannot be read; the response is not ended then.
    */

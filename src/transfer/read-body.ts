@@ -27,11 +27,11 @@ export interface ReadBodyOptions {
 }
 
 /**
- * Reads a body chunk by chunk. The source is asked for the next chunk only when the caller is done with the last one;
- * this is the backpressure towards the client.
+ * Reads a body chunk by chunk. The source is asked for the next chunk only when the caller is done with the
+ * last one; this is the backpressure towards the client.
  *
- * @throws BodyStalledError if no data came for `idleTimeoutMs`; BodySlowError if too little came; BodyBrokenError if
- *   the connection closed.
+ * @throws BodyStalledError if no data came for `idleTimeoutMs`; BodySlowError if too little came;
+ *   BodyBrokenError if the connection closed.
  */
 export async function* readBody(
   source: AsyncIterable<Uint8Array>,
@@ -55,7 +55,8 @@ export async function* readBody(
         throw new BodyStalledError(errorCode, idleSeconds);
       const isFastEnough = rate.allows(isHeartbeat ? 0 : outcome.value.length, now - waitingSince);
       yield isHeartbeat ? HEARTBEAT : outcome.value;
-      // Only after the yield, so that the last chunk is kept, and one turn later: the body may be complete now.
+      // Only after the yield, so that the last chunk is kept, and one turn later: the body may be complete
+      // now.
       if (isTooSlow) throw new BodySlowError(errorCode, minBytesPerSecond, idleSeconds);
       isTooSlow = !isFastEnough;
       waitingSince = performance.now();
@@ -71,8 +72,8 @@ export async function* readBody(
 }
 
 /**
- * `Promise.race` against a signal and a timer, without its leak: a promise that lives as long as the request would keep
- * the outcome of every race, and with it every chunk of the layer, in memory.
+ * `Promise.race` against a signal and a timer, without its leak: a promise that lives as long as the request
+ * would keep the outcome of every race, and with it every chunk of the layer, in memory.
  */
 class Interruption {
   private reject: (reason: Error) => void = () => undefined;

@@ -36,8 +36,8 @@ export class RequestBodies {
    * Reads the body of a manifest.
    *
    * @param reserve is called for the bytes of each chunk before the chunk is kept; may throw to refuse them.
-   * @throws ContentCodingError; ManifestTooLargeError as soon as the body is known to exceed `MANIFEST_MAX_BYTES`;
-   *   BodyError with the code MANIFEST_INVALID.
+   * @throws ContentCodingError; ManifestTooLargeError as soon as the body is known to exceed
+   *   `MANIFEST_MAX_BYTES`; BodyError with the code MANIFEST_INVALID.
    */
   async manifest(request: IncomingMessage, reserve: (bytes: number) => void): Promise<Buffer> {
     refuseContentCoding(request);

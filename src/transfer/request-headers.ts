@@ -3,7 +3,8 @@ import { type RegistryError, SizeInvalidError } from '../oci/errors.js';
 import { ContentCodingError } from './body.errors.js';
 
 /**
- * Returns a header that may occur once. Node joins some repeated headers and drops others, so their meaning is lost.
+ * Returns a header that may occur once. Node joins some repeated headers and drops others, so their meaning
+ * is lost.
  *
  * @throws the result of `toError` if the header is repeated.
  */

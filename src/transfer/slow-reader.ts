@@ -3,8 +3,9 @@ import type { ServerResponse } from 'node:http';
 const CHECKS_PER_WINDOW = 4;
 
 /**
- * Aborts a response if its client reads nothing for `windowMs`, or less than `minBytesPerSecond` on average over that
- * time. Only the time in which bytes wait for the client counts. Call it just before the first bytes are written.
+ * Aborts a response if its client reads nothing for `windowMs`, or less than `minBytesPerSecond` on average
+ * over that time. Only the time in which bytes wait for the client counts. Call it just before the first
+ * bytes are written.
  *
  * @param minBytesPerSecond 0 for no minimum.
  */

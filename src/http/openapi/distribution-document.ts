@@ -9,8 +9,8 @@ const API_VERSION_HEADER = {
 };
 
 /**
- * Puts into an OpenAPI document what decorators can't say of `/v2`: HEAD, which Express answers through GET's handlers;
- * the paths as the spec writes them, of which two end in a slash; a header that every answer has.
+ * Puts into an OpenAPI document what decorators can't say of `/v2`: HEAD, which Express answers through GET's
+ * handlers; the paths as the spec writes them, of which two end in a slash; a header that every answer has.
  */
 export function completeDistributionPaths(document: OpenAPIObject): OpenAPIObject {
   const paths = Object.entries(document.paths).map(([path, item]) =>

@@ -12,7 +12,10 @@ import {
 } from '@nestjs/swagger';
 import { RegistryErrorsDto } from './registry-errors.dto.js';
 
-/** `x-…` of an operation that HEAD has too; its value is the id of the HEAD operation. See `distribution-document.ts`. */
+/**
+ * `x-…` of an operation that HEAD has too; its value is the id of the HEAD operation. See
+ * `distribution-document.ts`.
+ */
 export const HEAD_EXTENSION = 'x-berth-head';
 
 export type DistributionTag = 'base' | 'blobs' | 'uploads' | 'manifests' | 'lists';

@@ -5,31 +5,29 @@ import { isAuthority, resolveTarget } from './request-target.js';
 import { isEnding } from './unread-body.js';
 
 /**
- * Most requests of one connection that may wait for their answers. Node hands over every pipelined request at
- * once, and each may ask for megabytes: without a bound one small write keeps everybody waiting. Registry
- * clients don't pipeline.
+ * Maximum number of requests on a connection without a complete response. Node emits all pipelined requests
+ * at once, and each may request megabytes, so one small write could block every other client. Registry
+ * clients do not pipeline.
  */
 const MAX_PIPELINED_REQUESTS = 8;
 
 /**
- * Headers that decide where a request goes and who sends it. Node keeps the first of several; a proxy may
- * have kept the last one.
+ * Headers that decide the destination and the sender of a request. Node keeps the first of several; a proxy
+ * may keep the last.
  */
 const SINGLE_HEADERS = ['host', 'authorization'] as const;
 
 /**
- * Stands before the application and holds to what RFC 9112 says of connections and messages where Node
- * doesn't. The requests of a connection are handled one after the other: the next one begins when the
- * response to the last one is closed (section 9.3.2). Every response is among the `pending` ones until it
- * closes, those included that nobody will send.
+ * Applies the rules of RFC 9112 that Node does not, before the application gets a request. The requests of a
+ * connection are handled in sequence: the next one starts when the response to the last one has closed
+ * (section 9.3.2). Every response is in `pending` until it closes, also those that are never sent.
  */
 export function withConnectionRules(
   application: RequestListener,
   pending: PendingResponses,
 ): RequestListener {
   const begin: RequestListener = (request, response) => {
-    // Section 9.6: its sender has been told that the connection ends, and must not be surprised by what
-    // became of this.
+    // Section 9.6: the client was told that the connection closes, so this request must have no effect.
     if (isEnding(request.socket)) return;
     const refusal = refusalOf(request);
     if (refusal === undefined) application(request, response);
@@ -45,9 +43,9 @@ export function withConnectionRules(
       begin(request, response);
     } else {
       earlier.once('close', () => {
-        // It may have been the last one: the client closed the connection, or was told that it ends.
+        // The client may have closed the connection, or was told that it closes.
         if (!socket.writable) return;
-        // Node resets an earlier response's timeout only where no request waits.
+        // Node keeps the timeout of the earlier response if a request waits.
         socket.setTimeout(0);
         begin(request, response);
       });
@@ -55,24 +53,24 @@ export function withConnectionRules(
   };
 }
 
-/** Node's answer to an `Expect` other than `100-continue` has no body. */
-export function answerUnknownExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  refuse(response, 417, 'the registry meets no expectation but 100-continue');
+/** Refuses an `Expect` other than `100-continue`. Node's own response would have no body. */
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  refuse(response, 417, 'unsupported expectation: only 100-continue is supported');
 }
 
 function refusalOf(request: IncomingMessage): [number, string] | undefined {
   const { httpVersion, headers, rawHeaders } = request;
   const { host, 'transfer-encoding': coding } = headers;
-  // Node's parser takes HTTP/0.9 and 2.0 as well, to which none of these rules would apply.
+  // Node's parser also accepts HTTP/0.9 and 2.0, which have other rules.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return [400, 'expected HTTP/1.1 or HTTP/1.0'];
   if (host === undefined && httpVersion === '1.1') return [400, 'the header Host is missing'];
   const repeated = SINGLE_HEADERS.find((name) => headers[name] !== undefined && isRepeated(rawHeaders, name));
-  if (repeated !== undefined) return [400, `the header ${repeated} is there more than once`];
+  if (repeated !== undefined) return [400, `the header ${repeated} is repeated`];
   if (host !== undefined && !isAuthority(host)) {
-    return [400, 'the header Host is malformed: expected a host name or address, and maybe a port'];
+    return [400, 'the header Host is malformed: expected a host name or address, with an optional port'];
   }
   if (coding !== undefined && (httpVersion !== '1.1' || coding.toLowerCase() !== 'chunked')) {
-    return [400, 'the registry knows no transfer coding but chunked, in HTTP/1.1'];
+    return [400, 'unsupported transfer coding: only chunked is supported, in HTTP/1.1'];
   }
   if (!resolveTarget(request)) return [400, 'the request target is neither a path nor an http URL'];
   return undefined;

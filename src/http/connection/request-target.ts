@@ -5,16 +5,16 @@ const AUTHORITY = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d
 const ABSOLUTE_FORM = /^http:\/\/([^/?#]+)(.*)$/is;
 const SLASH = '/'.charCodeAt(0);
 
-/** Whether a `Host` header, or the authority of a URL, has the right form. */
+/** Whether the text is a valid `Host` header or authority of a URL. */
 export function isAuthority(text: string): boolean {
   return AUTHORITY.test(text);
 }
 
 /**
- * Makes sure that `url` is a path, and `headers.host` the host that the request is meant for. A client of a
- * proxy sends the whole URL; its authority then replaces the `Host` header (RFC 9112, section 3.2.2).
+ * Turns a whole URL, as clients send it to a proxy, into a path. Its authority replaces the `Host` header
+ * (RFC 9112, section 3.2.2).
  *
- * @returns false if the request target has none of the forms that a server may be sent.
+ * @returns false if the request target is not valid for a server.
  */
 export function resolveTarget(request: IncomingMessage): boolean {
   const { url = '', method } = request;

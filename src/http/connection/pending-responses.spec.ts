@@ -4,13 +4,13 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { until } from '../../test/support/until.js';
+import { until } from '../../../test/support/until.js';
 import { withConnectionRules } from './connection-rules.js';
 import { PendingResponses } from './pending-responses.js';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
-/** What became of a response. */
+/** The events of a response. */
 interface Watched {
   readonly response: ServerResponse;
   closes: number;
@@ -31,7 +31,7 @@ describe('PendingResponses', () => {
       pending.add(request.socket, response);
       handle(request, response);
     });
-    // Those that never get to the application, too.
+    // Also those that never reach the application.
     server.prependListener('request', watch);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -56,14 +56,14 @@ describe('PendingResponses', () => {
     return socket;
   }
 
-  /** Node has said whatever it has to say of a connection a few turns after it is gone. */
+  /** Node emits its last events a few turns after a connection is lost. */
   async function settled(): Promise<void> {
     for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
   }
 
   const allClosed = () => watched.every(({ closes }) => closes > 0);
 
-  it('closes each that waits for its turn when the client leaves, once', async () => {
+  it('closes each waiting response once when the client disconnects', async () => {
     handle = (_request, response) => response.write('some');
     const client = await connected();
     client.write(GET.repeat(8));
@@ -79,7 +79,7 @@ describe('PendingResponses', () => {
     expect(pending.of(socket).size).toBe(0);
   });
 
-  it('closes those that had ended or been given up while they waited', async () => {
+  it('closes responses that were ended or destroyed while they waited', async () => {
     handle = (_request, response) => {
       if (watched.length === 2) response.end('whole');
       if (watched.length === 3) response.destroy();
@@ -94,7 +94,7 @@ describe('PendingResponses', () => {
     expect(watched.some(({ response }) => response.writableFinished)).toBe(false);
   });
 
-  it('closes those of a connection that is cut for asking too much, the one too many included', async () => {
+  it('closes all responses of a connection with too many requests, also the last one', async () => {
     server.removeAllListeners('request');
     server.on('request', watch);
     server.on(
@@ -109,7 +109,7 @@ describe('PendingResponses', () => {
     expect(watched.map(({ closes }) => closes)).toEqual(Array(9).fill(1));
   });
 
-  it('ends what is being written to them, and what is yet to be', async () => {
+  it('settles writes to them, before and after', async () => {
     const endless = () => new Readable({ read: () => undefined });
     const outcomes: Promise<string>[] = [];
     const write = (response: ServerResponse) => {
@@ -129,7 +129,7 @@ describe('PendingResponses', () => {
     expect(await Promise.all(outcomes)).toEqual(Array(6).fill('broken off'));
   });
 
-  it('knows which connections are idle, the one that has been idle for longest first', async () => {
+  it('lists idle connections, the one that has been idle longest first', async () => {
     const asked: ServerResponse[] = [];
     handle = (_request, response) => asked.push(response);
     const clients = [await connected(), await connected()];
@@ -150,7 +150,7 @@ describe('PendingResponses', () => {
     await until('none to be idle', () => pending.idle.size === 0);
   });
 
-  it('keeps nothing of answered requests on a connection that goes on', async () => {
+  it('keeps nothing of completed requests on an open connection', async () => {
     handle = (_request, response) => response.end('ok');
     const client = await connected();
     client.resume();

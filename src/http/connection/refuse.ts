@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { endAfterBody } from './unread-body.js';
 
-/** Answers, in the spec's shape, a request that never gets to the application, and ends its connection. */
+/** Sends an error of the spec to a request that does not reach the application, and closes the connection. */
 export function refuse(
   response: ServerResponse,
   status: number,

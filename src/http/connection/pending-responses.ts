@@ -5,17 +5,17 @@ import type { Duplex } from 'node:stream';
 const NONE: ReadonlySet<ServerResponse> = new Set();
 
 /**
- * The responses of each connection that have not closed yet, in the order of their requests; and what sees to it that each
- * of them does. A response closes when it is sent or when its connection is gone, and whatever a request holds is let go by
- * that. But of the responses on a connection that is gone Node closes the one whose turn it was. Those that waited behind
- * it, for a client that pipelines, would neither close nor settle what was written to them, ever.
+ * The responses of each connection that have not closed yet, in the order of their requests. It also makes
+ * sure that each of them closes, because requests release their resources then. A response closes when it is
+ * sent or its connection is lost. But when a connection is lost, Node closes only the response that was being
+ * sent. Those behind it (the client pipelines) would never close, and writes to them would never settle.
  */
 export class PendingResponses {
   private readonly byConnection = new WeakMap<Duplex, Set<ServerResponse>>();
-  /** Connections whose requests are all answered, the one that has been idle for longest first. */
+  /** Connections without a pending response, the one that has been idle longest first. */
   readonly idle = new Set<Socket>();
 
-  /** Whether a request has come on a connection. */
+  /** Whether the connection has had a request. */
   hasSeen(socket: Duplex): boolean {
     return this.byConnection.has(socket);
   }
@@ -40,7 +40,7 @@ export class PendingResponses {
     });
   }
 
-  /** One listener for a connection, however many requests it brings. */
+  /** Adds one listener per connection, however many requests it has. */
   private watch(socket: Socket): Set<ServerResponse> {
     const responses = new Set<ServerResponse>();
     this.byConnection.set(socket, responses);
@@ -53,8 +53,8 @@ export class PendingResponses {
 }
 
 /**
- * Node closes a response together with the socket that it is assigned to, and never twice; one that still waits has none.
- * So it gets one, which is gone: to emit `close` here would leave the response in doubt whether it is closed.
+ * Node closes a response once, together with its socket. A response that waits has no socket, so it gets a
+ * destroyed one. Emitting `close` instead would leave the response's own state wrong.
  */
 function closeUnsent(response: ServerResponse): void {
   response.destroy();

@@ -2,15 +2,15 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { PendingResponses } from './pending-responses.js';
 
-/** How long a sender of nonsense may take to read the answer before its connection is cut. */
+/** Time to read the response before the connection is closed. */
 const LINGER_MS = 5_000;
 
 /**
- * What Node's parser refuses never becomes a request: it is answered here, in the spec's shape all the same, and its
- * connection ended. The answers to the requests before it on that connection come first, whole: a refusal that got
- * into the middle of a layer would be taken for its bytes.
+ * Responds to input that Node's parser refuses, which never becomes a request: with an error of the spec,
+ * then the connection is closed. Responses to earlier requests on the connection are completed first. An
+ * error in the middle of a layer would look like bytes of the layer.
  */
-export function answerClientErrors(server: Server, pending: PendingResponses): void {
+export function respondToClientErrors(server: Server, pending: PendingResponses): void {
   const refused = new WeakSet<Duplex>();
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -18,7 +18,7 @@ export function answerClientErrors(server: Server, pending: PendingResponses): v
       socket.destroy();
       return;
     }
-    // The parser stumbles again over whatever else comes.
+    // The parser reports further errors for the rest of the input.
     if (refused.has(socket)) return;
     refused.add(socket);
     const responses = [...pending.of(socket)];

@@ -1,21 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** How much of a refused body is read on, and for how long, so that its sender gets to read the answer. */
+/** Limits for reading the rest of a refused body, so that the client can read the response. */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 const DRAIN_MS = 5_000;
 
 const ending = new WeakSet<Socket>();
 
-/** Whether the connection ends with an answer that was already given. */
+/** Whether the connection closes after a response that was already sent. */
 export function isEnding(socket: Socket): boolean {
   return ending.has(socket);
 }
 
 /**
- * Sends the rest of an answer to a request whose body may not have been read to its end. The sender reads no answer
- * while it still sends, and closing at once would reset the connection under it: the answer is written, the body read
- * on and thrown away for a bounded while, and only then the connection ended.
+ * Ends a response to a request whose body may not be read completely. Some clients read no response while
+ * they send, and closing at once would reset their connection. So the response is written, the rest of the
+ * body is read and discarded within limits, and then the connection is closed.
  */
 export function endAfterBody(
   request: IncomingMessage,
