@@ -71,12 +71,8 @@ export class DurableDirectories {
       await lstat(path);
     } catch (cause) {
       if (!isMissing(cause)) throw cause;
-      throw new StorageIdentityError(
-        `the storage directory ${this.top} has no ${path}: check that its disk is mounted`,
-        {
-          cause,
-        },
-      );
+      const message = `the storage directory ${this.top} has no ${path}: check that its disk is mounted`;
+      throw new StorageIdentityError(message, { cause });
     }
   }
 
