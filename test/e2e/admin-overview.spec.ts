@@ -52,7 +52,7 @@ describe('admin API', () => {
     expect(JSON.stringify(overview)).not.toContain('postgres://');
   });
 
-  it('says how its answers may be used', async () => {
+  it('sends headers that restrict how responses are used', async () => {
     for (const path of ['/overview', '/nothing', '/repositories/no']) {
       const response = await admin.fetch(path);
       expect(response.headers.get('x-content-type-options')).toBe('nosniff');
@@ -61,7 +61,7 @@ describe('admin API', () => {
     }
   });
 
-  it('lets no page of another origin in', async () => {
+  it('refuses pages of other origins', async () => {
     const headers = { Origin: 'http://evil.example', 'Access-Control-Request-Method': 'DELETE' };
     const path = '/uploads/00000000-0000-4000-8000-000000000000';
     const preflight = await admin.fetch(path, { method: 'OPTIONS', headers });
@@ -128,7 +128,7 @@ describe('admin API', () => {
     },
   );
 
-  it('tells nothing of what went wrong inside', async () => {
+  it('hides the cause of an internal error', async () => {
     await berth.query('ALTER TABLE repositories RENAME TO hidden');
     try {
       const { detail } = await admin.problem('/repositories', 500);

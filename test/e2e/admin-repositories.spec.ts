@@ -49,7 +49,7 @@ describe('admin API: repositories', () => {
     expect(Math.abs(Date.now() - Date.parse(String(createdAt)))).toBeLessThan(60_000);
   });
 
-  it('gives pages that neither miss nor repeat a repository', async () => {
+  it('returns pages that neither miss nor repeat a repository', async () => {
     const pages = await admin.pages<Named>('/repositories', 2);
     expect(pages.map((page) => page.map(({ name }) => name))).toEqual([
       ['other/app', 'team'],
@@ -65,13 +65,13 @@ describe('admin API: repositories', () => {
     ['team/app', ['team/app', 'team/app-2']],
     ['nobody', []],
     ['', ['other/app', 'team', 'team/app', 'team/app-2', 'team/zeta']],
-  ])('filters by the beginning of names: q=%j', async (q, expected) => {
+  ])('filters by the prefix of names: q=%j', async (q, expected) => {
     const pages = await admin.pages<Named>(`/repositories?q=${encodeURIComponent(q)}`, 1);
     expect(pages.flat().map(({ name }) => name)).toEqual(expected);
   });
 
   it.each(['/repositories/team%2Fapp', '/repositories/team/app'])(
-    'answers one repository: %s',
+    'returns one repository: %s',
     async (path) => {
       expect(await admin.get(path)).toMatchObject({ name: 'team/app', tags: 3 });
     },
@@ -138,7 +138,7 @@ describe('admin API: repositories', () => {
     expect(one.tags).toEqual([...tags].sort());
   });
 
-  it('shows what a manifest refers to: blobs, children, and what is missing', async () => {
+  it('shows the references of a manifest: blobs, children, and missing ones', async () => {
     const sparse = await OwnBerth.start({ MANIFEST_MISSING_REFERENCES: 'accept' });
     try {
       const to = new RegistryClient(sparse.url);

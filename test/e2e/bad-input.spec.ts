@@ -36,7 +36,7 @@ describe('bad input', () => {
     expect(await stored()).toEqual(before);
   });
 
-  /** All that was there before the first bad request, and where it lies. */
+  /** Everything that was stored before the first bad request, with its files. */
   async function stored() {
     const paths = [`blobs/${DIGEST}`, 'manifests/stored', 'tags/list', `referrers/${DIGEST}`];
     const answers = await Promise.all(
@@ -54,7 +54,7 @@ describe('bad input', () => {
 
   async function files(): Promise<string[]> {
     const all = await readdir(berth.dataDir, { recursive: true });
-    // Uploads in flight come and go: tests look at them where they matter.
+    // Uploads in progress change: tests check them where they matter.
     return all.filter((path) => !path.startsWith('storage/uploads/')).sort();
   }
 
@@ -62,7 +62,7 @@ describe('bad input', () => {
     rawRequest(berth.url, method, path, headers, body);
   const rangeOf = async (location: string) => (await client.fetch(location)).headers.get('range');
 
-  describe('paths that lead elsewhere', () => {
+  describe('paths that lead outside', () => {
     const DECODABLE = [
       '%2e%2e',
       '%2e%2e%2f%2e%2e%2fetc%2fpasswd',
@@ -81,7 +81,7 @@ describe('bad input', () => {
     ];
     const UNDECODABLE = ['%', '%zz', '%c0%ae%c0%ae', '%ff', 'a%2'];
 
-    /** Where a parameter of a path is, and what becomes of one that can't be. */
+    /** Where a parameter of a path is, and how an invalid one is refused. */
     const positions: [position: string, method: string, path: (value: string) => string, expected: RegExp][] =
       [
         ['name', 'GET', (value) => `/v2/${value}/tags/list`, /^400 NAME_INVALID$/],
@@ -103,7 +103,7 @@ describe('bad input', () => {
         ],
       ];
 
-    it.each(positions)('32. a %s that can be none is refused (%s)', async (_, method, path, expected) => {
+    it.each(positions)('32. an invalid %s is refused (%s)', async (_, method, path, expected) => {
       for (const value of DECODABLE) {
         // A colon makes it a digest.
         const right =
@@ -114,7 +114,7 @@ describe('bad input', () => {
       }
     });
 
-    it.each(positions)('32. a %s that can not be decoded is refused (%s)', async (_, method, path) => {
+    it.each(positions)('32. an undecodable %s is refused (%s)', async (_, method, path) => {
       for (const value of UNDECODABLE) {
         const response = await raw(method, path(value), [['Content-Length', 0]]);
         expect(`${value}: ${await refusal(response)}`).toBe(`${value}: 400 UNSUPPORTED`);
@@ -122,7 +122,7 @@ describe('bad input', () => {
     });
 
     it.each(['../../../etc/passwd', '../..', './x', '//', '..\\..\\x', '%2e%2e/%2e%2e/x'])(
-      '32. a path with %s in it is taken as it stands, and refused',
+      '32. a path with %s in it is refused as it is',
       async (value) => {
         for (const [, method, path] of positions) {
           const response = await raw(method, path(value), [['Content-Length', 0]]);
@@ -131,7 +131,7 @@ describe('bad input', () => {
       },
     );
 
-    it('32. a name in which the slash is encoded is that name, and no other', async () => {
+    it('32. an encoded slash in a name is a slash', async () => {
       const response = await raw('GET', `/v2/${name.replaceAll('/', '%2f')}/blobs/${DIGEST}`);
       expect([response.status, await response.text()]).toEqual([200, BLOB]);
     });
@@ -153,7 +153,7 @@ describe('bad input', () => {
         }
         const mount = await raw('POST', `${uploads}?mount=${DIGEST}&from=${value}`, [['Content-Length', 0]]);
         expect(mount.status).toBe(202);
-        // Where any text will do, this one does no harm.
+        // Parameters that accept any text.
         for (const path of [`tags/list?last=${value}`, `referrers/${DIGEST}?artifactType=${value}`]) {
           const { status } = await raw('GET', `/v2/${name}/${path}`);
           expect(status).toBe(value.includes('%00') ? 400 : 200);
@@ -167,11 +167,11 @@ describe('bad input', () => {
       ['POST', `/v2/${name}/blobs/uploads/?mount=${DIGEST}&from=${name}&from=x`],
       ['GET', `/v2/${name}/tags/list?last=a&last=b`],
       ['GET', `/v2/${name}/referrers/${DIGEST}?artifactType=a&artifactType=b`],
-    ])('31. %s with a parameter twice (%s) is a 400', async (method, path) => {
+    ])('31. %s with a repeated parameter (%s) is a 400', async (method, path) => {
       expect(await refusal(await raw(method, path, [['Content-Length', 0]]))).toBe('400 UNSUPPORTED');
     });
 
-    it('31. parameters with brackets, and names of Object, are no parameters', async () => {
+    it('31. parameters with brackets and names of Object are ignored', async () => {
       for (const query of ['n[]=1', 'n[x]=1', '__proto__=1', 'constructor[prototype][n]=0', 'toString=1']) {
         expect((await raw('GET', `/v2/${name}/tags/list?${query}`)).status).toBe(200);
       }
@@ -312,7 +312,7 @@ describe('bad input', () => {
     });
   });
 
-  describe('lengths that are not true', () => {
+  describe('wrong lengths', () => {
     const whole = `/v2/${name}/blobs/uploads/?digest=${digestOf('hello')}`;
 
     it('4. a PATCH that ends before its Content-Length keeps what came', async () => {
@@ -350,7 +350,7 @@ describe('bad input', () => {
       expect((await client.fetch(`/v2/${repository}/blobs/${digestOf('hell')}`)).status).toBe(404);
     });
 
-    it('20. a manifest that ends before its Content-Length is none', async () => {
+    it('20. a manifest that ends before its Content-Length is not stored', async () => {
       const manifest = JSON.stringify(await client.makeImage(name, [BLOB], { short: true }));
       const connection = await RawConnection.open(berth.url);
       const head = requestHead('PUT', `/v2/${name}/manifests/stored`, [
@@ -366,19 +366,22 @@ describe('bad input', () => {
     it.each([
       ['hello world', [400, 400]],
       ['hello', [201, 400]],
-    ])('9. what a POST sends beyond its Content-Length is not of the blob "%s"', async (text, statuses) => {
-      const repository = freshName('long');
-      const connection = await RawConnection.open(berth.url);
-      const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(text)}`;
-      await connection.send(requestHead('POST', path, [['Content-Length', 5]]), 'hello world');
-      const answers = [await connection.answer(), await connection.answer()];
-      expect(answers.map(({ status }) => status)).toEqual(statuses);
-      // The rest was taken for another request, which is none.
-      expect(await refusal(answers[1]!)).toBe('400 UNSUPPORTED');
-      expect(await connection.rest()).toHaveLength(0);
-      expect((await client.fetch(`/v2/${repository}/blobs/${digestOf('hello world')}`)).status).toBe(404);
-      before = await stored();
-    });
+    ])(
+      '9. bytes that a POST sends beyond its Content-Length are not part of the blob "%s"',
+      async (text, statuses) => {
+        const repository = freshName('long');
+        const connection = await RawConnection.open(berth.url);
+        const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(text)}`;
+        await connection.send(requestHead('POST', path, [['Content-Length', 5]]), 'hello world');
+        const answers = [await connection.answer(), await connection.answer()];
+        expect(answers.map(({ status }) => status)).toEqual(statuses);
+        // The rest is parsed as another request, which is invalid.
+        expect(await refusal(answers[1]!)).toBe('400 UNSUPPORTED');
+        expect(await connection.rest()).toHaveLength(0);
+        expect((await client.fetch(`/v2/${repository}/blobs/${digestOf('hello world')}`)).status).toBe(404);
+        before = await stored();
+      },
+    );
 
     it.each(['-1', '+5', '5, 5', '5x', '0x5', '1e1', '', '18446744073709551616'])(
       '4. the Content-Length "%s" is refused',
@@ -388,7 +391,7 @@ describe('bad input', () => {
       },
     );
 
-    it('4. a Content-Length beyond what a number holds is SIZE_INVALID', async () => {
+    it('4. a Content-Length beyond 2^53 is SIZE_INVALID', async () => {
       const length = '9007199254740993';
       expect(await refusal(await raw('POST', whole, [['Content-Length', length]]))).toBe('400 SIZE_INVALID');
       expect(await refusal(await raw('PATCH', session, [['Content-Length', length]]))).toBe(
@@ -407,7 +410,7 @@ describe('bad input', () => {
       expect((await client.fetch(`/v2/${name}/blobs/${digestOf('hello')}`)).status).toBe(404);
     });
 
-    it('4. a Content-Length together with a Transfer-Encoding is refused: they might be read differently', async () => {
+    it('4. a Content-Length together with a Transfer-Encoding is refused as ambiguous', async () => {
       const headers: RawHeaders = [
         ['Content-Length', 5],
         ['Transfer-Encoding', 'chunked'],
@@ -462,7 +465,7 @@ describe('bad input', () => {
     });
 
     it.each(['gzip', 'GZIP', 'identity, zstd', 'br', 'aws-chunked'])(
-      '4. the Content-Encoding %s is refused before anything of it is taken',
+      '4. the Content-Encoding %s is refused before the body is read',
       async (coding) => {
         const headers: RawHeaders = [['Content-Encoding', coding], ...upload];
         for (const [method, path] of [
@@ -494,7 +497,7 @@ describe('bad input', () => {
       expect(await refusal(await raw('GET', `/v2/${value}/tags/list`))).toBe('400 UNSUPPORTED');
     });
 
-    it('32. a User-Agent that no database could hold begins a session all the same', async () => {
+    it('32. a User-Agent that the database cannot hold does not prevent a session', async () => {
       for (const agent of ['\xff\xfe', 'x'.repeat(8_000), '\u{1f600}']) {
         const response = await raw('POST', `/v2/${name}/blobs/uploads/`, [
           ['User-Agent', agent],
@@ -504,7 +507,7 @@ describe('bad input', () => {
       }
     });
 
-    it("32. garbage instead of HTTP is answered in the spec's shape, and the connection ends", async () => {
+    it("32. garbage instead of HTTP gets a 400 in the spec's shape, and the connection ends", async () => {
       for (const garbage of [
         'garbage\r\n\r\n',
         '\x16\x03\x01\x02\x00\x01',
@@ -524,14 +527,14 @@ describe('bad input', () => {
     it('32. a request without a Host is refused', async () => {
       const connection = await RawConnection.open(berth.url);
       await connection.send('GET /v2/ HTTP/1.1\r\n\r\n');
-      // Node's own answer: it has no body.
+      // Node's own response, without a body.
       expect(String(await connection.rest())).toMatch(/^HTTP\/1\.1 400 /);
       connection.leave();
     });
   });
 
   describe('one connection for several requests', () => {
-    it('14. pipelined requests are answered in their order', async () => {
+    it('14. pipelined requests get their responses in order', async () => {
       const connection = await RawConnection.open(berth.url);
       const paths = [
         `/v2/${name}/blobs/${DIGEST}`,
@@ -550,7 +553,7 @@ describe('bad input', () => {
       expect([answers[0]![1], answers[3]![1]]).toEqual([BLOB, BLOB]);
     });
 
-    it('14. garbage after a request does not get into its answer', async () => {
+    it('14. garbage after a request does not get into its response', async () => {
       const large = randomBytes(8_000_000);
       const repository = freshName('large');
       const digest = await client.pushBlob(repository, large);
@@ -567,7 +570,7 @@ describe('bad input', () => {
       before = await stored();
     });
 
-    it('9. a refused upload whose body is still being sent gets its answer, and the server goes on', async () => {
+    it('9. a refused upload gets its response while its body is still being sent', async () => {
       const connection = await RawConnection.open(berth.url);
       const path = `/v2/${name}/blobs/uploads/?digest=sha256:short`;
       await connection.send(requestHead('POST', path, [['Content-Length', 10_000_000]]));
@@ -576,7 +579,7 @@ describe('bad input', () => {
       connection.leave();
     });
 
-    it('4. Expect: 100-continue is answered before the body is sent', async () => {
+    it('4. Expect: 100-continue gets its response before the body is sent', async () => {
       const location = await client.startUpload(name);
       const connection = await RawConnection.open(berth.url);
       const head = requestHead('PATCH', location, [

@@ -24,7 +24,7 @@ describe('blobs', () => {
   const get = (headers: Record<string, string> = {}, method = 'GET') =>
     client.fetch(`/v2/${name}/blobs/${DIGEST}`, { method, headers });
 
-  it('14. GET answers the bytes, their length, digest and entity tag, to be cached for ever', async () => {
+  it('14. GET returns the bytes with length, digest and entity tag, cacheable forever', async () => {
     const response = await get();
     expect(response.status).toBe(200);
     expect(contentHeaders(response)).toEqual({
@@ -46,7 +46,7 @@ describe('blobs', () => {
     expect(await head.text()).toBe('');
   });
 
-  it('14. HEAD of what is not there has the status of GET and no body', async () => {
+  it('14. HEAD of an unknown blob has the status of GET and no body', async () => {
     const response = await client.fetch(`/v2/${name}/blobs/${digestOf('not there')}`, { method: 'HEAD' });
     expect([response.status, await response.text()]).toEqual([404, '']);
   });
@@ -56,7 +56,7 @@ describe('blobs', () => {
     expect([response.status, response.headers.get('content-length')]).toEqual([200, String(SIZE)]);
   });
 
-  it('14. a large blob comes whole, with several readers at once', async () => {
+  it('14. several readers at once each get a large blob whole', async () => {
     const large = randomBytes(5_000_000);
     const digest = await client.pushBlob(name, large);
     const pulled = await Promise.all(Array.from({ length: 3 }, () => client.blob(name, digest)));
@@ -131,7 +131,7 @@ describe('blobs', () => {
     expect((await get({ 'If-None-Match': `"${digestOf('other')}"` })).status).toBe(200);
   });
 
-  it('15. a Range given twice does not break the answer', async () => {
+  it('15. a repeated Range header is ignored', async () => {
     const path = `/v2/${name}/blobs/${DIGEST}`;
     const response = await rawRequest(berth.url, 'GET', path, [
       ['Range', 'bytes=0-1'],
@@ -173,7 +173,7 @@ describe('blobs', () => {
   });
 
   it.each([0, 1, 64 * 1024, 64 * 1024 + 1])(
-    '14. a blob of %d bytes comes whole and in spans, again and again, until it is deleted',
+    '14. a blob of %d bytes is served whole and in ranges, repeatedly, until it is deleted',
     async (size) => {
       const bytes = randomBytes(size);
       const path = `/v2/${name}/blobs/${await client.pushBlob(name, bytes)}`;
@@ -190,7 +190,7 @@ describe('blobs', () => {
     },
   );
 
-  it('17. DELETE of what a manifest needs → 405 DENIED naming it, until the manifest is deleted', async () => {
+  it('17. DELETE of a blob that a manifest needs → 405 DENIED naming it, until the manifest is deleted', async () => {
     const [here, there] = [freshName('here'), freshName('there')];
     const layer = await client.pushBlob(here, 'needed', 'sha512');
     const image = JSON.stringify(await client.makeImage(here, ['needed']));

@@ -17,7 +17,7 @@ describe('connections', () => {
   });
   afterAll(() => sockets.forEach((socket) => socket.destroy()));
 
-  /** Sends text and answers all that comes back until the server ends the connection. */
+  /** Sends text and returns everything received until the server ends the connection. */
   const exchange = async (text: string, afterAnswer = ''): Promise<string> => {
     const { hostname, port } = new URL(berth.url);
     const socket = connect(Number(port), hostname);
@@ -37,16 +37,16 @@ describe('connections', () => {
 
   const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
 
-  it('answers requests that come in one write, in their order', async () => {
+  it('answers pipelined requests in their order', async () => {
     const answers = await exchange(get('/v2/') + get('/v2/_catalog') + get('/v2/', 'Connection: close\r\n'));
     expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
   });
 
-  /** An answer's status, without what else there is to it. */
+  /** The statuses of responses. */
   const statuses = (answers: string) =>
     [...answers.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
 
-  it('handles requests that come in one write one after the other', async () => {
+  it('handles pipelined requests one after the other', async () => {
     const name = freshName();
     await client.makeImage(name);
     const manifests = await Promise.all(
@@ -75,7 +75,7 @@ describe('connections', () => {
     }
   });
 
-  it('takes bodies larger than what is buffered of them, in their turn', async () => {
+  it('accepts pipelined bodies larger than its buffers', async () => {
     const upload = await client.startUpload(freshName());
     const bodies = ['a', 'b', 'c'].map((letter) => letter.repeat(1_000_000));
     const connection = await RawConnection.open(berth.url);
@@ -93,7 +93,7 @@ describe('connections', () => {
     expect(answers).toEqual([202, 202, 201]);
   });
 
-  it('does nothing of what follows a request that closes the connection', async () => {
+  it('ignores requests after one that closes the connection', async () => {
     const name = freshName();
     await client.putManifest(name, 'kept', await client.makeImage(name));
     const follower = `DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`;
@@ -103,21 +103,21 @@ describe('connections', () => {
     expect((await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' })).status).toBe(200);
   });
 
-  it('answers what comes before a request that is refused with the end of the connection', async () => {
+  it('answers the requests before one that is refused by closing the connection', async () => {
     const answers = await exchange(get('/v2/').repeat(3) + get('/v2/', 'Expect: wonders\r\n') + get('/v2/'));
     expect(statuses(answers)).toEqual(['200', '200', '200', '417']);
   });
 
-  it('cuts a connection that asks for more and more without waiting for an answer', async () => {
+  it('closes a connection that pipelines too many requests', async () => {
     const answers = await exchange(get('/v2/_catalog').repeat(50));
     expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThanOrEqual(8);
     expect((await client.fetch('/v2/')).status).toBe(200);
   });
 
-  it('does nothing of what follows an answer that ended the connection', async () => {
+  it('ignores requests after a response that closed the connection', async () => {
     const name = freshName();
     await client.putManifest(name, 'kept', await client.makeImage(name));
-    // Not sent to its end before the answer: the connection ends with it.
+    // The body is not complete when the response is sent, so that the response closes the connection.
     const length = 2 * 1024 * 1024;
     const head = `PUT /v2/UPPER/manifests/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
     const follower = `DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`;
@@ -159,8 +159,8 @@ describe('connections', () => {
       'POST /v2/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       400,
     ],
-    ['HTTP/2.0 in the words of HTTP/1.1', 'GET /v2/ HTTP/2.0\r\nHost: localhost\r\n\r\n', 400],
-    ['an expectation that nobody knows', get('/v2/', 'Expect: wonders\r\n'), 417],
+    ['HTTP/2.0 in the syntax of HTTP/1.1', 'GET /v2/ HTTP/2.0\r\nHost: localhost\r\n\r\n', 400],
+    ['an unknown expectation', get('/v2/', 'Expect: wonders\r\n'), 417],
     [
       'a transfer coding besides chunked',
       `POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
@@ -205,7 +205,7 @@ describe('connections', () => {
       expect(statuses(await absolute('GET', 'http://localhost?x', 'localhost'))).toEqual(['404']);
     });
 
-    it('says the host, whatever the header says', async () => {
+    it('overrides the Host header', async () => {
       expect(statuses(await absolute('GET', 'http://page.example/v2/_catalog', 'localhost'))).toEqual([
         '403',
       ]);
@@ -218,20 +218,20 @@ describe('connections', () => {
       );
     });
 
-    it('begins an upload as the path does', async () => {
+    it('starts an upload as the path does', async () => {
       const name = freshName();
       const answer = await absolute('POST', `http://localhost/v2/${name}/blobs/uploads/`, 'localhost');
       expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 202 [^]*Location: /v2/${name}/blobs/uploads/`));
     });
   });
 
-  it('takes paths as they are written, upper and lower case apart', async () => {
+  it('distinguishes upper and lower case in paths', async () => {
     expect((await client.fetch('/V2/_catalog')).status).toBe(404);
     expect((await client.fetch('/v2/a/TAGS/list')).status).toBe(404);
     expect((await client.fetch('/API/v1/overview')).status).toBe(404);
   });
 
-  it('serves no web page of somebody else', async () => {
+  it('refuses requests of foreign web pages', async () => {
     const foreign = await client.fetch(`/v2/${freshName()}/blobs/uploads/`, {
       method: 'POST',
       headers: { Origin: 'https://page.example' },

@@ -21,7 +21,7 @@ describe('errors', () => {
     session = await client.startUpload(name);
   });
 
-  /** Paths of every endpoint, with what can be at them. */
+  /** The path of every endpoint, with its methods. */
   const endpoints = (): [path: string, allow: string][] => [
     ['/v2/', 'GET, HEAD'],
     ['/v2/_catalog', 'GET, HEAD'],
@@ -34,7 +34,7 @@ describe('errors', () => {
     [`/v2/${name}/manifests/latest`, 'GET, HEAD, PUT, DELETE'],
   ];
 
-  it("31. every refusal has the spec's shape: { errors: [{ code, message, detail }] } as application/json", async () => {
+  it("31. every refusal has the spec's shape: { errors: [{ code, message, detail }] }", async () => {
     const [error, ...others] = await specErrors(await client.fetch(`/v2/${name}/blobs/${digestOf('no')}`));
     expect(error).toEqual({
       code: 'BLOB_UNKNOWN',
@@ -67,11 +67,11 @@ describe('errors', () => {
     });
   });
 
-  it('31. the opaque message tells nothing of the cause', async () => {
+  it('31. the opaque message does not reveal the cause', async () => {
     await withBrokenPulls(async () => {
       const text = await (await client.fetch(`/v2/${name}/blobs/${digest}`)).text();
       expect(text).not.toMatch(/repository_blobs|relation|Error/);
-      // Without one of the client's, the id is Berth's own.
+      // Without a client's id, Berth makes one.
       expect(text).toMatch(/"requestId":"[0-9a-f-]{36}"/);
     });
   });
@@ -106,7 +106,7 @@ describe('errors', () => {
     expect(await refusal(response)).toBe('404 NAME_UNKNOWN');
   });
 
-  it('32. what reads or fails does not bring a repository into being', async () => {
+  it('32. reads and failed requests do not create a repository', async () => {
     const unknown = freshName('unknown');
     await client.fetch(`/v2/${unknown}/blobs/${digest}`);
     await client.fetch(`/v2/${unknown}/referrers/${digest}`);
@@ -138,7 +138,7 @@ describe('errors', () => {
     expect((await client.fetch(`/v2/${valid}/manifests/latest`)).status).toBe(200);
   });
 
-  it('32. a wrong method is a 405 UNSUPPORTED that says which ones are right', async () => {
+  it('32. a wrong method is a 405 UNSUPPORTED that lists the allowed ones', async () => {
     for (const [path, allow] of endpoints()) {
       for (const method of [
         'GET',
@@ -160,7 +160,7 @@ describe('errors', () => {
         else expect(await refusal(response)).toBe('405 UNSUPPORTED');
       }
     }
-    // Nothing of it did anything.
+    // None of these requests had an effect.
     expect((await client.fetch(session)).status).toBe(204);
   });
 
@@ -169,7 +169,7 @@ describe('errors', () => {
     expect(await refusal(response)).toBe('400 UNSUPPORTED');
   });
 
-  it('32. what is too much is a 429 TOOMANYREQUESTS with Retry-After', async () => {
+  it('32. an upload that another request took over is a 429 TOOMANYREQUESTS with Retry-After', async () => {
     const location = await client.startUpload(name);
     const first = await RawConnection.open(berth.url);
     await first.send(requestHead('PATCH', location, [['Content-Length', 100]]), 'begun');
@@ -218,7 +218,7 @@ describe('errors', () => {
     '/v2/a//tags/list/',
     '/v2/a/blobs',
     '/v2/a/manifests/',
-  ])("31. %s, where nothing can be, is a refusal in the spec's shape", async (path) => {
+  ])("31. %s, which is no endpoint, is refused in the spec's shape", async (path) => {
     expect(await refusal(await rawRequest(berth.url, 'GET', path))).toMatch(
       /^(404 UNSUPPORTED|400 NAME_INVALID)$/,
     );

@@ -10,7 +10,7 @@ import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-ber
 
 const MIB = 1024 * 1024;
 
-describe('the database goes away', () => {
+describe('an outage of the database', () => {
   let berth: RunningBerth;
   let client: RegistryClient;
 
@@ -19,7 +19,7 @@ describe('the database goes away', () => {
     client = new RegistryClient(berth.url);
   });
 
-  it('says so, loses nothing that was acknowledged, and goes on when it is back', async () => {
+  it('is a 503, loses nothing that was acknowledged, and ends when the database is back', async () => {
     const blob = randomBytes(3 * MIB);
     const location = await client.startUpload(freshName());
     await client.fetch(location, { method: 'PATCH', body: blob.subarray(0, MIB) });
@@ -51,7 +51,7 @@ describe('the database goes away', () => {
 });
 
 describe('the disk is full', () => {
-  it('keeps what was acknowledged, answers 507, and goes on when there is room again', async () => {
+  it('keeps what was acknowledged, returns 507, and continues when there is room again', async () => {
     await withSmallDisk(8 * MIB, async (root) => {
       const berth = await OwnBerth.start({
         STORAGE_FILESYSTEM_ROOT: join(root, 'storage'),
@@ -70,7 +70,7 @@ describe('the disk is full', () => {
         await failed.arrayBuffer();
         const range = String((await client.fetch(location)).headers.get('range'));
         const offset = Number(range.split('-')[1]) + 1;
-        // The first 2 MiB, and whole checkpoints of what followed.
+        // The first 2 MiB, and the complete checkpoints after them.
         expect(offset).toBeGreaterThanOrEqual(2 * MIB);
         expect(offset).toBeLessThan(5 * MIB);
 

@@ -29,7 +29,7 @@ describe('health', () => {
     expect((await client.fetch('/health/ready', { method: 'HEAD' })).status).toBe(200);
   });
 
-  it('stays live without its database, names it as what failed, and is ready again once it is back', async () => {
+  it('stays live without its database, names it, and is ready again once it is back', async () => {
     await withoutDatabase(berth.databaseUrl, async () => {
       const checks = { database: 'failed', storage: 'ok' };
       await expectHealth('/health/ready', 503, { status: 'unavailable', checks });

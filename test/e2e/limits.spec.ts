@@ -50,13 +50,13 @@ describe('limits', () => {
       for (; !told.answered && sent < SIZE; sent += piece.length) await connection.send(httpChunk(piece));
       expect(await refusal(await answer)).toBe('413 MANIFEST_INVALID');
       expect(sent).toBeGreaterThan(4 * MIB);
-      // What was on its way when the limit was met, and nothing near the whole.
+      // Bytes in transit when the limit was reached, far from all of them.
       expect(sent).toBeLessThan(32 * MIB);
       connection.leave();
       await expectHealthy();
     });
 
-    it('20. a client that reads no answer before all is sent gets an end, not a hang', async () => {
+    it('20. a client that reads no response before it has sent everything does not hang', async () => {
       const connection = await RawConnection.open(berth.url);
       await connection.send(head(['Content-Length', SIZE]));
       const sendAll = async () => {
@@ -64,14 +64,14 @@ describe('limits', () => {
           await connection.send(piece.subarray(0, Math.min(piece.length, SIZE - sent)));
         }
       };
-      // Whether all of it was taken or the connection was cut: it ends.
+      // Either everything was read or the connection was closed.
       await sendAll().catch(() => undefined);
       connection.leave();
       await expectHealthy();
     });
   });
 
-  it('20. large manifests on their way have 64 MiB of memory at the most, beside which small ones pass', async () => {
+  it('20. large manifests in transit use at most 64 MiB of memory, and small ones still pass', async () => {
     const size = 4 * MIB;
     const almostAll = Buffer.alloc(size - 1, ' ');
     const senders = await Promise.all(Array.from({ length: 18 }, () => RawConnection.open(berth.url)));
@@ -117,7 +117,7 @@ describe('limits', () => {
     expect(await refusal(response)).toBe('400 MANIFEST_INVALID');
   });
 
-  it('20. as many as the limit, the config included, pass', async () => {
+  it('20. as many references as the limit pass, with the config', async () => {
     const layers = foreign.slice(0, MAX_REFERENCES - 1);
     expect((await put('at-the-limit', { ...image, layers })).status).toBe(201);
     const more = foreign.slice(0, MAX_REFERENCES);
@@ -126,7 +126,7 @@ describe('limits', () => {
     );
   });
 
-  it('23. thousands of missing layers are named, each', async () => {
+  it('23. each of thousands of missing layers is named', async () => {
     const layers = foreign
       .slice(0, 4000)
       .map((layer) => ({ ...layer, mediaType: image.layers[0]!.mediaType }));
@@ -136,18 +136,18 @@ describe('limits', () => {
     expect(errors).toHaveLength(4000);
   });
 
-  it('32. a tag has 128 characters at the most', async () => {
+  it('32. a tag has at most 128 characters', async () => {
     const longest = 'x'.repeat(128);
     expect((await put(longest, image)).status).toBe(201);
     expect((await client.fetch(`/v2/${name}/manifests/${longest}`)).status).toBe(200);
     expect(await refusal(await put(`${longest}x`, image))).toBe('400 MANIFEST_INVALID');
-    // To somebody who only looks, it is a tag that does not exist.
+    // For a GET it is a tag that does not exist.
     expect(await refusal(await client.fetch(`/v2/${name}/manifests/${longest}x`))).toBe(
       '404 MANIFEST_UNKNOWN',
     );
   });
 
-  it('32. a name has 255 characters at the most', async () => {
+  it('32. a name has at most 255 characters', async () => {
     const longest = 'x'.repeat(255);
     expect((await client.fetch(`/v2/${longest}/blobs/uploads/`, { method: 'POST' })).status).toBe(202);
     const tooLong = await client.fetch(`/v2/${longest}x/blobs/uploads/`, { method: 'POST' });
@@ -155,7 +155,7 @@ describe('limits', () => {
     expect(await refusal(await client.fetch(`/v2/${'a/'.repeat(1000)}b/tags/list`))).toBe('400 NAME_INVALID');
   });
 
-  it('32. a request line and headers of more than Node takes are a 431', async () => {
+  it('32. a request line and headers larger than Node accepts are a 431', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('GET', `/v2/${'x'.repeat(20_000)}/tags/list`));
     expect(await refusal(await connection.answer())).toBe('431 UNSUPPORTED');
@@ -172,12 +172,12 @@ describe('limits', () => {
     ['of one text', `"${'x'.repeat(4 * MIB - 2)}"`],
     ['with a key that is twice', '{"schemaVersion":2,"x":{"a":1,"\\u0061":1}}'],
     ['with a field twice', JSON.stringify({ schemaVersion: 2 }).replace('{', '{"schemaVersion":1,')],
-  ])('19. a manifest %s is refused, and does not fell the server', async (_, manifest) => {
+  ])('19. a manifest %s is refused, and the server continues', async (_, manifest) => {
     expect(await refusal(await client.putManifest(name, 'bad', manifest))).toBe('400 MANIFEST_INVALID');
     await expectHealthy();
   });
 
-  it('19. a manifest larger than what Postgres is asked for at once comes back as it was', async () => {
+  it('19. a manifest larger than one batch of Postgres is served unchanged', async () => {
     const manifest = JSON.stringify({ ...image, x: 'é'.repeat(1_700_000) });
     expect((await client.putManifest(name, 'large', manifest)).status).toBe(201);
     for (const reference of ['large', digestOf(manifest)]) {

@@ -3,7 +3,7 @@ import { digestOf, refusal, RegistryClient } from '../support/registry-client.js
 import { freshName } from '../support/fresh-name.js';
 import { OwnBerth } from '../support/running-berth.js';
 
-/** In the order of bytes. Any collation of people has another one. */
+/** Sorted by bytes. Every human collation sorts differently. */
 const TAGS = ['-', '0', '1.0', '10', '2', 'A', 'Z', '_x', 'a', 'aB', 'a_b', 'ab', 'z'].slice(1);
 const REPOSITORIES = ['a', 'a-b', 'a.b', 'a/b', 'a/b/c', 'a0', 'a_b', 'b', 'z/z'];
 
@@ -22,7 +22,7 @@ describe('lists', () => {
   });
   afterAll(() => berth.dispose());
 
-  /** One page: what it lists and where it says that the next one is. */
+  /** Returns the items of one page and the Link to the next one. */
   async function page(path: string): Promise<{ items: string[]; next: string | undefined }> {
     const response = await client.fetch(path);
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json']);
@@ -74,7 +74,7 @@ describe('lists', () => {
       expect((await page(`${list}?n=2&last=${encodeURIComponent(all[2]!)}`)).items).toEqual(all.slice(3, 5));
     });
 
-    it('30. a last that does not exist is a place in the order all the same', async () => {
+    it('30. a last that does not exist is still a position in the order', async () => {
       expect((await page(`${list}?last=${encodeURIComponent(`${all[3]}0000`)}`)).items[0]).toBe(
         all.find((item) => Buffer.compare(Buffer.from(item), Buffer.from(`${all[3]}0000`)) > 0),
       );
@@ -87,7 +87,7 @@ describe('lists', () => {
       expect(await page(`${list}?n=0`)).toEqual({ items: [], next: undefined });
     });
 
-    it('30. an n beyond every bound is the bound', async () => {
+    it('30. an n above the limit means the limit', async () => {
       expect((await page(`${list}?n=99999999999999999999999`)).items).toEqual(all);
     });
 
@@ -115,7 +115,7 @@ describe('lists', () => {
     expect(await refusal(await client.fetch(`/v2/${freshName()}/tags/list?n=0`))).toBe('404 NAME_UNKNOWN');
   });
 
-  it('30. a thousand tags come at once to who does not ask for pages', async () => {
+  it('30. a client that asks for no pages gets a thousand tags at once', async () => {
     const repository = freshName('many');
     const image = JSON.stringify(await client.makeImage(repository));
     const wanted = Array.from({ length: 1_000 }, (_, index) => `t${String(index).padStart(4, '0')}`);

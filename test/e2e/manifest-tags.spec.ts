@@ -31,7 +31,7 @@ describe('tags of manifests', () => {
   };
   const named = (response: Response) => response.headers.get('oci-tag')?.split(/, */) ?? [];
 
-  it('25. as many tags as fit the request line are set, and none is dropped', async () => {
+  it('25. all tags that fit the request line are set', async () => {
     await inFreshRepository();
     const wanted = Array.from({ length: 1500 }, (_, index) => `t${index}`).sort();
     const response = await put(`${digest}?${wanted.map((tag) => `tag=${tag}`).join('&')}`);
@@ -164,7 +164,7 @@ describe('tags of manifests', () => {
     expect(await (await pull('index')).text()).toBe(index);
   });
 
-  it('26. DELETE of what never was → 404; in a repository that never was, NAME_UNKNOWN', async () => {
+  it('26. DELETE of an unknown manifest → 404; in an unknown repository NAME_UNKNOWN', async () => {
     await inFreshRepository();
     expect(await refusal(await remove('never'))).toBe('404 MANIFEST_UNKNOWN');
     expect(await refusal(await remove(digestOf('never')))).toBe('404 MANIFEST_UNKNOWN');

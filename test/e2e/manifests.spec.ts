@@ -68,7 +68,7 @@ describe('manifests', () => {
       'application/vnd.oci.image.layer.nondistributable.v1.tar',
       'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
       'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
-    ])('19. a foreign layer (%s) need not have been pushed', async (mediaType) => {
+    ])('19. a foreign layer (%s) does not have to be pushed', async (mediaType) => {
       const layers = [{ ...missing('elsewhere', mediaType), urls: ['https://example.org/layer'] }];
       expect((await push('foreign', { ...image, layers }, OCI_MANIFEST)).status).toBe(201);
     });
@@ -108,7 +108,7 @@ describe('manifests', () => {
       expect(await (await pull('limit')).text()).toBe(JSON.stringify(image));
     });
 
-    it('20. no body parser stands before it: any JSON type, and no type at all', async () => {
+    it('20. no body parser reads it: any JSON type, and no type at all', async () => {
       for (const type of [
         'application/json',
         'application/json; charset=utf-8',
@@ -173,7 +173,7 @@ describe('manifests', () => {
       expect(await refusal(await push('both', both, OCI_MANIFEST))).toBe('400 MANIFEST_INVALID');
     });
 
-    it('22. PUT by tag answers 201, Location and the sha256', async () => {
+    it('22. PUT by tag returns 201, Location and the sha256', async () => {
       const response = await push('put', image, OCI_MANIFEST);
       const digest = digestOf(JSON.stringify(image));
       expect(response.status).toBe(201);
@@ -183,7 +183,7 @@ describe('manifests', () => {
       expect(await (await client.fetch(location)).text()).toBe(JSON.stringify(image));
     });
 
-    it.each(['sha256', 'sha512'] as const)('22. PUT by %s answers that digest', async (algorithm) => {
+    it.each(['sha256', 'sha512'] as const)('22. PUT by %s returns that digest', async (algorithm) => {
       const text = JSON.stringify({ ...image, by: algorithm });
       const digest = digestOf(text, algorithm);
       const response = await push(digest, text, OCI_MANIFEST);
@@ -214,7 +214,7 @@ describe('manifests', () => {
   });
 
   describe('references', () => {
-    it('23. a missing config and missing layers are named, each', async () => {
+    it('23. each missing config and layer is named', async () => {
       const [config, first, second] = [
         missing('no config', CONFIG),
         missing('no layer'),
@@ -247,11 +247,11 @@ describe('manifests', () => {
       ]);
     });
 
-    it('23. what another repository has is missing here', async () => {
+    it('23. content of another repository is missing here', async () => {
       const other = freshName('other');
       const response = await client.putManifest(other, 'latest', image);
       expect(await refusal(response)).toBe('404 MANIFEST_BLOB_UNKNOWN');
-      // Not even the repository came into being.
+      // The repository was not created either.
       expect(await refusal(await client.fetch(`/v2/${other}/tags/list`))).toBe('404 NAME_UNKNOWN');
     });
 
@@ -325,7 +325,7 @@ describe('manifests', () => {
       'application/vnd.docker.distribution.manifest.v1+prettyjws',
       'application/vnd.docker.distribution.manifest.v1+json',
       undefined,
-    ])('27. schema 1 (as %s) is refused in clear words', async (type) => {
+    ])('27. schema 1 (as %s) is refused with a clear message', async (type) => {
       const schema1 = { schemaVersion: 1, name, tag: 'x', fsLayers: [], history: [], signatures: [] };
       const [error] = await specErrors(await push('schema1', schema1, type));
       expect(error).toMatchObject({ code: 'MANIFEST_INVALID', message: expect.stringContaining('schema 1') });
@@ -365,7 +365,7 @@ describe('manifests', () => {
       expect(await answers[1].text()).toBe('');
     });
 
-    it('28. HEAD of what is not there has the status alone', async () => {
+    it('28. HEAD of an unknown manifest has the status and no body', async () => {
       const response = await pull('nowhere', {}, 'HEAD');
       expect([response.status, await response.text()]).toEqual([404, '']);
     });

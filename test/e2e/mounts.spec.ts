@@ -21,7 +21,7 @@ describe('mounts', () => {
   const mount = (target: string, query: Record<string, string>) =>
     client.fetch(`/v2/${target}/blobs/uploads/?${new URLSearchParams(query).toString()}`, { method: 'POST' });
 
-  /** A mount that can't be done is an ordinary session: the client pushes the bytes instead. */
+  /** An impossible mount starts an ordinary session: the client pushes the bytes instead. */
   async function expectSession(target: string, response: Response): Promise<void> {
     expect(response.status).toBe(202);
     const location = response.headers.get('location') ?? '';
@@ -61,18 +61,18 @@ describe('mounts', () => {
     expect(String(await client.blob(target, sha512))).toBe('pushed as sha512');
   });
 
-  it('3. an unknown blob begins a session', async () => {
+  it('3. an unknown blob starts a session', async () => {
     const target = freshName('target');
     await expectSession(target, await mount(target, { mount: digestOf('never pushed'), from: source }));
   });
 
-  it.each(['unknown', 'No Name', '../etc', ''])('3. the source "%s" begins a session', async (from) => {
+  it.each(['unknown', 'No Name', '../etc', ''])('3. the source "%s" starts a session', async (from) => {
     const target = freshName('target');
     await expectSession(target, await mount(target, { mount: digest, from }));
     expect((await client.fetch(`/v2/${target}/blobs/${digest}`)).status).toBe(404);
   });
 
-  it('3. a source that does not link the blob begins a session, though another repository has it', async () => {
+  it('3. a source without the blob starts a session, though another repository has it', async () => {
     const [other, target] = [freshName('other'), freshName('target')];
     await client.pushBlob(other, 'something else');
     await expectSession(target, await mount(target, { mount: digest, from: other }));

@@ -75,7 +75,7 @@ describe('the OpenAPI document', () => {
     expect(Object.fromEntries(described)).toEqual({ ...DISTRIBUTION, ...OWN });
   });
 
-  it('gives every operation an id of its own, a declared tag and a good answer', () => {
+  it('gives every operation a unique id, a declared tag and a successful response', () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     const tags = document.tags.map(({ name }) => name);
@@ -120,7 +120,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('tells the truth: what is described is there', async () => {
+  it('describes only endpoints that exist', async () => {
     for (const { path, method } of operations) {
       const url = path
         .replace('{name}', 'none%2Fsuch')
@@ -134,7 +134,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('describes what the admin API answers', async () => {
+  it('describes the responses of the admin API', async () => {
     const image = await client.makeImage('a/b', ['layer']);
     await client.putManifest('a/b', 'latest', image);
     const location = await client.startUpload('a/b');
@@ -190,7 +190,7 @@ describe('Swagger UI', () => {
     expect(policy).toContain("connect-src 'self';");
   });
 
-  it('brings no script but its own files, and names no other host', async () => {
+  it('loads only its own scripts and names no other host', async () => {
     const html = await (await client.fetch('/api/docs')).text();
     expect(html).not.toMatch(/<script(?![^>]*\ssrc="\.\/docs\/)/);
     expect(html.match(/(?:src|href)="[^"]*"/g)?.filter((link) => !link.includes('"./docs/'))).toEqual([]);

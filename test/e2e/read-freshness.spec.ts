@@ -6,8 +6,8 @@ import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-ber
 
 const LAYER = 'a layer that is small enough to be remembered';
 
-/** One registry changes things, another one, which remembers what it has served, is asked for them. */
-describe('what one replica has acknowledged another one serves', () => {
+/** One replica makes changes; the other one, which caches what it served, is read. */
+describe('what one replica acknowledged the other one serves', () => {
   let first: RunningBerth;
   let second: OwnBerth;
   let writer: RegistryClient;
@@ -34,7 +34,7 @@ describe('what one replica has acknowledged another one serves', () => {
     expect((await writer.fetch(path, { method: 'DELETE' })).status).toBe(202);
   };
 
-  /** What a GET and a HEAD, which go their own ways, answer alike. */
+  /** Returns what GET and HEAD, which use different code, both say. */
   const read = async (path: string): Promise<string> => {
     const [got, head] = await Promise.all([reader.fetch(path), reader.fetch(path, { method: 'HEAD' })]);
     expect(head.status).toBe(got.status);
@@ -46,7 +46,7 @@ describe('what one replica has acknowledged another one serves', () => {
   const MANIFEST_GONE = '404 MANIFEST_UNKNOWN';
   const BLOB_GONE = '404 BLOB_UNKNOWN';
 
-  /** A repository with an image, and the paths of it, which the reader has served. */
+  /** A repository with an image, whose paths the reader has already served. */
   const begin = async () => {
     const name = freshName();
     const image = await imageOf(name, 1);
@@ -119,7 +119,7 @@ describe('what one replica has acknowledged another one serves', () => {
     expect(await read(path)).toBe(BLOB_GONE);
   });
 
-  it('what it remembers for one repository it shows in no other', async () => {
+  it('content cached for one repository is not served in another', async () => {
     const { image } = await begin();
     const [other, unknown] = [freshName(), freshName()];
     await writer.pushBlob(other, 'so that there is such a repository');
@@ -130,7 +130,7 @@ describe('what one replica has acknowledged another one serves', () => {
     expect(await read(`/v2/${unknown}/blobs/${digestOf(LAYER)}`)).toBe(BLOB_GONE);
   });
 
-  it('a tag that is moved again and again: no read sees less than was acknowledged before it began', async () => {
+  it('a tag that moves often: no read sees less than was acknowledged before it', async () => {
     const { name, paths } = await begin();
     const images = await Promise.all(Array.from({ length: 20 }, (_, n) => imageOf(name, n + 1)));
     const versions = new Map(images.map((image, n) => [digestOf(image), n + 1]));
@@ -150,7 +150,7 @@ describe('what one replica has acknowledged another one serves', () => {
         if (n === 0) continue;
         await push(name, 'latest', image);
         acknowledged = n + 1;
-        // The tag is there all the time, whatever becomes of what it pointed at.
+        // The tag always exists, although the manifest that it pointed at is deleted.
         await remove(`/v2/${name}/manifests/${digestOf(String(images[n - 1]))}`);
         await readTag('GET');
       }

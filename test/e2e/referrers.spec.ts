@@ -25,13 +25,13 @@ describe('referrers', () => {
     image = await client.makeImage(name);
   });
 
-  /** A subject that no other test refers to. It is never pushed: it need not be. */
+  /** A subject that no other test refers to. It does not have to be pushed. */
   const freshSubject = () => {
     const text = `subject ${(counter += 1)}`;
     return { mediaType: OCI_MANIFEST, digest: digestOf(text), size: text.length };
   };
 
-  /** Pushes a manifest and answers the descriptor that the list should have of it. */
+  /** Pushes a manifest and returns the descriptor that the list should have. */
   async function push(
     manifest: object,
     expected: Partial<Descriptor>,
@@ -92,7 +92,7 @@ describe('referrers', () => {
     expect((await list(subject)).manifests).toEqual([referrer]);
   });
 
-  it('29. artifactType filters, and OCI-Filters-Applied says so', async () => {
+  it('29. artifactType filters, and OCI-Filters-Applied names it', async () => {
     const subject = freshSubject();
     const type = 'application/vnd.example+json';
     const wanted = await push({ ...image, subject, artifactType: type }, { artifactType: type });
@@ -109,7 +109,7 @@ describe('referrers', () => {
     }
   });
 
-  it('29. a referrer is one of its own repository, and of the repository alone', async () => {
+  it('29. a referrer is listed in its own repository alone', async () => {
     const subject = freshSubject();
     await push({ ...image, subject }, {});
     expect((await list(subject, '', freshName('other'))).manifests).toEqual([]);

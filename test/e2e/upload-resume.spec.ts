@@ -11,7 +11,7 @@ import { eventually, until } from '../support/until.js';
 import { blobFiles, bytesArrived, uploadFile, uploadFiles, uploadId } from './support/stored-files.js';
 
 const KIB = 1024;
-/** More than a driver keeps in the row of an upload. */
+/** More bytes than a driver keeps in an upload's row. */
 const LAYER_BYTES = 100 * KIB;
 
 describe('an interrupted upload', () => {
@@ -26,7 +26,7 @@ describe('an interrupted upload', () => {
 
   const rangeOf = async (location: string) => (await client.fetch(location)).headers.get('range');
 
-  /** Sends the beginning of a body that says that it is longer, and answers once the driver has it. */
+  /** Sends the first part of a longer body. Resolves when the driver has it. */
   async function beginBody(method: string, path: string, begun: Uint8Array, length: number) {
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead(method, path, [['Content-Length', length]]), begun);
@@ -34,7 +34,7 @@ describe('an interrupted upload', () => {
     return connection;
   }
 
-  it('12. a client that leaves in the middle of a PATCH finds every byte, and goes on', async () => {
+  it('12. a client that leaves in the middle of a PATCH finds every byte and resumes', async () => {
     const bytes = randomBytes(200 * KIB);
     const location = await client.startUpload(name);
     const connection = await beginBody('PATCH', location, bytes.subarray(0, 120_000), bytes.length);
@@ -52,7 +52,7 @@ describe('an interrupted upload', () => {
     expect(digestOf(await client.blob(name, digestOf(bytes)))).toBe(digestOf(bytes));
   });
 
-  it('12. a client that leaves in the middle of a PUT has not ended its upload', async () => {
+  it('12. a client that leaves in the middle of a PUT does not end its upload', async () => {
     const bytes = randomBytes(100 * KIB);
     const location = await client.startUpload(name);
     const connection = await RawConnection.open(berth.url);
@@ -73,7 +73,7 @@ describe('an interrupted upload', () => {
     expect((await client.commit(location, digestOf(bytes), bytes.subarray(40_000))).status).toBe(201);
   });
 
-  it('12. a client that leaves a chunked body without its end has not ended it', async () => {
+  it('12. a client that leaves a chunked body without its end does not end the upload', async () => {
     const location = await client.startUpload(name);
     const connection = await RawConnection.open(berth.url);
     const head = requestHead('PUT', `${location}?digest=${digestOf('half')}`, [
@@ -93,12 +93,12 @@ describe('an interrupted upload', () => {
     expect((await client.commit(location, digestOf('half and half'), ' and half')).status).toBe(201);
   });
 
-  it('12. a client that comes back at once does not wait for its dead connection', async () => {
+  it('12. a client that resumes at once does not wait for its dead connection', async () => {
     const location = await client.startUpload(name);
     const stuck = await beginBody('PATCH', location, Buffer.from('first '), 1_000);
     const back = await client.patch(location, 'second', '6-11');
     expect([back.status, back.headers.get('range')]).toEqual([202, '0-11']);
-    // The older request was asked to let go, and says so to whoever still listens.
+    // The older request had to release the session and reports that.
     const told = await stuck.answer();
     expect(told.headers.get('retry-after')).toMatch(/^\d+$/);
     expect(await refusal(told)).toBe('429 TOOMANYREQUESTS');
@@ -113,7 +113,7 @@ describe('an interrupted upload', () => {
       const connection = await RawConnection.open(berth.url);
       const head = requestHead('PATCH', location, [['Content-Length', bytes.length]]);
       await connection.send(head, bytes.subarray(0, KIB));
-      // The server may stop reading: then its answer says so.
+      // The server may stop reading; its response says so.
       await connection.send(bytes.subarray(KIB)).catch(() => undefined);
       const { status } = await connection.answer();
       connection.leave();
@@ -123,7 +123,7 @@ describe('an interrupted upload', () => {
     for (const status of statuses) expect([202, 429]).toContain(status);
     expect(statuses).toContain(202);
 
-    // What is there is one of the two, whole, after or before as much of the other's beginning as was told.
+    // The session has one of the two whole, before or after a prefix of the other one.
     const length = Number((await rangeOf(location))?.slice(2)) + 1;
     const candidates = [
       [a, b],
@@ -138,7 +138,7 @@ describe('an interrupted upload', () => {
     expect(committed).toContain(201);
   });
 
-  it('12. of many requests for the same chunk one at the most is told that it appended it', async () => {
+  it('12. of many requests for the same chunk at most one appends it', async () => {
     const chunk = randomBytes(20 * KIB);
     const location = await client.startUpload(name);
     const range = `0-${chunk.length - 1}`;
@@ -148,7 +148,7 @@ describe('an interrupted upload', () => {
     const appended = statuses.filter((status) => status === 202).length;
     expect(appended).toBeLessThanOrEqual(1);
 
-    // One that was asked to let go in the middle leaves a beginning; the others do not start there.
+    // A request that had to release the session leaves a prefix; the others do not start there.
     const told = await rangeOf(location);
     if (appended === 1) expect(told).toBe(range);
     const length = told === '0-0' ? 0 : Number(told?.slice(2)) + 1;
@@ -212,7 +212,7 @@ describe('slow clients', () => {
   describe('a body that trickles', () => {
     beforeAll(() => berth.restart({ REQUEST_MIN_BYTES_PER_SECOND: '1024' }));
 
-    /** Sends a byte every so often, until there is an answer; and how many those were. */
+    /** Sends a byte every 50 ms until there is a response. Returns how many were sent. */
     async function trickle(method: string, path: string): Promise<[Response, number]> {
       const connection = await RawConnection.open(berth.url);
       await connection.send(requestHead(method, path, [['Content-Length', 1_000]]));
@@ -261,7 +261,7 @@ describe('an upload and a restart', () => {
 
   it('12. chunked uploads continue after each restart, to the right sha256 and sha512', async () => {
     const bytes = randomBytes(100_003);
-    // Cuts in the middle of a hash's block: what is kept of it is more than its chaining value.
+    // These cuts are within a block of the hash: its stored state has more than the chaining value.
     const cuts = [0, 33_333, 33_334, bytes.length];
     let client = new RegistryClient(berth.url);
     const uploads: [digest: string, location: string][] = [];
@@ -310,7 +310,7 @@ describe('an upload and a restart', () => {
     expect((await client.commit(location, digestOf('again'))).status).toBe(201);
   });
 
-  it('12. what is stored is not what is hashed again: bytes changed behind the back of Berth go unnoticed', async () => {
+  it('12. a resumed upload is not hashed from storage: changed bytes on disk are not noticed', async () => {
     const [first, second] = [randomBytes(50_000), randomBytes(50_000)];
     const before = new RegistryClient(berth.url);
     const location = await before.startUpload(name);
@@ -321,7 +321,7 @@ describe('an upload and a restart', () => {
     await file.write(Buffer.alloc(first.length), 0, first.length, 0);
     await file.close();
     const client = new RegistryClient(berth.url);
-    // Would anything of it be read back to be hashed, this digest would be wrong.
+    // If stored bytes were read back to be hashed, this digest would be wrong.
     const digest = digestOf(Buffer.concat([first, second]));
     expect((await client.commit(location, digest, second)).status).toBe(201);
     const stored = await client.blob(name, digest);
@@ -329,7 +329,7 @@ describe('an upload and a restart', () => {
     expect(stored.subarray(first.length).equals(second)).toBe(true);
   });
 
-  it('12. bytes after the last acknowledged one, left by a crash, are cut off', async () => {
+  it('12. bytes after the acknowledged offset, left by a crash, are cut off', async () => {
     const before = new RegistryClient(berth.url);
     const location = await before.startUpload(name);
     await before.patch(location, 'kept');
@@ -406,7 +406,7 @@ describe('what uploads leave behind', () => {
       expect((await client.blob(`${name}/${index}`, digest)).equals(layer)).toBe(true);
   });
 
-  it('8. any bytes, in any chunks and any form, are served back under their digest', async () => {
+  it('8. any bytes, in any chunks and by any requests, are served under their digest', async () => {
     const upload = fc.record({
       bytes: fc
         .tuple(fc.integer({ min: 0, max: 300 * KIB }), fc.uint8Array({ minLength: 1, maxLength: 64 }))

@@ -22,7 +22,7 @@ describe('uploads', () => {
   const rangeOf = async (location: string) => (await status(location)).headers.get('range');
 
   describe('beginning', () => {
-    it.each(['', '/'])('1. POST …/blobs/uploads%s begins a session', async (slash) => {
+    it.each(['', '/'])('1. POST …/blobs/uploads%s starts a session', async (slash) => {
       const response = await client.fetch(`/v2/${name}/blobs/uploads${slash}`, { method: 'POST' });
       expect(response.status).toBe(202);
       const location = response.headers.get('location');
@@ -41,7 +41,7 @@ describe('uploads', () => {
       expect((await client.commit(location, digestOf('xy'))).status).toBe(201);
     });
 
-    it('1. sessions of one repository are strangers to each other', async () => {
+    it('1. sessions of one repository do not affect each other', async () => {
       const [one, two] = await Promise.all([client.startUpload(name), client.startUpload(name)]);
       expect(one).not.toBe(two);
       await client.patch(one, 'one');
@@ -100,7 +100,7 @@ describe('uploads', () => {
       expect(await client.blob(name, digestOf(bytes, 'sha512'))).toEqual(bytes);
     });
 
-    it('2. an announced algorithm binds nobody', async () => {
+    it('2. the client may commit with another algorithm than it announced', async () => {
       const location = await client.startUpload(name, '?digest-algorithm=sha512');
       const response = await client.commit(location, digestOf('256 after all'), '256 after all');
       expect(response.status).toBe(201);
@@ -145,7 +145,7 @@ describe('uploads', () => {
       ['a gap', '8-11'],
       ['an overlap', '3-6'],
       ['a replay', '0-3'],
-    ])('4. a wrong start (%s) answers 416 with the true Range, and appends nothing', async (_, range) => {
+    ])('4. a wrong start (%s) returns 416 with the true Range, and appends nothing', async (_, range) => {
       const location = await client.startUpload(name);
       await client.patch(location, 'four', '0-3');
       const response = await client.patch(location, 'next', range);
@@ -156,7 +156,7 @@ describe('uploads', () => {
       expect((await client.commit(location, digestOf('four more'))).status).toBe(201);
     });
 
-    it('4. a first chunk that does not start at 0 answers 416', async () => {
+    it('4. a first chunk that does not start at 0 gets 416', async () => {
       const location = await client.startUpload(name);
       const response = await client.patch(location, 'late', '5-8');
       expect(response.headers.get('range')).toBe('0-0');
@@ -185,7 +185,7 @@ describe('uploads', () => {
       await connection.send(head, httpChunk('five!'), httpChunk(''));
       expect(await refusal(await connection.answer())).toBe('400 SIZE_INVALID');
       connection.leave();
-      // Never a byte beyond the range; those within it are the client's own, in their place.
+      // No byte beyond the range is kept; bytes within it are at their right offset.
       expect(await rangeOf(location)).toBe(kept);
     });
 
@@ -206,7 +206,7 @@ describe('uploads', () => {
       expect(await rangeOf(location)).toBe('0-0');
     });
 
-    it('5. PATCH answers 202 with Location and Range 0-<last byte>', async () => {
+    it('5. PATCH returns 202 with Location and Range 0-<last byte>', async () => {
       const location = await client.startUpload(name);
       const response = await client.patch(location, LAYER);
       expect(response.status).toBe(202);
@@ -225,7 +225,7 @@ describe('uploads', () => {
       ['beyond the end', '9-12'],
       ['before it', '0-3'],
     ])(
-      '6. PUT with a Content-Range %s answers 416 and neither appends nor ends the session',
+      '6. PUT with a Content-Range %s returns 416 and neither appends nor ends the session',
       async (_, range) => {
         const location = await client.startUpload(name);
         await client.patch(location, 'four');
@@ -237,7 +237,7 @@ describe('uploads', () => {
       },
     );
 
-    it('7. GET on any Location that the session gave tells how far it is', async () => {
+    it('7. GET on every Location of the session returns its offset', async () => {
       const first = await client.startUpload(name);
       const second = (await client.patch(first, 'four')).headers.get('location') ?? '';
       for (const location of [first, second, withDigest(second, digestOf('four'))]) {
@@ -273,7 +273,7 @@ describe('uploads', () => {
       }
     });
 
-    it('8. repeated after a lost answer, PUT succeeds again', async () => {
+    it('8. PUT succeeds again when it is repeated after a lost response', async () => {
       const location = await client.startUpload(name);
       const bytes = Buffer.from('8. repeated');
       const digest = digestOf(bytes);
@@ -287,7 +287,7 @@ describe('uploads', () => {
       expect(await client.blob(name, digest)).toEqual(bytes);
     });
 
-    it('8. a committed session still tells its length, and takes no more bytes', async () => {
+    it('8. a committed session still returns its length and accepts no more bytes', async () => {
       const location = await client.startUpload(name);
       await client.commit(location, digestOf('committed'), 'committed');
       const response = await status(location);
@@ -306,7 +306,7 @@ describe('uploads', () => {
       ['without an algorithm', `?digest=${digestOf(LAYER).slice(7)}`],
       ['of an unknown algorithm', `?digest=md5:d41d8cd98f00b204e9800998ecf8427e`],
       ['in upper case', `?digest=${digestOf(LAYER).toUpperCase().replace('SHA256', 'sha256')}`],
-    ])('9. a digest that is %s is DIGEST_INVALID, and the session goes on', async (_, query) => {
+    ])('9. a digest that is %s is DIGEST_INVALID, and the session stays usable', async (_, query) => {
       const location = await client.startUpload(name);
       await client.patch(location, LAYER);
       const response = await client.fetch(`${location}${query}`, { method: 'PUT' });
@@ -372,12 +372,12 @@ describe('uploads', () => {
 
     it('11. DELETE ends the session; afterwards it is unknown', async () => {
       const location = await client.startUpload(name);
-      await client.patch(location, 'given up');
+      await client.patch(location, 'abandoned');
       expect((await client.fetch(location, { method: 'DELETE' })).status).toBe(204);
       const afterwards = [
         await status(location),
         await client.patch(location, 'more'),
-        await client.commit(location, digestOf('given up')),
+        await client.commit(location, digestOf('abandoned')),
         await client.fetch(location, { method: 'DELETE' }),
       ];
       for (const response of afterwards) expect(await refusal(response)).toBe('404 BLOB_UPLOAD_UNKNOWN');
@@ -398,7 +398,7 @@ describe('uploads', () => {
     });
 
     it.each(['00000000-0000-4000-8000-000000000000', 'not-a-uuid', '%00'])(
-      '11. a session that never was (%s) is unknown',
+      '11. a session that never existed (%s) is unknown',
       async (id) => {
         const response = await client.fetch(`/v2/${name}/blobs/uploads/${id}`);
         expect(await refusal(response)).toBe('404 BLOB_UPLOAD_UNKNOWN');

@@ -20,7 +20,7 @@ import { StorageObserver } from './support/storage-observer.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-/** More than a driver keeps in the row of an upload. */
+/** More bytes than a driver keeps in an upload's row. */
 const LAYER = patternBytes(100_000, 20);
 
 /** What the reaper does to sessions and their bytes, on any storage that replicas can share. */

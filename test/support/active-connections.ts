@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PATIENCE_MS = 5_000;
+/** For hangs only. */
+const TIMEOUT_MS = 120_000;
 
 /**
- * Counts the connections of this process that something is held for, beyond those that there are now: other tests of the
- * process may have left some. Those that wait for their next request don't count, and one that was let go takes a moment to close.
+ * Counts the busy connections of this process, without those that existed at the time of the call.
+ * Idle kept-alive connections do not count. A released connection takes a moment to close.
  */
 export function watchConnections(): () => Promise<number> {
   const before = activeConnections();
   return async () => {
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + TIMEOUT_MS;
     for (;;) {
       const count = Math.max(activeConnections() - before, 0);
       if (count === 0 || Date.now() > deadline) return count;

@@ -14,7 +14,7 @@ interface PageBody<Item> {
   nextCursor: string | null;
 }
 
-/** What tests say to the admin API. */
+/** Sends a test's requests to the admin API. */
 export class AdminClient {
   constructor(private readonly client: RegistryClient) {}
 
@@ -41,7 +41,7 @@ export class AdminClient {
     return pages;
   }
 
-  /** The problem that a request is answered with. Throws where it isn't one of this status. */
+  /** Returns the problem of a response. @throws unless it is one of this status */
   async problem(path: string, status: number, init?: RequestInit): Promise<ProblemBody> {
     const response = await this.fetch(path, init);
     const type = response.headers.get('content-type');

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 
-/** A descriptor that can't be written to, as a process may be given it for standard output. */
+/** A broken descriptor for a process's standard output. */
 export interface BadOutput {
   readonly fd: number;
   close(): void;
@@ -14,28 +14,28 @@ export function fullDisk(): BadOutput {
   return owned(openSync('/dev/full', 'w'));
 }
 
-/** A pipe that is full, and whose reader has stopped reading. @param directory where it is made. */
+/** A full pipe whose reader has stopped reading. @param directory where it is made */
 export function stoppedPipe(directory: string): BadOutput {
   const { reader, writer } = pipe(directory);
   fill(`/dev/fd/${writer}`);
   return owned(writer, reader);
 }
 
-/** A pipe whose reader is gone: every write fails with EPIPE. */
+/** A pipe without a reader: every write fails with EPIPE. */
 export function closedPipe(directory: string): BadOutput {
   const { reader, writer } = pipe(directory);
   closeSync(reader);
   return owned(writer);
 }
 
-/** A terminal that shows nothing any more, as a frozen window or a connection that was cut off. */
+/** A terminal that reads nothing, like a frozen window or a broken connection. */
 export function stoppedTerminal(): BadOutput {
   const { master, path, terminal } = openTerminal();
   fill(path);
   return owned(terminal, master);
 }
 
-/** A terminal that is gone: every write fails with EIO. */
+/** A closed terminal: every write fails with EIO. */
 export function deadTerminal(): BadOutput {
   const { master, terminal } = openTerminal();
   closeSync(master);
@@ -69,8 +69,7 @@ function openTerminal(): { master: number; path: string; terminal: number } {
 }
 
 /**
- * Writes until nothing goes in any more, through a descriptor of its own: who is given the other one may have
- * to wait.
+ * Writes until the pipe is full, through a second descriptor. Writers of the first one may have to wait then.
  */
 function fill(path: string): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);

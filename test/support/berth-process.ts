@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How a process ended and what it said. */
+/** How a process ended, with its output. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -12,25 +12,25 @@ export interface Ended {
 
 /** How a process differs from one that an operator starts in a shell. */
 export interface ProcessLimits {
-  /** The descriptor that it has for standard output and standard error. What it says is unknown then. */
+  /** A descriptor for standard output and standard error. `stdout` stays empty then. */
   readonly output?: number | 'pipe';
-  /** The limit of files and sockets that it may have open. Unless given, as many as this process. */
+  /** The limit of open files and sockets. Unset, the limit of this process. */
   readonly openFiles?: number | undefined;
 }
 
-/** A start makes a database cluster, on a busy machine. */
-const START_TIMEOUT_MS = 60_000;
-/** What a clean stop may take, by the promise to the operator. */
+/** For hangs only: a start initialises a database cluster. */
+const START_TIMEOUT_MS = 240_000;
+/** The longest clean stop that operators are promised. */
 export const STOP_TIMEOUT_MS = 15_000;
 
-/** Berth as an operator runs it: a process, in a process group of its own like a terminal's job. */
+/** Berth as an operator runs it: a process in its own process group, like a job of a terminal. */
 export class BerthProcess {
   private readonly child: ChildProcess;
   private readonly output = { stdout: '', stderr: '' };
   private readonly closed: Promise<Ended>;
 
   /**
-   * The environment has nothing but what is given, and PATH.
+   * The environment is the given one and PATH.
    */
   constructor(
     main: string,
@@ -60,13 +60,13 @@ export class BerthProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** The address, as soon as the banner says it: from then on requests are answered. */
+  /** Returns the address when the banner names it. Requests are served from then on. */
   async url(): Promise<string> {
     const line = await this.printed(/^ {2}registry +(http:\S+)\/v2\/$/m, START_TIMEOUT_MS);
     return line[1] ?? '';
   }
 
-  /** Waits until standard output has something. Rejects when the process ends without having said it. */
+  /** Waits until standard output matches. Rejects if the process ends without it. */
   async printed(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
@@ -82,12 +82,12 @@ export class BerthProcess {
     this.child.kill(signal);
   }
 
-  /** What Ctrl-C on a terminal does: every process of the job gets it. */
+  /** Signals every process of the group, as Ctrl-C on a terminal does. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.pid, signal);
   }
 
-  /** Waits for the end, and rejects when it takes longer than a stop may. */
+  /** Waits for the end. Rejects after `timeoutMs`. */
   async ended(timeoutMs = STOP_TIMEOUT_MS): Promise<Ended> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -97,7 +97,7 @@ export class BerthProcess {
     return Promise.race([this.closed, late]).finally(() => clearTimeout(timer));
   }
 
-  /** kill -9, unless it is gone. */
+  /** Ends it with kill -9 if it still runs. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.closed;
@@ -108,7 +108,7 @@ export class BerthProcess {
       this.child[name]?.setEncoding('utf8');
       this.child[name]?.on('data', (text: string) => (this.output[name] += text));
     }
-    // 'close' comes when nobody has its pipes any more: whatever it started must not hold a terminal.
+    // 'close' comes when no process has its pipes open: a child of Berth must not keep them.
     const [code, signal] = (await once(this.child, 'close')) as [number | null, NodeJS.Signals | null];
     return { code, signal, ...this.output };
   }

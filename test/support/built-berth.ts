@@ -7,7 +7,7 @@ import { oncePerRun, runDirectory } from './once-per-run.js';
 const ROOT = join(import.meta.dirname, '../..');
 
 /**
- * Returns the path of a `main.js` built from the sources as they are now (`dist` may be older). It is compiled as
+ * Returns the path of a `main.js` built from the current sources (`dist` may be older). It is compiled as
  * `nest build` does it, once per test run, into the run's directory.
  */
 export async function builtMain(): Promise<string> {

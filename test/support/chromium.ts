@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 
-/** Where distributions put it. `CHROMIUM` names another one. */
+/** Where distributions install it. `CHROMIUM` names another path. */
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** It must contact nobody of its own accord: tests count requests. */
+/** It must send no requests of its own: tests count requests. */
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -19,12 +19,12 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** The browser of this machine, or nothing. */
+/** The path of this machine's browser, if it has one. */
 export function findChromium(): string | undefined {
   return [process.env['CHROMIUM'] ?? '', ...PATHS].find((path) => path !== '' && existsSync(path));
 }
 
-/** A browser with a profile of its own. */
+/** A browser with its own profile. */
 export interface TestBrowser {
   readonly context: BrowserContext;
   close(): Promise<void>;

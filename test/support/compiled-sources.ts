@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 const ROOT = join(import.meta.dirname, '../..');
 
 /**
- * Compiles these folders and files of the project into a new directory of the same shape, from which plain node can run
- * them, for tests that need processes of their own, to kill them. Every user can read it. The caller removes it.
+ * Compiles these folders and files of the project into a new directory of the same shape, so that node
+ * can run them in processes that tests kill. Every user can read it. The caller removes it.
  */
 export async function compileSources(paths: readonly string[]): Promise<string> {
   const out = await mkdtemp(join(tmpdir(), 'berth-compiled-'));

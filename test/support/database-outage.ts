@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** A connection beside the registry's own, to the server's other database. */
+/** Connects to the server, beside the registry, by another database. */
 async function withAdmin<T>(
   databaseUrl: string,
   work: (admin: pg.Client, database: string) => Promise<T>,
@@ -17,7 +17,7 @@ async function withAdmin<T>(
   }
 }
 
-/** Cuts every connection to a database and lets none in while `work` runs: what a restart looks like to its clients. */
+/** Closes every connection to a database and allows none while `work` runs, as in a restart of Postgres. */
 export function withoutDatabase(databaseUrl: string, work: () => Promise<void>): Promise<void> {
   return withAdmin(databaseUrl, async (admin, database) => {
     try {
@@ -31,7 +31,7 @@ export function withoutDatabase(databaseUrl: string, work: () => Promise<void>):
   });
 }
 
-/** Keeps everybody from a table while `work` runs, which can ask how many wait for it. */
+/** Locks a table while `work` runs. `work` can ask how many statements wait for it. */
 export function withLockedTable(
   databaseUrl: string,
   table: string,

@@ -18,7 +18,7 @@ export interface ChildOptions {
   readonly uid?: number;
 }
 
-/** One `embedded-process.ts`: a process with a claim and an embedded Postgres, made to be killed. */
+/** One `embedded-process.ts`: a process with a claim and an embedded Postgres, for tests that kill it. */
 export class EmbeddedChild {
   readonly messages: ChildMessage[] = [];
   readonly exited: Promise<unknown>;
@@ -44,7 +44,7 @@ export class EmbeddedChild {
     return this.process.pid!;
   }
 
-  /** Waits for a message that fits; rejects when the child is gone without one. */
+  /** Waits for a message that matches. Rejects if the child ends without one. */
   async seen(fits: (message: ChildMessage) => boolean): Promise<ChildMessage> {
     for (;;) {
       const found = this.messages.find(fits);
@@ -64,7 +64,7 @@ export class EmbeddedChild {
     return (await this.seen(({ failed }) => failed !== undefined)).failed ?? '';
   }
 
-  /** Signals the process and, like a terminal, every other process of its group. */
+  /** Signals every process of its group, as a terminal does. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.pid, signal);
   }

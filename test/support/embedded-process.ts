@@ -4,9 +4,9 @@ import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-post
 import type { ChildMessage, ChildOptions } from './embedded-child.js';
 
 /**
- * A small Berth, to be killed by test/integration/embedded-postgres.spec.ts: claims DATA_DIR, starts the embedded
- * Postgres, says so in lines of JSON, and does what its standard input says. Runs from a directory made by
- * `compiled-sources.ts`; `embedded-child.ts` starts it.
+ * A small Berth that embedded-postgres.spec.ts kills. It claims DATA_DIR, starts the embedded Postgres,
+ * prints lines of JSON and obeys its standard input. `compiled-sources.ts` makes its directory,
+ * `embedded-child.ts` starts it.
  */
 function say(message: ChildMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
@@ -29,7 +29,7 @@ async function run({ dataDir, claimOnly, binaries }: ChildOptions): Promise<void
   }
 }
 
-// A Berth that drains before it stops Postgres: Ctrl-C doesn't end it.
+// Ctrl-C does not end it, like a Berth that drains before it stops Postgres.
 process.on('SIGINT', () => say({ interrupted: true }));
 
 run(JSON.parse(process.argv[2] ?? '{}') as ChildOptions).catch((error: unknown) => {

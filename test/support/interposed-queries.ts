@@ -3,11 +3,11 @@ import type { DataSource } from 'typeorm';
 /** A data source that sends its queries to another one. */
 export interface InterposedQueries {
   readonly dataSource: DataSource;
-  /** The texts of all that were asked for so far. */
+  /** The text of every query so far. */
   readonly sent: readonly string[];
 }
 
-/** The same data source, for what asks its manager alone, with `before` in the way of each query; the first has the number 0. */
+/** Returns the data source with a call of `before` before each query of its manager. Queries count from 0. */
 export function interposedQueries(
   dataSource: DataSource,
   before: (number: number, sql: string) => Promise<void> = () => Promise.resolve(),

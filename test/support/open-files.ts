@@ -1,8 +1,8 @@
 import { readdir, readlink } from 'node:fs/promises';
 
 /**
- * How many files below `root` this process holds open. Linux shows it under /proc; elsewhere nothing can be counted,
- * and the tests that ask see none.
+ * How many files below `root` this process has open. Linux shows it under /proc; elsewhere the result
+ * is 0.
  */
 export async function countOpenFilesBelow(root: string): Promise<number> {
   if (process.platform !== 'linux') {

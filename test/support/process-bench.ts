@@ -10,14 +10,15 @@ import { BerthProcess, type ProcessLimits } from './berth-process.js';
 import { builtMain } from './built-berth.js';
 import { until } from './until.js';
 
-const GONE_TIMEOUT_MS = 15_000;
-const READY_TIMEOUT_MS = 45_000;
+/** For hangs only. */
+const GONE_TIMEOUT_MS = 120_000;
+const READY_TIMEOUT_MS = 240_000;
 
-/** The clusters that a data directory may hold: the second one is there with STORAGE_DRIVER=memory. */
+/** The clusters that a data directory may have; the second one belongs to STORAGE_DRIVER=memory. */
 const CLUSTERS = ['postgres', 'postgres-of-memory'] as const;
 type Cluster = (typeof CLUSTERS)[number];
 
-/** Where a test starts and kills Berths; it leaves no process and no file behind. */
+/** Starts and kills Berths for a test. Leaves no process and no file behind. */
 export class ProcessBench {
   private readonly processes: BerthProcess[] = [];
   private directories = 0;
@@ -33,13 +34,13 @@ export class ProcessBench {
     return new ProcessBench(await builtMain(), scratch);
   }
 
-  /** A path for a data directory that isn't there yet. */
+  /** Returns the path of a data directory that does not exist yet. */
   newDataDir(): string {
     this.directories += 1;
     return join(this.scratch, `data-${this.directories}`);
   }
 
-  /** Writes a file below the working directory of every Berth, and answers its path. */
+  /** Writes a file in the working directory of every Berth and returns its path. */
   async write(name: string, text: string): Promise<string> {
     const path = join(this.scratch, name);
     await writeFile(path, text);
@@ -57,7 +58,7 @@ export class ProcessBench {
     return berth;
   }
 
-  /** Starts a Berth whose banner can't be read, and returns it with its address when it is ready. */
+  /** Starts a Berth whose output cannot be read. Returns it with its address when it is ready. */
   async startUnheard(environment: Record<string, string>, output: number): Promise<[BerthProcess, string]> {
     const PORT = String(await freePort());
     const berth = this.start({ ...environment, PORT }, { output });
@@ -73,7 +74,7 @@ export class ProcessBench {
     return [berth, url];
   }
 
-  /** Kills what is still running, the Postgres of any data directory included. For afterEach. */
+  /** Kills the processes that still run, with the Postgres of each data directory. For afterEach. */
   async clear(): Promise<void> {
     for (const berth of this.processes.splice(0)) await berth.kill();
     for (let n = 1; n <= this.directories; n += 1) {
@@ -102,13 +103,13 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The process id of the Postgres in a data directory, by the file that it writes. */
+/** The process id of the Postgres in a data directory, from its pid file. */
 export function postmasterPid(dataDir: string, cluster: Cluster = 'postgres'): number | undefined {
   const file = join(dataDir, cluster, 'postmaster.pid');
   return existsSync(file) ? parseInt(readFileSync(file, 'utf8'), 10) : undefined;
 }
 
-/** Every Postgres of a cluster, down to the last backend, holds its lock: waits until there is none. */
+/** Waits until no process of a cluster's Postgres runs: each of them holds its lock. */
 export async function expectPostgresGone(
   dataDir: string,
   timeoutMs = GONE_TIMEOUT_MS,
@@ -125,7 +126,7 @@ export async function expectPostgresGone(
   }
 }
 
-/** Whether anybody accepts connections at the address of `url`. */
+/** Whether a server accepts connections at the address of `url`. */
 export function isListening(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
@@ -135,7 +136,7 @@ export function isListening(url: string): Promise<boolean> {
   });
 }
 
-/** Whether `pid` is a running server on this data directory (one that is dead and waits for its parent is not). */
+/** Whether `pid` is a running server on this data directory. A zombie is not. */
 export function isPostgresOf(pid: number, dataDir: string, cluster: Cluster = 'postgres'): boolean {
   const file = `/proc/${pid}/cmdline`;
   return existsSync(file) && readFileSync(file, 'utf8').includes(`=${dataDir}/${cluster}\0`);

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const TIMEOUT_MS = 30_000;
+/** For hangs only. */
+const TIMEOUT_MS = 240_000;
 
-/** The workers of a Berth: its children that run the same program. Linux alone shows them. */
+/** The workers of a Berth: its children that run the same program. Linux only. */
 export function workersOf(primary: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -11,20 +12,20 @@ export function workersOf(primary: number): number[] {
     .filter((pid) => parentOf(pid) === primary && commandOf(pid).includes('/main.js'));
 }
 
-/** Whether a process is there that has not ended (one that is dead and waits for its parent has). */
+/** Whether a process runs. A zombie does not. */
 export function isAlive(pid: number): boolean {
   const stat = statOf(pid);
   return stat !== undefined && stat.state !== 'Z';
 }
 
-/** Which of these processes have a file below `directory` open. */
+/** Returns the processes that have a file below `directory` open. */
 export function holdersOf(directory: string, pids: readonly number[]): number[] {
   return pids.filter((pid) =>
     descriptorsOf(pid).some((target) => target === directory || target.startsWith(`${directory}/`)),
   );
 }
 
-/** Waits until `found` answers something. */
+/** Waits until `found` returns a value. */
 export async function eventually<T>(
   what: string,
   found: () => T | undefined | Promise<T | undefined>,
@@ -42,7 +43,7 @@ function parentOf(pid: number): number | undefined {
   return statOf(pid)?.parent;
 }
 
-/** `pid (name) state ppid …`: the name may hold anything, so what follows begins after the last parenthesis. */
+/** `pid (name) state ppid …`. The name may contain anything: the rest follows the last parenthesis. */
 function statOf(pid: number): { state: string; parent: number } | undefined {
   const text = read(`/proc/${pid}/stat`);
   const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** As they go over the wire: in this order, with repetitions, and nothing that was not asked for but `Host`. */
+/** Headers as they are sent: in this order, with repetitions. Only `Host` is added. */
 export type RawHeaders = readonly (readonly [name: string, value: string | number])[];
 
-/** The head of a request, written as it is said: no path is normalised, no length is computed. */
+/** The head of a request, sent as it is: no path is normalised, no length is computed. */
 export function requestHead(method: string, path: string, headers: RawHeaders = []): string {
   const lines = [
     `${method} ${path} HTTP/1.1`,
@@ -20,7 +20,7 @@ export function httpChunk(bytes: Uint8Array | string): Buffer {
   return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')]);
 }
 
-/** One request on a connection of its own, for what `fetch` would correct or refuse to say. */
+/** Sends one request on its own connection, for requests that `fetch` would correct or refuse. */
 export async function rawRequest(
   url: string,
   method: string,
@@ -37,14 +37,14 @@ export async function rawRequest(
   }
 }
 
-/** A connection that says what it is told, in pieces where a test wants pieces. */
+/** A connection that sends exactly what a test gives it, in the test's pieces. */
 export class RawConnection {
   private received: Buffer = Buffer.alloc(0);
   private readonly chunks: AsyncIterator<Buffer>;
 
   private constructor(private readonly socket: Socket) {
     this.chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    // Whoever reads or writes is told; somebody who does neither has nothing to be told.
+    // Reads and writes report errors; without a listener an idle connection's error would end the process.
     socket.on('error', () => undefined);
   }
 
@@ -55,7 +55,7 @@ export class RawConnection {
     return new RawConnection(socket);
   }
 
-  /** Settles when the kernel has taken it; rejects when the other side has closed. */
+  /** Resolves when the kernel has the bytes. Rejects when the other side has closed. */
   async send(...parts: readonly (string | Uint8Array)[]): Promise<void> {
     const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
     await new Promise<void>((resolve, reject) => {
@@ -63,36 +63,36 @@ export class RawConnection {
     });
   }
 
-  /** The next answer. @throws when the connection ends before it is whole. */
+  /** Returns the next response. @throws if the connection ends before the response does */
   async answer({ toHead = false } = {}): Promise<Response> {
     const { status, headers } = await this.answerHead();
     if (status >= 100 && status < 200) return this.answer({ toHead });
     const empty = toHead || status === 204 || status === 304;
-    if (!empty && !headers.has('content-length')) throw new Error('an answer without a Content-Length');
+    if (!empty && !headers.has('content-length')) throw new Error('a response without a Content-Length');
     const length = empty ? 0 : Number(headers.get('content-length'));
     await this.receiveUntil(() => this.received.length >= length);
     return new Response(empty ? null : this.take(length), { status, headers });
   }
 
-  /** Whatever came first, as it came. */
+  /** Returns the first bytes received. */
   async some(): Promise<Buffer> {
     await this.receiveUntil(() => this.received.length > 0);
     return this.take(this.received.length);
   }
 
-  /** Everything up to the end of the connection, as it came. */
+  /** Returns all bytes received until the connection ends. */
   async rest(): Promise<Buffer> {
     const ended = () => false;
     await this.receiveUntil(ended).catch(() => undefined);
     return this.take(this.received.length);
   }
 
-  /** Says that nothing more will come, and goes on listening. */
+  /** Half-closes the connection: no more is sent, responses are still read. */
   finishSending(): void {
     this.socket.end();
   }
 
-  /** Goes away, as a client does whose process ends. */
+  /** Closes the connection, as when the client's process ends. */
   leave(): void {
     this.socket.destroy();
   }

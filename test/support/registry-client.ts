@@ -38,7 +38,7 @@ export interface SpecError {
   readonly detail?: unknown;
 }
 
-/** The errors of a 4xx answer. @throws unless the answer has the spec's shape to the letter. */
+/** The errors of a 4xx response. @throws unless it has exactly the spec's shape */
 export async function specErrors(response: Response): Promise<SpecError[]> {
   const text = await response.text();
   const wrong = (what: string) => new Error(`${response.status} ${text}: ${what}`);
@@ -55,24 +55,24 @@ export async function specErrors(response: Response): Promise<SpecError[]> {
   return errors;
 }
 
-/** Status and code of a 4xx answer, `404 NAME_UNKNOWN`. @throws unless it has the spec's shape to the letter. */
+/** Status and code of a 4xx response: `404 NAME_UNKNOWN`. @throws unless it has exactly the spec's shape */
 export async function refusal(response: Response): Promise<string> {
   const codes = new Set((await specErrors(response)).map(({ code }) => code));
   return `${response.status} ${[...codes].join(' ')}`;
 }
 
-/** The headers that say something of the content, not of the moment or the connection. */
+/** The headers about the content, without those about time and connection. */
 export function contentHeaders({ headers }: Response): Record<string, string> {
   const ofTheMoment = ['date', 'connection', 'keep-alive'];
   return Object.fromEntries([...headers].filter(([name]) => !ofTheMoment.includes(name)));
 }
 
-/** A location with `digest` in its query, as clients put it there. */
+/** A location with `digest` in its query. */
 export function withDigest(location: string, digest: string): string {
   return `${location}${location.includes('?') ? '&' : '?'}digest=${digest}`;
 }
 
-/** What a test says to a registry, in a line each. Nothing is checked here: tests do that. */
+/** Sends a test's requests to a registry. Tests check the responses. */
 export class RegistryClient {
   constructor(readonly url: string) {}
 
@@ -80,7 +80,7 @@ export class RegistryClient {
     return fetch(new URL(path, this.url), { redirect: 'manual', ...init });
   }
 
-  /** Pushes a blob in one request and answers its digest. */
+  /** Pushes a blob in one request and returns its digest. */
   async pushBlob(
     name: string,
     bytes: Uint8Array | string,
@@ -96,7 +96,7 @@ export class RegistryClient {
     return digest;
   }
 
-  /** Begins an upload and answers its location. */
+  /** Starts an upload and returns its location. */
   async startUpload(name: string, query = ''): Promise<string> {
     const response = await this.fetch(`/v2/${name}/blobs/uploads/${query}`, { method: 'POST' });
     const location = response.headers.get('location');
@@ -111,7 +111,7 @@ export class RegistryClient {
     return this.fetch(location, { method: 'PATCH', body: Buffer.from(bytes), headers });
   }
 
-  /** Ends an upload, with a last chunk or without. */
+  /** Commits an upload, with a last chunk or without. */
   commit(location: string, digest: string, bytes?: Uint8Array | string, range?: string): Promise<Response> {
     const headers: Record<string, string> = range === undefined ? {} : { 'Content-Range': range };
     const body = bytes === undefined ? null : Buffer.from(bytes);
@@ -136,7 +136,7 @@ export class RegistryClient {
     return this.fetch(`/v2/${name}/manifests/${reference}`, { method: 'PUT', body, headers });
   }
 
-  /** Pushes config and layers and answers an image manifest of them, not pushed yet. */
+  /** Pushes config and layers and returns an image manifest of them, which is not pushed yet. */
   async makeImage(name: string, layers: readonly string[] = ['layer'], extra: Record<string, unknown> = {}) {
     const config = '{}';
     const descriptor = async (mediaType: string, text: string) => ({

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from '@jest/globals';
 
-/** Installed by `.ci/run`: there, a missing one is a failure and no reason to skip. */
+/** `.ci/run` installs these: there, a missing one is a failure. */
 const REQUIRED_IN_CI = ['busybox', 'skopeo', 'buildah', 'podman'];
-const COMMAND_TIMEOUT_MS = 60_000;
+/** For hangs only. */
+const COMMAND_TIMEOUT_MS = 240_000;
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** Where a program is on the PATH, if it is there. */
+/** The path of a program on the PATH, if it is there. */
 export function findProgram(name: string): string | undefined {
   try {
     const found = execFileSync('/bin/sh', ['-c', 'command -v "$1"', 'sh', name], { encoding: 'utf8' });
@@ -19,7 +20,7 @@ export function findProgram(name: string): string | undefined {
   }
 }
 
-/** A `describe` that needs programs: without one of them it says so and is skipped, or fails where CI installs it. */
+/** A `describe` that needs programs. Without one it is skipped, or fails where CI installs it. */
 export function describeWithClients(title: string, programs: readonly string[], define: () => void): void {
   const missing = programs.filter((name) => findProgram(name) === undefined);
   if (missing.length === 0) return describe(title, define);
@@ -36,20 +37,20 @@ export function describeWithClients(title: string, programs: readonly string[], 
   describe.skip(`${title} (${why})`, define);
 }
 
-/** What a command answered. */
+/** What a command printed. */
 export interface Output {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A home of their own for registry clients, so that this machine's settings and credentials play no part. */
+/** A separate home for registry clients, without this machine's settings and credentials. */
 export class ToolHome {
   private constructor(
     readonly path: string,
     private readonly environment: Record<string, string>,
   ) {}
 
-  /** @param registry `host:port` that is spoken to without TLS. */
+  /** @param registry `host:port` that clients reach without TLS. */
   static async create(registry: string): Promise<ToolHome> {
     const path = await mkdtemp(join(tmpdir(), 'berth-client-'));
     const file = (name: string) => join(path, name);
@@ -88,7 +89,7 @@ export class ToolHome {
     return join(this.path, name);
   }
 
-  /** Runs a command to its end, bounded. Rejects with what it said when it fails. */
+  /** Runs a command, with a timeout. Rejects with its output if it fails. */
   run(program: string, args: readonly string[], extra: Record<string, string> = {}): Promise<Output> {
     const options = {
       cwd: this.path,
@@ -100,9 +101,7 @@ export class ToolHome {
     return new Promise((resolve, reject) => {
       execFile(program, args, options, (error, stdout, stderr) => {
         if (!error) return resolve({ stdout, stderr });
-        reject(
-          new Error(`${program} ${args.join(' ')}: ${error.killed ? 'took too long' : stderr || stdout}`),
-        );
+        reject(new Error(`${program} ${args.join(' ')}: ${error.killed ? 'timeout' : stderr || stdout}`));
       });
     });
   }

@@ -24,7 +24,7 @@ interface Address {
   readonly logFile: string;
 }
 
-/** Berth as operators start it: the built program in a process of its own. Tests see its HTTP, rows, files and log. */
+/** The built program in its own process. Tests see its HTTP, rows, files and log. */
 export class RunningBerth {
   private logStart = 0;
 

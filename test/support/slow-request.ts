@@ -1,9 +1,9 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 
-/** A request whose body is sent bit by bit, for tests of what happens in the middle of one. */
+/** A request whose body is sent in pieces, for tests of what happens in the middle of one. */
 export class SlowRequest {
-  /** The status, or undefined when the connection ended without an answer. Never rejects. */
+  /** The status, or undefined if the connection ended without a response. Never rejects. */
   readonly status: Promise<number | undefined>;
   private readonly request: ClientRequest;
 
@@ -13,7 +13,7 @@ export class SlowRequest {
     this.status = this.answer();
   }
 
-  /** Hands bytes to the kernel. */
+  /** Gives bytes to the kernel. */
   async send(bytes: Uint8Array): Promise<void> {
     await new Promise<void>((resolve) => this.request.write(bytes, () => resolve()));
   }
@@ -23,7 +23,7 @@ export class SlowRequest {
     this.request.end();
   }
 
-  /** Leaves in the middle. */
+  /** Closes the connection. */
   leave(): void {
     this.request.destroy();
   }
@@ -32,7 +32,7 @@ export class SlowRequest {
     try {
       const [response] = (await once(this.request, 'response')) as [IncomingMessage];
       response.on('error', () => undefined).resume();
-      // What follows an answer that came early concerns nobody.
+      // Errors after an early response do not matter.
       this.request.on('error', () => undefined);
       return response.statusCode;
     } catch {

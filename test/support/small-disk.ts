@@ -6,14 +6,14 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A file system that is full soon. */
+/** A small file system. */
 export interface SmallDisk {
   readonly path: string;
   remount(options: string): Promise<void>;
   unmount(): Promise<void>;
 }
 
-/** Mounts a tmpfs, or answers why that can't be done here (it takes root on Linux). */
+/** Mounts a tmpfs, or returns why that is impossible here (it takes root on Linux). */
 export async function mountSmallDisk(sizeBytes: number, mountPoint?: string): Promise<SmallDisk | string> {
   const path = mountPoint ?? (await realpath(await mkdtemp(join(tmpdir(), 'berth-small-disk-'))));
   try {
@@ -35,13 +35,13 @@ export async function mountSmallDisk(sizeBytes: number, mountPoint?: string): Pr
   };
 }
 
-/** Says that a test shows nothing, and why. In CI that is a failure: CI has what it takes. */
+/** Prints why a test shows nothing. In CI that is a failure. */
 export function skipped(why: string): void {
   if (process.env['CI'] === 'true') throw new Error(why);
   process.stderr.write(`skipped: ${why}\n`);
 }
 
-/** Runs `work` on a small file system; where none can be had, says why the test shows nothing. */
+/** Runs `work` on a small file system, or prints why the test shows nothing. */
 export async function withSmallDisk(
   sizeBytes: number,
   work: (path: string) => Promise<void>,

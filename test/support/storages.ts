@@ -71,7 +71,7 @@ export function describeOnObjectStores(title: string, define: Define): void {
   for (const driver of ['s3', 'azure', 'gcs'] as const) describeOn(driver, title, define);
 }
 
-/** Tests on the drivers that sign URLs here. Google's server of the tests accepts no key that the registry has. */
+/** Tests on the drivers that sign URLs here. The tests' GCS server accepts no key of the registry. */
 export function describeOnSigningStorages(title: string, define: Define): void {
   for (const driver of ['s3', 'azure'] as const) describeOn(driver, title, define);
 }

@@ -7,19 +7,19 @@ import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createMigratedDatabase } from './test-postgres.js';
 
-/** A whole registry in this process, on a database and a directory of its own. */
+/** A whole registry in this process, with its own database and directory. */
 export interface TestBerth extends Berth {
   readonly dataDir: string;
   readonly databaseUrl: string;
-  /** Stops it and starts it again on the same database and directory, as an operator would. */
+  /** Stops it and starts it again on the same database and directory. */
   restart(environment?: Record<string, string>): Promise<void>;
-  /** Stops it and removes all that it had. */
+  /** Stops it and removes its database and directory. */
   dispose(): Promise<void>;
 }
 
 /**
- * @param environment settings beside the ones that keep tests apart.
- * @param logger for tests that look at the log; none is kept otherwise.
+ * @param environment settings besides those that separate tests.
+ * @param logger for tests that read the log. Without it nothing is logged.
  */
 export async function startTestBerth(
   environment: Record<string, string> = {},
@@ -32,7 +32,7 @@ export async function startTestBerth(
     DATABASE_URL: database.url,
     PORT: '0',
     DATABASE_POOL_SIZE: '6',
-    // Restarts in the middle of requests are what many tests are about.
+    // Many tests restart it in the middle of requests.
     SHUTDOWN_GRACE_SECONDS: '0',
   };
   const start = async (extra: Record<string, string>) => {
@@ -59,7 +59,7 @@ export async function startTestBerth(
       await remove();
     },
   };
-  // After a restart the same object speaks of the new one: tests hold on to it.
+  // After a restart the same object stands for the new one.
   return new Proxy(berth as TestBerth, {
     get: (own, name, receiver): unknown =>
       name in own ? Reflect.get(own, name, receiver) : Reflect.get(running, name),

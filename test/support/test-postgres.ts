@@ -38,10 +38,10 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
     // A template with an open connection cannot be copied: this keeps autovacuum out.
     await runOn(server, `ALTER DATABASE ${TEMPLATE} ALLOW_CONNECTIONS false`);
   });
-  const copy = await createFrom(server, TEMPLATE);
-  // Copied like every row; but no two databases have the same identity.
-  await runOn(server, 'UPDATE storage_identity SET id = gen_random_uuid()', copy.connection.database);
-  return copy;
+  const created = await createFrom(server, TEMPLATE);
+  // A migration gives each database an identity: the copies must not share one.
+  await runOn(created.connection, 'UPDATE storage_identity SET id = gen_random_uuid()');
+  return created;
 }
 
 async function createFrom(server: EmbeddedConnectionOptions, template: string): Promise<TestDatabase> {
@@ -60,15 +60,15 @@ async function sharedServer(): Promise<EmbeddedConnectionOptions> {
     const { startEmbeddedPostgres } = await import('../../src/embedded-postgres/embedded-postgres.js');
     await startEmbeddedPostgres({ dataDir, log: () => undefined, durable: false, outlivesProcess: true });
   });
-  return embeddedConnectionOptions(dataDir);
+  return { ...embeddedConnectionOptions(dataDir), database: 'postgres' };
 }
 
 function urlOf(server: EmbeddedConnectionOptions, database: string): string {
   return `postgres://${server.user}@${encodeURIComponent(server.host)}:${server.port}/${database}`;
 }
 
-async function runOn(server: EmbeddedConnectionOptions, sql: string, database = 'postgres'): Promise<void> {
-  const client = new pg.Client({ ...server, database });
+async function runOn(connection: EmbeddedConnectionOptions, sql: string): Promise<void> {
+  const client = new pg.Client(connection);
   client.on('error', () => undefined);
   try {
     await client.connect();

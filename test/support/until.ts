@@ -16,7 +16,7 @@ export async function until(
   }
 }
 
-/** Asks until the result is right and returns it. Without a right one it returns the last: the test fails with it. */
+/** Asks until the result is right and returns it. After a hang it returns the last, wrong one. */
 export async function eventually<T>(ask: () => Promise<T>, isRight: (result: T) => boolean): Promise<T> {
   const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {

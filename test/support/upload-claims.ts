@@ -2,7 +2,7 @@ import type { LeaseRequest, UploadOrigin } from '../../src/uploads/session/uploa
 
 export const NOBODY: UploadOrigin = { actor: null, clientAddress: null, userAgent: null };
 
-/** Somebody who wants to write, as far as the rows are concerned. */
+/** A claimant of a session. */
 export function claimantOf(replica: string, leaseSeconds = 30): LeaseRequest {
   return { ...NOBODY, replica, leaseSeconds };
 }

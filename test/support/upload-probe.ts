@@ -4,7 +4,7 @@ import { digestOf, RegistryClient } from './registry-client.js';
 import { SlowRequest } from './slow-request.js';
 import { until } from './until.js';
 
-/** Bytes that are the same in every run and compress badly. */
+/** Bytes that are the same in every run and hard to compress. */
 export function patternBytes(length: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(length);
   for (let i = 0, x = seed; i < length; i += 1) {
@@ -14,10 +14,10 @@ export function patternBytes(length: number, seed = 1): Buffer {
   return bytes;
 }
 
-/** How many bytes the driver has of the upload at a location. */
+/** Returns how many bytes of an upload the driver has. */
 export type EndOfUpload = (location: string) => number | Promise<number>;
 
-/** One upload, looked at from outside while Berths come and go. */
+/** One upload, seen from outside while Berths start and stop. */
 export class UploadProbe {
   private constructor(
     private readonly name: string,
@@ -25,24 +25,24 @@ export class UploadProbe {
     private readonly endOf: EndOfUpload,
   ) {}
 
-  /** @param looking at the driver's end, or the `DATA_DIR` of a Berth that has the file system driver. */
+  /** @param looking how many bytes the driver has, or the `DATA_DIR` of a Berth on the file system driver */
   static async begin(url: string, looking: EndOfUpload | string, name = 'big/layer'): Promise<UploadProbe> {
     const location = await new RegistryClient(url).startUpload(name);
     return new UploadProbe(name, location, typeof looking === 'string' ? endOfFile(looking) : looking);
   }
 
-  /** The durable offset, as a client is told it. */
+  /** The durable offset that clients get. */
   async offset(url: string): Promise<number> {
     const ask = () => fetch(new URL(this.location, url));
-    // Asked once more, as clients do: the connection that was kept may be one of a process that has just been killed.
+    // Retried once, as clients do: a kept connection may belong to a process that was just killed.
     const response = await ask().catch(ask);
     if (response.status !== 204) throw new Error(`upload status: ${response.status}`);
     const [, last = '0'] = /^0-(\d+)$/.exec(response.headers.get('range') ?? '') ?? [];
-    // `0-0` may be no byte or one; these tests never send just one.
+    // `0-0` means no byte or one; these tests never send just one.
     return last === '0' ? 0 : Number(last) + 1;
   }
 
-  /** Begins a PATCH of the rest, streamed. */
+  /** Starts a streamed PATCH of the rest. */
   patch(url: string): SlowRequest {
     return new SlowRequest('PATCH', new URL(this.location, url), {
       'Content-Type': 'application/octet-stream',
@@ -56,7 +56,7 @@ export class UploadProbe {
     return (await fetch(new URL(this.location, url), { method: 'PATCH', body: bytes, headers })).status;
   }
 
-  /** Sends what is missing of `whole`, finishes, and answers the digest of what the registry then serves. */
+  /** Sends the missing bytes of `whole`, commits, and returns the digest of what the registry serves. */
   async finish(url: string, whole: Uint8Array): Promise<string> {
     const digest = digestOf(whole);
     const start = await this.offset(url);
@@ -67,19 +67,19 @@ export class UploadProbe {
     return digestOf(new Uint8Array(await blob.arrayBuffer()));
   }
 
-  /** Waits until that many bytes are the storage's, acknowledged or not. */
+  /** Waits until the storage has that many bytes, acknowledged or not. */
   async bytesWritten(expected: number): Promise<void> {
     await until(`${expected} bytes in storage`, async () => (await this.written()) === expected);
   }
 
-  /** Waits until at least that much is durable, and answers how much a client was told. */
+  /** Waits until at least that many bytes are durable. Returns the offset that clients get. */
   async durable(url: string, atLeast: number): Promise<number> {
     let told = 0;
     await until(`${atLeast} bytes durable`, async () => (told = await this.offset(url)) >= atLeast);
     return told;
   }
 
-  /** Bytes that the storage has of the upload, acknowledged or not. */
+  /** How many bytes of the upload the storage has, acknowledged or not. */
   async written(): Promise<number> {
     return this.endOf(this.location);
   }
