@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Everything a registry without access control needs: repositories, blobs, manifests, tags and upload sessions. */
+/** The tables of a registry without access control: repositories, blobs, manifests, tags, upload sessions. */
 export class InitialSchema1763900000000 implements MigrationInterface {
   readonly name = 'InitialSchema1763900000000';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What the reaper has to know of an upload, who had it last, and the events of its life. */
+/** Columns of uploads for the reaper and for the last lease holder, and the table of upload events. */
 export class UploadLife1764000000000 implements MigrationInterface {
   readonly name = 'UploadLife1764000000000';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Indexes for what would otherwise grow with the number of referrers of a subject, or of repositories that link a blob. */
+/** Indexes for queries that read all referrers of a subject, or all repositories that link a blob. */
 export class BoundedLookups1764100000000 implements MigrationInterface {
   readonly name = 'BoundedLookups1764100000000';
 

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * What `BoundedLookups` has made another index for. A transaction of its own: to drop an index keeps everybody from the table, and replicas that
- * serve meanwhile take its locks and those of others in another order.
+ * Drops an index that `BoundedLookups` has replaced. In its own transaction, because DROP INDEX locks the
+ * table, and running replicas lock this and other tables in another order.
  */
 export class SupersededIndex1764100000001 implements MigrationInterface {
   readonly name = 'SupersededIndex1764100000001';

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** The identity that ties this database to its storage, in a table of exactly one row. See docs/adr/0017. */
+/** The identity that this database shares with its storage, in a table with one row. See docs/adr/0017. */
 export class StorageIdentity1764200000000 implements MigrationInterface {
   readonly name = 'StorageIdentity1764200000000';
 

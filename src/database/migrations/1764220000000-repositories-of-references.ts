@@ -1,10 +1,10 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `manifest_blobs` gets the repository of its manifest, so that a foreign key can tie it to the link of the
- * blob. The trigger fills the column for older replicas that run beside this schema. Short: no row is read.
- * The check holds for new rows from now on; once the old rows are validated, the column is made NOT NULL
- * without another scan.
+ * Adds the manifest's repository to `manifest_blobs`, so that a foreign key can refer to the blob's link. The
+ * trigger fills the column for older replicas that use this schema. Fast: reads no rows. The check applies to
+ * new rows. When the old rows are validated, a later migration makes the column NOT NULL without another
+ * scan.
  */
 export class RepositoriesOfReferences1764220000000 implements MigrationInterface {
   readonly name = 'RepositoriesOfReferences1764220000000';

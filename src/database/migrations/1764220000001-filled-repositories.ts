@@ -1,13 +1,13 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { queryRows } from '../query-rows.js';
 
-/** Manifests whose rows one statement fills. */
+/** Number of manifests per statement. */
 const MANIFESTS_AT_ONCE = 1_000;
 
 /**
- * Fills `manifest_blobs.repository_id` of the rows that were there before the trigger. It takes as long as
- * the table is large, in short transactions: older replicas go on pushing and deleting. What was filled stays
- * when it is repeated.
+ * Fills `manifest_blobs.repository_id` of rows older than the trigger, in short transactions, so that older
+ * replicas can push and delete. Its time grows with the table. If interrupted, it continues with the
+ * remaining rows.
  */
 export class FilledRepositories1764220000001 implements MigrationInterface {
   readonly name = 'FilledRepositories1764220000001';
@@ -16,7 +16,7 @@ export class FilledRepositories1764220000001 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     const sql = 'SELECT min(manifest_id) AS first, max(manifest_id) AS last FROM manifest_blobs';
     const [ids] = await queryRows<{ first: string | null; last: string | null }>(queryRunner.manager, sql);
-    // Ids begin at 1: both are 0 where there are no rows, and nothing is updated.
+    // Ids start at 1. Without rows, both are 0 and nothing is updated.
     const [first, last] = [Number(ids?.first ?? 0), Number(ids?.last ?? 0)];
     for (let from = first; from <= last; from += MANIFESTS_AT_ONCE) {
       await queryRunner.query(
@@ -29,6 +29,6 @@ export class FilledRepositories1764220000001 implements MigrationInterface {
   }
 
   async down(): Promise<void> {
-    // The column goes with the migration before this one.
+    // The previous migration drops the column.
   }
 }

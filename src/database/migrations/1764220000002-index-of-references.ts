@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The index with which `NeededLinks` finds the manifests that need a link. Pushes go on while it is built.
+ * The index with which `NeededLinks` finds the manifests that need a link. Built without blocking pushes.
  */
 export class IndexOfReferences1764220000002 implements MigrationInterface {
   readonly name = 'IndexOfReferences1764220000002';
@@ -9,12 +9,11 @@ export class IndexOfReferences1764220000002 implements MigrationInterface {
   readonly transaction = false;
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    // This waits for transactions that began before it, a backup for instance, and blocks no other
-    // session meanwhile. To give up after the short time that is right for other locks would mean to build the index
-    // anew.
+    // Waits for older transactions, for instance of a backup, without blocking other sessions. With the short
+    // timeout of other migrations, the index would have to be built again after each timeout.
     await queryRunner.query(`SET lock_timeout = '10min'`);
     try {
-      // An attempt that failed leaves an index that isn't valid.
+      // A failed attempt leaves an invalid index.
       await queryRunner.query(`DROP INDEX CONCURRENTLY IF EXISTS manifest_blobs_blob_id_repository_id_idx`);
       await queryRunner.query(
         `CREATE INDEX CONCURRENTLY manifest_blobs_blob_id_repository_id_idx

@@ -1,9 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A blob's link can't be deleted while a manifest of the repository refers to the blob: Postgres refuses it.
- * From now on; `ValidatedLinks` sees to the rows that are there. Short: no row is read. Pulls go on, pushes
- * wait.
+ * From now on, Postgres refuses to delete a blob's link while a manifest of the repository refers to the
+ * blob. `ValidatedLinks` checks the existing rows. Fast: reads no rows. Blocks pushes, but not pulls.
  */
 export class NeededLinks1764220000003 implements MigrationInterface {
   readonly name = 'NeededLinks1764220000003';
@@ -20,7 +19,7 @@ export class NeededLinks1764220000003 implements MigrationInterface {
 }
 
 const UP = [
-  // Links are locked first, as a push does, so that this is in no deadlock with one.
+  // Locks links first, as a push does, to avoid a deadlock.
   `LOCK TABLE repository_blobs, manifest_blobs IN SHARE ROW EXCLUSIVE MODE`,
   `ALTER TABLE manifest_blobs
      ADD CONSTRAINT manifest_blobs_repository_id_blob_id_fkey

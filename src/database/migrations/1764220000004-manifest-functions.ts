@@ -1,13 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * The pushes and deletions of manifests, as functions. Each is called by one statement outside a transaction,
- * so its locks last as long as Postgres works on it: a replica that is frozen or slow can't hold them
- * (docs/adr/0019).
+ * Functions that push and delete manifests and tags. Each is called by one statement outside a transaction,
+ * so its locks end with the statement, even if the replica is frozen or slow (docs/adr/0019).
  *
- * Locks are taken in this order: repository, children by id, links by blob id, the manifest, tags by name.
- * Each statement of a function sees what was committed before it began, so what is read after a lock is what
- * the lock holds.
+ * Order of locks: repository, children by id, links by blob id, the manifest, tags by name. Each statement of
+ * a function sees what was committed before it started, so what is read after a lock is what the lock
+ * protects.
  */
 export class ManifestFunctions1764220000004 implements MigrationInterface {
   readonly name = 'ManifestFunctions1764220000004';
@@ -23,8 +22,8 @@ export class ManifestFunctions1764220000004 implements MigrationInterface {
 }
 
 /**
- * Stores a manifest and points tags at it. Returns the digests that the manifest refers to and the repository
- * lacks; unless `p_accepts_missing`, the function has changed nothing where there are any.
+ * Stores a manifest and sets tags to it. Returns the digests that the manifest refers to and the repository
+ * lacks. If there are any, nothing was changed, unless `p_accepts_missing`.
  */
 const PUSH_MANIFEST = `
   CREATE FUNCTION push_manifest(
@@ -107,8 +106,8 @@ const PUSH_MANIFEST = `
   END $$`;
 
 /**
- * Deletes a manifest and its tags; indexes that list it remember it as missing. Null: no such repository.
- * False: no such manifest.
+ * Deletes a manifest and its tags. Indexes that list it keep its digest as a missing reference. Returns null
+ * if the repository does not exist, false if the manifest does not exist.
  */
 const DELETE_MANIFEST = `
   CREATE FUNCTION delete_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -139,7 +138,7 @@ const DELETE_MANIFEST = `
     RETURN true;
   END $$`;
 
-/** Deletes a tag. Null: no such repository. False: no such tag. */
+/** Deletes a tag. Returns null if the repository does not exist, false if the tag does not exist. */
 const DELETE_TAG = `
   CREATE FUNCTION delete_tag(p_repository text, p_tag text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE

@@ -1,9 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Manifests whose link was deleted before `NeededLinks` get it back, so that their images are whole again.
- * Then the constraints hold for all rows. Each statement is a transaction of its own and blocks
- * neither reads nor writes, however long it takes. All can be repeated.
+ * Restores links that were deleted before `NeededLinks` although a manifest needs them, then validates the
+ * constraints. Each statement is its own transaction, blocks neither reads nor writes, and can be repeated.
  */
 export class ValidatedLinks1764220000005 implements MigrationInterface {
   readonly name = 'ValidatedLinks1764220000005';
@@ -14,7 +13,7 @@ export class ValidatedLinks1764220000005 implements MigrationInterface {
   }
 
   async down(): Promise<void> {
-    // The constraints go with the migrations that made them. Links that came back stay.
+    // Earlier migrations drop the constraints. Restored links stay.
   }
 }
 

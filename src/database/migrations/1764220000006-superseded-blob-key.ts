@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Drops what `NeededLinks` has replaced: a link's own foreign key keeps its blob. A transaction of its own,
- * since it keeps everybody from `blobs` for a moment: no row is read, and Postgres takes NOT NULL from the
- * check that is valid. The tables are locked in the order of a push, which may run on an older replica.
+ * Drops the foreign key that `NeededLinks` has replaced: the link's own foreign key protects the blob. In its
+ * own transaction, because it locks `blobs`. Fast: reads no rows, since the valid check proves NOT NULL.
+ * Locks the tables in the order of a push, which may run on an older replica.
  */
 export class SupersededBlobKey1764220000006 implements MigrationInterface {
   readonly name = 'SupersededBlobKey1764220000006';

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Counts the time in which uploads are idle, so that a jump of the database's clock ends none. */
+/** Measures the idle time of uploads, so that a jump of the database's clock expires none of them. */
 export class UploadClock1764240000000 implements MigrationInterface {
   readonly name = 'UploadClock1764240000000';
 
@@ -21,7 +21,7 @@ const UP = [
       CONSTRAINT upload_clock_pkey PRIMARY KEY (id)
     )`,
   `CREATE INDEX upload_clock_seconds_id_idx ON upload_clock (seconds, id)`,
-  // Until now the clock was right: sessions that are there already end when they would have.
+  // Assumes that the clock was right so far: existing sessions expire when they would have.
   `INSERT INTO upload_clock (seconds, seen_at)
    VALUES (-2 * 365 * 86400, now() - 2 * 365 * interval '1 day'), (0, now())`,
 ];

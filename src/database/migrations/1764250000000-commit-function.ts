@@ -17,14 +17,16 @@ export class CommitFunction1764250000000 implements MigrationInterface {
 }
 
 /**
- * Makes the bytes of a session a blob of its repository and ends the session. If the registry has the content, its
- * blob is linked instead; if that blob still has the lost object `p_lost_key`, it gets `p_object_key` in its place, and
- * the lost object is remembered in `displaced_objects`. Without `p_object_key` only existing content is linked.
+ * Makes the bytes of a session a blob of its repository and ends the session. If the registry has the
+ * content, its blob is linked instead; if that blob still has the lost object `p_lost_key`, it gets
+ * `p_object_key` in its place, and the lost object is remembered in `displaced_objects`. Without
+ * `p_object_key` only existing content is linked.
  *
- * Returns one row: `is_fenced`, and the blob with its object. Without a blob, nothing was changed. Idempotent.
+ * Returns one row: `is_fenced`, and the blob with its object. Without a blob, nothing was changed.
+ * Idempotent.
  *
- * Locks are taken in this order: content, session, blob, repository. Each statement sees what was committed before it
- * began, so what is read after a lock is what the lock protects.
+ * Locks are taken in this order: content, session, blob, repository. Each statement sees what was committed
+ * before it began, so what is read after a lock is what the lock protects.
  */
 const COMMIT_UPLOAD = `
   CREATE FUNCTION commit_upload(
