@@ -53,6 +53,9 @@ async function mainOfWorker(): Promise<void> {
 // that was idle, and the bytes of passing layers count as growth: see docs/adr/0016.
 setFlagsFromString('--heap-growing-percent=300');
 
+// Otherwise the AWS SDK prints a warning on Node 20, which operators can't act on.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+
 // A library that prints to a broken output must not end the process. This also opens both streams, which
 // makes a pipe or a socket non-blocking: an uncaught exception can end the process even if its message is not
 // read.

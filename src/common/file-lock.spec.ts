@@ -10,7 +10,7 @@ describe('tryFileLock', () => {
   beforeAll(async () => void (dir = await mkdtemp(join(tmpdir(), 'berth-lock-'))));
   afterAll(() => rm(dir, { recursive: true }));
 
-  it('is given to one holder at a time', async () => {
+  it('has one holder at a time', async () => {
     const path = join(dir, 'a.lock');
     const first = await tryFileLock(path);
     expect(await tryFileLock(path)).toBeUndefined();
@@ -21,7 +21,7 @@ describe('tryFileLock', () => {
     second?.release();
   });
 
-  it('carries a note', async () => {
+  it('replaces its note', async () => {
     const path = join(dir, 'b.lock');
     const lock = await tryFileLock(path);
     lock?.note('a long note');
@@ -30,7 +30,7 @@ describe('tryFileLock', () => {
     lock?.release();
   });
 
-  it('rejects where the file can not be', async () => {
+  it('rejects if the file can not be created', async () => {
     await expect(tryFileLock(join(dir, 'missing', 'c.lock'))).rejects.toThrow('ENOENT');
   });
 });

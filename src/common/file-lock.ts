@@ -4,35 +4,26 @@ import { StartupError } from './startup.error.js';
 const LOCK_EXCLUSIVE = 2;
 const LOCK_NONBLOCKING = 4;
 
-/**
- * An exclusive lock on a file, held by whoever has its descriptor open: this process, and any child given it.
- */
+/** An exclusive lock on a file. Each process that has its descriptor open holds it. */
 export interface FileLock {
-  /**
-   * Pass it to a child (`stdio: [..., lock.fd]`) and the child, with its own children, holds the lock as
-   * well.
-   */
+  /** A child that inherits it (`stdio: [..., lock.fd]`) holds the lock, too, and so do its children. */
   readonly fd: number;
   /**
-   * Replaces the file's content: a note for people and for messages, no part of the lock. On a full disk it
-   * is lost. @throws other errors of the file system
+   * Replaces the file's content, which is only for messages. A full disk is ignored.
+   *
+   * @throws other errors of the file system
    */
   note(text: string): void;
-  /**
-   * Lets this process's hold go. The file stays: removing it would let two processes lock two different
-   * files.
-   */
+  /** Idempotent. The file stays: if it were removed, two processes could lock two different files. */
   release(): void;
 }
 
 /**
- * Takes the kernel's lock (`flock(2)`) on `path`, which is created where it is missing, or answers undefined
- * when somebody has it. The kernel frees it when the last holder is gone, however it went: there is no stale
- * lock, no process id to be recycled and no moment between looking and taking. Works between containers of
- * one host.
+ * Takes the kernel's lock (`flock(2)`) on `path`, which is created if missing. Returns undefined if another
+ * process holds it. The kernel releases the lock when its last holder ends, in whatever way, so there are no
+ * stale locks. Works between containers of one host.
  *
- * Rejects with the file system's error when the file can't be opened, with a {@link StartupError} where files
- * can't be locked.
+ * @throws StartupError if files can't be locked; the file system's error if the file can't be opened
  */
 export async function tryFileLock(path: string): Promise<FileLock | undefined> {
   const flock = await loadFlock();
@@ -41,7 +32,9 @@ export async function tryFileLock(path: string): Promise<FileLock | undefined> {
   if (errno === undefined) return new OpenFileLock(fd);
   closeSync(fd);
   if (errno === 'EAGAIN' || errno === 'EWOULDBLOCK') return undefined;
-  throw new StartupError(`${path} can't be locked (${errno}): put DATA_DIR on a local file system.`);
+  throw new StartupError(
+    `${path} can't be locked (${errno}): set DATA_DIR to a directory on a local file system.`,
+  );
 }
 
 class OpenFileLock implements FileLock {
@@ -54,7 +47,7 @@ class OpenFileLock implements FileLock {
       ftruncateSync(this.fd);
       writeSync(this.fd, text);
     } catch (error) {
-      // A full disk must not keep Berth from starting.
+      // Berth must start on a full disk.
       if (!['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
     }
   }
@@ -66,12 +59,12 @@ class OpenFileLock implements FileLock {
   }
 }
 
-/** Answers the name of the error, or undefined for success. */
+/** Returns the name of the error, or undefined for success. */
 type Flock = (fd: number, operation: number) => string | undefined;
 
 let loaded: Promise<Flock> | undefined;
 
-/** Node has no file locks; koffi, which hashing needs anyway, reaches the one of the C library. */
+/** Node has no file locks. koffi, which hashing needs too, calls the C library. */
 function loadFlock(): Promise<Flock> {
   loaded ??= importFlock();
   return loaded;
@@ -80,7 +73,7 @@ function loadFlock(): Promise<Flock> {
 async function importFlock(): Promise<Flock> {
   try {
     const { default: koffi } = await import('koffi');
-    // What koffi binds has the type of the C declaration beside it.
+    // The type is that of the C declaration.
     const native = koffi.load(null).func('int flock(int, int)') as unknown as (
       fd: number,
       op: number,
@@ -92,7 +85,7 @@ async function importFlock(): Promise<Flock> {
       return Object.keys(codes).find((name) => codes[name] === code) ?? `errno ${code}`;
     };
   } catch (cause) {
-    throw new StartupError('This platform has no file locks, so Berth can not guard DATA_DIR on it.', {
+    throw new StartupError('Berth needs file locks to protect DATA_DIR, and this platform has none.', {
       cause,
     });
   }

@@ -1,18 +1,18 @@
 import { statfs } from 'node:fs/promises';
 
 const MIB = 1024 * 1024;
-const LEAST_RESERVE_BYTES = 64 * MIB;
-const MOST_RESERVE_BYTES = 256 * MIB;
+const MIN_RESERVE_BYTES = 64 * MIB;
+const MAX_RESERVE_BYTES = 256 * MIB;
 
-/** What a file system has left for a user who isn't root. */
+/** The free space of a file system for users other than root. */
 export interface FreeSpace {
   readonly freeBytes: number;
   readonly totalBytes: number;
-  /** Files that can still be created. Infinity where the file system has no such limit. */
+  /** Number of files that can be created; Infinity if the file system has no limit. */
   readonly freeFiles: number;
 }
 
-/** The free space of the file system that holds `path`. Rejects with the file system's error. */
+/** The free space of the file system of `path`. Rejects with the file system's error. */
 export async function freeSpaceOf(path: string): Promise<FreeSpace> {
   const { bavail, blocks, bsize, files, ffree } = await statfs(path);
   return {
@@ -23,14 +23,14 @@ export async function freeSpaceOf(path: string): Promise<FreeSpace> {
 }
 
 /**
- * How much space is kept free for the embedded Postgres: `setting`, or 5 % of the file system, but 64 MiB at
- * least and 256 MiB at most. 64 MiB are four segments of Postgres' write-ahead log.
+ * The space to keep free for the embedded Postgres: `setting`, by default 5 % of the file system, between 64
+ * MiB (four segments of Postgres' write-ahead log) and 256 MiB.
  */
 export function reserveBytesOf(setting: number | undefined, { totalBytes }: FreeSpace): number {
-  return setting ?? Math.min(MOST_RESERVE_BYTES, Math.max(LEAST_RESERVE_BYTES, Math.ceil(totalBytes / 20)));
+  return setting ?? Math.min(MAX_RESERVE_BYTES, Math.max(MIN_RESERVE_BYTES, Math.ceil(totalBytes / 20)));
 }
 
-/** Whether a text is about a disk, or a quota, that is used up: from Node, or from Postgres' log. */
+/** Whether a message of Node or Postgres says that a disk or a quota is full. */
 export function saysFull(text: string): boolean {
   return /No space left on device|Disk quota exceeded|\b(ENOSPC|EDQUOT)\b/i.test(text);
 }

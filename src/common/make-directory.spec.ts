@@ -11,14 +11,14 @@ describe('makeDirectory', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  it('makes what is missing and says from where on', async () => {
+  it('creates what is missing and returns the first', async () => {
     expect(await makeDirectory(join(root, 'a/b/c'))).toBe(join(root, 'a'));
     expect(await makeDirectory(join(root, 'a/b/d'), 0o700)).toBe(join(root, 'a/b/d'));
     expect((await stat(join(root, 'a/b/d'))).mode & 0o777).toBe(0o700);
     expect(await makeDirectory(join(root, 'a/b/d'))).toBeUndefined();
   });
 
-  it('is not disturbed by others who make the same', async () => {
+  it('can create the same directory several times at once', async () => {
     const made = await Promise.all(Array.from({ length: 10 }, () => makeDirectory(join(root, 'x/y/z'))));
     expect(made).toContain(join(root, 'x'));
   });
@@ -29,7 +29,7 @@ describe('makeDirectory', () => {
   });
 
   const onLinux = process.platform === 'linux' ? it : it.skip;
-  onLinux('ends below /proc, where nothing can be made', async () => {
+  onLinux('ends below /proc, where nothing can be created', async () => {
     await expect(makeDirectory('/proc/berth/data')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

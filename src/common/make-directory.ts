@@ -2,25 +2,25 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a directory and the parents that it lacks, and answers the first that is new, if any; what exists is left as it is.
- * Node's own `recursive` never ends where a parent exists in which nothing can be made (below `/proc`).
+ * Creates a directory and its missing parents. Returns the first that it created, if any. Node's own
+ * `recursive` never ends below `/proc`, where nothing can be created.
  */
 export async function makeDirectory(path: string, mode?: number): Promise<string | undefined> {
-  const attempt = await tryToMake(path, mode);
-  if (attempt === 'made') return path;
+  const attempt = await tryMkdir(path, mode);
+  if (attempt === 'created') return path;
   if (attempt === 'exists') return undefined;
   if (dirname(path) === path) throw attempt;
-  const firstMade = await makeDirectory(dirname(path), mode);
-  const again = await tryToMake(path, mode);
-  if (again !== 'made' && again !== 'exists') throw again;
-  return firstMade ?? (again === 'made' ? path : undefined);
+  const firstCreated = await makeDirectory(dirname(path), mode);
+  const again = await tryMkdir(path, mode);
+  if (again !== 'created' && again !== 'exists') throw again;
+  return firstCreated ?? (again === 'created' ? path : undefined);
 }
 
-/** An error answered rather than thrown: there may be a parent missing. */
-async function tryToMake(path: string, mode: number | undefined): Promise<'made' | 'exists' | Error> {
+/** Returns ENOENT as a value, because a parent may be missing. */
+async function tryMkdir(path: string, mode: number | undefined): Promise<'created' | 'exists' | Error> {
   try {
     await mkdir(path, { mode });
-    return 'made';
+    return 'created';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return 'exists';

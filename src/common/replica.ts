@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 /**
- * This process among all that share the database. The name is used once: a process that takes the place of another is
- * never mistaken for it, whatever process id it got.
+ * Identifies this process among all that share the database. Each process has another name, also if it gets
+ * the process id of an earlier one.
  */
 export class Replica {
   readonly name = `${hostname()}/${process.pid}/${randomUUID()}`;

@@ -1,4 +1,6 @@
-/** Whether `promise` settles within `milliseconds`. The timer keeps the process alive: somebody waits for the answer. */
+/**
+ * Whether `promise` resolves within `milliseconds`. Rejects if it rejects. The timer keeps the process alive.
+ */
 export async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {

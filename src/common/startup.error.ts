@@ -1,4 +1,4 @@
-/** Berth can't start. The message is one sentence that an operator can act on; it is all that is printed. */
+/** Berth can't start. Only the message is printed: one sentence with what is wrong and what to do. */
 export class StartupError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);

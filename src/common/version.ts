@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Berth's version, from the `package.json` above this file, wherever it was compiled to. */
+/** Berth's version, from the nearest `package.json` above this file. */
 export const VERSION = readVersion(dirname(fileURLToPath(import.meta.url)));
 
 function readVersion(directory: string): string {
@@ -13,7 +13,7 @@ function readVersion(directory: string): string {
     >;
     if (name === 'berth' && version !== undefined) return version;
   } catch {
-    // Not here: look one directory up.
+    // Not in this directory: look in its parent.
   }
   const parent = dirname(directory);
   return parent === directory ? 'unknown' : readVersion(parent);

@@ -14,7 +14,7 @@ interface Line {
   res: { status: number | null };
 }
 
-/** The line that one request leaves, handled by `handle`. */
+/** The line of one request that `handle` handles. */
 async function lineOf(
   handle: RequestListener,
   headers: Record<string, string> = {},
@@ -39,16 +39,16 @@ async function lineOf(
 }
 
 describe('the access log', () => {
-  it('says who asked for what and what the answer was, without the query', async () => {
+  it('has client, request and status, without the query', async () => {
     const line = await lineOf((_request, response) => response.end('ok'));
     expect(line).toMatchObject({ level: 30, msg: 'request', res: { status: 200 } });
     expect(line.req).toMatchObject({ method: 'GET', path: '/v2/a/blobs/x', client: '127.0.0.1' });
     expect(JSON.stringify(line)).not.toContain('secret');
   });
 
-  it('takes no broken answer for a success', async () => {
+  it('does not report an aborted response as a success', async () => {
     const line = await lineOf(() => undefined, {}, true);
-    expect(line).toMatchObject({ msg: 'request broken off', res: { status: null } });
+    expect(line).toMatchObject({ msg: 'request aborted', res: { status: null } });
     expect(line.req).toMatchObject({ path: '/v2/a/blobs/x', client: '127.0.0.1' });
   });
 
@@ -56,15 +56,15 @@ describe('the access log', () => {
     [500, 50],
     [503, 40],
     [404, 30],
-  ])('writes a %i at level %i, without an error of its own making', async (status, level) => {
+  ])('writes a %i at level %i, without an invented error', async (status, level) => {
     const line = await lineOf((_request, response) => response.writeHead(status).end());
     expect(line).toMatchObject({ level, res: { status } });
     expect(line.err).toBeUndefined();
   });
 
-  it('takes over a sane request id and no other', async () => {
-    const answer: RequestListener = (_request, response) => response.end();
-    expect((await lineOf(answer, { 'x-request-id': 'abc-1' })).reqId).toBe('abc-1');
-    expect((await lineOf(answer, { 'x-request-id': 'a"b\\c' })).reqId).toMatch(/^[0-9a-f-]{36}$/);
+  it('keeps a valid request id and replaces others', async () => {
+    const respond: RequestListener = (_request, response) => response.end();
+    expect((await lineOf(respond, { 'x-request-id': 'abc-1' })).reqId).toBe('abc-1');
+    expect((await lineOf(respond, { 'x-request-id': 'a"b\\c' })).reqId).toMatch(/^[0-9a-f-]{36}$/);
   });
 });

@@ -4,17 +4,17 @@ import type { Level, Logger } from 'pino';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** A request that has its id. */
+/** A request with its id. */
 export type IdentifiedRequest = IncomingMessage & { id?: unknown; originalUrl?: string };
 
 export type AccessLog = (request: IdentifiedRequest, response: ServerResponse, next?: () => void) => void;
 
 /**
- * Gives each request its id (the caller's own `X-Request-Id` where it is a sane one) and writes a line when it is
- * answered. The query stays out of the log: presigned URLs and tokens travel there.
+ * Gives each request an id (the client's `X-Request-Id` if it is valid), and writes a line when its response
+ * ends. The query is not logged, because it may contain tokens.
  *
- * Not pino-http: it makes two child loggers for each request, whether or not a line is written, which was a quarter of the
- * time of a small GET. The line consists of named fields without a secret, so it isn't searched for secrets either.
+ * Not pino-http: it creates two child loggers per request, which took a quarter of the time of a small GET.
+ * The fields of the line are known and contain no secrets, so redaction is off.
  */
 export function createAccessLog(logger: Logger): AccessLog {
   const lines = logger.child({}, { redact: { paths: [] } });
@@ -23,12 +23,12 @@ export function createAccessLog(logger: Logger): AccessLog {
   return (request, response, next) => {
     request.id = requestId(request);
     if (isWritten) {
-      const begun = performance.now();
-      // A socket that is closed has forgotten whose it was.
+      const start = performance.now();
+      // A closed socket has no remote address.
       const client = request.socket.remoteAddress;
       response.once('close', () => {
         const res = { status: response.headersSent ? response.statusCode : null };
-        const responseTime = Math.round(performance.now() - begun);
+        const responseTime = Math.round(performance.now() - start);
         const line = { reqId: request.id, req: describeRequest(request, client), res, responseTime };
         lines[levelOf(response)](line, messageOf(response));
       });
@@ -44,7 +44,7 @@ function levelOf({ statusCode }: ServerResponse): Level {
 
 function messageOf(response: ServerResponse): string {
   if (response.statusCode >= 500) return 'request failed';
-  return response.writableFinished ? 'request' : 'request broken off';
+  return response.writableFinished ? 'request' : 'request aborted';
 }
 
 function requestId(request: IncomingMessage): string {

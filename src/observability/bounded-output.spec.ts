@@ -21,7 +21,7 @@ function numbers(text: string): number[] {
   return text.split('\n').slice(0, -1).map(Number);
 }
 
-/** Takes from a pipe what is in it, as text. */
+/** Reads what is in a pipe, as text. */
 function readAll({ reader }: Pipe): string {
   const buffer = Buffer.alloc(KIB * KIB);
   let text = '';
@@ -43,10 +43,10 @@ async function onPipe(work: (pipe: Pipe) => Promise<void> | void): Promise<void>
   }
 }
 
-// Elsewhere a pipe can't be opened again.
+// Other systems can't open a pipe again.
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
-onLinux('an output that is bounded', () => {
+onLinux('BoundedOutput', () => {
   it('writes lines to a file, in their order', async () => {
     const path = join(directory, 'log');
     const fd = openSync(path, 'a');
@@ -60,7 +60,7 @@ onLinux('an output that is bounded', () => {
     expect(numbers(readFileSync(path, 'utf8'))).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
   });
 
-  it('keeps lines that nobody reads yet, up to its bound, then drops, and reports that in its place', () =>
+  it('queues lines that are not read yet up to its bound, then drops lines and reports that in order', () =>
     onPipe(async (made) => {
       const output = new BoundedOutput(made.writer, 50 * KIB);
       const reports: DroppedLines[] = [];
@@ -69,7 +69,7 @@ onLinux('an output that is bounded', () => {
         output.write('-1\n');
       });
       let n = 0;
-      // The pipe takes some, then the output keeps some, then lines are dropped.
+      // First the pipe fills, then the queue, then lines are dropped.
       for (const end of [400, 800, 3_000]) {
         for (; n < end; n += 1) output.write(line(n));
         await output.flush();
@@ -89,7 +89,7 @@ onLinux('an output that is bounded', () => {
       expect(numbers(readAll(made))).toEqual([n]);
     }));
 
-  it('drops what comes faster than it can be written', () =>
+  it('drops lines that come faster than they can be written', () =>
     onPipe(async (made) => {
       const output = new BoundedOutput(made.writer, 10 * KIB);
       const reports: DroppedLines[] = [];
@@ -100,7 +100,7 @@ onLinux('an output that is bounded', () => {
       expect(reports).toMatchObject([{ count: 1_000 - written.length, cause: undefined }]);
     }));
 
-  it('writes lines of some length to a pipe in one piece each', () =>
+  it('writes each line to a pipe in one piece', () =>
     onPipe(async (made) => {
       const output = new BoundedOutput(made.writer);
       const other = new BoundedOutput(made.writer);
@@ -118,7 +118,7 @@ onLinux('an output that is bounded', () => {
       expect(new Set(text.split('\n').map(({ length }) => length))).toEqual(new Set([2_999, 699, 0]));
     }));
 
-  it('is flushed within a bounded time where nothing can be written', async () => {
+  it('flushes within a bounded time if nothing can be written', async () => {
     for (const made of [fullDisk(), stoppedPipe(directory)]) {
       const output = new BoundedOutput(made.fd);
       output.write(line(1));
@@ -128,7 +128,7 @@ onLinux('an output that is bounded', () => {
     }
   });
 
-  it('writes what is left on the way out', () =>
+  it('writes the queue when the process exits', () =>
     onPipe((made) => {
       const output = new BoundedOutput(made.writer, 10 * KIB);
       output.onDropped(({ count }) => output.write(`${count}\n`));
@@ -138,7 +138,7 @@ onLinux('an output that is bounded', () => {
       expect(written.at(-1)).toBe(1_000 - (written.length - 1));
     }));
 
-  it('gives up on the way out where nothing can be written', () => {
+  it('lets the process exit if nothing can be written', () => {
     for (const made of [fullDisk(), stoppedPipe(directory)]) {
       const output = new BoundedOutput(made.fd);
       output.write(line(1));

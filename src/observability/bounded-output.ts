@@ -1,31 +1,29 @@
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 import { settlesWithin } from '../common/settles-within.js';
 
-/** What may wait to be written: more than a second of the access log of a busy process. */
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
-/** What one write to a file takes. */
+/** Maximum size of the queue: more than a second of the access log of a busy process. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** Maximum size of one write to a file. */
 const FILE_WRITE_BYTES = 64 * 1024;
-/**
- * PIPE_BUF on Linux: a pipe takes it whole or not at all, so the lines of processes that share one don't mix.
- */
+/** PIPE_BUF on Linux: such a write to a pipe is atomic, so the lines of processes that share it don't mix. */
 const PIPE_WRITE_BYTES = 4096;
-/** How long lines are gathered: one write of many costs less, and wakes up the reader less often. */
+/** How long lines are collected: one write of many lines is cheaper, for the reader too. */
 const GATHER_MS = 2;
-/** Until a full pipe is tried again. A reader that is just busy makes room within a millisecond. */
-const FULL_PAUSE_MS = { first: 1, most: 64 };
-/** Until a write that failed for any other reason, such as a full disk, is tried again. */
+/** Pause before a full pipe is retried. A busy reader makes space within a millisecond. */
+const FULL_PAUSE_MS = { first: 1, max: 64 };
+/** Pause before a retry after any other failure, for example a full disk. */
 const FAILED_PAUSE_MS = 1_000;
-/** How long an end of the process waits for a reader. */
-const FLUSH_PATIENCE_MS = 1_000;
-const EXIT_PATIENCE_MS = 500;
+/** How long the end of the process waits for a reader. */
+const FLUSH_TIMEOUT_MS = 1_000;
+const EXIT_TIMEOUT_MS = 500;
 
 /** Lines that were not written. */
 export interface DroppedLines {
   readonly count: number;
-  /** When the first and the last of them should have been written. */
+  /** When the first and the last of them were dropped. */
   readonly since: Date;
   readonly until: Date;
-  /** Why the lines before them could not be written; nothing where writing was just too slow. */
+  /** Why writing failed; undefined if it was only too slow. */
   readonly cause: NodeJS.ErrnoException | undefined;
 }
 
@@ -35,23 +33,23 @@ interface Chunk {
 }
 
 /**
- * Writes lines to a descriptor such as standard output, and is never the reason why a process stops working:
- * nothing throws, nothing blocks, and the memory is bounded. A write that fails (full disk, reader gone or
- * stopped, dead terminal) is repeated after a pause. Lines that come when {@link MOST_WAITING_BYTES} wait
- * already are dropped, and so are all that follow until nothing waits any more; then the drop is reported.
+ * Writes lines to a descriptor, usually standard output. It never throws and never blocks, and its memory is
+ * bounded. A write that fails (full disk, reader ended or stopped, dead terminal) is retried after a pause.
+ * When {@link MAX_WAITING_BYTES} are queued, new lines are dropped until the queue is empty; then the drop is
+ * reported.
  *
- * Lines are written in their order and whole: one that a full disk cut in two is finished before the next one
- * begins. With several processes on one file, a line of another process may come in between.
+ * Lines are written whole and in order: one that a full disk cut in two is completed before the next one. If
+ * several processes write to one file, a line of another process may come in between.
  *
- * Not pino's own destination, sonic-boom: it throws what it can't write as an uncaught exception, keeps all
- * lines in memory, and tries to write them for ever when the process exits.
+ * Not pino's own destination, sonic-boom: it throws write errors as uncaught exceptions, keeps all lines in
+ * memory, and retries forever when the process exits.
  */
 export class BoundedOutput {
   private readonly fd: number;
   private readonly isFile: boolean;
   private readonly waiting: Chunk[] = [];
   private waitingBytes = 0;
-  /** What is left of the chunk that was taken from `waiting`. */
+  /** The rest of the chunk that was taken from `waiting`. */
   private current: Buffer | undefined;
   private state: 'idle' | 'writing' | 'pausing' | 'exiting' = 'idle';
   private pause: NodeJS.Timeout | undefined;
@@ -63,22 +61,22 @@ export class BoundedOutput {
 
   constructor(
     descriptor: number,
-    private readonly mostWaitingBytes: number = MOST_WAITING_BYTES,
+    private readonly maxWaitingBytes: number = MAX_WAITING_BYTES,
   ) {
     this.isFile = fstatSync(descriptor).isFile();
-    // A file's position belongs to all that write to it: it is used as it is.
+    // All writers share a file's position, so a file is not opened again.
     this.fd = this.isFile ? descriptor : openNonBlocking(descriptor);
   }
 
-  /** Calls `report` once there is room again after a drop; what it writes precedes all later lines. */
+  /** Calls `report` when the queue is empty after a drop. What it writes precedes all later lines. */
   onDropped(report: (dropped: DroppedLines) => void): void {
     this.report = report;
   }
 
-  /** @param line with its line end; several lines in one call stay together. */
+  /** @param line with its newline; several lines in one call stay together. */
   write(line: string): void {
     const bytes = Buffer.byteLength(line);
-    if (this.dropped !== undefined || this.waitingBytes + bytes > this.mostWaitingBytes) {
+    if (this.dropped !== undefined || this.waitingBytes + bytes > this.maxWaitingBytes) {
       this.drop();
       return;
     }
@@ -93,21 +91,21 @@ export class BoundedOutput {
     if (this.state === 'idle') this.start();
   }
 
-  /** Settles, never rejects, when all is written or can't be: after a second at the latest. */
+  /** Resolves when everything was written, or can't be, within a second. Never rejects. */
   async flush(): Promise<void> {
     const settled = new Promise<void>((resolve) => this.flushes.push(resolve));
     if (this.state !== 'writing') this.start();
-    await settlesWithin(settled, FLUSH_PATIENCE_MS);
+    await settlesWithin(settled, FLUSH_TIMEOUT_MS);
   }
 
   /**
-   * Writes what waits, on the way out of the process: gives up where it can't be written, after half a second
-   * where the reader has stopped. What a thread of Node's is writing to a file is finished by Node.
+   * Writes the queue when the process exits. Returns at the first failure, after half a second if the reader
+   * has stopped. Node completes a write to a file that has begun in a thread.
    */
   writeLast(): void {
     if (this.isFile && this.state === 'writing') this.current = undefined;
     this.state = 'exiting';
-    const deadline = performance.now() + EXIT_PATIENCE_MS;
+    const deadline = performance.now() + EXIT_TIMEOUT_MS;
     while (isFull(this.writeAll()) && performance.now() < deadline) sleepSync(FULL_PAUSE_MS.first);
   }
 
@@ -121,10 +119,7 @@ export class BoundedOutput {
     }, GATHER_MS);
   }
 
-  /**
-   * In a thread: a disk that is slow, for all the layers that are written to it, must not stop the event
-   * loop.
-   */
+  /** In a thread: a disk that is slow because of many pushes must not block the event loop. */
   private writeToFile(): void {
     const bytes = this.take();
     if (bytes === undefined) {
@@ -142,7 +137,7 @@ export class BoundedOutput {
     });
   }
 
-  /** Writes all that the descriptor takes now. Returns what kept it from writing the rest. */
+  /** Writes as much as the descriptor takes now. Returns the error that stopped it. */
   private writeAll(): NodeJS.ErrnoException | undefined {
     for (let bytes = this.take(); bytes !== undefined; bytes = this.take()) {
       try {
@@ -158,15 +153,15 @@ export class BoundedOutput {
     this.failure = failure;
     this.state = failure === undefined ? 'idle' : 'pausing';
     if (failure !== undefined) {
-      // It doesn't keep the process alive: `writeLast` tries once more.
+      // The timer doesn't keep the process alive: `writeLast` retries.
       const pauseMs = isFull(failure) ? this.fullPauseMs : FAILED_PAUSE_MS;
       this.pause = setTimeout(() => this.start(), pauseMs).unref();
-      this.fullPauseMs = Math.min(2 * this.fullPauseMs, FULL_PAUSE_MS.most);
+      this.fullPauseMs = Math.min(2 * this.fullPauseMs, FULL_PAUSE_MS.max);
     }
     if (!isFull(failure)) for (const end of this.flushes.splice(0)) end();
   }
 
-  /** What is to be written next. When nothing waits any more a drop is reported, which adds a line. */
+  /** The next bytes to write. When the queue is empty, reports a drop, which adds a line. */
   private take(): Buffer | undefined {
     const { dropped } = this;
     if (this.current === undefined && this.waiting.length === 0 && dropped !== undefined) {
@@ -197,10 +192,9 @@ function encode(chunk: Chunk | undefined): Buffer | undefined {
 }
 
 /**
- * Opens a pipe or a terminal once more, for this process alone, so that a write to it fails instead of
- * waiting for a reader. What can't be opened so (a socket, another user's terminal, anything on macOS) is
- * used as it is; pipes and sockets don't block then either once Node has opened `process.stdout`, as
- * `main.ts` has it do.
+ * Opens a pipe or a terminal again, only for this process, so that a write fails instead of waiting for a
+ * reader. If that is not possible (a socket, another user's terminal, macOS), the descriptor is used. Pipes
+ * and sockets don't block then either, because `main.ts` lets Node open `process.stdout`.
  */
 function openNonBlocking(descriptor: number): number {
   try {

@@ -5,7 +5,7 @@ import { BoundedOutput, type DroppedLines } from './bounded-output.js';
 
 type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>;
 
-/** What must never be written, wherever somebody logs a request or an SDK's error with all that hangs on it. */
+/** Fields that are never logged, also within a logged request or an SDK's error. */
 const SECRETS = ['authorization', 'cookie', '["set-cookie"]', 'password', 'secretAccessKey', 'parameters'];
 const REDACTED_PATHS = SECRETS.flatMap((name) => {
   const key = name.startsWith('[') ? name : `.${name}`;
@@ -15,22 +15,22 @@ const REDACTED_PATHS = SECRETS.flatMap((name) => {
 /** The log of this process. */
 export interface Log {
   readonly logger: Logger;
-  /** Standard output, for what is printed there beside the log's lines: in order with them. */
+  /** Standard output, for text between the log's lines. */
   readonly output: BoundedOutput;
 }
 
-/** To be called once in a process: it is the process's standard output that is written to. */
+/** Opens standard output. Call it once in a process. */
 export async function openLog(settings: LogSettings): Promise<Log> {
   const output = new BoundedOutput(1);
   const logger = await createLogger(settings, output);
-  // With a level of its own: it is said whatever LOG_LEVEL leaves out.
+  // Its own level: dropped lines are reported at every LOG_LEVEL.
   const reporter = logger.child({}, { level: 'warn' });
   output.onDropped((dropped) => reportDropped(reporter, dropped));
   process.once('exit', () => output.writeLast());
   return { logger, output };
 }
 
-/** Lines of JSON, or text for a person on a terminal. */
+/** Logs JSON lines, or text for people on a terminal. */
 export async function createLogger(
   { logLevel, logFormat }: LogSettings,
   output: DestinationStream,
@@ -47,7 +47,7 @@ export async function createLogger(
   );
 }
 
-/** In this process, not in pino's worker thread, which would have a queue and failures of its own. */
+/** In this process: pino's worker thread would have its own queue and failures. */
 async function prettified(output: DestinationStream): Promise<DestinationStream> {
   const { prettyFactory } = await import('pino-pretty');
   const prettify = prettyFactory({ ignore: 'pid,hostname', singleLine: true });
@@ -63,11 +63,11 @@ function reportDropped(logger: Logger, { count, since, until, cause }: DroppedLi
 
 function reasonOf(cause: NodeJS.ErrnoException | undefined): string {
   if (cause === undefined) return 'they came faster than they could be written';
-  if (cause.code === 'EAGAIN') return 'nothing read the standard output';
+  if (cause.code === 'EAGAIN') return 'standard output was not read';
   return getSystemErrorMap().get(cause.errno ?? 0)?.[1] ?? cause.message;
 }
 
-/** Errors of libraries carry requests, headers and parameters along: what is not named here is not written. */
+/** Logs only these fields of an error: errors of libraries contain requests, headers and parameters. */
 export function describeError(error: unknown, depth = 0): unknown {
   if (typeof error !== 'object' || error === null) return String(error);
   const {

@@ -6,7 +6,7 @@ export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    // Nest narrates its own start in `log`; for an operator that is detail.
+    // Nest reports the details of its start with `log`.
     this.write('debug', message, rest);
   }
 
@@ -30,7 +30,7 @@ export class NestLogger implements LoggerService {
     this.write('fatal', message, rest);
   }
 
-  /** Nest appends the context, and `error` a stack before it, to whatever the caller gave. */
+  /** Nest appends the context to the caller's arguments, and `error` a stack before it. */
   private write(
     level: 'trace' | 'debug' | 'warn' | 'error' | 'fatal',
     message: unknown,

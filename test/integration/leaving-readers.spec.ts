@@ -42,7 +42,7 @@ describe('readers that leave in the middle of a blob', () => {
 
   /** Nobody is served any more: nothing is held, and each of the requests has left its line. */
   async function expectLetGo(requests: number): Promise<void> {
-    const brokenOff = () => lines.filter(({ msg }) => msg === 'request broken off');
+    const brokenOff = () => lines.filter(({ msg }) => msg === 'request aborted');
     await until('the objects to be let go', () => held.now === 0);
     await until('the lines', () => brokenOff().length === requests);
     expect(buffers.largeInUse).toBe(0);
