@@ -13,6 +13,7 @@ import { type NewContent, UploadCommitStore } from '../../src/uploads/commit/upl
 import type { Lease } from '../../src/uploads/session/upload-session.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
+import { until } from '../support/until.js';
 import { claimantOf } from '../support/upload-claims.js';
 
 const REPOSITORY = parseRepositoryName('a/b');
@@ -248,6 +249,41 @@ describe('UploadCommitStore', () => {
       });
       expect(await outcome).toEqual({ isFenced: false, blob: made });
       expect(await stateOf(loser)).toMatchObject({ state: 'committed', holds_bytes: true });
+    });
+  });
+
+  describe('waits while the blob of its content is deleted', () => {
+    /** Starts `work` while another transaction deletes the blob of `canonical`. Returns its outcome. */
+    const duringDelete = async <T>(work: () => Promise<T>): Promise<T> => {
+      const { blob } = await commit(await begin());
+      const deletions = ['repository_blobs', 'blob_digests', 'uploads'].map(
+        (table) => `DELETE FROM ${table} WHERE blob_id = $1 RETURNING blob_id`,
+      );
+      const outcome = await test.dataSource.transaction(async (transaction) => {
+        for (const sql of [...deletions, 'DELETE FROM blobs WHERE id = $1 RETURNING id']) {
+          await queryRows(transaction, sql, [blob?.id]);
+        }
+        const started = work();
+        started.catch(() => undefined);
+        await until('the lock', async () => {
+          const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+          return (await rows(sql)).length > 0;
+        });
+        return { started };
+      });
+      return outcome.started;
+    };
+
+    it('and then makes a new one', async () => {
+      const lease = await begin();
+      const { blob } = await duringDelete(() => commit(lease));
+      expect(blob?.objectKey).toBe(objectOf(lease).objectKey);
+    });
+
+    it('and then finds none to link', async () => {
+      const unitOfWork = new UnitOfWork(test.dataSource);
+      const find = () => unitOfWork.run((transaction) => blobs.findForLink(transaction, canonical));
+      expect(await duringDelete(find)).toBeUndefined();
     });
   });
 

@@ -11,6 +11,7 @@ import type { Lease, UploadReference } from '../../src/uploads/session/upload-se
 import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
+import { until } from '../support/until.js';
 import { claimantOf } from '../support/upload-claims.js';
 
 const PROGRESS = { offsetBytes: 7, midstates: [initialMidstate('sha256')], driverState: { parts: [1, 2] } };
@@ -60,6 +61,21 @@ describe('UploadSessionStore', () => {
   it('gives it to exactly one of many that ask at once', async () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, (_, index) => take(`holder ${index}`)));
     expect(outcomes.filter((outcome) => outcome !== undefined)).toHaveLength(1);
+  });
+
+  it('does not give it to a request that waited for another one to acquire it', async () => {
+    let second: ReturnType<typeof take> | undefined;
+    await test.dataSource.transaction(async (transaction) => {
+      const sql = `UPDATE uploads SET version = version + 1, lease_holder = 'a', lease_expires_at = now() + interval '1 h'
+                    WHERE id = $1 RETURNING id`;
+      await queryRows(transaction, sql, [reference.id]);
+      second = take('b');
+      await until('the lock', async () => {
+        const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        return (await queryRows(test.dataSource.manager, waiting)).length > 0;
+      });
+    });
+    expect(await second).toBeUndefined();
   });
 
   it('lets a lapsed lease be taken over, and fences the one who had it', async () => {

@@ -91,6 +91,21 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     expect(await ground.pull(digest)).toEqual(bytes);
   });
 
+  it('keeps the bytes of an upload whose cancel is cut off before its row has changed', async () => {
+    const faults = new FaultPoint();
+    const a = await ground.startReplica(faults.around);
+    const b = await ground.startReplica();
+    const bytes = Buffer.from('content');
+    const digest = digestOf('sha256', bytes);
+    const one = await a.uploads.start(REPOSITORY, undefined, NOBODY);
+    await a.uploads.append(one, whole(bytes), NOBODY);
+    void faults.arm('markCancelled', 'before', 'throws');
+    await expect(a.uploads.cancel(one, NOBODY)).rejects.toThrow('was made to fail');
+    await b.uploads.commit(one, digest, undefined, NOBODY);
+    expect(await ground.pull(digest)).toEqual(bytes);
+    await ground.expectNothingLeftOver(b);
+  });
+
   describe('of content whose object is lost', () => {
     const bytes = Buffer.from('content');
     const digest = digestOf('sha256', bytes);
