@@ -1,6 +1,7 @@
 /**
  * The vocabulary of events. Each event says what happened (its kind), to what, and where it came from (its
- * origin). An event is written by the statement that makes the change, so there is never one without the other:
+ * origin). An event is written by the statement that makes the change, so there is never one without the
+ * other:
  *
  * | about   | table           | written by                                                        |
  * |---------|-----------------|-------------------------------------------------------------------|

@@ -3,8 +3,8 @@ import type { EventOrigin } from './events.js';
 const SAMPLE_FROM_BYTES = 1024 * 1024;
 
 /**
- * Whether a checkpoint is recorded as an event: when it crosses a power of two, from 1 MiB on. So an upload has
- * about twenty of them, however small its chunks are, and they show how fast it progressed.
+ * Whether a checkpoint is recorded as an event: when it crosses a power of two, from 1 MiB on. So an upload
+ * has about twenty of them, however small its chunks are, and they show how fast it progressed.
  */
 export function isSampled(beforeBytes: number, afterBytes: number): boolean {
   const step = (bytes: number) => Math.floor(Math.log2(Math.max(bytes, SAMPLE_FROM_BYTES / 2)));
@@ -27,8 +27,8 @@ export interface EventClause {
 }
 
 /**
- * Makes a change of sessions (`UPDATE … RETURNING` at least `id` and `offset_bytes`) record an event for each of
- * them in the same statement: no change without its event, and no second round trip.
+ * Makes a change of sessions (`UPDATE … RETURNING` at least `id` and `offset_bytes`) record an event for each
+ * of them in the same statement: no change without its event, and no second round trip.
  *
  * @returns the statement, which returns what the change returns, and its parameters.
  */
@@ -41,7 +41,8 @@ export function recordingEvent(
   const sql = `WITH changed AS (${change}),
     event AS (
       INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, actor, client_address, duration_ms)
-      SELECT id, ${kind}, offset_bytes, ${replica}, ${actor}, ${address}, ${duration}::bigint FROM changed WHERE ${when}
+      SELECT id, ${kind}, offset_bytes, ${replica}, ${actor}, ${address}, ${duration}::bigint
+        FROM changed WHERE ${when}
     )
     SELECT * FROM changed`;
   return [sql, [...parameters, ...originParameters(origin)]];

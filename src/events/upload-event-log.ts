@@ -29,7 +29,8 @@ export class UploadEventLog implements OnModuleDestroy {
     if (this.pending.size >= MAX_PENDING) return;
     const insert = queryRows(
       this.dataSource.manager,
-      `INSERT INTO upload_events (upload_id, kind, offset_bytes, detail, replica, actor, client_address, duration_ms)
+      `INSERT INTO upload_events (upload_id, kind, offset_bytes, detail, replica, actor, client_address,
+                                  duration_ms)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
       [id, kind, offsetBytes, detail, ...originParameters(origin)],
     );

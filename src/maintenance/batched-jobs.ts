@@ -14,10 +14,10 @@ export interface BatchedJob {
 }
 
 /**
- * Runs several jobs in rounds: one batch of each in turn. A round ends when all jobs are done, or after a minute; jobs
- * that are not done then continue in the next round, and the others start again. So no job delays the others for long,
- * and under any load each gets its share. After each batch it pauses for as long as the batch took: half of the time is
- * left to requests.
+ * Runs several jobs in rounds: one batch of each in turn. A round ends when all jobs are done, or after a
+ * minute; jobs that are not done then continue in the next round, and the others start again. So no job
+ * delays the others for long, and under any load each gets its share. After each batch it pauses for as long
+ * as the batch took: half of the time is left to requests.
  */
 export class BatchedJobs {
   private unfinished: readonly BatchedJob[] = [];
@@ -32,7 +32,8 @@ export class BatchedJobs {
    * Runs a round. Returns whether work is left.
    *
    * @param jobs all of them, from the start.
-   * @param beforeTurn runs before every turn. If it fails, the round ends with its error, and all jobs with it.
+   * @param beforeTurn runs before every turn. If it fails, the round ends with its error, and all jobs with
+   *   it.
    */
   async round(jobs: readonly BatchedJob[], beforeTurn: () => Promise<void>): Promise<boolean> {
     const started = this.unfinished;

@@ -11,8 +11,8 @@ export class ExclusiveTask {
   /**
    * Does `work` and returns its result. Returns undefined, without doing it, while another process does it.
    *
-   * The lock belongs to a connection, so it is released when the process ends. If the connection is lost, another
-   * process can start the work too, so two runs at the same time must be safe.
+   * The lock belongs to a connection, so it is released when the process ends. If the connection is lost,
+   * another process can start the work too, so two runs at the same time must be safe.
    */
   async run<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     const runner = this.dataSource.createQueryRunner();

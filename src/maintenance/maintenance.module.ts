@@ -2,7 +2,9 @@ import { Global, Module } from '@nestjs/common';
 import { ExclusiveTask } from './exclusive-task.js';
 import { UploadClock } from './upload-clock.js';
 
-/** The parts of background work: `PeriodicTask`, `ExclusiveTask`, `BatchedJobs`, and a clock for idle time. */
+/**
+ * The parts of background work: `PeriodicTask`, `ExclusiveTask`, `BatchedJobs`, and a clock for idle time.
+ */
 @Global()
 @Module({ providers: [ExclusiveTask, UploadClock], exports: [ExclusiveTask, UploadClock] })
 export class MaintenanceModule {}

@@ -11,7 +11,9 @@ export interface PeriodicTaskOptions {
   /** For the log. */
   readonly name: string;
   readonly intervalMs: number;
-  /** Returns whether work is left: then the next run follows soon. Ends soon after the task's signal aborts. */
+  /**
+   * Returns whether work is left: then the next run follows soon. Ends soon after the task's signal aborts.
+   */
   readonly run: () => Promise<boolean>;
 }
 

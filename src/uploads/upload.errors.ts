@@ -1,8 +1,11 @@
+import type { UploadEventKind } from '../events/events.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { BodyError } from '../transfer/body.errors.js';
-import type { UploadEventKind } from '../events/events.js';
 
-/** The chunk doesn't start where the session ends. The response has the true range (spec.md, "Pushing a blob in chunks"). */
+/**
+ * The chunk does not start at the session's offset. The response has the Range (spec.md, "Pushing a blob in
+ * chunks").
+ */
 export class UploadOffsetError extends RegistryError {
   constructor(readonly offsetBytes: number) {
     super('BLOB_UPLOAD_INVALID', `the chunk must start at byte ${offsetBytes}`, {
@@ -11,28 +14,28 @@ export class UploadOffsetError extends RegistryError {
   }
 }
 
-/** Another request writes to the session and did not let go in time. */
+/** Another request writes to the session and did not release it in time. */
 export class UploadBusyError extends RegistryError {
   constructor(readonly retryAfterSeconds: number) {
     super('TOOMANYREQUESTS', 'another request is writing to this upload');
   }
 }
 
-/** This request had the session until another one took it. What it had made durable is kept. */
+/** Another request acquired the session from this one. Its durable bytes are kept. */
 export class UploadTakenOverError extends RegistryError {
   constructor() {
     super('TOOMANYREQUESTS', 'another request has taken over this upload');
   }
 }
 
-/** Berth is stopping. What arrived is kept, and any replica goes on from there. */
+/** Berth is stopping. What arrived is kept, and the client can continue on any replica. */
 export class ShuttingDownError extends RegistryError {
   constructor() {
     super('TOOMANYREQUESTS', 'this server is stopping');
   }
 }
 
-/** What a request that wrote to an upload, and failed with this, is to be remembered as. */
+/** The event that records this failure of a request that wrote. */
 export function failureKind(error: unknown): UploadEventKind {
   if (error instanceof UploadTakenOverError) return 'fenced';
   if (error instanceof DigestInvalidError) return 'digest_mismatch';

@@ -59,8 +59,8 @@ export class UploadService {
   /**
    * Creates a session.
    *
-   * @param announced a further algorithm that the client will use for its digest. Without it, commit reads the
-   * bytes back; sha256 is always computed.
+   * @param announced a further algorithm that the client will use for its digest. Without it, commit reads
+   *   the bytes back; sha256 is always computed.
    */
   async start(
     repository: RepositoryName,
@@ -97,8 +97,8 @@ export class UploadService {
   /**
    * Appends a body to a session and returns the new durable offset.
    *
-   * @throws UploadOffsetError if the range starts at another offset; SizeInvalidError if the body's length differs
-   * from its range (bytes within the range are kept).
+   * @throws UploadOffsetError if the range starts at another offset; SizeInvalidError if the body's length
+   *   differs from its range (bytes within the range are kept).
    */
   async append(
     reference: UploadReference,
@@ -160,8 +160,8 @@ export class UploadService {
   }
 
   /**
-   * Ends a session and removes its bytes, also if its commit was interrupted. Succeeds as soon as the row says so: the
-   * reaper removes bytes that can't be removed now.
+   * Ends a session and removes its bytes, also if its commit was interrupted. Succeeds as soon as the row
+   * says so: the reaper removes bytes that can't be removed now.
    *
    * @throws BlobUploadUnknownError if the session has ended.
    */

@@ -7,6 +7,7 @@ import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import type { TestStorage } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
+import { stopReaperSchedule } from '../support/reaper-schedule.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { eventsOf } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
@@ -33,6 +34,7 @@ export function reaperContract({ environment }: TestStorage): void {
   beforeAll(async () => {
     berth = await startTestBerth(environment);
     other = await startTestBerth({ ...environment, DATABASE_URL: berth.databaseUrl });
+    for (const each of [berth, other]) stopReaperSchedule(each);
     storage = new StorageObserver(berth.driver);
     client = new RegistryClient(berth.url);
   });

@@ -30,7 +30,8 @@ export class CommitFunction1764250000000 implements MigrationInterface {
  */
 const COMMIT_UPLOAD = `
   CREATE FUNCTION commit_upload(
-    p_upload uuid, p_version bigint, p_repository text, p_canonical text, p_digests text[], p_size_bytes bigint,
+    p_upload uuid, p_version bigint,
+    p_repository text, p_canonical text, p_digests text[], p_size_bytes bigint,
     p_object_key text, p_lost_key text, p_lost_reason text,
     p_replica text, p_actor text, p_client_address text, p_duration_ms bigint,
     OUT is_fenced boolean, OUT stored_id bigint, OUT stored_key text
@@ -62,7 +63,8 @@ const COMMIT_UPLOAD = `
        WHERE id = stored_id AND object_key = p_lost_key
          AND NOT EXISTS (SELECT FROM displaced_objects WHERE object_key = p_object_key);
       IF FOUND THEN
-        INSERT INTO displaced_objects (object_key, blob_id, reason) VALUES (p_lost_key, stored_id, p_lost_reason);
+        INSERT INTO displaced_objects (object_key, blob_id, reason)
+        VALUES (p_lost_key, stored_id, p_lost_reason);
         stored_key := p_object_key;
       END IF;
     END IF;
@@ -76,7 +78,8 @@ const COMMIT_UPLOAD = `
       INSERT INTO repositories (name) VALUES (p_repository) ON CONFLICT (name) DO NOTHING;
       SELECT id INTO STRICT own_repository FROM repositories WHERE name = p_repository;
     END IF;
-    INSERT INTO repository_blobs (repository_id, blob_id) VALUES (own_repository, stored_id) ON CONFLICT DO NOTHING;
+    INSERT INTO repository_blobs (repository_id, blob_id)
+    VALUES (own_repository, stored_id) ON CONFLICT DO NOTHING;
 
     UPDATE uploads
        SET state = 'committed', blob_id = stored_id, holds_bytes = stored_key IS DISTINCT FROM p_object_key,

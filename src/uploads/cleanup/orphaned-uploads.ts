@@ -6,8 +6,8 @@ import type { StorageDriver, StoredUpload } from '../../storage/storage-driver.j
 const BATCH = { uploads: 100, listed: 1_000 };
 
 /**
- * Bytes of uploads in the storage, last written before `oldest` (milliseconds since the epoch), by upload, in batches.
- * Names that are not upload ids are not Berth's, and left out. A batch can be empty.
+ * Bytes of uploads in the storage, last written before `oldest` (milliseconds since the epoch), by upload, in
+ * batches. Names that are not upload ids are not Berth's, and left out. A batch can be empty.
  */
 export async function* storedUploadsBefore(
   oldest: number,

@@ -41,15 +41,15 @@ const NO_REQUEST: UploadOrigin = { actor: null, clientAddress: null, userAgent: 
 /**
  * Cleans up after uploads, periodically, in one process at a time:
  *
- * | what                                                     | how                                             |
- * |----------------------------------------------------------|-------------------------------------------------|
- * | sessions idle for `UPLOAD_TTL_SECONDS`                   | end as `expired`; their bytes are removed       |
- * | interrupted commits                                      | are completed: their bytes were verified        |
- * | ended sessions whose bytes could not be removed          | their bytes are removed                         |
- * | displaced objects                                        | are removed if the blob's own object exists     |
- * | bytes without a session                                  | are removed when old enough                     |
- * | rows of ended sessions, old events                       | are deleted                                     |
- * | times of sessions in the future                          | are set to now: the clock was ahead             |
+ * | what | how |
+ * |---|---|
+ * | sessions idle for `UPLOAD_TTL_SECONDS` | end as `expired`; their bytes are removed |
+ * | interrupted commits | are completed: their bytes were verified |
+ * | ended sessions whose bytes could not be removed | their bytes are removed |
+ * | displaced objects | are removed if the blob's own object exists |
+ * | bytes without a session | are removed when old enough |
+ * | rows of ended sessions, old events | are deleted |
+ * | times of sessions in the future | are set to now: the clock was ahead |
  *
  * It must never touch a live upload: a row ends, which fences its writer, before the bytes are touched.
  */
@@ -88,8 +88,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   /**
    * Runs one round, unless another process does. Returns whether work is left.
    *
-   * @throws StorageIdentityError, having removed nothing, if the storage belongs to another database: then bytes
-   * without a row are that database's, and objects of this one are elsewhere.
+   * @throws StorageIdentityError, having removed nothing, if the storage belongs to another database: then
+   *   bytes without a row are that database's, and objects of this one are elsewhere.
    */
   async reap(): Promise<boolean> {
     const isWorkLeft = await this.exclusive.run('upload reaper', () =>

@@ -9,29 +9,30 @@ import type { LeaseRequest, UploadSession } from '../session/upload-session.js';
 import type { AcquiredSession } from '../session/upload-session.store.js';
 
 const SECONDS = `::float8 * interval '1 second'`;
-/** Twice the longest lease that a setting can have. */
+/** Twice the maximum of `UPLOAD_LEASE_SECONDS`. */
 const LATEST_LEASE_END = `now() + interval '600 seconds'`;
 const IS_FREE = '(lease_holder IS NULL OR lease_expires_at < clock_timestamp())';
 
 /**
- * The rows of upload sessions, as those see them who clear up. Whatever has a writer is left alone.
+ * The statements of the reaper on rows of upload sessions. They skip sessions that have a writer.
  *
- * Batches are chosen as an ARRAY, once, and then found by their ids; a join with those who were chosen may be
- * one with the whole table.
+ * A batch is selected as an ARRAY of ids first. With a join instead, Postgres might read the whole table.
  */
 @Injectable()
 export class UploadReapingStore {
   constructor(private readonly dataSource: DataSource) {}
 
   /**
-   * Ends sessions on which nothing happened for that long, `limit` at the most. Each is ended, and answered,
-   * once.
+   * Expires at most `limit` sessions that were idle for `ttlSeconds`, and returns them. Each session is
+   * expired, and returned, once.
    */
   async expire(ttlSeconds: number, limit: number, request: LeaseRequest): Promise<UploadSession[]> {
     const update = `UPDATE uploads
-          SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL, updated_at = now()
+          SET state = 'expired', version = version + 1, lease_holder = NULL, lease_expires_at = NULL,
+              updated_at = now()
         WHERE id = ANY (ARRAY(SELECT id FROM uploads
-                               WHERE state IN ('open', 'committing') AND updated_at < ${countedAgo('$1')} AND ${IS_FREE}
+                               WHERE state IN ('open', 'committing')
+                                 AND updated_at < ${countedAgo('$1')} AND ${IS_FREE}
                                ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING ${SESSION_COLUMNS}`;
     const statement = recordingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, origin: request });
@@ -39,9 +40,9 @@ export class UploadReapingStore {
   }
 
   /**
-   * Takes a session whose commit was interrupted at least that long ago and that nobody goes on with, none of
-   * `tried`. Its time to live goes on. Any of them, so that those that can't be repaired don't keep others
-   * from it: the next one from a place among the ids, which are random.
+   * Acquires a session whose commit was interrupted at least `idleSeconds` ago, except those in `tried`. Its
+   * time to live continues. Starts at a random id, so that commits that can't be repaired don't keep others
+   * waiting.
    */
   async acquireInterruptedCommit(
     idleSeconds: number,
@@ -50,12 +51,14 @@ export class UploadReapingStore {
   ): Promise<AcquiredSession | undefined> {
     const { replica, leaseSeconds } = request;
     const next = (further: string) => `(SELECT id FROM uploads
-                     WHERE state = 'committing' ${further} AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
+                     WHERE state = 'committing' ${further}
+                       AND updated_at < now() - $1${SECONDS} AND ${IS_FREE}
                        AND id <> ALL ($4::uuid[])
                      ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`;
     const [row] = await this.query<UploadRow>(
       `UPDATE uploads
-          SET version = version + 1, lease_holder = $2, last_holder = $2, lease_expires_at = clock_timestamp() + $3${SECONDS},
+          SET version = version + 1, lease_holder = $2, last_holder = $2,
+              lease_expires_at = clock_timestamp() + $3${SECONDS},
               abandoned = abandoned OR lease_holder IS NOT NULL
         WHERE id = coalesce(${next('AND id >= $5')}, ${next('')})
         RETURNING ${SESSION_COLUMNS}`,
@@ -65,11 +68,11 @@ export class UploadReapingStore {
     const session = toSession(row);
     const { id, version } = session;
     const lease = { ...request, uploadId: id, version, acquiredAt: performance.now() };
-    // Nothing is written to it any more.
+    // No bytes are written to it any more.
     return { session, lease, needsFence: false };
   }
 
-  /** Sessions that ended at least that long ago and may have left bytes, `limit` at the most. */
+  /** Returns at most `limit` sessions that ended at least `idleSeconds` ago and may have bytes left. */
   async findUnreclaimed(idleSeconds: number, limit: number): Promise<UploadSession[]> {
     const rows = await this.query<UploadRow>(
       `SELECT ${SESSION_COLUMNS} FROM uploads
@@ -80,42 +83,43 @@ export class UploadReapingStore {
     return rows.map(toSession);
   }
 
-  /** What is left of a session that is over can't be removed now: others first. */
+  /** Moves an ended session, whose bytes can't be removed now, behind the others. */
   async postpone(id: UploadId): Promise<void> {
     const sql = `UPDATE uploads SET updated_at = now()
                   WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
     await this.query(sql, [id]);
   }
 
-  /** Nothing is left of a session that is over. */
+  /** Records that an ended session has no bytes left. */
   async markReclaimed(id: UploadId): Promise<void> {
     const sql = `UPDATE uploads SET holds_bytes = false
                   WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
     await this.query(sql, [id]);
   }
 
-  /** Something may be left of a session that is over, after all. */
+  /** Records that an ended session may have bytes left. */
   async markUnreclaimed(id: UploadId): Promise<void> {
     const sql = `UPDATE uploads SET holds_bytes = true
                   WHERE id = $1 AND state NOT IN ('open', 'committing') RETURNING id`;
     await this.query(sql, [id]);
   }
 
-  /** Which of these have a session whose bytes are still its own concern. */
+  /** Returns those of `ids` that have a session which may hold bytes. */
   async whichHoldBytes(ids: readonly UploadId[]): Promise<ReadonlySet<UploadId>> {
     const sql = `SELECT id FROM uploads WHERE id = ANY ($1::uuid[]) AND holds_bytes`;
     return new Set((await this.query<{ id: UploadId }>(sql, [ids])).map(({ id }) => id));
   }
 
   /**
-   * Forgets sessions that ended at least that long ago and have nothing left, `limit` at the most. Answers
+   * Deletes at most `limit` sessions that ended at least `idleSeconds` ago and have no bytes left. Returns
    * how many.
    */
   async prune(idleSeconds: number, limit: number): Promise<number> {
     const rows = await this.query(
       `DELETE FROM uploads
         WHERE id = ANY (ARRAY(SELECT id FROM uploads
-                               WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes AND updated_at < ${countedAgo('$1')}
+                               WHERE state NOT IN ('open', 'committing') AND NOT holds_bytes
+                                 AND updated_at < ${countedAgo('$1')}
                                ORDER BY updated_at LIMIT $2))
         RETURNING id`,
       [idleSeconds, limit],
@@ -124,9 +128,8 @@ export class UploadReapingStore {
   }
 
   /**
-   * Sets times that are still to come to now, `limit` of each kind at the most: the clock was ahead when they
-   * were written, and by them a session would not be over for as long as it was ahead. Returns how many rows
-   * it corrected.
+   * Sets times in the future to now, at most `limit` of each kind. The clock was ahead when they were
+   * written; without this, such a session would live that much longer. Returns the number of corrected rows.
    */
   async correctFutureTimes(leaseSeconds: number, limit: number): Promise<number> {
     const some = (condition: string) =>

@@ -7,7 +7,9 @@ import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { UploadProgress, UploadSession } from '../session/upload-session.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 
-/** The bytes of a session that has ended. With a digest, a commit was started, so there may be an object, too. */
+/**
+ * The bytes of a session that has ended. With a digest, a commit was started, so there may be an object, too.
+ */
 export type EndedUpload = UploadProgress & Pick<UploadSession, 'id' | 'digest'>;
 
 /** Removes the bytes of ended sessions from the storage. */
@@ -21,8 +23,8 @@ export class UploadReclaimService {
   ) {}
 
   /**
-   * Removes the upload's bytes, and its object unless a blob has it. The session has ended in the database before, so
-   * nobody can make a blob of the bytes any more. Idempotent.
+   * Removes the upload's bytes, and its object unless a blob has it. The session has ended in the database
+   * before, so nobody can make a blob of the bytes any more. Idempotent.
    */
   async reclaim(ended: EndedUpload): Promise<void> {
     const upload = { id: ended.id, state: ended.driverState };

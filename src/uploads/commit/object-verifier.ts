@@ -11,17 +11,17 @@ import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 /**
  * - `intact`: the object has the bytes that the digest names.
  * - `missing`: the storage has no such object, or can't read it.
- * - `corrupt`: it has other bytes, or another number of them.
- * - `unverified`: there was no time to read it, or the storage was not available. Nothing is known.
+ * - `corrupt`: the object has other bytes.
+ * - `unverified`: unknown. Reading took too long, or the storage is unavailable.
  */
 export type Verdict = 'intact' | 'missing' | 'corrupt' | 'unverified';
 
-/** Each reads an object as fast as the storage can. More of them would only take the bandwidth from pulls. */
-const MOST_AT_ONCE = 4;
-/** A smaller object is read at once: it must not wait behind large ones. */
+/** Each read is as fast as the storage. More of them would only take bandwidth from pulls. */
+const MAX_CONCURRENT_LARGE = 4;
+/** Objects up to this size are read at once: they must not wait for large ones. */
 const SMALL_BYTES = 8 * 1024 * 1024;
-/** Waiting for a turn included. Well below the 60 s after which proxies give up a push. */
-const LONGEST_MS = 15_000;
+/** Includes waiting. Well below the 60 s after which proxies abort a push. */
+const TIMEOUT_MS = 15_000;
 
 interface Verification {
   readonly verdict: Promise<Verdict>;
@@ -30,14 +30,14 @@ interface Verification {
 }
 
 /**
- * Verifies stored objects by reading and hashing them: `MOST_AT_ONCE` large ones at a time in this process,
- * the others wait their turn.
+ * Verifies stored objects by reading and hashing them. Reads at most `MAX_CONCURRENT_LARGE` large objects at
+ * a time in this process.
  */
 @Injectable()
 export class ObjectVerifier {
   private readonly logger = new Logger(ObjectVerifier.name);
   private readonly running = new Map<string, Verification>();
-  private readonly turns = new EventEmitter().setMaxListeners(0);
+  private readonly slots = new EventEmitter().setMaxListeners(0);
   private busy = 0;
 
   constructor(
@@ -46,16 +46,15 @@ export class ObjectVerifier {
   ) {}
 
   /**
-   * Compares a blob's object with the digest of its content. Callers that want the same object at the same
-   * time share one reading, which ends when the last of them has given up.
+   * Compares a blob's object with the digest of its content. Concurrent callers share one read of an object.
+   * It is aborted when all of them have aborted.
    *
-   * @throws StorageUnavailableError, StorageError where the storage can't say whether there is an object; the
-   * signal's
-   *   reason.
+   * @throws StorageUnavailableError, StorageError if the storage can't tell whether the object exists; the
+   *   signal's reason.
    */
   async verify(blob: BlobRecord, digest: Digest, { signal }: IoOptions): Promise<Verdict> {
     signal?.throwIfAborted();
-    const shared = this.running.get(blob.objectKey) ?? this.begin(blob, digest);
+    const shared = this.running.get(blob.objectKey) ?? this.start(blob, digest);
     shared.waiting += 1;
     try {
       return await abortable(signal === undefined ? {} : { signal }, () => shared.verdict);
@@ -65,12 +64,15 @@ export class ObjectVerifier {
     }
   }
 
-  private begin(blob: BlobRecord, digest: Digest): Verification {
+  private start(blob: BlobRecord, digest: Digest): Verification {
     const stop = new AbortController();
-    // Not `AbortSignal.any` with a timeout: Node 20 may collect that as garbage before it fires.
-    const timer = setTimeout(() => stop.abort(new Error('no time is left')), LONGEST_MS).unref();
+    // Not `AbortSignal.any` with `AbortSignal.timeout`: Node 20 can garbage-collect it before it fires.
+    const timer = setTimeout(
+      () => stop.abort(new Error('the verification took too long')),
+      TIMEOUT_MS,
+    ).unref();
     const verdict = this.examine(blob, digest, stop.signal).finally(() => clearTimeout(timer));
-    // All callers may have given up when it fails.
+    // All callers may have aborted before it fails.
     verdict.catch(() => undefined);
     const shared = { verdict, stop, waiting: 0 };
     this.running.set(blob.objectKey, shared);
@@ -79,7 +81,7 @@ export class ObjectVerifier {
 
   private end({ objectKey }: BlobRecord, shared: Verification): void {
     if (this.running.get(objectKey) === shared) this.running.delete(objectKey);
-    shared.stop.abort(new Error('nobody waits for this verification any more'));
+    shared.stop.abort(new Error('all callers of this verification have aborted'));
   }
 
   private async examine(blob: BlobRecord, digest: Digest, signal: AbortSignal): Promise<Verdict> {
@@ -89,20 +91,20 @@ export class ObjectVerifier {
     try {
       const work = async () =>
         (await this.digestOf(blob, digest, signal)) === digest ? 'intact' : 'corrupt';
-      return await (blob.sizeBytes <= SMALL_BYTES ? work() : this.inTurn(signal, work));
+      return await (blob.sizeBytes <= SMALL_BYTES ? work() : this.limited(signal, work));
     } catch (error) {
       return this.afterFailure(error, blob, digest, signal);
     }
   }
 
-  private async inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    while (this.busy >= MOST_AT_ONCE) await once(this.turns, 'free', { signal });
+  private async limited<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    while (this.busy >= MAX_CONCURRENT_LARGE) await once(this.slots, 'free', { signal });
     this.busy += 1;
     try {
       return await work();
     } finally {
       this.busy -= 1;
-      this.turns.emit('free');
+      this.slots.emit('free');
     }
   }
 
@@ -126,8 +128,8 @@ export class ObjectVerifier {
     if (error instanceof ObjectNotFoundError) return 'missing';
     if (signal.aborted || error instanceof StorageUnavailableError) return 'unverified';
     if (!(error instanceof StorageError)) throw error;
-    // It is there and can't be read, as with a bad sector: the caller's bytes are the better ones.
-    this.logger.error({ err: error, digest, key: blob.objectKey }, 'the object of a blob can not be read');
+    // It exists but can't be read, as with a bad sector: the caller's bytes replace it.
+    this.logger.error({ err: error, digest, key: blob.objectKey }, 'could not read the object of a blob');
     return 'missing';
   }
 }

@@ -24,10 +24,10 @@ import {
 } from './upload-commit.store.js';
 
 /**
- * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver has the bytes
- * in place. Can be repeated after a crash at any point:
+ * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver has
+ * the bytes in place. Can be repeated after a crash at any point:
  *
- *     row: committing, digest ──► driver: finish (idempotent) ──► one statement: blob, digests, link, row: committed
+ *     row: committing ──► driver: finish (idempotent) ──► one statement: blob, link, row: committed
  */
 @Injectable()
 export class UploadCommitService {
@@ -48,7 +48,8 @@ export class UploadCommitService {
    * Commits a held session as `wanted`.
    *
    * @param digests of the session's bytes, the canonical one among them.
-   * @throws DigestInvalidError if the bytes have another digest; UploadTakenOverError if this request was fenced.
+   * @throws DigestInvalidError if the bytes have another digest; UploadTakenOverError if this request was
+   *   fenced.
    */
   async commit(
     held: HeldSession,
@@ -71,7 +72,10 @@ export class UploadCommitService {
     });
   }
 
-  /** Continues a commit that was interrupted. Its digest was verified before; the driver may have finished already. */
+  /**
+   * Continues a commit that was interrupted. Its digest was verified before; the driver may have finished
+   * already.
+   */
   async resume(held: HeldSession): Promise<void> {
     const { session } = held;
     if (session.digest === null) throw new Error('the session has no digest to resume the commit with');
@@ -92,7 +96,10 @@ export class UploadCommitService {
     return [...new Set([...digests, computed])];
   }
 
-  /** Reads the bytes back. Needed only if the client didn't announce this algorithm when it started (see docs/adr). */
+  /**
+   * Reads the bytes back. Needed only if the client didn't announce this algorithm when it started (see
+   * docs/adr).
+   */
   private async hashAgain(
     { session, signal }: HeldSession,
     progress: UploadProgress,

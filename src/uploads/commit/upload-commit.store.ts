@@ -37,7 +37,10 @@ export interface Committed {
   readonly blob: BlobRecord | undefined;
 }
 
-/** The statements that commit an upload, fenced as those of `UploadSessionStore`. Few, since they dominate small pushes. */
+/**
+ * The statements that commit an upload, fenced as those of `UploadSessionStore`. Few, since they dominate
+ * small pushes.
+ */
 @Injectable()
 export class UploadCommitStore {
   constructor(
@@ -46,8 +49,8 @@ export class UploadCommitStore {
   ) {}
 
   /**
-   * From here on the session can only become `digest`, and its time to live starts again. Returns the blob that has
-   * the content now, if any; undefined if the writer was fenced.
+   * From here on the session can only become `digest`, and its time to live starts again. Returns the blob
+   * that has the content now, if any; undefined if the writer was fenced.
    */
   async markCommitting(
     lease: Lease,
@@ -59,7 +62,8 @@ export class UploadCommitStore {
       this.dataSource,
       `WITH marked AS (
          UPDATE uploads
-            SET state = 'committing', digest = $7, offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
+            SET state = 'committing', digest = $7,
+                offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
                 lease_expires_at = clock_timestamp() + $3::float8 * interval '1 second',
                 updated_at = CASE WHEN state = 'open' THEN now() ELSE updated_at END
           WHERE id = $1 AND version = $2 AND state IN ('open', 'committing') AND offset_bytes <= $4
@@ -77,9 +81,10 @@ export class UploadCommitStore {
   }
 
   /**
-   * Makes the content a blob, links it to the repository and ends the session, in one statement (`commit_upload`, among
-   * the migrations). Of several commits of one content the first one wins: the others link its blob. Without an
-   * object, links the content if the registry has it, and otherwise returns no blob.
+   * Makes the content a blob, links it to the repository and ends the session, in one statement
+   * (`commit_upload`, among the migrations). Of several commits of one content the first one wins: the others
+   * link its blob. Without an object, links the content if the registry has it, and otherwise returns no
+   * blob.
    */
   async commit(lease: Lease, content: NewContent, object?: NewObject): Promise<Committed> {
     const { repository, canonical, digests, sizeBytes } = content;

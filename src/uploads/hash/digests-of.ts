@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.js';
 import type { HasherFactory, Midstate } from './hasher.js';
 
-/** What the bytes hash to after which these midstates were saved. */
+/** The digests of the bytes that these midstates were saved after. */
 export function digestsOf(midstates: readonly Midstate[], hashers: HasherFactory): Digest[] {
   return midstates.map((midstate) => {
     const hasher = hashers.resume(midstate);

@@ -7,12 +7,13 @@ import { SLICE_BYTES } from './wasm-hasher.js';
 
 const GIB = 1024 ** 3;
 
-/** Past every implementation's threshold for another thread, and no multiple of a block. */
+/** Above every implementation's threshold for the thread pool, and not a multiple of a block. */
 const LONG_BYTES = 2 * Math.max(ASYNC_THRESHOLD_BYTES, SLICE_BYTES) + 17;
 
 /**
- * What must come out for {@link pattern}, computed by a transcription of FIPS 180-4 (test/support/sha2-reference.ts,
- * and a test compares them): node:crypto shows no midstates, and save and resume could be wrong alike.
+ * The expected results for {@link pattern}. node:crypto has no midstates, and saving and resuming could share
+ * an error, so they were computed by an implementation of FIPS 180-4 (test/support/sha2-reference.ts; a test
+ * compares them).
  */
 export const KNOWN: Record<DigestAlgorithm, { readonly words: string; readonly farDigest: string }> = {
   sha256: {
@@ -29,10 +30,10 @@ export const KNOWN: Record<DigestAlgorithm, { readonly words: string; readonly f
   },
 };
 
-/** Where the far midstate lies: past 2^32 bytes and past 2^32 bits, with a partial block. */
+/** The length of the far midstate: more than 2^32 bytes, with a partial block. */
 export const FAR_BYTES = 5 * GIB + 17;
 
-/** The bytes that the vectors are made of. */
+/** The input of the test vectors. */
 export function pattern(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   for (let i = 0; i < length; i++) {
@@ -42,20 +43,16 @@ export function pattern(length: number): Buffer {
 }
 
 /**
- * Holds a factory against node:crypto and the known midstates, for every algorithm: lengths around the block borders,
- * a chunk long enough for another thread, save → JSON → resume at and between block borders, and a length past 4 GiB.
- * An implementation that passes reads and writes the memory that it should.
+ * The self-test at boot. For every algorithm it compares a factory with node:crypto (a chunk for the thread
+ * pool, saved and resumed within a block) and with the known midstates (one near the start, one after 4 GiB).
+ * An implementation that passes accesses the right memory; all splits and lengths are tested by
+ * `hasher.contract.ts`.
  *
- * @throws Error naming the first thing that is wrong.
+ * @throws Error that names the first difference.
  */
 export async function verifyHasherFactory(factory: HasherFactory): Promise<void> {
   for (const algorithm of DIGEST_ALGORITHMS) {
     const { blockBytes } = HASH_PARAMETERS[algorithm];
-    for (const length of [0, 3, blockBytes - 1, blockBytes, 3 * blockBytes + 5]) {
-      for (const split of [0, 1, blockBytes, blockBytes + 7].filter((at) => at <= length)) {
-        await verifySplit(factory, algorithm, pattern(length), split);
-      }
-    }
     await verifySplit(factory, algorithm, pattern(LONG_BYTES), blockBytes + 7);
     await verifyKnownMidstate(factory, algorithm);
     await verifyFarMidstate(factory, algorithm);
@@ -76,7 +73,7 @@ async function verifySplit(
       for (const hasher of [first, second]) {
         await hasher.update(message.subarray(split));
         expectEqual(hasher.digest(), expected, `${algorithm} of ${message.length} bytes`);
-        expectEqual(hasher.digest(), expected, `${algorithm} asked for its digest twice`);
+        expectEqual(hasher.digest(), expected, `${algorithm}, digest computed again`);
       }
     });
   });
@@ -111,7 +108,7 @@ async function verifyFarMidstate(factory: HasherFactory, algorithm: DigestAlgori
     );
     await hasher.update(pattern(3));
     expectEqual(hasher.midstate().lengthBytes, FAR_BYTES + 3, `the far length of ${algorithm}`);
-    expectEqual(hasher.digest(), `${algorithm}:${farDigest}`, `${algorithm} past 4 GiB`);
+    expectEqual(hasher.digest(), `${algorithm}:${farDigest}`, `${algorithm} after 4 GiB`);
   });
 }
 

@@ -67,7 +67,7 @@ describe('createHasherFactory', () => {
     }));
     const { factory, warnings } = await choose({ openssl: () => Promise.resolve(wrong), wasm });
     expect(factory).not.toBe(wrong);
-    expect(warnings[0]).toContain('its self-test failed at sha256 of 0 bytes');
+    expect(warnings[0]).toContain('its self-test failed at sha256 of ');
     await expect(choose({ openssl: broken('x'), wasm: () => Promise.resolve(wrong) })).rejects.toThrow(
       'no impl',
     );

@@ -3,7 +3,7 @@ import { verifyHasherFactory } from './hasher-verification.js';
 import { OpensslHasherFactory } from './openssl-hasher.factory.js';
 import { WasmHasherFactory } from './wasm-hasher.factory.js';
 
-/** Where the implementations come from; tests hand in others. */
+/** How to load the implementations; tests pass others. */
 export interface HasherImplementations {
   readonly openssl: () => Promise<HasherFactory>;
   readonly wasm: () => Promise<HasherFactory>;
@@ -15,11 +15,12 @@ const IMPLEMENTATIONS: HasherImplementations = {
 };
 
 /**
- * Chooses the implementation for this process: OpenSSL's where it can be called and computes what it should, else
- * WebAssembly with one warning. Neither is taken unverified (see {@link verifyHasherFactory}); takes some 10 ms.
+ * Chooses the implementation for this process: OpenSSL if it can be called and passes its self-test, else
+ * WebAssembly, with one warning. Both are verified first (see {@link verifyHasherFactory}), which takes some
+ * 10 ms.
  *
- * @param log gets one sentence when the slow implementation is chosen.
- * @throws Error when neither can be used: Berth can't run here.
+ * @param log gets one sentence if the slow implementation is chosen.
+ * @throws Error if neither works: Berth can't run here.
  */
 export async function createHasherFactory(
   log: (warning: string) => void,
@@ -35,12 +36,10 @@ export async function createHasherFactory(
   try {
     fallback = await verified(implementations.wasm);
   } catch (error) {
-    const both = new AggregateError([refused, error], 'the causes, OpenSSL first');
+    const both = new AggregateError([refused, error], 'OpenSSL and WebAssembly failed, in this order');
     throw new Error('no implementation of the hash functions works here', { cause: both });
   }
-  log(
-    `Layers are hashed in WebAssembly, 5 to 7 times slower, since OpenSSL's functions can't be used: ${reasonOf(refused)}`,
-  );
+  log(`Layers are hashed in WebAssembly, 5 to 7 times slower. OpenSSL can't be used: ${reasonOf(refused)}`);
   return fallback;
 }
 
@@ -50,7 +49,7 @@ async function verified(load: () => Promise<HasherFactory>): Promise<HasherFacto
   return factory;
 }
 
-/** The first line: what a native loader reports may go on for many. */
+/** The first line. A native loader can report many. */
 function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n', 1).join('');
 }

@@ -1,8 +1,9 @@
 import type { Digest, DigestAlgorithm } from '../../oci/digest.js';
 
 /**
- * A hash function stopped between two bytes, in a form that outlives the process, the machine and the library.
- * It is the chaining value of FIPS 180-4 section 6 with what is needed to go on: JSON, stored in the upload's row.
+ * The state of a hash function between two bytes, as JSON that is independent of process, machine and
+ * library. It has the chaining value of FIPS 180-4 section 6 and what is needed to continue. Stored in the
+ * upload's row.
  */
 export interface Midstate {
   readonly algorithm: DigestAlgorithm;
@@ -10,24 +11,30 @@ export interface Midstate {
   readonly words: string;
   /** Bytes hashed so far, the partial block included. */
   readonly lengthBytes: number;
-  /** The bytes of the last, unfinished block: base64 of `lengthBytes mod blockSize` bytes (block: 64 or 128 bytes). */
+  /**
+   * The bytes of the last, incomplete block: base64 of `lengthBytes mod blockSize` bytes (block: 64 or 128
+   * bytes).
+   */
   readonly partialBlock: string;
 }
 
-/** A running hash. Not to be used by two callers at once: `update` must have settled before the next call. */
+/** A running hash for one caller at a time: `update` must settle before the next call. */
 export interface Hasher {
   readonly algorithm: DigestAlgorithm;
-  /** Adds bytes, off the event loop where the implementation can. `chunk` must not change until it settles. */
+  /**
+   * Adds bytes, on another thread if the implementation can. `chunk` must not change until the promise
+   * settles.
+   */
   update(chunk: Uint8Array): Promise<void>;
-  /** The state after the bytes so far; the hasher can go on. */
+  /** The state after the bytes so far. The hasher can continue. */
   midstate(): Midstate;
-  /** The digest of the bytes so far; the hasher can go on (the final block is computed on a copy of the state). */
+  /** The digest of the bytes so far, computed on a copy of the state. The hasher can continue. */
   digest(): Digest;
-  /** Frees what the hasher holds. Calling it twice does nothing. */
+  /** Frees the hasher's memory. A second call does nothing. */
   dispose(): void;
 }
 
-/** Makes hashers of one implementation. */
+/** Creates hashers of one implementation. */
 export interface HasherFactory {
   /** `openssl` or `wasm`: shown in the overview of the admin API. */
   readonly implementation: string;

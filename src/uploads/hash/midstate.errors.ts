@@ -1,4 +1,7 @@
-/** A stored midstate isn't one: a field is missing, malformed or contradicts another. The message never quotes it. */
+/**
+ * A stored midstate is invalid: a field is missing, malformed or contradicts another. The message never
+ * quotes it.
+ */
 export class MidstateInvalidError extends Error {
   override readonly name = 'MidstateInvalidError';
 

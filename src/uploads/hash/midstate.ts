@@ -1,26 +1,26 @@
 /**
- * The portable form of a stopped hash function: what the upload's row holds, and a contract with every release that
- * will ever read it. Its JSON:
+ * The portable state of a hash function, as stored in the upload's row. Later releases must be able to read
+ * it. Its JSON:
  *
  * ```
  *   { "algorithm":    "sha256" | "sha512",
  *     "words":        "6a09e667bb67ae85…",        H0 H1 … H7, each big-endian, lower-case hex
  *     "lengthBytes":  1048593,                    all bytes so far
- *     "partialBlock": "AAECAwQFBgcICQoLDA0ODxA=" } the lengthBytes mod block bytes that no block is made of yet
+ *     "partialBlock": "AAECAwQFBgcICQoLDA0ODxA=" } the last lengthBytes mod block bytes
  *
  *   message   |-- block --|-- block --| … |-- block --|-- partial --:
  *             '------- compressed into `words` -------'
  *             '--------------------- `lengthBytes` -----------------'
  * ```
  *
- * | field          | sha256                     | sha512                     | FIPS 180-4                                 |
- * |----------------|----------------------------|----------------------------|--------------------------------------------|
- * | `words`        | 8 × 32 bit: 64 hex digits  | 8 × 64 bit: 128 hex digits | H(i) of 6.2.2 and 6.4.2; H(0): 5.3.3, 5.3.5 |
- * | `lengthBytes`  | 0 … 2^53 - 1               | 0 … 2^53 - 1               | l / 8 of 5.1.1 and 5.1.2                   |
- * | `partialBlock` | base64 of 0 … 63 bytes     | base64 of 0 … 127 bytes    | the head of the block that 5.1 pads        |
+ * | field | sha256 | sha512 | FIPS 180-4 |
+ * |---|---|---|---|
+ * | `words` | 64 hex digits (8 × 32 bit) | 128 hex digits (8 × 64 bit) | H(i) of 6.2.2, 6.4.2 |
+ * | `lengthBytes` | 0 … 2^53 - 1 | 0 … 2^53 - 1 | l / 8 of 5.1.1 and 5.1.2 |
+ * | `partialBlock` | base64 of 0 … 63 bytes | base64 of 0 … 127 bytes | the head of the block that 5.1 pads |
  *
- * The base64 is RFC 4648 section 4, padded, in its one canonical spelling. No other fields are allowed: a release that
- * needs one writes something that this release must refuse rather than misread. It holds up to 127 bytes of the content.
+ * The base64 is RFC 4648 section 4, padded and canonical. No other fields are allowed: this release must
+ * refuse, not misread, what a later one adds. A midstate has up to 127 bytes of the content.
  */
 import { parseDigestAlgorithm, type DigestAlgorithm } from '../../oci/digest.js';
 import type { Midstate } from './hasher.js';
@@ -51,8 +51,8 @@ export const WORD_COUNT = 8;
 const FIELDS = ['algorithm', 'words', 'lengthBytes', 'partialBlock'] as const;
 
 /**
- * Checks everything that can be checked of a midstate that comes from outside (a row's JSON, another implementation),
- * so that an implementation may write it into native memory. What can't be checked is whether these are the right words.
+ * Checks a midstate from outside (a row's JSON, another implementation), so that an implementation can write
+ * it into native memory. Only whether the words are the right ones can't be checked.
  *
  * @throws MidstateInvalidError
  */
@@ -87,7 +87,7 @@ export function serializeMidstate(midstate: Midstate): string {
   return JSON.stringify(midstate, [...FIELDS]);
 }
 
-/** @throws MidstateInvalidError when the text isn't JSON or not that of a midstate. */
+/** @throws MidstateInvalidError if the text is not the JSON of a midstate. */
 export function deserializeMidstate(text: string): Midstate {
   let value: unknown;
   try {
@@ -109,7 +109,7 @@ function recordOf(value: unknown): Record<string, unknown> {
   }
   const known: readonly string[] = FIELDS;
   if (Object.keys(value).some((key) => !known.includes(key))) {
-    throw new MidstateInvalidError(`expected no fields but ${FIELDS.join(', ')}`);
+    throw new MidstateInvalidError(`expected only the fields ${FIELDS.join(', ')}`);
   }
   return { ...value };
 }

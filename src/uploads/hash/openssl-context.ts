@@ -1,6 +1,7 @@
 /**
- * The contexts of OpenSSL's low-level SHA-2 functions, as `openssl/sha.h` declares them (1.0 to 3.x, and they can't
- * change: applications allocate them). Words and counters are in the machine's byte order, the block is raw bytes.
+ * The contexts of OpenSSL's low-level SHA-2 functions, as `openssl/sha.h` declares them (1.0 to 3.x; they
+ * can't change, because applications allocate them). Words and counters have the machine's byte order, the
+ * block is raw bytes.
  *
  * ```
  *   SHA256_CTX (112 bytes)                      SHA512_CTX (216 bytes)
@@ -20,7 +21,7 @@ import { HASH_PARAMETERS, WORD_COUNT } from './midstate.js';
 /** The size of each context. */
 export const CONTEXT_BYTES: Record<DigestAlgorithm, number> = { sha256: 112, sha512: 216 };
 
-/** Reads the portable midstate out of a context. */
+/** Reads the portable midstate from a context. */
 export function readContext(algorithm: DigestAlgorithm, context: Buffer, endianness: Endianness): Midstate {
   const at = offsets(algorithm);
   const view = viewOf(context);
@@ -32,7 +33,7 @@ export function readContext(algorithm: DigestAlgorithm, context: Buffer, endiann
   const lengthBytes = exactLength(bits / 8n);
   const partialBytes = lengthBytes % HASH_PARAMETERS[algorithm].blockBytes;
   if (view.getUint32(at.partialLength, little) !== partialBytes) {
-    throw new Error('OpenSSL keeps its hash context in an unknown layout');
+    throw new Error("OpenSSL's hash context has an unknown layout");
   }
   return {
     algorithm,
@@ -42,7 +43,7 @@ export function readContext(algorithm: DigestAlgorithm, context: Buffer, endiann
   };
 }
 
-/** Writes a valid midstate (see {@link parseMidstate}) over a context that the library has initialised. */
+/** Writes a valid midstate (see {@link parseMidstate}) into a context that the library has initialised. */
 export function writeContext(midstate: Midstate, context: Buffer, endianness: Endianness): void {
   const at = offsets(midstate.algorithm);
   const view = viewOf(context);

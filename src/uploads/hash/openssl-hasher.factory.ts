@@ -10,7 +10,7 @@ export class OpensslHasherFactory implements HasherFactory {
 
   private constructor(private readonly openssl: OpensslLibrary) {}
 
-  /** @throws Error where the library can't be called; see {@link loadOpensslLibrary} also for the parameter. */
+  /** @throws Error if the library can't be called; see {@link loadOpensslLibrary}, also for the parameter. */
   static async load(...loader: Parameters<typeof loadOpensslLibrary>): Promise<OpensslHasherFactory> {
     return new OpensslHasherFactory(await loadOpensslLibrary(...loader));
   }

@@ -6,8 +6,9 @@ import { CONTEXT_BYTES, readContext, writeContext } from './openssl-context.js';
 import type { OpensslHash } from './openssl-library.js';
 
 /**
- * Chunks from this size on are hashed on libuv's thread pool. Measured on Node 20 with sha256 (2 cores; event loop's
- * share in brackets): a trip there takes some 35 µs, of which the event loop pays 20, the time to hash 35 KiB in place.
+ * Chunks from this size on are hashed on libuv's thread pool. Measured on Node 20 with sha256 (2 cores; event
+ * loop's share in brackets): a call there takes some 35 µs, 20 of them on the event loop, which could hash 35
+ * KiB in this time.
  *
  * | chunk   | in place          | pool, one upload | pool, two uploads |
  * |---------|-------------------|------------------|-------------------|
@@ -18,13 +19,13 @@ import type { OpensslHash } from './openssl-library.js';
  */
 export const ASYNC_THRESHOLD_BYTES = 128 * 1024;
 
-/** Room past the context for a build whose struct is larger than documented: the boot check then rejects it, in peace. */
+/** Room after the context for a build with a larger struct: its self-test then rejects it without damage. */
 const SLACK_BYTES = 256;
 
-/** OpenSSL's low-level functions on a Buffer that is the context. */
+/** Calls OpenSSL's low-level functions on a Buffer as their context. */
 export class OpensslHasher implements Hasher {
   private context: Buffer | undefined;
-  /** Keeps alive what another thread works on, even past dispose(): koffi holds no reference of its own. */
+  /** Keeps alive what another thread uses, also after dispose(): koffi has no reference to it. */
   private inFlight: { readonly context: Buffer; readonly chunk: Uint8Array } | undefined;
 
   /** @param midstate must be valid (see {@link parseMidstate}) and of the same algorithm. */
@@ -36,7 +37,7 @@ export class OpensslHasher implements Hasher {
     this.context = Buffer.alloc(CONTEXT_BYTES[algorithm] + SLACK_BYTES);
     check(openssl.init(this.context));
     if (this.context.subarray(CONTEXT_BYTES[algorithm]).some((byte) => byte !== 0)) {
-      throw new Error('OpenSSL keeps its hash context in an unknown layout');
+      throw new Error("OpenSSL's hash context has an unknown layout");
     }
     if (midstate !== undefined) {
       writeContext(midstate, this.context, endianness());
@@ -63,7 +64,7 @@ export class OpensslHasher implements Hasher {
     return formatDigest(this.algorithm, sum);
   }
 
-  /** An update that is under way still ends by itself; its callback holds the memory until then. */
+  /** A running update still finishes; its callback keeps the memory until then. */
   dispose(): void {
     this.context = undefined;
   }
@@ -82,7 +83,7 @@ export class OpensslHasher implements Hasher {
       try {
         this.openssl.update.async(context, chunk, chunk.byteLength, settle);
       } catch {
-        // koffi's queue is full (256 calls) and nothing was begun. To work here is the backpressure.
+        // koffi's queue is full (256 calls) and the call was not started. Hashing here is the backpressure.
         this.inFlight = undefined;
         check(this.openssl.update(context, chunk, chunk.byteLength));
         resolve();

@@ -1,20 +1,22 @@
 import { getFips } from 'node:crypto';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../oci/digest.js';
 
-/** What Berth uses of `koffi`, so that tests can hand in another. */
+/** The part of `koffi` that Berth uses; tests pass another. */
 export interface ForeignFunctions {
   load(path: string | null): {
     func(name: string, result: string, parameters: string[]): ForeignFunction;
   };
 }
 
-/** One foreign function. `async` takes a callback as its last argument and throws at once when its queue is full. */
+/**
+ * A foreign function. `async` takes a callback as its last argument and throws at once if its queue is full.
+ */
 export interface ForeignFunction {
   (...values: unknown[]): unknown;
   async: (...values: unknown[]) => unknown;
 }
 
-/** `SHA256_*` or `SHA512_*` of `openssl/sha.h`; each answers 1 for success. */
+/** `SHA256_*` or `SHA512_*` of `openssl/sha.h`; each returns 1 for success. */
 export interface OpensslHash {
   readonly init: ForeignFunction;
   readonly update: ForeignFunction;
@@ -24,20 +26,23 @@ export interface OpensslHash {
 export type OpensslLibrary = Record<DigestAlgorithm, OpensslHash>;
 
 /**
- * Finds OpenSSL's low-level hash functions in this process: node exports its own OpenSSL, or has loaded the system's.
+ * Finds OpenSSL's low-level hash functions in this process: Node exports its own OpenSSL, or has loaded the
+ * system's.
  *
- * @throws Error when koffi has no build for this platform or the symbols are missing.
+ * @throws Error if koffi has no build for this platform or the symbols are missing.
  */
 export async function loadOpensslLibrary(
   importKoffi: () => Promise<ForeignFunctions> = importRealKoffi,
 ): Promise<OpensslLibrary> {
-  // A FIPS module before OpenSSL 3 may abort the process on a low-level call; since 3 these functions know no FIPS mode.
+  // Before OpenSSL 3, a FIPS module can abort the process on a low-level call. Since 3, these functions
+  // ignore FIPS mode.
   if (getFips() === 1 && Number.parseInt(process.versions.openssl, 10) < 3) {
     throw new Error('OpenSSL before 3 in FIPS mode forbids its low-level functions');
   }
   const koffi = await importKoffi();
   const failures: unknown[] = [];
-  // Null is the global symbol scope of the process; where a platform has none, the executable itself is asked.
+  // Null is the global symbol scope of the process. A platform without it finds the symbols in the
+  // executable.
   for (const path of [null, process.execPath]) {
     try {
       return bind(koffi.load(path));
@@ -61,6 +66,6 @@ function bind(library: ReturnType<ForeignFunctions['load']>): OpensslLibrary {
 }
 
 async function importRealKoffi(): Promise<ForeignFunctions> {
-  // Dynamic: the import itself throws where koffi has no native build, and then Berth goes on without it.
+  // Dynamic: the import throws if koffi has no native build, and Berth then works without it.
   return (await import('koffi')).default;
 }

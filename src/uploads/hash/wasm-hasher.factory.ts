@@ -7,7 +7,7 @@ import { SAVED_BYTES, writeSaved } from './wasm-state.js';
 
 type Engines = Record<DigestAlgorithm, IHasher>;
 
-/** Hashers in WebAssembly: slower than OpenSSL's and on the event loop, but everywhere. */
+/** Hashers in WebAssembly: slower than OpenSSL's, and on the event loop, but they work everywhere. */
 export class WasmHasherFactory implements HasherFactory {
   readonly implementation = 'wasm';
 
@@ -16,7 +16,7 @@ export class WasmHasherFactory implements HasherFactory {
     private readonly initial: Record<DigestAlgorithm, Uint8Array>,
   ) {}
 
-  /** @throws Error when this hash-wasm saves its state in a layout that Berth doesn't know. */
+  /** @throws Error if this hash-wasm saves its state in an unknown layout. */
   static async load(importEngines: () => Promise<Engines> = importRealEngines): Promise<WasmHasherFactory> {
     const engines = await importEngines();
     const initial = { sha256: engines.sha256.init().save(), sha512: engines.sha512.init().save() };

@@ -4,12 +4,13 @@ import { formatDigest, type Digest, type DigestAlgorithm } from '../../oci/diges
 import type { Hasher, Midstate } from './hasher.js';
 import { readSaved } from './wasm-state.js';
 
-/** The most that is hashed in one turn of the event loop: about 1 ms. */
+/** Maximum bytes hashed in one turn of the event loop: about 1 ms. */
 export const SLICE_BYTES = 256 * 1024;
 
 /**
- * hash-wasm's functions. All hashers of an algorithm share one engine and each keeps its saved state: load and save
- * cost two copies of 200 bytes, an engine of its own 128 KiB of memory and an asynchronous start.
+ * Calls hash-wasm. All hashers of an algorithm share one engine, and each has its own saved state. Loading
+ * and saving copies 200 bytes twice; an engine per hasher would take 128 KiB of memory and an asynchronous
+ * start.
  */
 export class WasmHasher implements Hasher {
   private saved: Uint8Array | undefined;
@@ -32,7 +33,7 @@ export class WasmHasher implements Hasher {
         if (start > 0) {
           await nextTurn();
         }
-        // No await between load and save: the engine is everybody's.
+        // No await between load and save: all hashers share the engine.
         saved = this.engine
           .load(saved)
           .update(chunk.subarray(start, start + SLICE_BYTES))

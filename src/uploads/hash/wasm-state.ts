@@ -1,10 +1,10 @@
 /**
- * What hash-wasm 4's `save()` gives for its SHA-2 functions (`struct sha256_ctx`, `struct sha512_ctx` in its sha256.c
- * and sha512.c): WebAssembly memory, so little-endian everywhere.
+ * What hash-wasm 4's `save()` returns for its SHA-2 functions (`struct sha256_ctx`, `struct sha512_ctx` in
+ * its sha256.c and sha512.c): WebAssembly memory, so it is always little-endian.
  *
  * ```
  *   sha256 (4 + 112 bytes)                       sha512 (4 + 208 bytes)
- *   0    mark of the wasm build: load() asks for its own
+ *   0    mark of the wasm build, which load() checks
  *   4    message       64 bytes: partial block   4    message       128 bytes: partial block
  *   68   length        64 bit: length in bytes   132  length        64 bit: length in bytes
  *   76   hash[8]       32 bit each: H0…H7        140  hash[8]       64 bit each: H0…H7
@@ -16,12 +16,12 @@ import { exactLength, readWords, writeWords } from './hash-words.js';
 import type { Midstate } from './hasher.js';
 import { HASH_PARAMETERS, WORD_COUNT } from './midstate.js';
 
-/** The size of what `save()` must give; another size is a hash-wasm that Berth doesn't know. */
+/** The size of what `save()` must return. With another size, the layout is unknown. */
 export const SAVED_BYTES: Record<DigestAlgorithm, number> = { sha256: 116, sha512: 212 };
 
 const MARK_BYTES = 4;
 
-/** Reads the portable midstate out of a saved state. */
+/** Reads the portable midstate from a saved state. */
 export function readSaved(algorithm: DigestAlgorithm, saved: Uint8Array): Midstate {
   const at = offsets(algorithm);
   const lengthBytes = exactLength(viewOf(saved).getBigUint64(at.length, true));
@@ -34,7 +34,10 @@ export function readSaved(algorithm: DigestAlgorithm, saved: Uint8Array): Midsta
   };
 }
 
-/** The saved state of a valid midstate (see {@link parseMidstate}), given one that the same wasm build saved. */
+/**
+ * Returns the saved state for a valid midstate (see {@link parseMidstate}), from a template of the same wasm
+ * build.
+ */
 export function writeSaved(midstate: Midstate, template: Uint8Array): Uint8Array {
   const at = offsets(midstate.algorithm);
   const saved = Uint8Array.from(template);

@@ -12,8 +12,9 @@ interface ActiveWriter {
 }
 
 /**
- * The writers of this process. A newer request interrupts an older one, whose client has usually disconnected; and a
- * process that stops interrupts all of them. A session has several writers while a fenced one hasn't noticed it yet.
+ * The writers of this process. A newer request interrupts an older one, whose client has usually
+ * disconnected; and a process that stops interrupts all of them. A session has several writers while a fenced
+ * one hasn't noticed it yet.
  */
 @Injectable()
 export class ActiveWriters {
@@ -46,7 +47,8 @@ export class ActiveWriters {
   }
 
   /**
-   * Asks this process's writers of the session, up to `version`, to release it. Settles when they have, or after
+   * Asks this process's writers of the session, up to `version`, to release it. Settles when they have, or
+   * after
    * `timeoutMs`.
    */
   async interrupt(id: UploadId, version: number, timeoutMs: number): Promise<void> {
@@ -56,7 +58,10 @@ export class ActiveWriters {
     await settlesWithin(Promise.all(older.map(({ finished }) => finished)), timeoutMs);
   }
 
-  /** Asks every writer to checkpoint and release its session, and refuses new ones. Settles when all have finished. */
+  /**
+   * Asks every writer to checkpoint and release its session, and refuses new ones. Settles when all have
+   * finished.
+   */
   async stop(): Promise<void> {
     this.stopping = true;
     const writers = [...this.writers.values()].flatMap((ofSession) => [...ofSession]);

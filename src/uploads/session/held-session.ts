@@ -3,7 +3,9 @@ import { UploadTakenOverError } from '../upload.errors.js';
 import type { UploadSessionStore } from './upload-session.store.js';
 import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 
-/** A session that one request alone may change: the row as it was acquired, and the lease, until `release`. */
+/**
+ * A session that one request alone may change: the row as it was acquired, and the lease, until `release`.
+ */
 export class HeldSession {
   private recordedBytes: number;
   /** Whether `release` has nothing to do. */
@@ -29,7 +31,8 @@ export class HeldSession {
   }
 
   /**
-   * Records progress that the driver has made durable, and renews the lease, or releases it in the same statement.
+   * Records progress that the driver has made durable, and renews the lease, or releases it in the same
+   * statement.
    *
    * @throws UploadTakenOverError if this request was fenced.
    */
@@ -43,8 +46,8 @@ export class HeldSession {
   }
 
   /**
-   * Records what the next writer must continue from, where a sink was closed with bytes in flight. If that fails, the
-   * lease is left to expire: whoever acquires the session then fences this writer.
+   * Records what the next writer must continue from, where a sink was closed with bytes in flight. If that
+   * fails, the lease is left to expire: whoever acquires the session then fences this writer.
    */
   async recordClosed(progress: UploadProgress): Promise<void> {
     try {
@@ -68,8 +71,8 @@ export class HeldSession {
   }
 
   /**
-   * Renews the lease while `work` runs that makes no checkpoints. A renewal that fails is ignored: if this request was
-   * fenced, the next statement of `work` finds out.
+   * Renews the lease while `work` runs that makes no checkpoints. A renewal that fails is ignored: if this
+   * request was fenced, the next statement of `work` finds out.
    */
   async keepAlive<T>(work: () => Promise<T>): Promise<T> {
     const timer = setInterval(() => {
@@ -87,7 +90,9 @@ export class HeldSession {
     return this.sessions.renew(this.lease);
   }
 
-  /** Releases the lease, unless a statement has done so. Call it when nothing writes any more. Never rejects. */
+  /**
+   * Releases the lease, unless a statement has done so. Call it when nothing writes any more. Never rejects.
+   */
   async release(): Promise<void> {
     try {
       if (!this.isReleased) await this.sessions.release(this.lease);

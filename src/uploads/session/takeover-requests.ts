@@ -13,7 +13,10 @@ const CHANNEL = 'berth_upload_wanted';
 /** Requests are repeated: a notification can be lost, and a process can end. */
 const REPEAT_MS = 1_000;
 
-/** Between two reads of the row. A release usually takes a flush and an UPDATE; if it takes longer, many may be waiting. */
+/**
+ * Between two reads of the row. A release usually takes a flush and an UPDATE; if it takes longer, many may
+ * be waiting.
+ */
 const PAUSE_MS = { first: 30, max: 400, growth: 1.5 };
 
 /** The writer that holds the session, as it was last seen. */

@@ -23,10 +23,10 @@ const TAKEOVER_TIMEOUT_MS = 5_000;
  *                                        ├──► its process has ended, or its lease expired: acquired, fenced
  *                                        └──► neither within 5 s: 429
  *
- * The fencing version keeps a writer that lost its session without noticing from recording anything. If the earlier
- * writer never released the session, the driver also gets a new state that shares nothing with the old one
- * (`fenceUpload`), so that writer can't change a byte of its successor's. The row remembers that this is still to be
- * done, even if the lease is released meanwhile.
+ * The fencing version keeps a writer that lost its session without noticing from recording anything. If the
+ * earlier writer never released the session, the driver also gets a new state that shares nothing with the
+ * old one (`fenceUpload`), so that writer can't change a byte of its successor's. The row remembers that this
+ * is still to be done, even if the lease is released meanwhile.
  */
 @Injectable()
 export class UploadLeaseService {
@@ -48,8 +48,8 @@ export class UploadLeaseService {
    * Acquires a session.
    *
    * @param toEnd whether the caller writes no more bytes to it.
-   * @throws BlobUploadUnknownError if the session does not exist or has ended; UploadBusyError if its writer doesn't
-   *   release it within 5 s.
+   * @throws BlobUploadUnknownError if the session does not exist or has ended; UploadBusyError if its writer
+   *   doesn't release it within 5 s.
    */
   async acquire(
     reference: UploadReference,

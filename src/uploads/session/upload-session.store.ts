@@ -38,10 +38,10 @@ export interface CheckpointOptions {
 }
 
 /**
- * The rows of upload sessions, as their writers change them. Every change is one UPDATE that names the writer's
- * fencing version: if it changes no row, the writer was fenced. Times are the database's own, so replicas need
- * no common clock. Requests wait out a short outage of Postgres here (see `queryUploads`), so each statement is
- * idempotent.
+ * The rows of upload sessions, as their writers change them. Every change is one UPDATE that names the
+ * writer's fencing version: if it changes no row, the writer was fenced. Times are the database's own, so
+ * replicas need no common clock. Requests wait out a short outage of Postgres here (see `queryUploads`), so
+ * each statement is idempotent.
  */
 @Injectable()
 export class UploadSessionStore {
@@ -50,7 +50,8 @@ export class UploadSessionStore {
   async insert(reference: UploadReference, progress: UploadProgress, request: LeaseRequest): Promise<void> {
     const { actor, clientAddress, userAgent, replica } = request;
     const { midstates, driverState } = progress;
-    const insert = `INSERT INTO uploads (id, repository, midstates, driver_state, created_by, client_address, user_agent, last_holder)
+    const insert = `INSERT INTO uploads (id, repository, midstates, driver_state,
+                                         created_by, client_address, user_agent, last_holder)
        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7, $8)
        ON CONFLICT (id) DO NOTHING
        RETURNING id, offset_bytes`;
@@ -94,12 +95,14 @@ export class UploadSessionStore {
   ): Promise<AcquiredSession | undefined> {
     // The inner SELECT locks the row: the event needs the values from before the update.
     const acquire = `UPDATE uploads u
-          SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END}, updated_at = now(),
+          SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END},
+              updated_at = now(),
               abandoned = abandoned OR abandoned_by IS NOT NULL
          FROM (SELECT id AS free_id, lease_holder AS abandoned_by, last_holder AS previous_holder
                  FROM uploads
                 WHERE id = $1 AND repository = $2 AND state IN ('open', 'committing')
-                  AND (lease_holder IS NULL OR lease_expires_at < clock_timestamp() OR (lease_holder = $5 AND version = $6))
+                  AND (lease_holder IS NULL OR lease_expires_at < clock_timestamp()
+                       OR (lease_holder = $5 AND version = $6))
                   FOR UPDATE) free
         WHERE u.id = free_id
         RETURNING ${SESSION_COLUMNS}, abandoned, abandoned_by, previous_holder`;
@@ -119,17 +122,21 @@ export class UploadSessionStore {
     return { session, lease, needsFence: row.abandoned };
   }
 
-  /** Records the driver's state after an earlier writer was fenced. Returns false if this writer was fenced itself. */
+  /**
+   * Records the driver's state after an earlier writer was fenced. Returns false if this writer was fenced
+   * itself.
+   */
   async recordFence({ uploadId, version }: Lease, driverState: DriverUploadState): Promise<boolean> {
     const sql = `UPDATE uploads SET driver_state = $3::jsonb, abandoned = false
-                  WHERE id = $1 AND version = $2 AND state = 'open' AND (abandoned OR driver_state = $3::jsonb)
+                  WHERE id = $1 AND version = $2 AND state = 'open'
+                    AND (abandoned OR driver_state = $3::jsonb)
                   RETURNING id`;
     return (await this.query(sql, [uploadId, version, JSON.stringify(driverState)])).length > 0;
   }
 
   /**
-   * Records durable progress and renews or releases the lease. A delayed repetition never moves the offset back.
-   * Returns false, having recorded nothing, if the writer was fenced.
+   * Records durable progress and renews or releases the lease. A delayed repetition never moves the offset
+   * back. Returns false, having recorded nothing, if the writer was fenced.
    */
   async checkpoint(
     lease: Lease,
@@ -171,8 +178,8 @@ export class UploadSessionStore {
    * background for as long as the lease can last.
    */
   async release({ uploadId, version, leaseSeconds }: Lease): Promise<void> {
-    const sql =
-      'UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL WHERE id = $1 AND version = $2 RETURNING id';
+    const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL
+                  WHERE id = $1 AND version = $2 RETURNING id`;
     const release = () => queryRows(this.dataSource.manager, sql, [uploadId, version]);
     try {
       await release();
@@ -182,10 +189,11 @@ export class UploadSessionStore {
   }
 
   /**
-   * Releases every lease. Called at boot by the only process of a private database: no other one can be writing.
+   * Releases every lease. Called at boot by the only process of a private database: no other one can be
+   * writing.
    *
-   * @param mayArrive whether writes of the processes that ended can still reach the storage: then the sessions
-   * need a fence.
+   * @param mayArrive whether writes of the processes that ended can still reach the storage: then the
+   *   sessions need a fence.
    */
   async releaseAll(mayArrive: boolean): Promise<void> {
     const sql = `UPDATE uploads SET lease_holder = NULL, lease_expires_at = NULL, abandoned = $1
@@ -200,7 +208,10 @@ export class UploadSessionStore {
     await this.query(sql, [holder, mayArrive]);
   }
 
-  /** Cancels the session and returns it. Returns undefined if the writer was fenced or has committed the session. */
+  /**
+   * Cancels the session and returns it. Returns undefined if the writer was fenced or has committed the
+   * session.
+   */
   async markCancelled(lease: Lease): Promise<UploadSession | undefined> {
     const update = `UPDATE uploads
           SET state = 'cancelled', lease_holder = NULL, lease_expires_at = NULL, updated_at = now()

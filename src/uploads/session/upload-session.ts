@@ -47,7 +47,10 @@ export interface LeaseRequest extends EventOrigin, UploadOrigin {
   readonly leaseSeconds: number;
 }
 
-/** A request's right to change a session, until it is released or expires `leaseSeconds` after the last renewal. */
+/**
+ * A request's right to change a session, until it is released or expires `leaseSeconds` after the last
+ * renewal.
+ */
 export interface Lease extends LeaseRequest {
   readonly uploadId: UploadId;
   /** The fencing version that acquiring the session gave. Every change names it. */

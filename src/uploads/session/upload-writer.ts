@@ -12,9 +12,10 @@ export interface UploadWriterOptions {
 }
 
 /**
- * Appends bytes to a held session. Every byte goes to the driver and to the hashers at the same time. A checkpoint first
- * makes the bytes durable, then records offset, midstates and driver state in one fenced UPDATE. So the offset that a
- * client is told is always durable, and bytes after it in the storage belong to no upload.
+ * Appends bytes to a held session. Every byte goes to the driver and to the hashers at the same time. A
+ * checkpoint first makes the bytes durable, then records offset, midstates and driver state in one fenced
+ * UPDATE. So the offset that a client is told is always durable, and bytes after it in the storage belong to
+ * no upload.
  */
 export class UploadWriter {
   private offsetBytes: number;
@@ -36,7 +37,9 @@ export class UploadWriter {
     this.dueBytes = this.nextCheckpoint();
   }
 
-  /** Opens a sink at the end of the upload and resumes the hashes from their midstates. Reads no byte back. */
+  /**
+   * Opens a sink at the end of the upload and resumes the hashes from their midstates. Reads no byte back.
+   */
   static async open(
     held: HeldSession,
     { driver, hashers, checkpointBytes }: UploadWriterOptions,
@@ -57,7 +60,9 @@ export class UploadWriter {
     return this.offsetBytes;
   }
 
-  /** Writes bytes. They are durable after the next checkpoint; at most `checkpointBytes` are not durable yet. */
+  /**
+   * Writes bytes. They are durable after the next checkpoint; at most `checkpointBytes` are not durable yet.
+   */
   async write(chunk: Uint8Array): Promise<void> {
     let rest = chunk;
     while (rest.length > 0) {
@@ -102,7 +107,9 @@ export class UploadWriter {
     return this.sink.flushOffset?.(limit) ?? limit;
   }
 
-  /** By bytes, so that a crash costs little; and by time, so that the writer of a slow client keeps its lease. */
+  /**
+   * By bytes, so that a crash costs little; and by time, so that the writer of a slow client keeps its lease.
+   */
   private isCheckpointDue(): boolean {
     if (this.offsetBytes >= this.dueBytes) return true;
     return performance.now() - this.recordedAt >= heartbeatMs(this.held.lease);

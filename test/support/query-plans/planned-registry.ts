@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
 import pg from 'pg';
 import { UploadEventLog } from '../../../src/events/upload-event-log.js';
-import { UploadReaper } from '../../../src/uploads/cleanup/upload-reaper.service.js';
 import { AdminClient } from '../admin-client.js';
 import { digestOf, RegistryClient } from '../registry-client.js';
+import { stopReaperSchedule } from '../reaper-schedule.js';
 import { startTestBerth, type TestBerth } from '../test-berth.js';
 import type { TestDatabase } from '../test-postgres.js';
 import { type Cost, costOf, faultsOf } from './plan-check.js';
@@ -60,9 +60,7 @@ export class PlannedRegistry {
     this.smallRepository = await this.repositoryOf(this.sizes.manifests);
     this.emptyRepository = `team-${this.sizes.repositories % 97}/service-${this.sizes.repositories}`;
     this.haveObjects();
-    // Nothing happens but what a test does.
-    const reaper: unknown = this.berth.app.get(UploadReaper);
-    clearTimeout((reaper as { schedule: { timer: NodeJS.Timeout } }).schedule.timer);
+    stopReaperSchedule(this.berth);
   }
 
   async dispose(): Promise<void> {
