@@ -423,7 +423,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
 
     it('says that the secret is wrong', async () => {
       const store = open(server.endpoint, {}, { storageS3SecretAccessKey: 'wrong' });
-      await expectSentence(store.prepare(), /secret does not belong .*STORAGE_S3_SECRET_ACCESS_KEY/);
+      await expectSentence(store.prepare(), /secret key does not match .*STORAGE_S3_SECRET_ACCESS_KEY/);
     });
 
     it('says that the key is unknown', async () => {

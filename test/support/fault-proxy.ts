@@ -1,5 +1,4 @@
 import {
-  Agent,
   createServer,
   type IncomingMessage,
   request as sendRequest,
@@ -79,7 +78,6 @@ export class FaultProxy {
   private rules: { rule: FaultRule; seen: number }[] = [];
   private seen: SeenRequest[] = [];
   private readonly hanging = new Set<IncomingMessage>();
-  private readonly agent = new Agent({ keepAlive: true });
 
   private constructor(
     private readonly server: Server,
@@ -142,7 +140,6 @@ export class FaultProxy {
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.server.close(resolve));
     this.server.closeAllConnections();
-    this.agent.destroy();
     await closed;
   }
 
@@ -185,7 +182,8 @@ export class FaultProxy {
     body?: Buffer,
   ): Promise<void> {
     const outgoing = sendRequest({
-      agent: this.agent,
+      // A kept connection may be closed by the store just when a request is sent, which would look like a fault.
+      agent: false,
       host: this.target.hostname,
       port: this.target.port,
       method: request.method,
