@@ -8,16 +8,16 @@ import { AccessService } from './access.service.js';
 import { LoopbackPolicy } from './loopback-policy.js';
 import { ANONYMOUS, type Principal } from './principal.js';
 
-/** A request that the guard let through. */
+/** A request that the guard has accepted. */
 export interface AuthorizedRequest extends Request {
   principal: Principal;
-  /** The repository in the path, where there is one. */
+  /** The repository in the path, if it has one. */
   repository?: RepositoryName;
 }
 
 /**
- * Stands before every handler. The repository's name is parsed here, so that what is decided on is what is
- * acted on. A handler that names no requirement is never reached.
+ * Runs before every handler. It parses the repository's name, so that the decision and the handler use the
+ * same name. A handler without a requirement is never called.
  */
 @Injectable()
 export class AccessGuard implements CanActivate {

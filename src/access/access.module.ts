@@ -5,9 +5,7 @@ import { AccessService } from './access.service.js';
 import { DatabaseSpaceGuard } from './database-space.guard.js';
 import { LoopbackPolicy } from './loopback-policy.js';
 
-/**
- * Who may do what, and whether there is room for it. The guards stand before every handler, in this order.
- */
+/** Access control and the check for disk space. The guards run before every handler, in this order. */
 @Module({
   providers: [
     AccessService,

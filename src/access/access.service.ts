@@ -4,8 +4,9 @@ import type { AccessRequest } from './access.js';
 import type { Principal } from './principal.js';
 
 /**
- * Decides who may do what. Access is open: everybody may do everything, which the configuration allows beyond
- * loopback only when told so in words. Every request on `/v2` and `/api/v1` comes through here nevertheless.
+ * Decides whether a principal may do something. Access is open: every request is allowed. The configuration
+ * requires `ACCESS_MODE=open` to serve more than loopback. Every request on `/v2` and `/api/v1` is checked
+ * here.
  */
 @Injectable()
 export class AccessService {

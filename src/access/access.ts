@@ -1,10 +1,10 @@
 import { SetMetadata } from '@nestjs/common';
 import type { RepositoryName } from '../oci/repository-name.js';
 
-/** What can be done to a repository, in the words of Docker's token scopes. */
+/** Actions on a repository, named as in Docker's token scopes. */
 export type RepositoryAction = 'pull' | 'push' | 'delete';
 
-/** What a request wants to do to what. */
+/** An action on a resource. */
 export type AccessRequest =
   | {
       readonly type: 'repository';
@@ -17,7 +17,7 @@ export type AccessRequest =
       readonly actions: readonly ('read' | 'write')[];
     };
 
-/** What a handler's requests want, the repository's name being in the path. */
+/** The access that a handler requires. The repository's name is in the path. */
 export type AccessRequirement =
   | { readonly type: 'public' }
   | { readonly type: 'repository'; readonly actions: readonly RepositoryAction[] }
@@ -34,8 +34,8 @@ export const OnRegistry = (name: 'base' | 'catalog' | 'admin', ...actions: ('rea
   SetMetadata(ACCESS_REQUIREMENT, { type: 'registry', name, actions } satisfies AccessRequirement);
 
 /**
- * Anybody may ask, in every mode: a load balancer has no credentials. For what tells nothing about the
- * content.
+ * Allows every request in every mode, for handlers that tell nothing about content: load balancers have no
+ * credentials.
  */
 export const OpenToAll = () =>
   SetMetadata(ACCESS_REQUIREMENT, { type: 'public' } satisfies AccessRequirement);

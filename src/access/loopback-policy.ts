@@ -5,20 +5,19 @@ import { isLoopback } from '../common/loopback.js';
 import { RegistryError } from '../oci/errors.js';
 
 /**
- * "Open on loopback" is meant for the people of this machine, not for the web pages that they look at. A page
- * can send requests to 127.0.0.1: directly, which shows in `Origin` or `Sec-Fetch-Site`, or under a name of
- * its own that it had resolved to 127.0.0.1 (DNS rebinding), which shows in `Host`. Both are refused until
- * `ACCESS_MODE=open` says in words that everybody is welcome. Registry clients send neither of the first two
- * headers.
+ * Access that is open on loopback is for users of this machine, not for the web pages that they visit. A page
+ * can send requests to 127.0.0.1 directly, which shows in `Origin` or `Sec-Fetch-Site`, or through a host
+ * name that resolves to 127.0.0.1 (DNS rebinding), which shows in `Host`. Both are refused without
+ * `ACCESS_MODE=open`. Registry clients do not send the first two headers.
  */
 @Injectable()
 export class LoopbackPolicy {
-  /** Nearly all requests name the same host; to parse it each time cost a twentieth of a small GET. */
+  /** Nearly all requests have the same host. Parsing it each time took a twentieth of a small GET. */
   private lastLocalHost: string | undefined;
 
   constructor(private readonly configuration: Configuration) {}
 
-  /** @throws RegistryError DENIED for what comes from somewhere else. */
+  /** @throws RegistryError DENIED for a foreign host or a foreign web page. */
   refuseForeign(request: IncomingMessage): void {
     if (this.configuration.accessMode === 'open') return;
     const { host } = request.headers;
@@ -26,24 +25,21 @@ export class LoopbackPolicy {
       if (!isLoopback(hostnameOf(`http://${host}`))) {
         throw new RegistryError(
           'DENIED',
-          'without ACCESS_MODE=open this registry answers to the names of this machine alone, such as 127.0.0.1 or localhost',
+          'without ACCESS_MODE=open, the Host must be a loopback name: 127.0.0.1, [::1] or localhost',
         );
       }
       this.lastLocalHost = host;
     }
     if (isFromAnotherPage(request)) {
-      throw new RegistryError(
-        'DENIED',
-        'without ACCESS_MODE=open this registry does not serve other web pages',
-      );
+      throw new RegistryError('DENIED', 'without ACCESS_MODE=open, requests of other web pages are refused');
     }
   }
 }
 
 /**
- * Whether a web page of another origin made the request. `Origin` shows it for scripts and forms; an image or
- * a script without CORS has none, but browsers add `Sec-Fetch-Site` to whatever they send. To follow a link
- * is no harm: the page that has it doesn't see what comes back.
+ * Whether a web page of another origin sent the request. Scripts and forms send `Origin`. Images and scripts
+ * without CORS do not, but browsers add `Sec-Fetch-Site` to every request. Following a link is harmless: the
+ * page with the link cannot read the response.
  */
 function isFromAnotherPage({ method, headers }: IncomingMessage): boolean {
   const { host = '', origin, 'sec-fetch-site': site } = headers;
@@ -54,7 +50,7 @@ function isFromAnotherPage({ method, headers }: IncomingMessage): boolean {
   return !followsLink;
 }
 
-/** The name in a URL, without the brackets of an IPv6 address; nothing where it can't be read. */
+/** The host name of a URL, without the brackets of an IPv6 address; empty if the URL is malformed. */
 function hostnameOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
 }

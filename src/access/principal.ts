@@ -1,6 +1,6 @@
-/** Who makes a request. */
+/** The sender of a request. */
 export interface Principal {
-  /** Null: nobody in particular. */
+  /** Null for anonymous requests. */
   readonly name: string | null;
 }
 

@@ -2,7 +2,7 @@ import type { AuthorizedRequest } from './access.guard.js';
 
 const MAX_USER_AGENT_LENGTH = 256;
 
-/** Who makes a request, and from where: what rows and events of it remember. */
+/** The sender and the address of a request, as stored in rows and events. */
 export function originOf(request: AuthorizedRequest) {
   return {
     actor: request.principal.name,

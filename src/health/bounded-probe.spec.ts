@@ -21,7 +21,7 @@ describe('BoundedProbe', () => {
     const probe = new BoundedProbe(hanging, 10);
     const failures = await Promise.all([probe.failure(), probe.failure()]);
     failures.push(await probe.failure());
-    expect(failures.map((failure) => failure?.message)).toEqual(Array(3).fill('no answer within 10 ms'));
+    expect(failures.map((failure) => failure?.message)).toEqual(Array(3).fill('no result within 10 ms'));
     expect(started).toBe(1);
 
     settle();

@@ -1,9 +1,11 @@
-/** One thing that readiness depends on: settles when it works now, rejects otherwise. */
+import { settlesWithin } from '../common/settles-within.js';
+
+/** Checks one dependency: resolves if it works now, rejects otherwise. */
 export type Probe = () => Promise<unknown>;
 
 /**
- * Answers within `timeoutMs` whether a probe succeeds. A probe that hangs is not started again beside itself:
- * however often readiness is asked, each dependency sees one probe at a time.
+ * Runs a probe with a timeout. Only one probe runs at a time, also after a timeout, however often readiness
+ * is requested.
  */
 export class BoundedProbe {
   private running: Promise<unknown> | undefined;
@@ -13,20 +15,14 @@ export class BoundedProbe {
     private readonly timeoutMs: number,
   ) {}
 
-  /** Nothing when it works, else the reason why not. Never rejects. */
+  /** Returns undefined if the probe succeeds, else the error. Never rejects. */
   async failure(): Promise<Error | undefined> {
     this.running ??= this.probe().finally(() => (this.running = undefined));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${this.timeoutMs} ms`)), this.timeoutMs);
-    });
     try {
-      await Promise.race([this.running, late]);
-      return undefined;
+      if (await settlesWithin(this.running, this.timeoutMs)) return undefined;
+      return new Error(`no result within ${this.timeoutMs} ms`);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

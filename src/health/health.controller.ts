@@ -5,17 +5,17 @@ import { OpenToAll } from '../access/access.js';
 import { LivenessDto, ReadinessDto } from './health.dto.js';
 import { ReadinessService } from './readiness.service.js';
 
-/** What orchestrators and load balancers ask. */
+/** Health checks for orchestrators and load balancers. */
 @ApiTags('Health')
 @Controller('health')
 export class HealthController {
   constructor(private readonly readiness: ReadinessService) {}
 
-  /** Depends on nothing: restarting the process wouldn't bring a lost database back. */
+  /** Checks no dependency: restarting the process does not repair a database. */
   @Get('live')
   @OpenToAll()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ operationId: 'getLiveness', summary: 'Whether the process serves' })
+  @ApiOperation({ operationId: 'getLiveness', summary: 'Whether the process is running' })
   @ApiOkResponse({ type: LivenessDto })
   live(): LivenessDto {
     return { status: 'ok' };
@@ -28,7 +28,7 @@ export class HealthController {
   @ApiOkResponse({ type: ReadinessDto })
   @ApiServiceUnavailableResponse({
     type: ReadinessDto,
-    description: 'Which of them failed; why is in the log',
+    description: 'A check failed; the log has the reason',
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadinessDto> {
     const checks = await this.readiness.check();

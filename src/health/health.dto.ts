@@ -8,12 +8,12 @@ export class LivenessDto {
   status: 'ok';
 }
 
-/** What readiness depends on. */
+/** The dependencies of readiness. */
 export class ChecksDto {
-  @ApiProperty({ ...STATUS, description: 'PostgreSQL answers a query; full: its disk has too little space' })
+  @ApiProperty({ ...STATUS, description: 'ok: PostgreSQL runs a query; full: its disk has too little space' })
   database: Check;
 
-  @ApiProperty({ ...STATUS, description: 'the storage driver could store bytes; full: it has no space' })
+  @ApiProperty({ ...STATUS, description: 'ok: the storage can store bytes; full: it has no space' })
   storage: Check;
 }
 

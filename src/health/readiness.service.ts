@@ -8,22 +8,22 @@ import { StorageFullError } from '../storage/storage.errors.js';
 import { BoundedProbe } from './bounded-probe.js';
 
 /**
- * Longer than a healthy dependency ever takes, shorter than common orchestrators wait for a probe's answer.
+ * Longer than a healthy dependency takes, shorter than the probe timeout of common orchestrators.
  */
 export const PROBE_TIMEOUT_MS = 2_000;
 
-/** What readiness depends on. */
+/** The dependencies of readiness. */
 export const DEPENDENCIES = ['database', 'storage'] as const;
 export type Dependency = (typeof DEPENDENCIES)[number];
 
-/** Whether a dependency works now; `full`: it can be read, and has no space left. */
+/** The state of a dependency; `full`: it can be read but has no space left. */
 export type Check = 'ok' | 'full' | 'failed';
 export type Checks = Record<Dependency, Check>;
 
 /**
- * Whether requests can be served now: Postgres answers a query, and the driver could store bytes in the
- * database's storage. A full disk serves pulls: a load balancer that took the replicas on it out of service
- * would take all of them.
+ * Checks whether requests can be served now: Postgres runs a query, and the storage is the right one and
+ * accepts bytes. A full disk counts as ready, because it still serves pulls and a load balancer would remove
+ * all replicas that share it.
  */
 @Injectable()
 export class ReadinessService {
@@ -41,14 +41,14 @@ export class ReadinessService {
       database: new BoundedProbe(async () => reads.query('SELECT 1'), PROBE_TIMEOUT_MS),
       storage: new BoundedProbe(async () => {
         const options = { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) };
-        // First: nothing is to be tried in a storage that is another one.
+        // First: the check must not write to a wrong storage.
         await identity.verifyStorage(options);
         await driver.check(options);
       }, PROBE_TIMEOUT_MS),
     };
   }
 
-  /** Never rejects; takes {@link PROBE_TIMEOUT_MS} at the most. Why something failed is in the log alone. */
+  /** Never rejects; takes at most {@link PROBE_TIMEOUT_MS}. Only the log has the reason of a failure. */
   async check(): Promise<Checks> {
     const [database, storage] = await Promise.all([this.checkOne('database'), this.checkOne('storage')]);
     const isFull = database === 'ok' && (await this.space.isFull());
@@ -62,13 +62,14 @@ export class ReadinessService {
     return check;
   }
 
-  /** A line for each change: probes come every few seconds. */
+  /** Logs changes only: probes come every few seconds. */
   private logTransition(dependency: Dependency, check: Check, failure: Error | undefined): void {
     if (this.last[dependency] === check) return;
     this.last[dependency] = check;
     if (check === 'failed')
       this.logger.error({ err: failure }, `not ready: the ${dependency} failed its check`);
-    else if (check === 'full') this.logger.error({ err: failure }, `the ${dependency} is full: pulls go on`);
+    else if (check === 'full')
+      this.logger.error({ err: failure }, `the ${dependency} is full; pulls still work`);
     else this.logger.warn(`the ${dependency} works again`);
   }
 }

@@ -2,15 +2,15 @@ import { Controller, Get, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { OnRegistry } from '../access/access.js';
 import { BaseDocs } from './openapi/base.docs.js';
-import { answerJson } from './responses.js';
+import { sendJson } from './responses.js';
 
-/** `GET /v2/`: is this a registry, and may I use it? (spec.md, "Determining Support", end-1) */
+/** `GET /v2/` tells clients that this is a registry (spec.md, "Determining Support", end-1). */
 @Controller('v2')
 export class BaseController {
   @Get()
   @OnRegistry('base', 'read')
   @BaseDocs()
   check(@Res() response: Response): void {
-    answerJson(response, {});
+    sendJson(response, {});
   }
 }

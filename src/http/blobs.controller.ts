@@ -12,7 +12,7 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { ObjectSender } from '../transfer/object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
-import { answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
+import { sendEmpty, IMMUTABLE, abortOnClose } from './responses.js';
 import { abortSlowReader } from '../transfer/slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
@@ -43,12 +43,12 @@ export class BlobsController {
     const isNotModified = matchesEtag(request.headers['if-none-match'], etag);
     if (isNotModified || request.method === 'HEAD') {
       const { sizeBytes } = await this.blobs.stat(repository, digest);
-      if (isNotModified) return answerEmpty(response, 304, headers);
+      if (isNotModified) return sendEmpty(response, 304, headers);
       response.writeHead(200, { ...headers, ...BYTES, 'Content-Length': sizeBytes }).end();
       return;
     }
     const range = allowsRange(request.get('if-range'), etag) ? request.get('range') : undefined;
-    const signal = untilClosed(response);
+    const signal = abortOnClose(response);
     const content = await this.blobs.content(repository, digest, range, { signal });
     await this.send(content, response, headers);
   }
@@ -62,13 +62,13 @@ export class BlobsController {
     @Res() response: Response,
   ): Promise<void> {
     await this.blobs.delete(repository, digest);
-    answerEmpty(response, 202, {});
+    sendEmpty(response, 202, {});
   }
 
   private async send(content: BlobContent, response: Response, headers: BlobHeaders): Promise<void> {
     if (content.kind === 'redirect') {
       // The URL is short-lived and a credential, so the response must not be cached.
-      answerEmpty(response, 307, {
+      sendEmpty(response, 307, {
         Location: content.url.href,
         'Cache-Control': 'no-store',
         'Docker-Content-Digest': headers['Docker-Content-Digest'],

@@ -10,13 +10,13 @@ import { nextLink, parsePageMarker, parsePageSize } from '../oci/page.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { CatalogDocs, ReferrersDocs, TagListDocs } from './openapi/lists.docs.js';
 import { DigestParam, queryText, Repository } from './parameters.js';
-import { answerBytes, answerJson } from './responses.js';
+import { sendBytes, sendJson } from './responses.js';
 
 /**
- * What a client that gives no `n` gets at once, and the most that any gets: clients that ignore Link exist.
+ * The page size without `n`, and the maximum. It is large because some clients ignore `Link`.
  */
 export const MAX_LIST_PAGE = 100_000;
-/** Referrers carry annotations, so fewer of them make a page. */
+/** Smaller, because referrers have annotations. */
 export const MAX_REFERRERS_PAGE = 1_000;
 
 /**
@@ -36,7 +36,7 @@ export class ListsController {
   async catalog(@Req() request: Request, @Res() response: Response): Promise<void> {
     const page = pageOf(request, MAX_LIST_PAGE);
     const { items, more } = await this.catalogue.names(page);
-    answerJson(response, { repositories: items }, linkAfter('/v2/_catalog', page, items.at(-1), more));
+    sendJson(response, { repositories: items }, linkAfter('/v2/_catalog', page, items.at(-1), more));
   }
 
   @Get('*name/tags/list')
@@ -49,7 +49,7 @@ export class ListsController {
   ): Promise<void> {
     const page = pageOf(request, MAX_LIST_PAGE);
     const { items, more } = await this.lists.tags(name, page);
-    answerJson(response, { name, tags: items }, linkAfter(`/v2/${name}/tags/list`, page, items.at(-1), more));
+    sendJson(response, { name, tags: items }, linkAfter(`/v2/${name}/tags/list`, page, items.at(-1), more));
   }
 
   @Get('*name/referrers/:digest')
@@ -68,7 +68,7 @@ export class ListsController {
     const index = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[${items.map(toDescriptor).join(',')}]}`;
     const headers = linkAfter(`/v2/${name}/referrers/${digest}`, page, items.at(-1)?.digest, more, filters);
     if (filters !== undefined) headers['OCI-Filters-Applied'] = 'artifactType';
-    answerBytes(response, 200, Buffer.from(index), { ...headers, 'Content-Type': OCI_INDEX });
+    sendBytes(response, 200, Buffer.from(index), { ...headers, 'Content-Type': OCI_INDEX });
   }
 }
 
@@ -89,7 +89,7 @@ function linkAfter(
   return more && last !== undefined ? { Link: nextLink(path, limit, last, filters) } : {};
 }
 
-/** As JSON, since the annotations are. */
+/** Returns JSON text, because the annotations are stored as JSON text. */
 function toDescriptor({ mediaType, digest, size, artifactType, annotations }: Referrer): string {
   const descriptor = { mediaType, digest, size, ...(artifactType !== null && { artifactType }) };
   const fields = JSON.stringify(descriptor).slice(1, -1);

@@ -14,7 +14,7 @@ import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/
 import { queryTexts, Repository } from './parameters.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { singleHeader } from '../transfer/request-headers.js';
-import { answerBytes, answerEmpty, IMMUTABLE, untilClosed } from './responses.js';
+import { sendBytes, sendEmpty, IMMUTABLE, abortOnClose } from './responses.js';
 
 /**
  * Manifests (spec.md, "Pulling manifests", "Pushing Manifests", "Deleting Manifests": end-3, end-7, end-9).
@@ -27,7 +27,7 @@ export class ManifestsController {
     private readonly bodies: RequestBodies,
   ) {}
 
-  /** Serves the exact bytes that were pushed, whatever the client says it accepts. */
+  /** Sends the exact bytes that were pushed, whatever the `Accept` header says. */
   @Get('*name/manifests/:reference')
   @OnRepository('pull')
   @ManifestGetDocs()
@@ -40,15 +40,15 @@ export class ManifestsController {
     const reference = parseReadReference(text);
     if (request.method === 'HEAD') {
       const head = await this.manifests.head(repository, reference);
-      if (answeredNotModified(request, response, head)) return;
+      if (sentNotModified(request, response, head)) return;
       response
         .writeHead(200, { ...headersOf(head), ...caching(reference), 'Content-Length': head.sizeBytes })
         .end();
       return;
     }
     const manifest = await this.manifests.get(repository, reference);
-    if (answeredNotModified(request, response, manifest)) return;
-    answerBytes(response, 200, manifest.content, { ...headersOf(manifest), ...caching(reference) });
+    if (sentNotModified(request, response, manifest)) return;
+    sendBytes(response, 200, manifest.content, { ...headersOf(manifest), ...caching(reference) });
   }
 
   @Put('*name/manifests/:reference')
@@ -70,10 +70,10 @@ export class ManifestsController {
         contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
         content: await this.bodies.manifest(request, reserve),
         actor: request.principal.name,
-        signal: untilClosed(response),
+        signal: abortOnClose(response),
       }),
     );
-    answerEmpty(response, 201, {
+    sendEmpty(response, 201, {
       Location: `/v2/${repository}/manifests/${digest}`,
       'Docker-Content-Digest': digest,
       ...(subject !== undefined && { 'OCI-Subject': subject }),
@@ -81,7 +81,7 @@ export class ManifestsController {
     });
   }
 
-  /** By tag: the tag alone. By digest: the manifest, and its tags with it. */
+  /** Deletes a tag by its name, or a manifest and its tags by digest. */
   @Delete('*name/manifests/:reference')
   @OnRepository('delete')
   @ManifestDeleteDocs()
@@ -92,11 +92,11 @@ export class ManifestsController {
     @Res() response: Response,
   ): Promise<void> {
     await this.manifests.delete(repository, parseReference(text), request.principal.name);
-    answerEmpty(response, 202, {});
+    sendEmpty(response, 202, {});
   }
 }
 
-/** What can't be a tag is a tag that doesn't exist, to somebody who only looks for it. */
+/** For reading, an invalid tag is a tag that does not exist. */
 function parseReadReference(text: string): Reference {
   try {
     return parseReference(text);
@@ -109,14 +109,14 @@ function headersOf({ digest, mediaType }: ManifestHead): Record<string, string> 
   return { 'Content-Type': mediaType, 'Docker-Content-Digest': digest, ETag: formatEtag(digest) };
 }
 
-/** A tag may move at any time; what a digest names never changes. */
+/** A tag may move at any time; the content of a digest never changes. */
 function caching({ kind }: Reference): Record<string, string> {
   return { 'Cache-Control': kind === 'tag' ? 'no-cache' : IMMUTABLE };
 }
 
-function answeredNotModified(request: Request, response: Response, head: ManifestHead): boolean {
+function sentNotModified(request: Request, response: Response, head: ManifestHead): boolean {
   const etag = formatEtag(head.digest);
   if (!matchesEtag(request.headers['if-none-match'], etag)) return false;
-  answerEmpty(response, 304, { 'Docker-Content-Digest': head.digest, ETag: etag });
+  sendEmpty(response, 304, { 'Docker-Content-Digest': head.digest, ETag: etag });
   return true;
 }

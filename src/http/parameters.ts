@@ -25,7 +25,7 @@ export const UploadIdParam = createParamDecorator((_: unknown, context: Executio
   parseUploadId(String(request(context).params.uploadId)),
 );
 
-/** A query parameter that may be there once. @throws ParameterInvalidError when it is repeated. */
+/** A query parameter that may occur once. @throws ParameterInvalidError if it is repeated. */
 export function queryText({ query }: Request, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
@@ -38,7 +38,7 @@ export function queryTexts({ query }: Request, name: string): string[] {
   return [value ?? []].flat().map(String);
 }
 
-/** The digest in the query. @throws DigestInvalidError when it is missing or malformed. */
+/** The digest in the query. @throws DigestInvalidError if it is missing or malformed. */
 export function queryDigest(from: Request, name: string): Digest {
   const text = queryText(from, name);
   if (text === undefined) throw new DigestInvalidError(`query parameter ${name} is missing`);

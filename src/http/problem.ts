@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 
-/** An error outside `/v2` (RFC 9457), which has no shape of the spec's to keep to. */
+/** The body of an error outside `/v2`, where the spec defines none (RFC 9457). */
 export interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
@@ -11,11 +11,8 @@ export interface Problem {
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-/**
- * Whether errors of a path are problems. Everything that isn't known to be Berth's own is answered as the
- * spec says.
- */
-export function answersProblems(path: string): boolean {
+/** Whether errors of a path are problems. All paths except Berth's own get errors of the spec. */
+export function sendsProblems(path: string): boolean {
   return /^\/(api|health)(\/|$)/.test(path);
 }
 

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import { RegistryError } from '../oci/errors.js';
 import { type ErrorResponse, responseToError } from './error-responses.js';
-import { answersProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
+import { sendsProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 import { endAfterBody } from './connection/unread-body.js';
 
 type IdentifiedRequest = Request & { id?: unknown };
@@ -50,7 +50,7 @@ function formatErrors(
   errors: ErrorResponse['errors'],
   request: IdentifiedRequest,
 ): [contentType: string, content: unknown] {
-  if (!answersProblems(request.path)) return ['application/json', { errors }];
+  if (!sendsProblems(request.path)) return ['application/json', { errors }];
   const detail = errors.map(({ message }) => message).join('; ');
   return [PROBLEM_MEDIA_TYPE, problem(status, detail, requestIdOf(request))];
 }

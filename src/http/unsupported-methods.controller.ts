@@ -3,7 +3,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 
-/** Comes last: what reaches it is a path of the spec with a method that the path doesn't have. */
+/** Must be the last controller: it refuses all other methods of the spec's paths. */
 @ApiExcludeController()
 @Controller('v2')
 @OnRegistry('base', 'read')

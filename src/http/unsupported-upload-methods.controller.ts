@@ -3,7 +3,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { OnRegistry } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 
-/** Comes before the blobs' controller, which would take `uploads` for a digest. */
+/** Must precede the blobs' controller, which would parse `uploads` as a digest. */
 @ApiExcludeController()
 @Controller('v2')
 @OnRegistry('base', 'read')

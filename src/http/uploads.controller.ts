@@ -22,10 +22,10 @@ import {
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
-import { answerEmpty } from './responses.js';
+import { sendEmpty } from './responses.js';
 
 /**
- * Pushing blobs, and mounting those that are there already (spec.md, "Pushing blobs": end-4, end-5, end-6,
+ * Pushing and mounting blobs (spec.md, "Pushing blobs": end-4, end-5, end-6,
  * end-11, end-13).
  */
 @Controller('v2')
@@ -37,7 +37,7 @@ export class UploadsController {
     private readonly bodies: RequestBodies,
   ) {}
 
-  /** Begins a session; or mounts a blob, or takes a whole one, where the query asks for that. */
+  /** Starts a session. With `mount` or `digest` in the query, mounts a blob or stores a whole one instead. */
   @Post(['*name/blobs/uploads', '*name/blobs/uploads/'])
   @OnRepository('push')
   @UploadStartDocs()
@@ -48,14 +48,14 @@ export class UploadsController {
   ): Promise<void> {
     const mount = queryText(request, 'mount');
     if (mount !== undefined && (await this.mount(repository, parseDigest(mount), request))) {
-      return answerCreated(response, repository, parseDigest(mount));
+      return sendCreated(response, repository, parseDigest(mount));
     }
     const digest = queryText(request, 'digest');
     if (digest !== undefined) return this.pushWhole(repository, parseDigest(digest), request, response);
     const algorithm = queryText(request, 'digest-algorithm');
     const announced = algorithm === undefined ? undefined : parseDigestAlgorithm(algorithm);
     const session = await this.uploads.start(repository, announced, originOf(request));
-    answerProgress(response, 202, session);
+    sendProgress(response, 202, session);
   }
 
   @Get('*name/blobs/uploads/:uploadId')
@@ -66,7 +66,7 @@ export class UploadsController {
     @UploadIdParam() id: UploadId,
     @Res() response: Response,
   ): Promise<void> {
-    answerProgress(response, 204, await this.uploads.status({ repository, id }));
+    sendProgress(response, 204, await this.uploads.status({ repository, id }));
   }
 
   @Patch('*name/blobs/uploads/:uploadId')
@@ -83,7 +83,7 @@ export class UploadsController {
       this.bodies.upload(request),
       originOf(request),
     );
-    answerProgress(response, 202, { repository, id, offsetBytes });
+    sendProgress(response, 202, { repository, id, offsetBytes });
   }
 
   @Put('*name/blobs/uploads/:uploadId')
@@ -103,7 +103,7 @@ export class UploadsController {
       announced ? this.bodies.upload(request) : undefined,
       originOf(request),
     );
-    answerCreated(response, repository, digest);
+    sendCreated(response, repository, digest);
   }
 
   @Delete('*name/blobs/uploads/:uploadId')
@@ -116,12 +116,12 @@ export class UploadsController {
     @Res() response: Response,
   ): Promise<void> {
     await this.uploads.cancel({ repository, id }, originOf(request));
-    answerEmpty(response, 204, {});
+    sendEmpty(response, 204, {});
   }
 
   /**
-   * A mount that can't be done, for whatever reason, becomes an ordinary session: the client then pushes the
-   * bytes.
+   * Returns false if the blob cannot be mounted, for any reason. The client then gets a session and pushes
+   * the bytes.
    */
   private async mount(
     repository: RepositoryName,
@@ -136,7 +136,7 @@ export class UploadsController {
     const mayPull = (name: RepositoryName) => this.access.mayPull(request.principal, name);
     const from = queryText(request, 'from');
     if (from === undefined) return this.blobs.findMountSource(digest, mayPull);
-    const source = repositoryNameOrNothing(from);
+    const source = parseNameOrUndefined(from);
     return source !== undefined && (await mayPull(source)) ? source : undefined;
   }
 
@@ -147,34 +147,33 @@ export class UploadsController {
     response: Response,
   ): Promise<void> {
     await this.uploads.pushWhole(repository, digest, this.bodies.upload(request), originOf(request));
-    answerCreated(response, repository, digest);
+    sendCreated(response, repository, digest);
   }
 }
 
 /**
- * Clients add `digest=` to the Location's query, or begin one. It is a path alone: behind a proxy, Berth
- * can't know its own host.
+ * The Location is a path: behind a proxy, Berth does not know its own host. Clients add the query `digest=`.
  */
-function answerProgress(
+function sendProgress(
   response: Response,
   status: number,
   { repository, id, offsetBytes }: UploadReference & { offsetBytes: number },
 ): void {
-  answerEmpty(response, status, {
+  sendEmpty(response, status, {
     Location: `/v2/${repository}/blobs/uploads/${id}`,
     Range: formatUploadRange(offsetBytes),
     'Docker-Upload-UUID': id,
   });
 }
 
-function answerCreated(response: Response, repository: RepositoryName, digest: Digest): void {
-  answerEmpty(response, 201, {
+function sendCreated(response: Response, repository: RepositoryName, digest: Digest): void {
+  sendEmpty(response, 201, {
     Location: `/v2/${repository}/blobs/${digest}`,
     'Docker-Content-Digest': digest,
   });
 }
 
-function repositoryNameOrNothing(text: string): RepositoryName | undefined {
+function parseNameOrUndefined(text: string): RepositoryName | undefined {
   try {
     return parseRepositoryName(text);
   } catch (error) {

@@ -4,10 +4,10 @@ import { Endpoint } from './parts.js';
 
 export const BaseDocs = () =>
   applyDecorators(
-    Endpoint('base', 'checkSupport', 'Is this a registry, and may I use it?', 'end-1'),
+    Endpoint('base', 'checkSupport', 'Checks that this is a registry', 'end-1'),
     ApiResponse({
       status: 200,
-      description: 'It is',
+      description: 'This is a registry',
       content: { 'application/json': { schema: { type: 'object' } } },
     }),
   );

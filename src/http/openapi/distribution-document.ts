@@ -9,8 +9,8 @@ const API_VERSION_HEADER = {
 };
 
 /**
- * Puts into an OpenAPI document what decorators can't say of `/v2`: HEAD, which Express answers through GET's
- * handlers; the paths as the spec writes them, of which two end in a slash; a header that every answer has.
+ * Adds to an OpenAPI document what decorators cannot express for `/v2`: HEAD, which Express handles as GET;
+ * the spec's paths, two of which end in a slash; a header of every response.
  */
 export function completeDistributionPaths(document: OpenAPIObject): OpenAPIObject {
   const paths = Object.entries(document.paths).map(([path, item]) =>

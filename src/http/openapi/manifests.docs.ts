@@ -2,9 +2,9 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import {
   AlsoHead,
-  Answer,
+  Responds,
   Endpoint,
-  Fails,
+  Errors,
   headers,
   NameParam,
   ReferenceParam,
@@ -19,26 +19,29 @@ const MEDIA_TYPES = [
 ];
 
 const MANIFEST_HEADERS = {
-  'Docker-Content-Digest': 'Its digest',
+  'Docker-Content-Digest': 'Digest of the manifest',
   ETag: 'The digest, quoted',
-  'Content-Length': 'Exactly as many bytes as follow',
+  'Content-Length': 'Number of bytes',
 };
 
 export const ManifestGetDocs = () =>
   applyDecorators(
-    Endpoint('manifests', 'getManifest', 'Pulls a manifest: the exact bytes that were pushed', 'end-3'),
+    Endpoint('manifests', 'getManifest', 'Returns a manifest: the exact bytes that were pushed', 'end-3'),
     AlsoHead('headManifest'),
     NameParam(),
     ReferenceParam(),
     RequestHeader('If-None-Match', 'ETags that the client has'),
     ApiResponse({
       status: 200,
-      description: 'The manifest, in the media type that it was pushed with',
+      description: 'The manifest, with the media type of its push',
       headers: headers(MANIFEST_HEADERS),
       content: Object.fromEntries(MEDIA_TYPES.map((type) => [type, { schema: { type: 'object' } }])),
     }),
-    Answer(304, 'The client has it', { ETag: 'The digest, quoted', 'Docker-Content-Digest': 'Its digest' }),
-    Fails({ 400: 'NAME_INVALID, DIGEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
+    Responds(304, 'Not modified', {
+      ETag: 'The digest, quoted',
+      'Docker-Content-Digest': 'Digest of the manifest',
+    }),
+    Errors({ 400: 'NAME_INVALID, DIGEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
   );
 
 export const ManifestPutDocs = () =>
@@ -51,20 +54,21 @@ export const ManifestPutDocs = () =>
       required: false,
       isArray: true,
       schema: { type: 'array', items: { type: 'string' } },
-      description: 'Tags to point at it, in the same transaction',
+      description: 'Tags to set in the same transaction',
     }),
     ApiConsumes(...MEDIA_TYPES),
     ApiBody({ schema: { type: 'object' } }),
-    Answer(201, 'It is there', {
-      Location: 'The manifest, as a path',
-      'Docker-Content-Digest': 'Its digest, in the algorithm of the reference',
-      'OCI-Subject': 'The digest of its subject, where it has one',
-      'OCI-Tag': 'The tags of the query that were set',
+    Responds(201, 'Stored', {
+      Location: 'Path of the manifest',
+      'Docker-Content-Digest': 'Digest of the manifest, with the algorithm of the reference',
+      'OCI-Subject': 'Digest of the subject, if the manifest has one',
+      'OCI-Tag': 'Tags of the query that were set',
     }),
-    Fails({
+    Errors({
       400: 'NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID',
       404: 'MANIFEST_BLOB_UNKNOWN: one error for each blob or manifest that the repository does not have',
-      413: 'MANIFEST_INVALID: longer than the registry takes',
+      408: 'MANIFEST_INVALID: the body stalled or was too slow',
+      413: 'MANIFEST_INVALID: larger than MANIFEST_MAX_BYTES',
     }),
   );
 
@@ -73,6 +77,6 @@ export const ManifestDeleteDocs = () =>
     Endpoint('manifests', 'deleteManifest', 'Deletes a tag, or a manifest with its tags', 'end-9'),
     NameParam(),
     ReferenceParam(),
-    Answer(202, 'It is gone'),
-    Fails({ 400: 'NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
+    Responds(202, 'Deleted'),
+    Errors({ 400: 'NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
   );

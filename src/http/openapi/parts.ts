@@ -20,14 +20,14 @@ export const HEAD_EXTENSION = 'x-berth-head';
 
 export type DistributionTag = 'base' | 'blobs' | 'uploads' | 'manifests' | 'lists';
 
-/** What every endpoint of the spec says of itself. `ends` are the spec's names for it. */
+/** Documents an endpoint. `ends` are the spec's names for it. */
 export const Endpoint = (tag: DistributionTag, operationId: string, summary: string, ends: string) =>
   applyDecorators(
     ApiTags(`Distribution: ${tag}`),
     ApiOperation({ operationId, summary, description: `Distribution spec: ${ends}` }),
   );
 
-/** HEAD answers like GET, without a body. */
+/** The endpoint also has HEAD: like GET, without a body. */
 export const AlsoHead = (operationId: string) => ApiExtension(HEAD_EXTENSION, operationId);
 
 export const NameParam = () =>
@@ -44,7 +44,7 @@ export const UploadIdParamDoc = () =>
   ApiParam({
     name: 'uploadId',
     schema: { type: 'string', format: 'uuid' },
-    description: 'From the Location',
+    description: 'From the `Location` of the upload',
   });
 
 export const ReferenceParam = () =>
@@ -63,15 +63,15 @@ export const PageQueries = (max: number) =>
       name: 'n',
       required: false,
       schema: { type: 'integer', minimum: 0 },
-      description: `Most entries of the page; ${max} are the most there can be`,
+      description: `Maximum number of entries, up to ${max}`,
     }),
-    TextQuery('last', 'The entry after which the page begins; it need not exist'),
+    TextQuery('last', 'Return entries after this one, which need not exist'),
   );
 
 export const RequestHeader = (name: string, description: string) =>
   ApiHeader({ name, description, required: false, schema: { type: 'string' } });
 
-/** Response headers by their names, each with what it says. */
+/** Response headers with their descriptions. */
 export const headers = (descriptions: Record<string, string>) =>
   Object.fromEntries(
     Object.entries(descriptions).map(([name, description]) => [
@@ -80,12 +80,12 @@ export const headers = (descriptions: Record<string, string>) =>
     ]),
   );
 
-/** Without a body. */
-export const Answer = (status: number, description: string, answerHeaders: Record<string, string> = {}) =>
-  ApiResponse({ status, description, headers: headers(answerHeaders) });
+/** Documents a response without a body. */
+export const Responds = (status: number, description: string, responseHeaders: Record<string, string> = {}) =>
+  ApiResponse({ status, description, headers: headers(responseHeaders) });
 
-/** How it fails: status → the codes that it may have. */
-export const Fails = (codes: Record<number, string>) =>
+/** Documents error responses: status → codes. */
+export const Errors = (codes: Record<number, string>) =>
   applyDecorators(
     ApiExtraModels(RegistryErrorsDto),
     ...Object.entries(codes).map(([status, description]) =>

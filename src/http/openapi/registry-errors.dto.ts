@@ -1,11 +1,13 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ERROR_CODES } from '../../oci/error-codes.js';
 
-/** One error in the spec's shape (spec.md, "Error Codes"). */
+const CODES = Object.keys(ERROR_CODES).join(', ');
+
+/** An error of the spec (spec.md, "Error Codes"). */
 export class RegistryErrorDto {
   @ApiProperty({
     type: String,
-    description: `One of the spec's codes (${Object.keys(ERROR_CODES).join(', ')}), or UNKNOWN for a failure of the registry`,
+    description: `A code of the spec (${CODES}), or UNKNOWN for a failure of the registry`,
     example: 'NAME_UNKNOWN',
   })
   code: string;
@@ -13,7 +15,7 @@ export class RegistryErrorDto {
   @ApiProperty({ example: 'repository name not known to registry' })
   message: string;
 
-  @ApiPropertyOptional({ description: 'Whatever helps, as JSON' })
+  @ApiPropertyOptional({ description: 'Details as JSON' })
   detail?: unknown;
 }
 

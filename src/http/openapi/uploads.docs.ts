@@ -1,16 +1,24 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes } from '@nestjs/swagger';
-import { Answer, Endpoint, Fails, NameParam, RequestHeader, TextQuery, UploadIdParamDoc } from './parts.js';
+import {
+  Responds,
+  Endpoint,
+  Errors,
+  NameParam,
+  RequestHeader,
+  TextQuery,
+  UploadIdParamDoc,
+} from './parts.js';
 
 const SESSION_HEADERS = {
-  Location: 'The session, as a path',
-  Range: '`0-<last durable byte>`; `0-0` where there is none',
-  'Docker-Upload-UUID': "The session's id",
+  Location: 'Path of the session',
+  Range: '`0-<last durable byte>`; `0-0` if there is none',
+  'Docker-Upload-UUID': 'Id of the session',
 };
 
 const BLOB_HEADERS = {
-  Location: 'The blob, as a path',
-  'Docker-Content-Digest': 'The digest, in the algorithm that was asked for',
+  Location: 'Path of the blob',
+  'Docker-Content-Digest': 'Digest of the blob, with the requested algorithm',
 };
 
 const Bytes = (required: boolean) =>
@@ -20,40 +28,40 @@ const Bytes = (required: boolean) =>
   );
 
 const ContentRange = () =>
-  RequestHeader('Content-Range', '`first-last`, both inclusive, without a unit; must begin at the offset');
+  RequestHeader('Content-Range', '`first-last`, both inclusive, without a unit; must start at the offset');
 
 const UNKNOWN = 'BLOB_UPLOAD_UNKNOWN: no such session in this repository';
-const BUSY = 'TOOMANYREQUESTS: another request holds the session';
+const BUSY = 'TOOMANYREQUESTS: another request writes to the session';
 
 export const UploadStartDocs = () =>
   applyDecorators(
     Endpoint(
       'uploads',
       'startUpload',
-      'Begins an upload; or mounts, or pushes a whole blob',
+      'Starts an upload, mounts a blob, or pushes a whole blob',
       'end-4a, end-4b, end-11',
     ),
     NameParam(),
-    TextQuery('digest', 'With a body: the whole blob in one request'),
-    TextQuery('mount', 'Digest of a blob that the registry may have already'),
-    TextQuery('from', 'The repository to mount from; any that may be read, where it is left out'),
-    TextQuery('digest-algorithm', 'Algorithm of the digest that the upload will end with, if not sha256'),
+    TextQuery('digest', 'With a body: pushes the whole blob in one request'),
+    TextQuery('mount', 'Digest of a blob to mount'),
+    TextQuery('from', 'Repository to mount from; default: any that the client may pull from'),
+    TextQuery('digest-algorithm', 'Algorithm of the final digest, if not sha256'),
     Bytes(false),
-    Answer(201, 'The blob is there: mounted or pushed', BLOB_HEADERS),
-    Answer(202, 'A session; where a mount was asked for, it could not be done', SESSION_HEADERS),
-    Fails({
+    Responds(201, 'The blob was mounted or stored', BLOB_HEADERS),
+    Responds(202, 'A session; a requested mount was not possible', SESSION_HEADERS),
+    Errors({
       400: 'NAME_INVALID, DIGEST_INVALID, SIZE_INVALID',
-      408: 'BLOB_UPLOAD_INVALID: the body moved no byte for too long',
+      408: 'BLOB_UPLOAD_INVALID: the body stalled or was too slow',
     }),
   );
 
 export const UploadStatusDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'getUploadStatus', 'How far an upload has come', 'end-13'),
+    Endpoint('uploads', 'getUploadStatus', 'Returns the progress of an upload', 'end-13'),
     NameParam(),
     UploadIdParamDoc(),
-    Answer(204, 'What is durable', SESSION_HEADERS),
-    Fails({ 400: 'NAME_INVALID', 404: UNKNOWN }),
+    Responds(204, 'The durable bytes', SESSION_HEADERS),
+    Errors({ 400: 'NAME_INVALID', 404: UNKNOWN }),
   );
 
 export const UploadAppendDocs = () =>
@@ -63,29 +71,29 @@ export const UploadAppendDocs = () =>
     UploadIdParamDoc(),
     ContentRange(),
     Bytes(true),
-    Answer(202, 'All of it is durable', SESSION_HEADERS),
-    Fails({
+    Responds(202, 'All bytes are durable', SESSION_HEADERS),
+    Errors({
       400: 'NAME_INVALID, SIZE_INVALID, BLOB_UPLOAD_INVALID',
       404: UNKNOWN,
-      408: 'BLOB_UPLOAD_INVALID: the body moved no byte for too long; what arrived is kept',
-      416: 'BLOB_UPLOAD_INVALID: the chunk begins elsewhere than at the offset, which Range tells',
+      408: 'BLOB_UPLOAD_INVALID: the body stalled or was too slow; received bytes are kept',
+      416: 'BLOB_UPLOAD_INVALID: the chunk does not start at the offset, which is in Range',
       429: BUSY,
     }),
   );
 
 export const UploadCommitDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'commitUpload', 'Ends an upload, with a last chunk or without', 'end-6'),
+    Endpoint('uploads', 'commitUpload', 'Completes an upload, optionally with a last chunk', 'end-6'),
     NameParam(),
     UploadIdParamDoc(),
-    TextQuery('digest', 'What the content is', true),
+    TextQuery('digest', 'Digest of the content', true),
     ContentRange(),
     Bytes(false),
-    Answer(201, 'The blob is there. Repeated after a lost answer, it is so again', BLOB_HEADERS),
-    Fails({
-      400: 'NAME_INVALID, SIZE_INVALID; DIGEST_INVALID: the content is another, and the session keeps its bytes',
+    Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),
+    Errors({
+      400: 'NAME_INVALID, SIZE_INVALID; DIGEST_INVALID: other content; the session keeps its bytes',
       404: UNKNOWN,
-      416: 'BLOB_UPLOAD_INVALID: the chunk begins elsewhere than at the offset, which Range tells',
+      416: 'BLOB_UPLOAD_INVALID: the chunk does not start at the offset, which is in Range',
       429: BUSY,
     }),
   );
@@ -95,6 +103,6 @@ export const UploadCancelDocs = () =>
     Endpoint('uploads', 'abortUpload', 'Cancels an upload', 'end-14'),
     NameParam(),
     UploadIdParamDoc(),
-    Answer(204, 'It is cancelled, its bytes forgotten'),
-    Fails({ 400: 'NAME_INVALID, BLOB_UPLOAD_INVALID', 404: UNKNOWN, 429: BUSY }),
+    Responds(204, 'Cancelled'),
+    Errors({ 400: 'NAME_INVALID, BLOB_UPLOAD_INVALID', 404: UNKNOWN, 429: BUSY }),
   );
