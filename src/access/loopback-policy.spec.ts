@@ -16,7 +16,7 @@ describe('LoopbackPolicy', () => {
     [{ host: '[::1]:5000' }],
     [{}],
     [{ host: '127.0.0.1:5000', origin: 'http://127.0.0.1:5000' }],
-  ])('lets %j in', (headers) => expect(() => policy.refuseForeign(request(headers))).not.toThrow());
+  ])('accepts %j', (headers) => expect(() => policy.refuseForeign(request(headers))).not.toThrow());
 
   it.each([
     [{ host: 'rebound.example:5000' }],
@@ -32,7 +32,7 @@ describe('LoopbackPolicy', () => {
     expect(() => policy.refuseForeign(request(headers))).toThrow('ACCESS_MODE=open'),
   );
 
-  describe('of what browsers say of a request', () => {
+  describe('for requests of browsers', () => {
     const asked = (method: string, site: string, mode: string, dest: string) => () =>
       policy.refuseForeign({
         method,
@@ -46,7 +46,7 @@ describe('LoopbackPolicy', () => {
       ['POST', 'none', 'navigate', 'document'],
       ['GET', 'cross-site', 'navigate', 'document'],
       ['GET', 'same-site', 'navigate', 'document'],
-    ])('lets in %s %s %s %s', (...words) => expect(asked(...words)).not.toThrow());
+    ])('accepts %s %s %s %s', (...words) => expect(asked(...words)).not.toThrow());
 
     it.each([
       ['GET', 'cross-site', 'no-cors', 'image'],
@@ -61,7 +61,7 @@ describe('LoopbackPolicy', () => {
     ])('refuses %s %s %s %s', (...words) => expect(asked(...words)).toThrow('other web pages'));
   });
 
-  it('lets everything in where that is said in words', () => {
+  it('accepts everything with ACCESS_MODE=open', () => {
     const open = new LoopbackPolicy(loadConfiguration({ ACCESS_MODE: 'open' }));
     const headers = {
       host: 'registry.example',
@@ -71,7 +71,7 @@ describe('LoopbackPolicy', () => {
     expect(() => open.refuseForeign(request(headers))).not.toThrow();
   });
 
-  describe('which remembers the last host that it let in', () => {
+  describe('which remembers the last host that it accepted', () => {
     const outcomes = (...requests: Record<string, string>[]) => {
       const fresh = new LoopbackPolicy(loadConfiguration({}));
       return requests.map((headers) => {
@@ -84,25 +84,25 @@ describe('LoopbackPolicy', () => {
       });
     };
 
-    it('refuses another one after it, and lets it in again', () => {
+    it('refuses another host after it, and accepts it again', () => {
       expect(outcomes(LOCAL, FOREIGN, LOCAL, FOREIGN)).toEqual(['let in', 'refused', 'let in', 'refused']);
     });
 
-    it('remembers none that it refused', () => {
+    it('does not remember refused hosts', () => {
       expect(outcomes(FOREIGN, FOREIGN, LOCAL)).toEqual(['refused', 'refused', 'let in']);
     });
 
-    it('takes another local one for none that it remembers', () => {
+    it('accepts another local host', () => {
       expect(outcomes(LOCAL, { host: '127.0.0.1' }, LOCAL)).toEqual(['let in', 'let in', 'let in']);
     });
 
-    it('looks at the origin all the same', () => {
+    it('still checks the origin', () => {
       const page = { ...LOCAL, origin: 'https://page.example' };
       const own = { ...LOCAL, origin: 'http://localhost:5000' };
       expect(outcomes(LOCAL, page, own, page)).toEqual(['let in', 'refused', 'let in', 'refused']);
     });
 
-    it('remembers the host of a page that it refused, and refuses the page again', () => {
+    it('remembers the host of a refused page, and refuses the page again', () => {
       const page = { ...LOCAL, origin: 'https://page.example' };
       expect(outcomes(page, page, LOCAL)).toEqual(['refused', 'refused', 'let in']);
     });

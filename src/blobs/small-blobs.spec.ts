@@ -8,10 +8,7 @@ import { SmallBlobs } from './small-blobs.js';
 
 const KIB = 1024;
 
-/**
- * The one ability that is asked for, over objects in memory. Tells what was read, and waits where it is told
- * to.
- */
+/** Reads objects in memory; records the reads and waits for `ready`. */
 class ReadObjects {
   readonly objects = new Map<ObjectKey, Buffer>();
   readonly reads: ObjectKey[] = [];
@@ -42,7 +39,7 @@ describe('SmallBlobs', () => {
     blobs = new SmallBlobs(driver as unknown as StorageDriver);
   });
 
-  /** A blob of which a row says that it has `sizeBytes` bytes. */
+  /** A blob whose row has this size. */
   function blobOf(content: Buffer, sizeBytes = content.length) {
     const objectKey = parseObjectKey(`blobs/${randomUUID()}`);
     driver.objects.set(objectKey, content);
@@ -58,7 +55,7 @@ describe('SmallBlobs', () => {
     expect(driver.reads).toEqual([blob.objectKey]);
   });
 
-  it('leaves a larger one alone', async () => {
+  it('does not read a larger one', async () => {
     expect(await blobs.get(blobOf(randomBytes(64 * KIB + 1)), {})).toBeUndefined();
     expect(driver.reads).toEqual([]);
   });
@@ -75,7 +72,7 @@ describe('SmallBlobs', () => {
     expect((await blobs.get(blob, {}))?.length).toBe(expected);
   });
 
-  it('reads once for all who ask at the same time', async () => {
+  it('reads once for concurrent callers', async () => {
     const [one, other] = [blobOf(randomBytes(100)), blobOf(randomBytes(100))];
     const asked = [one, other, one, other, one].map((blob) => blobs.get(blob, {}));
     for (const [index, content] of (await Promise.all(asked)).entries()) {
@@ -85,7 +82,7 @@ describe('SmallBlobs', () => {
     expect(driver.reads).toEqual([one.objectKey, other.objectKey]);
   });
 
-  it('fails nobody but the one who gives up, be it the first', async () => {
+  it('fails only the aborted caller, also if it is the first', async () => {
     let letRead: () => void = () => undefined;
     driver.ready = new Promise((resolve) => (letRead = resolve));
     const blob = blobOf(randomBytes(100));
@@ -100,13 +97,13 @@ describe('SmallBlobs', () => {
     expect(await second).toEqual(driver.objects.get(blob.objectKey));
   });
 
-  it('reads nothing for one who has left already', async () => {
+  it('reads nothing for an aborted caller', async () => {
     const signal = AbortSignal.abort(new Error('the client left'));
     await expect(blobs.get(blobOf(randomBytes(1)), { signal })).rejects.toThrow('the client left');
     expect(driver.reads).toEqual([]);
   });
 
-  it('tells all who waited of a failure, and tries again for the next one', async () => {
+  it('rejects all waiting callers on a failure, and retries for the next one', async () => {
     driver.ready = Promise.reject(new StorageError('not now'));
     const blob = blobOf(randomBytes(10));
     const outcomes = await Promise.allSettled([blobs.get(blob, {}), blobs.get(blob, {})]);
@@ -115,11 +112,11 @@ describe('SmallBlobs', () => {
     expect(await blobs.get(blob, {})).toEqual(driver.objects.get(blob.objectKey));
   });
 
-  it('remembers no more than 16 MiB, those that were asked for last', async () => {
+  it('keeps at most 16 MiB, the most recently used', async () => {
     const many = Array.from({ length: 300 }, () => blobOf(Buffer.alloc(64 * KIB)));
     for (const blob of many) await blobs.get(blob, {});
     driver.reads.length = 0;
-    // The other way round, so that what has to be read again displaces nothing that is asked for later.
+    // In reverse order, so that reading one again evicts none that is requested later.
     for (const blob of many.toReversed()) await blobs.get(blob, {});
     const rememberedBytes = (many.length - driver.reads.length) * 64 * KIB;
     expect(rememberedBytes).toBeLessThanOrEqual(16 * KIB * KIB);

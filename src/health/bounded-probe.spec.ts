@@ -2,16 +2,16 @@ import { describe, expect, it } from '@jest/globals';
 import { BoundedProbe } from './bounded-probe.js';
 
 describe('BoundedProbe', () => {
-  it('answers nothing when the probe succeeds', async () => {
+  it('returns undefined if the probe succeeds', async () => {
     await expect(new BoundedProbe(() => Promise.resolve(), 1_000).failure()).resolves.toBeUndefined();
   });
 
-  it('answers why it failed', async () => {
+  it('returns the error of a failed probe', async () => {
     const reason = new Error('gone');
     await expect(new BoundedProbe(() => Promise.reject(reason), 1_000).failure()).resolves.toBe(reason);
   });
 
-  it('gives up on a probe that hangs, and starts none beside it', async () => {
+  it('times out on a hanging probe, and starts no second one', async () => {
     let started = 0;
     let settle = (): void => undefined;
     const hanging = () => {
@@ -32,7 +32,7 @@ describe('BoundedProbe', () => {
     await expect(next).resolves.toBeUndefined();
   });
 
-  it('leaves no rejection behind when the probe fails after it was given up', async () => {
+  it('causes no unhandled rejection if the probe fails after the timeout', async () => {
     let fail = (_error: Error): void => undefined;
     const probe = new BoundedProbe(() => new Promise((_, reject) => (fail = reject)), 5);
     expect(await probe.failure()).toBeInstanceOf(Error);

@@ -53,11 +53,11 @@ describe('parseByteRange', () => {
     ['bytes=0-0', 'unsatisfiable'],
     ['bytes=-0', 'unsatisfiable'],
     ['bytes=-5', 'whole'],
-  ])('answers %j of nothing with %s', (header, kind) => {
+  ])('reads %j of an empty representation as %s', (header, kind) => {
     expect(parseByteRange(header, 0)).toEqual({ kind });
   });
 
-  it('gives the bytes that slicing gives', () => {
+  it('selects the same bytes as slicing', () => {
     const position = fc.nat({ max: 40 });
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 30 }), position, position, (bytes, first, last) => {
@@ -97,7 +97,7 @@ describe('parseByteRange', () => {
 });
 
 describe('Content-Range', () => {
-  it('names the span, or the size that was missed', () => {
+  it('has the span, or the size after a 416', () => {
     expect(formatContentRange(10, 19, 100)).toBe('bytes 10-19/100');
     expect(formatUnsatisfiedRange(100)).toBe('bytes */100');
   });

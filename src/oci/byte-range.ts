@@ -1,6 +1,5 @@
 /**
- * What a GET with a `Range` header is to be answered with; offsets are inclusive and inside the
- * representation.
+ * The part that a GET with a `Range` header selects. Offsets are inclusive and within the representation.
  */
 export type ByteRange =
   | { readonly kind: 'whole' }
@@ -26,7 +25,7 @@ export function parseByteRange(header: string | undefined, size: number): ByteRa
   if (header === undefined || !UNIT.test(header)) {
     return WHOLE;
   }
-  // Empty list elements are to be skipped (RFC 9110, section 5.6.1.2).
+  // RFC 9110, section 5.6.1.2: ignore empty list elements.
   const specs = header
     .slice('bytes='.length)
     .split(',')
@@ -48,23 +47,23 @@ function suffix(length: string, size: number): ByteRange {
   if (count === 0) {
     return UNSATISFIABLE;
   }
-  // The last n bytes of nothing are all of it, which Content-Range has no form for.
+  // Of an empty representation it selects everything, which Content-Range cannot express.
   return size === 0 ? WHOLE : { kind: 'span', start: Math.max(size - count, 0), end: size - 1 };
 }
 
-// Positions too large for a number lose digits or become Infinity; either way they stay beyond every size.
+// Positions too large for a number lose digits or become Infinity, but stay beyond every size.
 function span(first: string, last: string, size: number): ByteRange {
   const start = Number(first);
   const end = last === '' ? Infinity : Number(last);
   return start >= size || end < start ? UNSATISFIABLE : { kind: 'span', start, end: Math.min(end, size - 1) };
 }
 
-/** The `Content-Range` of a 206 answer (RFC 9110, section 14.4). */
+/** The `Content-Range` of a 206 response (RFC 9110, section 14.4). */
 export function formatContentRange(start: number, end: number, size: number): string {
   return `bytes ${start}-${end}/${size}`;
 }
 
-/** The `Content-Range` of a 416 answer. */
+/** The `Content-Range` of a 416 response. */
 export function formatUnsatisfiedRange(size: number): string {
   return `bytes */${size}`;
 }

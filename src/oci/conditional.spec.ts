@@ -55,7 +55,7 @@ describe('matchesEtag', () => {
     );
   });
 
-  it('reads a hostile header to its end', () => {
+  it('reads a hostile header in linear time', () => {
     expect(matchesEtag(`${' '.repeat(50_000)}"`, ETAG)).toBe(false);
     expect(matchesEtag('"'.repeat(50_001), ETAG)).toBe(false);
     expect(matchesEtag('W/'.repeat(50_000), ETAG)).toBe(false);

@@ -1,7 +1,7 @@
 import { type Digest } from './digest.js';
 
 // One entity tag of a list, quoted or bare, after the separators before it. No two parts can match the same
-// character, so that a hostile header is read in linear time.
+// character, so a hostile header is read in linear time.
 const ENTITY_TAG = /[\s,]*(W\/)?(?:"([^"]*)"|([^\s,"]+))/gy;
 
 interface EntityTag {
@@ -41,7 +41,7 @@ export function allowsRange(ifRange: string | undefined, etag: string): boolean 
   return tag !== undefined && others.length === 0 && !tag.weak && tag.opaque === own?.opaque;
 }
 
-/** Reads a list of entity tags up to the first thing that can't be one. */
+/** Parses a list of entity tags up to the first invalid one. */
 function parseEntityTags(text: string): EntityTag[] {
   return Array.from(text.matchAll(ENTITY_TAG), ([, weak, quoted, bare]) => ({
     weak: weak !== undefined,

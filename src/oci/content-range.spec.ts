@@ -42,7 +42,7 @@ describe('parseContentRange', () => {
     );
   });
 
-  it('says nothing but BLOB_UPLOAD_INVALID to any other text', () => {
+  it('throws only BLOB_UPLOAD_INVALID for any other text', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'019- /=b'.split('')) }), (text) => {
         try {
@@ -62,7 +62,7 @@ describe('formatUploadRange', () => {
     [1, '0-0'],
     [2, '0-1'],
     [1_048_576, '0-1048575'],
-  ])('says of %d bytes: %s', (offset, header) => {
+  ])('formats %d bytes as %s', (offset, header) => {
     expect(formatUploadRange(offset)).toBe(header);
   });
 });

@@ -12,7 +12,7 @@ const CONTENT_RANGE = /^([0-9]+)-([0-9]+)$/;
  * Parses the `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"): `<start>-<end>`,
  * with no unit and no total, unlike HTTP's own header of that name. Both ends are safe integers.
  *
- * @throws BlobUploadInvalidError (400) for anything else, an end before the start included.
+ * @throws BlobUploadInvalidError (400) for anything else, also if the end is before the start.
  */
 export function parseContentRange(text: string): ContentRange {
   const match = CONTENT_RANGE.exec(text);

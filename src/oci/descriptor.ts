@@ -13,10 +13,9 @@ export interface Descriptor {
 }
 
 /**
- * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are left alone: they are the clients'
- * affair.
+ * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are ignored.
  *
- * @param field where it stands, for the client to see: `layers[3]`.
+ * @param field its path in the manifest, for error messages: `layers[3]`.
  * @throws DigestInvalidError (400) for a digest that is malformed or of an algorithm that Berth doesn't
  *   verify.
  * @throws ManifestInvalidError (400) for anything else.
@@ -37,10 +36,9 @@ export function parseDescriptor(value: unknown, field: string): Descriptor {
 }
 
 /**
- * Reads a field that holds a media type. Its grammar is not enforced, since registries never did; its length
- * is.
+ * Reads a media type. Its length is checked; its grammar is not, because registries never did.
  *
- * @throws ManifestInvalidError (400) when it is no string, too long, or no text that can be indexed.
+ * @throws ManifestInvalidError (400) if it is not a string, too long, or cannot be stored in Postgres.
  */
 export function parseMediaTypeField(value: unknown, field: string): string {
   if (typeof value !== 'string' || value.length > MAX_MEDIA_TYPE_LENGTH || !isStorableText(value)) {

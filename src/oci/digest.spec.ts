@@ -13,7 +13,7 @@ import { DigestInvalidError } from './errors.js';
 const EMPTY_SHA256 = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 describe('parseDigest', () => {
-  it('takes a digest apart and together again', () => {
+  it('parses a digest and formats it again', () => {
     fc.assert(
       fc.property(fc.constantFrom(...DIGEST_ALGORITHMS), fc.uint8Array(), (algorithm, bytes) => {
         const digest = digestOf(algorithm, bytes);
@@ -24,7 +24,7 @@ describe('parseDigest', () => {
     );
   });
 
-  it('knows the digest of nothing', () => {
+  it('computes the digest of no bytes', () => {
     expect(digestOf('sha256', new Uint8Array())).toBe(EMPTY_SHA256);
   });
 
@@ -47,7 +47,7 @@ describe('parseDigest', () => {
     expect(() => parseDigest(text)).toThrow(DigestInvalidError);
   });
 
-  it('says nothing but DIGEST_INVALID to any text', () => {
+  it('throws only DIGEST_INVALID for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(() => parseDigest(text)).toThrow(DigestInvalidError);

@@ -8,8 +8,7 @@ declare const brand: unique symbol;
 export type Digest = string & { readonly [brand]: 'Digest' };
 
 /**
- * The algorithms that Berth verifies; {@link CANONICAL_ALGORITHM} is always computed, the others when asked
- * for.
+ * The algorithms that Berth verifies. {@link CANONICAL_ALGORITHM} is always computed, the others on request.
  */
 export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
@@ -23,7 +22,7 @@ const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
  * Parses a digest as image-spec's descriptor.md has it ("Digests"), restricted to the algorithms that Berth
  * verifies.
  *
- * @throws DigestInvalidError when the text is malformed or its algorithm is unknown.
+ * @throws DigestInvalidError if the text is malformed or its algorithm unknown.
  */
 export function parseDigest(text: string): Digest {
   const separator = text.indexOf(':');

@@ -18,7 +18,7 @@ function read(text: string | Uint8Array, shape = EVERYTHING, stepBytes = 7): unk
   return reader.value;
 }
 
-/** As this process's own objects, which have a prototype. */
+/** Copies the value into objects that have a prototype. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
 
 describe('JsonReader', () => {
@@ -130,7 +130,7 @@ describe('JsonReader', () => {
         const text = chosen.join('');
         const own = outcome(() => read(text));
         const builtIn = outcome(() => JSON.parse(text) as unknown);
-        // What is twice in an object is lost by JSON.parse.
+        // JSON.parse loses repeated keys.
         if (own.error?.includes('is twice') === true) return;
         expect(own.value).toEqual(builtIn.value);
       }),
@@ -138,22 +138,22 @@ describe('JsonReader', () => {
     );
   });
 
-  it('refuses a key that is twice, at every level and however it is written', () => {
+  it('refuses a repeated key, at every level and however it is written', () => {
     const escaped = (key: string) =>
       `"${[...Array(key.length).keys()].map((at) => `\\u${key.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`;
     fc.assert(
       fc.property(fc.string(), fc.boolean(), fc.nat(90), (key, isEscaped, depth) => {
         const twice = `{${JSON.stringify(key)}:1,"other ${key.length}":2,${isEscaped ? escaped(key) : JSON.stringify(key)}:3}`;
         const text = `${'['.repeat(depth)}${twice}${']'.repeat(depth)}`;
-        // Whether it's a part that is wanted or not.
-        expect(() => read(text)).toThrow('is twice in one object');
-        expect(() => read(text, {})).toThrow('is twice in one object');
+        // In parts that are kept and in parts that are not.
+        expect(() => read(text)).toThrow('is repeated in one object');
+        expect(() => read(text, {})).toThrow('is repeated in one object');
       }),
     );
     expect(read('[{"a":1},{"a":2},{"b":{"b":{"b":1}}}]')).toHaveLength(3);
   });
 
-  it('keeps what is wanted, and of the rest nothing', () => {
+  it('keeps the requested parts only', () => {
     const shape = objectOf({ a: {}, list: { items: objectOf({ b: {} }) }, all: { everyMember: {} } });
     const text = '{"a":[1,{"x":2}],"z":"z","list":[{"b":1,"c":2},3,[4]],"all":{"x":"y","__proto__":{"q":1}}}';
     const value = read(text, shape) as Record<string, unknown>;
@@ -200,7 +200,7 @@ describe('JsonReader', () => {
     ['a text', `"${'x'.repeat(1_000_000)}"`],
     ['escapes', `"${'\\u0061'.repeat(160_000)}"`],
     ['white space', `${' '.repeat(1_000_000)}1`],
-  ])('reads no more at a time than it was told to: %s', (_, text) => {
+  ])('reads no more per step than requested: %s', (_, text) => {
     const reader = new JsonReader(Buffer.from(text), {});
     let steps = 1;
     while (!reader.read(1000)) steps += 1;

@@ -1,18 +1,18 @@
 import { isUtf8 } from 'node:buffer';
 import { foldCase, type JsonShape } from './json-shape.js';
 
-/** Lists and objects inside each other. Manifests have five. */
+/** Maximum nesting of lists and objects. Manifests have five levels. */
 export const MAX_JSON_DEPTH = 100;
 /**
- * Members of one object: each key is remembered until the object ends, to find those that are there twice.
+ * Maximum number of members of an object: keys are kept until the object ends, to find repeated ones.
  */
 export const MAX_JSON_MEMBERS = 10_000;
-/** Length of a key, and of a text that is kept: it is decoded at once. */
+/** Maximum length of a key and of a string that is kept, because it is decoded in one step. */
 export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
-/** Digits in a row. JSON has no bound, and no value of a manifest needs more than 20. */
+/** Maximum number of successive digits. JSON has no limit; values of manifests need at most 20. */
 export const MAX_JSON_DIGITS = 1_000;
 
-/** Bytes are no JSON, or go beyond a bound of this reader. */
+/** The bytes are not JSON or exceed a limit of this reader. */
 export class JsonError extends Error {
   constructor(message: string) {
     super(message);
@@ -20,30 +20,30 @@ export class JsonError extends Error {
   }
 }
 
-/** A list or an object that hasn't ended yet. */
+/** A list or an object that has not ended yet. */
 interface Container {
   readonly isList: boolean;
-  /** Unset: nothing of it is kept. */
+  /** Undefined if nothing of it is kept. */
   readonly shape: JsonShape | undefined;
   readonly list: unknown[];
   readonly object: Record<string, unknown>;
   keys: Set<string> | undefined;
-  /** Of the member that is being read. */
+  /** The key of the current member. */
   key: string;
   items: number;
 }
 
 type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
 
-/** What there is of a container of which nothing is kept: never added to. */
+/** Placeholders for containers that are not kept. They stay empty. */
 const NO_LIST: unknown[] = [];
 const NO_OBJECT: Record<string, unknown> = {};
 
 /**
  * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long,
- * and keeps no more of it than is wanted. It accepts what `JSON.parse` accepts, but for
+ * and keeps only the requested parts. It accepts what `JSON.parse` accepts, but for
  *
- * - a key that is twice in one object, also where it is written differently (`"a"`, `"\u0061"`), at every
+ * - a key that is repeated in one object, also if it is written differently (`"a"`, `"\u0061"`), at every
  *   level;
  * - a key that equals one of `JsonShape.members` in all but case: Go's parser takes it for that one;
  * - bytes that aren't UTF-8, and a byte order mark;
@@ -58,12 +58,12 @@ export class JsonReader {
   private current: Container | undefined;
   private expected: Expected = 'value';
   private at = 0;
-  /** Where the text that is being read began; -1: none is. */
+  /** The start of the current string; -1 outside strings. */
   private textStart = -1;
   private textHasEscapes = false;
   private root: unknown;
 
-  /** @throws JsonError where the bytes aren't UTF-8. */
+  /** @throws JsonError if the bytes are not UTF-8. */
   constructor(
     bytes: Uint8Array,
     private readonly shape: JsonShape,
@@ -72,13 +72,13 @@ export class JsonReader {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** What was kept of the document; once `read` has returned true. */
+  /** The parts of the document that were kept; valid once `read` has returned true. */
   get value(): unknown {
     return this.root;
   }
 
   /**
-   * Goes on for about `count` bytes.
+   * Reads about `count` more bytes.
    *
    * @returns whether the document is complete.
    * @throws JsonError
@@ -172,7 +172,7 @@ export class JsonReader {
     this.keep(isList ? ended?.list : ended?.object, ended?.shape);
   }
 
-  /** A value begins. Returns what is to be kept of it. */
+  /** Called at the start of a value. Returns the parts of it to keep. */
   private countValue(): JsonShape | undefined {
     const { current } = this;
     if (current === undefined) return this.shape;
@@ -187,7 +187,7 @@ export class JsonReader {
     return shape.items;
   }
 
-  /** A value has ended. */
+  /** Called at the end of a value. */
   private keep(value: unknown, shape: JsonShape | undefined): void {
     const { current } = this;
     this.expected = current === undefined ? 'nothing' : 'comma or end';
@@ -245,7 +245,7 @@ export class JsonReader {
     if (current === undefined) return;
     current.keys ??= new Set();
     if (current.keys.has(key)) {
-      throw new JsonError(`the key ${quoted(key)} is twice in one object, at byte ${this.textStart - 1}`);
+      throw new JsonError(`the key ${quoted(key)} is repeated in one object, at byte ${this.textStart - 1}`);
     }
     current.keys.add(key);
     if (current.keys.size > MAX_JSON_MEMBERS) {
@@ -257,7 +257,7 @@ export class JsonReader {
     if (members?.has(key) === false) {
       const alike = folded?.get(foldCase(key));
       if (alike !== undefined) {
-        throw new JsonError(`the key ${quoted(key)} differs from ${alike} in case alone`);
+        throw new JsonError(`the key ${quoted(key)} differs from ${alike} only in case`);
       }
     }
     current.key = key;
@@ -266,14 +266,14 @@ export class JsonReader {
 
   private decode(end: number): string {
     if (end - this.textStart > MAX_JSON_TEXT_BYTES) {
-      throw new JsonError(`a text is longer than ${MAX_JSON_TEXT_BYTES} bytes, at byte ${this.textStart}`);
+      throw new JsonError(`a string is longer than ${MAX_JSON_TEXT_BYTES} bytes, at byte ${this.textStart}`);
     }
     const text = this.bytes.toString('utf8', this.textStart, end);
-    // Only escapes that were checked, and nothing nested: parsing it takes no longer than reading it did.
+    // The escapes were checked and nothing is nested, so this takes linear time.
     return this.textHasEscapes ? String(JSON.parse(`"${text}"`)) : text;
   }
 
-  /** A number, or one of the three words. */
+  /** Reads a number, true, false or null. */
   private readWord(): void {
     const start = this.at;
     for (const [word, value] of WORDS) {
@@ -308,7 +308,7 @@ export class JsonReader {
     }
   }
 
-  /** At least one. Their number is bounded: they are read in one step. */
+  /** Reads one or more digits. Their number is limited, because they are read in one step. */
   private readDigits(): void {
     const { bytes, at: start } = this;
     let at = start;
@@ -345,7 +345,7 @@ const LETTER_U = 0x75;
 const OBJECT_START = 0x7b;
 const OBJECT_END = 0x7d;
 
-/** What a backslash may stand before, but for the `u` of `\u0000`. */
+/** The characters that may follow a backslash, except the `u` of `\u0000`. */
 const ESCAPED = Buffer.from('"\\/bfnrt');
 
 const WORDS = Object.entries({ true: true, false: false, null: null });

@@ -1,12 +1,13 @@
 /**
- * Which parts of a document are kept. Of a list or an object without further word, only that there is one.
+ * The parts of a document to keep. An empty shape keeps a scalar, and of a list or an object only that it
+ * exists.
  */
 export interface JsonShape {
   /** The members of an object that are kept; see {@link objectOf}. */
   readonly members?: ReadonlyMap<string, JsonShape>;
-  /** The keys of `members`, by how they look to a parser that ignores case. */
+  /** The keys of `members` by their folded form, as a parser sees them that ignores case. */
   readonly folded?: ReadonlyMap<string, string>;
-  /** All members of an object are kept, so. */
+  /** The shape of every member of an object. */
   readonly everyMember?: JsonShape;
   /** The items of a list. */
   readonly items?: JsonShape;
@@ -14,7 +15,7 @@ export interface JsonShape {
   readonly maxItems?: number;
 }
 
-/** An object of which these members are kept. */
+/** Keeps these members of an object. */
 export function objectOf(members: Readonly<Record<string, JsonShape>>): JsonShape {
   const entries = Object.entries(members);
   return {
@@ -23,7 +24,7 @@ export function objectOf(members: Readonly<Record<string, JsonShape>>): JsonShap
   };
 }
 
-/** As `strings.EqualFold` of Go has it: `ſ` is an s and the Kelvin sign a k. */
+/** Folds case as Go's `strings.EqualFold` does: `ſ` equals s, and the Kelvin sign equals k. */
 export function foldCase(key: string): string {
   return key.toUpperCase().toLowerCase();
 }

@@ -1,4 +1,4 @@
-/** A JSON object whose fields are yet to be checked. */
+/** A JSON object whose fields are not checked yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function isJsonObject(value: unknown): value is JsonObject {

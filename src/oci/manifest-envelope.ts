@@ -14,26 +14,26 @@ import {
 } from './media-types.js';
 import { inTimeSlices } from './time-slices.js';
 
-/** Content types that say no more than that there are bytes, or JSON; the manifest itself then decides. */
+/** Content types that do not tell the type of a manifest; the manifest itself then decides. */
 const GENERIC_CONTENT_TYPES: readonly string[] = ['application/json', 'application/octet-stream'];
 
-/** Manifests are hardly ever larger. Smaller ones are read at once, in less than a millisecond. */
+/** Manifests are rarely larger. Smaller ones are read in one step, in less than a millisecond. */
 const SLICED_BYTES = 64 * 1024;
-/** What is read between two looks at the clock. */
+/** Bytes that are read between two checks of the clock. */
 const STEP_BYTES = 16 * 1024;
 
-/** A field of which its value is kept, where that is no list and no object. */
+/** Keeps a field's value if it is not a list or an object. */
 const SCALAR: JsonShape = {};
 const DESCRIPTOR = objectOf({ mediaType: SCALAR, digest: SCALAR, size: SCALAR });
 
-/** What Berth reads of a manifest. All else is checked to be JSON, and left alone. */
+/** The fields of a manifest that Berth reads. The rest is only checked to be JSON. */
 function manifestShape(maxReferences: number): JsonShape {
   return objectOf({
     schemaVersion: SCALAR,
     mediaType: SCALAR,
     fsLayers: SCALAR,
     config: DESCRIPTOR,
-    // The config is a reference, too.
+    // The config is a reference too.
     layers: { items: DESCRIPTOR, maxItems: maxReferences - 1 },
     manifests: { items: DESCRIPTOR, maxItems: maxReferences },
     subject: DESCRIPTOR,
@@ -46,7 +46,7 @@ function manifestShape(maxReferences: number): JsonShape {
  * Decodes what Berth reads of a manifest's bytes, to an object of schema version 2. Other requests are served
  * meanwhile, however large the manifest is and whatever is in it.
  *
- * @param maxReferences the most descriptors that a manifest may have.
+ * @param maxReferences the maximum number of descriptors.
  * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too
  *   (clients' JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently
  *   (see `JsonReader`), and for schema 1.
@@ -67,9 +67,9 @@ export async function decodeManifest(bytes: Uint8Array, maxReferences: number): 
 
 /**
  * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that
- * are there must agree, so that no two clients can take the same bytes for different things (CVE-2021-41190).
+ * are present must agree, so that no two clients interpret the same bytes differently (CVE-2021-41190).
  *
- * @throws ManifestInvalidError (400) when they don't agree, or the type isn't one that Berth accepts.
+ * @throws ManifestInvalidError (400) if they disagree or Berth does not accept the type.
  */
 export function resolveMediaType(manifest: JsonObject, contentType: string | undefined): ManifestMediaType {
   const pushed = fromContentType(contentType);
@@ -89,7 +89,7 @@ export function resolveMediaType(manifest: JsonObject, contentType: string | und
   return mediaType;
 }
 
-/** Go clients write what is absent as null. */
+/** Go clients write absent fields as null. */
 export function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }

@@ -33,7 +33,7 @@ function annotationsOf(count: number, length: number): string {
   return JSON.stringify({ ...image, annotations: Object.fromEntries(entries) as unknown });
 }
 
-describe('parseManifest: what it reads', () => {
+describe('parseManifest: results', () => {
   it('reads an image', async () => {
     expect(await parse(image, OCI_MANIFEST)).toEqual({
       mediaType: OCI_MANIFEST,
@@ -83,7 +83,7 @@ describe('parseManifest: what it reads', () => {
     expect((await parse({ ...index, subject: sha512 })).subject).toBe(sha512.digest);
   });
 
-  it('keeps the first descriptor of a digest, so that a config that is a layer too stays the config', async () => {
+  it('keeps the first descriptor of a digest, so a config that is also a layer stays the config', async () => {
     const empty = descriptor(OCI_EMPTY, '{}');
     const { blobs } = await parse({ ...image, config: empty, layers: [empty, layer, layer] });
     expect(blobs.map(({ digest, role }) => [digest, role])).toEqual([
@@ -93,7 +93,7 @@ describe('parseManifest: what it reads', () => {
     expect((await parse({ ...index, manifests: [child, child] })).children).toEqual([child]);
   });
 
-  it('leaves out non-distributable layers', async () => {
+  it('omits non-distributable layers', async () => {
     const foreign = { ...descriptor(FOREIGN, 'foreign'), urls: ['https://example.com/x'] };
     expect((await parse({ ...image, layers: [foreign, layer] })).blobs).toEqual([
       { ...config, role: 'config' },
@@ -123,11 +123,11 @@ describe('parseManifest: media types', () => {
     },
   );
 
-  it('serves a type that was pushed in another case in its registered one', async () => {
+  it('returns the registered case of a type that was pushed in another one', async () => {
     expect((await parse(image, OCI_MANIFEST.toUpperCase())).mediaType).toBe(OCI_MANIFEST);
   });
 
-  it('infers an OCI type from the shape when nothing else tells', async () => {
+  it('infers an OCI type from the fields if nothing else tells it', async () => {
     expect((await parse({ ...image, mediaType: undefined })).mediaType).toBe(OCI_MANIFEST);
     expect((await parse({ ...index, mediaType: undefined })).mediaType).toBe(OCI_INDEX);
     expect((await parse({ ...image, mediaType: undefined }, DOCKER_MANIFEST)).mediaType).toBe(
@@ -165,7 +165,7 @@ describe('parseManifest: media types', () => {
   });
 });
 
-describe('parseManifest: what it refuses', () => {
+describe('parseManifest: refusals', () => {
   it.each([
     ['no bytes', ''],
     ['text', 'blablabla'],
@@ -179,7 +179,7 @@ describe('parseManifest: what it refuses', () => {
     await expect(parseText(text, OCI_MANIFEST)).rejects.toThrow(ManifestInvalidError);
   });
 
-  it('takes 100 levels in a field that it does not know, and no more', async () => {
+  it('accepts 100 levels in an unknown field, but no more', async () => {
     const nested = (depth: number) =>
       JSON.stringify(image).replace('{', `{"x":${'['.repeat(depth)}${']'.repeat(depth)},`);
     expect((await parseText(nested(99))).mediaType).toBe(OCI_MANIFEST);
@@ -188,8 +188,8 @@ describe('parseManifest: what it refuses', () => {
   });
 
   it.each([
-    ['a key that is twice', `{"schemaVersion":2,"x":{"a":1,"\\u0061":2}}`, '"a" is twice'],
-    ['a key that differs in case alone', `{"schemaVersion":2,"Layers":[]}`, 'differs from layers'],
+    ['a repeated key', `{"schemaVersion":2,"x":{"a":1,"\\u0061":2}}`, '"a" is repeated'],
+    ['a key that differs only in case', `{"schemaVersion":2,"Layers":[]}`, 'differs from layers'],
     ['one in a descriptor', `{"config":{"Digest":"x"}}`, 'differs from digest'],
     ['one with a letter that Go folds', `{"layer\u017f":[]}`, 'differs from layers'],
     ['too much in the annotations', annotationsOf(5, 1024 * 1024), 'more than the limit of 4194304'],
@@ -236,7 +236,7 @@ describe('parseManifest: what it refuses', () => {
   });
 
   it.each(['sha256:00', 'md5:d41d8cd98f00b204e9800998ecf8427e', 'x', ''])(
-    'answers DIGEST_INVALID to the digest %j and names the field',
+    'refuses the digest %j as DIGEST_INVALID and names the field',
     async (digest) => {
       await expect(parse({ ...image, layers: [layer, { ...layer, digest }] })).rejects.toThrow(
         expect.objectContaining({
@@ -249,7 +249,7 @@ describe('parseManifest: what it refuses', () => {
     },
   );
 
-  it('counts the references, the config and duplicates too', async () => {
+  it('counts the references, also the config and duplicates', async () => {
     const layers = [layer, layer, layer];
     await expect(parse({ ...image, layers }, OCI_MANIFEST, 4)).resolves.toBeDefined();
     await expect(parse({ ...image, layers }, OCI_MANIFEST, 3)).rejects.toThrow('more than the limit');
@@ -276,7 +276,7 @@ describe('parseManifest: hostile input', () => {
     await expect(parseText(text, OCI_MANIFEST)).rejects.toThrow(ManifestInvalidError);
   });
 
-  it('throws nothing but RegistryErrors, whatever the bytes', async () => {
+  it('throws only RegistryErrors for any bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array(), async (bytes) => {
         await expect(parseText(bytes)).rejects.toThrow(RegistryError);
@@ -284,7 +284,7 @@ describe('parseManifest: hostile input', () => {
     );
   });
 
-  it('throws nothing but RegistryErrors when any field is any JSON', async () => {
+  it('throws only RegistryErrors if any field is any JSON', async () => {
     const fields = [
       'schemaVersion',
       'mediaType',
@@ -330,7 +330,7 @@ describe('parseManifest: a large manifest', () => {
     ['numbers', () => inUnknown(`[${'1,'.repeat(2 * MIB - 1000)}1]`)],
     ['keys', () => inUnknown(`[${`{${keys(10_000)}},`.repeat(28)}1]`)],
     ['an error at its end', () => `${inUnknown(`[${'0,'.repeat(2 * MIB - 1000)}1]`)}]`],
-  ])('of %s lets other work go on while it is read', async (_, textOf) => {
+  ])('of %s does not block other work while it is read', async (_, textOf) => {
     const bytes = Buffer.from(textOf());
     let turns = 0;
     let immediate = setImmediate(function count() {
@@ -341,7 +341,7 @@ describe('parseManifest: a large manifest', () => {
       expect(error).toBeInstanceOf(RegistryError);
     });
     clearImmediate(immediate);
-    // Parsing it at once takes none.
+    // Parsing in one step would take no turn.
     expect(turns).toBeGreaterThan(3);
   });
 

@@ -7,18 +7,18 @@ import { isIndexMediaType, isNonDistributable, type ManifestMediaType } from './
 import { isStorableText } from './text.js';
 import { inTimeSlices } from './time-slices.js';
 
-/** A blob that a manifest needs. */
+/** A blob that a manifest refers to. */
 export interface BlobReference extends Descriptor {
   readonly role: 'config' | 'layer';
 }
 
-/** What a manifest says, as far as a registry checks and indexes it. Its bytes are kept apart, as pushed. */
+/** The parts of a manifest that Berth checks and indexes. Its bytes are stored as pushed. */
 export interface ParsedManifest {
-  /** To be served as the Content-Type; in the lower case of its registration, however it was pushed. */
+  /** The `Content-Type` of responses, in the lower case of its registration. */
   readonly mediaType: ManifestMediaType;
   /**
-   * What referrers are listed and filtered by (distribution-spec, "Listing Referrers"): the `artifactType`,
-   * else for an image its config's media type, else nothing. Never empty.
+   * The type that referrers are listed and filtered by (distribution-spec, "Listing Referrers"): the
+   * `artifactType`, else an image's config media type, else undefined. Never empty.
    */
   readonly artifactType?: string | undefined;
   /** An image's `config.mediaType`. */
@@ -34,7 +34,7 @@ export interface ParsedManifest {
 }
 
 export interface ManifestLimits {
-  /** The most descriptors that `config`, `layers` and `manifests` may have together. */
+  /** The maximum number of descriptors in `config`, `layers` and `manifests` together. */
   readonly maxReferences: number;
 }
 
@@ -78,11 +78,11 @@ async function parseBlobs(manifest: JsonObject, config: Descriptor): Promise<Blo
   return distinct([{ ...config, role: 'config' }, ...layers]);
 }
 
-/** A list of no more is parsed at once, in less than a millisecond. */
+/** A list up to this length is parsed in one step, in less than a millisecond. */
 const STEP_DESCRIPTORS = 100;
 
 async function parseDescriptors(manifest: JsonObject, field: string): Promise<Descriptor[]> {
-  // Go writes an empty list as null, but leaves no required field out.
+  // Go writes an empty list as null, but does not omit required fields.
   const list = manifest[field] === null ? [] : manifest[field];
   if (!Array.isArray(list)) {
     throw new ManifestInvalidError(`${field}: expected a list of descriptors`);
@@ -100,7 +100,7 @@ async function parseDescriptors(manifest: JsonObject, field: string): Promise<De
 }
 
 /**
- * Keeps the first descriptor of each digest: an artifact may well have one blob as its config and as a layer.
+ * Keeps the first descriptor of each digest: an artifact may have the same blob as its config and as a layer.
  */
 function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
   const byDigest = new Map<Digest, T>();
@@ -112,7 +112,7 @@ function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
   return [...byDigest.values()];
 }
 
-/** Far beyond any use. Lists of referrers repeat annotations, so they are smaller than a manifest may be. */
+/** Much more than any use needs. Lists of referrers repeat annotations, so a limit is needed. */
 export const MAX_ANNOTATIONS_LENGTH = 4 * 1024 * 1024;
 
 function parseAnnotations(value: unknown): Record<string, string> {
@@ -129,7 +129,7 @@ function parseAnnotations(value: unknown): Record<string, string> {
       `annotations: ${length} characters are more than the limit of ${MAX_ANNOTATIONS_LENGTH}`,
     );
   }
-  // fromEntries defines properties, so that a key `__proto__` stays a key.
+  // fromEntries defines properties, so a key `__proto__` stays a key.
   return Object.fromEntries(
     entries.map(([key, text]) => {
       if (typeof text !== 'string' || !isStorableText(text) || !isStorableText(key)) {

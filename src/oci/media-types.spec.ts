@@ -39,7 +39,7 @@ describe('parseMediaType', () => {
     expect(() => parseMediaType(header)).toThrow(ManifestInvalidError);
   });
 
-  it('gives what is safe in a header, or throws ManifestInvalidError', () => {
+  it('returns text that is safe in a header, or throws ManifestInvalidError', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (a, b) => {
         try {
@@ -62,11 +62,11 @@ describe('the manifest types', () => {
     expect(toManifestMediaType('constructor')).toBeUndefined();
   });
 
-  it('tells indexes from images', () => {
+  it('distinguishes indexes from images', () => {
     expect(MANIFEST_MEDIA_TYPES.filter(isIndexMediaType)).toEqual([OCI_INDEX, DOCKER_MANIFEST_LIST]);
   });
 
-  it('knows the layers that need not be there', () => {
+  it('knows the layers that may be missing', () => {
     expect(isNonDistributable('application/vnd.oci.image.layer.nondistributable.v1.tar+zstd')).toBe(true);
     expect(isNonDistributable('application/vnd.docker.image.rootfs.foreign.diff.tar.gzip')).toBe(true);
     expect(isNonDistributable('application/vnd.oci.image.layer.v1.tar+gzip')).toBe(false);

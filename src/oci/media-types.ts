@@ -6,8 +6,8 @@ export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+
 export const DOCKER_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 
 /**
- * The empty JSON object as a config or layer (image-spec, "Guidance for an Empty Descriptor"); a blob like
- * any.
+ * The empty JSON object as a config or layer (image-spec, "Guidance for an Empty Descriptor"). It is an
+ * ordinary blob.
  */
 export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json';
 
@@ -18,14 +18,15 @@ export const INDEX_MEDIA_TYPES = [OCI_INDEX, DOCKER_MANIFEST_LIST] as const;
 export const MANIFEST_MEDIA_TYPES = [...IMAGE_MEDIA_TYPES, ...INDEX_MEDIA_TYPES] as const;
 export type ManifestMediaType = (typeof MANIFEST_MEDIA_TYPES)[number];
 
-/** Docker's first schema, refused: its digest isn't that of its bytes, and clients have given it up. */
+/** Docker's schema 1 is refused: its digest is not the digest of its bytes, and clients no longer use it. */
 export const SCHEMA1_MEDIA_TYPES: readonly string[] = [
   'application/vnd.docker.distribution.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ];
 
 /**
- * Layers that a registry need not have (image-spec, "Non-Distributable Layers", and Docker's foreign layers).
+ * Layers that may be missing from a registry (image-spec, "Non-Distributable Layers", and Docker's foreign
+ * layers).
  */
 const NON_DISTRIBUTABLE_LAYERS: readonly string[] = [
   'application/vnd.oci.image.layer.nondistributable.v1.tar',
@@ -35,7 +36,7 @@ const NON_DISTRIBUTABLE_LAYERS: readonly string[] = [
   'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
 ];
 
-// RFC 6838, section 4.2: restricted names, 127 characters at most each.
+// RFC 6838, section 4.2: restricted names of at most 127 characters.
 const RESTRICTED_NAME = '[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}';
 const MEDIA_TYPE = new RegExp(`^${RESTRICTED_NAME}/${RESTRICTED_NAME}$`);
 
@@ -43,9 +44,9 @@ const MEDIA_TYPE = new RegExp(`^${RESTRICTED_NAME}/${RESTRICTED_NAME}$`);
 export const MAX_MEDIA_TYPE_LENGTH = 255;
 
 /**
- * The media type of a `Content-Type` header, without its parameters, in the case that it was sent in.
+ * The media type of a `Content-Type` header, without its parameters, with its case unchanged.
  *
- * @throws ManifestInvalidError (400) when it isn't a media type by RFC 6838, section 4.2.
+ * @throws ManifestInvalidError (400) if it is not a media type of RFC 6838, section 4.2.
  */
 export function parseMediaType(header: string): string {
   const [text = ''] = header.split(';', 1);
@@ -57,8 +58,7 @@ export function parseMediaType(header: string): string {
 }
 
 /**
- * The manifest type that a media type names, whatever its case (RFC 6838, section 4.2); undefined for any
- * other.
+ * Returns the manifest type of a media type of any case (RFC 6838, section 4.2), else undefined.
  */
 export function toManifestMediaType(mediaType: string): ManifestMediaType | undefined {
   const lowered = mediaType.toLowerCase();

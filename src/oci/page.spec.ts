@@ -12,7 +12,7 @@ describe('parsePageSize', () => {
     ['100', 100],
     ['101', 100],
     ['9'.repeat(400), 100],
-  ])('reads %j as %j where 100 is the most', (n, size) => {
+  ])('reads %j as %j with a maximum of 100', (n, size) => {
     expect(parsePageSize(n, 100)).toBe(size);
   });
 
@@ -44,7 +44,7 @@ describe('nextLink', () => {
     );
   });
 
-  it('gives every value back to the one who follows it', () => {
+  it('returns every value to the client that follows it', () => {
     fc.assert(
       fc.property(fc.nat(), fc.string({ unit: 'grapheme' }), (n, last) => {
         const target = /^<(\/v2\/_catalog\?[^<>"\s]*)>; rel="next"$/.exec(nextLink('/v2/_catalog', n, last));

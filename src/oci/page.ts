@@ -2,11 +2,11 @@ import { ParameterInvalidError } from './errors.js';
 import { isStorableText } from './text.js';
 
 /**
- * Parses a list's `n` (distribution-spec, "Listing Tags"). `max` bounds it from above: a larger `n` is
- * answered with `max` entries and a Link. 0 is valid and asks for an empty list.
+ * Parses a list's `n` (distribution-spec, "Listing Tags"). `max` is the limit: a larger `n` returns `max`
+ * entries and a Link. 0 is valid and returns an empty list.
  *
- * @returns undefined when the client gave no `n`.
- * @throws ParameterInvalidError for a negative or non-numeric `n`; the spec has no code of its own for it.
+ * @returns undefined without `n`.
+ * @throws ParameterInvalidError for a negative or non-numeric `n`.
  */
 export function parsePageSize(n: string | undefined, max: number): number | undefined {
   if (n === undefined) {
@@ -19,10 +19,10 @@ export function parsePageSize(n: string | undefined, max: number): number | unde
 }
 
 /**
- * Parses a list's `last`: the entry after which to go on, which need not exist. Any text that the database
- * can compare will do; an empty one is before every entry.
+ * Parses a list's `last`: the page starts after this entry, which need not exist. It may be any text that the
+ * database can compare; the empty text is before every entry.
  *
- * @throws ParameterInvalidError for a text that holds a NUL or half a surrogate pair.
+ * @throws ParameterInvalidError for a text with a NUL or half a surrogate pair.
  */
 export function parsePageMarker(last: string | undefined): string | undefined {
   if (last !== undefined && !isStorableText(last)) {
@@ -34,9 +34,9 @@ export function parsePageMarker(last: string | undefined): string | undefined {
 /**
  * The `Link` header to the next page (RFC 8288), relative to the host: `<path?n=…&last=…>; rel="next"`.
  *
- * @param path the list's path, which has no query and needs no encoding (names and digests never do).
+ * @param path the list's path, without a query. Names and digests need no encoding.
  * @param last the last entry of this page.
- * @param filters further query parameters that the next page needs, such as `artifactType`.
+ * @param filters further query parameters of the next page, like `artifactType`.
  */
 export function nextLink(
   path: string,

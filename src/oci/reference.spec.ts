@@ -16,7 +16,7 @@ describe('parseTag', () => {
     expect(() => parseTag(tag)).toThrow(TagInvalidError);
   });
 
-  it('answers 400 MANIFEST_INVALID and repeats no more than a tag could hold', () => {
+  it('throws MANIFEST_INVALID and repeats no more than the length of a tag', () => {
     expect(() => parseTag('!'.repeat(9_000))).toThrow(
       expect.objectContaining({ code: 'MANIFEST_INVALID', detail: { tag: '!'.repeat(128) } }),
     );
@@ -24,12 +24,12 @@ describe('parseTag', () => {
 });
 
 describe('parseReference', () => {
-  it('takes a text without a colon for a tag', () => {
+  it('parses a text without a colon as a tag', () => {
     expect(parseReference('latest')).toEqual({ kind: 'tag', tag: 'latest' });
     expect(parseReference('sha256')).toEqual({ kind: 'tag', tag: 'sha256' });
   });
 
-  it.each([SHA256, SHA512])('takes %s for a digest', (digest) => {
+  it.each([SHA256, SHA512])('parses %s as a digest', (digest) => {
     expect(parseReference(digest)).toEqual({ kind: 'digest', digest });
   });
 
@@ -40,7 +40,7 @@ describe('parseReference', () => {
     },
   );
 
-  it('reads any text back as it was, or throws a RegistryError', () => {
+  it('formats any text that it parses unchanged, or throws a RegistryError', () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^[\w.-]{1,140}$/), fc.constant(SHA512));
     fc.assert(
       fc.property(text, (value) => {

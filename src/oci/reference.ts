@@ -1,13 +1,13 @@
 import { type Digest, parseDigest } from './digest.js';
 import { type Tag, parseTag } from './tag.js';
 
-/** What the spec calls `<tag-or-digest>`. */
+/** The spec's `<tag-or-digest>`. */
 export type Reference =
   { readonly kind: 'tag'; readonly tag: Tag } | { readonly kind: 'digest'; readonly digest: Digest };
 
 /**
- * Parses `<tag-or-digest>` (distribution-spec, "Pulling manifests"). A tag can't contain a colon, so a text
- * that does was meant to be a digest and is judged as one.
+ * Parses `<tag-or-digest>` (distribution-spec, "Pulling manifests"). A tag cannot contain a colon, so a text
+ * with a colon is parsed as a digest.
  *
  * @throws DigestInvalidError (400) for a bad digest, TagInvalidError (400) for a bad tag.
  */
@@ -17,7 +17,7 @@ export function parseReference(text: string): Reference {
     : { kind: 'tag', tag: parseTag(text) };
 }
 
-/** The text that {@link parseReference} read. */
+/** The inverse of {@link parseReference}. */
 export function formatReference(reference: Reference): string {
   return reference.kind === 'digest' ? reference.digest : reference.tag;
 }

@@ -38,7 +38,7 @@ describe('parseRepositoryName', () => {
     expect(() => parseRepositoryName(name)).toThrow(NameInvalidError);
   });
 
-  it('answers 400 NAME_INVALID', () => {
+  it('throws NAME_INVALID', () => {
     expect(() => parseRepositoryName('A')).toThrow(
       expect.objectContaining({ code: 'NAME_INVALID', detail: { name: 'A' } }),
     );
@@ -65,7 +65,7 @@ describe('parseRepositoryName', () => {
     },
   );
 
-  it('says nothing but NAME_INVALID to any text', () => {
+  it('throws only NAME_INVALID for any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
         try {

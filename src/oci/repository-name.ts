@@ -7,15 +7,14 @@ export type RepositoryName = string & { readonly [brand]: 'RepositoryName' };
 
 export const MAX_REPOSITORY_NAME_LENGTH = 255;
 
-// The spec's expression. It is linear as it stands: separators and alphanumerics share no character, so that
-// there is one way only to split a text into them.
+// The spec's expression. It matches in linear time, because separators and alphanumerics share no character.
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*';
 const REPOSITORY_NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 
 /**
- * Parses `<name>` (distribution-spec, "Pulling manifests"). The bound of 255 is the one that clients have.
+ * Parses `<name>` (distribution-spec, "Pulling manifests"). Clients have the same limit of 255.
  *
- * @throws NameInvalidError (400 NAME_INVALID) when the text is empty, too long or breaks the grammar.
+ * @throws NameInvalidError (400 NAME_INVALID) if the text is empty, too long or breaks the grammar.
  */
 export function parseRepositoryName(text: string): RepositoryName {
   if (text.length > MAX_REPOSITORY_NAME_LENGTH) {
@@ -23,8 +22,8 @@ export function parseRepositoryName(text: string): RepositoryName {
   }
   if (!REPOSITORY_NAME.test(text)) {
     throw new NameInvalidError(
-      'invalid repository name: expected components of a-z and 0-9, joined inside by ".", "_", "__" or dashes, ' +
-        'and separated by "/"',
+      'invalid repository name: expected components of a-z and 0-9, separated by "/"; ' +
+        'inside a component, ".", "_", "__" or dashes may join the parts',
       { detail: { name: text } },
     );
   }

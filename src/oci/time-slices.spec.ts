@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { digestInTimeSlices, digestOf } from './digest.js';
 import { inTimeSlices, nextTurn } from './time-slices.js';
 
-/** Counts turns of the event loop while `work` goes on. */
+/** Counts turns of the event loop during `work`. */
 async function countTurns(work: () => Promise<unknown>): Promise<number> {
   let turns = 0;
   let immediate = setImmediate(function count() {
@@ -18,7 +18,7 @@ async function countTurns(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('time slices', () => {
-  it('gives each caller a turn of its own, in their order', async () => {
+  it('gives each caller a turn of its own, in order', async () => {
     const seen: string[] = [];
     let turn = 0;
     const caller = async (name: string) => {
@@ -33,11 +33,11 @@ describe('time slices', () => {
     await Promise.all(['a', 'b', 'c', 'd'].map(caller));
     clearImmediate(immediate);
     expect(seen.map((name) => name[0])).toEqual(['a', 'b', 'c', 'd']);
-    // After one caller had its turn, everything else had one before the next caller.
+    // Between two callers, all other work has had a turn.
     expect(seen.filter((name) => name.includes('NaN'))).toEqual([]);
   });
 
-  it('shares turns among all who have long work', async () => {
+  it('shares turns among all long work', async () => {
     const STEPS = 20;
     const slowSteps = () => {
       let steps = 0;
@@ -52,7 +52,7 @@ describe('time slices', () => {
     expect(turns).toBeGreaterThanOrEqual(3 * STEPS - 3);
   });
 
-  it('goes on with others when one fails', async () => {
+  it('continues with others if one fails', async () => {
     const failing = inTimeSlices(() => {
       throw new Error('no');
     });

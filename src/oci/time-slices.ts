@@ -1,12 +1,11 @@
-/** Requests wait this much longer, at the most by long work that is done in slices. */
+/** Long work in slices delays other requests by at most this time. */
 const SLICE_MS = 2;
 
 let lastTurn: Promise<unknown> = Promise.resolve();
 
 /**
- * Resolves in a turn of the event loop of its own: of all who wait, one goes on per turn, in the order of
- * their calls. What they have to do then adds up over turns, between which other requests are served, and
- * never within one.
+ * Resolves in a turn of the event loop of its own: one caller per turn, in the order of the calls. So the
+ * work of many callers spreads over turns, and other requests are served in between.
  */
 export function nextTurn(): Promise<void> {
   const turn = lastTurn.then(() => new Promise<void>((resolve) => setImmediate(resolve)));
@@ -15,9 +14,9 @@ export function nextTurn(): Promise<void> {
 }
 
 /**
- * Does long work in steps, some milliseconds of them per turn of the event loop.
+ * Runs long work in steps, for a few milliseconds per turn of the event loop.
  *
- * @param step a part of the work that takes far less than a millisecond; returns whether the work is done.
+ * @param step does a part of the work, in far less than a millisecond; returns whether the work is done.
  */
 export async function inTimeSlices(step: () => boolean): Promise<void> {
   for (;;) {

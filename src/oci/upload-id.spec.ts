@@ -4,14 +4,14 @@ import { BlobUploadUnknownError } from './errors.js';
 import { newUploadId, parseUploadId } from './upload-id.js';
 
 describe('UploadId', () => {
-  it('reads the ids that it makes', () => {
+  it('parses its own ids', () => {
     const id = newUploadId();
     expect(parseUploadId(id)).toBe(id);
     expect(parseUploadId(id.toUpperCase())).toBe(id);
     expect(newUploadId()).not.toBe(id);
   });
 
-  it('reads every UUID of version 4', () => {
+  it('parses every UUID of version 4', () => {
     fc.assert(fc.property(fc.uuid({ version: 4 }), (id) => parseUploadId(id) === id));
   });
 
@@ -24,7 +24,7 @@ describe('UploadId', () => {
     '{c5a1f0f4-9a4e-4f0b-8f7e-0d8f4a3b2c1d}',
     'c5a1f0f4-9a4e-4f0b-8f7e-0d8f4a3b2c1d\n',
     'c5a1f0f49a4e4f0b8f7e0d8f4a3b2c1d',
-  ])('answers 404 BLOB_UPLOAD_UNKNOWN to %j', (text) => {
+  ])('throws BLOB_UPLOAD_UNKNOWN for %j', (text) => {
     expect(() => parseUploadId(text)).toThrow(
       expect.objectContaining({
         code: 'BLOB_UPLOAD_UNKNOWN',
@@ -33,7 +33,7 @@ describe('UploadId', () => {
     );
   });
 
-  it('says nothing else to any text', () => {
+  it('throws nothing else for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(() => parseUploadId(text)).toThrow(BlobUploadUnknownError);

@@ -8,7 +8,7 @@ export type UploadId = string & { readonly [brand]: 'UploadId' };
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** A new id, made of 122 random bits: no one can guess another client's session. */
+/** Returns a new id of 122 random bits, which other clients cannot guess. */
 export function newUploadId(): UploadId {
   return randomUUID() as string as UploadId;
 }
@@ -16,12 +16,12 @@ export function newUploadId(): UploadId {
 /**
  * Parses an id from an upload's URL; upper-case digits are accepted and lowered.
  *
- * @throws BlobUploadUnknownError (404): an id that Berth can't have given belongs to no session.
+ * @throws BlobUploadUnknownError (404) if the text is not an id of Berth.
  */
 export function parseUploadId(text: string): UploadId {
   const id = text.toLowerCase();
   if (!UUID_V4.test(id)) {
-    // A bound, since the text can be as long as a request line.
+    // Shortened: the text can be as long as a request line.
     throw new BlobUploadUnknownError(text.slice(0, 64));
   }
   return id as UploadId;
