@@ -17,9 +17,8 @@ const RANGE_SPEC = /^([0-9]*)-([0-9]*)$/;
  * - `whole` (200): no header, another unit, a syntax error, or several ranges. RFC 9110 lets a server ignore
  *   each.
  * - `span` (206): `a-b`, `a-` or `-n`, clamped to the size; never empty.
- * - `unsatisfiable` (416): a start at or beyond the end, `-0`, or a last position before the first. For that
- *   last one section 14.2 leaves the choice between ignoring and rejecting; rejecting tells the client of its
- *   mistake.
+ * - `unsatisfiable` (416): a start at or beyond the end, `-0`, or a last position before the first. Section
+ *   14.2 allows ignoring or rejecting the last case; rejecting shows clients their mistake.
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange {
   if (header === undefined || !UNIT.test(header)) {

@@ -16,9 +16,9 @@ export function formatEtag(digest: Digest): string {
 }
 
 /**
- * Whether `If-None-Match` names `etag`, so that a GET or HEAD is answered with 304 (RFC 9110, section
- * 13.1.2). The comparison is the weak one. `*` matches, since the caller has a representation. Clients that
- * send the digest without quotes are understood too. `etag` may have its quotes or not.
+ * Whether `If-None-Match` names `etag`, so that a GET or HEAD gets a 304 (RFC 9110, section 13.1.2). Uses the
+ * weak comparison. `*` matches, because the caller has a representation. Digests without quotes are accepted,
+ * in `etag` too.
  */
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const [own] = parseEntityTags(etag);
@@ -28,9 +28,9 @@ export function matchesEtag(ifNoneMatch: string | undefined, etag: string): bool
 }
 
 /**
- * Whether `If-Range` lets a `Range` apply (RFC 9110, section 13.1.5): true without the header, and when it is
- * the same entity tag by strong comparison. A date never matches, since Berth sends no Last-Modified for
- * content: the whole is served, which is always right.
+ * Whether `If-Range` lets a `Range` apply (RFC 9110, section 13.1.5): true without the header, or if it is
+ * the same entity tag by strong comparison. A date never matches, because Berth sends no Last-Modified for
+ * content: the client then gets the whole blob, which is always correct.
  */
 export function allowsRange(ifRange: string | undefined, etag: string): boolean {
   if (ifRange === undefined) {

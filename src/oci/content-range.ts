@@ -12,7 +12,7 @@ const CONTENT_RANGE = /^([0-9]+)-([0-9]+)$/;
  * Parses the `Content-Range` of an upload (distribution-spec, "Pushing a blob in chunks"): `<start>-<end>`,
  * with no unit and no total, unlike HTTP's own header of that name. Both ends are safe integers.
  *
- * @throws BlobUploadInvalidError (400) for anything else, also if the end is before the start.
+ * @throws BlobUploadInvalidError for anything else, also if the end is before the start.
  */
 export function parseContentRange(text: string): ContentRange {
   const match = CONTENT_RANGE.exec(text);
@@ -28,7 +28,7 @@ export function parseContentRange(text: string): ContentRange {
 
 /**
  * The `Range` header of an upload whose first `offset` bytes are durable: `0-<last byte>`. An empty session
- * says `0-0` as well, since the header has no form for "none" and clients expect exactly that.
+ * also has `0-0`: the header cannot express "none", and clients expect it.
  */
 export function formatUploadRange(offset: number): string {
   return `0-${Math.max(offset - 1, 0)}`;

@@ -16,9 +16,9 @@ export interface Descriptor {
  * Reads a descriptor. Further fields (`urls`, `data`, `platform`, …) are ignored.
  *
  * @param field its path in the manifest, for error messages: `layers[3]`.
- * @throws DigestInvalidError (400) for a digest that is malformed or of an algorithm that Berth doesn't
+ * @throws DigestInvalidError for a digest that is malformed or of an algorithm that Berth doesn't
  *   verify.
- * @throws ManifestInvalidError (400) for anything else.
+ * @throws ManifestInvalidError for anything else.
  */
 export function parseDescriptor(value: unknown, field: string): Descriptor {
   if (!isJsonObject(value)) {
@@ -38,7 +38,7 @@ export function parseDescriptor(value: unknown, field: string): Descriptor {
 /**
  * Reads a media type. Its length is checked; its grammar is not, because registries never did.
  *
- * @throws ManifestInvalidError (400) if it is not a string, too long, or cannot be stored in Postgres.
+ * @throws ManifestInvalidError if it is not a string, too long, or cannot be stored in Postgres.
  */
 export function parseMediaTypeField(value: unknown, field: string): string {
   if (typeof value !== 'string' || value.length > MAX_MEDIA_TYPE_LENGTH || !isStorableText(value)) {

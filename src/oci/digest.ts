@@ -19,8 +19,7 @@ export const CANONICAL_ALGORITHM = 'sha256' satisfies DigestAlgorithm;
 const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
 
 /**
- * Parses a digest as image-spec's descriptor.md has it ("Digests"), restricted to the algorithms that Berth
- * verifies.
+ * Parses a digest (image-spec, descriptor.md, "Digests") of an algorithm that Berth verifies.
  *
  * @throws DigestInvalidError if the text is malformed or its algorithm unknown.
  */

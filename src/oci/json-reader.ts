@@ -40,14 +40,14 @@ const NO_LIST: unknown[] = [];
 const NO_OBJECT: Record<string, unknown> = {};
 
 /**
- * Reads JSON (RFC 8259) a piece at a time, so that no document keeps the process from other work for long,
- * and keeps only the requested parts. It accepts what `JSON.parse` accepts, but for
+ * Reads JSON (RFC 8259) piece by piece, so that no document blocks the process for long, and keeps only the
+ * requested parts. It accepts the same as `JSON.parse`, except
  *
  * - a key that is repeated in one object, also if it is written differently (`"a"`, `"\u0061"`), at every
  *   level;
- * - a key that equals one of `JsonShape.members` in all but case: Go's parser takes it for that one;
+ * - a key that differs from one of `JsonShape.members` only in case: Go's parser treats them as equal;
  * - bytes that aren't UTF-8, and a byte order mark;
- * - what is beyond the bounds above.
+ * - documents beyond the limits above.
  *
  * Objects that are kept have no prototype, so a key `__proto__` is a key. Time and memory are linear in the
  * bytes.

@@ -43,13 +43,13 @@ function manifestShape(maxReferences: number): JsonShape {
 }
 
 /**
- * Decodes what Berth reads of a manifest's bytes, to an object of schema version 2. Other requests are served
- * meanwhile, however large the manifest is and whatever is in it.
+ * Decodes the fields of a manifest that Berth reads, and checks that its schema version is 2. Other requests
+ * are served meanwhile, also for large manifests.
  *
  * @param maxReferences the maximum number of descriptors.
- * @throws ManifestInvalidError (400) for bytes that aren't UTF-8 or JSON, with a byte order mark too
- *   (clients' JSON parsers refuse it), for JSON that isn't an object or that parsers understand differently
- *   (see `JsonReader`), and for schema 1.
+ * @throws ManifestInvalidError if the bytes are not UTF-8 or JSON, or have a byte order mark, which clients'
+ *   JSON parsers refuse; if the JSON is not an object, or parsers interpret it differently (see
+ *   `JsonReader`); for schema 1.
  */
 export async function decodeManifest(bytes: Uint8Array, maxReferences: number): Promise<JsonObject> {
   const value = await readJson(bytes, manifestShape(maxReferences));
@@ -69,7 +69,7 @@ export async function decodeManifest(bytes: Uint8Array, maxReferences: number): 
  * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that
  * are present must agree, so that no two clients interpret the same bytes differently (CVE-2021-41190).
  *
- * @throws ManifestInvalidError (400) if they disagree or Berth does not accept the type.
+ * @throws ManifestInvalidError if they disagree or Berth does not accept the type.
  */
 export function resolveMediaType(manifest: JsonObject, contentType: string | undefined): ManifestMediaType {
   const pushed = fromContentType(contentType);

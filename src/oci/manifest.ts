@@ -39,12 +39,12 @@ export interface ManifestLimits {
 }
 
 /**
- * Checks a manifest and reads what Berth indexes of it (image-spec, manifest.md and image-index.md; Docker's
- * schema 2 equally). Unknown fields, `data` fields, empty or null lists and nested indexes are accepted. The
- * caller has bounded the bytes; time and memory are linear in them, and other requests are served meanwhile.
+ * Checks a manifest and reads the parts that Berth indexes (image-spec, manifest.md and image-index.md; also
+ * Docker's schema 2). Unknown fields, `data` fields, empty or null lists and nested indexes are accepted. The
+ * caller has limited the bytes; time and memory are linear in them, and other requests are served meanwhile.
  *
  * @param contentType the request's header, with or without parameters.
- * @throws DigestInvalidError (400) for a descriptor's digest; ManifestInvalidError (400) for anything else.
+ * @throws DigestInvalidError for a descriptor's digest; ManifestInvalidError for anything else.
  */
 export async function parseManifest(
   bytes: Uint8Array,

@@ -46,7 +46,7 @@ export const MAX_MEDIA_TYPE_LENGTH = 255;
 /**
  * The media type of a `Content-Type` header, without its parameters, with its case unchanged.
  *
- * @throws ManifestInvalidError (400) if it is not a media type of RFC 6838, section 4.2.
+ * @throws ManifestInvalidError if it is not a media type of RFC 6838, section 4.2.
  */
 export function parseMediaType(header: string): string {
   const [text = ''] = header.split(';', 1);

@@ -9,7 +9,7 @@ export type Reference =
  * Parses `<tag-or-digest>` (distribution-spec, "Pulling manifests"). A tag cannot contain a colon, so a text
  * with a colon is parsed as a digest.
  *
- * @throws DigestInvalidError (400) for a bad digest, TagInvalidError (400) for a bad tag.
+ * @throws DigestInvalidError for a bad digest, TagInvalidError for a bad tag.
  */
 export function parseReference(text: string): Reference {
   return text.includes(':')

@@ -14,7 +14,7 @@ const REPOSITORY_NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 /**
  * Parses `<name>` (distribution-spec, "Pulling manifests"). Clients have the same limit of 255.
  *
- * @throws NameInvalidError (400 NAME_INVALID) if the text is empty, too long or breaks the grammar.
+ * @throws NameInvalidError if the text is empty, too long or breaks the grammar.
  */
 export function parseRepositoryName(text: string): RepositoryName {
   if (text.length > MAX_REPOSITORY_NAME_LENGTH) {

@@ -10,7 +10,7 @@ const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 /**
  * Parses a tag (distribution-spec, "Pulling manifests").
  *
- * @throws TagInvalidError (400 MANIFEST_INVALID). Reads should return 404 MANIFEST_UNKNOWN instead: no such
+ * @throws TagInvalidError. Reads should return 404 MANIFEST_UNKNOWN instead: no such
  *   tag can exist, and the conformance suite of 1.1 expects 404 for `.INVALID_MANIFEST_NAME`.
  */
 export function parseTag(text: string): Tag {

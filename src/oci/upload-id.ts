@@ -16,7 +16,7 @@ export function newUploadId(): UploadId {
 /**
  * Parses an id from an upload's URL; upper-case digits are accepted and lowered.
  *
- * @throws BlobUploadUnknownError (404) if the text is not an id of Berth.
+ * @throws BlobUploadUnknownError if the text is not an id of Berth.
  */
 export function parseUploadId(text: string): UploadId {
   const id = text.toLowerCase();

@@ -91,7 +91,7 @@ describe('ObjectSender', () => {
 
   const ask = () => get({ port: (server.address() as AddressInfo).port, agent: false });
 
-  async function answerOf(object: OpenObject, start: number, end: number): Promise<Buffer> {
+  async function bodyOf(object: OpenObject, start: number, end: number): Promise<Buffer> {
     handle = (_, response) => {
       response.writeHead(200, { 'Content-Length': end - start + 1 });
       void sender.send(object, { start, end }, response);
@@ -106,7 +106,7 @@ describe('ObjectSender', () => {
       fc.asyncProperty(position, position, async (one, other) => {
         const [start, end] = one < other ? [one, other] : [other, one];
         const object = new ObjectInMemory();
-        const sent = await answerOf(object, start, end);
+        const sent = await bodyOf(object, start, end);
         expect(sent.equals(CONTENT.subarray(start, end + 1))).toBe(true);
         expect(object.maxReading).toBe(1);
       }),
@@ -123,13 +123,13 @@ describe('ObjectSender', () => {
     };
     const port = (server.address() as AddressInfo).port;
     const starts = Array.from({ length: 40 }, (_, index) => index * 7919);
-    const answers = starts.map(async (start) => {
+    const responses = starts.map(async (start) => {
       const [response] = (await once(get({ port, path: `/${start}`, agent: false }), 'response')) as [
         IncomingMessage,
       ];
       return (await buffer(response)).equals(CONTENT.subarray(start, start + 2_000_000));
     });
-    expect(await Promise.all(answers)).toEqual(starts.map(() => true));
+    expect(await Promise.all(responses)).toEqual(starts.map(() => true));
   });
 
   it('stops reading when the client stops reading', async () => {
