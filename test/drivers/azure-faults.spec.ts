@@ -24,16 +24,16 @@ import { begin, digest, expectBytes, MIB } from '../contract/storage-driver.harn
 
 const LIMITS: Partial<AzureLimits> = { attempts: 4, deadlineMs: 5000, firstPauseMs: 1, maxPauseMs: 5 };
 
-const busy = answer(503, 'ServerBusy');
+const busy = responding(503, 'ServerBusy');
 const FAULTS: [string, Fault][] = [
   ['503 ServerBusy', busy],
-  ['500 InternalError', answer(500, 'InternalError')],
-  ['500 OperationTimedOut', answer(500, 'OperationTimedOut')],
+  ['500 InternalError', responding(500, 'InternalError')],
+  ['500 OperationTimedOut', responding(500, 'OperationTimedOut')],
   ['a reset', { kind: 'reset' }],
-  ['a lost answer', { kind: 'lose response' }],
+  ['a lost response', { kind: 'lose response' }],
 ];
 
-function answer(status: number, code: string): Fault {
+function responding(status: number, code: string): Fault {
   const body = `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Words.</Message></Error>`;
   return { kind: 'respond', status, body, headers: { 'x-ms-error-code': code } };
 }
@@ -94,7 +94,7 @@ const CALLS: [string, (store: AzureObjectStore, parts: readonly Part[]) => Promi
   ],
 ];
 
-/** A completion whose answer was lost finds what it made: the engine looks with `head`, as here. */
+/** A completion whose response was lost finds its object with `head`, as the driver does. */
 function orMade(store: AzureObjectStore): (error: unknown) => Promise<void> {
   return async (error) => {
     if (!(error instanceof UploadStateError)) throw error;
@@ -148,7 +148,7 @@ describe('Azure behind a bad network', () => {
     });
   });
 
-  it.each(CALLS)('gives up what hangs, at its deadline: %s', async (_, call) => {
+  it.each(CALLS)('rejects at the deadline if requests hang: %s', async (_, call) => {
     const impatient = await opened({ deadlineMs: 300 });
     proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
     const began = performance.now();
@@ -158,23 +158,23 @@ describe('Azure behind a bad network', () => {
     expect(performance.now() - began).toBeLessThan(3000);
   });
 
-  it('is done with a hanging attempt when another one goes well', async () => {
+  it('ends a hanging attempt when another one succeeds', async () => {
     const impatient = await opened({ deadlineMs: 900 });
     proxy.inject({ times: 1, fault: { kind: 'hang' } });
     expect(await impatient.head('there', NOW)).toMatchObject({ sizeBytes: CONTENT.length });
     expect(proxy.requests()).toHaveLength(2);
   });
 
-  it('lets a hanging request go at once when it is given up', async () => {
-    const giveUp = new AbortController();
+  it('closes a hanging request at once when it is aborted', async () => {
+    const caller = new AbortController();
     const reason = new Error('left');
     proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
-    const looking = expect(store.head('there', { signal: giveUp.signal })).rejects.toBe(reason);
-    giveUp.abort(reason);
+    const looking = expect(store.head('there', { signal: caller.signal })).rejects.toBe(reason);
+    caller.abort(reason);
     await looking;
   });
 
-  it('refuses bytes that were changed underway', async () => {
+  it('refuses corrupted bytes', async () => {
     proxy.inject({ method: 'PUT', times: Infinity, fault: { kind: 'flip' } });
     const [put, part] = await Promise.allSettled([
       store.put('changed', bodyOf(CONTENT), NOW),
@@ -187,7 +187,7 @@ describe('Azure behind a bad network', () => {
     expect(proxy.counts()).toMatchObject({ PUT: LIMITS.attempts, 'PUT blockid comp=block': LIMITS.attempts });
   });
 
-  it('sends bytes again that were changed underway', async () => {
+  it('sends corrupted bytes again', async () => {
     proxy.inject({ method: 'PUT', times: 2, fault: { kind: 'flip' } });
     await stored(store, 'new', CONTENT);
     proxy.inject({ method: 'PUT', times: 2, fault: { kind: 'flip' } });
@@ -196,7 +196,7 @@ describe('Azure behind a bad network', () => {
     for (const name of ['new', UPLOAD.name]) expectBytes(await readAll(store, name), CONTENT);
   });
 
-  it('fails a stream that breaks off, and never ends it early', async () => {
+  it('fails a stream that breaks, and never ends it early', async () => {
     const big = randomBytes(MIB);
     await stored(store, 'big', big);
     proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes: 100_000 } });
@@ -205,7 +205,7 @@ describe('Azure behind a bad network', () => {
     expect(proxy.counts()['GET']).toBe(1);
   });
 
-  it('is read to the end by the engine, whose requests go on where the stream broke', async () => {
+  it('is read to the end by the driver, which resumes where the stream broke', async () => {
     const big = randomBytes(2 * MIB);
     const driver = new ObjectStorageDriver(store, { partBytes: MIB, redirect: false });
     const upload = await begin(driver);

@@ -92,7 +92,7 @@ const CALLS: [string, Call][] = [
   ['abortMultipart', (on, { multipart, parts }) => on.abortMultipart(multipart, parts, NOW)],
 ];
 
-describe('what passes is survived', () => {
+describe('temporary failures', () => {
   it.each(
     CALLS.flatMap(([name, call]) => [
       [name, '503', UNAVAILABLE, call] as const,
@@ -111,7 +111,7 @@ describe('what passes is survived', () => {
   });
 
   it.each(CALLS.filter(([name]) => name !== 'completeMultipart'))(
-    '%s: the answer is lost, twice',
+    '%s: the response is lost, twice',
     async (_, call) => {
       const before = await given();
       proxy.inject({ times: 2, fault: { kind: 'lose response' } });
@@ -120,7 +120,7 @@ describe('what passes is survived', () => {
     },
   );
 
-  it('a lost answer of the last composition: the object is there, whole, and nothing besides', async () => {
+  it('a lost response of the last composition: the object exists, whole, and nothing else', async () => {
     const { multipart, parts } = await given();
     proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { kind: 'lose response' } });
     await expect(store.completeMultipart(multipart, parts, NOW)).rejects.toBeInstanceOf(UploadStateError);
@@ -128,14 +128,14 @@ describe('what passes is survived', () => {
     expect(await listed(store, '')).toEqual([multipart.name, 'there']);
   });
 
-  it('a lost answer of another composition changes nothing', async () => {
+  it('a lost response of another composition changes nothing', async () => {
     const { multipart, parts } = await given();
     proxy.inject({ method: 'POST', url: /uploads%2F.*\/compose/, fault: { kind: 'lose response' } });
     await store.completeMultipart(multipart, parts, NOW);
     expect(await readAll(store, multipart.name)).toEqual(Buffer.from(parts.map((__, at) => at)));
   });
 
-  it('bytes that change underway are refused, and not kept', async () => {
+  it('corrupted bytes are refused, and not kept', async () => {
     // The proxy would change the first byte, which is of the envelope.
     const message = `Provided MD5 hash "a" doesn't match calculated MD5 hash "b".`;
     const body = JSON.stringify({ error: { code: 400, message, errors: [{ message, reason: 'invalid' }] } });
@@ -150,7 +150,7 @@ describe('what passes is survived', () => {
     await expect(outcome).rejects.toThrow('received other bytes');
   });
 
-  it('bytes of another MD5 are refused by the server of the tests, as often as they come', async () => {
+  it('the test server refuses bytes with a wrong MD5 every time', async () => {
     const { md5 } = bodyOf(randomBytes(10));
     const outcome = store.put('new', { bytes: randomBytes(1000), md5 }, NOW);
     await expect(outcome).rejects.toBeInstanceOf(StorageUnavailableError);
@@ -158,7 +158,7 @@ describe('what passes is survived', () => {
     expect(await store.head('new', NOW)).toBeUndefined();
   });
 
-  it('a 412 that is about no condition is no object that was made already', async () => {
+  it('a 412 for another reason does not mean that the object exists', async () => {
     const { multipart, parts } = await given();
     const body = '{"error":{"code":412,"message":"x","errors":[{"reason":"orgPolicyConstraintFailed"}]}}';
     proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { ...UNAVAILABLE, status: 412, body } });
@@ -178,14 +178,14 @@ describe('what passes is survived', () => {
     expect(proxy.requests().filter(({ method }) => method === 'GET')).toHaveLength(2);
   });
 
-  it('the start writes by a name that the reaper finds where a crash leaves it', async () => {
+  it('the start writes under a name that the reaper finds after a crash', async () => {
     proxy.inject({ method: 'DELETE', times: Infinity, fault: DENIED });
     await expect(store.prepare()).rejects.toThrow('has no permission');
     const [left = ''] = await listed(harness.store(), '');
     expect(parsePieceName(left)?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}$/);
   });
 
-  it('parts and objects in between that can not be deleted do not fail the call', async () => {
+  it('parts and intermediate objects that can not be deleted do not fail the call', async () => {
     const { multipart, parts } = await given();
     proxy.inject({ method: 'DELETE', times: Infinity, fault: UNAVAILABLE });
     await store.completeMultipart(multipart, parts, NOW);
@@ -194,21 +194,21 @@ describe('what passes is survived', () => {
   });
 });
 
-describe('what does not pass', () => {
-  it.each(CALLS)('%s: rejects after so many attempts', async (_, call) => {
+describe('lasting failures', () => {
+  it.each(CALLS)('%s: rejects after the last attempt', async (_, call) => {
     const before = await given();
     proxy.inject({ times: Infinity, fault: UNAVAILABLE });
     await expect(call(opened({}, { attempts: 3 }), before)).rejects.toBeInstanceOf(StorageUnavailableError);
     const counts = new Map<string, number>();
     for (const { method, url } of proxy.requests()) {
-      // Probes and objects in between have random names.
+      // Probes and intermediate objects have random names.
       const each = `${method} ${url.replace(/~[0-9a-f]{16}/g, '~')}`;
       counts.set(each, (counts.get(each) ?? 0) + 1);
     }
     expect(Math.max(...counts.values()) % 3).toBe(0);
   });
 
-  it.each(CALLS)('%s: a store that hangs is waited for until the deadline', async (_, call) => {
+  it.each(CALLS)('%s: rejects at the deadline if the store hangs', async (_, call) => {
     const before = await given();
     proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
     const began = Date.now();
@@ -218,21 +218,21 @@ describe('what does not pass', () => {
     expect(Date.now() - began).toBeLessThan(5000);
   });
 
-  it.each(CALLS)('%s: an attempt that hangs is followed by one that does not', async (_, call) => {
+  it.each(CALLS)('%s: retries after an attempt that hangs', async (_, call) => {
     const before = await given();
     proxy.inject({ fault: { kind: 'hang' } });
     await call(opened({}, { idleMs: 600 }), before);
     expect(proxy.requests().filter(({ fault }) => fault === 'hang')).toHaveLength(1);
   });
 
-  it('giving up a put that hangs closes its connection', async () => {
+  it('aborting a put that hangs closes its connection', async () => {
     const deaf = createServer();
     const connected = new Promise<Socket>((resolve) => deaf.once('connection', resolve));
     await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(deaf.address() as AddressInfo).port}`;
-    const giveUp = new AbortController();
+    const caller = new AbortController();
     const reason = new Error('the client left');
-    const options = { signal: giveUp.signal };
+    const options = { signal: caller.signal };
     const putting = opened({ storageGcsEndpoint: endpoint }).put('new', bodyOf(randomBytes(1000)), options);
     const socket = await connected;
     const closed = new Promise((resolve) =>
@@ -241,7 +241,7 @@ describe('what does not pass', () => {
         .resume()
         .once('error', () => undefined),
     );
-    giveUp.abort(reason);
+    caller.abort(reason);
     await expect(putting).rejects.toBe(reason);
     await closed;
     await new Promise((resolve) => deaf.close(resolve));
@@ -251,7 +251,7 @@ describe('what does not pass', () => {
 describe('reading', () => {
   const SPAN = { start: 0, end: 4 * MIB - 1 };
 
-  it('a connection that ends within the answer fails the stream', async () => {
+  it('a connection that ends within the response fails the stream', async () => {
     await stored(harness.store(), 'big', randomBytes(4 * MIB));
     proxy.inject({ url: /alt=media/, fault: { kind: 'break response', afterBytes: 100_000 } });
     const stream = await store.get('big', SPAN, NOW);
@@ -263,7 +263,7 @@ describe('reading', () => {
     expect(bytes).toBeLessThanOrEqual(100_000);
   });
 
-  it('a stream that nobody reads, and that is destroyed, lets go of its connection', async () => {
+  it('a stream that is destroyed unread closes its connection', async () => {
     const connectionsInUse = watchConnections();
     await stored(harness.store(), 'big', randomBytes(16 * MIB));
     const direct = harness.store();
@@ -275,7 +275,7 @@ describe('reading', () => {
   });
 });
 
-describe('what is wrong with the bucket, in a sentence', () => {
+describe('messages about the bucket', () => {
   async function failure(changes: Partial<GcsSettings>): Promise<StorageError> {
     const [outcome] = await Promise.allSettled([opened(changes, { attempts: 2 }).prepare()]);
     if (outcome.status === 'fulfilled') throw new Error('it was prepared');
@@ -295,7 +295,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
     expect(error.message).toMatch(/there is no bucket missing .* STORAGE_GCS_BUCKET/);
   });
 
-  it('a missing bucket is no missing object', async () => {
+  it('a missing bucket is not a missing object', async () => {
     const missing = opened({ storageGcsBucket: 'missing' });
     await expect(missing.head('x', NOW)).rejects.toThrow('there is no bucket missing');
     await expect(missing.get('x', { start: 0, end: 0 }, NOW)).rejects.toThrow('there is no bucket missing');
@@ -313,12 +313,12 @@ describe('what is wrong with the bucket, in a sentence', () => {
     },
   );
 
-  it('no credential where one is asked for', async () => {
+  it('a missing credential', async () => {
     const error = await failure({ storageGcsKeyFile: undefined });
     expect(error.message).toMatch(/is refused.*STORAGE_GCS_KEY_FILE/);
   });
 
-  it("a key that isn't the account's any more", async () => {
+  it('a deleted key', async () => {
     const other = await GcsHarness.start();
     const content = JSON.parse(harness.server.keyFile()) as Record<string, string>;
     const path = await keyFile(JSON.stringify({ ...content, client_email: 'who@else.test' }));
@@ -328,7 +328,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
     expect(error).not.toBeInstanceOf(StorageUnavailableError);
   });
 
-  it('a token that is revoked', async () => {
+  it('a revoked token', async () => {
     await store.prepare();
     harness.server.account.revokeTokens();
     await expect(store.put('x', bodyOf(Buffer.of()), NOW)).rejects.toThrow('is refused');
@@ -346,7 +346,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
     expect(error.message).not.toContain('secret');
   });
 
-  it("the SDK's own variable for an emulator, which would have its way", async () => {
+  it("the SDK's variable for an emulator, which would override the setting", async () => {
     process.env['STORAGE_EMULATOR_HOST'] = 'http://127.0.0.1:1';
     try {
       expect((await failure({})).message).toMatch(/STORAGE_EMULATOR_HOST overrides.*STORAGE_GCS_ENDPOINT/);
@@ -355,7 +355,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
     }
   });
 
-  it('a host that does not exist', async () => {
+  it('an unknown host', async () => {
     const error = await failure({
       storageGcsEndpoint: 'http://berth.invalid',
       storageGcsKeyFile: undefined,
@@ -382,7 +382,7 @@ describe('what is wrong with the bucket, in a sentence', () => {
     expect(error.message).toMatch(/nothing listens|can't be reached/);
   });
 
-  it('nobody who listens', async () => {
+  it('a port where nothing listens', async () => {
     const gone = await FaultProxy.start(harness.server.url);
     await gone.close();
     const error = await failure({ storageGcsEndpoint: gone.endpoint });
@@ -412,7 +412,7 @@ describe('signing', () => {
     expect(able.signedUrl).toBeDefined();
   });
 
-  it('signs for the endpoint that clients know', async () => {
+  it('signs for the endpoint that clients use', async () => {
     const known = opened({ storageGcsPublicEndpoint: `http://localhost:${harness.server.port}/` });
     await stored(known, 'object', Buffer.from('content'));
     const url = await known.signedUrl?.('object', 60);

@@ -15,13 +15,13 @@ import { until } from '../support/until.js';
 import { bodyOf, listed, listedMultiparts, NOW, readAll, stored } from '../contract/object-store.harness.js';
 import { expectBytes } from '../contract/storage-driver.harness.js';
 
-/** What S3 answers with an error. */
+/** The body of an error response of S3. */
 function s3Error(status: number, code: string, headers: Record<string, string> = {}): Fault {
   const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>as injected</Message></Error>`;
   return { kind: 'respond', status, body, headers };
 }
 
-/** Of `20260102T030405Z`. */
+/** Parses `20260102T030405Z`. */
 function timeOf(stamp: string): number {
   return Date.parse(stamp.replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5'));
 }
@@ -33,7 +33,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
   let server: S3Server;
   let bucket: string;
   let proxy: FaultProxy;
-  /** Past the proxy: to arrange things, and to look at what has happened. */
+  /** Bypasses the proxy, to prepare and to check. */
   let direct: S3ObjectStore;
   let opened: S3ObjectStore[];
 
@@ -69,9 +69,9 @@ describeWithRadosgw('S3, when things go wrong', () => {
     await proxy.close();
   });
 
-  /** Each kind of request, on an object and a multipart that are there, and a look at whether it did what it says. */
+  /** Each kind of request on an existing object and multipart, with a check of its effect. */
   interface Scene {
-    /** Past the proxy, with the same prefix. */
+    /** Bypasses the proxy, with the same prefix. */
     readonly direct: S3ObjectStore;
     readonly multipart: Multipart;
     readonly part: Part;
@@ -171,10 +171,10 @@ describeWithRadosgw('S3, when things go wrong', () => {
   describe.each<[string, Fault]>([
     ['an internal error', INTERNAL],
     ['a 502 of something between', { kind: 'respond', status: 502, body: '<html>Bad Gateway</html>' }],
-    ['a reset before it was heard', { kind: 'reset' }],
-    ['a lost answer', { kind: 'lose response' }],
+    ['a reset before it was received', { kind: 'reset' }],
+    ['a lost response', { kind: 'lose response' }],
   ])('twice %s, then none', (_, fault) => {
-    it.each(calls)('%s does what it should', async (__, call) => {
+    it.each(calls)('%s succeeds', async (__, call) => {
       const scene = await arranged();
       proxy.inject({ times: 2, fault });
       await call(open(proxy.endpoint), scene, NOW);
@@ -182,8 +182,8 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
   });
 
-  it('twice asked for patience, each call waits, and does what it should', async () => {
-    // All at once, as S3 is given a second and more. Each has objects of its own, by its prefix.
+  it('each call that is throttled twice waits and succeeds', async () => {
+    // In parallel, because each waits for a second or more. Each has its own prefix.
     const scenes = calls.map(async ([name, call]) => {
       const storageS3Prefix = `${name.replaceAll(' ', '-')}/`;
       const own = await FaultProxy.start(server.endpoint);
@@ -200,7 +200,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
   });
 
   describe('that do not end', () => {
-    it.each(calls)('%s is given up after its attempts, as unavailable', async (_, call) => {
+    it.each(calls)('%s rejects as unavailable after its attempts', async (_, call) => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: INTERNAL });
       const calling = call(open(proxy.endpoint, { attempts: 3 }), scene, NOW);
@@ -208,7 +208,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       await expect(calling).rejects.toThrow(/responded (InternalError|500)/);
     });
 
-    it.each(calls)('%s is given up at its deadline, however many attempts are left', async (_, call) => {
+    it.each(calls)('%s rejects at its deadline, with attempts left', async (_, call) => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: SLOW_DOWN });
       const limits = { attempts: 1000, callMs: 300, completeMs: 300, msPerMib: 0 };
@@ -219,48 +219,48 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(proxy.requests().length).toBeLessThan(100);
     });
 
-    it.each(calls)('%s is given up at its deadline when nothing is ever answered', async (_, call) => {
+    it.each(calls)('%s rejects at its deadline if no response comes', async (_, call) => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
       const limits = { callMs: 1_500, completeMs: 1_500, msPerMib: 0 };
       const calling = call(open(proxy.endpoint, limits), scene, NOW);
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
-      // One connection may have died in silence: there was time for another one. All of them are let go.
+      // There was time for a second connection. All of them are closed.
       expect(proxy.requests().length).toBeGreaterThan(1);
       await until('the connections to be let go', () => proxy.hangingCount === 0);
     });
 
-    it.each(calls)('%s rejects with the reason of its caller meanwhile', async (_, call) => {
+    it.each(calls)("%s rejects with its caller's reason while it waits", async (_, call) => {
       const scene = await arranged();
       for (const fault of [SLOW_DOWN, { kind: 'hang' }] as const) {
         proxy.heal();
         proxy.forget();
         proxy.inject({ times: Infinity, fault });
         const reason = new Error('the client left');
-        const giveUp = new AbortController();
-        const calling = call(open(proxy.endpoint), scene, { signal: giveUp.signal });
+        const caller = new AbortController();
+        const calling = call(open(proxy.endpoint), scene, { signal: caller.signal });
         const outcome = expect(calling).rejects.toBe(reason);
         while (proxy.requests().length === 0) await new Promise((resolve) => setImmediate(resolve));
-        giveUp.abort(reason);
+        caller.abort(reason);
         await outcome;
       }
     });
 
-    it('says that nothing listens, and that there is no such host', async () => {
+    it('says that nothing listens, or that the host is unknown', async () => {
       const free = createServer();
       await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
       const { port } = free.address() as { port: number };
       await new Promise((resolve) => free.close(resolve));
-      const nobody = open(`http://127.0.0.1:${port}`, { attempts: 2 }).prepare();
-      await expect(nobody).rejects.toBeInstanceOf(StorageUnavailableError);
-      await expect(nobody).rejects.toThrow(/nothing listens at .*STORAGE_S3_ENDPOINT/);
+      const closedPort = open(`http://127.0.0.1:${port}`, { attempts: 2 }).prepare();
+      await expect(closedPort).rejects.toBeInstanceOf(StorageUnavailableError);
+      await expect(closedPort).rejects.toThrow(/nothing listens at .*STORAGE_S3_ENDPOINT/);
       const nowhere = open('http://berth.invalid', { attempts: 1 }).prepare();
       await expect(nowhere).rejects.toThrow(/can't be resolved: correct STORAGE_S3_ENDPOINT/);
     });
   });
 
   describe('on the way', () => {
-    it('a connection that falls silent is given up, and the call goes on with another one', async () => {
+    it('a call continues with another connection if one stalls', async () => {
       const scene = await arranged();
       proxy.inject({ fault: { kind: 'hang' } });
       const store = open(proxy.endpoint, { idleMs: 150 });
@@ -268,7 +268,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(proxy.requests()).toHaveLength(2);
     });
 
-    it('a slow store is waited for', async () => {
+    it('a slow store is not a failure', async () => {
       await arranged();
       proxy.inject({ fault: { kind: 'delay', ms: 100 } });
       expect(await open(proxy.endpoint).head('there', NOW)).toBeDefined();
@@ -290,14 +290,14 @@ describeWithRadosgw('S3, when things go wrong', () => {
       },
     );
 
-    it('a list that breaks within a page is asked for again', async () => {
+    it('a list that breaks within a page is retried', async () => {
       await arranged();
       proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes: 200 } });
       expect(await listed(open(proxy.endpoint), '')).toEqual(['there']);
       expect(proxy.requests()).toHaveLength(2);
     });
 
-    it('bytes that change are refused, and nothing is stored', async () => {
+    it('corrupted bytes are refused, and nothing is stored', async () => {
       const { multipart, part, content } = await arranged();
       const store = open(proxy.endpoint, { attempts: 2 });
       proxy.inject({ times: Infinity, fault: { kind: 'flip' } });
@@ -327,7 +327,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       },
     );
 
-    it('a lost answer to the last attempt of a completion is unavailable; the next completion finds it done', async () => {
+    it('a completion whose last response is lost is unavailable; the next one finds the object', async () => {
       const { multipart, part, content } = await arranged();
       const store = open(proxy.endpoint, { attempts: 1 });
       proxy.inject({ method: 'POST', fault: { kind: 'lose response' } });
@@ -335,14 +335,14 @@ describeWithRadosgw('S3, when things go wrong', () => {
         StorageUnavailableError,
       );
       expectBytes(await readAll(direct, 'parts'), content);
-      // Where the store has forgotten the multipart, it's the engine that looks for the object.
+      // If the store has removed the multipart, the driver looks for the object.
       const [again] = await Promise.allSettled([store.completeMultipart(multipart, [part], NOW)]);
       if (again.status === 'rejected') expect(again.reason).toBeInstanceOf(UploadStateError);
       await store.abortMultipart(multipart, [part], NOW);
       expectBytes(await readAll(direct, 'parts'), content);
     });
 
-    it('a completion that is answered with 200 and an error has failed, and is tried again', async () => {
+    it('a completion with an error in a 200 is retried', async () => {
       const { multipart, part, content } = await arranged();
       proxy.inject({ method: 'POST', fault: s3Error(200, 'InternalError') });
       await open(proxy.endpoint).completeMultipart(multipart, [part], NOW);
@@ -350,7 +350,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expectBytes(await readAll(direct, 'parts'), content);
     });
 
-    it('a completion that is answered with 200 and NoSuchUpload is over', async () => {
+    it('a completion with NoSuchUpload in a 200 is not retried', async () => {
       const { multipart, part } = await arranged();
       proxy.inject({ method: 'POST', times: Infinity, fault: s3Error(200, 'NoSuchUpload') });
       const completing = open(proxy.endpoint, { attempts: 2 }).completeMultipart(multipart, [part], NOW);
@@ -358,7 +358,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(await direct.head('parts', NOW)).toBeUndefined();
     });
 
-    it('a deletion of several in which one has to wait is done for that one again', async () => {
+    it('a DeleteObjects in which one is throttled retries that one', async () => {
       await stored(direct, 'a', Buffer.from('a'));
       await stored(direct, 'b', Buffer.from('b'));
       const body =
@@ -369,7 +369,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(await listed(direct, '')).toEqual(['a']);
     });
 
-    it('a deletion of several in which one is denied fails', async () => {
+    it('a DeleteObjects in which one is denied fails', async () => {
       const body =
         '<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>';
       proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
@@ -378,7 +378,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       await expect(deleting).rejects.not.toBeInstanceOf(StorageUnavailableError);
     });
 
-    it('a store that knows no deletion of several is asked one by one', async () => {
+    it('a store without DeleteObjects gets single deletions', async () => {
       await stored(direct, 'a', Buffer.from('a'));
       await stored(direct, 'b', Buffer.from('b'));
       proxy.inject({ method: 'POST', times: Infinity, fault: s3Error(501, 'NotImplemented') });
@@ -386,12 +386,12 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(await listed(direct, '')).toEqual([]);
     });
 
-    it('a clock that is wrong is corrected by the answers of the store', async () => {
+    it("a wrong clock is corrected by the store's responses", async () => {
       await arranged();
       const later = new Date(Date.now() + 3_600_000).toUTCString();
       proxy.inject({ fault: s3Error(403, 'RequestTimeTooSkewed', { date: later }) });
       const store = open(proxy.endpoint);
-      // The true store refuses the corrected clock, and with its answer corrects it again.
+      // The real store refuses the corrected clock, and its response corrects it again.
       await expect(listed(store, '')).rejects.toThrow(/synchronize them/);
       expect(await listed(store, '')).toEqual(['there']);
       const clocks = proxy.requests().map(({ headers }) => timeOf(String(headers['x-amz-date'])));
@@ -402,7 +402,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
   });
 
   describe('at boot', () => {
-    /** Rejections tell what is wrong, are no reason to wait, and name no secret. */
+    /** Rejections say what is wrong, are not retryable, and name no secret. */
     async function expectSentence(preparing: Promise<void>, sentence: RegExp): Promise<void> {
       const [outcome] = await Promise.allSettled([preparing]);
       if (outcome.status === 'fulfilled') throw new Error('it was prepared');
@@ -415,7 +415,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(said).not.toMatch(/Signature=|StringToSign|testkey/);
     }
 
-    it('is prepared when all is well, with a write that is not there afterwards', async () => {
+    it('succeeds, and leaves nothing of its probe', async () => {
       await open(proxy.endpoint).prepare();
       expect(proxy.counts()).toMatchObject({ PUT: 1, HEAD: 1 });
       expect(await listed(direct, '')).toEqual([]);
@@ -427,11 +427,11 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
 
     it('says that the key is unknown', async () => {
-      const store = open(server.endpoint, {}, { storageS3AccessKeyId: 'nobody' });
+      const store = open(server.endpoint, {}, { storageS3AccessKeyId: 'unknown' });
       await expectSentence(store.prepare(), /does not know the access key.*STORAGE_S3_ACCESS_KEY_ID/);
     });
 
-    it('says that there is no such bucket', async () => {
+    it('says that the bucket is missing', async () => {
       const store = open(server.endpoint, {}, { storageS3Bucket: 'no-such-bucket' });
       await expectSentence(store.prepare(), /no bucket no-such-bucket at .*STORAGE_S3_BUCKET/);
     });
@@ -452,13 +452,13 @@ describeWithRadosgw('S3, when things go wrong', () => {
       }
     });
 
-    it('says that it may write, but not look', async () => {
+    it('says that it may write, but not read', async () => {
       proxy.inject({ method: 'HEAD', times: Infinity, fault: { kind: 'respond', status: 403 } });
       await expectSentence(open(proxy.endpoint).prepare(), /s3:GetObject/);
     });
   });
 
-  it('sends each body with its MD5, whole and without asking first', async () => {
+  it('sends each body with its MD5, whole and without Expect', async () => {
     const content = randomBytes(3_000_000);
     await open(proxy.endpoint).put('new', bodyOf(content), NOW);
     const [request] = proxy.requests();
