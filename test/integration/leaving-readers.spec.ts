@@ -16,8 +16,8 @@ interface Line {
   req?: { client?: string; path?: string };
 }
 
-describe('readers that leave in the middle of a blob', () => {
-  /** More than the kernel takes on behalf of a client that reads nothing. */
+describe('readers that disconnect in the middle of a blob', () => {
+  /** More than the kernel buffers for a client that reads nothing. */
   const LAYER = randomBytes(24 * 1024 * 1024);
   const name = freshName('leaving');
   const lines: Line[] = [];
@@ -40,17 +40,17 @@ describe('readers that leave in the middle of a blob', () => {
   });
   afterAll(() => berth.dispose());
 
-  /** Nobody is served any more: nothing is held, and each of the requests has left its line. */
-  async function expectLetGo(requests: number): Promise<void> {
-    const brokenOff = () => lines.filter(({ msg }) => msg === 'request aborted');
-    await until('the objects to be let go', () => held.now === 0);
-    await until('the lines', () => brokenOff().length === requests);
+  /** Waits until nothing is open and each request has its line in the log. */
+  async function expectReleased(requests: number): Promise<void> {
+    const aborted = () => lines.filter(({ msg }) => msg === 'request aborted');
+    await until('the objects to be released', () => held.now === 0);
+    await until('the lines', () => aborted().length === requests);
     expect(buffers.largeInUse).toBe(0);
     expect(await countOpenFilesBelow(join(berth.dataDir, 'storage/blobs'))).toBe(0);
-    expect(brokenOff().map(({ req }) => req?.client)).toEqual(Array(requests).fill('127.0.0.1'));
+    expect(aborted().map(({ req }) => req?.client)).toEqual(Array(requests).fill('127.0.0.1'));
   }
 
-  it('holds on to nothing of what one had asked for in one write', async () => {
+  it('releases everything of pipelined requests', async () => {
     for (let round = 0; round < 3; round += 1) {
       lines.length = 0;
       const connection = await RawConnection.open(berth.url);
@@ -58,30 +58,30 @@ describe('readers that leave in the middle of a blob', () => {
       await until('the object', () => held.now === 1);
       await until('buffers', () => buffers.largeInUse >= 1);
       connection.leave();
-      // The other requests never began.
-      await expectLetGo(1);
+      // The other requests never started.
+      await expectReleased(1);
     }
   });
 
-  it('holds on to nothing of a connection that it cuts', async () => {
+  it('releases everything of a connection that it closes', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(get.repeat(8));
     await until('the object', () => held.now === 1);
-    // One too many, which is not looked at.
+    // One request too many, which is not read.
     await connection.send(get);
-    await expectLetGo(1);
+    await expectReleased(1);
     connection.leave();
   });
 
-  it('holds on to nothing of many, and serves the next one', async () => {
+  it('releases everything of many readers, and serves the next one', async () => {
     const connections = await Promise.all(Array.from({ length: 30 }, () => RawConnection.open(berth.url)));
     await Promise.all(connections.map((connection) => connection.send(get)));
     await until('thirty objects', () => held.now === 30);
     connections.forEach((connection) => connection.leave());
-    await expectLetGo(30);
+    await expectReleased(30);
     const digest = digestOf(LAYER);
     expect(digestOf(await client.blob(name, digest))).toBe(digest);
-    await until('the object to be let go', () => held.now === 0);
+    await until('the object to be released', () => held.now === 0);
     expect(buffers.largeInUse).toBe(0);
   });
 });

@@ -11,7 +11,7 @@ import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { StoredObjects } from './support/stored-objects.js';
 
-/** Content that is kept in memory once it was read, and content that isn't. */
+/** Content that is cached in memory after a read, and content that is not. */
 const SIZES = { small: 1000, large: 200_000 };
 const HEAD = { method: 'HEAD' };
 const NAME = freshName();
@@ -61,7 +61,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
   };
 
   describe.each(Object.values(SIZES))('of %d bytes', (sizeBytes) => {
-    it('a lost one is unknown to HEAD, GET, mounts and manifests alike, and is logged once', async () => {
+    it('a lost object is unknown to HEAD, GET, mounts and manifests, and is logged once', async () => {
       const { digest, name } = await pushed(sizeBytes);
       const images = [await imageOf(name, digest, 'config'), await imageOf(name, digest, 'layer')];
       await stored.lose(digest);
@@ -86,7 +86,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       ]);
     });
 
-    it('a GET that finds it lost is 404, though it was seen a moment ago, and so is the next HEAD', async () => {
+    it('a GET that finds the object lost is 404, and so is the next HEAD', async () => {
       const digest = await client.pushBlob(NAME, randomBytes(sizeBytes));
       await berth.driver.delete(parseObjectKey(await stored.keyOf(digest)));
       expect((await client.fetch(path(NAME, digest), HEAD)).status).toBe(200);
@@ -94,7 +94,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       expect((await client.fetch(path(NAME, digest), HEAD)).status).toBe(404);
     });
 
-    it('a push to any repository heals all of them', async () => {
+    it('a push to any repository repairs all of them', async () => {
       const { bytes, digest, names } = await pushed(sizeBytes);
       const lost = await stored.lose(digest);
       expect((await client.fetch(path(String(names[1]), digest), HEAD)).status).toBe(404);
@@ -109,7 +109,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       ]);
     });
 
-    it('the old object is used again where it is back and the new one is lost', async () => {
+    it('the old object is used again if it is back and the new one is lost', async () => {
       const { bytes, digest, names, name } = await pushed(sizeBytes);
       const old = await stored.lose(digest);
       await client.pushBlob(name, bytes);
@@ -127,7 +127,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       expect(await stored.keyOf(digest)).toBe(replacement);
     });
 
-    it.each(['HEAD', 'GET'])('many %s at once bring it back once', async (method) => {
+    it.each(['HEAD', 'GET'])('many concurrent %s restore it once', async (method) => {
       const { bytes, digest, name } = await pushed(sizeBytes);
       const old = await stored.lose(digest);
       await client.pushBlob(name, bytes);
@@ -141,7 +141,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       expect(await stored.keyOf(digest)).toBe(old);
     });
 
-    it('a push replaces bytes that were flipped, in all repositories', async () => {
+    it('a push replaces corrupt bytes in all repositories', async () => {
       const { bytes, digest, names, name } = await pushed(sizeBytes);
       const flipped = Buffer.from(bytes);
       flipped.writeUInt8(flipped.readUInt8(sizeBytes - 7) ^ 1, sizeBytes - 7);
@@ -169,7 +169,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       ]);
     });
 
-    it('intact bytes stay where they are when they are pushed again', async () => {
+    it('intact bytes stay in place when they are pushed again', async () => {
       const { bytes, digest, names } = await pushed(sizeBytes);
       const key = await stored.keyOf(digest);
       await Promise.all([1, 2, 3].map(() => client.pushBlob(freshName(), bytes)));
@@ -178,7 +178,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await expectServed(names, digest);
     });
 
-    it('a storage that is not available is 503, and displaces nothing', async () => {
+    it('an unavailable storage is a 503 and displaces nothing', async () => {
       const { bytes, digest, name } = await pushed(sizeBytes);
       const image = await imageOf(name, digest, 'layer');
       const key = await stored.keyOf(digest);
@@ -199,7 +199,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await expectServed([name], digest);
     });
 
-    it('an object that is there and can not be read is replaced by a push, and stays known', async () => {
+    it('an unreadable object is replaced by a push and stays known', async () => {
       const { bytes, digest, names } = await pushed(sizeBytes);
       const key = await stored.keyOf(digest);
       const unread = jest.spyOn(berth.driver, 'read').mockRejectedValue(new StorageError('EIO'));
@@ -211,7 +211,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await expectServed(names, digest);
     });
 
-    it('a lost one that was deleted from its repository is pushed anew', async () => {
+    it('a lost blob that was deleted from its repository can be pushed again', async () => {
       const { bytes, digest, names, name } = await pushed(sizeBytes);
       await stored.lose(digest);
       expect((await client.fetch(path(name, digest), { method: 'DELETE' })).status).toBe(202);
@@ -220,7 +220,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
     });
   });
 
-  it('a blob that is served from memory does not count as seen', async () => {
+  it('a blob that is served from memory does not count as present', async () => {
     const digest = await client.pushBlob(NAME, randomBytes(SIZES.small));
     const noted = jest.spyOn(berth.app.get(BlobPresence), 'note');
     await client.blob(NAME, digest);
@@ -229,7 +229,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
     expect(noted).toHaveBeenCalledTimes(1);
   });
 
-  it('the empty blob is healed, too', async () => {
+  it('the empty blob is repaired, too', async () => {
     const names = [freshName(), freshName()];
     const digest = await client.pushBlob(String(names[0]), '');
     const lost = await stored.lose(digest);
@@ -247,7 +247,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       return { bytes, digest, names, old };
     };
 
-    it('keeps the key of an object that is not there', async () => {
+    it('keeps the key of a missing object', async () => {
       const { digest, old } = await displaced();
       await reap();
       await stored.anHourPasses();
@@ -259,7 +259,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       ['1 minute', 1],
       ['10 hours', 10],
       ['10 days', 24],
-    ])('looks for one that was displaced %s ago again after %d hours', async (since, hours) => {
+    ])('checks an object that was displaced %s ago again after %d hours', async (since, hours) => {
       const { old } = await displaced();
       const query = (sql: string, ...parameters: unknown[]): Promise<unknown> =>
         berth.database.dataSource.query(sql, [old, ...parameters]);
@@ -273,7 +273,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       expect(await query(sql)).toEqual([{ hours }]);
     });
 
-    it('removes one that is back, where the other one is there', async () => {
+    it('removes a displaced object that is back if its replacement exists', async () => {
       const { bytes, digest, names, old } = await displaced();
       await stored.put(old, bytes);
       await reap();
@@ -281,7 +281,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await expectServed(names, digest);
     });
 
-    it('removes none where the other one is lost, and gives it back', async () => {
+    it('restores a displaced object if its replacement is lost', async () => {
       const { bytes, digest, names, old } = await displaced();
       await stored.put(old, bytes);
       await stored.lose(digest);
@@ -290,7 +290,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await expectServed(names, digest);
     });
 
-    it('goes on with a removal that was cut off, and uses the object no more', async () => {
+    it('resumes an interrupted removal and no longer uses the object', async () => {
       const { bytes, digest, old } = await displaced();
       await stored.put(old, bytes);
       const cutOff = jest.spyOn(berth.driver, 'delete').mockRejectedValueOnce(new StorageError('cut off'));

@@ -60,7 +60,7 @@ export function reaperContract({ environment }: TestStorage): void {
     const [row] = await query<{ driver_state: DriverUploadState }>(sql, [idOf(location)]);
     return row?.driver_state ?? {};
   };
-  /** Makes a session look as if nothing had happened to it for that long. */
+  /** Makes a session idle for that long. */
   const age = (location: string, seconds: number) =>
     query(`UPDATE uploads SET updated_at = now() - $2::float8 * interval '1 second' WHERE id = $1`, [
       idOf(location),
@@ -72,7 +72,7 @@ export function reaperContract({ environment }: TestStorage): void {
     return location;
   };
 
-  /** Until the answer is called, commits end after the storage's part and before the database's. */
+  /** Until the returned function is called, commits fail between the storage's part and the database's. */
   const killedAfterFinishing = () => {
     const finish = berth.driver.finishUpload.bind(berth.driver);
     const driver = berth.driver as { finishUpload?: unknown };
@@ -85,7 +85,7 @@ export function reaperContract({ environment }: TestStorage): void {
     };
   };
 
-  it('ends what was idle for too long and removes its bytes, and nothing else', async () => {
+  it('expires idle sessions and removes their bytes, and nothing else', async () => {
     const idle = await begun();
     const fresh = await begun();
     await age(idle, 7 * DAY_SECONDS + 60);
@@ -99,7 +99,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await eventsOf(berth, idle)).toEqual(['started', 'expired']);
   });
 
-  it('never ends what somebody writes to, however long ago it moved', async () => {
+  it('never expires a session with a writer', async () => {
     const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const patch = probe.patch(berth.url);
     await patch.send(patternBytes(1000));
@@ -112,7 +112,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await probe.offset(berth.url)).toBe(2000);
   });
 
-  it('fences a writer that was silent for longer than the session lived', async () => {
+  it('fences a writer whose lease and session have lapsed', async () => {
     const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const patch = probe.patch(berth.url);
     await patch.send(patternBytes(1000));
@@ -126,7 +126,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await unfinished()).toEqual([]);
   });
 
-  it('is one process’s work at a time, and ends each session once', async () => {
+  it('runs in one process at a time and expires each session once', async () => {
     const idle = await Promise.all(Array.from({ length: 20 }, () => begun()));
     await query(`UPDATE uploads SET updated_at = now() - interval '8 days'`);
     await Promise.all([reap(), reap(other), reap(), reap(other)]);
@@ -137,7 +137,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await unfinished()).toEqual([]);
   });
 
-  it('carries a commit through that was cut off after the storage’s', async () => {
+  it('completes a commit that was cut off after the storage’s part', async () => {
     const name = freshName();
     const blob = patternBytes(1000, 21);
     const location = await client.startUpload(name);
@@ -145,7 +145,7 @@ export function reaperContract({ environment }: TestStorage): void {
     const repaired = killedAfterFinishing();
     expect((await client.commit(location, digestOf(blob))).status).toBe(500);
     repaired();
-    // Its client may be about to come back.
+    // Its client may retry soon.
     await reap(other);
     expect(await rowOf(location)).toMatchObject({ state: 'committing' });
     await age(location, 60);
@@ -155,7 +155,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect((await client.commit(location, digestOf(blob))).status).toBe(201);
   });
 
-  it('carries a commit through that was cut off before the storage’s', async () => {
+  it('completes a commit that was cut off before the storage’s part', async () => {
     const name = freshName();
     const blob = patternBytes(1000, 22);
     const location = await client.startUpload(name);
@@ -169,7 +169,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
-  it('tries a commit that can’t be carried through once a round, and ends it when its time is over', async () => {
+  it('retries a commit that keeps failing once per round, and expires it in the end', async () => {
     const location = await begun();
     const driver = berth.driver as { finishUpload?: unknown };
     driver.finishUpload = () => Promise.reject(new UploadStateError('its bytes are lost'));
@@ -182,7 +182,7 @@ export function reaperContract({ environment }: TestStorage): void {
     const before = await tries();
     await reap();
     expect([await tries(), await rowOf(location)]).toMatchObject([before + 1, { state: 'committing' }]);
-    // Nothing of that made it any younger.
+    // The retry did not make the session younger.
     await query(`UPDATE uploads SET updated_at = updated_at - interval '2 minutes'`);
     await reap();
     delete driver.finishUpload;
@@ -223,7 +223,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await unfinished()).toEqual([]);
   });
 
-  it('removes bytes that no session knows of, once they are old', async () => {
+  it('removes old bytes without a session', async () => {
     const live = await begun();
     const unknown = await begun();
     await query('DELETE FROM uploads WHERE id = $1', [idOf(unknown)]);
@@ -234,7 +234,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect((await client.commit(live, digestOf(LAYER))).status).toBe(201);
   });
 
-  it('removes what a writer left that was killed before it recorded anything', async () => {
+  it('removes the bytes of a writer that was killed before it recorded them', async () => {
     const location = await client.startUpload(freshName());
     const upload = { id: idOf(location), state: await driverStateOf(location) };
     const killed = await berth.driver.openUpload(upload, 0);
@@ -247,7 +247,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await unfinished()).toEqual([]);
   });
 
-  it('removes what a writer that was frozen goes on to write when all is over', async () => {
+  it('removes bytes that a frozen writer writes after the session has expired', async () => {
     const location = await client.startUpload(freshName());
     const upload = { id: idOf(location), state: await driverStateOf(location) };
     const frozen = await berth.driver.openUpload(upload, 0);
@@ -256,7 +256,7 @@ export function reaperContract({ environment }: TestStorage): void {
     await withAgedUploads(berth.driver, 2 * 3600, reap);
     expect(await rowOf(location)).toEqual({ state: 'expired', holds_bytes: false });
 
-    // In one storage it fails, in another it makes anew what was removed.
+    // Some storages refuse this, others create the removed bytes again.
     const writes = async () => {
       await frozen.write(randomBytes(6_000_000));
       await frozen.flush();
@@ -268,12 +268,12 @@ export function reaperContract({ environment }: TestStorage): void {
     expect((await storedObjects(berth.driver)).filter((key) => key.endsWith(upload.id))).toEqual([]);
   });
 
-  it('forgets sessions that are over, and events that are old, after their time', async () => {
+  it('deletes finished sessions and old events after their retention', async () => {
     const location = await client.startUpload(freshName());
     await client.patch(location, 'content');
     await client.commit(location, digestOf('content'));
     await reap();
-    // A client whose answer was lost may still ask.
+    // A client whose response was lost may retry.
     expect((await client.commit(location, digestOf('content'))).status).toBe(201);
     await age(location, 7 * DAY_SECONDS + 60);
     await reap();
@@ -284,7 +284,7 @@ export function reaperContract({ environment }: TestStorage): void {
     expect(await eventsOf(berth, location)).toEqual([]);
   });
 
-  it('is in nobody’s way with a session that it can’t clear up', async () => {
+  it('continues after a session that it cannot clean up', async () => {
     const [broken, fine] = [await begun(), await begun()];
     await query(`UPDATE uploads SET updated_at = now() - interval '8 days'`);
     await query(`UPDATE uploads SET driver_state = '"nonsense"' WHERE id = $1`, [idOf(broken)]);

@@ -25,7 +25,7 @@ const DAY_SECONDS = 24 * 60 * 60;
 describeOn('filesystem', 'the reaper', reaperContract);
 
 describe('the reaper of files', () => {
-  it('removes those that no session knows of, once they are old, and leaves alone what isn’t its own', async () => {
+  it('removes old files without a session, and no file of anything else', async () => {
     const berth = await startTestBerth();
     try {
       const client = new RegistryClient(berth.url);
@@ -64,7 +64,7 @@ describe('the reaper of one registry', () => {
   afterAll(() => berth.dispose());
   beforeEach(async () => {
     for (const table of ['uploads', 'upload_events', 'upload_clock']) await query(`DELETE FROM ${table}`);
-    // All went well with the clock until now.
+    // The clock was correct until now.
     await query(
       `INSERT INTO upload_clock (seconds, seen_at) VALUES ($1, now() - $2::float8 * interval '1 s'), (0, now())`,
       [-30 * DAY_SECONDS, 30 * DAY_SECONDS],
@@ -78,7 +78,7 @@ describe('the reaper of one registry', () => {
     const [row] = await query<{ count: string }>(`SELECT count(*) FROM ${table}`);
     return Number(row?.count);
   };
-  /** Moves all times of the database, as if its clock had been put forward. */
+  /** Moves all times of the database, as if its clock had been advanced. */
   const advanceClock = async (seconds: number) => {
     const earlier = (column: string) => `${column} = ${column} - $1::float8 * interval '1 second'`;
     await query(`UPDATE uploads SET ${earlier('updated_at')}, ${earlier('lease_expires_at')}`, [seconds]);
@@ -86,7 +86,7 @@ describe('the reaper of one registry', () => {
     await query(`UPDATE upload_clock SET ${earlier('seen_at')}`, [seconds]);
   };
 
-  it('ends no session, and forgets nothing, because the clock of the database jumps', async () => {
+  it('neither expires nor deletes anything because the database’s clock jumps', async () => {
     const idle = await client.startUpload(freshName());
     expect((await client.patch(idle, 'some')).status).toBe(202);
     await reap();
@@ -100,7 +100,7 @@ describe('the reaper of one registry', () => {
     expect((await client.patch(idle, 'more')).status).toBe(202);
   });
 
-  it('lets a writer go on when the clock jumps, though its lease has lapsed by it', async () => {
+  it('lets a writer continue when the clock jumps past its lease', async () => {
     const probe = await UploadProbe.begin(berth.url, new StorageObserver(berth.driver).endOf);
     const patch = probe.patch(berth.url);
     await patch.send(patternBytes(1000));
@@ -113,11 +113,11 @@ describe('the reaper of one registry', () => {
     expect(await probe.offset(berth.url)).toBe(2000);
   });
 
-  it('ends a session after its time, also when the clock has jumped meanwhile', async () => {
+  it('expires a session after its idle time, also across a clock jump', async () => {
     const idle = await client.startUpload(freshName());
     await reap();
     await advanceClock(30 * DAY_SECONDS);
-    // A jump counts for two minutes at the most.
+    // A jump counts for at most two minutes.
     for (let minutes = 0; minutes < 7; minutes += 1) {
       await reap();
       await advanceClock(60);
@@ -131,7 +131,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(404);
   });
 
-  it('counts nothing twice for several replicas, and nothing of the time in which none ran', async () => {
+  it('counts idle time once for several replicas, and none while no replica ran', async () => {
     const idle = await client.startUpload(freshName());
     for (let minutes = 0; minutes < 8; minutes += 1) {
       await Promise.all([
@@ -148,7 +148,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(204);
   });
 
-  it('clears up whatever there is', async () => {
+  it('cleans up thousands of rows', async () => {
     const SESSIONS = 2_050;
     const ROWS = 20_500;
     const location = await client.startUpload(freshName());
@@ -177,7 +177,7 @@ describe('the reaper of one registry', () => {
     expect(await count(`upload_events WHERE kind = 'started'`)).toBe(1);
   });
 
-  it('corrects times that a clock which was ahead has left, and lets the session end after its time', async () => {
+  it('corrects times that a fast clock left, so that the session can expire', async () => {
     await advanceClock(-30 * DAY_SECONDS);
     const abandoned = await client.startUpload(freshName());
     const over = await client.startUpload(freshName());
@@ -206,7 +206,7 @@ describe('the reaper of one registry', () => {
     expect(await count(`uploads WHERE id = '${over.split('/').at(-1)}'`)).toBe(0);
   });
 
-  it('ends no session that was written to while the clock was behind', async () => {
+  it('keeps a session that was written to while the clock was behind', async () => {
     await reap();
     await advanceClock(-60 * DAY_SECONDS);
     const written = await client.startUpload(freshName());
@@ -217,7 +217,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(written)).status).toBe(204);
   });
 
-  it('ends a round after a minute, with each part begun anew in the next one, and none lost', async () => {
+  it('ends a round after a minute and continues in the next one', async () => {
     const location = await client.startUpload(freshName());
     const idle = (rows: number) =>
       query(
@@ -253,7 +253,7 @@ describe('the reaper of one registry', () => {
     }
   });
 
-  it('repairs a few commits at a time, and each once', async () => {
+  it('repairs a few commits at a time, each once', async () => {
     const name = freshName();
     const driver = berth.driver as { finishUpload?: unknown };
     const finish = berth.driver.finishUpload.bind(driver);
@@ -284,7 +284,7 @@ describe('the reaper of one registry', () => {
     for (const blob of blobs) expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
-  it('does not wait for ever for a storage that hangs', async () => {
+  it('does not wait forever for a storage that hangs', async () => {
     const driver = berth.driver as { readIdentity?: unknown };
     const timeout = jest.spyOn(AbortSignal, 'timeout').mockImplementation(() => {
       const given = new AbortController();
@@ -305,7 +305,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(404);
   });
 
-  it('ends what was idle before the clock was counted', async () => {
+  it('expires sessions that were idle before idle time was counted', async () => {
     const idle = await client.startUpload(freshName());
     await query('DROP TABLE upload_clock');
     await berth.database.dataSource.transaction(async (manager) => {
@@ -320,7 +320,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(404);
   });
 
-  it('lets each part of a round have its turn, and stops at once', async () => {
+  it('runs every part of a round, and stops at once', async () => {
     const location = await client.startUpload(freshName());
     await query(
       `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)

@@ -4,7 +4,7 @@ import { RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
-describe('a driver that lets clients fetch by themselves', () => {
+describe('a driver that redirects clients', () => {
   let berth: TestBerth;
   let client: RegistryClient;
   const name = freshName();
@@ -20,7 +20,7 @@ describe('a driver that lets clients fetch by themselves', () => {
   });
   afterAll(() => berth.dispose());
 
-  it('18. a GET is answered with 307, which nobody may keep', async () => {
+  it('18. a GET gets a 307 that is not cacheable', async () => {
     for (const headers of [{}, { Range: 'bytes=1-2' }]) {
       const response = await client.fetch(path, { headers });
       expect(response.status).toBe(307);
@@ -31,14 +31,14 @@ describe('a driver that lets clients fetch by themselves', () => {
     }
   });
 
-  it('18. a HEAD is answered by Berth', async () => {
+  it('18. Berth serves a HEAD itself', async () => {
     const response = await client.fetch(path, { method: 'HEAD' });
     expect(response.status).toBe(200);
     expect(response.headers.get('content-length')).toBe('9');
     expect(response.headers.get('location')).toBeNull();
   });
 
-  it('18. nobody is sent to what the repository does not link', async () => {
+  it('18. a blob that the repository does not link is no redirect', async () => {
     const response = await client.fetch(path.replace(name, freshName()));
     expect(response.status).toBe(404);
     expect(response.headers.get('location')).toBeNull();

@@ -10,10 +10,10 @@ import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 const SMALL = randomBytes(1000);
-/** More than the kernel takes on behalf of a client that reads nothing. */
+/** More than the kernel buffers for a client that reads nothing. */
 const LARGE = randomBytes(24 * 1024 * 1024);
 
-/** The three ways in which bytes come, by what is in the way of them. */
+/** The three ways in which Berth sends a blob. */
 const WAYS = ['a small blob', 'an object that is held open', 'a stream'] as const;
 
 describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_SECONDS', () => {
@@ -45,7 +45,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   const opensNothing = () =>
     Object.assign(berth.driver, { abilities: { ...berth.driver.abilities, opensObjects: false } });
 
-  it.each(WAYS)('is answered when the storage gave up: %s', async (way) => {
+  it.each(WAYS)('gets a 503 when the storage times out: %s', async (way) => {
     const digest = await client.pushBlob(name, way === 'a small blob' ? SMALL : LARGE);
     const fail = () => {
       // As Node does it, when the time is over.
@@ -62,7 +62,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
     expect(await answer.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
   });
 
-  it.each(WAYS.slice(1))('is cut off when the client reads nothing: %s', async (way) => {
+  it.each(WAYS.slice(1))('is aborted when the client reads nothing: %s', async (way) => {
     const digest = await client.pushBlob(name, LARGE);
     if (way === 'a stream') opensNothing();
     const connection = await RawConnection.open(berth.url);

@@ -49,7 +49,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     STORAGE_FILESYSTEM_ROOT: join(String(environment['STORAGE_FILESYSTEM_ROOT']), 'elsewhere'),
   });
 
-  it('a Berth on the same database with another place does not start, and leaves nothing there', async () => {
+  it('a Berth on the same database with another storage does not start, and writes nothing there', async () => {
     const sentence = await refusal({ ...environment, ...elsewhere(), DATABASE_URL: berth.databaseUrl });
     expect(sentence).toMatch(
       /^The storage \(.+\) doesn't belong to the database \(PostgreSQL at .+\): .+ is empty/,
@@ -58,7 +58,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     expect(await readdir(String(environment['STORAGE_FILESYSTEM_ROOT']))).not.toContain('elsewhere');
   });
 
-  it('a Berth of another database in the same place does not start, and removes nothing', async () => {
+  it('a Berth of another database on the same storage does not start, and removes nothing', async () => {
     await client.pushBlob(freshName(), randomBytes(100));
     const before = await storedObjects(berth.driver);
     const sentence = await refusal(environment);
@@ -67,7 +67,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     expect(await readiness(client)).toEqual(READY);
   });
 
-  it('one that runs reaps nothing in a storage that has become another’s, and is not ready', async () => {
+  it('a running Berth reaps nothing in a storage of another database, and is not ready', async () => {
     const [id] = (await unfinishedUploadWithoutRow()) as [string];
     const identity = String(await berth.driver.readIdentity());
     const reap = () => withAgedUploads(berth.driver, 10_000, () => berth.app.get(UploadReaper).reap());
@@ -89,7 +89,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     expect(await unfinishedUploads(berth.driver)).not.toContain(id);
   });
 
-  /** Bytes that the reaper takes for nobody's. */
+  /** Bytes without a session, for the reaper. */
   async function unfinishedUploadWithoutRow(): Promise<string[]> {
     const location = await client.startUpload(freshName());
     expect((await client.patch(location, LAYER)).status).toBe(202);
@@ -121,7 +121,7 @@ describe('a disk that is not mounted', () => {
     await rename(disk, mountPoint);
   };
 
-  it('stops the start, and nothing is made at its mount point', async () => {
+  it('prevents the start, and nothing is created at its mount point', async () => {
     const name = freshName();
     await client.pushBlob(name, LAYER);
     await unmount();
@@ -134,7 +134,7 @@ describe('a disk that is not mounted', () => {
     expect(digestOf(await new RegistryClient(berth.url).blob(name, digestOf(LAYER)))).toBe(digestOf(LAYER));
   });
 
-  it('makes a registry that runs refuse what it can’t do until it is back', async () => {
+  it('makes a running registry refuse requests until it is back', async () => {
     const name = freshName();
     const digest = await client.pushBlob(name, LAYER);
     const location = await client.startUpload(name);

@@ -27,7 +27,7 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
 
   const idOf = (probe: UploadProbe) => probe.location.split('/').at(-1);
 
-  it('goes from the older request, which keeps what it had, to the newer one', async () => {
+  it('moves from the older request, which keeps its bytes, to the newer one', async () => {
     const blob = patternBytes(300_000);
     const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const older = probe.patch(berth.url);
@@ -41,7 +41,7 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
     expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
   });
 
-  it('is closed by a writer whose lease lapsed before the next one begins, and takes none of its later bytes', async () => {
+  it('is released by a writer whose lease lapsed, and gets none of its later bytes', async () => {
     const blob = patternBytes(200_000);
     const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const stale = probe.patch(berth.url);
@@ -58,7 +58,7 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
   });
 });
 
-describe('objects that are not what their rows say', () => {
+describe('objects that differ from their rows', () => {
   let berth: TestBerth;
   let client: RegistryClient;
 
@@ -87,20 +87,17 @@ describe('objects that are not what their rows say', () => {
     expect(await response.text()).toContain('BLOB_UNKNOWN');
   });
 
-  it.each(['lost', 'cut short'])(
-    'takes a push of content whose object was %s as the object from then on',
-    async (how) => {
-      const name = freshName();
-      const blob = patternBytes(50_000, how.length);
-      const digest = await client.pushBlob(name, blob);
-      const object = await objectOf(digest);
-      await (how === 'lost' ? rm(object) : truncate(object, 10));
-      await client.pushBlob(freshName(), blob);
-      const served = await client.fetch(`/v2/${name}/blobs/${digest}`);
-      expect(served.status).toBe(200);
-      expect(digestOf(new Uint8Array(await served.arrayBuffer()))).toBe(digest);
-    },
-  );
+  it.each(['lost', 'cut short'])('uses the object of a new push if the old one was %s', async (how) => {
+    const name = freshName();
+    const blob = patternBytes(50_000, how.length);
+    const digest = await client.pushBlob(name, blob);
+    const object = await objectOf(digest);
+    await (how === 'lost' ? rm(object) : truncate(object, 10));
+    await client.pushBlob(freshName(), blob);
+    const served = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect(served.status).toBe(200);
+    expect(digestOf(new Uint8Array(await served.arrayBuffer()))).toBe(digest);
+  });
 });
 
 describeOn('filesystem', 'a commit that the storage refuses', ({ environment }) => {
@@ -113,7 +110,7 @@ describeOn('filesystem', 'a commit that the storage refuses', ({ environment }) 
   });
   afterAll(() => berth.dispose());
 
-  /** Fails the driver's commits while `work` runs: a broken disk, as far as the registry can tell. */
+  /** Fails the driver's commits while `work` runs, like a broken disk. */
   const withBrokenCommit = async (work: () => Promise<void>) => {
     const driver = berth.driver as { finishUpload?: unknown };
     driver.finishUpload = () => Promise.reject(new StorageError('the disk is broken'));
@@ -147,7 +144,7 @@ describeOn('filesystem', 'a commit that the storage refuses', ({ environment }) 
     expect((await client.fetch(location)).status).toBe(404);
   });
 
-  it('leaves no session behind of a push in one request', async () => {
+  it('leaves no session behind after a push in one request', async () => {
     await withBrokenCommit(async () => {
       await expect(client.pushBlob(freshName(), patternBytes(100_000))).rejects.toThrow('500');
     });
@@ -157,7 +154,7 @@ describeOn('filesystem', 'a commit that the storage refuses', ({ environment }) 
 });
 
 describeOn('filesystem', 'a stop in the middle of a push in one request', ({ environment }) => {
-  it('leaves no session that nobody knows, and no bytes', async () => {
+  it('leaves no unknown session and no bytes', async () => {
     const berth = await startTestBerth(environment);
     try {
       const storage = new StorageObserver(berth.driver);

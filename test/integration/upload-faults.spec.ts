@@ -35,7 +35,7 @@ describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
 
   const begin = (name = freshName()) => UploadProbe.begin(berth.url, storage.endOf, name);
 
-  it('a database that is restarted goes unnoticed by the client', async () => {
+  it('the client does not notice a restart of the database', async () => {
     const blob = patternBytes(5 * MIB, 31);
     const probe = await begin();
     const patch = probe.patch(berth.url);
@@ -43,7 +43,7 @@ describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
     await probe.durable(berth.url, MIB - 64 * 1024);
     await withoutDatabase(berth.databaseUrl, async () => {
       const rest = patch.send(blob.subarray(MIB + MIB / 2));
-      // The next checkpoint finds no database; from there on nothing is taken from the client.
+      // The next checkpoint finds no database. From then on no more bytes are read from the client.
       await until('the writer to wait', async () => (await probe.written()) >= 2 * MIB - 64 * 1024);
       const ready = async () => (await client.fetch('/health/ready')).status;
       await until('the outage', async () => (await ready()) === 503);
@@ -55,7 +55,7 @@ describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
     expect(await eventsOf(berth, probe.location)).not.toContain('failed');
   });
 
-  it('a database that is restarted while a layer is committed goes unnoticed, too', async () => {
+  it('the client does not notice a restart during a commit', async () => {
     const blob = patternBytes(1000, 32);
     const probe = await begin();
     await probe.append(berth.url, 0, blob);
@@ -84,7 +84,7 @@ describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
   });
 
   it.each(['write', 'flush'] as const)(
-    'a storage that fails a %s costs nothing acknowledged',
+    'a failed %s of the storage loses no acknowledged byte',
     async (call) => {
       const blob = patternBytes(4 * MIB, 33);
       const probe = await begin();
@@ -111,14 +111,14 @@ describeOn('filesystem', 'in the middle of an upload', ({ environment }) => {
     },
   );
 
-  it('twenty clients that vanish leave twenty uploads that go on', async () => {
+  it('the uploads of twenty clients that disconnect can be resumed', async () => {
     const blob = patternBytes(300_000, 34);
     const probes = await Promise.all(Array.from({ length: 20 }, () => begin()));
     const patches = probes.map((probe) => probe.patch(berth.url));
     await Promise.all(patches.map((patch) => patch.send(blob.subarray(0, 200_000))));
     for (const patch of patches) patch.leave();
     for (const probe of probes) {
-      // What was on its way when the client left may or may not have arrived; what arrived is known.
+      // Bytes in transit when the client left may have arrived or not.
       await until('its client to be missed', async () =>
         (await eventsOf(berth, probe.location)).includes('disconnected'),
       );

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Locator, Page } from 'playwright-core';
 import { findChromium, startChromium, type TestBrowser } from '../support/chromium.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { OwnBerth } from '../support/running-berth.js';
 
 const chromium = findChromium();
 const mustRun = process.env['CI'] === 'true';
@@ -14,7 +14,7 @@ if (chromium === undefined && !mustRun) {
 }
 
 (chromium === undefined && !mustRun ? describe.skip : describe)('Swagger UI in Chromium', () => {
-  let berth: TestBerth;
+  let berth: OwnBerth;
   let browser: TestBrowser;
   let page: Page;
   let foreign: string[];
@@ -23,7 +23,7 @@ if (chromium === undefined && !mustRun) {
 
   beforeAll(async () => {
     if (chromium === undefined) throw new Error('CI=true, and there is no chromium');
-    berth = await startTestBerth();
+    berth = await OwnBerth.start();
     started.push(() => berth.dispose());
     browser = await startChromium(chromium);
     started.push(() => browser.close());
@@ -72,7 +72,7 @@ if (chromium === undefined && !mustRun) {
     return operation;
   }
 
-  /** Fills in parameters, executes, and answers the status, the request's URL and the body as the page shows them. */
+  /** Fills in parameters and executes. Returns the status, the request's URL and the body that the page shows. */
   async function execute(operationId: string, parameters: Record<string, string> = {}) {
     const operation = await open(operationId);
     for (const [name, value] of Object.entries(parameters)) {
@@ -88,7 +88,7 @@ if (chromium === undefined && !mustRun) {
     };
   }
 
-  it('shows every operation, without a word to anybody else', async () => {
+  it('shows every operation, without requests to other hosts', async () => {
     await expect(page.title()).resolves.toBe('Berth: API');
     const { paths } = (await (await fetch(`${berth.url}/api/docs-json`)).json()) as { paths: object };
     const operations = Object.values(paths).flatMap((item: object) => Object.keys(item));

@@ -14,8 +14,6 @@ export interface TestStorage {
   readonly driver: DriverName;
   /** Settings of every Berth that uses it; set while the tests run. */
   readonly environment: Record<string, string>;
-  /** Whether the driver can read an unfinished upload. */
-  readonly readsUploads: boolean;
 }
 
 interface Opened {
@@ -89,6 +87,6 @@ export function describeOn(driver: DriverName, title: string, define: Define): v
       Object.assign(environment, opened.environment);
     });
     afterAll(() => opened?.dispose());
-    define({ driver, environment, readsUploads: driver === 'filesystem' || driver === 'memory' });
+    define({ driver, environment });
   });
 }

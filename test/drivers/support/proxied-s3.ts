@@ -4,11 +4,11 @@ import { freshBucket, sharedRadosgw } from '../../support/radosgw.js';
 export const MIB = 1024 * 1024;
 export const PART_BYTES = 5 * MIB;
 
-/** A bucket of radosgw behind a proxy that counts requests, and has them fail. */
+/** A bucket of radosgw behind a proxy that counts requests and injects faults. */
 export interface ProxiedS3 {
   readonly proxy: FaultProxy;
   readonly bucket: string;
-  /** Of a Berth that reaches it through the proxy, and of which no clock makes further requests. */
+  /** Settings of a Berth that uses it through the proxy, and whose timers make no further requests. */
   readonly environment: Record<string, string>;
 }
 
@@ -25,7 +25,7 @@ export async function startProxiedS3(): Promise<ProxiedS3> {
     STORAGE_S3_ACCESS_KEY_ID: server.accessKeyId,
     STORAGE_S3_SECRET_ACCESS_KEY: server.secretAccessKey,
     STORAGE_S3_PART_SIZE_BYTES: String(PART_BYTES),
-    // A slow machine's uploads would be checkpointed by the clock otherwise.
+    // Otherwise timers would checkpoint uploads on a slow machine.
     UPLOAD_LEASE_SECONDS: '300',
     REQUEST_IDLE_TIMEOUT_SECONDS: '3600',
   };
@@ -41,11 +41,11 @@ export function operationsOf(requests: readonly SeenRequest[]): Record<string, n
 
 export function operationOf({ kind, headers }: SeenRequest): string {
   if (headers['x-amz-copy-source'] !== undefined) return 'copy';
-  // What nobody has thought of is its own name, so that no count fits.
+  // An unexpected operation has its own name, so that no count matches.
   return OPERATIONS[kind] ?? kind;
 }
 
-/** By method and names of the query, as the proxy tells them. */
+/** By method and names of the query, as the proxy reports them. */
 const OPERATIONS: Readonly<Record<string, string>> = {
   GET: 'GetObject',
   HEAD: 'HeadObject',

@@ -2,7 +2,7 @@ import { canOpen, type OpenObject } from '../../../src/storage/driver-abilities.
 import type { StorageDriver } from '../../../src/storage/storage-driver.js';
 import { overriding } from '../../property/interposed.js';
 
-/** Counts the objects that are held open through a driver. */
+/** Counts the objects that a driver has open. */
 export class HeldObjects {
   now = 0;
 

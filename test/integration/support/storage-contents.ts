@@ -1,6 +1,6 @@
 import type { StorageDriver, StoredUpload } from '../../../src/storage/storage-driver.js';
 
-/** The ids of unfinished uploads that a driver holds bytes of, by its own account. One with few bytes may have them in its row alone. */
+/** The ids of unfinished uploads that a driver lists. One with few bytes may have them in its row alone. */
 export async function unfinishedUploads(driver: StorageDriver): Promise<string[]> {
   const ids = new Set<string>();
   for await (const { upload } of driver.listUploads()) ids.add(upload.id);
@@ -14,12 +14,12 @@ export async function storedObjects(driver: StorageDriver): Promise<string[]> {
   return keys.sort();
 }
 
-/** Removes whatever unfinished uploads hold. */
+/** Removes the bytes of all unfinished uploads. */
 export async function removeUploads(driver: StorageDriver): Promise<void> {
   for await (const { upload } of driver.listUploads()) await driver.abortUpload(upload);
 }
 
-/** Has unfinished uploads look older than they are while `work` runs. */
+/** Makes unfinished uploads look older while `work` runs. */
 export async function withAgedUploads(
   driver: StorageDriver,
   seconds: number,

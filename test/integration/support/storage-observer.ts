@@ -4,12 +4,12 @@ import { canOpen, canReadUploads } from '../../../src/storage/driver-abilities.j
 import type { StorageDriver, UploadSink } from '../../../src/storage/storage-driver.js';
 import type { TestBerth } from '../../support/test-berth.js';
 
-/** Watches what running registries do with their storage, changing nothing. */
+/** Observes what registries do with their storage. */
 export class StorageObserver {
-  /** Where the bytes of each upload end that were written last, since the observer began. */
+  /** The end of the bytes written last, by upload. */
   private readonly ends = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
-  /** How often bytes of an upload, or of an object, were read. */
+  /** How often an upload or an object was read. */
   reads = 0;
 
   constructor(...drivers: readonly StorageDriver[]) {
@@ -33,7 +33,7 @@ export class StorageObserver {
     }
   }
 
-  /** How many bytes of the upload at this location the drivers have, acknowledged or not. */
+  /** How many bytes of an upload the drivers have, acknowledged or not. */
   readonly endOf = (location: string): number => this.ends.get(uploadId(location)) ?? 0;
 
   /** The uploads that bytes were written to. */
@@ -41,7 +41,7 @@ export class StorageObserver {
     return [...this.ends.keys()];
   }
 
-  /** Settles when the drivers have so many bytes of the upload at this location. */
+  /** Resolves when the drivers have that many bytes of an upload. */
   async hasWritten(location: string, bytes: number): Promise<void> {
     while (this.endOf(location) < bytes) {
       await new Promise<void>((resolve) => this.waiting.add(resolve));

@@ -13,7 +13,7 @@ export interface DisplacedRow {
   readonly removing: boolean;
 }
 
-/** What happens to objects behind a Berth's back: on the `filesystem` driver, or in an object store. */
+/** Changes stored objects behind a Berth's back. */
 export class StoredObjects {
   constructor(private readonly berth: TestBerth) {}
 
@@ -33,7 +33,7 @@ export class StoredObjects {
     return this.query(sql, digest);
   }
 
-  /** The object of a blob is gone. Returns its key. */
+  /** Deletes the object of a blob. Returns its key. */
   async lose(digest: string): Promise<string> {
     const key = await this.keyOf(digest);
     await this.berth.driver.delete(parseObjectKey(key));
@@ -41,7 +41,7 @@ export class StoredObjects {
     return key;
   }
 
-  /** The object of a blob has these bytes now. Returns its key. */
+  /** Replaces the bytes of a blob's object. Returns its key. */
   async damage(digest: string, bytes: Buffer): Promise<string> {
     const key = await this.keyOf(digest);
     await this.put(key, bytes);
@@ -49,7 +49,7 @@ export class StoredObjects {
     return key;
   }
 
-  /** The object is there with these bytes, whatever was there before. */
+  /** Writes an object with these bytes. */
   async put(key: string, bytes: Buffer): Promise<void> {
     const { name, location } = this.berth.driver;
     if (name !== 'filesystem') return this.store.put(key, await bodyOf(bytes), {});
@@ -67,12 +67,12 @@ export class StoredObjects {
     );
   }
 
-  /** What is remembered of the blob's presence is outdated. */
+  /** Makes what Berth remembers of the blob's presence outdated. */
   aMinutePasses(digest: string): void {
     this.berth.app.get(BlobPresence).forget(parseDigest(digest));
   }
 
-  /** The reaper looks at displaced objects again. */
+  /** Makes displaced objects due for the reaper. */
   async anHourPasses(): Promise<void> {
     await this.query(`UPDATE displaced_objects SET look_at = now() - interval '1 s' RETURNING object_key`);
   }
