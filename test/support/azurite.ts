@@ -102,6 +102,7 @@ async function sharedServer(): Promise<number> {
 }
 
 async function start(directory: string, portFile: string, deadline: number): Promise<void> {
+  if (!existsSync(BINARY)) throw new Error('Azurite is not installed: run `npm run pretest:drivers`');
   const port = await freePort();
   const watched = ['-c', WATCHED, 'berth-test-azurite', directory, process.execPath, BINARY, String(port)];
   // In a new session, so that it outlives the worker that starts it.

@@ -19,6 +19,7 @@ import { STORAGE_DRIVER, type StorageDriver, type StoredUpload } from '../../sto
 import { UploadCommitService } from '../commit/upload-commit.service.js';
 import { UploadLeaseService } from '../session/upload-lease.service.js';
 import type { UploadOrigin, UploadSession } from '../session/upload-session.js';
+import type { AcquiredSession } from '../session/upload-session.store.js';
 import { storedUploadsBefore } from './orphaned-uploads.js';
 import { UploadReapingStore } from './upload-reaping.store.js';
 import { UploadReclaimService } from './upload-reclaim.service.js';
@@ -160,20 +161,28 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   private async *repairCommits(): AsyncGenerator<void, void> {
     const tried = new Set<UploadId>();
     while (tried.size < MAX_COMMITS) {
-      const repairs = Array.from({ length: BATCH.commits }, () => this.repairNextCommit(tried));
-      if ((await Promise.all(repairs)).includes(false)) return;
+      const acquired = await this.acquireInterruptedCommits(tried);
+      await Promise.all(acquired.map((commit) => this.repair(commit, tried)));
+      if (acquired.length < BATCH.commits) return;
       yield;
     }
   }
 
-  /** Returns whether there was one. `tried` has those that are being repaired or could not be repaired. */
-  private async repairNextCommit(tried: Set<UploadId>): Promise<boolean> {
-    if (this.schedule.signal.aborted) return false;
-    const request = this.leases.leaseRequest(NO_REQUEST);
-    const acquired = await this.reaping.acquireInterruptedCommit(this.graceSeconds, [...tried], request);
-    if (acquired === undefined) return false;
-    const { id } = acquired.session;
-    tried.add(id);
+  /** Acquires up to a batch, one after the other: each query must exclude all that were tried before. */
+  private async acquireInterruptedCommits(tried: Set<UploadId>): Promise<AcquiredSession[]> {
+    const batch: AcquiredSession[] = [];
+    while (batch.length < BATCH.commits && !this.schedule.signal.aborted) {
+      const request = this.leases.leaseRequest(NO_REQUEST);
+      const acquired = await this.reaping.acquireInterruptedCommit(this.graceSeconds, [...tried], request);
+      if (acquired === undefined) break;
+      tried.add(acquired.session.id);
+      batch.push(acquired);
+    }
+    return batch;
+  }
+
+  /** `tried` keeps the commit if it can't be repaired, until the next round. */
+  private async repair(acquired: AcquiredSession, tried: Set<UploadId>): Promise<void> {
     await this.jobs.attempt('could not repair an interrupted commit', async () => {
       const held = await this.leases.hold(acquired);
       try {
@@ -181,9 +190,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
       } finally {
         await held.release();
       }
-      tried.delete(id);
+      tried.delete(acquired.session.id);
     });
-    return true;
   }
 
   private reclaimEnded(): AsyncGenerator<void, void> {
