@@ -65,7 +65,8 @@ export class ListsController {
     const page = pageOf(request, MAX_REFERRERS_PAGE);
     const { items, more } = await this.lists.referrers(name, digest, artifactType, page);
     const filters = artifactType === undefined ? undefined : { artifactType };
-    const index = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[${items.map(toDescriptor).join(',')}]}`;
+    const manifests = items.map(toDescriptor).join(',');
+    const index = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[${manifests}]}`;
     const headers = linkAfter(`/v2/${name}/referrers/${digest}`, page, items.at(-1)?.digest, more, filters);
     if (filters !== undefined) headers['OCI-Filters-Applied'] = 'artifactType';
     sendBytes(response, 200, Buffer.from(index), { ...headers, 'Content-Type': OCI_INDEX });
