@@ -7,48 +7,55 @@ const SMALL = 64 * 1024;
 describe('BufferPool', () => {
   it('reuses large buffers, also for smaller requests', () => {
     const buffers = new BufferPool();
-    const first = buffers.acquire(10 * LARGE);
+    const first = buffers.acquire('receive', 10 * LARGE);
     expect(first.length).toBe(LARGE);
     buffers.release(first);
-    const part = buffers.acquire(100_000);
+    const part = buffers.acquire('receive', 100_000);
     expect(part.length).toBe(100_000);
     expect(part.buffer).toBe(first.buffer);
-    expect(buffers.acquire(100_000).buffer).not.toBe(first.buffer);
+    expect(buffers.acquire('receive', 100_000).buffer).not.toBe(first.buffer);
     buffers.release(part);
-    const whole = buffers.acquire(LARGE);
+    const whole = buffers.acquire('receive', LARGE);
     expect(whole.length).toBe(LARGE);
     expect(whole.buffer).toBe(first.buffer);
   });
 
   it('returns small buffers beyond its maximum of large ones', () => {
-    const buffers = new BufferPool(2);
-    const taken = [1, 2, 3].map(() => buffers.acquire(LARGE));
+    const buffers = new BufferPool({ receive: 2, send: 2 });
+    const taken = [1, 2, 3].map(() => buffers.acquire('receive', LARGE));
     expect(taken.map(({ length }) => length)).toEqual([LARGE, LARGE, SMALL]);
     taken.forEach((buffer) => buffers.release(buffer));
-    expect([1, 2, 3].map(() => buffers.acquire(LARGE).length)).toEqual([LARGE, LARGE, SMALL]);
+    expect([1, 2, 3].map(() => buffers.acquire('receive', LARGE).length)).toEqual([LARGE, LARGE, SMALL]);
+  });
+
+  it('limits the large buffers of each use apart', () => {
+    const buffers = new BufferPool({ receive: 1, send: 1 });
+    const sent = [1, 2].map(() => buffers.acquire('send', LARGE).length);
+    expect(sent).toEqual([LARGE, SMALL]);
+    expect(buffers.acquire('receive', LARGE).length).toBe(LARGE);
   });
 
   it('replaces a discarded buffer and never returns it again', () => {
-    const buffers = new BufferPool(1);
-    const lost = buffers.acquire(LARGE);
+    const buffers = new BufferPool({ receive: 1, send: 1 });
+    const lost = buffers.acquire('receive', LARGE);
     buffers.discard(lost);
     buffers.release(lost);
-    const next = buffers.acquire(LARGE);
+    const next = buffers.acquire('receive', LARGE);
     expect(next.length).toBe(LARGE);
     expect(next.buffer).not.toBe(lost.buffer);
   });
 
   it('does not lend a buffer twice if it is released twice', () => {
-    const buffers = new BufferPool(2);
-    const taken = buffers.acquire(LARGE);
+    const buffers = new BufferPool({ receive: 2, send: 2 });
+    const taken = buffers.acquire('receive', LARGE);
     buffers.release(taken);
     buffers.release(taken);
-    expect(buffers.acquire(LARGE).buffer).not.toBe(buffers.acquire(LARGE).buffer);
+    expect(buffers.acquire('receive', LARGE).buffer).not.toBe(buffers.acquire('receive', LARGE).buffer);
   });
 
   it('counts the large buffers in use', () => {
     const buffers = new BufferPool();
-    const [large, part, small] = [LARGE, 100_000, 10].map((size) => buffers.acquire(size)) as [
+    const [large, part, small] = [LARGE, 100_000, 10].map((size) => buffers.acquire('receive', size)) as [
       Buffer,
       Buffer,
       Buffer,
@@ -62,7 +69,7 @@ describe('BufferPool', () => {
 
   it('returns small buffers of the requested size, and to callers that ask for small ones', () => {
     const buffers = new BufferPool();
-    expect(buffers.acquire(10).length).toBe(10);
+    expect(buffers.acquire('receive', 10).length).toBe(10);
     expect(buffers.acquireSmall(10).length).toBe(10);
     expect(buffers.acquireSmall(LARGE).length).toBe(SMALL);
     expect(buffers.largeInUse).toBe(0);

@@ -2,19 +2,23 @@
 const LARGE_BYTES = 512 * 1024;
 const SMALL_BYTES = 64 * 1024;
 
-/** Two for each of 32 uploads and 24 downloads: 56 MiB. */
-const MAX_LARGE = 112;
+/** What a buffer is for. Each use has its own limit, so that slow downloads take no buffer from uploads. */
+export type BufferUse = 'receive' | 'send';
+
+/** Two for each of 32 uploads (32 MiB) and 24 downloads (24 MiB). */
+const MAX_LARGE: Readonly<Record<BufferUse, number>> = { receive: 64, send: 48 };
 
 /**
  * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The
- * pool keeps at most `maxLarge` large buffers. When all of them are in use, for example by slow clients,
- * callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64 KiB for
+ * pool has at most `maxLarge` large buffers for each use. When all of them are in use, for example by slow
+ * clients, callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64 KiB for
  * each further one.
  */
 export class BufferPool {
   private readonly free: Buffer[] = [];
   /** Each acquired buffer, with the large buffer that it is a part of. */
-  private readonly acquired = new Map<Buffer, Buffer>();
+  private readonly acquired = new Map<Buffer, { readonly whole: Buffer; readonly use: BufferUse }>();
+  private readonly inUse: Record<BufferUse, number> = { receive: 0, send: 0 };
 
   constructor(private readonly maxLarge = MAX_LARGE) {}
 
@@ -24,13 +28,14 @@ export class BufferPool {
   }
 
   /** Returns a buffer of `wantedBytes`, but at most 512 KiB. Release it when nothing reads it any more. */
-  acquire(wantedBytes: number): Buffer {
-    if (wantedBytes <= SMALL_BYTES || this.acquired.size >= this.maxLarge) {
+  acquire(use: BufferUse, wantedBytes: number): Buffer {
+    if (wantedBytes <= SMALL_BYTES || this.inUse[use] >= this.maxLarge[use]) {
       return this.acquireSmall(wantedBytes);
     }
     const whole = this.free.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
     const buffer = whole.subarray(0, wantedBytes);
-    this.acquired.set(buffer, whole);
+    this.acquired.set(buffer, { whole, use });
+    this.inUse[use] += 1;
     return buffer;
   }
 
@@ -40,13 +45,16 @@ export class BufferPool {
   }
 
   release(buffer: Buffer): void {
-    const whole = this.acquired.get(buffer);
+    const whole = this.acquired.get(buffer)?.whole;
+    this.discard(buffer);
     if (whole !== undefined) this.free.push(whole);
-    this.acquired.delete(buffer);
   }
 
   /** Removes a buffer that something may still read from the pool. Releasing it later has no effect. */
   discard(buffer: Buffer): void {
+    const entry = this.acquired.get(buffer);
+    if (entry === undefined) return;
     this.acquired.delete(buffer);
+    this.inUse[entry.use] -= 1;
   }
 }

@@ -16,7 +16,7 @@ describe('GatheredBody', () => {
   const server = createServer((incoming, response) => handle(incoming, response));
 
   beforeEach(async () => {
-    buffers = new BufferPool(4);
+    buffers = new BufferPool({ receive: 4, send: 4 });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
@@ -87,7 +87,7 @@ describe('GatheredBody', () => {
   });
 
   it('gathers also if all large buffers are in use', async () => {
-    const taken = Array.from({ length: 4 }, () => buffers.acquire(LARGE));
+    const taken = Array.from({ length: 4 }, () => buffers.acquire('receive', LARGE));
     const head = 'PATCH / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
     const read = nextBody((body) => readAll(body, () => 1));
     const socket = connect(port(), '127.0.0.1').on('error', () => undefined);

@@ -39,8 +39,8 @@ export class GatheredBody implements AsyncIterableIterator<Uint8Array> {
     lengthBytes: number,
     private readonly buffers: BufferPool,
   ) {
-    this.filling = buffers.acquire(lengthBytes);
-    this.other = buffers.acquire(lengthBytes);
+    this.filling = buffers.acquire('receive', lengthBytes);
+    this.other = buffers.acquire('receive', lengthBytes);
     this.stopWatching = finished(request, { writable: false }, (error) => {
       this.outcome = { error: error ?? undefined };
       this.wake();

@@ -267,7 +267,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(buffers.largeInUse).toBe(0);
     response.writes[0]?.done();
     const memory = response.writes[0]?.chunk.buffer;
-    expect([1, 2, 3].map(() => buffers.acquire(LARGE).buffer)).not.toContain(memory);
+    expect([1, 2, 3].map(() => buffers.acquire('send', LARGE).buffer)).not.toContain(memory);
   });
 
   it('stops when a write fails', async () => {
@@ -300,6 +300,6 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     await send();
     expect(response.writes).toEqual([]);
     expect(buffers.largeInUse).toBe(0);
-    expect(buffers.acquire(LARGE).buffer).toBe(reads[0]?.buffer);
+    expect(buffers.acquire('send', LARGE).buffer).toBe(reads[0]?.buffer);
   });
 });

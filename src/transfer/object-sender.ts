@@ -54,7 +54,7 @@ export class ObjectSender {
   }
 
   private async read(object: OpenObject, position: number, wanted: number, isSlow: boolean): Promise<Buffer> {
-    const buffer = isSlow ? this.buffers.acquireSmall(wanted) : this.buffers.acquire(wanted);
+    const buffer = isSlow ? this.buffers.acquireSmall(wanted) : this.buffers.acquire('send', wanted);
     try {
       await object.read(buffer, position);
       return buffer;
