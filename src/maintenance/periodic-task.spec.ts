@@ -37,7 +37,7 @@ describe('PeriodicTask', () => {
     await task.stop();
   });
 
-  it('logs a failure and goes on', async () => {
+  it('logs a failure and runs again', async () => {
     const run = jest.fn(() => Promise.reject(new Error('not now')));
     const task = started(run);
     await jest.advanceTimersByTimeAsync(250_000);

@@ -12,7 +12,7 @@ describe('ExclusiveTask', () => {
   });
   afterAll(() => test.dispose());
 
-  it('does the work once, however many want to at a time; different work at once', async () => {
+  it('runs one work of a name at a time, and works of different names concurrently', async () => {
     const done: string[] = [];
     let finish: () => void = () => undefined;
     const running = tasks.run('a', () => new Promise<void>((resolve) => (finish = resolve)));
@@ -24,7 +24,7 @@ describe('ExclusiveTask', () => {
     expect(done).toEqual(['b', 'a, later']);
   });
 
-  it('lets the next one have its turn when the work failed', async () => {
+  it('releases the lock when the work fails', async () => {
     await expect(tasks.run('a', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
     let done = false;
     await tasks.run('a', () => Promise.resolve(void (done = true)));

@@ -35,12 +35,12 @@ describe('UploadSessionStore', () => {
     await store.insert(reference, { ...PROGRESS, offsetBytes: 0 }, claimantOf('the first'));
   });
 
-  const take = (holder: string, leaseSeconds = 30) =>
+  const tryAcquire = (holder: string, leaseSeconds = 30) =>
     store.acquire(reference, claimantOf(holder, leaseSeconds));
   const acquire = async (holder: string, leaseSeconds = 30): Promise<Lease> => {
-    const taking = await take(holder, leaseSeconds);
-    if (taking === undefined) throw new Error('not acquired');
-    return taking.lease;
+    const acquired = await tryAcquire(holder, leaseSeconds);
+    if (acquired === undefined) throw new Error('not acquired');
+    return acquired.lease;
   };
   const events = async () => {
     const sql = 'SELECT kind, replica FROM upload_events WHERE upload_id = $1 ORDER BY id';
@@ -53,23 +53,25 @@ describe('UploadSessionStore', () => {
   it('gives a session to one holder at a time', async () => {
     const first = await acquire('a');
     expect(first.version).toBe(1);
-    expect(await take('b')).toBeUndefined();
+    expect(await tryAcquire('b')).toBeUndefined();
     await store.release(first);
     expect((await acquire('b')).version).toBe(2);
   });
 
-  it('gives it to exactly one of many that ask at once', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 20 }, (_, index) => take(`holder ${index}`)));
+  it('gives it to exactly one of many concurrent requests', async () => {
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => tryAcquire(`holder ${index}`)),
+    );
     expect(outcomes.filter((outcome) => outcome !== undefined)).toHaveLength(1);
   });
 
   it('does not give it to a request that waited for another one to acquire it', async () => {
-    let second: ReturnType<typeof take> | undefined;
+    let second: ReturnType<typeof tryAcquire> | undefined;
     await test.dataSource.transaction(async (transaction) => {
       const sql = `UPDATE uploads SET version = version + 1, lease_holder = 'a', lease_expires_at = now() + interval '1 h'
                     WHERE id = $1 RETURNING id`;
       await queryRows(transaction, sql, [reference.id]);
-      second = take('b');
+      second = tryAcquire('b');
       await until('the lock', async () => {
         const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
         return (await queryRows(test.dataSource.manager, waiting)).length > 0;
@@ -78,7 +80,7 @@ describe('UploadSessionStore', () => {
     expect(await second).toBeUndefined();
   });
 
-  it('lets a lapsed lease be taken over, and fences the one who had it', async () => {
+  it('lets an expired lease be taken over, and fences its holder', async () => {
     const stale = await acquire('a', 0.01);
     await delay(30);
     const current = await acquire('b');
@@ -95,26 +97,26 @@ describe('UploadSessionStore', () => {
       offsetBytes: 0,
       version: current.version,
     });
-    expect(await take('c')).toBeUndefined();
+    expect(await tryAcquire('c')).toBeUndefined();
   });
 
-  it('tells a session that was let go from one that was abandoned, until its writer is shut out', async () => {
-    const first = await take('a', 0.01);
+  it('needs a fence after a lease expired, not after a release, until the fence is recorded', async () => {
+    const first = await tryAcquire('a', 0.01);
     expect(first?.needsFence).toBe(false);
     await delay(30);
     const second = await acquire('b');
-    // Whoever lets go of it without having shut that writer out: its request, or the end of its process.
+    // Released without a fence, by its request or because its process ended.
     await store.release(second);
-    expect((await take('c'))?.needsFence).toBe(true);
+    expect((await tryAcquire('c'))?.needsFence).toBe(true);
     await store.releaseHolder('c', false);
-    const last = await take('d');
+    const last = await tryAcquire('d');
     expect(last?.needsFence).toBe(true);
     if (last !== undefined) expect(await store.recordFence(last.lease, { parts: [] })).toBe(true);
     await store.releaseHolder('d', false);
-    expect((await take('e'))?.needsFence).toBe(false);
+    expect((await tryAcquire('e'))?.needsFence).toBe(false);
   });
 
-  it('records a fence that is repeated, and not one that comes late', async () => {
+  it('records a repeated fence, and not a delayed one', async () => {
     await acquire('a', 0.01);
     await delay(30);
     const lease = await acquire('b');
@@ -125,7 +127,7 @@ describe('UploadSessionStore', () => {
     expect(await store.find(reference)).toMatchObject({ driverState: { parts: [3, 4] } });
   });
 
-  it('takes nothing back for a checkpoint that comes late', async () => {
+  it('never moves the offset back for a delayed checkpoint', async () => {
     const lease = await acquire('a');
     const later = { ...PROGRESS, offsetBytes: 20 };
     expect(await store.checkpoint(lease, later, { release: true })).toBe(true);
@@ -134,7 +136,7 @@ describe('UploadSessionStore', () => {
     expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
   });
 
-  it('gives a session to whoever knows that its holder is gone, unless another has it by then', async () => {
+  it('gives a session to a request that knows that its holder has ended, unless it has a new holder', async () => {
     const lost = await acquire('a');
     const gone = { leaseHolder: 'a', version: lost.version };
     expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();
@@ -148,23 +150,23 @@ describe('UploadSessionStore', () => {
     expect(await store.find(reference)).toMatchObject(PROGRESS);
   });
 
-  it('lets go of the lease in the checkpoint that says so', async () => {
+  it('releases the lease with a checkpoint', async () => {
     await store.checkpoint(await acquire('a'), PROGRESS, { release: true });
-    expect((await take('b'))?.session.offsetBytes).toBe(7);
+    expect((await tryAcquire('b'))?.session.offsetBytes).toBe(7);
   });
 
-  it('knows a session under its own repository alone', async () => {
+  it('finds a session only under its own repository', async () => {
     const elsewhere = { ...reference, repository: parseRepositoryName('a/c') };
     expect(await store.find(elsewhere)).toBeUndefined();
     expect(await store.acquire(elsewhere, claimantOf('a'))).toBeUndefined();
   });
 
-  it('lets nobody write to a session that is over', async () => {
+  it('refuses writers of an ended session', async () => {
     const lease = await acquire('a');
     expect(await store.markCancelled(lease)).toMatchObject({ state: 'cancelled' });
-    // The answer to the first may have been lost.
+    // The first response may have been lost.
     expect(await store.markCancelled(lease)).toMatchObject({ state: 'cancelled' });
-    expect(await take('b')).toBeUndefined();
+    expect(await tryAcquire('b')).toBeUndefined();
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
   });
 
@@ -185,31 +187,31 @@ describe('UploadSessionStore', () => {
     expect(await store.isCommittedAs(elsewhere, DIGEST)).toBe(false);
   });
 
-  it('frees every lease for a process that knows itself alone', async () => {
+  it('releases every lease for the only process of a database', async () => {
     await acquire('a process that was killed');
     await store.releaseAll(false);
-    expect(await take('b')).toMatchObject({ needsFence: false, lease: { version: 2 } });
+    expect(await tryAcquire('b')).toMatchObject({ needsFence: false, lease: { version: 2 } });
   });
 
-  it('frees the leases of one process that has ended, and of no other', async () => {
+  it('releases the leases of one ended process, and no others', async () => {
     await acquire('a');
     await store.releaseHolder('b', false);
-    expect(await take('c')).toBeUndefined();
+    expect(await tryAcquire('c')).toBeUndefined();
     await store.releaseHolder('a', false);
-    expect(await take('c')).toMatchObject({ needsFence: false });
+    expect(await tryAcquire('c')).toMatchObject({ needsFence: false });
   });
 
-  it('has what a process held fenced that may still be on its way to storage', async () => {
+  it('requires a fence if writes of an ended process can still reach the storage', async () => {
     await acquire('a');
     await store.releaseHolder('a', true);
-    expect(await take('b')).toMatchObject({ needsFence: true });
+    expect(await tryAcquire('b')).toMatchObject({ needsFence: true });
     await store.releaseAll(true);
-    expect(await take('c')).toMatchObject({ needsFence: true });
+    expect(await tryAcquire('c')).toMatchObject({ needsFence: true });
     await store.releaseAll(false);
-    expect(await take('d')).toMatchObject({ needsFence: false });
+    expect(await tryAcquire('d')).toMatchObject({ needsFence: false });
   });
 
-  it('leaves an event with every change that matters, in the same statement', async () => {
+  it('records an event in the same statement as the change', async () => {
     const first = await acquire('the first');
     await store.checkpoint(
       first,
@@ -228,7 +230,7 @@ describe('UploadSessionStore', () => {
     ]);
   });
 
-  it('leaves no event of a change that was fenced', async () => {
+  it('records no event for a fenced change', async () => {
     const stale = await acquire('a', 0.01);
     await delay(30);
     await acquire('b');

@@ -24,7 +24,7 @@ export class UploadReclaimService {
 
   /**
    * Removes the upload's bytes, and its object unless a blob has it. The session has ended in the database
-   * before, so nobody can make a blob of the bytes any more. Idempotent.
+   * before, so the bytes can't become a blob any more. Idempotent.
    */
   async reclaim(ended: EndedUpload): Promise<void> {
     const upload = { id: ended.id, state: ended.driverState };

@@ -17,7 +17,7 @@ describe('ObjectVerifier', () => {
   let objects: Map<ObjectKey, Buffer>;
   let reads: ObjectKey[];
   let open: number;
-  let mostOpen: number;
+  let maxOpen: number;
   let beforeRead: () => Promise<void>;
   let verifier: ObjectVerifier;
 
@@ -28,7 +28,7 @@ describe('ObjectVerifier', () => {
     objects = new Map();
     reads = [];
     open = 0;
-    mostOpen = 0;
+    maxOpen = 0;
     beforeRead = () => Promise.resolve();
     verifier = new ObjectVerifier({ stat, read } as unknown as StorageDriver, hashers);
     jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
@@ -49,7 +49,7 @@ describe('ObjectVerifier', () => {
   const read = async (key: ObjectKey, span: ByteSpan, options: IoOptions): Promise<Readable> => {
     reads.push(key);
     open += 1;
-    mostOpen = Math.max(mostOpen, open);
+    maxOpen = Math.max(maxOpen, open);
     try {
       await beforeRead();
     } finally {
@@ -75,11 +75,11 @@ describe('ObjectVerifier', () => {
     ['corrupt', content, Buffer.concat([content, content])],
     ['intact', Buffer.of(), Buffer.of()],
     ['corrupt', Buffer.of(), content],
-  ])('finds an object %s', async (verdict, expected, actual) => {
+  ])('returns "%s" (%#)', async (verdict, expected, actual) => {
     expect(await verifier.verify(...stored(expected, actual), {})).toBe(verdict);
   });
 
-  it('finds an object missing, before it is read and after', async () => {
+  it('returns "missing" whether the object is lost before the read or during it', async () => {
     const [blob, digest] = stored(content);
     beforeRead = () => {
       objects.delete(blob.objectKey);
@@ -93,7 +93,7 @@ describe('ObjectVerifier', () => {
   it.each([
     ['unverified', new StorageUnavailableError('not now')],
     ['missing', new StorageError('EIO')],
-  ])('calls an object %s that can not be read for %s', async (verdict, error) => {
+  ])('returns "%s" if reading fails with %s', async (verdict, error) => {
     beforeRead = () => Promise.reject(error);
     expect(await verifier.verify(...stored(content), {})).toBe(verdict);
   });
@@ -101,36 +101,36 @@ describe('ObjectVerifier', () => {
   it.each([
     ['large', 8 * 1024 * 1024 + 1, 4],
     ['small', 1000, 12],
-  ])('reads %s objects once for all that want them, and few large ones at a time', async (_, size, most) => {
+  ])('reads each of 12 %s objects once for all callers, with bounded concurrency', async (_, size, max) => {
     beforeRead = () => new Promise((resolve) => setTimeout(resolve, 5));
     const same = Buffer.alloc(size);
     const all = Array.from({ length: 12 }, () => stored(same));
     const verdicts = await Promise.all([...all, ...all].map((each) => verifier.verify(...each, {})));
     expect(new Set(verdicts)).toEqual(new Set(['intact']));
     expect(reads).toHaveLength(all.length);
-    expect(mostOpen).toBe(most);
+    expect(maxOpen).toBe(max);
   });
 
-  it('goes on for those that wait, and stops reading when nobody does', async () => {
-    let goOn: () => void = () => undefined;
-    beforeRead = () => new Promise((resolve) => (goOn = resolve));
+  it('reads on while one caller waits, and stops when all have aborted', async () => {
+    let resume: () => void = () => undefined;
+    beforeRead = () => new Promise((resolve) => (resume = resolve));
     const [blob, digest] = stored(content);
     const leaving = [new AbortController(), new AbortController()];
     const [one, two] = leaving.map(({ signal }) => verifier.verify(blob, digest, { signal }));
     await new Promise((resolve) => setImmediate(resolve));
     leaving[0]?.abort(new Error('the first one left'));
     await expect(one).rejects.toThrow('the first one left');
-    goOn();
+    resume();
     expect(await two).toBe('intact');
 
     const three = verifier.verify(blob, digest, { signal: AbortSignal.timeout(20) });
     await expect(three).rejects.toThrow();
-    // Another caller doesn't get what was stopped.
+    // A later caller starts a new read.
     beforeRead = () => Promise.resolve();
     expect(await verifier.verify(blob, digest, {})).toBe('intact');
   });
 
-  it('ends after 15 s', async () => {
+  it('times out after 15 s', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
     try {
       const stuck = (_key: ObjectKey, _span: ByteSpan, { signal }: IoOptions) =>
@@ -147,7 +147,7 @@ describe('ObjectVerifier', () => {
     }
   });
 
-  it('begins nothing for a caller that has left, and leaves no rejection behind', async () => {
+  it('starts nothing for an aborted caller, and leaves no unhandled rejection', async () => {
     const asked = jest.fn(() => Promise.reject(new StorageUnavailableError('not now')));
     verifier = new ObjectVerifier({ stat: asked, read } as unknown as StorageDriver, hashers);
     const [blob, digest] = stored(content);

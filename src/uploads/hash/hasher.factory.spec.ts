@@ -35,13 +35,13 @@ async function choose(implementations: Parameters<typeof createHasherFactory>[1]
 }
 
 describe('createHasherFactory', () => {
-  it("chooses node's own OpenSSL, without a word", async () => {
+  it("chooses Node's own OpenSSL, without a warning", async () => {
     const { factory, warnings } = await choose(undefined);
     expect(factory.implementation).toBe('openssl');
     expect(warnings).toEqual([]);
   });
 
-  it('falls back to WebAssembly with one sentence, whatever the loader says', async () => {
+  it('falls back to WebAssembly with one sentence, however long the loader error is', async () => {
     const { factory, warnings } = await choose({
       openssl: broken('no koffi\nRequire stack:\n- /home/x'),
       wasm,
@@ -61,7 +61,7 @@ describe('createHasherFactory', () => {
     });
   });
 
-  it('does not take an implementation that computes something else', async () => {
+  it('refuses an implementation with wrong results', async () => {
     const wrong = tampered(await wasm(), ({ algorithm }) => ({
       digest: () => digestOf(algorithm, Buffer.from('always the same')),
     }));
@@ -73,11 +73,11 @@ describe('createHasherFactory', () => {
     );
   });
 
-  it('verification passes a factory that is only wrapped', async () => {
+  it('verification accepts a wrapped factory', async () => {
     await expect(verifyHasherFactory(tampered(await wasm(), () => ({})))).resolves.toBeUndefined();
   });
 
-  it('verification finds words that are wrong in midstate and resume alike', async () => {
+  it('verification finds words that midstate and resume both get wrong', async () => {
     const real = await wasm();
     const twisted = (midstate: Midstate) =>
       midstate.words === initialMidstate(midstate.algorithm).words
@@ -122,7 +122,7 @@ describe('OpensslHasherFactory.load', () => {
     await expect(OpensslHasherFactory.load(importKoffi)).rejects.toThrow(/Cannot find|no libraries/);
   });
 
-  it('asks the executable when the process has no global scope', async () => {
+  it('loads the symbols of the executable if the process has no global scope', async () => {
     const { load } = (await import('koffi')).default;
     const paths: (string | null)[] = [];
     const koffi = {
@@ -147,7 +147,7 @@ describe('OpensslHasherFactory.load', () => {
     expect(() => factory.create('sha256')).toThrow(message);
   });
 
-  it('hands on an error that comes from another thread, and is not busy for ever', async () => {
+  it('rejects with the error of another thread, and can be used afterwards', async () => {
     const func = Object.assign(() => 1, {
       async: (...values: unknown[]) => (values.at(-1) as (error: unknown) => void)(new Error('thread')),
     });
@@ -163,7 +163,7 @@ describe('OpensslHasherFactory.load', () => {
 });
 
 describe('WasmHasherFactory.load', () => {
-  it('rejects a hash-wasm whose states are of another size', async () => {
+  it('rejects a hash-wasm with states of another size', async () => {
     const { createBLAKE3 } = await import('hash-wasm');
     const engine = await createBLAKE3();
     await expect(

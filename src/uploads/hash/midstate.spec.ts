@@ -16,19 +16,19 @@ const WORDS = 'ab'.repeat(32);
 const good = { algorithm: 'sha256', words: WORDS, lengthBytes: 64 + 3, partialBlock: 'YWJj' };
 
 describe('midstate', () => {
-  it('accepts a well-formed one and copies it', () => {
+  it('accepts a valid midstate and copies it', () => {
     const parsed = parseMidstate(good);
     expect(parsed).toEqual(good);
     expect(parsed).not.toBe(good);
   });
 
-  it('has a text that is a contract', () => {
+  it('serialises to the documented text', () => {
     expect(serializeMidstate(parseMidstate(good))).toBe(
       `{"algorithm":"sha256","words":"${WORDS}","lengthBytes":67,"partialBlock":"YWJj"}`,
     );
   });
 
-  it('writes its fields in one order, whatever order they came in', () => {
+  it('writes its fields in a fixed order', () => {
     const shuffled = parseMidstate(Object.fromEntries(Object.entries(good).reverse()));
     expect(serializeMidstate(shuffled)).toBe(serializeMidstate(parseMidstate(good)));
   });
@@ -75,7 +75,7 @@ describe('midstate', () => {
     expect(() => deserializeMidstate('{secret')).toThrow(/^malformed hash midstate: expected JSON$/);
   });
 
-  it('survives its text for any content', () => {
+  it('is the same after serialisation, for any content', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...DIGEST_ALGORITHMS),
@@ -96,12 +96,12 @@ describe('midstate', () => {
     );
   });
 
-  it.each(DIGEST_ALGORITHMS)('%s begins with the words of FIPS 180-4', (algorithm) => {
+  it.each(DIGEST_ALGORITHMS)('%s starts with the words of FIPS 180-4', (algorithm) => {
     expect(initialMidstate(algorithm).words).toBe(referenceWords(algorithm, Buffer.alloc(0)));
     expect(parseMidstate(initialMidstate(algorithm))).toEqual(initialMidstate(algorithm));
   });
 
-  it.each(DIGEST_ALGORITHMS)('%s: what the boot check knows is what FIPS 180-4 gives', (algorithm) => {
+  it.each(DIGEST_ALGORITHMS)('%s: the self-test expects the values of FIPS 180-4', (algorithm) => {
     const { blockBytes } = HASH_PARAMETERS[algorithm];
     expect(KNOWN[algorithm].words).toBe(referenceWords(algorithm, pattern(blockBytes)));
     expect(FAR_BYTES % blockBytes).toBe(17);

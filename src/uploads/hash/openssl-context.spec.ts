@@ -8,13 +8,13 @@ describe.each(DIGEST_ALGORITHMS)("OpenSSL's context of %s", (algorithm) => {
   const lengthBytes = 5 * 1024 ** 3 + 3;
   const midstate = { algorithm, words: initialWords, lengthBytes, partialBlock: 'YWJj' };
 
-  it.each(['LE', 'BE'] as const)('comes back from %s memory', (endianness) => {
+  it.each(['LE', 'BE'] as const)('is read back from %s memory as it was written', (endianness) => {
     const context = Buffer.alloc(CONTEXT_BYTES[algorithm], 0xff);
     writeContext(midstate, context, endianness);
     expect(readContext(algorithm, context, endianness)).toEqual(midstate);
   });
 
-  it('lies in big-endian memory as openssl/sha.h declares it', () => {
+  it('has the layout of openssl/sha.h in big-endian memory', () => {
     const context = Buffer.alloc(CONTEXT_BYTES[algorithm], 0xff);
     writeContext(midstate, context, 'BE');
     const bits = (BigInt(lengthBytes) * 8n).toString(16).padStart(4 * wordBytes, '0');

@@ -47,7 +47,7 @@ export class HeldSession {
 
   /**
    * Records what the next writer must continue from, where a sink was closed with bytes in flight. If that
-   * fails, the lease is left to expire: whoever acquires the session then fences this writer.
+   * fails, the lease is left to expire: the next writer then fences this one.
    */
   async recordClosed(progress: UploadProgress): Promise<void> {
     try {
