@@ -51,7 +51,10 @@ export class ChaosRun {
     this.kinds = [...this.faults, ...QUIRKS];
   }
 
-  /** Rejects only where it could not begin: what went wrong is in the ledger. Nothing is left running, mounted or on the disk. */
+  /**
+   * Rejects only where it could not begin: what went wrong is in the ledger. Nothing is left running, mounted
+   * or on the disk.
+   */
   async execute(): Promise<void> {
     const ground = await Ground.prepare();
     const storage = await openStorage(this.settings, ground.storage).catch(async (error: unknown) => {
@@ -124,7 +127,10 @@ export class ChaosRun {
     this.judge();
   }
 
-  /** All kinds until most uploads are committed; then those that have not been injected yet, so that the run ends. */
+  /**
+   * All kinds until most uploads are committed; then those that have not been injected yet, so that the run
+   * ends.
+   */
   private wantedFaults(): readonly Fault[] {
     if (this.ledger.uploadsCommitted < FAULTS_PART * this.settings.uploads) return this.faults;
     const missing = new Set(this.ledger.missing(this.faults));
@@ -150,7 +156,10 @@ export class ChaosRun {
     for (const outcome of outcomes) if (outcome.status === 'rejected') this.ledger.failed(outcome.reason);
   }
 
-  /** As many as are wanted, and more while a kind of fault has not come about, since many need an upload to happen to. */
+  /**
+   * As many as are wanted, and more while a kind of fault has not come about, since many need an upload to
+   * happen to.
+   */
   private nextPlan(): UploadPlan | undefined {
     const { uploads } = this.settings;
     const isEnough = this.begun >= uploads && this.ledger.missing(this.kinds).length === 0;

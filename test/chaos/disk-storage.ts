@@ -74,7 +74,10 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
     return Promise.resolve();
   }
 
-  /** Leaves the disk no room but a little: its size shrinks to what is used, which costs no memory as a file would. */
+  /**
+   * Leaves the disk no room but a little: its size shrinks to what is used, which costs no memory as a file
+   * would.
+   */
   private async fill(spareBytes: number): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const { blocks, bfree, bsize } = await statfs(this.path);
@@ -98,7 +101,9 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
   }
 }
 
-/** Room for every upload of a run, and for what is thrown away on the way. It is taken only as it is filled. */
+/**
+ * Room for every upload of a run, and for what is thrown away on the way. It is taken only as it is filled.
+ */
 function diskSizeFor({ uploads, maxBytes }: ChaosSettings): number {
   return 8 * maxBytes + uploads * MEAN_UPLOAD_BYTES;
 }

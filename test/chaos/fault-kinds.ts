@@ -26,7 +26,9 @@ export type StorageFault<Name extends StorageName = StorageName> = (typeof STORA
 export type ClusterFault = (typeof BEFORE)[number] | (typeof AFTER)[number];
 export type Fault = ClusterFault | StorageFault;
 
-/** What is done to the cluster, to its storage and to connections. What clients do by themselves: `QUIRKS`. */
+/**
+ * What is done to the cluster, to its storage and to connections. What clients do by themselves: `QUIRKS`.
+ */
 export function faultsOn(storage: StorageName): readonly Fault[] {
   return [...BEFORE, ...STORAGE_FAULTS[storage], ...AFTER];
 }

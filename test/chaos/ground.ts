@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Waits until its standard input ends, which it does when the run is over, however it ended (Ctrl-C and kill -9
- * included), and takes away whatever the run left: replicas, frozen ones too, Postgres, the mount, the files.
+ * Waits until its standard input ends, which it does when the run is over, however it ended (Ctrl-C and kill
+ * -9 included), and takes away whatever the run left: replicas, frozen ones too, Postgres, the mount, the
+ * files.
  */
 const SWEEPER = `
 cat > /dev/null

@@ -15,7 +15,8 @@ export class ChaosPostgres {
 
   /** A new one, or the one that was stopped or killed. */
   async start(): Promise<void> {
-    // Durable: without it a commit is acknowledged before its WAL has left the server's own memory, which kill -9 takes.
+    // Durable: without it a commit is acknowledged before its WAL has left the server's own memory, which
+    // kill -9 takes.
     this.running = await startEmbeddedPostgres({
       dataDir: this.dataDir,
       log: () => undefined,

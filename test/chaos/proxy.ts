@@ -13,8 +13,8 @@ import type { Replica } from './replica.js';
 const SILENCE_MS = 20_000;
 
 /**
- * A plain load balancer: each request goes to the next replica that accepts a connection, whatever the one before it did;
- * bodies stream in both directions; nothing is sent twice. And it can break things on demand.
+ * A plain load balancer: each request goes to the next replica that accepts a connection, whatever the one
+ * before it did; bodies stream in both directions; nothing is sent twice. And it can break things on demand.
  */
 export class ChaosProxy {
   readonly exchanges = new Set<Exchange>();
@@ -135,7 +135,10 @@ export class ChaosProxy {
   }
 }
 
-/** With backpressure; ends early, quietly, when either side is gone. A client that vanished leaves the replica waiting. */
+/**
+ * With backpressure; ends early, quietly, when either side is gone. A client that vanished leaves the replica
+ * waiting.
+ */
 async function sendBody(
   exchange: Exchange,
   request: IncomingMessage,

@@ -8,7 +8,10 @@ export class SeededRandom {
     this.state = seed >>> 0;
   }
 
-  /** A generator of its own for a part of the run: what it draws changes nothing elsewhere, whatever the order. */
+  /**
+   * A generator of its own for a part of the run: what it draws changes nothing elsewhere, whatever the
+   * order.
+   */
   fork(label: string): SeededRandom {
     return new SeededRandom(createHash('sha256').update(`${this.seed}/${label}`).digest().readUInt32BE());
   }

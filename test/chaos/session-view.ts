@@ -9,8 +9,8 @@ export class SessionView {
   /** How far the registry has said it is, durably. */
   acknowledged = 0;
   /**
-   * A body without a range may still be on its way: nobody can say where it will be appended, so that going on beside it
-   * isn't safe unless it is known to have begun.
+   * A body without a range may still be on its way: nobody can say where it will be appended, so that going
+   * on beside it isn't safe unless it is known to have begun.
    */
   appendsBlindly = false;
 

@@ -35,7 +35,9 @@ export interface ChaosSettings {
   readonly limitSeconds: number;
 }
 
-/** What every replica is started with: the smallest checkpoint there is, and a lease that a test can outwait. */
+/**
+ * What every replica is started with: the smallest checkpoint there is, and a lease that a test can outwait.
+ */
 export const CHECKPOINT_BYTES = MIB;
 export const LEASE_SECONDS = 3;
 /** The smallest that there are. */

@@ -2,7 +2,10 @@ import type { DriverUpload } from '../../src/storage/storage-driver.js';
 import type { StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** What the Berths of a run have in common, as the run knows it: what to tell them, how to maltreat it, what is in it. */
+/**
+ * What the Berths of a run have in common, as the run knows it: what to tell them, how to maltreat it, what
+ * is in it.
+ */
 export interface ChaosStorage {
   /** Why nothing can be done to it here, where that is so. */
   readonly problem: string | undefined;

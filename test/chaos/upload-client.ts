@@ -100,7 +100,8 @@ export class UploadClient {
     if (outcome.status !== 204) return this.failed(outcome);
     const offset = session.told(session.offsetIn(outcome), 'the status');
     if (session.appendsBlindly && offset === 0) {
-      // It may begin yet, after what would be sent now: the only safe way is another session, and it is what Docker does.
+      // It may begin yet, after what would be sent now: the only safe way is another session, and it is what
+      // Docker does.
       this.session = undefined;
       return false;
     }
@@ -155,7 +156,10 @@ export class UploadClient {
     return this.failed(outcome);
   }
 
-  /** The same bytes at the same place, from somebody else, while they are being sent. Answers whether there was one. */
+  /**
+   * The same bytes at the same place, from somebody else, while they are being sent. Answers whether there
+   * was one.
+   */
   private async maybeSecondWriter(session: SessionView, end: number, expectedMs: number): Promise<boolean> {
     if (!this.has('second client wrote the same session', expectedMs)) return false;
     await delay(this.plan.random.int(20, expectedMs / 2));
@@ -175,7 +179,10 @@ export class UploadClient {
     return true;
   }
 
-  /** As a client sends it that has sent nothing before: without a range; later with one, so that it can't go astray. */
+  /**
+   * As a client sends it that has sent nothing before: without a range; later with one, so that it can't go
+   * astray.
+   */
   private chunk(
     session: SessionView,
     start: number,

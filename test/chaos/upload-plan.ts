@@ -2,7 +2,10 @@ import { Content } from './content.js';
 import type { SeededRandom } from './seeded-random.js';
 import { CHECKPOINT_BYTES, type ChaosSettings } from './settings.js';
 
-/** How the bytes are sent. `whole`: POST ?digest=. `stream`: one PATCH without a length or a range, as Docker does. */
+/**
+ * How the bytes are sent. `whole`: POST ?digest=. `stream`: one PATCH without a length or a range, as Docker
+ * does.
+ */
 export type Manner = 'whole' | 'last' | 'stream' | 'chunks';
 export type Ending = 'commit' | 'cancel' | 'abandon';
 /** What a client does on top of what is done to it. Each is a kind of fault in the table. */

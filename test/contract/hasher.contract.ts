@@ -150,7 +150,7 @@ export function hasherContract(
         expect(hasher.digest()).toBe(digestOf(algorithm, Buffer.alloc(0)));
       });
 
-      it('repeats its digest and goes on after it', async () => {
+      it('repeats its digest and continues after it', async () => {
         const hasher = await hasherOf(Buffer.from('layer'));
         const before = hasher.midstate();
         expect(hasher.digest()).toBe(digestOf(algorithm, Buffer.from('layer')));
@@ -160,7 +160,7 @@ export function hasherContract(
         expect(hasher.digest()).toBe(digestOf(algorithm, Buffer.from('layer and more')));
       });
 
-      it('goes on after its midstate was taken, and the taken one stays', async () => {
+      it('continues after its midstate was taken, and that midstate stays valid', async () => {
         const hasher = await hasherOf(Buffer.alloc(1000, 1));
         const taken = hasher.midstate();
         const copy = structuredClone(taken);
@@ -260,7 +260,7 @@ export function hasherContract(
         expect(factory.resume(good).midstate()).toEqual(good);
       });
 
-      it('refuses a second call while an update is under way, and then goes on', async () => {
+      it('refuses a second call during an update, and then continues', async () => {
         const message = randomBytes(1 << 20);
         const hasher = factory.create(algorithm);
         const update = hasher.update(message);

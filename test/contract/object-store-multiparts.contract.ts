@@ -84,7 +84,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), Buffer.concat([contents[0]!, contents[2]!]));
   });
 
-  it('goes on in another instance', async () => {
+  it('continues in another instance', async () => {
     const [one, two] = [randomBytes(size()), randomBytes(10)];
     const { name, id } = await store().beginMultipart('object', NOW);
     const first = await putParts(store(), { name, id }, new Map([[1, one]]));
@@ -127,7 +127,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expect(outcomes).toContain(true);
   });
 
-  /** Answers whether it was completed. */
+  /** Returns whether it was completed. */
   async function expectMadeOf(
     { name }: Multipart,
     content: Buffer,
@@ -160,7 +160,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), Buffer.concat(contents));
   });
 
-  it('refuses a part that nobody has put', async () => {
+  it('refuses a part that was never put', async () => {
     const multipart = await store().beginMultipart('object', NOW);
     const [one] = await putParts(store(), multipart, new Map([[1, randomBytes(size())]]));
     const foreign = await store().beginMultipart('foreign', NOW);
@@ -283,7 +283,7 @@ export function describeListingMultiparts({ store, harness }: Context): void {
   const expected = <T>(multiparts: T[]): T[] => (harness().traits.listsMultiparts ? multiparts : []);
   const byName = (one: Multipart, other: Multipart): number => (one.name < other.name ? -1 : 1);
 
-  it('lists those that nobody has completed or aborted, so that they can be aborted', async () => {
+  it('lists those that were not completed or aborted, so that they can be aborted', async () => {
     expect(await listedMultiparts(store(), '')).toEqual([]);
     const before = Date.now();
     const [open, done, gone] = [

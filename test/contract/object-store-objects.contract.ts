@@ -51,7 +51,7 @@ export function describeObjects({ store, harness }: Context): void {
     expect(await listed(store(), '')).toEqual(['object']);
   });
 
-  it('knows nothing of a missing object', async () => {
+  it('has no missing object', async () => {
     await stored(store(), 'blobs/ab/object', randomBytes(10));
     for (const name of ['missing', 'blobs', 'blobs/ab', 'blobs/ab/objec', 'blobs/ab/object/x']) {
       expect(await store().head(name, NOW)).toBeUndefined();
@@ -84,7 +84,7 @@ export function describeObjects({ store, harness }: Context): void {
     expect(await store().head('object', NOW)).toBeUndefined();
   });
 
-  it('keeps one of those who put at once, whole', async () => {
+  it('keeps one of several concurrent puts, whole', async () => {
     const contents = Array.from({ length: 5 }, () => randomBytes(100_000));
     await Promise.all(contents.map((content) => stored(store(), 'object', content)));
     const kept = await readAll(store(), 'object');
@@ -164,7 +164,7 @@ export function describeDeleting({ store }: Context): void {
     expect(await listed(store(), '')).toEqual(['object']);
   });
 
-  it('deletes those that are there of many, and no other', async () => {
+  it('deletes the existing ones of many names, and no other', async () => {
     const names = Array.from({ length: 1001 }, (_, index) => `uploads/some~${index}`);
     const there = [names[0], names[500], names[999], names[1000]].map(String);
     await forEachOf([...there, 'uploads/some', 'uploads/other'], (name) =>
@@ -193,7 +193,7 @@ export function describeListing({ store, harness }: Context): void {
     }
   });
 
-  it('lists what head answers', async () => {
+  it('lists the same as head returns', async () => {
     await stored(store(), 'object', randomBytes(123));
     expect(await listedObjects(store(), '')).toEqual([await store().head('object', NOW)]);
   });
@@ -209,7 +209,7 @@ export function describeListing({ store, harness }: Context): void {
     expect(await listed(store(), 'blobs/')).toEqual([...names].sort());
   });
 
-  it('can be left early, and begun again', async () => {
+  it('can be left early, and started again', async () => {
     await forEachOf(['a', 'b', 'c'], (name) => stored(store(), name, Buffer.from('x')));
     for await (const _ of store().list('', NOW)) break;
     expect(await listed(store(), '')).toEqual(['a', 'b', 'c']);
@@ -244,7 +244,7 @@ export function describeChecksums({ store, harness }: Context): void {
 }
 
 export function describeNames({ store, harness }: Context): void {
-  it('puts the prefix of the operator before names, and takes it off in answers', async () => {
+  it('adds the prefix of the operator to names, and removes it from results', async () => {
     const mine = await harness().open('some/where/');
     const content = randomBytes(100);
     await stored(mine, 'blobs/x', content);
@@ -305,7 +305,7 @@ export function describeNames({ store, harness }: Context): void {
 }
 
 export function describeSignedUrls({ store, harness }: Context): void {
-  it('serves the bytes to whoever has the URL, whole and in spans', async () => {
+  it('serves the bytes to any client with the URL, whole and in ranges', async () => {
     const mine = await harness().open('some/where/');
     if (!mine.signedUrl) return;
     const content = randomBytes(100_000);
@@ -337,7 +337,7 @@ export function describeSignedUrls({ store, harness }: Context): void {
     }
   });
 
-  it('serves nothing to who has it for another object, or without its signature', async () => {
+  it('serves nothing for another object, or without its signature', async () => {
     const { signedUrl } = store();
     if (!signedUrl) return;
     await stored(store(), 'one', Buffer.from('one'));

@@ -55,12 +55,12 @@ export function describeObjectStoreContract(
     describe('deleting', () => describeDeleting(context));
     describe('listing', () => describeListing(context));
     describe('making an object of parts', () => describeCompleting(context));
-    describe('multiparts that come to nothing', () => describeAborting(context));
+    describe('aborting multiparts', () => describeAborting(context));
     describe('listing multiparts', () => describeListingMultiparts(context));
     describe('checksums', () => describeChecksums(context));
     describe('prefixes and names', () => describeNames(context));
     describe('signed URLs', () => describeSignedUrls(context));
-    describe('giving up', () => describeSignals(context));
+    describe('aborting calls', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
   });
 }
@@ -149,7 +149,7 @@ function describeBoot({ store, harness }: Context): void {
     expect(store().maxPartNumber).toBeGreaterThanOrEqual(1000);
   });
 
-  it('prepares without leaving a trace, and without touching what is there', async () => {
+  it('prepares without leaving a trace or changing objects', async () => {
     const content = randomBytes(100);
     await stored(store(), 'blobs/x', content);
     await store().prepare();

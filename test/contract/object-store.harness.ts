@@ -20,7 +20,10 @@ export interface ObjectStoreTraits {
   readonly listsMultiparts: boolean;
   /** The store knows a multipart by its id, so that it refuses a part of one that was aborted. */
   readonly knowsMultiparts: boolean;
-  /** Parts are objects below `uploads/`, which are listed with the others until the object is made, or the multipart aborted. */
+  /**
+   * Parts are objects below `uploads/`, which are listed with the others until the object is made, or the
+   * multipart aborted.
+   */
   readonly partsAreObjects?: boolean;
   /** The store compares the MD5 that it is sent. */
   readonly comparesMd5: boolean;

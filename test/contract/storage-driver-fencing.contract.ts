@@ -50,7 +50,7 @@ export function describeFencing(context: Context): void {
 const [FIRST, SECOND] = [randomBytes(30_000), randomBytes(20_000)];
 const BOTH = Buffer.concat([FIRST, SECOND]);
 
-/** A writer that is taken for dead after it recorded `FIRST`: its sink is open, with bytes that nobody acknowledged. */
+/** A writer that is presumed dead after it recorded `FIRST`: its sink is open, with unacknowledged bytes. */
 async function abandoned(driver: StorageDriver): Promise<{ upload: DriverUpload; stale: UploadSink }> {
   const upload = await begin(driver);
   const stale = await driver.openUpload(upload, 0);
@@ -64,7 +64,7 @@ async function fenced(driver: StorageDriver, upload: DriverUpload): Promise<Driv
   return { ...upload, state: viaJson(await driver.fenceUpload(upload)) };
 }
 
-/** The writer that was shut out does what it would have done. Whether it succeeds is nobody's concern. */
+/** The fenced writer continues. It may succeed or fail. */
 async function goesOn(stale: UploadSink): Promise<void> {
   await stale
     .write(randomBytes(70_000))
@@ -140,7 +140,7 @@ function describeStaleSinks({ driver, harness }: Context): void {
     },
   );
 
-  it('finishes after a fence without another byte while the stale sink goes on', async () => {
+  it('finishes after a fence without another byte while the stale sink writes on', async () => {
     const { upload, stale } = await abandoned(driver());
     const mine = await fenced(driver(), upload);
     await goesOn(stale);
@@ -153,7 +153,7 @@ function describeStaleSinks({ driver, harness }: Context): void {
     expect(await driver().finishUpload(mine, digest(FIRST), FIRST.length)).toBe(key);
   });
 
-  it('takes an empty upload from a writer that goes on', async () => {
+  it('takes an empty upload over from a writer that still writes', async () => {
     const upload = await begin(driver());
     const stale = await driver().openUpload(upload, 0);
     await stale.write(randomBytes(9_000));
@@ -167,7 +167,7 @@ function describeStaleSinks({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), SECOND);
   });
 
-  it('finishes an empty upload, taken from a writer that goes on, as the empty object', async () => {
+  it('finishes an empty upload, taken over from a writer that still writes, as the empty object', async () => {
     const upload = await begin(driver());
     const stale = await driver().openUpload(upload, 0);
     await stale.write(randomBytes(9_000));
@@ -181,7 +181,7 @@ function describeStaleSinks({ driver, harness }: Context): void {
 }
 
 function describeFencedStates({ driver, harness }: Context): void {
-  it('changes nothing by itself: the old state stays good until the new one is recorded', async () => {
+  it('changes nothing alone: the old state stays valid until the new one is recorded', async () => {
     const upload = await uploaded(driver(), FIRST);
     const before = await listedUploads(driver());
     const unrecorded = await driver().fenceUpload(upload);
@@ -193,9 +193,9 @@ function describeFencedStates({ driver, harness }: Context): void {
     expect(await listedUploads(driver())).toEqual([]);
   });
 
-  it('answers two fences of one state of which only one is recorded', async () => {
+  it('allows two fences of one state of which only one is recorded', async () => {
     const upload = await uploaded(driver(), FIRST);
-    // Its writer does not know that its answer was not recorded.
+    // Its writer does not know that its state was not recorded.
     const unrecorded = await fenced(driver(), upload);
     let mine = await fenced(await harness().reopen(), upload);
     expect(mine.state).not.toEqual(unrecorded.state);
@@ -209,7 +209,7 @@ function describeFencedStates({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), BOTH);
   });
 
-  it('goes on through a chain of takeovers, each with a writer that goes on', async () => {
+  it('continues through a chain of takeovers, each with a writer that still writes', async () => {
     let upload = await begin(driver());
     let content = Buffer.of();
     const stale: UploadSink[] = [];
@@ -238,7 +238,7 @@ function describeFencedStates({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('drops what the new writer wrote without flushing, and goes on', async () => {
+  it('drops what the new writer wrote without flushing, and continues', async () => {
     const { upload, stale } = await abandoned(driver());
     let mine = await fenced(driver(), upload);
     for (let round = 0; round < 3; round += 1) {
@@ -318,7 +318,7 @@ function describeFencedFinish({ driver, harness }: Context): void {
     return { ...upload, state: await append(driver(), upload, FIRST.length, [SECOND]) };
   };
 
-  it('answers the same key again, and leaves nothing of the upload', async () => {
+  it('returns the same key again, and leaves nothing of the upload', async () => {
     const mine = await taken();
     const key = await driver().finishUpload(mine, digest(BOTH), BOTH.length);
     expect(await listedUploads(driver())).toEqual([]);
@@ -329,7 +329,7 @@ function describeFencedFinish({ driver, harness }: Context): void {
   });
 
   it.each(['with bytes of the new writer', 'without'])(
-    'answers the same key to everybody who finishes at once: %s',
+    'returns the same key to all concurrent finishes: %s',
     async (which) => {
       for (let round = 0; round < 10; round += 1) {
         const isTaken = which !== 'without';
@@ -400,10 +400,10 @@ function describeLeftovers({ driver, harness }: Context): void {
 
   it('removes what a crash left, and that alone', async () => {
     const live = await uploaded(driver(), FIRST);
-    // The answer of this fence was never recorded, and its writer crashed.
+    // The state of this fence was never recorded, and its writer crashed.
     const unrecorded = await fenced(driver(), live);
     await append(driver(), unrecorded, FIRST.length, [SECOND]);
-    // This upload is known to nobody any more.
+    // No row knows this upload any more.
     const lost = await uploaded(driver(), SECOND);
     const before = await listedUploads(driver());
     expect(idsOf(before)).toEqual([live.id, lost.id].sort());
@@ -437,7 +437,7 @@ function describeLeftovers({ driver, harness }: Context): void {
     );
   });
 
-  it('does not go on from what is listed', async () => {
+  it('does not resume from a listed state', async () => {
     await uploaded(driver(), FIRST);
     for (const { upload } of await listedUploads(driver())) {
       await expect(driver().openUpload(upload, FIRST.length)).rejects.toBeInstanceOf(UploadStateError);
@@ -456,7 +456,7 @@ function describeLeftovers({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('stops listing when it is given up', async () => {
+  it('stops listing when it is aborted', async () => {
     for (let round = 0; round < 3; round += 1) await uploaded(driver(), SECOND);
     const reason = new Error('enough');
     const giveUp = new AbortController();

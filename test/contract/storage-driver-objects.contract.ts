@@ -102,7 +102,7 @@ export function describeListing({ driver, harness }: Context): void {
     expect(await listed(driver(), `x${key}`)).toEqual([]);
   });
 
-  it('lists what stat answers', async () => {
+  it('lists the same as stat returns', async () => {
     const key = await stored(driver(), randomBytes(123));
     const objects: ObjectStat[] = [];
     for await (const object of driver().list('')) objects.push(object);
@@ -176,7 +176,7 @@ export function describeReading({ driver, harness }: Context): void {
     }
   });
 
-  it('reads ahead no more than a few megabytes of what nobody takes', async () => {
+  it('reads ahead only a few megabytes for a stalled reader', async () => {
     const key = await stored(driver(), Buffer.alloc(16 * MIB));
     const stream = await driver().read(key, undefined);
     const first = (await stream[Symbol.asyncIterator]().next()) as { value: Buffer };
@@ -322,7 +322,7 @@ export function describeSignals({ driver, harness }: Context): void {
 }
 
 export function describeIdentity({ driver, harness }: Context): void {
-  it('has none at first, and then the one that was written last, whoever asks', async () => {
+  it('has none at first, and then the one that was written last, for every instance', async () => {
     expect(await driver().readIdentity()).toBeUndefined();
     const [one, other] = [randomUUID(), randomUUID()];
     await driver().writeIdentity(one);
@@ -378,7 +378,7 @@ export function describeBoot({ driver, harness }: Context): void {
     expect(driver().location).not.toBe('');
   });
 
-  it('prepares again without touching what is there', async () => {
+  it('prepares again without changing objects', async () => {
     const content = randomBytes(100);
     const key = await stored(driver(), content);
     const upload = await uploaded(driver(), content);

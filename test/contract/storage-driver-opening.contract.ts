@@ -18,7 +18,9 @@ export function describeOpening(context: Context): void {
   describeWhatOpensNothing(context);
 }
 
-/** Those that can't are known by their harness, and not by looking: a driver that lost the ability would pass. */
+/**
+ * Those that can't are known by their harness, and not by looking: a driver that lost the ability would pass.
+ */
 export function opening(driver: StorageDriver): OpeningStorageDriver {
   if (!canOpen(driver)) throw new Error('the driver opens no objects');
   return driver;
@@ -99,7 +101,7 @@ function describeOpenObjects({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('goes on with the same bytes, or fails, when the object is deleted meanwhile', async () => {
+  it('continues with the same bytes, or fails, if the object is deleted meanwhile', async () => {
     const content = randomBytes(10_000);
     const key = await stored(driver(), content);
     const object = await opening(driver()).openObject(key);
@@ -114,7 +116,7 @@ function describeOpenObjects({ driver, harness }: Context): void {
 }
 
 function describeClosing({ driver, harness }: Context): void {
-  it('lets go no sooner than the reads that are under way are done', async () => {
+  it('closes after the current reads are done', async () => {
     const content = randomBytes(8 * MIB);
     const object = await opening(driver()).openObject(await stored(driver(), content));
     const settled: string[] = [];
@@ -129,7 +131,7 @@ function describeClosing({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('reads nothing any more when it has let go', async () => {
+  it('reads nothing after it was closed', async () => {
     const object = await opening(driver()).openObject(await stored(driver(), randomBytes(10)));
     await object.close();
     await expect(span(object, 0, 10)).rejects.toBeInstanceOf(StorageError);
@@ -182,7 +184,7 @@ function describeWhatOpensNothing({ driver, harness }: Context): void {
       giveUp.abort(reason);
       await expect(open).rejects.toBe(reason);
     }
-    // By the time that others have been opened, those that were given up have come, too late.
+    // When others have been opened, the aborted opens have ended, too.
     for (let round = 0; round < 20; round += 1) await (await opening(driver()).openObject(key)).close();
     await until(async () => (await harness().openHandles()) === 0);
   });

@@ -19,7 +19,10 @@ import {
   viaJson,
 } from './storage-driver.harness.js';
 
-/** How often each step is taken, relative to the others: often enough that takeovers find bytes, and bytes follow them. */
+/**
+ * How often each step is taken, relative to the others: often enough that takeovers find bytes, and bytes
+ * follow them.
+ */
 const WEIGHTS = {
   write: 4,
   record: 4,
@@ -55,7 +58,10 @@ export const takeoverSteps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 30, size: 'max' },
 );
 
-/** Does the steps against a model: the bytes that were recorded. Looks after each of them, and long after the finish. */
+/**
+ * Does the steps against a model: the bytes that were recorded. Looks after each of them, and long after the
+ * finish.
+ */
 export async function playTakeovers(
   driver: StorageDriver,
   harness: StorageDriverHarness,
@@ -134,7 +140,9 @@ class Takeovers {
     await expect(this.driver.stat(key)).rejects.toBeInstanceOf(ObjectNotFoundError);
   }
 
-  /** Of this upload: what a failed play left behind must not fail the smaller ones that are tried after it. */
+  /**
+   * Of this upload: what a failed play left behind must not fail the smaller ones that are tried after it.
+   */
   private async leftovers(): Promise<StoredUpload[]> {
     return (await listedUploads(this.driver)).filter(({ upload: { id } }) => id === this.upload.id);
   }
@@ -167,7 +175,7 @@ class Takeovers {
     this.upload = { ...this.upload, state: viaJson(await this.driver.fenceUpload(this.upload)) };
   }
 
-  /** Its answer is not recorded, which the one who asked does not know. */
+  /** Its result is not recorded, and the caller does not know that. */
   private async fenceInVain(): Promise<void> {
     const state = await this.driver.fenceUpload(this.upload);
     this.fencedStates.push({ upload: { ...this.upload, state }, offset: this.recorded.length });

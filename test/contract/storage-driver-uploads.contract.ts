@@ -35,7 +35,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     ['an empty chunk between others', [10, 0, 10]],
     ['one chunk of 8 MiB', [8 * MIB]],
     ['chunks of odd sizes around powers of two', [65535, 65536, 65537, 5 * MIB - 1, 1]],
-  ])('gives back what was written: %s', async (_, sizes) => {
+  ])('returns what was written: %s', async (_, sizes) => {
     const chunks = sizes.map((size) => randomBytes(size));
     const content = Buffer.concat(chunks);
     const upload = await begin(driver());
@@ -152,7 +152,7 @@ export function describeReadingUploads({ driver, harness }: Context): void {
 }
 
 export function describeResuming({ driver, harness }: Context): void {
-  it('goes on at the recorded offset, many times', async () => {
+  it('resumes at the recorded offset, many times', async () => {
     const chunks = Array.from({ length: 20 }, () => randomBytes(12_345));
     const content = Buffer.concat(chunks);
     let upload = await begin(driver());
@@ -165,7 +165,7 @@ export function describeResuming({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), content);
   });
 
-  it('goes on in another instance, from a state that has been through JSON', async () => {
+  it('resumes in another instance, from a state that has been through JSON', async () => {
     const content = randomBytes(300_000);
     const upload = await begin(driver());
     const first = await append(driver(), upload, 0, [content.subarray(0, 100_001)]);
@@ -185,7 +185,7 @@ export function describeResuming({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), content);
   });
 
-  it('flushes several times through one sink, and each state can be gone on from', async () => {
+  it('flushes several times through one sink, and each state can be resumed', async () => {
     const content = randomBytes(30_000);
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0);
@@ -254,7 +254,7 @@ export function describeResuming({ driver, harness }: Context): void {
     ['empty', {}],
     ['of strings', { sizeBytes: '10', multipartId: '' }],
     ['of nonsense', { sizeBytes: -1, parts: 'no' }],
-  ])('refuses a state that no driver made: %s', async (_, state) => {
+  ])('refuses an invalid state: %s', async (_, state) => {
     await expect(driver().openUpload({ id: randomUUID(), state }, 0)).rejects.toBeInstanceOf(
       UploadStateError,
     );
@@ -263,7 +263,7 @@ export function describeResuming({ driver, harness }: Context): void {
   it('gives the right object for any schedule of chunks, flushes and restarts', async () => {
     const step = fc.record({
       size: fc.integer({ min: 0, max: 40_000 }),
-      then: fc.constantFrom('go on', 'flush', 'lose', 'restart'),
+      then: fc.constantFrom('continue', 'flush', 'lose', 'restart'),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
@@ -309,7 +309,7 @@ async function playSchedule(
 }
 
 export function describeFinishing({ driver, harness }: Context): void {
-  it('answers the same key again, by the same and by another instance', async () => {
+  it('returns the same key again, in the same and in another instance', async () => {
     const content = randomBytes(5000);
     const upload = await uploaded(driver(), content);
     const key = await driver().finishUpload(upload, digest(content), 5000);
@@ -331,7 +331,7 @@ export function describeFinishing({ driver, harness }: Context): void {
     expect((await harness().reopen()).objectKeyOf(upload, digest(content))).toBe(expected);
   });
 
-  it('answers the same key to everybody who finishes at once', async () => {
+  it('returns the same key to all concurrent finishes', async () => {
     const content = randomBytes(5000);
     const upload = await uploaded(driver(), content);
     const other = await harness().reopen();
@@ -405,7 +405,7 @@ export function describeAborting({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('succeeds for an upload that was only begun, and for one that nobody began', async () => {
+  it('succeeds for an upload that was only created, and for one that never was', async () => {
     await driver().abortUpload(await begin(driver()));
     await driver().abortUpload({ id: randomUUID(), state: await driver().createUpload(randomUUID()) });
   });

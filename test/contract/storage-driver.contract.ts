@@ -38,7 +38,7 @@ export function describeStorageDriverContract(
 
     const context: Context = { readsUploads, driver: () => driver, harness: () => harness };
     describe('one upload', () => describeOneUpload(context));
-    describe('going on with an upload', () => describeResuming(context));
+    describe('resuming an upload', () => describeResuming(context));
     describe('finishing', () => describeFinishing(context));
     describe('fencing', () => describeFencing(context));
     describe('aborting', () => describeAborting(context));
@@ -46,10 +46,10 @@ export function describeStorageDriverContract(
     describe('listing', () => describeListing(context));
     describe('reading', () => describeReading(context));
     describe('hostile names', () => describeHostileNames(context));
-    describe('giving up', () => describeSignals(context));
+    describe('aborting calls', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
     describe('identity', () => describeIdentity(context));
-    if (readsUploads) describe('reading what is not finished', () => describeReadingUploads(context));
+    if (readsUploads) describe('reading unfinished uploads', () => describeReadingUploads(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
     it('has the abilities that are declared, and no other', () => {
       expect(driver.abilities).toMatchObject({ readsUploads, opensObjects });
@@ -61,7 +61,7 @@ export function describeStorageDriverContract(
   });
 }
 
-/** With the wrapper around its drivers that the product has around each. */
+/** Wraps the drivers as the product does. */
 function checked(harness: StorageDriverHarness): StorageDriverHarness {
   return {
     driver: new CheckedStorageDriver(harness.driver),

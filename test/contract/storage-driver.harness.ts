@@ -38,7 +38,7 @@ export function digest(content: Buffer): Digest {
   return digestOf('sha256', content);
 }
 
-/** A diff of megabytes helps nobody, and takes Jest minutes. */
+/** Compares without a diff: for megabytes Jest takes minutes to make one. */
 export function expectBytes(actual: Buffer, expected: Buffer): void {
   expect(actual.length).toBe(expected.length);
   expect(actual.equals(expected)).toBe(true);

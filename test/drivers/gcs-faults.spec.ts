@@ -422,7 +422,8 @@ describe('signing', () => {
 });
 
 it('makes an object of 10,000 parts', async () => {
-  // Cleaning ends after a time; what is left then is the reaper's. Here it is to be seen that all of it is cleaned.
+  // Cleaning ends after a time; what is left then is the reaper's. Here it is to be seen that all of it is
+  // cleaned.
   const direct = harness.store({}, { cleanupMs: 120_000 });
   const multipart = await direct.beginMultipart('blobs/ab/abc', NOW);
   const parts: Part[] = [];

@@ -63,7 +63,9 @@ describeWithRadosgw('what a push asks of S3', () => {
   ];
 
   const small = { PutObject: 1 };
-  /** The tail is saved as an object, for a client that goes on, and as a part, for the object that it becomes. */
+  /**
+   * The tail is saved as an object, for a client that goes on, and as a part, for the object that it becomes.
+   */
   const tail = { PutObject: 1, DeleteObject: 1 };
   const SIZES: readonly (readonly [string, number, Record<string, number>])[] = [
     ['nothing', 0, small],

@@ -13,7 +13,7 @@ beforeAll(async () => void (bench = await ProcessBench.open()));
 afterEach(() => bench.clear());
 afterAll(() => bench.dispose());
 
-/** Starts one, stops it, and answers the end; whatever is left of it fails the test. */
+/** Stops a Berth and returns how it ended. Fails if it left a process or a socket. */
 async function stopped(berth: BerthProcess, stop: () => void) {
   const url = await berth.url();
   stop();

@@ -18,7 +18,7 @@ beforeAll(async () => void (bench = await ProcessBench.open()));
 afterEach(() => bench.clear());
 afterAll(() => bench.dispose());
 
-/** Starts one, stops it, and answers the end; whatever is left of it fails the test. */
+/** Stops a Berth and returns how it ended. Fails if it left a process or a socket. */
 async function stopped(berth: BerthProcess, stop: () => void) {
   const url = await berth.url();
   stop();
@@ -48,7 +48,7 @@ describe('a stop', () => {
 });
 
 describe('a stop in the middle of uploads', () => {
-  it('lets those finish that can within the grace, and keeps what the others have', async () => {
+  it('lets requests finish within the grace, and keeps the bytes of the others', async () => {
     dataDir = bench.newDataDir();
     const settings = { DATA_DIR: dataDir, UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) };
     const berth = bench.start({ ...settings, SHUTDOWN_GRACE_SECONDS: '5' });
@@ -58,7 +58,7 @@ describe('a stop in the middle of uploads', () => {
       Array.from({ length: 20 }, async (_, seed) => {
         const whole = patternBytes(2 * sent, seed);
         const probe = await UploadProbe.begin(url, dataDir, `many/${seed}`);
-        // Every fourth is a PUT that ends its upload; the odd ones stall.
+        // Every fourth request is a closing PUT; those with odd numbers stall.
         const put = new URL(`${probe.location}?digest=${digestOf(whole)}`, url);
         const request = seed % 4 === 0 ? new SlowRequest('PUT', put) : probe.patch(url);
         await request.send(whole.subarray(0, sent));
@@ -91,7 +91,7 @@ describe('a stop in the middle of uploads', () => {
   });
 });
 
-/** Waits until that many bytes of uploads are in storage, acknowledged or not. */
+/** Waits until the storage has this many bytes of uploads, acknowledged or not. */
 async function bytesStored(expected: number): Promise<void> {
   const directory = join(dataDir, 'storage/uploads');
   await eventually(`${expected} bytes in storage`, async () => {

@@ -9,7 +9,7 @@ import { REPOSITORY, RegistryGround } from './registry-ground.js';
 import type { TestReplica } from './replica.js';
 import { MEDIA } from './shared-medium.js';
 
-/** What the properties found once: objects that nobody would ever have looked for. */
+/** Cases that the property tests found: objects that no row knew. */
 describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was cut off (%s)', (kind) => {
   let ground: RegistryGround;
   beforeAll(async () => void (ground = await RegistryGround.create(MEDIA[kind])));
@@ -23,7 +23,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   });
 
   it.each(['its client', 'the reaper'])(
-    'leaves no object where %s goes on with it, and another push brought the content meanwhile',
+    'leaves no object if %s resumes it after another push of the same content',
     async (who) => {
       const faults = new FaultPoint();
       const a = await ground.startReplica(faults.around);
@@ -41,7 +41,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     },
   );
 
-  /** A request that stands still right before its object is made, and goes on when everything is over. */
+  /** A request that hangs before its object is made, until `goOn` is called. */
   const stuckCommit = async (bytes: Buffer) => {
     let goOn = () => {};
     let arrived = () => {};
@@ -69,7 +69,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   it.each([
     ['bytes', Buffer.from('content')],
     ['no bytes', Buffer.of()],
-  ])('leaves no object of %s where it was cancelled before it went on', async (_, bytes) => {
+  ])('leaves no object of %s if it was cancelled before it continued', async (_, bytes) => {
     const { one, b, goOn, outcome } = await stuckCommit(bytes);
     await b.uploads.cancel(one, NOBODY);
     goOn();
@@ -80,7 +80,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   it.each([
     ['bytes', Buffer.from('content')],
     ['no bytes', Buffer.of()],
-  ])('leaves no second object of %s where another went on with it', async (_, bytes) => {
+  ])('leaves no second object of %s if another request resumed it', async (_, bytes) => {
     const digest = digestOf('sha256', bytes);
     const { one, b, goOn, outcome } = await stuckCommit(bytes);
     await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
@@ -162,7 +162,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
         const b = await ground.startReplica();
         for (const when of ['before', 'after'] as const) {
           await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
-          // It holds other bytes: a push displaces it, and it is to be removed.
+          // It has the wrong size: a push displaces it, and it must be removed.
           await ground.query(`UPDATE blobs SET size_bytes = size_bytes + 1`);
           await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), NOBODY);
           await ground.query(`UPDATE blobs SET size_bytes = size_bytes - 1`);

@@ -14,7 +14,7 @@ interface Armed {
   readonly reached: () => void;
 }
 
-/** Makes one call of a replica fail or stand still, before or after it has had its effect. */
+/** Makes one call of a replica fail or hang, before or after its effect. */
 export class FaultPoint {
   private armed: Armed | undefined;
   private giveUp: () => void = () => undefined;
@@ -27,7 +27,7 @@ export class FaultPoint {
     });
   }
 
-  /** What stands still fails now. */
+  /** Calls that hang fail now. */
   release(): void {
     this.giveUp();
   }

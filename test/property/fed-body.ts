@@ -1,6 +1,6 @@
 import type { UploadBody } from '../../src/transfer/read-body.js';
 
-/** A request's body that comes when the test says so, and as far as it says. */
+/** A request body whose chunks the test feeds one by one. */
 export class FedBody {
   private readonly queue: (Uint8Array | 'end' | Error)[] = [];
   private wake: () => void = () => undefined;
@@ -14,7 +14,7 @@ export class FedBody {
     this.wake();
   }
 
-  /** Settles when all that was fed has been dealt with, or when nobody reads any more. */
+  /** Settles when everything fed was read, or when the reader has ended. */
   async consumed(): Promise<void> {
     while (!(this.isHungry && this.queue.length === 0) && !this.isGivenUp) {
       await new Promise<void>((resolve) => this.watchers.add(resolve));

@@ -2,8 +2,8 @@ import * as timers from 'node:timers/promises';
 import { jest } from '@jest/globals';
 
 /**
- * Makes the pauses short after which something is tried again: what a test waits for is an order of events, not a time. For modules that are imported
- * after it.
+ * Shortens the pauses before retries, since these tests depend on the order of events only. Call it before
+ * the modules are imported.
  */
 export function hurryRetries(): void {
   const hurried: typeof timers.setTimeout = (delay, value, options) =>

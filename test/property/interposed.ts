@@ -1,9 +1,9 @@
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 
-/** Is handed a call by its name, and does it when, and as far as, it likes. */
+/** Wraps a call by name: performs it later, in part, or not at all. */
 export type Around = <T>(call: string, work: () => Promise<T>) => Promise<T>;
 
-/** The same object, with `around` in the way of some of its asynchronous methods. */
+/** The same object, with some of its asynchronous methods wrapped in `around`. */
 export function interposed<T extends object>(
   target: T,
   calls: readonly (keyof T & string)[],
@@ -21,7 +21,7 @@ export function interposed<T extends object>(
   });
 }
 
-/** A driver with `around` in the way of everything that changes its medium, the sinks that it opens included. */
+/** A driver whose changes of the storage, sinks included, are wrapped in `around`. */
 export function interposedDriver(driver: StorageDriver, around: Around): StorageDriver {
   const openUpload: StorageDriver['openUpload'] = async (...parameters) => {
     const sink = await driver.openUpload(...parameters);
@@ -31,7 +31,7 @@ export function interposedDriver(driver: StorageDriver, around: Around): Storage
   return interposed(opening, ['openUpload', 'fenceUpload', 'finishUpload', 'abortUpload', 'delete'], around);
 }
 
-/** The same object with other methods in the place of some. */
+/** The same object with some methods replaced. */
 export function overriding<T extends object>(
   target: T,
   others: { readonly [K in keyof T]?: T[K] | undefined },

@@ -20,9 +20,9 @@ import { runs } from './runs.js';
 
 const PART_BYTES = 16_000;
 
-/** Against a model, the bytes that were recorded: parts so small that everything that can happen between them does. */
+/** Compared with a model, the recorded bytes. Parts are small, so that every boundary occurs. */
 describe('uploads to an object store', () => {
-  it('keep every recorded byte, whatever writers do that were shut out', async () => {
+  it('keep every recorded byte, whatever fenced writers do', async () => {
     await fc.assert(
       fc.asyncProperty(takeoverSteps, async (steps) => {
         const ground = new Ground();
@@ -38,7 +38,7 @@ describe('uploads to an object store', () => {
     ['leaves parts out, and gives each part a tag of its own', { leavesPartsOut: true, randomTags: true }],
     ['needs every part', { leavesPartsOut: false, randomTags: false }],
   ])(
-    'always come to their end in a store that %s, whatever is frozen, fails, or arrives late',
+    'always end in a store that %s, whatever is frozen, fails, or arrives late',
     async (_, trouble) => {
       await fc.assert(
         fc.asyncProperty(layerPlan, (plan) => new OneLayer(plan, trouble).play()),
@@ -87,14 +87,17 @@ class Ground {
     return new ObjectStorageDriver(store, { partBytes: PART_BYTES, inlineBytes: 500, redirect: false });
   }
 
-  /** After everything was removed that can be found. */
+  /** Called after all listed leftovers were removed. */
   expectClean(): void {
     expect([...this.bucket.multiparts.keys()]).toEqual([]);
     expect([...this.bucket.objects.keys()].filter((name) => name.startsWith('uploads/'))).toEqual([]);
   }
 }
 
-/** A client that sends what follows the last recorded byte until all of it is recorded, and asks for the commit until it has it. */
+/**
+ * A client that resumes at the last recorded byte until all are recorded, and repeats the commit until it
+ * succeeds.
+ */
 async function push(ground: Ground, sizes: number[], faults: [number, string][]): Promise<void> {
   const store = ground.store();
   const driver = ground.open(store);

@@ -28,9 +28,9 @@ export interface LayerStep {
 export interface LayerPlan {
   readonly size: number;
   readonly steps: readonly LayerStep[];
-  /** By request: it fails before or after it was done, or is given up and arrives later. */
+  /** Per request: it fails before or after its effect, or it times out and arrives later. */
   readonly faults: readonly ('none' | 'before' | 'after' | 'late')[];
-  /** Whether what was given up arrives before the layer is finished, or after. */
+  /** Whether requests that timed out arrive before or after the layer is finished. */
   readonly isLateForFinish: boolean;
 }
 
@@ -67,7 +67,7 @@ export const layerPlan: fc.Arbitrary<LayerPlan> = fc.record({
   isLateForFinish: fc.boolean(),
 });
 
-/** A store whose requests for parts can arrive after whoever sent them has given up. */
+/** A store whose requests for parts can arrive after their sender timed out. */
 class TroubledStore extends MemoryObjectStore {
   readonly onTheirWay: (() => Promise<unknown>)[] = [];
   faults: ('none' | 'before' | 'after' | 'late')[] = [];
@@ -94,7 +94,7 @@ class TroubledStore extends MemoryObjectStore {
     this.faults.shift();
     const sent = { ...body, bytes: Buffer.from(body.bytes) };
     this.onTheirWay.push(() => this.arrived(multipart, number, sent, {}).catch(() => undefined));
-    throw new StorageUnavailableError('given up');
+    throw new StorageUnavailableError('timed out');
   }
 
   private async arrived(multipart: Multipart, number: number, body: Body, options: IoOptions): Promise<Part> {
@@ -117,8 +117,9 @@ interface Writer {
 }
 
 /**
- * One client's layer, pushed by one writer after the other: each goes on at what was recorded, and so sends the same bytes
- * to the same place. Those that were frozen wake whenever they like. In the end the layer is there.
+ * One client's layer, pushed by one writer after the other: each resumes at the recorded offset, and so sends
+ * the same bytes to the same place. Those that were frozen wake whenever they like. In the end the layer is
+ * there.
  */
 export class OneLayer {
   private readonly bucket = new MemoryBucket();
@@ -227,7 +228,7 @@ export class OneLayer {
     }
   }
 
-  /** Whatever was frozen or given up comes to its end now. */
+  /** Requests that were frozen or timed out end now. */
   private async everythingLate(): Promise<void> {
     for (const writer of this.frozen) {
       await this.wake(writer, PART_BYTES, true).catch(() => undefined);

@@ -6,13 +6,13 @@ import { FedBody } from './fed-body.js';
 import type { RegistryGround } from './registry-ground.js';
 import type { TestReplica } from './replica.js';
 
-/** A request that was answered with success. */
+/** A request that succeeded. */
 export type Success =
   | { readonly kind: 'append'; readonly endBytes: number; readonly bytes: Buffer }
   | { readonly kind: 'commit'; readonly digest: Digest }
   | { readonly kind: 'cancel' };
 
-/** What may be seen of one session, whoever does what to it at once. */
+/** What clients may see of one session under concurrent requests. */
 export class RaceHistory {
   readonly successes: Success[] = [];
   /** Errors by name that a client got. */
@@ -24,12 +24,12 @@ export class RaceHistory {
     private readonly reference: UploadReference,
   ) {}
 
-  /** Between two steps: what was acknowledged stays, and bytes and hash go together. */
+  /** Between two steps: acknowledged bytes are kept, and the hash is that of the bytes. */
   async look(): Promise<void> {
     const row = await this.row();
     if (row === undefined || row.state === 'cancelled' || row.state === 'expired') return;
     expect(row.offsetBytes).toBeGreaterThanOrEqual(this.acknowledged.length);
-    // Its bytes are the driver's to move from here on; they are read again when they are a blob's.
+    // From here on the driver may move its bytes; they are read again as a blob.
     if (row.state !== 'open') return;
     const bytes = await this.ground.bytesOf(row);
     expect(bytes.subarray(0, this.acknowledged.length).equals(this.acknowledged)).toBe(true);
@@ -71,7 +71,7 @@ export class RaceHistory {
     }
   }
 
-  /** It can go on. */
+  /** Resumes the session and commits it. */
   private async carryOn({ uploads }: TestReplica): Promise<void> {
     const bytes = Buffer.from('what comes after all that');
     const body = (fed: FedBody) => {

@@ -10,23 +10,25 @@ import { RaceHistory } from './race-history.js';
 import { type RegistryGround, REPOSITORY } from './registry-ground.js';
 import type { TestReplica } from './replica.js';
 
-/** A request, or a misfortune, that begins together with the others. */
+/** A request or a fault that starts together with the others. */
 export type Runner =
   | {
       readonly does: 'append';
       readonly replica: number;
-      /** Where the client thinks that the session ends, in bytes after the beginning of the race; without one it doesn't say. */
+      /**
+       * The offset that the client sends, in bytes after the start of the race; undefined if it sends none.
+       */
       readonly at: number | undefined;
       readonly chunks: readonly number[];
       readonly ends: boolean;
     }
   | { readonly does: 'commit'; readonly replica: number; readonly sizeBytes: number | undefined }
   | { readonly does: 'cancel' | 'reap' | 'status' | 'push the same'; readonly replica: number }
-  /** `after`: how often it lets others go first, so that it comes in the middle of them. */
+  /** `after`: how many steps of others come first. */
   | { readonly does: 'lapse' | 'cut off' | 'expire'; readonly replica: number; readonly after: number };
 
 export interface RacePlan {
-  /** How much the session has at the beginning. */
+  /** Bytes of the session at the start. */
   readonly sizeBytes: number;
   readonly runners: readonly Runner[];
 }
@@ -83,7 +85,7 @@ export function raceOf(isFaulty: boolean): fc.Arbitrary<RacePlan> {
   });
 }
 
-/** What a client may be told that wanted the session together with others. */
+/** Errors that a client may get if it loses a race for the session. */
 const LOSING = [
   'UploadTakenOverError',
   'UploadBusyError',
@@ -93,7 +95,7 @@ const LOSING = [
   'DigestInvalidError',
   'BodyBrokenError',
 ];
-/** A writer that was shut out may find that the storage has nothing more for it. */
+/** A fenced writer may find that the storage lacks its upload. */
 const LATE = ['UploadStateError'];
 
 export async function playRace(
@@ -121,7 +123,7 @@ export async function playRace(
   try {
     await race.run(() => history.look());
   } finally {
-    // Whoever still stands would keep what it holds.
+    // A request that is still parked would keep its locks.
     await race.run(() => Promise.resolve());
   }
   await Promise.all(requests.map(({ outcome }) => outcome));
@@ -137,7 +139,7 @@ function whole(bytes: Buffer): UploadBody {
   return fed.as(undefined);
 }
 
-/** Does what one of the runners does. */
+/** Performs one of the runners. */
 class Player {
   constructor(
     private readonly ground: RegistryGround,
@@ -162,7 +164,7 @@ class Player {
     const turns = 'after' in runner ? runner.after : 0;
     for (let turn = 0; turn < turns; turn += 1) await this.race.stop('not yet');
     const replica = this.replicas[runner.replica];
-    if (replica === undefined) throw new Error('there is no such replica');
+    if (replica === undefined) throw new Error('no such replica');
     const { uploads } = replica;
     switch (runner.does) {
       case 'append': {
@@ -210,14 +212,14 @@ class Player {
     }
   }
 
-  /** What a client knows that has sent it. */
+  /** The bytes so far, as a client knows them. */
   private async soFar({ offsetBytes }: { offsetBytes: number }): Promise<Buffer> {
     const row = (await this.ground.sessions()).get(this.reference.id);
     if (row?.state !== 'open' || row.offsetBytes !== offsetBytes) return this.before;
     return this.ground.bytesOf(row);
   }
 
-  /** Nobody else's. */
+  /** Bytes that no other runner sends. */
   private bytesOf(chunks: readonly number[]): Buffer {
     return Buffer.concat(chunks.map((size) => Buffer.alloc(size, `${this.lane}`)));
   }
@@ -236,7 +238,7 @@ class Player {
         yield bytes.subarray(done, (done += size));
       }
       await race.stop('the body ends');
-      if (!ends) throw new Error('the client is gone');
+      if (!ends) throw new Error('the client disconnected');
     }
     return { source: source(), range, lengthBytes: undefined };
   }

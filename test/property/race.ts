@@ -16,8 +16,8 @@ class Racer {
 const BLOCKED_AFTER_MS = 100;
 
 /**
- * Requests that take turns. Each stops before every call that others can notice, and the scheduler chooses which one
- * continues. No request runs between two choices, so the same choices lead to the same run.
+ * Requests that take turns. Each stops before every call that others can notice, and the scheduler chooses
+ * which one continues. No request runs between two choices, so the same choices lead to the same run.
  */
 export class Race {
   private readonly current = new AsyncLocalStorage<Racer>();

@@ -22,17 +22,17 @@ import { SinkWatch } from './sink-watch.js';
 
 export const REPOSITORY = parseRepositoryName('property/sessions');
 
-/** As many as the requests of all replicas can want at once: they share them here, and nobody may have to wait. */
+/** Enough for all concurrent requests of all replicas, which share them here. */
 const CONNECTIONS = 24;
 
-/** A row as the ground sees it. */
+/** A row, and whether its lease has lapsed. */
 export interface SeenSession extends UploadSession {
   readonly isLapsed: boolean;
 }
 
-/** One database and one medium, for any number of replicas, and what somebody sees who looks at both. */
+/** One database and one storage for several replicas, and checks of both. */
 export class RegistryGround {
-  /** What the services warned of in this run: to be read when it fails. */
+  /** Warnings of the services in this run, to explain a failure. */
   readonly warnings: string[] = [];
   private replicas: TestReplica[] = [];
   private watch = new SinkWatch();
@@ -85,7 +85,7 @@ export class RegistryGround {
     return new Map(rows.map((row) => [row.id, { ...toSession(row), isLapsed: row.is_lapsed }]));
   }
 
-  /** As if the writer had been silent for the time of its lease. */
+  /** Lets the lease of the session lapse. */
   async lapse({ id }: Pick<UploadReference, 'id'>): Promise<void> {
     await this.query(
       `UPDATE uploads SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1 AND lease_holder IS NOT NULL`,
@@ -93,7 +93,7 @@ export class RegistryGround {
     );
   }
 
-  /** A round of the reaper, long after anything else. Uploads that can go on stay. */
+  /** Runs the reaper long after all other requests. Keeps uploads that can resume. */
   async reap(replica: TestReplica): Promise<void> {
     await this.query(
       `UPDATE uploads SET updated_at = updated_at - interval '10 minutes' WHERE state <> 'open'`,
@@ -102,7 +102,7 @@ export class RegistryGround {
     await replica.reaper.reap();
   }
 
-  /** Nothing happens on a session for its time to live; then comes the reaper. */
+  /** Lets the session expire, and runs the reaper. */
   async expire({ id }: Pick<UploadReference, 'id'>, replica: TestReplica): Promise<void> {
     const sql = `UPDATE uploads SET updated_at = now() - interval '2 days' WHERE id = $1 AND state IN ('open', 'committing')`;
     await this.query(sql, id);
@@ -110,7 +110,7 @@ export class RegistryGround {
     await this.query(`UPDATE uploads SET updated_at = now() WHERE id = $1`, id);
   }
 
-  /** The crucial one: what the driver reads back by the row is what the row's hash is of. Answers the bytes. */
+  /** Checks that the hash of the row is that of the bytes in the storage, and returns the bytes. */
   async bytesOf({ id, driverState, offsetBytes, midstates }: UploadSession): Promise<Buffer> {
     const bytes = await buffer(await readUpload(this.driver, { id, state: driverState }, offsetBytes));
     const digests = digestsOf(midstates, this.hashers);
@@ -118,7 +118,7 @@ export class RegistryGround {
     return bytes;
   }
 
-  /** What a pull of that digest answers; nothing where there is no such blob. */
+  /** The bytes of the blob with this digest; undefined if there is none. */
   async pull(digest: Digest): Promise<Buffer | undefined> {
     const sql =
       'SELECT b.object_key FROM blob_digests d JOIN blobs b ON b.id = d.blob_id WHERE d.digest = $1';
@@ -126,7 +126,7 @@ export class RegistryGround {
     return row && buffer(await this.driver.read(row.object_key, undefined));
   }
 
-  /** The end of a run: every request has ended. When everything has expired and been reaped, the blobs are all that is left. */
+  /** Called when every request has ended: after everything expired and was reaped, only blobs are left. */
   async expectNothingLeftOver(reaping: TestReplica): Promise<void> {
     await Promise.all(this.replicas.map((replica) => replica.settled()));
     expect(this.watch.violations).toEqual([]);
@@ -147,7 +147,7 @@ export class RegistryGround {
     await this.expectBlobs();
   }
 
-  /** Forgets everything, so that the next run begins with nothing, whatever became of this one. */
+  /** Removes everything, so that the next run starts empty. */
   async clear(): Promise<void> {
     await Promise.all(this.replicas.map((replica) => replica.cutOff()));
     await Promise.all(this.replicas.map((replica) => replica.settled()));

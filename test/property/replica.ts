@@ -34,7 +34,7 @@ import { type Around, interposed, interposedDriver } from './interposed.js';
 /** A body of a few chunks crosses it. */
 export const CHECKPOINT_BYTES = 64;
 
-/** Long enough for nothing to happen by the clock: leases lapse, and uploads age, when a test says so. */
+/** So long that nothing happens by the clock: tests let leases lapse and uploads expire. */
 const SETTINGS = {
   uploadCheckpointBytes: CHECKPOINT_BYTES,
   uploadLeaseSeconds: 300,
@@ -42,7 +42,10 @@ const SETTINGS = {
   requestIdleTimeoutSeconds: 3600,
 };
 
-/** What a process among several has of its own, wired as the application wires it. `around` is in the way of all that others can see. */
+/**
+ * What a process among several has of its own, wired as the application wires it. `around` is in the way of
+ * all that others can see.
+ */
 export class TestReplica {
   readonly name: string;
   readonly uploads: UploadService;
@@ -72,7 +75,7 @@ export class TestReplica {
       ['expire', 'acquireInterruptedCommit', 'findUnreclaimed', 'markReclaimed', 'whichHoldBytes'],
       around,
     );
-    // Not the calls inside a transaction: whoever is held up there holds locks that others wait for.
+    // Not the calls inside a transaction: a parked caller would keep locks that others wait for.
     const unitOfWork = interposed(transactions, ['run'], (_call, work) => around('transaction', work));
     const blobStore = new BlobStore(dataSource);
     const displacedStore = interposed(
@@ -151,12 +154,12 @@ export class TestReplica {
     await this.listener.onModuleInit();
   }
 
-  /** From now on it is gone, as far as others can tell. Its requests go on, should they get to. */
+  /** Ends its connection for notifications, as if the process had ended. Its requests may still continue. */
   cutOff(): Promise<void> {
     return this.listener.onModuleDestroy();
   }
 
-  /** As SIGTERM does: its writers checkpoint and let go. */
+  /** As SIGTERM does: its writers checkpoint and release their sessions. */
   async stop(): Promise<void> {
     await this.writers.stop();
     await this.cutOff();

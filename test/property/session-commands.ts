@@ -81,7 +81,10 @@ class Start implements Command {
   }
 }
 
-/** A request that writes takes the session first; whoever had it, and can still hear, keeps what came and lets go. */
+/**
+ * A request that writes acquires the session first. The previous writer, if it can be reached, checkpoints
+ * and releases it.
+ */
 async function taking(
   { model, session }: Pick<Scene, 'model' | 'session'>,
   request: () => Promise<void>,
@@ -185,7 +188,10 @@ const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> 
 
 type FailingCall = 'write' | 'flush' | 'checkpoint';
 
-/** The storage or the database fails an append, before or after it has done what it was asked to. Bytes and hash go together no more. */
+/**
+ * The storage or the database fails an append, before or after it has done what it was asked to. Bytes and
+ * hash go together no more.
+ */
 const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: 'before' | 'after' }> = async (
   scene,
   { chunks, call, when },
@@ -215,10 +221,10 @@ const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
         .append(session.reference, body.as(undefined), NOBODY)
         .then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
     );
-    const stands = body.consumed().then(() => 'stands still');
+    const stands = body.consumed().then(() => 'stalls');
     const soFar = await Promise.race([outcome, stands]);
     if (session.state !== 'open') return expect(await outcome).toBe(refusalOf(session));
-    expect(soFar).toBe('stands still');
+    expect(soFar).toBe('stalls');
     const request: Standstill = standstill(real, place, outcome, body);
     model.stand(session, request);
     for (const chunk of chunks) model.receive(session, request, chunk);
@@ -330,7 +336,7 @@ const expire: Play<null> = async ({ model, real, session, replica }) => {
 
 const isFree = ({ holder, isLapsed }: SessionModel) => holder === undefined || isLapsed;
 
-/** The reaper goes on with commits that nobody holds. */
+/** The reaper resumes commits that no request holds. */
 function carryThrough(model: RegistryModel): void {
   for (const session of model.sessions) {
     if (session.state !== 'committing' || session.digest === undefined || !isFree(session)) continue;

@@ -7,7 +7,7 @@ import { CHECKPOINT_BYTES, type TestReplica } from './replica.js';
 /** How a request ended: the name of its error, or `ok`. */
 export type Outcome = string;
 
-/** A request that stands still: its client sends nothing for now, or its process was killed in the middle of it. */
+/** A request that stalls: its client sends nothing, or its process was killed. */
 export interface Standstill {
   readonly replica: TestReplica;
   readonly outcome: Promise<Outcome>;
@@ -15,7 +15,7 @@ export interface Standstill {
   readonly body: FedBody | undefined;
   /** What it took since its last checkpoint. */
   unrecorded: Buffer;
-  /** Whether somebody took the session from it. */
+  /** Whether another request took the session over. */
   isShutOut: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface SessionModel {
   state: UploadSession['state'];
   /** What was acknowledged. */
   bytes: Buffer;
-  /** Set once it is to become that. */
+  /** Set when a commit to this digest has started. */
   digest: Digest | undefined;
   readonly is512Announced: boolean;
   holder: Standstill | undefined;
@@ -67,7 +67,7 @@ export class RegistryModel {
     return this.blobs.get(digestOf('sha256', bytes))?.has(digest) === true;
   }
 
-  /** A new request takes the session. Answers how the one ends that had it and lets go, where one does. */
+  /** A new request acquires the session. Returns how the previous holder ends, if it releases the session. */
   take(session: SessionModel): Standstill | undefined {
     const { holder } = session;
     if (holder === undefined) return undefined;
@@ -97,7 +97,7 @@ export class RegistryModel {
     session.bytes = Buffer.concat([session.bytes, bytes]);
   }
 
-  /** A request took a chunk. Answers whether it made a checkpoint: that no more than so many bytes are at risk is exact. */
+  /** A request received a chunk. Returns whether it made a checkpoint. */
   receive(session: SessionModel, request: Standstill, chunk: Buffer): boolean {
     let isDue = false;
     request.unrecorded = Buffer.concat([request.unrecorded, chunk]);

@@ -10,7 +10,7 @@ import type { Outcome, RegistryModel, SessionModel } from './session-model.js';
 /** A replica, and the place where its calls can be made to fail. */
 export type ServedReplica = TestReplica & { readonly faults: FaultPoint };
 
-/** How a request ended. Never rejects, so that nobody has to be waiting for it. */
+/** How a request ended. Never rejects. */
 export function outcomeOf(request: Promise<string>): Promise<Outcome> {
   return request.catch((error: unknown) => (error instanceof Error ? error.name : String(error)));
 }
@@ -48,8 +48,9 @@ export class SessionsUnderTest {
   }
 
   /**
-   * How a request may end that was shut out. When somebody else is asked to let go of its session, it is asked, too, and ends at once if it hears
-   * that; else as it would have, `otherwise`, or when it finds that it was.
+   * How a request may end that was shut out. When somebody else is asked to let go of its session, it is
+   * asked, too, and ends at once if it hears that; else as it would have, `otherwise`, or when it finds that
+   * it was.
    */
   expectShutOut(outcome: Outcome, ...otherwise: Outcome[]): void {
     const late = this.isLateFlushRefused ? ['UploadStateError'] : [];
@@ -81,7 +82,7 @@ export class SessionsUnderTest {
     expect(outcome).toBe(isGone ? 'BlobUploadUnknownError' : `ok, at ${bytes.length}`);
   }
 
-  /** What stands still comes to its end; then every open session goes on to a commit, and nothing is left over. */
+  /** Ends stalled requests, commits every open session, and checks that nothing is left over. */
   async end(model: RegistryModel): Promise<void> {
     await this.endStandstills(model);
     await this.expectAsModelled(model);
@@ -92,7 +93,7 @@ export class SessionsUnderTest {
     await this.ground.expectNothingLeftOver(this.replica(0));
   }
 
-  /** Lets everything end, whatever becomes of it: what stands still would keep the next run waiting. */
+  /** Ends all requests: stalled ones would block the next run. */
   async abandon(model: RegistryModel): Promise<void> {
     this.all.forEach(({ faults }) => faults.release());
     for (const { request } of model.standstills) request.body?.feed('end');

@@ -8,11 +8,11 @@ import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { overriding } from './interposed.js';
 import { MemoryBucket, ReadableObjectStorageDriver } from '../support/memory-object-store.js';
 
-/** What the drivers of all replicas have in common. */
+/** The storage that the drivers of all replicas share. */
 export interface SharedMedium {
   /** Another replica's driver. */
   open(): Promise<StorageDriver>;
-  /** Makes all bytes of unfinished uploads look as if they had been written long ago. */
+  /** Makes the bytes of unfinished uploads look old. */
   age(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -53,7 +53,7 @@ function sharedMemory(): Promise<SharedMedium> {
   });
 }
 
-/** Parts so small that everything that can become of them does. */
+/** Parts are so small that every case occurs. */
 function sharedBucket(): Promise<SharedMedium> {
   const bucket = new MemoryBucket();
   return Promise.resolve({

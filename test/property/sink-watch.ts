@@ -7,11 +7,12 @@ import type {
 import { interposed, overriding } from './interposed.js';
 
 /**
- * Holds the callers of all drivers of one medium to the contract: of a state, and of those that came of it by flushing, the sink that was
- * opened last is the only one that is written to. A fence begins anew.
+ * Holds the callers of all drivers of one medium to the contract: of a state, and of those that came of it by
+ * flushing, the sink that was opened last is the only one that is written to. A fence starts a new series of
+ * states.
  */
 export class SinkWatch {
-  /** What the callers did that they must not. */
+  /** Violations by the callers. */
   readonly violations: string[] = [];
   /** Since which fence a state has been written. */
   private readonly eras = new Map<string, symbol>();
@@ -47,7 +48,7 @@ export class SinkWatch {
   }
 }
 
-/** As a row would have it: the order of the fields is nobody's. */
+/** Independent of the order of fields, which a row does not keep. */
 function keyOf({ id, state }: DriverUpload): string {
   const sorted = (_name: string, value: unknown): unknown =>
     typeof value === 'object' && value !== null && !Array.isArray(value)

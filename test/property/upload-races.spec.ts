@@ -15,7 +15,7 @@ const KINDS = [
   { kind: 'objects', numRuns: 10 },
 ] as const;
 
-describe.each(KINDS)('an upload session that several want at once ($kind)', ({ kind, numRuns }) => {
+describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ kind, numRuns }) => {
   let ground: Ground;
 
   beforeAll(async () => {
@@ -24,10 +24,10 @@ describe.each(KINDS)('an upload session that several want at once ($kind)', ({ k
   afterAll(() => ground.dispose());
 
   it.each([
-    { faults: 'nobody is lost', isFaulty: false },
+    { faults: 'no process fails', isFaulty: false },
     { faults: 'leases lapse and processes are cut off', isFaulty: true },
   ])(
-    'keeps its promises in any order of their calls, where $faults',
+    'keeps its promises for any order of their calls, if $faults',
     async ({ isFaulty }) => {
       await fc.assert(
         fc.asyncProperty(raceOf(isFaulty), fc.scheduler(), async (plan, scheduler) => {

@@ -18,7 +18,7 @@ const KINDS = [
 ] as const;
 
 describe.each(KINDS)(
-  'an upload session, whatever happens to it one after the other ($kind)',
+  'an upload session under any sequence of requests and faults ($kind)',
   ({ kind, numRuns }) => {
     let ground: Ground;
 
@@ -27,7 +27,7 @@ describe.each(KINDS)(
     });
     afterAll(() => ground.dispose());
 
-    it('does what the model of it does, and leaves nothing behind', async () => {
+    it('behaves like its model, and leaves nothing behind', async () => {
       await fc.assert(
         fc.asyncProperty(fc.commands(sessionCommands, { maxCommands: 30, size: 'max' }), async (commands) => {
           const model = new RegistryModel();
