@@ -9,11 +9,11 @@ import { findPeer } from './servers/peer.server.js';
 async function main(options: Options): Promise<void> {
   if (options.help) return print(USAGE);
   const names = namesOf(options);
-  if (names.length === 0) throw new Error('there is no such case: --list names them');
+  if (names.length === 0) throw new Error('no such case: see --list');
   if (options.list) return print(names.map((name) => `${name}\n`).join(''));
   const built = await builtMain(options.dist);
   const peer = options.peer === undefined ? undefined : await findPeer(options.peer);
-  if (options.peer !== undefined && !peer) tell(`there is no ${options.peer}: Berth is measured alone`);
+  if (options.peer !== undefined && !peer) tell(`${options.peer} was not found: only Berth is measured`);
   const ground = await Ground.open(options.directory);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void ground.dispose().finally(() => process.exit(130)));

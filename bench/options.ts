@@ -25,13 +25,13 @@ export interface Options {
   readonly seconds: number;
   readonly workers: string;
   readonly dist: string | undefined;
-  /** Undefined: none. */
+  /** Undefined: no peer. */
   readonly peer: string | undefined;
   readonly directory: string | undefined;
   readonly json: string | undefined;
 }
 
-/** @throws Error that says which option can't be used. */
+/** @throws Error that names the invalid option. */
 export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
@@ -68,6 +68,6 @@ export function parseOptions(args: readonly string[]): Options {
 
 function positive(name: string, text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new Error(`${name} takes a number above 0`);
+  if (!(value > 0)) throw new Error(`${name} must be a number above 0`);
   return value;
 }

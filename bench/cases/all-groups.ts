@@ -10,7 +10,7 @@ import { referrers } from './referrers.js';
 import type { Sizes } from './sizes.js';
 import { startUp } from './start-up.js';
 
-/** Every case, in the order in which they are run and reported. */
+/** All cases, in the order of the run and the report. */
 export function allGroups(sizes: Sizes): CaseGroup[] {
   return [
     manifestReads(),

@@ -5,10 +5,10 @@ import type { Sizes } from './sizes.js';
 
 export type Unit = 'requests/s' | 'pushes/s' | 'MB/s' | 'images/s' | 'ms' | 'MiB';
 
-/** Of what less is better. */
+/** Units of which less is better. */
 export const COSTS: readonly Unit[] = ['ms', 'MiB'];
 
-/** One of the registries, with what a case needs to work on it. */
+/** A registry under test, with the tools of a case. */
 export interface Target {
   readonly kind: 'berth' | 'peer';
   readonly server: RegistryServer;
@@ -17,38 +17,38 @@ export interface Target {
 }
 
 export interface Round {
-  /** The warm-up's is 0. */
+  /** 0: the warm-up. */
   readonly number: number;
   readonly seconds: number;
 }
 
-/** What a round came to. */
+/** The result of a round. */
 export interface Measured {
   /** In the case's unit. */
   readonly value: number;
   readonly latenciesMs: Float32Array;
   readonly generatorCpu: number | undefined;
-  /** Further figures, by name and unit, for the JSON and tables of their own. */
+  /** Further figures, by name and unit, for the JSON and for other tables. */
   readonly details?: Readonly<Record<string, number>>;
 }
 
 export interface CaseInfo {
   readonly name: string;
   readonly unit: Unit;
-  /** Why there is no figure of the peer. */
+  /** Why the peer is not measured. */
   readonly withoutPeer?: string;
-  /** Measured once, without warm-up: what takes long, and doesn't vary. */
+  /** Measured once, without warm-up: for cases that take long and don't vary. */
   readonly single?: boolean;
 }
 
-/** A case of a group: `S` is what the group has seeded on a target. */
+/** A case of a group. `S`: what the group seeded on a target. */
 export interface BenchCase<S> extends CaseInfo {
   run(target: Target, seed: S, round: Round): Promise<Measured>;
-  /** Checks by digest that what was answered, or pushed, is right. Not timed, after the last round. */
+  /** Checks the digests of what was pulled or pushed. Not timed, after the last round. */
   verify(target: Target, seed: S): Promise<void>;
 }
 
-/** Cases that share servers with fresh data, and what is seeded there. */
+/** Cases that share servers with fresh data and the same seed. */
 export interface CaseGroup {
   readonly name: string;
   readonly cases: readonly CaseInfo[];
@@ -67,7 +67,7 @@ export function defineGroup<S>(
 ): CaseGroup {
   const find = (wanted: string): BenchCase<S> => {
     const found = cases.find((one) => one.name === wanted);
-    if (!found) throw new Error(`there is no case ${wanted}`);
+    if (!found) throw new Error(`no such case: ${wanted}`);
     return found;
   };
   return {
@@ -83,7 +83,7 @@ export function defineGroup<S>(
   };
 }
 
-/** Answers, pushes or images per second. */
+/** Responses, pushes or images per second. */
 export function perSecond(result: JobResult): Measured {
   return measured(result, result.latenciesMs.length / result.seconds);
 }

@@ -5,7 +5,7 @@ import { sizeText, type Sizes } from './sizes.js';
 
 const REPOSITORY = 'bench/pushed';
 const MANY = 16;
-/** More than any registry takes in a second: so many contents are made before the clock runs. */
+/** Contents prepared before each round: more than any registry accepts in a second. */
 const MOST_SMALL_PUSHES_PER_SECOND = 10_000;
 
 const FORMS: readonly (readonly [UploadForm, string])[] = [
@@ -14,12 +14,12 @@ const FORMS: readonly (readonly [UploadForm, string])[] = [
   ['chunks', 'POST + PATCH of 16 MiB each + PUT'],
 ];
 
-/** The last blob that was pushed. */
+/** The last pushed blob. */
 interface Pushed {
   last: PushedBlob | undefined;
 }
 
-/** Pushes of contents that the registry has not seen. A group each, so that their data needn't fit the disk all at once. */
+/** Pushes of new contents. One group each, so that the disk holds the data of one group at a time. */
 export function blobPushes(sizes: Sizes): CaseGroup[] {
   const seed = (): Promise<Pushed> => Promise.resolve({ last: undefined });
   return [
@@ -76,6 +76,6 @@ function largePush(sizes: Sizes, form: UploadForm, name: string): BenchCase<Push
 }
 
 const verifyLast: BenchCase<Pushed>['verify'] = async (target, { last }) => {
-  if (!last) throw new Error('nothing was pushed');
+  if (!last) throw new Error('no blob was pushed');
   await verifyDigest(target, `/v2/${REPOSITORY}/blobs/${last.digest}`, last.digest);
 };

@@ -21,7 +21,7 @@ interface Blobs {
   readonly large: PushedBlob;
 }
 
-/** Reads of blobs, whole and in part, that are in the system's cache. */
+/** Reads of whole and partial blobs from the page cache. */
 export function blobReads(sizes: Sizes): CaseGroup {
   return defineGroup('blob reads', seedBlobs, [
     wholeBlob(sizes.smallBlobBytes, MANY, ({ small }) => small),

@@ -3,14 +3,14 @@ import { HOST } from '../load/connection.js';
 import { MANIFEST_TYPE } from '../load/jobs.js';
 import type { Target } from './bench-case.js';
 
-/** What a target answers, through an ordinary HTTP client. */
+/** Sends a request with an ordinary HTTP client. */
 export async function fetchFrom({ server }: Target, path: string, init: RequestInit = {}): Promise<Response> {
   const response = await fetch(`http://${HOST}:${server.port}${path}`, init);
-  if (!response.ok) throw new Error(`${server.name}: ${path} was answered ${response.status}`);
+  if (!response.ok) throw new Error(`${server.name}: ${path} returned ${response.status}`);
   return response;
 }
 
-/** Fails unless the content at a path has the digest that it is found by. */
+/** Throws unless the content at a path has its digest. */
 export async function verifyDigest(target: Target, path: string, digest: string): Promise<void> {
   const { body } = await fetchFrom(target, path, { headers: { Accept: MANIFEST_TYPE } });
   const hash = createHash('sha256');

@@ -11,16 +11,16 @@ import { verifyDigest } from './check.js';
 import { sizeText, type Sizes } from './sizes.js';
 
 const REPOSITORY = 'bench/images';
-/** What docker has running at once by default. */
+/** docker's default number of concurrent transfers. */
 const UPLOADS = 5;
 const DOWNLOADS = 3;
 
-/** The images that were pushed last. */
+/** The last pushed images. */
 interface Pushed {
   images: readonly PushedImage[];
 }
 
-/** Whole images, as docker pushes and pulls them, by several clients at once. */
+/** Several clients push and pull whole images at once, as docker does. */
 export function imageTransfers(sizes: Sizes): CaseGroup {
   const what = `of ${sizes.layers} layers of ${sizeText(sizes.layerBytes)}, ${sizes.clients} clients`;
   const push: BenchCase<Pushed> = {

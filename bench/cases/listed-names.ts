@@ -1,11 +1,11 @@
 const REPOSITORIES_PER_ORGANISATION = 100;
 
-/** The tags of the repository that has many: in the order of bytes. */
+/** Tags of the repository with many tags, in byte order. */
 export function tagNames(count: number): string[] {
   return Array.from({ length: count }, (_, n) => `v${padded(n, 6)}`);
 }
 
-/** Names of many repositories, a hundred to an organisation: in the order of bytes, and before all that the cases make. */
+/** Names of many repositories, a hundred per organisation, in byte order and before those of the cases. */
 export function repositoryNames(count: number): string[] {
   return Array.from({ length: count }, (_, n) => {
     const organisation = padded(Math.floor(n / REPOSITORIES_PER_ORGANISATION), 4);

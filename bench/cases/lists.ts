@@ -9,13 +9,13 @@ import type { Sizes } from './sizes.js';
 const TAGGED = 'bench/tagged';
 const PAGE = 100;
 
-/** A list that a server answers, and what it has to hold. */
+/** A list of a server, and its expected content. */
 interface List {
   readonly path: string;
   readonly key: 'tags' | 'repositories';
   /** All names, in order. */
   readonly names: readonly string[];
-  /** Where the page begins. */
+  /** Index of the first name of the page. */
   readonly from: number;
 }
 
@@ -74,8 +74,8 @@ function listCase(name: string, list: List): BenchCase<void> {
 }
 
 /**
- * The page that was asked for; or, of a registry that knows no pages of tags (distribution 2.8), the whole list, in the
- * order in which the file system has it.
+ * Checks the requested page. A registry without pages of tags (distribution 2.8) returns the whole list, in
+ * the order of the file system.
  */
 async function checkedAnswer(
   target: Target,
@@ -87,14 +87,14 @@ async function checkedAnswer(
   const page = list.names.slice(list.from, list.from + PAGE);
   if (!isDeepStrictEqual(found, page) && !isDeepStrictEqual([...found].sort(), list.names)) {
     const [first = 'nothing'] = found;
-    throw new Error(`${path} lists ${found.length} names, ${first} being the first, and not what was seeded`);
+    throw new Error(`${path} lists ${found.length} names from ${first} on, not what was seeded`);
   }
   return { answered: found.length, bytes: Buffer.byteLength(text) };
 }
 
 async function seedManyTags(target: Target): Promise<void> {
   const names = tagNames(target.sizes.listed);
-  // The image has a tag, too: the first one.
+  // The image already has the first tag.
   const [first = '', ...others] = names;
   const image = await pushSmallImage(target, TAGGED, first);
   await seedTags(target, TAGGED, image, others);

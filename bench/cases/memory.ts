@@ -10,7 +10,7 @@ interface Pushed {
   blobs: readonly PushedBlob[];
 }
 
-/** Peaks of memory while many layers come in, or go out, at once; on servers that have just been started. */
+/** Peaks of memory while many layers are pushed or pulled at once, on servers that have just started. */
 export function memoryPeaks(sizes: Sizes): CaseGroup[] {
   return sizes.memoryBytes.map((sizeBytes) => {
     const what = `of ${sizeText(sizeBytes)} at once`;
@@ -92,6 +92,6 @@ function pull({ generator, server, sizes }: Target, { blobs }: Pushed): Promise<
 
 async function verify(target: Target, { blobs }: Pushed): Promise<void> {
   const last = blobs.at(-1);
-  if (!last) throw new Error('nothing was pushed');
+  if (!last) throw new Error('no blob was pushed');
   await verifyDigest(target, `/v2/${REPOSITORY}/blobs/${last.digest}`, last.digest);
 }

@@ -5,10 +5,10 @@ import { verifyDigest } from './check.js';
 const SOURCE = 'bench/mount-source';
 const CONNECTIONS = 16;
 const BLOBS = 200;
-/** More than any registry mounts in a second. */
+/** Mounts prepared: more than any registry does in a second. */
 const MOST_MOUNTS_PER_SECOND = 10_000;
 
-/** Mounts of blobs into repositories that don't have them yet. */
+/** Mounts of blobs into repositories that don't have them. */
 export function mounts(): CaseGroup {
   return defineGroup('mounts', seedSource, [
     {
@@ -43,7 +43,7 @@ export function mounts(): CaseGroup {
   ]);
 }
 
-/** Every repository gets all blobs, one after the other. */
+/** Each repository gets all blobs, one after the other. */
 function targetName(round: number, n: number, blobs: number): string {
   return `bench/mounted-${round}-${Math.floor(n / blobs)}`;
 }
@@ -59,6 +59,6 @@ async function seedSource({ generator, server, sizes }: Target): Promise<readonl
     count: BLOBS,
     label: 'to be mounted',
   });
-  // The order in which they arrived is another one on each server.
+  // They arrived in another order on each server.
   return [...blobs].sort((a, b) => (a.digest < b.digest ? -1 : 1));
 }

@@ -10,7 +10,7 @@ const CONNECTIONS = 4;
 const EMPTY = Buffer.from('{}');
 const PARALLEL = 8;
 
-/** The list of what refers to an image that very much refers to: signatures, attestations. */
+/** The list of referrers of an image with very many: signatures, attestations. */
 export function referrers({ referrers: count }: Sizes): CaseGroup {
   return defineGroup('referrers', seedReferrers, [
     {
@@ -43,7 +43,7 @@ function pathOf({ manifest }: PushedImage): string {
   return `/v2/${REPOSITORY}/referrers/${manifest.digest}`;
 }
 
-/** Answers the length of the list in bytes. */
+/** Returns the length of the list in bytes. */
 async function verifyList(target: Target, path: string, count: number): Promise<number> {
   const text = await (await fetchFrom(target, path)).text();
   const { manifests } = JSON.parse(text) as { manifests: unknown[] };
@@ -75,12 +75,16 @@ async function seedReferrers(target: Target): Promise<PushedImage> {
 }
 
 function signatureOf({ manifest }: PushedImage, empty: string, n: number): string {
-  const nothing = { mediaType: 'application/vnd.oci.empty.v1+json', digest: empty, size: EMPTY.length };
+  const emptyDescriptor = {
+    mediaType: 'application/vnd.oci.empty.v1+json',
+    digest: empty,
+    size: EMPTY.length,
+  };
   return JSON.stringify({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,
     artifactType: 'application/vnd.example.signature',
-    config: nothing,
+    config: emptyDescriptor,
     layers: [nothing],
     subject: { mediaType: MANIFEST_TYPE, digest: manifest.digest, size: manifest.sizeBytes },
     annotations: { 'org.example.number': `${n}` },

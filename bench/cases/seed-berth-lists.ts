@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { withDatabase } from '../servers/berth-database.js';
 
-/** Points tags at the manifest that the repository has, and records it, as a push does. */
+/** Tags the manifest of the repository, and records the tag events, as a push does. */
 export function seedBerthTags(directory: string, repository: string, tags: readonly string[]): Promise<void> {
   return withDatabase(directory, async (client) => {
     const of =
@@ -18,7 +18,7 @@ export function seedBerthTags(directory: string, repository: string, tags: reado
   });
 }
 
-/** Repositories that have nothing. The catalog looks at their names alone. */
+/** Empty repositories. The catalog reads only their names. */
 export function seedBerthRepositories(directory: string, names: readonly string[]): Promise<void> {
   return withDatabase(directory, async (client) => {
     await client.query('INSERT INTO repositories (name) SELECT unnest($1::text[])', [names]);
@@ -26,7 +26,7 @@ export function seedBerthRepositories(directory: string, names: readonly string[
   });
 }
 
-/** What autovacuum does by itself within a minute of so many new rows. */
+/** Autovacuum does the same within a minute of so many new rows. */
 async function settle(client: Client): Promise<void> {
   await client.query('VACUUM ANALYZE');
 }

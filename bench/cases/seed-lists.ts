@@ -4,9 +4,9 @@ import { seedBerthRepositories, seedBerthTags } from './seed-berth-lists.js';
 import { seedPeerRepositories, seedPeerTags } from './seed-peer-lists.js';
 
 /**
- * Tags and repositories by the hundred thousand. Pushing them would take minutes and show nothing: one is pushed, and
- * the others are written as the server itself would have, into Berth's database, or the peer's tree of links. Whether
- * the server takes them for its own is seen by what it lists.
+ * Seeds a hundred thousand tags and repositories. Pushing them would take minutes. So one is pushed, and the
+ * others are written as the server would, to Berth's database or the peer's tree of links. The cases check
+ * that the server lists them.
  */
 export function seedTags(
   target: Target,

@@ -2,10 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PeerServer } from '../servers/peer.server.js';
 
-/** Directories that are made at once. */
+/** Number of directories created at the same time. */
 const PARALLEL = 16;
 
-/** The links of tags, as a push writes them. The peer's list looks at the names of the directories alone. */
+/** Writes the links of tags, as a push does. The peer's list reads only the names of the directories. */
 export async function seedPeerTags(
   directory: string,
   repository: string,
@@ -20,7 +20,7 @@ export async function seedPeerTags(
   });
 }
 
-/** Repositories that have nothing but the folders by which the peer's catalog knows one. */
+/** Repositories with only the folders that the peer's catalog reads. */
 export async function seedPeerRepositories(directory: string, names: readonly string[]): Promise<void> {
   await forEach(names, async (name) => {
     const folder = join(repositoriesOf(directory), name);

@@ -1,7 +1,9 @@
 const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** How much work the cases are made of. The names of cases say the sizes, so that a quick run isn't taken for a full one. */
+/**
+ * The amount of work of the cases. Their names contain it, so that a quick run is not taken for a full one.
+ */
 export interface Sizes {
   readonly smallBlobBytes: number;
   readonly mediumBlobBytes: number;
@@ -11,10 +13,10 @@ export interface Sizes {
   readonly layers: number;
   readonly layerBytes: number;
   readonly clients: number;
-  /** Tags of a repository, and repositories. */
+  /** Number of tags of a repository, and of repositories. */
   readonly listed: number;
   readonly referrers: number;
-  /** Layers of which so many are pushed at once while memory is watched. */
+  /** Size of the layers that are pushed at once while memory is measured. */
   readonly memoryBytes: readonly number[];
   readonly memoryConnections: number;
 }
@@ -34,7 +36,7 @@ export const FULL: Sizes = {
   memoryConnections: 32,
 };
 
-/** Shows that everything works, and no more than that. */
+/** Only shows that everything works. */
 export const QUICK: Sizes = {
   ...FULL,
   largeBlobBytes: 16 * MIB,

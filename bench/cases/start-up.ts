@@ -5,7 +5,7 @@ import { pushSmallImage } from './manifests.js';
 
 const REPOSITORY = 'bench/kept';
 
-/** How long after its start a registry that has data answers. */
+/** Time from the start of a registry with data to its first response. */
 export function startUp(): CaseGroup {
   return defineGroup<PushedImage>('start-up', (target) => pushSmallImage(target, REPOSITORY, 'kept'), [
     {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 
-/** A small manifest from node:http, and nothing around it: one process, as much as one core gives. */
+/** Serves a small manifest with node:http only, in one process on one core. */
 const body = Buffer.alloc(600, 'x');
 const digest = `sha256:${'a'.repeat(64)}`;
 const headers = {

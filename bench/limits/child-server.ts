@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { LimitContext } from './limit.js';
 
-/** Runs `work` against a small server, a program that tells its address and ends with its parent. */
+/** Runs `work` against a small server program, which sends its address and ends with its parent. */
 export async function withChildServer<T>(
   { ground }: LimitContext,
   program: string,

@@ -9,7 +9,7 @@ const CANNED = join(import.meta.dirname, '../load/canned-server.js');
 const MANIFEST_BYTES = 600;
 const MOST_PUSHES_PER_SECOND = 50_000;
 
-/** What the generator reaches against a server that does next to nothing: more than any registry can be asked for. */
+/** The generator's speed against a server that does almost nothing: the limit of what can be measured. */
 export function generatorLimits(sizes: Sizes): Limit[] {
   return [
     ...[1, 32, 128].map((connections) => gets(MANIFEST_BYTES, connections, 'requests/s')),

@@ -1,7 +1,7 @@
 import { median } from '../report/statistics.js';
 import type { LimitContext, LimitFigure } from './limit.js';
 
-/** What the generator gets out of a server by one GET, again and again: the median of rounds, after a warm-up. */
+/** The rate of one repeated GET: the median of rounds, after a warm-up. */
 export async function getLimit(
   { generator, rounds, seconds }: LimitContext,
   get: { port: number; path: string; bodyBytes: number; connections: number; unit: 'requests/s' | 'MB/s' },

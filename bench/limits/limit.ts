@@ -10,11 +10,11 @@ export interface LimitContext {
   readonly seconds: number;
 }
 
-/** Something that a registry can't be faster than, measured on the same machine in the same run. */
+/** A limit of any registry, measured on the same machine in the same run. */
 export interface Limit {
   readonly name: string;
   readonly unit: 'requests/s' | 'pushes/s' | 'MB/s';
-  /** Undefined where this machine lacks a program. */
+  /** Undefined if a program is missing on this machine. */
   measure(context: LimitContext): Promise<LimitFigure | undefined>;
 }
 

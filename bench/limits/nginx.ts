@@ -14,7 +14,7 @@ export async function hasNginx(): Promise<boolean> {
   );
 }
 
-/** Runs `work` against an nginx that serves the files below the directory that it is given, with `sendfile`. */
+/** Runs `work` against an nginx that serves the files of a directory with `sendfile`. */
 export async function withNginx<T>(
   { ground }: LimitContext,
   work: (port: number, files: string) => Promise<T>,

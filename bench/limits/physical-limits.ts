@@ -10,7 +10,7 @@ import { hasNginx, withNginx } from './nginx.js';
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** What bounds pushes and pulls: the hash, the disk, the kernel, Node's HTTP. */
+/** The limits of pushes and pulls: the hash, the disk, the kernel, Node's HTTP. */
 export function physicalLimits(sizes: Sizes): Limit[] {
   const large = sizeText(sizes.largeBlobBytes);
   return [

@@ -1,6 +1,6 @@
 import { ChunkCounter } from './chunk-counter.js';
 
-/** An answer of which the body was counted and thrown away. */
+/** A response. Its body was counted and discarded. */
 export interface Answer {
   readonly status: number;
   readonly bodyBytes: number;
@@ -8,12 +8,12 @@ export interface Answer {
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
-/** A head beyond this is a server's mistake, and would be copied together for ever. */
+/** A longer head is an error of the server. */
 const MAX_HEAD_BYTES = 64 * 1024;
 
 /**
- * Reads answers off one connection, with as little work per answer as will do: the status, the length, `Location`.
- * Bodies are counted where they lie, in the buffer of the socket, which is used again for the next bytes.
+ * Parses the responses of one connection with little work: status, length, `Location`. Bodies are counted in
+ * the socket's buffer, which is then reused.
  */
 export class AnswerParser {
   private headPart: Buffer | undefined;
@@ -22,12 +22,12 @@ export class AnswerParser {
   private status = 0;
   private bodyBytes = 0;
   private location: string | undefined;
-  /** The answer that comes next has no body whatever its head says: the request was a HEAD. */
+  /** The next response has no body, because the request was a HEAD. */
   bodyless = false;
 
   constructor(private readonly onAnswer: (answer: Answer) => void) {}
 
-  /** @throws Error where the bytes are no answer. */
+  /** @throws Error if the bytes are not a response. */
   feed(bytes: Buffer, length: number): void {
     let at = 0;
     while (at < length) {
@@ -59,8 +59,8 @@ export class AnswerParser {
     const head = this.headPart === undefined ? fresh : Buffer.concat([this.headPart, fresh]);
     const end = head.indexOf(HEAD_END);
     if (end === -1) {
-      if (head.length > MAX_HEAD_BYTES) throw new Error('the head of an answer does not end');
-      // A copy: the socket's buffer is about to be overwritten.
+      if (head.length > MAX_HEAD_BYTES) throw new Error('the head of a response is too long');
+      // A copy, because the socket's buffer is reused.
       this.headPart = Buffer.from(head);
       return length;
     }
@@ -71,7 +71,8 @@ export class AnswerParser {
   }
 
   private begin(head: string): void {
-    if (!head.startsWith('HTTP/1.1 ')) throw new Error(`not an answer: ${JSON.stringify(head.slice(0, 80))}`);
+    if (!head.startsWith('HTTP/1.1 '))
+      throw new Error(`not a response: ${JSON.stringify(head.slice(0, 80))}`);
     this.status = Number(head.slice(9, 12));
     this.location = this.status < 300 ? /\r\nlocation: *([^\r]+)/i.exec(head)?.[1] : undefined;
     this.bodyBytes = 0;
@@ -83,7 +84,7 @@ export class AnswerParser {
   }
 
   private expect(length: string | undefined): void {
-    if (length === undefined) throw new Error('an answer says nothing of its length');
+    if (length === undefined) throw new Error('a response has no length');
     this.bodyBytes = this.bodyLeft = Number(length);
     if (this.bodyLeft === 0) this.complete();
   }

@@ -1,10 +1,10 @@
 import { createServer, type Socket } from 'node:net';
 
 /**
- * Answers with bytes that are ready, and throws away what it is sent: the least that a server can do, to show what the
- * generator reaches when it doesn't wait for one. A process of its own, as the registries are.
+ * Sends prepared bytes and discards request bodies: the least work of a server, to measure the generator's
+ * own limit. A process of its own, like the registries.
  *
- * `GET /<n>` is answered with n bytes, POST with a Location, PATCH and PUT when their content has arrived.
+ * `GET /<n>` returns n bytes, POST a Location, PATCH and PUT respond after their content.
  */
 const TYPE = 'Content-Type: application/octet-stream';
 const PIECE = Buffer.alloc(1024 * 1024, 'x');
@@ -23,7 +23,7 @@ const server = createServer({ noDelay: true }, (socket) => {
       if (bodyLeft === 0) socket.write(reply);
       return;
     }
-    // A client sends nothing more before it is answered, so that one head at the most is in what arrives.
+    // A client waits for each response, so the data contains at most one head.
     const end = bytes.indexOf('\r\n\r\n');
     head += bytes.toString('latin1', 0, end === -1 ? bytes.length : end);
     if (end === -1) return;

@@ -1,7 +1,7 @@
 const CR = 13;
 const LF = 10;
 
-/** Counts the bytes of a body in chunked coding (RFC 9112, section 7.1) without keeping any of them. */
+/** Counts the bytes of a chunked body (RFC 9112, section 7.1) without keeping them. */
 export class ChunkCounter {
   bodyBytes = 0;
   complete = false;
@@ -9,7 +9,7 @@ export class ChunkCounter {
   private line = '';
   private expecting: 'size' | 'end of data' | 'trailer' = 'size';
 
-  /** Answers how far it read: to the end of the body, or of the bytes. */
+  /** Returns the position after the body, or the end of the bytes. */
   feed(bytes: Buffer, from: number, length: number): number {
     let at = from;
     while (at < length && !this.complete) {
@@ -43,8 +43,7 @@ export class ChunkCounter {
       this.expecting = 'size';
     } else {
       const size = parseInt(line, 16);
-      if (Number.isNaN(size))
-        throw new Error(`not the size of a chunk: ${JSON.stringify(line.slice(0, 40))}`);
+      if (Number.isNaN(size)) throw new Error(`not a chunk size: ${JSON.stringify(line.slice(0, 40))}`);
       this.dataLeft = size;
       this.bodyBytes += size;
       this.expecting = size === 0 ? 'trailer' : 'end of data';

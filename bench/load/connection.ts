@@ -4,12 +4,12 @@ import { AnswerParser, type Answer } from './answer-parser.js';
 
 export const HOST = '127.0.0.1';
 
-/** One request at a time on one kept connection, on a bare socket: no HTTP client's objects, streams or timers. */
+/** One request at a time on a keep-alive connection. A plain socket, without an HTTP client's overhead. */
 export class Connection {
   private waiting: ((answer: Answer) => void) | undefined;
   private failure: Error | undefined;
   private readonly parser: AnswerParser;
-  /** Called once, when the connection is of no more use. */
+  /** Called once, when the connection fails. */
   onFailure: (error: Error) => void = () => undefined;
 
   private constructor(
@@ -22,7 +22,7 @@ export class Connection {
     socket.on('close', () => this.fail(new Error('the server closed the connection')));
   }
 
-  /** @param bufferBytes how much is read at once: the same memory is read into again and again. */
+  /** @param bufferBytes size of the reused read buffer. */
   static async open(port: number, bufferBytes: number): Promise<Connection> {
     const feed = { take: (_bytes: Buffer, _length: number): void => undefined };
     const socket = connect({
@@ -41,7 +41,7 @@ export class Connection {
     return new Connection(socket, feed);
   }
 
-  /** Sends a request whole, and calls back with its answer. A failure goes to `onFailure`. */
+  /** Sends a whole request, and calls back with its response. Failures go to `onFailure`. */
   send(request: Buffer, bodyless: boolean, done: (answer: Answer) => void): void {
     if (this.failure) return this.onFailure(this.failure);
     this.waiting = done;
@@ -49,7 +49,7 @@ export class Connection {
     this.socket.write(request);
   }
 
-  /** Sends a request with its body in parts, no more of them in memory than the system's buffers hold. */
+  /** Sends a request with its body in parts, with backpressure. */
   async exchange(head: string, body: Iterable<Buffer> = [], bodyless = false): Promise<Answer> {
     const answer = new Promise<Answer>((resolve, reject) => {
       if (this.failure) return reject(this.failure);
@@ -57,7 +57,7 @@ export class Connection {
       this.onFailure = reject;
     });
     this.parser.bodyless = bodyless;
-    // An answer that comes before the body is sent is the server's refusal: it ends the sending too.
+    // A response before the end of the body is a refusal, and ends the sending.
     await Promise.all([answer, this.sendAll(head, body)]);
     return answer;
   }
@@ -93,7 +93,7 @@ export class Connection {
     const done = this.waiting;
     this.waiting = undefined;
     if (done) done(answer);
-    else this.fail(new Error(`an answer (${answer.status}) that nobody asked for`));
+    else this.fail(new Error(`an unexpected response (${answer.status})`));
   }
 
   private fail(error: Error): void {
@@ -104,9 +104,9 @@ export class Connection {
   }
 }
 
-/** Opens connections before the clock runs. */
+/** Opens connections before the measurement. */
 export function openConnections(port: number, count: number): Promise<Connection[]> {
-  // Few connections carry large bodies: fewer, larger reads. Many carry small answers.
+  // Few connections have large bodies, and so larger reads. Many have small responses.
   const bufferBytes = count <= 16 ? 256 * 1024 : 32 * 1024;
   return Promise.all(Array.from({ length: count }, () => Connection.open(port, bufferBytes)));
 }

@@ -3,7 +3,7 @@ import { runImagePulls, runImagePushes } from './run-images.js';
 import { runPushes } from './run-pushes.js';
 import { runRequests } from './run-requests.js';
 
-/** The process that sends load, and nothing else: a job at a time, told by its parent. It ends with its parent. */
+/** The process that generates load: one job at a time, from its parent. It ends with its parent. */
 process.on('message', (job: Job) => {
   run(job).then(
     (result) => send({ result }),
@@ -11,7 +11,7 @@ process.on('message', (job: Job) => {
   );
 });
 process.on('disconnect', () => process.exit());
-// Ctrl-C goes to the whole group of the terminal: it is the parent that ends the run, in order.
+// Ctrl-C reaches the whole process group. The parent ends the run.
 process.on('SIGINT', () => undefined);
 
 function run(job: Job): Promise<JobResult> {

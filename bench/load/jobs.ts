@@ -1,32 +1,35 @@
-/** What the generator is asked to do, and what it answers. All of it crosses a process boundary. */
+/** Jobs of the generator, and their results. They are sent between processes. */
 export type Job = RequestsJob | PushJob | ImagePushJob | ImagePullJob;
 
-/** A request that can be told before the clock runs. */
+/** A request that is prepared before the measurement. */
 export interface PlannedRequest {
   readonly method: 'GET' | 'HEAD' | 'POST';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Anything else fails the job. */
+  /** Expected status; another one fails the job. */
   readonly status: number;
-  /** Length of the answer's body. */
+  /** Expected length of the response's body. */
   readonly bodyBytes?: number;
 }
 
-/** Requests in turn, on so many connections, one at a time on each. */
+/** Sends requests in turn on several connections, one at a time on each. */
 export interface RequestsJob {
   readonly kind: 'requests';
   readonly port: number;
   readonly connections: number;
   readonly seconds: number;
   readonly requests: readonly PlannedRequest[];
-  /** Each request is sent once at the most: the job ends early when there are no more. */
+  /** Send each request at most once: the job ends early after the last one. */
   readonly once?: boolean;
 }
 
-/** `put`: POST, and a PUT with the content. `patch`: POST, one PATCH, PUT. `chunks`: POST, a PATCH per chunk, PUT. */
+/**
+ * `put`: POST, and a PUT with the content. `patch`: POST, one PATCH, PUT. `chunks`: POST, a PATCH per chunk,
+ * PUT.
+ */
 export type UploadForm = 'put' | 'patch' | 'chunks';
 
-/** Pushes blobs that no registry has seen: for so many seconds, or until there are `count`. */
+/** Pushes new blobs, for some seconds or until there are `count`. */
 export interface PushJob {
   readonly kind: 'push';
   readonly port: number;
@@ -36,7 +39,7 @@ export interface PushJob {
   readonly sizeBytes: number;
   readonly count: number;
   readonly seconds?: number;
-  /** What makes the contents unique. The same label makes the same contents, on whatever server. */
+  /** Makes the contents unique. The same label makes the same contents on each server. */
   readonly label: string;
 }
 
@@ -45,17 +48,17 @@ export interface ImagePushJob {
   readonly kind: 'push images';
   readonly port: number;
   readonly clients: number;
-  /** Uploads, or downloads, that a client has running at once. */
+  /** Concurrent uploads or downloads per client. */
   readonly parallel: number;
   readonly repository: string;
   readonly layers: number;
   readonly layerBytes: number;
   readonly label: string;
-  /** Else they are made of the label. */
+  /** Unset: made from the label. */
   readonly tag?: string;
 }
 
-/** Pulls these images, all at once, each by a client of its own. */
+/** Pulls these images at once, one client each. */
 export interface ImagePullJob {
   readonly kind: 'pull images';
   readonly port: number;
@@ -77,15 +80,15 @@ export interface PushedImage {
 }
 
 export interface JobResult {
-  /** From the first request to the last answer. */
+  /** From the first request to the last response. */
   readonly seconds: number;
-  /** Of each request, push, or image. */
+  /** Of each request, push or image. */
   readonly latenciesMs: Float32Array;
   /** Content sent or received. */
   readonly bytes: number;
-  /** The generator's own share of one core meanwhile: at 1 it would be the bottleneck. */
+  /** The generator's share of one core: at 1 it would be the bottleneck. */
   readonly generatorCpu: number;
-  /** The last of what was pushed. */
+  /** The last pushed blobs. */
   readonly blobs: readonly PushedBlob[];
   readonly images: readonly PushedImage[];
 }

@@ -3,19 +3,19 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { GeneratorMessage, Job, JobResult } from './jobs.js';
 
-/** The generator's process, seen from the one that runs the benchmark. */
+/** The generator's process, for the process that runs the benchmark. */
 export class LoadGenerator {
   private constructor(private readonly child: ChildProcess) {}
 
   static start(): LoadGenerator {
     const program = join(import.meta.dirname, 'generator.js');
-    // 'advanced': latencies cross as the array that they are.
+    // 'advanced' sends latencies as a typed array.
     return new LoadGenerator(
       fork(program, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
     );
   }
 
-  /** @throws Error when a server answered anything but what the job expects. */
+  /** @throws Error if a response is not what the job expects. */
   async run(job: Job): Promise<JobResult> {
     const ended = new AbortController();
     const answered = once(this.child, 'message', { signal: ended.signal });
@@ -28,7 +28,7 @@ export class LoadGenerator {
       ]);
       return resultOf(message[0] as GeneratorMessage);
     } finally {
-      // Whoever lost the race rejects now, and nobody waits for it.
+      // The promise that lost the race rejects now. Ignore it.
       answered.catch(() => undefined);
       gone.catch(() => undefined);
       ended.abort();

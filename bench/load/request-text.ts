@@ -1,6 +1,6 @@
 import { HOST } from './connection.js';
 
-/** The head of a request, as the generator sends it. */
+/** The head of a request. */
 export function requestHead(
   port: number,
   method: string,
@@ -11,9 +11,9 @@ export function requestHead(
   return `${method} ${path} HTTP/1.1\r\nHost: ${HOST}:${port}\r\n${lines.join('')}\r\n`;
 }
 
-/** Path and query of a `Location`, which Berth answers relative and the peer absolute. */
+/** Path and query of a `Location`: relative from Berth, absolute from the peer. */
 export function pathOf(location: string | undefined): string {
-  if (location === undefined) throw new Error('an answer without Location');
+  if (location === undefined) throw new Error('a response without Location');
   return location.replace(/^https?:\/\/[^/]+/, '');
 }
 

@@ -18,7 +18,10 @@ interface PreparedImage {
   readonly manifest: Content;
 }
 
-/** Pushes an image per client as docker does: of each blob HEAD, POST, PATCH, PUT, some at once; then the manifest. */
+/**
+ * Pushes an image per client as docker does: of each blob HEAD, POST, PATCH, PUT, some at once; then the
+ * manifest.
+ */
 export async function runImagePushes(job: ImagePushJob): Promise<JobResult> {
   const maker = new ContentMaker(job.layerBytes);
   const images = Array.from({ length: job.clients }, (_, n) => prepareImage(maker, job, n));
@@ -71,7 +74,7 @@ async function pushImage(
 
 async function pushBlob(connection: Connection, job: ImagePushJob, blob: Content): Promise<void> {
   const head = requestHead(job.port, 'HEAD', `/v2/${job.repository}/blobs/${blob.digest}`);
-  expectStatus(await connection.exchange(head, [], true), 404, 'the HEAD of a blob that nobody has pushed');
+  expectStatus(await connection.exchange(head, [], true), 404, 'the HEAD of a new blob');
   await upload(connection, job, blob, 'patch');
 }
 
@@ -97,7 +100,7 @@ async function pullImage(
   stopwatch.record(since);
 }
 
-/** Does all of `items`, one at a time on each connection. */
+/** Processes all `items`, one at a time on each connection. */
 async function share<T>(
   connections: readonly Connection[],
   items: readonly T[],

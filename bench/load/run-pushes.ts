@@ -4,10 +4,10 @@ import type { JobResult, PushJob } from './jobs.js';
 import { Stopwatch } from './stopwatch.js';
 import { upload } from './upload.js';
 
-/** Most pushed blobs that a job tells of. */
+/** Maximum number of pushed blobs in a result. */
 const MAX_TOLD = 1000;
 
-/** Pushes unique blobs from all connections. Contents and digests are made before the clock runs. */
+/** Pushes unique blobs on all connections. Contents and digests are made before the measurement. */
 export async function runPushes(job: PushJob): Promise<JobResult> {
   const maker = new ContentMaker(job.sizeBytes);
   const contents = Array.from({ length: job.count }, (_, n) => maker.make(`${job.label}/${n}`));
@@ -25,7 +25,7 @@ export async function runPushes(job: PushJob): Promise<JobResult> {
   }
 }
 
-/** The connections share one iterator: each takes the next content when it is done with its last one. */
+/** The connections share one iterator: each takes the next content after its last one. */
 async function push(
   connection: Connection,
   job: PushJob,

@@ -8,7 +8,7 @@ interface PreparedRequest extends PlannedRequest {
   readonly bytes: Buffer;
 }
 
-/** Sends planned requests from all connections, for as long as the job says. */
+/** Sends the requests on all connections, for the time of the job. */
 export async function runRequests(job: RequestsJob): Promise<JobResult> {
   const requests = job.requests.map((request) => prepare(job.port, request));
   const connections = await openConnections(job.port, job.connections);
@@ -22,7 +22,7 @@ export async function runRequests(job: RequestsJob): Promise<JobResult> {
   }
 }
 
-/** Every connection gets a first request, however long that takes. */
+/** Each connection gets a first request, however long that takes. */
 function taker(
   requests: readonly PreparedRequest[],
   job: RequestsJob,
@@ -36,7 +36,7 @@ function taker(
   };
 }
 
-/** By callbacks, and not by promises, since at tens of thousands of requests a second those would be half the work. */
+/** With callbacks: at tens of thousands of requests per second, promises would be half of the work. */
 function drive(
   connection: Connection,
   next: () => PreparedRequest | undefined,
@@ -64,9 +64,9 @@ function complaintAbout(
   { method, path, status, bodyBytes }: PlannedRequest,
   answer: Answer,
 ): string | undefined {
-  if (answer.status !== status) return `${method} ${path} was answered ${answer.status} instead of ${status}`;
+  if (answer.status !== status) return `${method} ${path} returned ${answer.status} instead of ${status}`;
   if (bodyBytes !== undefined && answer.bodyBytes !== bodyBytes) {
-    return `${method} ${path} was answered with ${answer.bodyBytes} bytes instead of ${bodyBytes}`;
+    return `${method} ${path} returned ${answer.bodyBytes} bytes instead of ${bodyBytes}`;
   }
   return undefined;
 }

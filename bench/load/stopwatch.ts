@@ -1,19 +1,19 @@
 import type { JobResult } from './jobs.js';
 
-/** More requests than any job of a few seconds sends; reserved before the clock runs. */
+/** More requests than a job of a few seconds sends. Allocated before the measurement. */
 const CAPACITY = 2_000_000;
 const samples = new Float32Array(CAPACITY);
 
-/** Times one job: the latencies of its requests, how long it took, and what the generator itself used of its core. */
+/** Measures one job: latencies, duration, and the generator's share of its core. */
 export class Stopwatch {
   private count = 0;
   private readonly cpu = process.cpuUsage();
   private readonly begun = performance.now();
   bytes = 0;
 
-  /** @param since when the request was sent, in the milliseconds of `performance.now()`. */
+  /** @param since when the request was sent, by `performance.now()`. */
   record(since: number): void {
-    if (this.count === CAPACITY) throw new Error('more requests than latencies can be kept of');
+    if (this.count === CAPACITY) throw new Error('too many requests for the buffer of latencies');
     samples[this.count] = performance.now() - since;
     this.count += 1;
   }

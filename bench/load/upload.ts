@@ -6,13 +6,13 @@ import { pathOf, requestHead, withQuery } from './request-text.js';
 
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
-/** Where blobs go. */
+/** The repository to push to. */
 export interface Destination {
   readonly port: number;
   readonly repository: string;
 }
 
-/** Pushes one blob in one of the spec's ways, and fails on any answer but the right one. */
+/** Pushes one blob in one of the spec's ways. @throws Error on an unexpected response. */
 export async function upload(
   connection: Connection,
   { port, repository }: Destination,
@@ -57,6 +57,6 @@ async function patch(
 }
 
 export function expectStatus(answer: Answer, status: number, what: string): Answer {
-  if (answer.status !== status) throw new Error(`${what} was answered ${answer.status} instead of ${status}`);
+  if (answer.status !== status) throw new Error(`${what} returned ${answer.status} instead of ${status}`);
   return answer;
 }

@@ -1,7 +1,7 @@
 import type { CaseResult, Figures } from './results.js';
 import { markdownTable, numberText } from './table.js';
 
-/** A row per case. Where there is no peer, its columns are left out. */
+/** A row per case. Without a peer, its columns are left out. */
 export function caseTable(results: readonly CaseResult[], peerName: string | undefined): string {
   if (peerName === undefined) {
     const header = ['case', 'unit', 'Berth', 'p50 / p99 ms'];
@@ -25,7 +25,7 @@ export function caseTable(results: readonly CaseResult[], peerName: string | und
   );
 }
 
-/** Why a peer has no figure, a line per reason. */
+/** Why the peer was not measured, a line per reason. */
 export function notes(results: readonly CaseResult[]): string[] {
   return results.flatMap(({ name, withoutPeer }) =>
     withoutPeer === null ? [] : [`${name}: ${withoutPeer}`],

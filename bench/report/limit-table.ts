@@ -1,7 +1,7 @@
 import type { LimitResult } from '../limits/limit.js';
 import { markdownTable, numberText } from './table.js';
 
-/** What bounds every server on this machine, and what the generator reaches by itself. */
+/** The limits of every server on this machine, and of the generator. */
 export function limitTable(results: readonly LimitResult[]): string {
   return markdownTable(
     ['limits', 'unit', 'figure', 'generator’s share of a core'],

@@ -3,7 +3,7 @@ import { markdownTable, numberText } from './table.js';
 
 const COLUMNS = ['RSS MiB', 'PSS MiB', 'PSS MiB before', 'PostgreSQL RSS MiB', 'PostgreSQL PSS MiB', 'MB/s'];
 
-/** The memory cases in full: a row for each server. Empty where none of them was run. */
+/** The memory cases in detail: a row per server. Empty if none was run. */
 export function memoryTable(results: readonly CaseResult[], peerName: string | undefined): string {
   const rows = results
     .filter(({ berth }) => 'PSS MiB' in berth.details)

@@ -6,7 +6,7 @@ import { limitTable } from './limit-table.js';
 import { memoryTable } from './memory-table.js';
 import type { CaseResult } from './results.js';
 
-/** All that a run found out. */
+/** The results of a run. */
 export interface Report {
   readonly peer: string | undefined;
   readonly cases: readonly CaseResult[];
@@ -14,10 +14,10 @@ export interface Report {
   readonly options: Options;
 }
 
-/** Tables in Markdown, and what there is to say of them. */
+/** Markdown tables with notes. */
 export function textOf({ cases, limits, peer, options }: Report): string {
   const parts = [
-    `${machineText()}; WORKERS=${options.workers}; ${options.rounds} rounds of ${options.seconds} s${options.quick ? '; a quick run: not to be quoted' : ''}\n`,
+    `${machineText()}; WORKERS=${options.workers}; ${options.rounds} rounds of ${options.seconds} s${options.quick ? '; a quick run, not for comparison' : ''}\n`,
     cases.length === 0 ? '' : caseTable(cases, peer),
     memoryTable(cases, peer),
     limits.length === 0 ? '' : limitTable(limits),
@@ -37,12 +37,12 @@ function machineText(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`;
 }
 
-/** At a whole core the generator would be the bottleneck. */
+/** With a whole core the generator would be the bottleneck. */
 function generatorNote(cases: readonly CaseResult[]): string[] {
   const shares = cases.flatMap(({ name, berth, peer }) =>
     [berth, peer].flatMap((figures) => ({ name, share: figures?.generatorCpu ?? 0 })),
   );
   const [most] = shares.sort((a, b) => b.share - a.share);
   if (!most) return [];
-  return [`The generator used ${Math.round(most.share * 100)} % of a core at the most, in: ${most.name}`];
+  return [`The generator used ${Math.round(most.share * 100)} % of a core at most, in: ${most.name}`];
 }

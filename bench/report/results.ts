@@ -1,15 +1,15 @@
 import { COSTS, type CaseInfo, type Measured } from '../cases/bench-case.js';
 import { median, quantile } from './statistics.js';
 
-/** What one registry came to in one case. */
+/** The result of one registry in one case. */
 export interface Figures {
   readonly median: number;
   readonly rounds: readonly number[];
-  /** Of the requests of all rounds; null where there were none. */
+  /** Latency of the requests of all rounds; null without requests. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
   readonly requests: number;
-  /** The largest of all rounds: the generator's share of a core. */
+  /** The generator's largest share of a core in all rounds. */
   readonly generatorCpu: number | null;
   readonly details: Readonly<Record<string, number>>;
 }

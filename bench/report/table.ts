@@ -15,7 +15,7 @@ function pad(text: string, width: number, column: number): string {
   return column === 0 ? text.padEnd(width) : text.padStart(width);
 }
 
-/** Three figures that count, and thousands told apart: `0.123`, `12.3`, `12,345`. */
+/** Three significant digits, and separated thousands: `0.123`, `12.3`, `12,345`. */
 export function numberText(value: number | null): string {
   if (value === null || Number.isNaN(value)) return '—';
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');

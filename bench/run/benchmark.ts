@@ -15,13 +15,13 @@ import type { RegistryServer } from '../servers/registry-server.js';
 import type { Ground } from './ground.js';
 import { openAll, runCase } from './run-group.js';
 
-/** A group, and those of its cases that were asked for. */
+/** A group with its selected cases. */
 interface Selection {
   readonly group: CaseGroup;
   readonly cases: readonly CaseInfo[];
 }
 
-/** What a run with these options measures. */
+/** The cases and limits that a run with these options measures. */
 export function namesOf(options: Options): string[] {
   const cases = selectedGroups(options).flatMap((selection) => selection.cases);
   return [...cases, ...selectedLimits(options)].map(({ name }) => name);
@@ -42,7 +42,7 @@ function sizesOf(quick: boolean): Sizes {
   return quick ? QUICK : FULL;
 }
 
-/** The cases of one run, a group after the other, each on servers and directories of its own. */
+/** Runs the groups one after the other, each with its own servers and directories. */
 export class Benchmark {
   private readonly generator: LoadGenerator;
 
@@ -61,7 +61,7 @@ export class Benchmark {
   async run(): Promise<{ cases: CaseResult[]; limits: LimitResult[] }> {
     const selections = selectedGroups(this.options);
     const cases: CaseResult[] = [];
-    // Databases that are made take most of a quick run's time, so that its groups share one.
+    // Creating databases takes most of a quick run's time, so its groups share one.
     const shares = this.options.quick ? [selections] : selections.map((selection) => [selection]);
     for (const share of shares) cases.push(...(await this.runOnFreshServers(share)));
     return { cases, limits: await this.runLimits() };

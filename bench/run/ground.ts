@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Everything that a run makes and has to take away again, however it ends. */
+/** The directories and servers of a run. They are removed at its end, also after a failure. */
 export class Ground {
   private readonly disposers = new Set<() => Promise<void> | void>();
   private directories = 0;
@@ -10,10 +10,10 @@ export class Ground {
 
   private constructor(readonly root: string) {}
 
-  /** @param parent where the data of the servers is kept meanwhile: on the disk that is to be measured. */
+  /** @param parent directory for the data of the servers, on the disk to be measured. */
   static async open(parent = tmpdir()): Promise<Ground> {
     const root = await mkdtemp(join(parent, 'berth-bench-'));
-    // The embedded PostgreSQL of a Berth that root runs is another user's.
+    // If root runs Berth, the embedded PostgreSQL has another user.
     await chmod(root, 0o755);
     return new Ground(root);
   }
@@ -25,9 +25,9 @@ export class Ground {
     return directory;
   }
 
-  /** Answers what ends it now: to be called once, at the latest by `dispose`. */
+  /** Returns a function that ends it. Call it once; `dispose` calls it otherwise. */
   add(dispose: () => Promise<void> | void): () => Promise<void> {
-    if (this.disposal) throw new Error('the run has been stopped');
+    if (this.disposal) throw new Error('the run was stopped');
     this.disposers.add(dispose);
     return async () => {
       if (this.disposers.delete(dispose)) await dispose();
@@ -43,7 +43,7 @@ export class Ground {
   private async disposeAll(): Promise<void> {
     for (const dispose of [...this.disposers].reverse())
       await Promise.resolve(dispose()).catch(() => undefined);
-    // A PostgreSQL that was told to quit may still write as it goes.
+    // A PostgreSQL that is stopping may still write.
     await rm(this.root, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

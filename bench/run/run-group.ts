@@ -4,7 +4,7 @@ import type { CaseInfo, CaseGroup, Measured, OpenGroup, Target } from '../cases/
 import { caseResult, type CaseResult } from '../report/results.js';
 import { cpuSeconds } from '../servers/process-cpu.js';
 
-/** A registry that a group of cases has been seeded on. */
+/** A registry with the seed of a group. */
 export interface Contestant {
   readonly target: Target;
   readonly group: OpenGroup;
@@ -15,7 +15,7 @@ export interface Pace {
   readonly seconds: number;
 }
 
-/** Runs one case on all contestants in turn, who begin by turns. */
+/** Runs one case on the registries alternately. Each round starts with the next one. */
 export async function runCase(
   info: CaseInfo,
   contestants: readonly Contestant[],
@@ -48,7 +48,7 @@ export async function openAll(group: CaseGroup, targets: readonly Target[]): Pro
   return contestants;
 }
 
-/** Adds what a request, a push or an image costs the server: what is left of a core is where it waits. */
+/** Adds the server's CPU time per request, push or image. */
 async function withCpu({ server }: Target, work: () => Promise<Measured>): Promise<Measured> {
   const { serving, database } = server.processes();
   const before = [cpuSeconds(serving), cpuSeconds(database)] as const;
@@ -62,7 +62,7 @@ async function withCpu({ server }: Target, work: () => Promise<Measured>): Promi
   return { ...measured, details: { ...measured.details, ...details } };
 }
 
-/** What one server has left to the disk must not be charged to the next one. */
+/** Flushes the writes of one server, so that they don't slow the next one. */
 async function writeBack({ server }: Target): Promise<void> {
   await promisify(execFile)('sync', ['-f', server.directory]).catch(() => promisify(execFile)('sync'));
 }

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 
 /**
- * Connects to the embedded PostgreSQL of the Berth in `directory`, and disconnects when `work` is done. It is
- * reached by its socket, which lies in its own directory; root may enter that, and its owner.
+ * Connects to the embedded PostgreSQL of the Berth in `directory` while `work` runs. Its socket is in its
+ * directory, which only its owner and root can enter.
  */
 export async function withDatabase<T>(directory: string, work: (client: Client) => Promise<T>): Promise<T> {
   const host = join(directory, 'data/postgres');

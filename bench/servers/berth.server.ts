@@ -5,7 +5,7 @@ import { processTree, programOf } from './process-tree.js';
 import type { RegistryServer, ServerProcesses } from './registry-server.js';
 import { ServerProcess } from './server-process.js';
 
-/** Berth with its embedded PostgreSQL and the file system driver: what `npm run start:prod` starts, on another port. */
+/** Berth with the embedded PostgreSQL and the file system driver, as `npm run start:prod` starts it. */
 export class BerthServer implements RegistryServer {
   readonly name = 'Berth';
   private process: ServerProcess | undefined;
@@ -29,7 +29,7 @@ export class BerthServer implements RegistryServer {
         PORT: `${this.port}`,
         DATA_DIR: join(this.directory, 'data'),
         WORKERS: this.workers,
-        // No line per request: the peer's access log is off, too.
+        // No line per request, as with the peer.
         LOG_LEVEL: 'warn',
         LOG_FORMAT: 'json',
         ...this.settings,
@@ -51,14 +51,14 @@ export class BerthServer implements RegistryServer {
     return { serving: all.filter((pid) => !database.includes(pid)), database };
   }
 
-  /** A Berth that had to be killed leaves its PostgreSQL behind. */
+  /** A Berth that was killed leaves its PostgreSQL running. */
   private stopOrphanedPostgres(): void {
     try {
       const pid = parseInt(readFileSync(join(this.directory, 'data/postgres/postmaster.pid'), 'utf8'), 10);
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (command.includes(`${this.directory}/data/postgres`)) process.kill(pid, 'SIGQUIT');
     } catch {
-      // There is none.
+      // No PostgreSQL is running.
     }
   }
 }

@@ -1,23 +1,23 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { RegistryServer } from './registry-server.js';
 
-/** To look at a process costs the kernel as much as its pages are many: a hundred milliseconds between looks took 7 % of two processors. */
+/** A sample takes longer the more pages a process has: at 100 ms, samples took 7 % of two processors. */
 const INTERVAL_MS = 500;
 
-/** Peaks in KiB, of processes together. */
+/** Peaks of all processes together, in KiB. */
 export interface MemoryPeaks {
-  /** The sum of what each process had in memory at its own peak: what they share is counted more than once. */
+  /** Sum of the peaks of each process. Shared memory counts several times. */
   readonly rssKib: number;
-  /** The largest sum at one moment, where what they share is divided among them. */
+  /** Largest sum at one moment. Shared memory counts once. */
   readonly pssKib: number;
 }
 
-/** Watches the memory of a server's processes from now on. Linux alone tells of it. */
+/** Samples the memory of a server's processes. Linux only. */
 export class MemoryWatch {
   private readonly peakPss = { serving: 0, database: 0 };
   private readonly timer: NodeJS.Timeout;
 
-  /** What the serving processes had when the watch began. */
+  /** Memory of the serving processes at the start of the watch. */
   readonly pssKibBefore: number;
 
   private constructor(private readonly server: RegistryServer) {
@@ -27,7 +27,7 @@ export class MemoryWatch {
 
   static start(server: RegistryServer): MemoryWatch {
     const { serving, database } = server.processes();
-    if (serving.length === 0) throw new Error('the memory of processes can be seen on Linux only');
+    if (serving.length === 0) throw new Error('memory can be measured on Linux only');
     for (const pid of [...serving, ...database]) resetPeak(pid);
     return new MemoryWatch(server);
   }
@@ -53,7 +53,7 @@ function sum(pids: readonly number[], measure: (pid: number) => number): number 
   return pids.reduce((total, pid) => total + measure(pid), 0);
 }
 
-/** proc(5): 5 sets the peak to what it is now. */
+/** proc(5): 5 resets the peak. */
 function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
@@ -62,7 +62,7 @@ function peakRss(pid: number): number {
   return field(pid, 'status', 'VmHWM');
 }
 
-/** In KiB. What several processes have in common is divided among them. */
+/** In KiB. Shared memory is divided among the processes that share it. */
 export function currentPss(pid: number): number {
   return field(pid, 'smaps_rollup', 'Pss');
 }
@@ -72,7 +72,7 @@ export function currentRss(pid: number): number {
   return field(pid, 'status', 'VmRSS');
 }
 
-/** 0 of a process that has ended. */
+/** 0 for a process that has ended. */
 function field(pid: number, file: string, name: string): number {
   try {
     const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(

@@ -7,18 +7,19 @@ import { processTree } from './process-tree.js';
 import type { RegistryServer, ServerProcesses } from './registry-server.js';
 import { ServerProcess } from './server-process.js';
 
-/** What there is to say of the peer's program. */
+/** The peer's program. */
 export interface PeerProgram {
   readonly path: string;
   /** Name and version, for the report. */
   readonly name: string;
 }
 
-/** Asks a program who it is. Answers undefined where there is no such program. */
+/** Asks a program for its version. Returns undefined if it is not installed. */
 export async function findPeer(path: string): Promise<PeerProgram | undefined> {
   try {
     const { stdout } = await promisify(execFile)(path, ['--version']);
-    // `docker-registry github.com/docker/distribution 2.8.2+ds1`, `registry github.com/distribution/distribution/v3 v3.1.0`
+    // `docker-registry github.com/docker/distribution 2.8.2+ds1`, `registry
+    // github.com/distribution/distribution/v3 v3.1.0`
     const version = stdout.trim().split(/\s+/).at(-1) ?? '';
     return { path, name: `distribution ${version.replace(/^v/, '')}` };
   } catch {
@@ -26,7 +27,7 @@ export async function findPeer(path: string): Promise<PeerProgram | undefined> {
   }
 }
 
-/** The Go registry on its file system driver: as its packages configure it, without access log. */
+/** The Go registry with the file system driver, configured as its packages do, without access log. */
 export class PeerServer implements RegistryServer {
   readonly name: string;
   private process: ServerProcess | undefined;
@@ -39,7 +40,7 @@ export class PeerServer implements RegistryServer {
     this.name = program.name;
   }
 
-  /** Its own, where objects and links lie. */
+  /** Directory of its objects and links. */
   static storageOf(directory: string): string {
     return join(directory, 'storage');
   }
@@ -50,7 +51,7 @@ export class PeerServer implements RegistryServer {
     this.process = ServerProcess.start([this.program.path, 'serve', file], {
       cwd: this.directory,
       log: join(this.directory, 'log'),
-      // Version 3 would send traces, to nobody.
+      // Version 3 sends traces otherwise.
       env: { PATH: process.env['PATH'] ?? '', OTEL_TRACES_EXPORTER: 'none' },
     });
     await this.process.ready(this.port);
@@ -66,7 +67,7 @@ export class PeerServer implements RegistryServer {
     return { serving: root === undefined ? [] : processTree(root), database: [] };
   }
 
-  /** With the cache of descriptors in memory, as in the file that its packages bring: it is faster with it. */
+  /** With the cache of descriptors in memory, as in its packages' file: that is faster. */
   private configuration(): string {
     return [
       'version: 0.1',

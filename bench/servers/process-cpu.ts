@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
 
-/** Of `/proc/<pid>/stat`, on every Linux that there is. */
+/** Clock ticks per second of `/proc/<pid>/stat`, the same on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds that processes have used of any core since they began. 0 of those that have ended, and where there is no /proc. */
+/** CPU seconds of processes since their start. 0 for those that have ended, and without /proc. */
 export function cpuSeconds(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + ticksOf(pid), 0) / TICKS_PER_SECOND;
 }
 
-/** `pid (name) state …`: fields 14 and 15 of proc(5), counted from after the name, which may hold anything. */
+/**
+ * `pid (name) state …`: fields 14 and 15 of proc(5), counted after the name, which may contain any character.
+ */
 function ticksOf(pid: number): number {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** A process and all that descend from it. Nothing where there is no /proc. */
+/** A process and its descendants. Empty without /proc. */
 export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const pid of allProcesses()) {
@@ -12,7 +12,7 @@ export function processTree(root: number): number[] {
   return found;
 }
 
-/** The name of the program, cut to 15 characters by the kernel. */
+/** The program's name, which the kernel cuts to 15 characters. */
 export function programOf(pid: number): string {
   return read(pid, 'comm').trim();
 }
@@ -27,7 +27,7 @@ function allProcesses(): number[] {
   }
 }
 
-/** `pid (name) state ppid …`: the name may hold anything, so what follows begins after the last parenthesis. */
+/** `pid (name) state ppid …`. The name may contain any character, so parse after the last parenthesis. */
 function parentOf(pid: number): number | undefined {
   const text = read(pid, 'stat');
   const parent = text.slice(text.lastIndexOf(')') + 2).split(' ')[1];

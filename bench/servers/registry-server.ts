@@ -1,21 +1,21 @@
-/** A registry as its operator runs it: a process of its own, on data of its own. */
+/** A registry as an operator runs it: a process with its own data. */
 export interface RegistryServer {
-  /** How it is called in the report. */
+  /** Its name in the report. */
   readonly name: string;
   readonly port: number;
-  /** Where everything that it keeps lies. */
+  /** Directory of its data. */
   readonly directory: string;
-  /** Resolves at the first 200 of `/v2/`. Starts again after a stop, on the same data. */
+  /** Resolves at the first 200 of `/v2/`. After a stop it starts again on the same data. */
   start(): Promise<void>;
-  /** As an operator stops it; kills what doesn't end in time. */
+  /** Stops it as an operator does; kills it after a timeout. */
   stop(): Promise<void>;
-  /** Everything that it runs, now. Linux alone shows them; elsewhere none. */
+  /** Its processes. Linux only; elsewhere empty. */
   processes(): ServerProcesses;
 }
 
 export interface ServerProcesses {
-  /** What serves requests. */
+  /** Processes that serve requests. */
   readonly serving: readonly number[];
-  /** Its own PostgreSQL. */
+  /** Processes of its PostgreSQL. */
   readonly database: readonly number[];
 }

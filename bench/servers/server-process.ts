@@ -9,21 +9,21 @@ const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 2;
 
-/** One run of a registry's program. */
+/** A process of a registry's program. */
 export class ServerProcess {
   private constructor(
     private readonly child: ChildProcess,
     private readonly log: string,
   ) {}
 
-  /** @param log a file for what it prints, which is shown when it fails. */
+  /** @param log file for its output, which is shown if it fails. */
   static start(
     command: readonly string[],
     options: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly log: string },
   ): ServerProcess {
     const [program = '', ...args] = command;
     const output = openSync(options.log, 'a');
-    // A group of its own: Ctrl-C goes to the benchmark alone, which stops everything in order.
+    // Its own process group: Ctrl-C reaches only the benchmark, which stops it.
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: options.env,

@@ -7,7 +7,7 @@ const CONNECTIONS = 16;
 const PATIENCE_MS = 60_000;
 
 export interface SoakAnswer {
-  /** 0: the connection broke, or nothing came for a minute. */
+  /** 0: the connection broke or timed out after a minute. */
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   /** The sha256 of the body. */
@@ -18,13 +18,13 @@ export interface SoakAnswer {
 export interface SoakRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** The connection is cut when so much of the body was sent. */
+  /** Abort the connection after this many bytes of the body. */
   readonly leaveAfterBytes?: number;
 }
 
 const NOTHING: SoakAnswer = { status: 0, headers: {}, digest: '', bodyBytes: 0 };
 
-/** Requests on a bounded number of kept connections. */
+/** Sends requests on a bounded number of keep-alive connections. */
 export class SoakClient {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 
@@ -36,7 +36,7 @@ export class SoakClient {
   async send(method: string, path: string, options: SoakRequest = {}): Promise<SoakAnswer> {
     const begun = performance.now();
     const answer = await this.exchange(method, path, options).catch(() => NOTHING);
-    // Somebody who leaves waits for no answer.
+    // A client that aborts waits for no response.
     if (options.leaveAfterBytes === undefined) {
       this.onAnswer(method, path, answer.status, performance.now() - begun);
     }

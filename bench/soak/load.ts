@@ -5,16 +5,16 @@ import { SoakOperations } from './operations.js';
 import { imagePool, REPOSITORIES } from './pool.js';
 
 const CLIENTS = 8;
-/** What answers may be: done, or not there (any more), or refused because it is needed. */
+/** Allowed statuses: success, not found (any more), or refused because the content is needed. */
 const RIGHT = new Set([200, 201, 202, 204, 206, 404, 405]);
 const NOT_NOW = new Set([429, 503, 507]);
 const MOST_COMPLAINTS = 20;
 
-/** The clients of a soak, and what they have seen. */
+/** The clients of a soak, and their results. */
 export class SoakLoad {
   readonly operations = new Map<string, number>();
   readonly statuses = new Map<number, number>();
-  /** Answers that must not be; the first of them. */
+  /** The first wrong responses. */
   readonly complaints: string[] = [];
   wrongAnswers = 0;
   private latenciesMs: number[] = [];
@@ -29,10 +29,10 @@ export class SoakLoad {
     this.client = new SoakClient(port, (method, path, status, ms) => this.answered(method, path, status, ms));
   }
 
-  /** Works until `stop`, at the rate or, where the server is slower, as fast as it is. */
+  /** Works until `stop`, at the given rate or, if the server is slower, at its rate. */
   async run(): Promise<void> {
     const first = new SoakOperations(this.client, this.images, new SeededRandom(0), this.complain);
-    // All content there ever is: what is kept doesn't grow from here on.
+    // Push all contents first, so that the stored content doesn't grow later.
     for (const repository of REPOSITORIES) {
       for (const image of this.images) await first.push(repository, image);
     }
@@ -48,7 +48,7 @@ export class SoakLoad {
     this.client.close();
   }
 
-  /** Of the answers since it was last asked for, sorted. */
+  /** Sorted latencies since the last call. */
   takeLatenciesMs(): number[] {
     const taken = this.latenciesMs;
     this.latenciesMs = [];
@@ -74,7 +74,7 @@ export class SoakLoad {
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     this.latenciesMs.push(ms);
     if (!RIGHT.has(status) && !NOT_NOW.has(status))
-      this.complain(`${method} ${path}: ${status || 'no answer'}`);
+      this.complain(`${method} ${path}: ${status || 'no response'}`);
   }
 
   private readonly complain = (text: string): void => {

@@ -38,14 +38,14 @@ async function sample(
   const elapsed = () => (performance.now() - begun) / 1000;
   const samples: Sample[] = [];
   while (elapsed() < minutes * 60) {
-    // A load that fails ends the run; it doesn't end by itself otherwise.
+    // A failure of the load ends the run; otherwise the load runs until it is stopped.
     await Promise.race([sleep(sampleSeconds * 1000), working]);
     const { atSeconds, values } = await takeSample(berth, elapsed());
     const latencies = load.takeLatenciesMs();
     const at = (part: number) => latencies[Math.floor((latencies.length - 1) * part)] ?? 0;
     const timed = new Map([...values, ['latency p50, ms', at(0.5)], ['latency p99, ms', at(0.99)]]);
     samples.push({ atSeconds, values: timed });
-    tell(`${atSeconds.toFixed(0)} s: ${latencies.length} answers, p50 ${at(0.5).toFixed(1)} ms`);
+    tell(`${atSeconds.toFixed(0)} s: ${latencies.length} responses, p50 ${at(0.5).toFixed(1)} ms`);
   }
   return samples;
 }
@@ -57,7 +57,7 @@ function report({ minutes, rate }: SoakSettings, samples: readonly Sample[], loa
   print(`\nsoak: ${minutes} minutes, at most ${rate} operations per second\n\n`);
   print(`${windowTable(samples, findings)}\n${loadTable(load)}\n`);
   for (const complaint of load.complaints) print(`wrong: ${complaint}\n`);
-  print(`wrong answers: ${load.wrongAnswers}\n`);
+  print(`wrong responses: ${load.wrongAnswers}\n`);
   print(growing.length === 0 ? 'flat\n' : `grows: ${growing.map(({ name }) => name).join(', ')}\n`);
   return growing.length === 0 && isRight;
 }

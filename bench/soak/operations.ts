@@ -6,8 +6,7 @@ import { type PoolBlob, type PoolImage, REPOSITORIES, TAGS } from './pool.js';
 const OCTETS = { 'Content-Type': 'application/octet-stream' };
 
 /**
- * One client: does the things that clients of a registry do, with contents and names that are always the
- * same.
+ * One client. It does what clients of a registry do, always with the same contents and names.
  */
 export class SoakOperations {
   private readonly all: readonly (readonly [name: string, weight: number, work: () => Promise<void>])[] = [
@@ -30,11 +29,11 @@ export class SoakOperations {
     private readonly client: SoakClient,
     private readonly images: readonly PoolImage[],
     private readonly random: SeededRandom,
-    /** Called for bytes that are not those that were pushed. */
+    /** Called if bytes differ from what was pushed. */
     private readonly onWrongBytes: (what: string) => void,
   ) {}
 
-  /** Does one of them and returns its name. */
+  /** Does one operation and returns its name. */
   async next(): Promise<string> {
     let left = this.random.below(this.all.reduce((sum, [, weight]) => sum + weight, 0));
     for (const [name, weight, work] of this.all) {
@@ -46,7 +45,7 @@ export class SoakOperations {
     throw new Error('the weights do not add up');
   }
 
-  /** As clients do it: what the repository has isn't sent, mostly. */
+  /** As clients do: mostly skips blobs that the repository has. */
   async push(repository: string = this.pick(REPOSITORIES), image = this.pick(this.images)): Promise<void> {
     for (const blob of image.blobs) {
       const head = await this.client.send('HEAD', `/v2/${repository}/blobs/${blob.digest}`);
@@ -100,7 +99,7 @@ export class SoakOperations {
     const part = bytes.subarray(start, end + 1);
     const expected = `sha256:${createHash('sha256').update(part).digest('hex')}`;
     if (found.status === 206 && found.digest !== expected) {
-      this.onWrongBytes(`bytes ${start}-${end} of ${digest} are others`);
+      this.onWrongBytes(`bytes ${start}-${end} of ${digest} differ`);
     }
   }
 
@@ -139,7 +138,7 @@ export class SoakOperations {
     if (status === 202 && headers.location !== undefined) await this.client.send('DELETE', headers.location);
   }
 
-  /** To an image that may have been deleted: 404 then. */
+  /** The image may have been deleted: then 404. */
   private moveTag(): Promise<void> {
     return this.putManifest(this.pick(REPOSITORIES), this.pick(this.images), this.pick(TAGS));
   }
@@ -166,7 +165,7 @@ export class SoakOperations {
 
   private pick<T>(list: readonly T[]): T {
     const chosen = list[this.random.below(list.length)];
-    if (chosen === undefined) throw new Error('there is nothing to choose from');
+    if (chosen === undefined) throw new Error('nothing to choose from');
     return chosen;
   }
 }

@@ -2,7 +2,7 @@ import { createCipheriv, createHash } from 'node:crypto';
 
 const KIB = 1024;
 const IMAGES = 12;
-/** The largest one is shared by all images, as a base layer is. */
+/** All images share the largest one, like a base layer. */
 const BASE_BYTES = 1024 * KIB;
 const LAYER_BYTES = [8 * KIB, 100 * KIB];
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -21,7 +21,7 @@ export interface PoolImage {
   readonly mediaType: string;
 }
 
-/** All that is ever pushed: the same contents again and again, so that what is kept of them doesn't grow. */
+/** All contents of a soak. They are pushed repeatedly, so that the stored content doesn't grow. */
 export function imagePool(): readonly PoolImage[] {
   const base = blob('base', BASE_BYTES);
   return Array.from({ length: IMAGES }, (_, index) => {

@@ -4,10 +4,10 @@ import type { Sample } from './sampler.js';
 import { type Finding, medianOf } from './verdict.js';
 
 const WINDOW_SECONDS = 300;
-/** Of a run that is too short for windows of five minutes. */
+/** Number of windows of a run that is too short for windows of five minutes. */
 const LEAST_WINDOWS = 6;
 
-/** The medians of each window of five minutes, and what became of each figure. */
+/** The medians of each window of five minutes, and the verdict of each figure. */
 export function windowTable(samples: readonly Sample[], findings: readonly Finding[]): string {
   const seconds = samples.at(-1)?.atSeconds ?? 0;
   const windowSeconds = Math.min(WINDOW_SECONDS, seconds / LEAST_WINDOWS);

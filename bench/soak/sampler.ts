@@ -7,13 +7,13 @@ import { currentPss, currentRss } from '../servers/memory-watch.js';
 
 const MIB = 1024 * 1024;
 
-/** What was seen at one moment: name → value. */
+/** The values of one sample: name → value. */
 export interface Sample {
   readonly atSeconds: number;
   readonly values: ReadonlyMap<string, number>;
 }
 
-/** Looks at a running Berth from outside: its processes, its database, its directory. */
+/** Samples a running Berth from outside: its processes, its database, its directory. */
 export async function takeSample(berth: BerthServer, atSeconds: number): Promise<Sample> {
   const { serving, database } = berth.processes();
   const values = new Map<string, number>([
@@ -47,7 +47,7 @@ function sum(pids: readonly number[], measure: (pid: number) => number): number 
   return pids.reduce((total, pid) => total + measure(pid), 0);
 }
 
-/** 0 of a process that has ended. */
+/** 0 for a process that has ended. */
 function descriptors(pid: number): number {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;
@@ -56,7 +56,7 @@ function descriptors(pid: number): number {
   }
 }
 
-/** Files come and go meanwhile. */
+/** Files may disappear meanwhile. */
 async function usage(folder: string): Promise<{ files: number; bytes: number }> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const files = entries.filter((entry) => entry.isFile());

@@ -1,22 +1,19 @@
-/** How long and how hard a soak works. Everything is set by the environment. */
+/** Duration and load of a soak, from environment variables. */
 export interface SoakSettings {
   readonly minutes: number;
-  /** Operations per second at the most, each of one to about ten requests. */
+  /** Maximum operations per second, each of one to about ten requests. */
   readonly rate: number;
   readonly sampleSeconds: number;
   readonly directory: string | undefined;
-  /** A build of Berth; undefined: one is made of the sources as they are. */
+  /** A build of Berth; undefined: build the current sources. */
   readonly dist: string | undefined;
-  /**
-   * What Berth is started with: sessions and their events end soon, so that what is removed keeps up with
-   * what comes.
-   */
+  /** Berth's settings: sessions and events expire soon, so that removal keeps up with the load. */
   readonly berth: Readonly<Record<string, string>>;
 }
 
 const MINUTE_SECONDS = 60;
 
-/** @throws Error that names the variable that can't be used. */
+/** @throws Error that names the invalid variable. */
 export function soakSettings(environment: NodeJS.ProcessEnv): SoakSettings {
   const number = (name: string, otherwise: number) => {
     const value = Number(environment[name] ?? otherwise);

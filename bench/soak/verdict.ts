@@ -1,14 +1,14 @@
 import type { Sample } from './sampler.js';
 
-/** The first part of a run: caches fill, and what is removed after some time begins to be. */
+/** The first part of a run, in which caches fill and the first sessions expire. */
 const WARM_UP_PART = 0.25;
-/** Beyond this something grows: the last third of what is left against the first. */
+/** Growth from the first to the last third after the warm-up that counts as growing. */
 const MOST_GROWTH = 0.15;
 
-/** Every move of a tag is recorded and kept. */
+/** Each move of a tag is recorded and kept. */
 export const GROWS_BY_DESIGN: readonly string[] = ['tag_events'];
 
-/** What may come and go besides, by the unit or the name: a collection, a vacuum, a round of the reaper. */
+/** Allowed fluctuation, by unit or name: garbage collection, vacuum, a round of the reaper. */
 function slackOf(name: string): number {
   if (name.startsWith('Berth') || name.startsWith('PostgreSQL PSS')) return 24;
   if (name.endsWith('MiB')) return 4;
@@ -38,7 +38,7 @@ export function judge(samples: readonly Sample[]): Finding[] {
 
 function verdictUnlessItGrows(name: string): Exclude<Finding['verdict'], 'grows'> {
   if (GROWS_BY_DESIGN.some((table) => name.startsWith(`${table}:`))) return 'grows by design';
-  // The machine may have other things to do.
+  // The machine may be busy with other work.
   return name.startsWith('latency') ? 'not judged' : 'flat';
 }
 
