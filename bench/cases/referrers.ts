@@ -85,7 +85,7 @@ function signatureOf({ manifest }: PushedImage, empty: string, n: number): strin
     mediaType: MANIFEST_TYPE,
     artifactType: 'application/vnd.example.signature',
     config: emptyDescriptor,
-    layers: [nothing],
+    layers: [emptyDescriptor],
     subject: { mediaType: MANIFEST_TYPE, digest: manifest.digest, size: manifest.sizeBytes },
     annotations: { 'org.example.number': `${n}` },
   });
