@@ -29,7 +29,7 @@ describe('uploads to an object store', () => {
         await playTakeovers(ground.open(), ground.harness, steps);
         ground.expectClean();
       }),
-      runs(200),
+      runs(60),
     );
   });
 
@@ -42,7 +42,7 @@ describe('uploads to an object store', () => {
     async (_, trouble) => {
       await fc.assert(
         fc.asyncProperty(layerPlan, (plan) => new OneLayer(plan, trouble).play()),
-        runs(400),
+        runs(120),
       );
     },
     300_000,
@@ -62,7 +62,7 @@ describe('uploads to an object store', () => {
           await push(ground, chunks, faults);
           ground.expectClean();
         }),
-        runs(300),
+        runs(90),
       );
     },
   );

@@ -12,9 +12,9 @@ const { runs } = await import('./runs.js');
 const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
-  { kind: 'filesystem', numRuns: 40 },
-  { kind: 'memory', numRuns: 40 },
-  { kind: 'objects', numRuns: 40 },
+  { kind: 'filesystem', numRuns: 20 },
+  { kind: 'memory', numRuns: 20 },
+  { kind: 'objects', numRuns: 20 },
 ] as const;
 
 describe.each(KINDS)(
