@@ -120,7 +120,7 @@ describe('npm run bench', () => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     await once(child, 'close');
-    if (!stdout.includes('wrong answers: 0')) throw new Error(`the soak failed: ${stdout}${stderr}`);
+    if (!stdout.includes('wrong responses: 0')) throw new Error(`the soak failed: ${stdout}${stderr}`);
     for (const figure of [
       'Berth RSS, MiB',
       'descriptors of Berth',
