@@ -120,7 +120,7 @@ async function listen(app: NestExpressApplication, { host, port }: Configuration
   try {
     await once(server, 'listening');
   } catch (cause) {
-    throw new StartupError(describeListenFailure(cause), { cause });
+    throw new StartupError(describeListenFailure(cause, { host, port }), { cause });
   }
 }
 

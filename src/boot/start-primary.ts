@@ -66,7 +66,7 @@ async function freePort({ host, port }: Configuration): Promise<number> {
   try {
     await once(server, 'listening');
   } catch (cause) {
-    throw new StartupError(describeListenFailure(cause), { cause });
+    throw new StartupError(describeListenFailure(cause, { host, port }), { cause });
   }
   const { port: free } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));

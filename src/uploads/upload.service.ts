@@ -59,8 +59,8 @@ export class UploadService {
   /**
    * Creates a session.
    *
-   * @param announced a further algorithm that the client will use for its digest. Without it, commit reads
-   *   the bytes back; sha256 is always computed.
+   * @param announced the algorithm of the digest that the client will send. sha256 is always computed. If the
+   *   digest has an algorithm that was not announced, commit must read the bytes back.
    */
   async start(
     repository: RepositoryName,

@@ -2,7 +2,6 @@ import { InitialSchema1763900000000 } from './1763900000000-initial-schema.js';
 import { UploadLife1764000000000 } from './1764000000000-upload-life.js';
 import { BoundedLookups1764100000000 } from './1764100000000-bounded-lookups.js';
 import { SupersededIndex1764100000001 } from './1764100000001-superseded-index.js';
-import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { StorageIdentity1764200000000 } from './1764200000000-storage-identity.js';
 import { DisplacedObjects1764210000000 } from './1764210000000-displaced-objects.js';
 import { RepositoriesOfReferences1764220000000 } from './1764220000000-repositories-of-references.js';
@@ -11,8 +10,9 @@ import { IndexOfReferences1764220000002 } from './1764220000002-index-of-referen
 import { NeededLinks1764220000003 } from './1764220000003-needed-links.js';
 import { ManifestFunctions1764220000004 } from './1764220000004-manifest-functions.js';
 import { ValidatedLinks1764220000005 } from './1764220000005-validated-links.js';
-import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
 import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-key.js';
+import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
+import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -20,7 +20,6 @@ export const MIGRATIONS = [
   UploadLife1764000000000,
   BoundedLookups1764100000000,
   SupersededIndex1764100000001,
-  UploadClock1764240000000,
   StorageIdentity1764200000000,
   DisplacedObjects1764210000000,
   RepositoriesOfReferences1764220000000,
@@ -30,5 +29,6 @@ export const MIGRATIONS = [
   ManifestFunctions1764220000004,
   ValidatedLinks1764220000005,
   SupersededBlobKey1764220000006,
+  UploadClock1764240000000,
   CommitFunction1764250000000,
 ];
