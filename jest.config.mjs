@@ -39,8 +39,8 @@ export default {
   coverageDirectory: 'coverage',
   // For hangs only: no test fails because the machine is slow.
   testTimeout: 300_000,
-  // Many tests wait for processes, leases and faults: use two workers also on two processors.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Many tests wait for processes, leases and faults: three workers keep two processors busy.
+  maxWorkers: Math.max(3, availableParallelism() - 1),
   // One Postgres per run. The first test that needs it starts it: see test/support/test-postgres.ts.
   globalSetup: '<rootDir>/test/support/postgres-setup.ts',
   globalTeardown: '<rootDir>/test/support/postgres-teardown.ts',
