@@ -11,8 +11,8 @@ const MAX_LARGE: Readonly<Record<BufferUse, number>> = { receive: 64, send: 48 }
 /**
  * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The
  * pool has at most `maxLarge` large buffers for each use. When all of them are in use, for example by slow
- * clients, callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64 KiB for
- * each further one.
+ * clients, callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64
+ * KiB for each further one.
  */
 export class BufferPool {
   private readonly free: Buffer[] = [];

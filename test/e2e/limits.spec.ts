@@ -50,7 +50,8 @@ describe('limits', () => {
       for (; !told.answered && sent < SIZE; sent += piece.length) await connection.send(httpChunk(piece));
       expect(await refusal(await answer)).toBe('413 MANIFEST_INVALID');
       expect(sent).toBeGreaterThan(4 * MIB);
-      // Berth reads up to 64 MiB more, so that the client can read the response. Then it closes the connection.
+      // Berth reads up to 64 MiB more, so that the client can read the response. Then it closes the
+      // connection.
       expect(sent).toBeLessThan(80 * MIB);
       connection.leave();
       await expectHealthy();

@@ -42,7 +42,9 @@ describe('a manifest that is read', () => {
   };
 
   describe('while it is being replaced', () => {
-    /** Has something happen once, after the reader was told which manifest it is and before it has the bytes. */
+    /**
+     * Has something happen once, after the reader was told which manifest it is and before it has the bytes.
+     */
     const beginWith = async (
       happening: (ground: { name: string; first: string; second: string }) => unknown,
     ) => {

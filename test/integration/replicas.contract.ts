@@ -17,7 +17,10 @@ import { StorageObserver } from './support/storage-observer.js';
 
 const MIB = 1024 * 1024;
 
-/** Three registries in one process share a database and a storage. That is all that replicas share in production. */
+/**
+ * Three registries in one process share a database and a storage. That is all that replicas share in
+ * production.
+ */
 export function replicasContract({ driver, environment }: TestStorage): void {
   let first: TestBerth;
   let berths: TestBerth[];

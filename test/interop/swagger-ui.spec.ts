@@ -72,7 +72,9 @@ if (chromium === undefined && !mustRun) {
     return operation;
   }
 
-  /** Fills in parameters and executes. Returns the status, the request's URL and the body that the page shows. */
+  /**
+   * Fills in parameters and executes. Returns the status, the request's URL and the body that the page shows.
+   */
   async function execute(operationId: string, parameters: Record<string, string> = {}) {
     const operation = await open(operationId);
     for (const [name, value] of Object.entries(parameters)) {

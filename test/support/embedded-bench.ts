@@ -14,7 +14,9 @@ import type { PostgresPackage } from '../../src/embedded-postgres/postgres-packa
 import { compileSources } from './compiled-sources.js';
 import { type ChildOptions, EmbeddedChild } from './embedded-child.js';
 
-/** Where a test file starts embedded servers, here and in processes of their own. It leaves nothing running. */
+/**
+ * Where a test file starts embedded servers, here and in processes of their own. It leaves nothing running.
+ */
 export class EmbeddedBench {
   private readonly servers: EmbeddedPostgres[] = [];
   private readonly claims: { release(): void }[] = [];

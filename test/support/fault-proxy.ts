@@ -182,7 +182,8 @@ export class FaultProxy {
     body?: Buffer,
   ): Promise<void> {
     const outgoing = sendRequest({
-      // A kept connection may be closed by the store just when a request is sent, which would look like a fault.
+      // A kept connection may be closed by the store just when a request is sent, which would look like a
+      // fault.
       agent: false,
       host: this.target.hostname,
       port: this.target.port,

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 /**
  * Waits until its standard input ends: when the run ends, also by Ctrl-C or kill -9. Then it stops the
- * Berths, the radosgw and the Postgres that tests started and removes the run's directory. It tries more than once,
- * for a Postgres that is starting.
+ * Berths, the radosgw and the Postgres that tests started and removes the run's directory. It tries more than
+ * once, for a Postgres that is starting.
  */
 const REAPER = `
 cat > /dev/null

@@ -24,7 +24,10 @@ export function referenceWords(algorithm: DigestAlgorithm, message: Uint8Array, 
   return state.map((word) => word.toString(16).padStart(digits, '0')).join('');
 }
 
-/** The digest's hex, of a message that began with words already computed over `lengthBytes - tail.length` bytes. */
+/**
+ * The digest's hex, of a message that began with words already computed over `lengthBytes - tail.length`
+ * bytes.
+ */
 export function referenceDigest(
   algorithm: DigestAlgorithm,
   tail: Uint8Array,

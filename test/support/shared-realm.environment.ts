@@ -25,8 +25,8 @@ const SHARED = [
 
 /**
  * Runs tests with the errors and typed arrays of Node itself. By default each test file has its own, so that
- * `instanceof Error` is false for an error of Node's. Errors that the engine throws within a test file keep the
- * prototypes of the file, which therefore inherit from those of Node.
+ * `instanceof Error` is false for an error of Node's. Errors that the engine throws within a test file keep
+ * the prototypes of the file, which therefore inherit from those of Node.
  */
 export default class SharedRealmEnvironment extends TestEnvironment {
   constructor(...args: ConstructorParameters<typeof TestEnvironment>) {

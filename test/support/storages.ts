@@ -64,7 +64,10 @@ const OPENERS: Record<DriverName, () => Promise<Opened>> = {
 
 export type Define = (storage: TestStorage) => void;
 
-/** Tests on the object stores, each with a server behind it. Without radosgw those on S3 are skipped, and say so. */
+/**
+ * Tests on the object stores, each with a server behind it. Without radosgw those on S3 are skipped, and say
+ * so.
+ */
 export function describeOnObjectStores(title: string, define: Define): void {
   for (const driver of ['s3', 'azure', 'gcs'] as const) describeOn(driver, title, define);
 }

@@ -32,7 +32,9 @@ export async function startProxiedS3(): Promise<ProxiedS3> {
   return { proxy, bucket, environment };
 }
 
-/** How many requests there were of each of S3's operations. A copy counts as one, whatever it is made with. */
+/**
+ * How many requests there were of each of S3's operations. A copy counts as one, whatever it is made with.
+ */
 export function operationsOf(requests: readonly SeenRequest[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const operation of requests.map(operationOf)) counts[operation] = (counts[operation] ?? 0) + 1;

@@ -4,7 +4,10 @@ import type { PlannedRegistry } from '../../support/query-plans/planned-registry
 import { BIG_REPOSITORY as BIG } from '../../support/query-plans/seed-statements.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST } from '../../support/registry-client.js';
 
-/** More than file systems stack. For thousands the planner reads whole tables, where these are small enough for that to be the cheaper way. */
+/**
+ * More than file systems stack. For thousands the planner reads whole tables, where these are small enough
+ * for that to be the cheaper way.
+ */
 const LAYERS = 100;
 const CHILDREN = 50;
 const TAGS = 20;

@@ -1,6 +1,9 @@
 import { uploadStatements } from './seed-uploads.js';
 
-/** How many rows there are: at scale 1, the least, as many as a test run holds; at 25 a million manifests and ten million links. */
+/**
+ * How many rows there are: at scale 1, the least, as many as a test run holds; at 25 a million manifests and
+ * ten million links.
+ */
 export function sizesAt(scale: number) {
   const manifests = Math.round(40_000 * scale);
   return {
@@ -25,14 +28,16 @@ export const BIG_REPOSITORY = 'big/monorepo';
 /** Of few of the referrers of the one subject, and of all referrers elsewhere. */
 export const RARE_TYPE = 'application/vnd.example.audit';
 
-/** Blobs 2 to 201 are base layers, which many manifests have; each manifest has four of its own behind them. */
+/**
+ * Blobs 2 to 201 are base layers, which many manifests have; each manifest has four of its own behind them.
+ */
 const BASES = 200;
 
 const digest = (text: string) => `'sha256:' || encode(sha256((${text})::text::bytea), 'hex')`;
 
 /**
- * A registry by set-based SQL: large, and skewed as registries are. The content of blob `n` is the decimal `n`, but of the
- * first one, which is `{}`; the digest of manifest `n` is that of `manifest n`.
+ * A registry by set-based SQL: large, and skewed as registries are. The content of blob `n` is the decimal
+ * `n`, but of the first one, which is `{}`; the digest of manifest `n` is that of `manifest n`.
  */
 export function seedStatements(sizes: Sizes): string[] {
   return [
@@ -101,7 +106,10 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
   ];
 }
 
-/** Two of each manifest of the big repository, and a thousand of one; one of each other, and a `latest` of every repository. */
+/**
+ * Two of each manifest of the big repository, and a thousand of one; one of each other, and a `latest` of
+ * every repository.
+ */
 function tagStatements({ manifestsOfBig, manifests }: Sizes): string[] {
   return [
     `INSERT INTO tags (repository_id, name, manifest_id)

@@ -13,7 +13,10 @@ const STATE = `CASE WHEN k < 12 THEN 'open' WHEN k < 16 THEN 'committing' WHEN k
 const DAYS = 'CASE WHEN k = 8 OR k BETWEEN 17 AND 22 THEN 8 ELSE 0 END';
 /** … three are being written to, by fifty processes, */
 const IS_HELD = 'k BETWEEN 9 AND 11';
-/** … four are commits that were interrupted, and one is over and has left bytes; most are over, and are kept for a week. */
+/**
+ * … four are commits that were interrupted, and one is over and has left bytes; most are over, and are kept
+ * for a week.
+ */
 const HOLDS_BYTES = 'k <= 16';
 
 /** Upload sessions in all states, their events, and observations of the clock. */

@@ -3,7 +3,10 @@ import { createMigratedDatabase, type TestDatabase } from '../test-postgres.js';
 import { explainingSettings } from './plan-recorder.js';
 import { seedStatements, type Sizes } from './seed-statements.js';
 
-/** It would begin while tests run: what it holds on to is in the way of statements, and what it learns may change their plans. */
+/**
+ * It would begin while tests run: what it holds on to is in the way of statements, and what it learns may
+ * change their plans.
+ */
 const WITHOUT_AUTOVACUUM = `
   DO $$ DECLARE each text; BEGIN
     FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
@@ -12,8 +15,8 @@ const WITHOUT_AUTOVACUUM = `
   END $$`;
 
 /**
- * A migrated database with a large registry in it, whose sessions tell the plans of their statements from now on. Foreign keys are not
- * checked while it is filled, row by row, which would take most of the time.
+ * A migrated database with a large registry in it, whose sessions tell the plans of their statements from now
+ * on. Foreign keys are not checked while it is filled, row by row, which would take most of the time.
  */
 export async function createSeededDatabase(sizes: Sizes): Promise<TestDatabase> {
   const database = await createMigratedDatabase();

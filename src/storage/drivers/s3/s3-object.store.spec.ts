@@ -17,8 +17,8 @@ interface ReceivedRequest {
 }
 
 /**
- * What radosgw can't be expected to do, or to tell: a server that writes down what it hears, and says what it is
- * told to.
+ * What radosgw can't be expected to do, or to tell: a server that writes down what it hears, and says what it
+ * is told to.
  */
 describe('S3ObjectStore', () => {
   const CREATED = '<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>';
