@@ -70,10 +70,10 @@ export class BlobService {
       const { objectKey } = await this.expectPresent(found, digest);
       return { kind: 'redirect', url: await this.driver.redirectUrl(objectKey) };
     }
-    const part = requestedPart(range, found.sizeBytes);
     // Opening the object shows whether it is in the storage; bytes from memory do not.
     const isInMemory = this.small.has(found);
     const blob = isInMemory ? await this.expectPresent(found, digest) : found;
+    const part = requestedPart(range, blob.sizeBytes);
     const content = await this.open(blob, part, options).catch(async (error: unknown) =>
       this.open(await this.findAfter(error, repository, digest, blob, options), part, options),
     );

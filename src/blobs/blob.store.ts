@@ -177,7 +177,7 @@ export class BlobStore {
          RETURNING l.blob_id)
        SELECT EXISTS (SELECT FROM unlinked) AS deleted, (SELECT digest FROM referring) AS manifest`,
       [repository, digest],
-      repository,
+      [repository],
     );
     return { deleted: row?.deleted === true, neededBy: row?.manifest ?? undefined };
   }

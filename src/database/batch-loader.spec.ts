@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { type BatchLimits, BatchLoader } from './batch-loader.js';
+import { BATCH_LIMITS, type BatchLimits, BatchLoader } from './batch-loader.js';
 import { NoQueryInTimeError } from './errors/no-query-in-time.error.js';
 
 /** No timer fires. */
@@ -62,6 +62,19 @@ describe('BatchLoader', () => {
     expect(queries.map(({ keys }) => keys)).toEqual([['a', 'b']]);
     queries[0]?.resolve(['A', undefined]);
     expect(await Promise.all(reads)).toEqual(['A', undefined, 'A']);
+  });
+
+  it('needs one query for any number of reads of one key', async () => {
+    let queries = 0;
+    const query = async (keys: readonly string[]) => {
+      queries += 1;
+      await turn();
+      return keys;
+    };
+    const loader = new BatchLoader<string, string>(query, (key) => key, { ...BATCH_LIMITS, maxBatchSize: 4 });
+    const values = await Promise.all(Array.from({ length: 100 }, () => loader.load('a')));
+    expect(new Set(values)).toEqual(new Set(['a']));
+    expect(queries).toBe(1);
   });
 
   it('does not add a read to a query that has started', async () => {

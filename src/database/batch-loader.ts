@@ -4,7 +4,7 @@ import { NoQueryInTimeError } from './errors/no-query-in-time.error.js';
 
 /** The bounds of a {@link BatchLoader}. */
 export interface BatchLimits {
-  /** Maximum number of reads per query. */
+  /** Maximum number of keys per query. */
   readonly maxBatchSize: number;
   /** Maximum number of queries in flight. */
   readonly maxQueries: number;
@@ -28,6 +28,12 @@ export const BATCH_LIMITS: BatchLimits = {
   waitMs: 10_000,
 };
 
+/** The reads of a key whose query has not started. */
+interface PendingKey<Value> {
+  readonly value: Promise<Value | undefined>;
+  reads: number;
+}
+
 interface Batch {
   readonly send: () => void;
   readonly createdAt: number;
@@ -46,6 +52,8 @@ interface Batch {
  */
 export class BatchLoader<Key, Value> {
   private readonly loader: DataLoader<Key, Value | undefined>;
+  /** By name. Reads of a key share one entry until its query starts, never after that. */
+  private readonly pending = new Map<string, PendingKey<Value>>();
   /** Batches whose query has not started, oldest first. The last one accepts reads. */
   private readonly batches: Batch[] = [];
   private waitingReads = 0;
@@ -84,7 +92,11 @@ export class BatchLoader<Key, Value> {
     if (this.waitingReads >= this.limits.maxWaiting)
       return Promise.reject(new NoQueryInTimeError('too many reads wait for a query'));
     this.waitingReads += 1;
-    return this.loader.load(key);
+    const name = this.nameOf(key);
+    const entry = this.pending.get(name) ?? { value: this.loader.load(key), reads: 0 };
+    entry.reads += 1;
+    this.pending.set(name, entry);
+    return entry.value;
   }
 
   /** Sends the oldest batch when it is due. */
@@ -111,13 +123,13 @@ export class BatchLoader<Key, Value> {
   };
 
   private async queryBatch(keys: readonly Key[]): Promise<(Value | undefined)[]> {
-    this.waitingReads -= keys.length;
+    keys.forEach((key) => this.leavePending(key));
     if (this.queries >= this.limits.maxQueries) throw new NoQueryInTimeError('no query started in time');
     const sentAt = performance.now();
     this.latestSentAt = sentAt;
     this.queries += 1;
     try {
-      return await this.queryDistinct(keys, sentAt);
+      return [...(await this.queryWithRetry(keys, sentAt))];
     } finally {
       this.queries -= 1;
       if (this.latestSentAt === sentAt) this.latestSentAt = undefined;
@@ -125,17 +137,10 @@ export class BatchLoader<Key, Value> {
     }
   }
 
-  private async queryDistinct(keys: readonly Key[], sentAt: number): Promise<(Value | undefined)[]> {
-    const indexes = new Map<string, number>();
-    const distinct: Key[] = [];
-    const indexOf = keys.map((key) => {
-      const name = this.nameOf(key);
-      const index = indexes.get(name) ?? distinct.push(key) - 1;
-      indexes.set(name, index);
-      return index;
-    });
-    const values = await this.queryWithRetry(distinct, sentAt);
-    return indexOf.map((index) => values[index]);
+  private leavePending(key: Key): void {
+    const name = this.nameOf(key);
+    this.waitingReads -= this.pending.get(name)?.reads ?? 0;
+    this.pending.delete(name);
   }
 
   /**

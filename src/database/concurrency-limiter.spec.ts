@@ -17,12 +17,14 @@ class Tasks {
   }
 
   /** Resolves to the name when the task ends, or to the error. */
-  add(name: string, key?: string, signal?: AbortSignal): Promise<unknown> {
+  add(name: string, key?: string | readonly string[], signal?: AbortSignal): Promise<unknown> {
     const task = () => {
       this.started.push(name);
       return new Promise<string>((resolve) => this.ends.set(name, () => resolve(name)));
     };
-    const result = this.limiter.run(key, task, signal).catch((error: unknown) => error);
+    const result = this.limiter
+      .run(key === undefined ? [] : [key].flat(), task, signal)
+      .catch((error: unknown) => error);
     this.results.push(result);
     return result;
   }
@@ -99,9 +101,22 @@ describe('ConcurrencyLimiter', () => {
     expect(await tasks.add('a5', 'a', waiting.signal)).toMatchObject({ name: 'AbortError' });
   });
 
+  it('counts a task towards each of its keys', async () => {
+    const tasks = new Tasks({ maxRunning: 3, maxRunningPerKey: 1 });
+    void tasks.add('both', ['a', 'b']);
+    void tasks.add('a', 'a');
+    void tasks.add('b', 'b');
+    void tasks.add('c', 'c');
+    await delay(0);
+    expect(tasks.started).toEqual(['both', 'c']);
+    await tasks.end('both');
+    expect(tasks.started).toEqual(['both', 'c', 'a', 'b']);
+    await tasks.end('a', 'b', 'c');
+  });
+
   it('starts the next task after one failed', async () => {
     const limiter = new ConcurrencyLimiter({ ...LIMITS, maxRunning: 1 });
-    await expect(limiter.run(undefined, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-    expect(await limiter.run(undefined, () => Promise.resolve('next'))).toBe('next');
+    await expect(limiter.run([], () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await limiter.run([], () => Promise.resolve('next'))).toBe('next');
   });
 });

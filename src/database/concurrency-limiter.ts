@@ -17,7 +17,7 @@ export interface ConcurrencyLimits {
 export const WAITING_LIMITS = { maxWaiting: 1_000, maxWaitingPerKey: 250, waitMs: 10_000 };
 
 interface Waiting {
-  readonly key: string | undefined;
+  readonly keys: readonly string[];
   readonly start: () => void;
 }
 
@@ -40,40 +40,41 @@ export class ConcurrencyLimiter {
   constructor(private readonly limits: ConcurrencyLimits) {}
 
   /**
-   * Runs `task` as soon as the limits allow it. A task without a key counts towards the overall limits only.
+   * Runs `task` as soon as the limits allow it, for each of its keys. A task without keys counts only towards
+   * the overall limits.
    *
    * @param signal aborts the wait, but not a running task.
    * @throws ContendedError if too many tasks wait, or this one waits too long; Error if it was aborted.
    */
-  async run<T>(key: string | undefined, task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(keys: readonly string[], task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
-    await this.waitForStart(key, signal);
+    await this.waitForStart(keys, signal);
     try {
       return await task();
     } finally {
       this.running -= 1;
-      this.count(key, 'running', -1);
-      this.startNext();
+      this.count(keys, 'running', -1);
+      this.startWaiting();
     }
   }
 
-  private waitForStart(key: string | undefined, signal: AbortSignal | undefined): Promise<void> | undefined {
-    if (this.mayRun(key)) return this.start(key);
+  private waitForStart(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> | undefined {
+    if (this.mayRun(keys)) return this.start(keys);
     const { maxWaiting, maxWaitingPerKey, waitMs } = this.limits;
-    if (this.waiting.size >= maxWaiting || this.loadOf(key).waiting >= maxWaitingPerKey)
+    if (this.waiting.size >= maxWaiting || keys.some((key) => this.loadOf(key).waiting >= maxWaitingPerKey))
       throw new ContendedError();
     return new Promise((resolve, reject) => {
       const leaveQueue = () => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
         this.waiting.delete(waiting);
-        this.count(key, 'waiting', -1);
+        this.count(keys, 'waiting', -1);
       };
       const waiting: Waiting = {
-        key,
+        keys,
         start: () => {
           leaveQueue();
-          this.start(key);
+          this.start(keys);
           resolve();
         },
       };
@@ -85,34 +86,36 @@ export class ConcurrencyLimiter {
       const timer = setTimeout(() => fail(new ContendedError()), waitMs);
       signal?.addEventListener('abort', abort);
       this.waiting.add(waiting);
-      this.count(key, 'waiting', 1);
+      this.count(keys, 'waiting', 1);
     });
   }
 
-  private start(key: string | undefined): undefined {
+  private start(keys: readonly string[]): undefined {
     this.running += 1;
-    this.count(key, 'running', 1);
+    this.count(keys, 'running', 1);
   }
 
-  private startNext(): void {
-    for (const { key, start } of this.waiting) {
-      if (this.mayRun(key)) return start();
+  private startWaiting(): void {
+    for (const { keys, start } of this.waiting) {
+      if (this.mayRun(keys)) start();
     }
   }
 
-  private mayRun(key: string | undefined): boolean {
-    return this.running < this.limits.maxRunning && this.loadOf(key).running < this.limits.maxRunningPerKey;
+  private mayRun(keys: readonly string[]): boolean {
+    const { maxRunning, maxRunningPerKey } = this.limits;
+    return this.running < maxRunning && keys.every((key) => this.loadOf(key).running < maxRunningPerKey);
   }
 
-  private loadOf(key: string | undefined): Readonly<Load> {
-    return (key === undefined ? undefined : this.loads.get(key)) ?? { running: 0, waiting: 0 };
+  private loadOf(key: string): Readonly<Load> {
+    return this.loads.get(key) ?? { running: 0, waiting: 0 };
   }
 
-  private count(key: string | undefined, of: keyof Load, change: 1 | -1): void {
-    if (key === undefined) return;
-    const load = this.loads.get(key) ?? { running: 0, waiting: 0 };
-    load[of] += change;
-    if (load.running + load.waiting === 0) this.loads.delete(key);
-    else this.loads.set(key, load);
+  private count(keys: readonly string[], of: keyof Load, change: 1 | -1): void {
+    for (const key of keys) {
+      const load = this.loads.get(key) ?? { running: 0, waiting: 0 };
+      load[of] += change;
+      if (load.running + load.waiting === 0) this.loads.delete(key);
+      else this.loads.set(key, load);
+    }
   }
 }

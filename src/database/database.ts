@@ -5,7 +5,7 @@ import { settlesWithin } from '../common/settles-within.js';
 import { StartupError } from '../common/startup.error.js';
 import { connectionDemand } from './connection/connection-demand.js';
 import { type Connections, poolSizes } from './connection/connections.js';
-import { isDatabaseFull, isDatabaseUnavailable } from './errors/database-errors.js';
+import { asDatabaseError, isDatabaseFull, isDatabaseUnavailable } from './errors/database-errors.js';
 import {
   dataSourceOptions,
   MIGRATING,
@@ -79,7 +79,7 @@ const SERVER_END_TIMEOUT_MS = 10_000;
 /** If the connection broke, the log of Postgres has the reason. */
 async function reasonOf(error: unknown, postgres: EmbeddedPostgres): Promise<unknown> {
   const cause = error instanceof Error ? error.cause : undefined;
-  if (!isDatabaseUnavailable(cause) && !isDatabaseFull(cause)) return error;
+  if (!isDatabaseUnavailable(asDatabaseError(cause)) && !isDatabaseFull(cause)) return error;
   const hasEnded = await settlesWithin(postgres.died, SERVER_END_TIMEOUT_MS);
   const message = hasEnded ? await postgres.died : postgres.lastFailure();
   return message === undefined ? error : new StartupError(message, { cause: error });

@@ -20,7 +20,7 @@ export class ListQueries {
 
   /** Returns the rows of one statement. @throws ContendedError if too many list queries wait. */
   run<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    return this.limiter.run(undefined, () => queryRows<Row>(this.reads.manager, sql, parameters));
+    return this.limiter.run([], () => queryRows<Row>(this.reads.manager, sql, parameters));
   }
 
   /**

@@ -17,7 +17,7 @@ const RESERVED_FOR_UPLOADS = 2;
  * Opens transactions. They must not contain storage I/O: a transaction that waits for a slow disk or object
  * store would hold its locks and its connection.
  *
- * Work that competes for one lock passes a `key`. All work of one key together never uses the last
+ * Work that competes for a lock passes a key for it. All work of one key together never uses the last
  * connection: it waits in memory instead.
  */
 @Injectable()
@@ -37,7 +37,7 @@ export class UnitOfWork {
    * @throws ContendedError if the transaction can't start, or can't get a lock, in time.
    */
   run<T>(work: (transaction: Transaction) => Promise<T>, key?: string): Promise<T> {
-    return this.runLimited(key, () => this.dataSource.transaction(work));
+    return this.runLimited(key === undefined ? [] : [key], () => this.dataSource.transaction(work));
   }
 
   /**
@@ -47,12 +47,17 @@ export class UnitOfWork {
    * @param signal aborts the wait before the statement, but not the statement.
    * @throws ContendedError if the statement can't start, or can't get a lock, in time; Error if aborted.
    */
-  statement<Row>(sql: string, parameters: unknown[], key?: string, signal?: AbortSignal): Promise<Row[]> {
-    return this.runLimited(key, () => queryRows<Row>(this.dataSource.manager, sql, parameters), signal);
+  statement<Row>(
+    sql: string,
+    parameters: unknown[],
+    keys: readonly string[] = [],
+    signal?: AbortSignal,
+  ): Promise<Row[]> {
+    return this.runLimited(keys, () => queryRows<Row>(this.dataSource.manager, sql, parameters), signal);
   }
 
-  private runLimited<T>(key: string | undefined, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.limiter.run(key, () => retryDeadlocks(work), signal);
+  private runLimited<T>(keys: readonly string[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.limiter.run(keys, () => retryDeadlocks(work), signal);
   }
 }
 

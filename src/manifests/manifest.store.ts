@@ -55,7 +55,7 @@ export class ManifestStore {
         tags,
         actor,
       ],
-      repository,
+      [repository],
       push.signal,
     );
     return row?.missing ?? [];
@@ -78,7 +78,7 @@ export class ManifestStore {
     actor: string | null,
   ): Promise<Deleted> {
     const parameters = [repository, name, actor];
-    const [row] = await this.unitOfWork.statement<{ deleted: boolean | null }>(sql, parameters, repository);
+    const [row] = await this.unitOfWork.statement<{ deleted: boolean | null }>(sql, parameters, [repository]);
     return row?.deleted ?? undefined;
   }
 }

@@ -168,12 +168,20 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** Acquires up to a batch, one after the other: each query must exclude all that were tried before. */
+  /**
+   * Acquires up to a batch, one after the other: each query must exclude all that were tried before. If one
+   * fails, the commits that were acquired are repaired; the next round tries again.
+   */
   private async acquireInterruptedCommits(tried: Set<UploadId>): Promise<AcquiredSession[]> {
     const batch: AcquiredSession[] = [];
     while (batch.length < BATCH.commits && !this.schedule.signal.aborted) {
       const request = this.leases.leaseRequest(NO_REQUEST);
-      const acquired = await this.reaping.acquireInterruptedCommit(this.graceSeconds, [...tried], request);
+      const acquired = await this.reaping
+        .acquireInterruptedCommit(this.graceSeconds, [...tried], request)
+        .catch((error: unknown) => {
+          if (batch.length === 0) throw error;
+          return undefined;
+        });
       if (acquired === undefined) break;
       tried.add(acquired.session.id);
       batch.push(acquired);

@@ -96,7 +96,7 @@ export class UploadCommitStore {
     ];
     const sql = 'SELECT * FROM commit_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
     const [row] = await retryDuringOutage(() =>
-      this.unitOfWork.statement<CommittedRow>(sql, parameters, repository),
+      this.unitOfWork.statement<CommittedRow>(sql, parameters, [canonical, repository]),
     );
     if (row === undefined) throw new Error('commit_upload returned no row');
     const { is_fenced: isFenced, stored_id: id, stored_key: key } = row;
