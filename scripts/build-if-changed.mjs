@@ -42,6 +42,8 @@ function isUpToDate() {
 async function build() {
   const begin = performance.now();
   console.log('Building Berth. This takes some seconds, at the first start and after each change.');
+  const missing = missingPackages();
+  if (missing.length > 0) fail(`${missing.join(', ')} is not installed: run \`npm ci\`.`);
   const { default: ts } = await import('typescript').catch(() =>
     fail('TypeScript is not installed: run `npm ci`.'),
   );
@@ -51,6 +53,7 @@ async function build() {
   }
   const problems = compile(ts);
   if (problems.length > 0) fail(ts.formatDiagnostics(problems, formatHost(ts)));
+  removeStaleOutputs();
   replaceFile(STAMP, stamp());
   console.log(`Built in ${((performance.now() - begin) / 1000).toFixed(1)} s.`);
 }
@@ -63,6 +66,21 @@ function compile(ts) {
   const program = ts.createProgram(fileNames, options);
   const problems = [...errors, ...program.getSyntacticDiagnostics()];
   return problems.length > 0 ? problems : program.emit(undefined, replaceFile).diagnostics;
+}
+
+/** The packages that Berth needs at run time and that are not there, for example after a `git pull`. */
+function missingPackages() {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  return Object.keys(dependencies).filter((name) => !existsSync(join('node_modules', name, 'package.json')));
+}
+
+/** Without its source, an output could hide that an import is missing. */
+function removeStaleOutputs() {
+  const outputs = readdirSync('dist/src', { recursive: true }).filter((name) => /\.js(\.map)?$/.test(name));
+  for (const name of outputs) {
+    const source = join('src', name.replace(/\.js(\.map)?$/, '.ts'));
+    if (!existsSync(source)) rmSync(join('dist/src', name), { force: true });
+  }
 }
 
 function replaceFile(path, text) {

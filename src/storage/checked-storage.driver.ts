@@ -152,9 +152,14 @@ async function* abortableList<T>(
   list: () => AsyncIterable<T>,
 ): AsyncGenerator<T, void> {
   signal?.throwIfAborted();
-  for await (const each of list()) {
+  try {
+    for await (const each of list()) {
+      signal?.throwIfAborted();
+      yield each;
+    }
+  } catch (error) {
     signal?.throwIfAborted();
-    yield each;
+    throw error;
   }
 }
 

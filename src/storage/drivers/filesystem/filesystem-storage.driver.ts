@@ -132,8 +132,8 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     }
   }
 
-  list(prefix: string): AsyncIterable<ObjectStat> {
-    return translateListErrors('listing objects', walkObjects(this.layout, prefix));
+  list(prefix: string, { signal }: IoOptions = {}): AsyncIterable<ObjectStat> {
+    return translateListErrors('listing objects', walkObjects(this.layout, prefix, signal));
   }
 
   /** Creates no file: an upload without bytes costs nothing and leaves nothing behind. */
@@ -196,8 +196,8 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     });
   }
 
-  listUploads(): AsyncIterable<StoredUpload> {
-    return translateListErrors('listing uploads', walkUploads(this.layout));
+  listUploads({ signal }: IoOptions = {}): AsyncIterable<StoredUpload> {
+    return translateListErrors('listing uploads', walkUploads(this.layout, signal));
   }
 
   private async unlinkObject(key: ObjectKey, path: string): Promise<void> {

@@ -15,6 +15,7 @@ import { isMissing } from './filesystem.errors.js';
 export async function* walkObjects(
   layout: FilesystemLayout,
   prefix: string,
+  signal?: AbortSignal,
 ): AsyncGenerator<ObjectStat, void> {
   const slash = prefix.lastIndexOf('/');
   const folder = prefix.slice(0, Math.max(slash, 0));
@@ -29,21 +30,23 @@ export async function* walkObjects(
     await layout.expectMounted(error);
     return;
   }
-  yield* walkFolder(layout, folder, nameStart);
+  yield* walkFolder(layout, folder, nameStart, signal);
 }
 
 async function* walkFolder(
   layout: FilesystemLayout,
   folder: string,
   nameStart: string,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<ObjectStat, void> {
   for await (const entry of entriesOf(join(layout.root, folder))) {
+    signal?.throwIfAborted();
     const key = folder === '' ? entry.name : `${folder}/${entry.name}`;
     if (!entry.name.startsWith(nameStart) || !isKey(key) || layout.isReserved(key)) {
       continue;
     }
     if (entry.isDirectory()) {
-      yield* walkFolder(layout, key, '');
+      yield* walkFolder(layout, key, '', signal);
     } else if (entry.isFile()) {
       yield* statOf(layout, key);
     }

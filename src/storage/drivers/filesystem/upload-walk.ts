@@ -10,12 +10,16 @@ import { isMissing } from './filesystem.errors.js';
  * names that no segment has (`lost+found`), and hidden names: probes, and `.nfs…`, the name that NFS gives to
  * a removed file that is still open.
  */
-export async function* walkUploads(layout: FilesystemLayout): AsyncGenerator<StoredUpload, void> {
+export async function* walkUploads(
+  layout: FilesystemLayout,
+  signal?: AbortSignal,
+): AsyncGenerator<StoredUpload, void> {
   const folder = await opendir(layout.uploads).catch(async (error: unknown) => {
     if (isMissing(error)) await layout.expectMounted(error);
     throw error;
   });
   for await (const entry of folder) {
+    signal?.throwIfAborted();
     const id = entry.name.startsWith('.') ? undefined : segmentOwner(entry.name);
     if (id !== undefined && entry.isFile()) {
       yield* storedUpload(layout, id, entry.name);
