@@ -104,7 +104,7 @@ describe('npm run bench', () => {
     const { code, stdout, stderr } = await start(['--peer', peer, '--only', 'blob push 4 KiB']).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(
-      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: the POST of an upload was answered 500 instead of 202',
+      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: the POST of an upload returned 500 instead of 202',
     );
     await expectNothingLeft();
   });
