@@ -8,7 +8,7 @@ export function describeListenFailure(
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   switch (code) {
     case 'EADDRINUSE':
-      return `${host}:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`;
+      return `Address ${host}:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`;
     case 'EACCES':
       return 'This user may not listen on PORT: set PORT to 1024 or above.';
     case 'EADDRNOTAVAIL':

@@ -260,7 +260,7 @@ describe('workers that can not be', () => {
     const { port } = server.address() as { port: number };
     const environment = settings({ PORT: String(port) });
     expect(await refusal(environment)).toBe(
-      `127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
+      `Address 127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
     );
     server.close();
     await expectPostgresGone(environment.DATA_DIR, 0);

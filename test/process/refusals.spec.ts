@@ -46,7 +46,7 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
   it('a port in use', async () => {
     const port = await takenPort();
     expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(
-      `127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
+      `Address 127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
     );
   });
 
