@@ -102,6 +102,29 @@ describe('BlobService.content', () => {
   });
 
   describe('of a blob whose object cannot be opened', () => {
+    it('does not trust the row if another request restores the blob during the query', async () => {
+      const object = objectOf(1000);
+      const restored = { ...BLOB, objectKey: parseObjectKey('blobs/two') };
+      let isNoted = false;
+      let queries = 0;
+      const store = {
+        findLinked: () => {
+          queries += 1;
+          // The second query still reads the old row; the other request notes the blob before it returns.
+          isNoted = queries === 2;
+          return Promise.resolve(BLOB);
+        },
+      };
+      const presence = {
+        forget: () => (isNoted = false),
+        find: () => Promise.resolve(isNoted ? BLOB : restored),
+      };
+      const openObject = (key: ObjectKey) =>
+        key === BLOB.objectKey ? Promise.reject(new StorageError('missing')) : Promise.resolve(object);
+      const content = await contentOf(serviceOver({ openObject }, store, presence));
+      expect(content).toMatchObject({ kind: 'object', object });
+    });
+
     const other = { ...BLOB, objectKey: parseObjectKey('blobs/other') };
     const openObject = (key: ObjectKey) =>
       key === other.objectKey ? Promise.resolve(objectOf(1000)) : Promise.reject(new StorageError('lost'));

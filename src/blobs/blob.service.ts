@@ -168,8 +168,10 @@ export class BlobService {
   ): Promise<BlobRecord> {
     const mayBeLost = failure instanceof StorageError && !(failure instanceof StorageUnavailableError);
     if (!mayBeLost || signal?.aborted === true) throw failure;
+    const found = await this.find(repository, digest);
+    // After the query: its row is old if another request restored the blob and noted it meanwhile.
     this.presence.forget(digest);
-    const blob = await this.stat(repository, digest);
+    const blob = await this.expectPresent(found, digest);
     if (blob.objectKey === failed.objectKey) throw failure;
     return blob;
   }
