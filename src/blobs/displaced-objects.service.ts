@@ -96,7 +96,7 @@ export class DisplacedObjects {
   }
 
   /**
-   * Can be repeated after a crash at any point: the row is deleted last, so no object remains without a row.
+   * Can be repeated after a crash at any point: the row is deleted last, so every object always has a row.
    */
   private async remove(object: DisplacedObject): Promise<void> {
     const { objectKey, reason } = object;

@@ -24,13 +24,13 @@ describe('Drain', () => {
   async function pending() {
     const asked = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
     const client = request(url, { agent: false, headers: { Connection: 'keep-alive' } });
-    const answer = (once(client, 'response') as Promise<[IncomingMessage]>).then(
+    const received = (once(client, 'response') as Promise<[IncomingMessage]>).then(
       ([{ headers, statusCode }]) => ({ status: statusCode, connection: headers.connection }),
       () => 'broken' as const,
     );
     client.end();
     const [, response] = await asked;
-    return { response, answer };
+    return { response, received };
   }
 
   it('ends at once without requests', async () => {
@@ -44,29 +44,29 @@ describe('Drain', () => {
   });
 
   it('waits for a request, accepts no other, and tells its client that the connection closes', async () => {
-    const { response, answer } = await pending();
+    const { response, received } = await pending();
     let isReleased = false;
     const drained = drain.run(FOREVER_MS, () => Promise.resolve(void (isReleased = true)));
     await expect(fetch(url)).rejects.toThrow();
     expect(isReleased).toBe(false);
     response.end();
-    expect(await answer).toEqual({ status: 200, connection: 'close' });
+    expect(await received).toEqual({ status: 200, connection: 'close' });
     await drained;
   });
 
   it('ends when a response that has begun is complete, also if its client keeps the connection', async () => {
-    const { response, answer } = await pending();
+    const { response, received } = await pending();
     response.write('a');
-    expect(await answer).toEqual({ status: 200, connection: 'keep-alive' });
+    expect(await received).toEqual({ status: 200, connection: 'keep-alive' });
     const drained = drain.run(FOREVER_MS, nothing);
     response.end();
     await drained;
   });
 
   it('waits for a writer whose client disconnected: it may have to write received bytes', async () => {
-    const { response, answer } = await pending();
+    const { response, received } = await pending();
     response.destroy();
-    await answer;
+    await received;
     let isReleased = false;
     await drain.run(FOREVER_MS, async () => {
       await new Promise((resolve) => setImmediate(resolve));
@@ -76,17 +76,17 @@ describe('Drain', () => {
   });
 
   it('makes writers release after the grace period, and gives them time to respond', async () => {
-    const { response, answer } = await pending();
+    const { response, received } = await pending();
     await drain.run(10, () => {
       response.writeHead(503).end();
       return Promise.resolve();
     });
-    expect(await answer).toMatchObject({ status: 503 });
+    expect(await received).toMatchObject({ status: 503 });
   });
 
   it('closes the remaining connections', async () => {
-    const { answer } = await pending();
+    const { received } = await pending();
     await drain.run(0, nothing);
-    expect(await answer).toBe('broken');
+    expect(await received).toBe('broken');
   });
 });

@@ -128,7 +128,7 @@ const DELETE_MANIFEST = `
              ORDER BY m.id FOR KEY SHARE OF m) AS parents
         ON CONFLICT DO NOTHING;
 
-    -- Nobody can point a tag at the manifest any more. Those that move away meanwhile are waited for, and left out.
+    -- The lock on the manifest prevents new tags on it. Wait for tags that are being moved, and skip them.
     PERFORM FROM tags WHERE manifest_id = own_id ORDER BY name FOR UPDATE;
     WITH gone AS (DELETE FROM tags WHERE manifest_id = own_id RETURNING name)
     INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor)
