@@ -3,7 +3,7 @@ import { parseOptions, USAGE, type Options } from './options.js';
 import { jsonOf, textOf } from './report/report.js';
 import { Benchmark, namesOf } from './run/benchmark.js';
 import { builtMain } from './run/built-berth.js';
-import { Ground } from './run/ground.js';
+import { Workspace } from './run/workspace.js';
 import { findPeer } from './servers/peer.server.js';
 
 async function main(options: Options): Promise<void> {
@@ -14,17 +14,17 @@ async function main(options: Options): Promise<void> {
   const built = await builtMain(options.dist);
   const peer = options.peer === undefined ? undefined : await findPeer(options.peer);
   if (options.peer !== undefined && !peer) tell(`${options.peer} was not found: only Berth is measured`);
-  const ground = await Ground.open(options.directory);
+  const workspace = await Workspace.open(options.directory);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void ground.dispose().finally(() => process.exit(130)));
+    process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));
   }
   try {
-    const found = await new Benchmark(ground, options, built, peer, tell).run();
+    const found = await new Benchmark(workspace, options, built, peer, tell).run();
     const report = { ...found, peer: peer?.name, options };
     print(textOf(report));
     if (options.json !== undefined) await writeFile(options.json, jsonOf(report));
   } finally {
-    await ground.dispose();
+    await workspace.dispose();
   }
 }
 

@@ -6,7 +6,7 @@ import { sizeText, type Sizes } from './sizes.js';
 const REPOSITORY = 'bench/pushed';
 const MANY = 16;
 /** Contents prepared before each round: more than any registry accepts in a second. */
-const MOST_SMALL_PUSHES_PER_SECOND = 10_000;
+const MAX_SMALL_PUSHES_PER_SECOND = 10_000;
 
 const FORMS: readonly (readonly [UploadForm, string])[] = [
   ['put', 'POST + PUT'],
@@ -42,7 +42,7 @@ function smallPushes({ smallBlobBytes: sizeBytes }: Sizes): BenchCase<Pushed> {
         repository: REPOSITORY,
         form: 'put',
         sizeBytes,
-        count: Math.ceil(seconds * MOST_SMALL_PUSHES_PER_SECOND),
+        count: Math.ceil(seconds * MAX_SMALL_PUSHES_PER_SECOND),
         seconds,
         label: `small round ${number}`,
       });

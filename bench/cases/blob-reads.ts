@@ -9,7 +9,7 @@ import {
 } from './bench-case.js';
 import { verifyDigest } from './check.js';
 import { SeededRandom } from './seeded-random.js';
-import { sizeText, type Sizes } from './sizes.js';
+import { connectionsText, sizeText, type Sizes } from './sizes.js';
 
 const REPOSITORY = 'bench/blobs';
 const MANY = 16;
@@ -38,7 +38,7 @@ function wholeBlob(
 ): BenchCase<Blobs> {
   const isSmall = sizeBytes < 64 * 1024;
   return {
-    name: `blob GET ${sizeText(sizeBytes)}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `blob GET ${sizeText(sizeBytes)}, ${connectionsText(connections)}`,
     unit: isSmall ? 'requests/s' : 'MB/s',
     run: async ({ generator, server }, blobs, { seconds }) => {
       const blob = pick(blobs);

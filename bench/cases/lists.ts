@@ -56,7 +56,7 @@ function listCase(name: string, list: List): BenchCase<void> {
     name: `${name}, 1 connection`,
     unit: 'requests/s',
     run: async (target, _seed, { seconds }) => {
-      const { answered, bytes } = await checkedAnswer(target, path, list);
+      const { names, bytes } = await checkedPage(target, path, list);
       const request = { method: 'GET', path, status: 200, bodyBytes: bytes } as const;
       const job = {
         kind: 'requests',
@@ -65,10 +65,10 @@ function listCase(name: string, list: List): BenchCase<void> {
         seconds,
         requests: [request],
       } as const;
-      return { ...perSecond(await target.generator.run(job)), details: { 'names in an answer': answered } };
+      return { ...perSecond(await target.generator.run(job)), details: { 'names per response': names } };
     },
     verify: async (target) => {
-      await checkedAnswer(target, path, list);
+      await checkedPage(target, path, list);
     },
   };
 }
@@ -77,11 +77,11 @@ function listCase(name: string, list: List): BenchCase<void> {
  * Checks the requested page. A registry without pages of tags (distribution 2.8) returns the whole list, in
  * the order of the file system.
  */
-async function checkedAnswer(
+async function checkedPage(
   target: Target,
   path: string,
   list: List,
-): Promise<{ answered: number; bytes: number }> {
+): Promise<{ names: number; bytes: number }> {
   const text = await (await fetchFrom(target, path)).text();
   const found = (JSON.parse(text) as Record<string, string[] | undefined>)[list.key] ?? [];
   const page = list.names.slice(list.from, list.from + PAGE);
@@ -89,7 +89,7 @@ async function checkedAnswer(
     const [first = 'nothing'] = found;
     throw new Error(`${path} lists ${found.length} names from ${first} on, not what was seeded`);
   }
-  return { answered: found.length, bytes: Buffer.byteLength(text) };
+  return { names: found.length, bytes: Buffer.byteLength(text) };
 }
 
 async function seedManyTags(target: Target): Promise<void> {

@@ -1,6 +1,7 @@
 import { MANIFEST_TYPE, type PlannedRequest, type PushedImage } from '../load/jobs.js';
 import { defineGroup, perSecond, type BenchCase, type CaseGroup, type Target } from './bench-case.js';
 import { verifyDigest } from './check.js';
+import { connectionsText } from './sizes.js';
 
 const REPOSITORY = 'bench/small';
 const CONNECTIONS = [1, 32, 128];
@@ -27,7 +28,7 @@ export function manifestReads(): CaseGroup {
 
 function manifestCase(name: string, read: Read, connections: number): BenchCase<PushedImage> {
   return {
-    name: `manifest ${name}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `manifest ${name}, ${connectionsText(connections)}`,
     unit: 'requests/s',
     run: async ({ generator, server }, image, { seconds }) => {
       const { method, path } = read(image);

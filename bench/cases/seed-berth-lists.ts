@@ -5,7 +5,8 @@ import { withDatabase } from '../servers/berth-database.js';
 export function seedBerthTags(directory: string, repository: string, tags: readonly string[]): Promise<void> {
   return withDatabase(directory, async (client) => {
     const of =
-      'FROM repositories r JOIN manifests m ON m.repository_id = r.id, unnest($2::text[]) AS tag WHERE r.name = $1';
+      'FROM repositories r JOIN manifests m ON m.repository_id = r.id, unnest($2::text[]) AS tag ' +
+      'WHERE r.name = $1';
     await client.query(`INSERT INTO tags (repository_id, name, manifest_id) SELECT r.id, tag, m.id ${of}`, [
       repository,
       tags,

@@ -54,3 +54,7 @@ export const QUICK: Sizes = {
 export function sizeText(bytes: number): string {
   return bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes / KIB} KiB`;
 }
+
+export function connectionsText(count: number): string {
+  return count === 1 ? '1 connection' : `${count} connections`;
+}

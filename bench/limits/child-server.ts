@@ -5,12 +5,12 @@ import type { LimitContext } from './limit.js';
 
 /** Runs `work` against a small server program, which sends its address and ends with its parent. */
 export async function withChildServer<T>(
-  { ground }: LimitContext,
+  { workspace }: LimitContext,
   program: string,
   work: (port: number) => Promise<T>,
 ): Promise<T> {
   const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const end = ground.add(() => void child.kill('SIGKILL'));
+  const end = workspace.add(() => void child.kill('SIGKILL'));
   try {
     const [address] = (await once(child, 'message')) as [AddressInfo];
     return await work(address.port);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { sizeText, type Sizes } from '../cases/sizes.js';
+import { connectionsText, sizeText, type Sizes } from '../cases/sizes.js';
 import { median } from '../report/statistics.js';
 import { withChildServer } from './child-server.js';
 import { getLimit } from './get-limit.js';
@@ -7,7 +7,7 @@ import type { Limit, LimitContext, LimitFigure } from './limit.js';
 
 const CANNED = join(import.meta.dirname, '../load/canned-server.js');
 const MANIFEST_BYTES = 600;
-const MOST_PUSHES_PER_SECOND = 50_000;
+const MAX_PUSHES_PER_SECOND = 50_000;
 
 /** The generator's speed against a server that does almost nothing: the limit of what can be measured. */
 export function generatorLimits(sizes: Sizes): Limit[] {
@@ -23,7 +23,7 @@ export function generatorLimits(sizes: Sizes): Limit[] {
 function gets(bodyBytes: number, connections: number, unit: 'requests/s' | 'MB/s'): Limit {
   const size = bodyBytes < 1024 ? `${bodyBytes} bytes` : sizeText(bodyBytes);
   return {
-    name: `generator: GET ${size} of a canned server, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `generator: GET ${size} of a canned server, ${connectionsText(connections)}`,
     unit,
     measure: (context) =>
       withChildServer(context, CANNED, (port) =>
@@ -34,7 +34,7 @@ function gets(bodyBytes: number, connections: number, unit: 'requests/s' | 'MB/s
 
 function pushes(sizeBytes: number, connections: number, unit: 'pushes/s' | 'MB/s'): Limit {
   return {
-    name: `generator: push ${sizeText(sizeBytes)} to a canned server, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `generator: push ${sizeText(sizeBytes)} to a canned server, ${connectionsText(connections)}`,
     unit,
     measure: (context) =>
       withChildServer(context, CANNED, (port) => measurePushes(context, port, sizeBytes, connections, unit)),
@@ -58,7 +58,7 @@ async function measurePushes(
       repository: 'canned',
       form: 'put',
       sizeBytes,
-      count: unit === 'MB/s' ? 8 : Math.ceil(seconds * MOST_PUSHES_PER_SECOND),
+      count: unit === 'MB/s' ? 8 : Math.ceil(seconds * MAX_PUSHES_PER_SECOND),
       seconds,
       label: `canned ${round}`,
     });

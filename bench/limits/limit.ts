@@ -1,9 +1,9 @@
 import type { LoadGenerator } from '../load/load-generator.js';
-import type { Ground } from '../run/ground.js';
+import type { Workspace } from '../run/workspace.js';
 import type { Sizes } from '../cases/sizes.js';
 
 export interface LimitContext {
-  readonly ground: Ground;
+  readonly workspace: Workspace;
   readonly generator: LoadGenerator;
   readonly sizes: Sizes;
   readonly rounds: number;

@@ -16,10 +16,10 @@ export async function hasNginx(): Promise<boolean> {
 
 /** Runs `work` against an nginx that serves the files of a directory with `sendfile`. */
 export async function withNginx<T>(
-  { ground }: LimitContext,
+  { workspace }: LimitContext,
   work: (port: number, files: string) => Promise<T>,
 ): Promise<T> {
-  const directory = await ground.newDirectory('nginx');
+  const directory = await workspace.newDirectory('nginx');
   const files = join(directory, 'files');
   await mkdir(join(files, 'v2'), { recursive: true });
   await writeFile(join(files, 'v2/index.html'), '');
@@ -31,7 +31,7 @@ export async function withNginx<T>(
     env: { PATH: process.env['PATH'] ?? '' },
     log: join(directory, 'output'),
   });
-  const end = ground.add(() => server.stop());
+  const end = workspace.add(() => server.stop());
   try {
     await server.ready(port);
     return await work(port, files);

@@ -1,7 +1,7 @@
 import { createHash, randomFillSync } from 'node:crypto';
 import { open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sizeText, type Sizes } from '../cases/sizes.js';
+import { connectionsText, sizeText, type Sizes } from '../cases/sizes.js';
 import { median } from '../report/statistics.js';
 import { withChildServer } from './child-server.js';
 import { getLimit } from './get-limit.js';
@@ -34,8 +34,8 @@ async function hash(context: LimitContext): Promise<{ value: number }> {
 }
 
 async function write(context: LimitContext): Promise<{ value: number }> {
-  const { ground, sizes } = context;
-  const path = join(await ground.newDirectory('written'), 'file');
+  const { workspace, sizes } = context;
+  const path = join(await workspace.newDirectory('written'), 'file');
   const piece = randomFillSync(Buffer.allocUnsafe(PIECE_BYTES));
   const value = await medianRate(context, sizes.largeBlobBytes, async () => {
     const file = await open(path, 'w');
@@ -64,7 +64,7 @@ async function medianRate(
 function nginxLimit(sizeBytes: number, connections: number): Limit {
   const unit = sizeBytes < 64 * 1024 ? 'requests/s' : 'MB/s';
   return {
-    name: `limit: nginx, file of ${sizeText(sizeBytes)}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `limit: nginx, file of ${sizeText(sizeBytes)}, ${connectionsText(connections)}`,
     unit,
     measure: async (context) => {
       if (!(await hasNginx())) return undefined;
@@ -78,7 +78,7 @@ function nginxLimit(sizeBytes: number, connections: number): Limit {
 
 function bareHttp(connections: number): Limit {
   return {
-    name: `limit: bare node:http, one process, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+    name: `limit: bare node:http, one process, ${connectionsText(connections)}`,
     unit: 'requests/s',
     measure: (context) =>
       withChildServer(context, join(import.meta.dirname, 'bare-http.js'), (port) =>

@@ -29,7 +29,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     if (end === -1) return;
     const request = head;
     head = '';
-    if (request.startsWith('GET ')) return answer(socket, Number(/^GET \/(\d+)/.exec(request)?.[1]));
+    if (request.startsWith('GET ')) return sendBytes(socket, Number(/^GET \/(\d+)/.exec(request)?.[1]));
     reply = request.startsWith('PUT ') ? CREATED : STARTED;
     bodyLeft = Number(/\r\ncontent-length: (\d+)/i.exec(request)?.[1] ?? 0) - (bytes.length - end - 4);
     if (bodyLeft === 0) socket.write(reply);
@@ -39,7 +39,7 @@ server.listen(0, '127.0.0.1', () => process.send?.(server.address()));
 process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => undefined);
 
-function answer(socket: Socket, length: number): void {
+function sendBytes(socket: Socket, length: number): void {
   const head = `HTTP/1.1 200 OK\r\n${TYPE}\r\nContent-Length: ${length}\r\n\r\n`;
   if (length <= 64 * 1024) {
     let ready = small.get(length);

@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { AnswerParser, type Answer } from './answer-parser.js';
+import { ResponseParser, type ParsedResponse } from './response-parser.js';
 
 export const HOST = '127.0.0.1';
 
 /** One request at a time on a keep-alive connection. A plain socket, without an HTTP client's overhead. */
 export class Connection {
-  private waiting: ((answer: Answer) => void) | undefined;
+  private waiting: ((response: ParsedResponse) => void) | undefined;
   private failure: Error | undefined;
-  private readonly parser: AnswerParser;
+  private readonly parser: ResponseParser;
   /** Called once, when the connection fails. */
   onFailure: (error: Error) => void = () => undefined;
 
@@ -16,7 +16,7 @@ export class Connection {
     private readonly socket: Socket,
     feed: { take: (bytes: Buffer, length: number) => void },
   ) {
-    this.parser = new AnswerParser((answer) => this.answered(answer));
+    this.parser = new ResponseParser((response) => this.received(response));
     feed.take = (bytes, length) => this.read(bytes, length);
     socket.on('error', (error) => this.fail(error));
     socket.on('close', () => this.fail(new Error('the server closed the connection')));
@@ -42,7 +42,7 @@ export class Connection {
   }
 
   /** Sends a whole request, and calls back with its response. Failures go to `onFailure`. */
-  send(request: Buffer, bodyless: boolean, done: (answer: Answer) => void): void {
+  send(request: Buffer, bodyless: boolean, done: (response: ParsedResponse) => void): void {
     if (this.failure) return this.onFailure(this.failure);
     this.waiting = done;
     this.parser.bodyless = bodyless;
@@ -50,16 +50,16 @@ export class Connection {
   }
 
   /** Sends a request with its body in parts, with backpressure. */
-  async exchange(head: string, body: Iterable<Buffer> = [], bodyless = false): Promise<Answer> {
-    const answer = new Promise<Answer>((resolve, reject) => {
+  async exchange(head: string, body: Iterable<Buffer> = [], bodyless = false): Promise<ParsedResponse> {
+    const response = new Promise<ParsedResponse>((resolve, reject) => {
       if (this.failure) return reject(this.failure);
       this.waiting = resolve;
       this.onFailure = reject;
     });
     this.parser.bodyless = bodyless;
     // A response before the end of the body is a refusal, and ends the sending.
-    await Promise.all([answer, this.sendAll(head, body)]);
-    return answer;
+    await Promise.all([response, this.sendAll(head, body)]);
+    return response;
   }
 
   close(): void {
@@ -89,11 +89,11 @@ export class Connection {
     }
   }
 
-  private answered(answer: Answer): void {
+  private received(response: ParsedResponse): void {
     const done = this.waiting;
     this.waiting = undefined;
-    if (done) done(answer);
-    else this.fail(new Error(`an unexpected response (${answer.status})`));
+    if (done) done(response);
+    else this.fail(new Error(`an unexpected response (${response.status})`));
   }
 
   private fail(error: Error): void {

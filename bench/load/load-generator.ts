@@ -18,18 +18,18 @@ export class LoadGenerator {
   /** @throws Error if a response is not what the job expects. */
   async run(job: Job): Promise<JobResult> {
     const ended = new AbortController();
-    const answered = once(this.child, 'message', { signal: ended.signal });
+    const result = once(this.child, 'message', { signal: ended.signal });
     const gone = once(this.child, 'exit', { signal: ended.signal });
     this.child.send(job);
     try {
       const message = await Promise.race([
-        answered,
+        result,
         gone.then(() => Promise.reject(new Error('the generator ended'))),
       ]);
       return resultOf(message[0] as GeneratorMessage);
     } finally {
       // The promise that lost the race rejects now. Ignore it.
-      answered.catch(() => undefined);
+      result.catch(() => undefined);
       gone.catch(() => undefined);
       ended.abort();
     }

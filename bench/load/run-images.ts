@@ -85,10 +85,10 @@ async function pullImage(
   stopwatch: Stopwatch,
 ): Promise<void> {
   const get = async (connection: Connection, path: string, bytes: number): Promise<void> => {
-    const answer = await connection.exchange(requestHead(port, 'GET', path, { Accept: MANIFEST_TYPE }));
-    expectStatus(answer, 200, `GET ${path}`);
-    if (answer.bodyBytes !== bytes)
-      throw new Error(`GET ${path}: ${answer.bodyBytes} bytes instead of ${bytes}`);
+    const response = await connection.exchange(requestHead(port, 'GET', path, { Accept: MANIFEST_TYPE }));
+    expectStatus(response, 200, `GET ${path}`);
+    if (response.bodyBytes !== bytes)
+      throw new Error(`GET ${path}: ${response.bodyBytes} bytes instead of ${bytes}`);
     stopwatch.bytes += bytes;
   };
   const since = performance.now();

@@ -1,4 +1,4 @@
-import type { Answer } from './answer-parser.js';
+import type { ParsedResponse } from './response-parser.js';
 import { openConnections, type Connection } from './connection.js';
 import type { JobResult, PlannedRequest, RequestsJob } from './jobs.js';
 import { requestHead } from './request-text.js';
@@ -48,10 +48,10 @@ function drive(
       const request = next();
       if (request === undefined) return resolve();
       const since = performance.now();
-      connection.send(request.bytes, request.method === 'HEAD', (answer) => {
+      connection.send(request.bytes, request.method === 'HEAD', (response) => {
         stopwatch.record(since);
-        stopwatch.bytes += answer.bodyBytes;
-        const complaint = complaintAbout(request, answer);
+        stopwatch.bytes += response.bodyBytes;
+        const complaint = complaintAbout(request, response);
         if (complaint === undefined) send();
         else reject(new Error(complaint));
       });
@@ -62,11 +62,11 @@ function drive(
 
 function complaintAbout(
   { method, path, status, bodyBytes }: PlannedRequest,
-  answer: Answer,
+  response: ParsedResponse,
 ): string | undefined {
-  if (answer.status !== status) return `${method} ${path} returned ${answer.status} instead of ${status}`;
-  if (bodyBytes !== undefined && answer.bodyBytes !== bodyBytes) {
-    return `${method} ${path} returned ${answer.bodyBytes} bytes instead of ${bodyBytes}`;
+  if (response.status !== status) return `${method} ${path} returned ${response.status} instead of ${status}`;
+  if (bodyBytes !== undefined && response.bodyBytes !== bodyBytes) {
+    return `${method} ${path} returned ${response.bodyBytes} bytes instead of ${bodyBytes}`;
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import type { Answer } from './answer-parser.js';
+import type { ParsedResponse } from './response-parser.js';
 import type { Connection } from './connection.js';
 import type { Content } from './content.js';
 import type { UploadForm } from './jobs.js';
@@ -52,11 +52,11 @@ async function patch(
     'Content-Length': `${to - from}`,
     ...(form === 'chunks' && { 'Content-Range': `${from}-${to - 1}` }),
   });
-  const answer = await connection.exchange(head, content.parts(from, to));
-  return pathOf(expectStatus(answer, 202, 'the PATCH of an upload').location);
+  const response = await connection.exchange(head, content.parts(from, to));
+  return pathOf(expectStatus(response, 202, 'the PATCH of an upload').location);
 }
 
-export function expectStatus(answer: Answer, status: number, what: string): Answer {
-  if (answer.status !== status) throw new Error(`${what} returned ${answer.status} instead of ${status}`);
-  return answer;
+export function expectStatus(response: ParsedResponse, status: number, what: string): ParsedResponse {
+  if (response.status !== status) throw new Error(`${what} returned ${response.status} instead of ${status}`);
+  return response;
 }

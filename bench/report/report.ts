@@ -16,8 +16,10 @@ export interface Report {
 
 /** Markdown tables with notes. */
 export function textOf({ cases, limits, peer, options }: Report): string {
+  const { workers, rounds, seconds, quick } = options;
   const parts = [
-    `${machineText()}; WORKERS=${options.workers}; ${options.rounds} rounds of ${options.seconds} s${options.quick ? '; a quick run, not for comparison' : ''}\n`,
+    `${machineText()}; WORKERS=${workers}; ${rounds} rounds of ${seconds} s` +
+      `${quick ? '; a quick run, not for comparison' : ''}\n`,
     cases.length === 0 ? '' : caseTable(cases, peer),
     memoryTable(cases, peer),
     limits.length === 0 ? '' : limitTable(limits),

@@ -12,7 +12,7 @@ import { BerthServer } from '../servers/berth.server.js';
 import { freePort } from '../servers/free-port.js';
 import { PeerServer, type PeerProgram } from '../servers/peer.server.js';
 import type { RegistryServer } from '../servers/registry-server.js';
-import type { Ground } from './ground.js';
+import type { Workspace } from './workspace.js';
 import { openAll, runCase } from './run-group.js';
 
 /** A group with its selected cases. */
@@ -47,14 +47,14 @@ export class Benchmark {
   private readonly generator: LoadGenerator;
 
   constructor(
-    private readonly ground: Ground,
+    private readonly workspace: Workspace,
     private readonly options: Options,
     private readonly main: string,
     private readonly peer: PeerProgram | undefined,
     private readonly progress: (line: string) => void,
   ) {
     const generator = LoadGenerator.start();
-    ground.add(() => generator.stop());
+    workspace.add(() => generator.stop());
     this.generator = generator;
   }
 
@@ -68,13 +68,13 @@ export class Benchmark {
   }
 
   private async runLimits(): Promise<LimitResult[]> {
-    const { ground, generator } = this;
+    const { workspace, generator } = this;
     const { rounds, seconds, quick } = this.options;
     const results: LimitResult[] = [];
     for (const limit of selectedLimits(this.options)) {
       const { name, unit } = limit;
       this.progress(name);
-      const figure = await limit.measure({ ground, generator, sizes: sizesOf(quick), rounds, seconds });
+      const figure = await limit.measure({ workspace, generator, sizes: sizesOf(quick), rounds, seconds });
       if (figure) results.push({ name, unit, ...figure });
     }
     return results;
@@ -119,9 +119,9 @@ export class Benchmark {
     kind: Target['kind'],
     make: (directory: string, port: number) => RegistryServer,
   ): Promise<{ target: Target; end: () => Promise<void> }> {
-    const directory = await this.ground.newDirectory(kind);
+    const directory = await this.workspace.newDirectory(kind);
     const server = make(directory, await freePort());
-    const end = this.ground.add(async () => {
+    const end = this.workspace.add(async () => {
       await server.stop();
       await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     });

@@ -21,13 +21,13 @@ export async function runCase(
   contestants: readonly Contestant[],
   pace: Pace,
 ): Promise<CaseResult> {
-  const taking = contestants.filter(
+  const participants = contestants.filter(
     ({ target }) => target.kind === 'berth' || info.withoutPeer === undefined,
   );
-  const measured = new Map<Target, Measured[]>(taking.map(({ target }) => [target, []]));
+  const measured = new Map<Target, Measured[]>(participants.map(({ target }) => [target, []]));
   const rounds = info.single === true ? 1 : pace.rounds;
   for (let number = info.single === true ? 1 : 0; number <= rounds; number += 1) {
-    for (const { target, group } of number % 2 === 0 ? taking : [...taking].reverse()) {
+    for (const { target, group } of number % 2 === 0 ? participants : [...participants].reverse()) {
       await writeBack(target);
       const result = await named(info, target, () =>
         withCpu(target, () => group.run(info.name, { number, seconds: pace.seconds })),
@@ -35,7 +35,7 @@ export async function runCase(
       if (number > 0) measured.get(target)?.push(result);
     }
   }
-  for (const { target, group } of taking) await named(info, target, () => group.verify(info.name));
+  for (const { target, group } of participants) await named(info, target, () => group.verify(info.name));
   const of = (kind: Target['kind']): Measured[] | undefined =>
     [...measured].find(([target]) => target.kind === kind)?.[1];
   return caseResult(info, of('berth') ?? [], of('peer'));

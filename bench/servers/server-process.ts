@@ -42,7 +42,7 @@ export class ServerProcess {
   /** Waits for the first 200 of `/v2/`. */
   async ready(port: number): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
-    while (!(await answers200(port))) {
+    while (!(await returns200(port))) {
       if (this.hasEnded) throw new Error(`the server ended: ${this.printed()}`);
       if (performance.now() > deadline) throw new Error(`the server did not start: ${this.printed()}`);
       await sleep(POLL_MS);
@@ -67,7 +67,7 @@ export class ServerProcess {
   }
 }
 
-function answers200(port: number): Promise<boolean> {
+function returns200(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const asked = request({ host: HOST, port, path: '/v2/', agent: false }, (response) => {
       response.resume();

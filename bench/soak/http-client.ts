@@ -4,9 +4,9 @@ import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from '
 import { HOST } from '../load/connection.js';
 
 const CONNECTIONS = 16;
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
-export interface SoakAnswer {
+export interface SoakResponse {
   /** 0: the connection broke or timed out after a minute. */
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -22,7 +22,7 @@ export interface SoakRequest {
   readonly leaveAfterBytes?: number;
 }
 
-const NOTHING: SoakAnswer = { status: 0, headers: {}, digest: '', bodyBytes: 0 };
+const NOTHING: SoakResponse = { status: 0, headers: {}, digest: '', bodyBytes: 0 };
 
 /** Sends requests on a bounded number of keep-alive connections. */
 export class SoakClient {
@@ -30,17 +30,17 @@ export class SoakClient {
 
   constructor(
     private readonly port: number,
-    private readonly onAnswer: (method: string, path: string, status: number, ms: number) => void,
+    private readonly onResponse: (method: string, path: string, status: number, ms: number) => void,
   ) {}
 
-  async send(method: string, path: string, options: SoakRequest = {}): Promise<SoakAnswer> {
+  async send(method: string, path: string, options: SoakRequest = {}): Promise<SoakResponse> {
     const begun = performance.now();
-    const answer = await this.exchange(method, path, options).catch(() => NOTHING);
+    const response = await this.exchange(method, path, options).catch(() => NOTHING);
     // A client that aborts waits for no response.
     if (options.leaveAfterBytes === undefined) {
-      this.onAnswer(method, path, answer.status, performance.now() - begun);
+      this.onResponse(method, path, response.status, performance.now() - begun);
     }
-    return answer;
+    return response;
   }
 
   close(): void {
@@ -51,7 +51,7 @@ export class SoakClient {
     method: string,
     path: string,
     { headers = {}, body, leaveAfterBytes }: SoakRequest,
-  ): Promise<SoakAnswer> {
+  ): Promise<SoakResponse> {
     const length = { 'Content-Length': `${body?.length ?? 0}` };
     const hasBody = method !== 'GET' && method !== 'HEAD';
     const asked = request({
@@ -62,7 +62,7 @@ export class SoakClient {
       headers: hasBody ? { ...headers, ...length } : headers,
       agent: leaveAfterBytes === undefined ? this.agent : false,
     });
-    asked.setTimeout(PATIENCE_MS, () => asked.destroy());
+    asked.setTimeout(TIMEOUT_MS, () => asked.destroy());
     asked.on('error', () => undefined);
     if (body !== undefined && leaveAfterBytes !== undefined) {
       asked.write(body.subarray(0, leaveAfterBytes), () => setTimeout(() => asked.destroy(), 20));

@@ -8,7 +8,7 @@ const CLIENTS = 8;
 /** Allowed statuses: success, not found (any more), or refused because the content is needed. */
 const RIGHT = new Set([200, 201, 202, 204, 206, 404, 405]);
 const NOT_NOW = new Set([429, 503, 507]);
-const MOST_COMPLAINTS = 20;
+const MAX_COMPLAINTS = 20;
 
 /** The clients of a soak, and their results. */
 export class SoakLoad {
@@ -16,7 +16,7 @@ export class SoakLoad {
   readonly statuses = new Map<number, number>();
   /** The first wrong responses. */
   readonly complaints: string[] = [];
-  wrongAnswers = 0;
+  wrongResponses = 0;
   private latenciesMs: number[] = [];
   private readonly client: SoakClient;
   private readonly images = imagePool();
@@ -26,7 +26,7 @@ export class SoakLoad {
     port: number,
     private readonly rate: number,
   ) {
-    this.client = new SoakClient(port, (method, path, status, ms) => this.answered(method, path, status, ms));
+    this.client = new SoakClient(port, (method, path, status, ms) => this.received(method, path, status, ms));
   }
 
   /** Works until `stop`, at the given rate or, if the server is slower, at its rate. */
@@ -70,7 +70,7 @@ export class SoakLoad {
     }
   }
 
-  private answered(method: string, path: string, status: number, ms: number): void {
+  private received(method: string, path: string, status: number, ms: number): void {
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     this.latenciesMs.push(ms);
     if (!RIGHT.has(status) && !NOT_NOW.has(status))
@@ -78,7 +78,7 @@ export class SoakLoad {
   }
 
   private readonly complain = (text: string): void => {
-    this.wrongAnswers += 1;
-    if (this.complaints.length < MOST_COMPLAINTS) this.complaints.push(text);
+    this.wrongResponses += 1;
+    if (this.complaints.length < MAX_COMPLAINTS) this.complaints.push(text);
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { builtMain } from '../run/built-berth.js';
-import { Ground } from '../run/ground.js';
+import { Workspace } from '../run/workspace.js';
 import { BerthServer } from '../servers/berth.server.js';
 import { freePort } from '../servers/free-port.js';
 import { SoakLoad } from './load.js';
@@ -13,14 +13,14 @@ import { judge } from './verdict.js';
  * Mixed load on one Berth for a long time: docs/operations.md, "A soak". Returns whether everything stayed
  * flat.
  */
-async function soak(settings: SoakSettings, ground: Ground): Promise<boolean> {
+async function soak(settings: SoakSettings, workspace: Workspace): Promise<boolean> {
   const main = await builtMain(settings.dist);
-  const directory = await ground.newDirectory('soak');
+  const directory = await workspace.newDirectory('soak');
   const berth = new BerthServer(main, directory, await freePort(), '1', settings.berth);
-  ground.add(() => berth.stop());
+  workspace.add(() => berth.stop());
   await berth.start();
   const load = new SoakLoad(berth.port, settings.rate);
-  ground.add(() => load.close());
+  workspace.add(() => load.close());
   const working = load.run();
   const samples = await sample(settings, berth, load, working);
   load.stop();
@@ -53,11 +53,11 @@ async function sample(
 function report({ minutes, rate }: SoakSettings, samples: readonly Sample[], load: SoakLoad): boolean {
   const findings = judge(samples);
   const growing = findings.filter(({ verdict }) => verdict === 'grows');
-  const isRight = load.wrongAnswers === 0;
+  const isRight = load.wrongResponses === 0;
   print(`\nsoak: ${minutes} minutes, at most ${rate} operations per second\n\n`);
   print(`${windowTable(samples, findings)}\n${loadTable(load)}\n`);
   for (const complaint of load.complaints) print(`wrong: ${complaint}\n`);
-  print(`wrong responses: ${load.wrongAnswers}\n`);
+  print(`wrong responses: ${load.wrongResponses}\n`);
   print(growing.length === 0 ? 'flat\n' : `grows: ${growing.map(({ name }) => name).join(', ')}\n`);
   return growing.length === 0 && isRight;
 }
@@ -72,14 +72,14 @@ function tell(line: string): void {
 
 try {
   const settings = soakSettings(process.env);
-  const ground = await Ground.open(settings.directory);
+  const workspace = await Workspace.open(settings.directory);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void ground.dispose().finally(() => process.exit(130)));
+    process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));
   }
   try {
-    process.exitCode = (await soak(settings, ground)) ? 0 : 1;
+    process.exitCode = (await soak(settings, workspace)) ? 0 : 1;
   } finally {
-    await ground.dispose();
+    await workspace.dispose();
   }
 } catch (error) {
   tell(error instanceof Error ? error.message : String(error));

@@ -35,7 +35,7 @@ export function loadTable(load: SoakLoad): string {
       operations.map(([name, times]) => [name, numberText(times)]),
     ),
     markdownTable(
-      ['answers', 'times'],
+      ['responses', 'times'],
       statuses.map(([status, times]) => [status === 0 ? 'none' : `${status}`, numberText(times)]),
     ),
   ].join('\n');

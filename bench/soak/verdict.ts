@@ -3,7 +3,7 @@ import type { Sample } from './sampler.js';
 /** The first part of a run, in which caches fill and the first sessions expire. */
 const WARM_UP_PART = 0.25;
 /** Growth from the first to the last third after the warm-up that counts as growing. */
-const MOST_GROWTH = 0.15;
+const MAX_GROWTH = 0.15;
 
 /** Each move of a tag is recorded and kept. */
 export const GROWS_BY_DESIGN: readonly string[] = ['tag_events'];
@@ -30,7 +30,7 @@ export function judge(samples: readonly Sample[]): Finding[] {
   return names.map((name) => {
     const before = medianOf(warm.slice(0, third), name);
     const after = medianOf(warm.slice(-third), name);
-    const isFlat = after <= before * (1 + MOST_GROWTH) + slackOf(name);
+    const isFlat = after <= before * (1 + MAX_GROWTH) + slackOf(name);
     const otherwise = verdictUnlessItGrows(name);
     return { name, before, after, verdict: otherwise === 'flat' && !isFlat ? 'grows' : otherwise };
   });

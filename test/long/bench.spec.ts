@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { AnswerParser, type Answer } from '../../bench/load/answer-parser.js';
+import { ResponseParser, type ParsedResponse } from '../../bench/load/response-parser.js';
 import type { Sample } from '../../bench/soak/sampler.js';
 import { judge } from '../../bench/soak/verdict.js';
 import { builtMain } from '../support/built-berth.js';
@@ -27,14 +27,14 @@ interface FoundCase {
 const START = 'start on existing data, to the first 200';
 const CASES = ['manifest GET by tag, 1 connection', 'blob push 4 KiB, POST + PUT, 16 connections', START];
 
-/** A peer that is alive and can nothing. */
+/** A peer that starts, and then fails every request. */
 const USELESS_PEER = `#!${process.execPath}
 if (process.argv[2] === '--version') console.log('useless v0');
 else {
   const { readFileSync } = require('node:fs');
   const port = /addr: ".*:(\\d+)"/.exec(readFileSync(process.argv[3], 'utf8'))[1];
-  const answer = (request, response) => response.writeHead(request.url === '/v2/' ? 200 : 500, { 'Content-Length': 0 }).end();
-  require('node:http').createServer(answer).listen(Number(port), '127.0.0.1');
+  const respond = ({ url }, response) => response.writeHead(url === '/v2/' ? 200 : 500, { 'Content-Length': 0 }).end();
+  require('node:http').createServer(respond).listen(Number(port), '127.0.0.1');
 }
 `;
 
@@ -65,7 +65,7 @@ describe('npm run bench', () => {
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    // 'close' comes when nothing that it started holds its output any more.
+    // 'close' is emitted when none of its child processes holds its output any more.
     const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
     return { ended, stderr: () => stderr, interrupt: () => child.kill('SIGINT') };
   }
@@ -80,7 +80,7 @@ describe('npm run bench', () => {
     expect(commands.filter((command) => command.includes(scratch) || command.includes(compiled))).toEqual([]);
   }
 
-  it('measures what it is asked for, prints it and writes it, and leaves nothing', async () => {
+  it('measures the selected cases, prints and saves the figures, and leaves no files or processes', async () => {
     const json = join(scratch, 'figures.json');
     const only = '^(manifest GET by tag, 1 |blob push 4 KiB|start on)';
     const { code, stdout, stderr } = await start(['--no-peer', '--only', only, '--json', json]).ended;
@@ -98,19 +98,20 @@ describe('npm run bench', () => {
     await expectNothingLeft();
   });
 
-  it('fails, naming case and server, when a server answers anything else than it should', async () => {
+  it('fails, naming case and server, when a server returns anything unexpected', async () => {
     const peer = join(scratch, 'useless-peer');
     await writeFile(peer, USELESS_PEER, { mode: 0o755 });
     const { code, stdout, stderr } = await start(['--peer', peer, '--only', 'blob push 4 KiB']).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(
-      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: the POST of an upload returned 500 instead of 202',
+      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: ' +
+        'the POST of an upload returned 500 instead of 202',
     );
     await expectNothingLeft();
   });
 
-  it('soaks, and leaves nothing', async () => {
-    // Whether anything grows can't be seen in so short a time: that is not asked here.
+  it('runs a soak, and leaves no files or processes', async () => {
+    // Too short to see growth, which this test does not check.
     const env = { SOAK_MINUTES: '0.1', SOAK_SAMPLE_SECONDS: '1', SOAK_RATE: '20', SOAK_DIST: dist };
     const child = spawn(process.execPath, [join(compiled, 'bench/soak/main.js')], {
       env: { ...process.env, ...env, SOAK_DIRECTORY: join(scratch, 'data') },
@@ -132,7 +133,7 @@ describe('npm run bench', () => {
     await expectNothingLeft();
   }, 240_000);
 
-  it('stops everything on Ctrl-C', async () => {
+  it('stops all its processes on Ctrl-C', async () => {
     const run = start(['--no-peer', '--only', 'manifest GET by tag, 1 ', '--seconds', '600']);
     await until('the first case', () => run.stderr().includes('manifest GET by tag, 1 connection'));
     run.interrupt();
@@ -140,7 +141,7 @@ describe('npm run bench', () => {
     await expectNothingLeft();
   });
 
-  it('names its cases', async () => {
+  it('lists its cases', async () => {
     const { code, stdout } = await start(['--list']).ended;
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual(expect.arrayContaining(CASES));
@@ -157,37 +158,38 @@ describe('the verdict of a soak', () => {
   it.each<[string, string, (index: number) => number, string]>([
     ['a leak', 'Berth RSS, MiB', (index) => 100 + 2 * index, 'grows'],
     ['a warm-up', 'Berth RSS, MiB', (index) => 100 + 10 * Math.min(index, 12), 'flat'],
-    ['what comes and goes', 'uploads: rows', (index) => 1_000 + 150 * (index % 3), 'flat'],
-    ['rows that nobody deletes', 'uploads: rows', (index) => 100 * index, 'grows'],
-    ['a record', 'tag_events: rows', (index) => 100 * index, 'grows by design'],
+    ['rows that are added and deleted', 'uploads: rows', (index) => 1_000 + 150 * (index % 3), 'flat'],
+    ['rows that are never deleted', 'uploads: rows', (index) => 100 * index, 'grows'],
+    ['an event log', 'tag_events: rows', (index) => 100 * index, 'grows by design'],
     ['a machine that gets slower', 'latency p99, ms', (index) => 100 * index, 'not judged'],
   ])('%s', (_, name, of, verdict) => {
     expect(judge(samples(of, name)).map((finding) => finding.verdict)).toEqual([verdict]);
   });
 });
 
-describe('AnswerParser', () => {
-  const ANSWERS = Buffer.from(
+describe('ResponseParser', () => {
+  const RESPONSES = Buffer.from(
     [
       'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello',
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\n\r\n\r\n\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
+        '4;x=y\r\n\r\n\r\n\r\nA\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n',
       'HTTP/1.1 202 Accepted\r\nlocation: /v2/a?b=c\r\ncontent-length: 0\r\n\r\n',
       'HTTP/1.1 204 No Content\r\n\r\n',
     ].join(''),
   );
 
-  it('finds the same answers wherever the bytes are cut', () => {
-    for (let first = 1; first < ANSWERS.length; first += 1) {
-      const answers: Answer[] = [];
-      const parser = new AnswerParser((answer) => answers.push(answer));
-      // One buffer for all reads, as a socket has it: what the parser needs of it later it has to copy.
-      const shared = Buffer.alloc(ANSWERS.length);
-      for (const piece of [ANSWERS.subarray(0, first), ANSWERS.subarray(first)]) {
+  it('finds the same responses wherever the bytes are cut', () => {
+    for (let first = 1; first < RESPONSES.length; first += 1) {
+      const responses: ParsedResponse[] = [];
+      const parser = new ResponseParser((response) => responses.push(response));
+      // One buffer for all reads, as on a socket: the parser must copy bytes that it needs later.
+      const shared = Buffer.alloc(RESPONSES.length);
+      for (const piece of [RESPONSES.subarray(0, first), RESPONSES.subarray(first)]) {
         shared.fill('#');
         piece.copy(shared);
         parser.feed(shared, piece.length);
       }
-      expect(answers).toEqual([
+      expect(responses).toEqual([
         { status: 200, bodyBytes: 5, location: undefined },
         { status: 200, bodyBytes: 14, location: undefined },
         { status: 202, bodyBytes: 0, location: '/v2/a?b=c' },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** The directories and servers of a run. They are removed at its end, also after a failure. */
-export class Ground {
+export class Workspace {
   private readonly disposers = new Set<() => Promise<void> | void>();
   private directories = 0;
   private disposal: Promise<void> | undefined;
@@ -11,11 +11,11 @@ export class Ground {
   private constructor(readonly root: string) {}
 
   /** @param parent directory for the data of the servers, on the disk to be measured. */
-  static async open(parent = tmpdir()): Promise<Ground> {
+  static async open(parent = tmpdir()): Promise<Workspace> {
     const root = await mkdtemp(join(parent, 'berth-bench-'));
     // If root runs Berth, the embedded PostgreSQL has another user.
     await chmod(root, 0o755);
-    return new Ground(root);
+    return new Workspace(root);
   }
 
   async newDirectory(name: string): Promise<string> {

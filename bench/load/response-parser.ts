@@ -1,7 +1,7 @@
 import { ChunkCounter } from './chunk-counter.js';
 
 /** A response. Its body was counted and discarded. */
-export interface Answer {
+export interface ParsedResponse {
   readonly status: number;
   readonly bodyBytes: number;
   readonly location: string | undefined;
@@ -15,7 +15,7 @@ const MAX_HEAD_BYTES = 64 * 1024;
  * Parses the responses of one connection with little work: status, length, `Location`. Bodies are counted in
  * the socket's buffer, which is then reused.
  */
-export class AnswerParser {
+export class ResponseParser {
   private headPart: Buffer | undefined;
   private bodyLeft = 0;
   private chunks: ChunkCounter | undefined;
@@ -25,7 +25,7 @@ export class AnswerParser {
   /** The next response has no body, because the request was a HEAD. */
   bodyless = false;
 
-  constructor(private readonly onAnswer: (answer: Answer) => void) {}
+  constructor(private readonly onResponse: (response: ParsedResponse) => void) {}
 
   /** @throws Error if the bytes are not a response. */
   feed(bytes: Buffer, length: number): void {
@@ -90,6 +90,6 @@ export class AnswerParser {
   }
 
   private complete(): void {
-    this.onAnswer({ status: this.status, bodyBytes: this.bodyBytes, location: this.location });
+    this.onResponse({ status: this.status, bodyBytes: this.bodyBytes, location: this.location });
   }
 }
