@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster } from './cluster.js';
-import { Conditions } from './conditions.js';
+import { FaultTimeline } from './fault-timeline.js';
 import { Deadline } from './deadline.js';
 import { FaultInjector } from './fault-injector.js';
 import { Faults } from './faults.js';
 import { type Fault, faultsOn } from './fault-kinds.js';
 import { FinalChecks } from './final-checks.js';
-import { Ground } from './ground.js';
+import { Workspace } from './workspace.js';
 import { ImageLoad, LOAD_OPERATIONS } from './image-load.js';
-import { Ledger } from './ledger.js';
+import { RunResults } from './run-results.js';
 import { ChaosProxy } from './proxy.js';
 import { resultsTable } from './results-table.js';
 import { SeededRandom } from './seeded-random.js';
@@ -16,7 +16,7 @@ import { openStorage } from './open-storage.js';
 import { CHECKPOINT_BYTES, type ChaosSettings } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 import { UploadClient } from './upload-client.js';
-import { QUIRKS, type UploadPlan, UploadPlanner } from './upload-plan.js';
+import { CLIENT_FAULTS, type UploadPlan, UploadPlanner } from './upload-plan.js';
 
 const CLIENTS = 8;
 /** The maximum number of uploads is this many times the wanted number. */
@@ -28,53 +28,53 @@ const STALL_SECONDS = 300;
 /** After the deadline, requests and faults end within this time. */
 const END_MS = 60_000;
 
-/** One run: a cluster is set up, used, maltreated, healed, examined and taken away. */
+/** One run: starts a cluster, loads it, injects faults, checks the result and removes everything. */
 export class ChaosRun {
-  readonly ledger = new Ledger();
+  readonly results = new RunResults();
   private readonly deadline: Deadline;
   private readonly planner: UploadPlanner;
   private begun = 0;
-  private meantToCommit = 0;
+  private uploadsToCommit = 0;
   private readonly seed: SeededRandom;
   private readonly active = new Map<UploadPlan, UploadClient>();
   private readonly faults: readonly Fault[];
   private readonly kinds: readonly string[];
   private storageRows: [string, string][] = [];
-  /** Why nothing could be done to the storage here, where that is so. */
+  /** Why faults of the storage cannot be injected on this machine, if so. */
   storageProblem: string | undefined;
 
   constructor(private readonly settings: ChaosSettings) {
     this.seed = new SeededRandom(settings.seed);
-    this.deadline = new Deadline(settings.limitSeconds, STALL_SECONDS, () => this.ledger.progressedAt);
+    this.deadline = new Deadline(settings.limitSeconds, STALL_SECONDS, () => this.results.progressedAt);
     this.planner = new UploadPlanner(settings, this.seed);
     this.faults = faultsOn(settings.storage).filter((kind) => settings.faults.test(kind));
-    this.kinds = [...this.faults, ...QUIRKS];
+    this.kinds = [...this.faults, ...CLIENT_FAULTS];
   }
 
   /**
-   * Rejects only where it could not begin: what went wrong is in the ledger. Nothing is left running, mounted
-   * or on the disk.
+   * Rejects only if the run could not start. Other failures are in the results. Stops all processes, unmounts
+   * the disk and deletes all files.
    */
   async execute(): Promise<void> {
-    const ground = await Ground.prepare();
-    const storage = await openStorage(this.settings, ground.storage).catch(async (error: unknown) => {
-      await ground.clear();
+    const workspace = await Workspace.prepare();
+    const storage = await openStorage(this.settings, workspace.storage).catch(async (error: unknown) => {
+      await workspace.clear();
       throw error;
     });
     this.storageProblem = storage.problem;
-    const cluster = new Cluster(ground, storage, this.ledger, this.deadline);
+    const cluster = new Cluster(workspace, storage, this.results, this.deadline);
     const proxy = new ChaosProxy(cluster.replicas, (path) =>
-      this.ledger.injected('answer of a commit lost', path),
+      this.results.injected('response to a commit lost', path),
     );
     const performance = this.perform(storage, cluster, proxy);
     try {
-      await this.deadline.within(() => this.waitsFor(), performance);
+      await this.deadline.within(() => this.pending(), performance);
     } catch (error) {
-      this.ledger.failed(error);
-      // Whatever is still at work ends by itself at the deadline.
+      this.results.failed(error);
+      // Work in progress ends by itself at the deadline.
       await Promise.race([performance.catch(() => undefined), delay(END_MS, undefined, { ref: false })]);
       for (const { index, logTail } of cluster.replicas) {
-        this.ledger.evidence.push(`replica ${index} said:\n  ${logTail}`);
+        this.results.evidence.push(`log of replica ${index}:\n  ${logTail}`);
       }
     } finally {
       this.addLogs(cluster);
@@ -82,49 +82,49 @@ export class ChaosRun {
       await cluster.stop();
       this.storageRows = storage.rows();
       await storage.close();
-      await ground.clear();
+      await workspace.clear();
     }
   }
 
   get table(): string {
-    return resultsTable(this.settings, this.ledger, this.begun, this.meantToCommit, this.storageRows);
+    return resultsTable(this.settings, this.results, this.begun, this.uploadsToCommit, this.storageRows);
   }
 
   private async perform(storage: ChaosStorage, cluster: Cluster, proxy: ChaosProxy): Promise<void> {
     await cluster.start();
     const url = await proxy.start();
-    this.ledger.note('the cluster is up');
-    const conditions = new Conditions();
-    const { settings, ledger, deadline } = this;
+    this.results.note('the cluster is up');
+    const timeline = new FaultTimeline();
+    const { settings, results, deadline } = this;
     const random = this.seed.fork('images');
-    const images = new ImageLoad(settings, url, cluster, conditions, ledger, deadline, random);
+    const images = new ImageLoad(settings, url, cluster, timeline, results, deadline, random);
     await images.prepare();
     let isOver = false;
     const watching = images.watch(() => isOver);
     const injector = new FaultInjector(
-      new Faults(cluster, storage, proxy, ledger, conditions, settings.longFreezeMs),
+      new Faults(cluster, storage, proxy, results, timeline, settings.longFreezeMs),
       this.settings.faultPace,
-      this.ledger,
+      this.results,
       this.seed.fork('faults'),
       () => this.wantedFaults(),
     );
     const faults = injector.run();
-    const working = images.run(() => this.deadline.isOver || (isOver && this.didEverything));
+    const working = images.run(() => this.deadline.isOver || (isOver && this.areAllOperationsDone));
     try {
       await this.upload(url, proxy);
-      this.ledger.note('the uploads are over');
+      this.results.note('the uploads are over');
     } finally {
       injector.finish();
       await faults;
       isOver = true;
       await Promise.all([working, watching]);
-      images.judge();
+      images.evaluate();
     }
     proxy.endHanging();
-    this.ledger.note('the faults are over');
-    await new FinalChecks(url, cluster, storage, this.ledger, this.deadline, images).run();
-    this.ledger.note('the checks are over');
-    this.judge();
+    this.results.note('the faults are over');
+    await new FinalChecks(url, cluster, storage, this.results, this.deadline, images).run();
+    this.results.note('the checks are over');
+    this.evaluate();
   }
 
   /**
@@ -132,13 +132,13 @@ export class ChaosRun {
    * ends.
    */
   private wantedFaults(): readonly Fault[] {
-    if (this.ledger.uploadsCommitted < FAULTS_PART * this.settings.uploads) return this.faults;
-    const missing = new Set(this.ledger.missing(this.faults));
+    if (this.results.uploadsCommitted < FAULTS_PART * this.settings.uploads) return this.faults;
+    const missing = new Set(this.results.missing(this.faults));
     return this.faults.filter((kind) => missing.has(kind));
   }
 
-  private get didEverything(): boolean {
-    return this.ledger.missingOperations(LOAD_OPERATIONS).length === 0;
+  private get areAllOperationsDone(): boolean {
+    return this.results.missingOperations(LOAD_OPERATIONS).length === 0;
   }
 
   private async upload(url: string, proxy: ChaosProxy): Promise<void> {
@@ -146,51 +146,51 @@ export class ChaosRun {
     const work = async () => {
       for (let plan = this.nextPlan(); plan !== undefined; plan = this.nextPlan()) {
         await delay(Math.max(0, begunAt + plan.startsAtMs - performance.now()));
-        const client = new UploadClient(plan, { url, proxy, ledger: this.ledger, deadline: this.deadline });
+        const client = new UploadClient(plan, { url, proxy, results: this.results, deadline: this.deadline });
         this.active.set(plan, client);
         await client.run();
         this.active.delete(plan);
       }
     };
     const outcomes = await Promise.allSettled(Array.from({ length: CLIENTS }, work));
-    for (const outcome of outcomes) if (outcome.status === 'rejected') this.ledger.failed(outcome.reason);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') this.results.failed(outcome.reason);
   }
 
   /**
-   * As many as are wanted, and more while a kind of fault has not come about, since many need an upload to
-   * happen to.
+   * As many as configured. More while a kind of fault has not occurred, because many faults need an upload in
+   * progress.
    */
   private nextPlan(): UploadPlan | undefined {
     const { uploads } = this.settings;
-    const isEnough = this.begun >= uploads && this.ledger.missing(this.kinds).length === 0;
+    const isEnough = this.begun >= uploads && this.results.missing(this.kinds).length === 0;
     if (isEnough || this.begun >= uploads * MAX_EXTRA) return undefined;
     const plan = this.planner.plan();
     this.begun += 1;
-    if (plan.ending === 'commit') this.meantToCommit += 1;
+    if (plan.ending === 'commit') this.uploadsToCommit += 1;
     return plan;
   }
 
-  private judge(): void {
-    const { mostUnrecordedBytes } = this.ledger;
-    if (mostUnrecordedBytes > CHECKPOINT_BYTES) {
-      this.ledger.problem(`after a kill ${mostUnrecordedBytes} bytes had to be sent again`);
+  private evaluate(): void {
+    const { maxUnrecordedBytes } = this.results;
+    if (maxUnrecordedBytes > CHECKPOINT_BYTES) {
+      this.results.problem(`after a kill ${maxUnrecordedBytes} bytes had to be resent`);
     }
-    for (const kind of this.ledger.missing(this.kinds)) this.ledger.problem(`did not come about: ${kind}`);
-    if (this.ledger.uploadsCommitted !== this.meantToCommit)
-      this.ledger.problem('not every upload was committed');
+    for (const kind of this.results.missing(this.kinds)) this.results.problem(`did not occur: ${kind}`);
+    if (this.results.uploadsCommitted !== this.uploadsToCommit)
+      this.results.problem('not every upload was committed');
   }
 
   /** What the replicas logged about requests that ended in a problem. */
   private addLogs({ replicas }: Cluster): void {
-    for (const problem of this.ledger.problems) {
+    for (const problem of this.results.problems) {
       const [, requestId] = /"requestId":"([^"]+)"/.exec(problem) ?? [];
       if (requestId === undefined) continue;
       const lines = replicas.flatMap((replica) => replica.logLinesWith(requestId));
-      this.ledger.evidence.push(...new Set(lines));
+      this.results.evidence.push(...new Set(lines));
     }
   }
 
-  private waitsFor(): string {
+  private pending(): string {
     return [...this.active.values()].map(({ state }) => state).join('; ');
   }
 }

@@ -10,50 +10,50 @@ import { buffer } from 'node:stream/consumers';
 export interface ChaosRequestOptions {
   readonly headers?: Record<string, string>;
   readonly body?: AsyncIterable<Buffer>;
-  /** Given up when nothing moves for so long. */
-  readonly patienceMs: number;
-  /** Aborted: the client goes away. */
+  /** The request is aborted after this long without data. */
+  readonly idleTimeoutMs: number;
+  /** Aborting it closes the client's connection. */
   readonly signal?: AbortSignal;
 }
 
-/** What became of a request. Without a status: the connection broke, or the client gave up. */
+/** The outcome of a request. Without a status, the connection broke or the client timed out. */
 export interface Outcome {
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
   readonly text: string;
-  /** Bytes of the body that were given to the kernel, or may have been. */
+  /** Maximum number of bytes of the body that the kernel received. */
   readonly sentBytes: number;
 }
 
-/** What has an answer needs no more of its body. */
-const answeredRequests = new WeakSet<ClientRequest>();
+/** Requests with a response. The rest of their body is not sent. */
+const requestsWithResponse = new WeakSet<ClientRequest>();
 
-/** One request on a connection of its own, whose body stops when an answer comes early. Never rejects. */
+/** One request on its own connection. An early response ends its body. Never rejects. */
 export async function chaosRequest(
   method: string,
   url: URL,
-  { headers = {}, body, patienceMs, signal }: ChaosRequestOptions,
+  { headers = {}, body, idleTimeoutMs, signal }: ChaosRequestOptions,
 ): Promise<Outcome> {
   const request = httpRequest(url, { method, headers, agent: false });
   const leave = () => request.destroy();
-  request.setTimeout(patienceMs, leave);
+  request.setTimeout(idleTimeoutMs, leave);
   signal?.addEventListener('abort', leave, { once: true });
-  const answer = readAnswer(request);
-  const sentBytes = await sendBody(request, body, answer);
-  const outcome = await answer;
+  const response = readResponse(request);
+  const sentBytes = await sendBody(request, body, response);
+  const outcome = await response;
   signal?.removeEventListener('abort', leave);
   request.destroy();
   return { status: undefined, headers: {}, body: Buffer.alloc(0), text: '', ...outcome, sentBytes };
 }
 
-/** Settles with the answer, or with nothing when the connection is gone. */
-async function readAnswer(request: ClientRequest): Promise<Omit<Outcome, 'sentBytes'> | undefined> {
+/** Resolves to the response, or to undefined if the connection broke. */
+async function readResponse(request: ClientRequest): Promise<Omit<Outcome, 'sentBytes'> | undefined> {
   const gone = new Promise<undefined>((resolve) => request.once('close', () => resolve(undefined)));
   request.on('error', () => undefined);
   const read = async () => {
     const [response] = (await once(request, 'response')) as [IncomingMessage];
-    answeredRequests.add(request);
+    requestsWithResponse.add(request);
     const body = await buffer(response);
     return { status: response.statusCode, headers: response.headers, body, text: body.toString('utf8') };
   };
@@ -63,23 +63,23 @@ async function readAnswer(request: ClientRequest): Promise<Omit<Outcome, 'sentBy
 async function sendBody(
   request: ClientRequest,
   body: AsyncIterable<Buffer> | undefined,
-  answer: Promise<unknown>,
+  response: Promise<unknown>,
 ): Promise<number> {
   let sentBytes = 0;
   for await (const piece of body ?? []) {
     if (isOver(request)) return sentBytes;
     sentBytes += piece.length;
-    await Promise.race([written(request, piece), answer]);
+    await Promise.race([written(request, piece), response]);
   }
   if (!isOver(request)) request.end();
   return sentBytes;
 }
 
-/** Settles when the kernel has it; never, perhaps, when the connection is gone. */
+/** Resolves when the kernel has the piece. May never resolve if the connection broke. */
 function written(request: ClientRequest, piece: Buffer): Promise<void> {
   return new Promise((resolve) => request.write(piece, () => resolve()));
 }
 
 function isOver(request: ClientRequest): boolean {
-  return request.destroyed || answeredRequests.has(request);
+  return request.destroyed || requestsWithResponse.has(request);
 }

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BerthProcess } from '../support/berth-process.js';
 import { builtMain } from '../support/built-berth.js';
 import type { Deadline } from './deadline.js';
-import { type Ground } from './ground.js';
-import type { Ledger } from './ledger.js';
+import { type Workspace } from './workspace.js';
+import type { RunResults } from './run-results.js';
 import { ChaosPostgres } from './postgres.js';
 import { Replica } from './replica.js';
 import { CHECKPOINT_BYTES, LEASE_SECONDS, REPLICAS, WORKERS_OF_FIRST } from './settings.js';
@@ -13,7 +13,7 @@ import type { ChaosStorage } from './storage.js';
 const START_SECONDS = 300;
 const STOP_MS = 60_000;
 
-/** Several Berths, one Postgres, one storage. */
+/** Several replicas, one Postgres, one storage. */
 export class Cluster {
   readonly replicas: readonly Replica[];
   readonly postgres: ChaosPostgres;
@@ -21,17 +21,17 @@ export class Cluster {
   private main = '';
 
   constructor(
-    private readonly ground: Ground,
+    private readonly workspace: Workspace,
     private readonly storage: ChaosStorage,
-    private readonly ledger: Ledger,
+    private readonly results: RunResults,
     private readonly deadline: Deadline,
   ) {
-    this.postgres = new ChaosPostgres(join(ground.root, 'postgres'));
+    this.postgres = new ChaosPostgres(join(workspace.root, 'postgres'));
     this.replicas = Array.from({ length: REPLICAS }, (_, index) => {
       return new Replica(
         index,
         () => this.spawn(index),
-        (text) => this.ledger.problem(text),
+        (text) => this.results.problem(text),
       );
     });
   }
@@ -42,7 +42,7 @@ export class Cluster {
     await this.startReplicas();
   }
 
-  /** Stops every replica in order, and starts it with further settings. */
+  /** Stops every replica with SIGTERM, and starts it with additional settings. */
   async restartReplicas(settings: Record<string, string>): Promise<void> {
     await this.stopReplicas();
     this.extraSettings = settings;
@@ -75,7 +75,7 @@ export class Cluster {
   private async spawn(index: number): Promise<BerthProcess> {
     const settings = {
       PORT: '0',
-      DATA_DIR: join(this.ground.root, `replica-${index}`),
+      DATA_DIR: join(this.workspace.root, `replica-${index}`),
       DATABASE_URL: this.postgres.url,
       ...this.storage.environment(index),
       UPLOAD_CHECKPOINT_BYTES: String(CHECKPOINT_BYTES),
@@ -86,8 +86,8 @@ export class Cluster {
       LOG_FORMAT: 'json',
       ...this.extraSettings,
     };
-    const process = new BerthProcess(this.main, settings, this.ground.root);
-    await this.ground.register(process.pid);
+    const process = new BerthProcess(this.main, settings, this.workspace.root);
+    await this.workspace.register(process.pid);
     return process;
   }
 }

@@ -5,9 +5,8 @@ const BLOCK = 16;
 const PIECE_BYTES = 1024 * 1024;
 
 /**
- * The bytes of a layer, made when they are needed: the key stream of AES in counter mode. Any span can be had
- * without what is before it, no two places are alike (a byte that ends up where it doesn't belong changes the
- * digest), and nothing is held in memory.
+ * Bytes of a layer, generated on demand: the key stream of AES in counter mode. Any range can be generated
+ * on its own. Bytes differ at each offset, so a misplaced byte changes the digest. None are kept in memory.
  */
 export class Content {
   private digested: Promise<string> | undefined;

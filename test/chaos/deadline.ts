@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 50;
 
-/** The run took too long, or nothing in it made progress. */
-export class TimeIsOverError extends Error {
+/** The run exceeded its time limit or made no progress. */
+export class DeadlineExceededError extends Error {
   constructor(
-    waitsFor: string,
-    /** Nothing made progress. Otherwise the machine was only slow. */
+    pending: string,
+    /** No progress. Otherwise the machine was only slow. */
     readonly hangs: boolean,
   ) {
-    super(`${hangs ? 'no progress' : 'the time is over'}: ${waitsFor}`);
+    super(`${hangs ? 'no progress' : 'time limit exceeded'}: ${pending}`);
   }
 }
 
@@ -18,8 +18,8 @@ export class Deadline {
   private readonly startedAt = performance.now();
 
   /**
-   * @param totalSeconds after which a run that still makes progress ends as too slow to tell
-   * @param stallSeconds without progress, after which a run has failed
+   * @param totalSeconds time limit; a run that still makes progress ends as too slow to tell
+   * @param stallSeconds a run without progress for this long fails
    */
   constructor(
     private readonly totalSeconds: number,
@@ -31,11 +31,11 @@ export class Deadline {
     return this.hangs || performance.now() - this.startedAt >= this.totalSeconds * 1000;
   }
 
-  error(waitsFor: string): TimeIsOverError {
-    return new TimeIsOverError(waitsFor, this.hangs);
+  error(pending: string): DeadlineExceededError {
+    return new DeadlineExceededError(pending, this.hangs);
   }
 
-  /** Waits until `holds`. Rejects after `seconds` or at the end of the run. */
+  /** Waits until `holds` returns true. Rejects after `seconds` or at the deadline of the run. */
   async until(what: string, holds: () => boolean | Promise<boolean>, seconds = Infinity): Promise<void> {
     const endsAt = performance.now() + seconds * 1000;
     while (!(await holds())) {
@@ -45,7 +45,7 @@ export class Deadline {
     }
   }
 
-  /** Returns the outcome of `work`. Rejects when the run is over before it. */
+  /** Returns the outcome of `work`. Rejects at the deadline. */
   async within<T>(what: () => string, work: Promise<T>): Promise<T> {
     let isDone = false;
     const overrun = async (): Promise<never> => {

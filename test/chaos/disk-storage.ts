@@ -8,16 +8,16 @@ import { mountSmallDisk, type SmallDisk } from '../support/small-disk.js';
 import type { StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 import type { ChaosSettings } from './settings.js';
-import type { ChaosStorage, TellsUnrecorded } from './storage.js';
+import type { ChaosStorage, MeasuresUnrecorded } from './storage.js';
 
 const MIB = 1024 * 1024;
-/** Rather more than it is. */
+/** An upper estimate. */
 const MEAN_UPLOAD_BYTES = 16 * MIB;
-const MOST_SPARE_BYTES = MIB;
+const MAX_SPARE_BYTES = MIB;
 const FILL_ATTEMPTS = 20;
 
-/** A directory that all replicas have, on a disk that can be full. `Ground` unmounts it. */
-export class DiskStorage implements ChaosStorage, TellsUnrecorded {
+/** A directory shared by all replicas, on a disk that can be full. `Workspace` unmounts it. */
+export class DiskStorage implements ChaosStorage, MeasuresUnrecorded {
   readonly problem: string | undefined;
   private readonly disk: SmallDisk | undefined;
 
@@ -39,20 +39,20 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
     return { STORAGE_FILESYSTEM_ROOT: this.path };
   }
 
-  /** There is one kind. */
-  async suffer(_fault: StorageFault, random: SeededRandom, onHarm: () => void): Promise<void> {
-    await this.fill(random.int(0, MOST_SPARE_BYTES));
-    onHarm();
+  /** The only kind is a full disk. */
+  async inject(_fault: StorageFault, random: SeededRandom, onInjected: () => void): Promise<void> {
+    await this.fill(random.int(0, MAX_SPARE_BYTES));
+    onInjected();
     await delay(random.int(300, 2_000));
     await this.disk?.remount(`size=${this.diskBytes}`);
   }
 
-  async leaveOrphans(): Promise<void> {
-    await writeFile(join(this.path, 'uploads', randomUUID()), 'nobody knows of these');
+  async writeOrphans(): Promise<void> {
+    await writeFile(join(this.path, 'uploads', randomUUID()), 'orphaned bytes');
   }
 
   async inFlight(): Promise<string[]> {
-    // A probe that was cut off by a kill is removed by a start, a minute later at the earliest.
+    // Berth removes the probe of a killed process when it starts, if the probe is older than a minute.
     return (await this.filesBelow('uploads')).filter((path) => !basename(path).startsWith('.probe-'));
   }
 
@@ -74,10 +74,7 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
     return Promise.resolve();
   }
 
-  /**
-   * Leaves the disk no room but a little: its size shrinks to what is used, which costs no memory as a file
-   * would.
-   */
+  /** Shrinks the disk to little more than its used size. A large file would use memory (tmpfs). */
   private async fill(spareBytes: number): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const { blocks, bfree, bsize } = await statfs(this.path);
@@ -86,13 +83,13 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
         await this.disk?.remount(`size=${(blocks - bfree) * bsize + spare}`);
         return;
       } catch (error) {
-        // Somebody wrote more than the room left in the meantime: one who writes fast needs more of it.
+        // A replica wrote more than that meanwhile. Leave more space in the next attempt.
         if (attempt === FILL_ATTEMPTS) throw error;
       }
     }
   }
 
-  /** Every file below a folder, by its path from the root, sorted. */
+  /** The paths of all files below a folder, relative to the root, sorted. */
   private async filesBelow(folder: string): Promise<string[]> {
     const options = { recursive: true, withFileTypes: true } as const;
     const entries = await readdir(join(this.path, folder), options).catch(() => []);
@@ -101,9 +98,7 @@ export class DiskStorage implements ChaosStorage, TellsUnrecorded {
   }
 }
 
-/**
- * Room for every upload of a run, and for what is thrown away on the way. It is taken only as it is filled.
- */
+/** Enough for all uploads of a run and for discarded bytes. A tmpfs uses memory only for its content. */
 function diskSizeFor({ uploads, maxBytes }: ChaosSettings): number {
   return 8 * maxBytes + uploads * MEAN_UPLOAD_BYTES;
 }

@@ -1,13 +1,13 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 
-/** Where a connection breaks. `silently`: the client is gone and its replica is not told. */
+/** Where a connection breaks. `silently`: the client is gone, and the replica's connection stays open. */
 export type Cut = 'on the client side' | 'on the replica side' | 'silently';
 
-/** One request on its way through the proxy. */
+/** One request through the proxy. */
 export class Exchange {
   readonly uploadId: string | undefined;
   bodyBytes = 0;
-  /** The client is gone and the replica does not know. */
+  /** The client is gone, and the replica's connection is still open. */
   isHanging = false;
 
   constructor(
@@ -19,7 +19,7 @@ export class Exchange {
     this.uploadId = /\/blobs\/uploads\/([0-9a-f-]{36})/.exec(request.url ?? '')?.[1];
   }
 
-  /** Whether bytes of an upload are on their way. */
+  /** Whether the client is sending bytes of an upload. */
   get isSending(): boolean {
     return this.uploadId !== undefined && this.bodyBytes > 0 && !this.request.complete && !this.isHanging;
   }
@@ -31,7 +31,7 @@ export class Exchange {
     this.request.socket.destroy();
   }
 
-  /** Ends what is left of it. */
+  /** Closes both connections. */
   end(): void {
     this.upstream.destroy();
     this.response.destroy();

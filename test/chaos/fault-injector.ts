@@ -1,20 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from './fault-kinds.js';
 import type { Faults } from './faults.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import type { SeededRandom } from './seeded-random.js';
 import type { MillisecondRange } from './settings.js';
 
-/** How many faults last at the same time at most, and the pauses between two. */
+/** Maximum number of faults at the same time, and the pauses between two. */
 export interface FaultPace {
   readonly atOnce: number;
   readonly pauseMs: MillisecondRange;
 }
 
-/**
- * Does one thing after the other to a cluster that is at work, several at once, in an order that the seed
- * decides.
- */
+/** Injects faults into a cluster under load, several at once. The seed decides their order. */
 export class FaultInjector {
   private readonly lasting = new Set<Promise<void>>();
   private begun = 0;
@@ -23,15 +20,13 @@ export class FaultInjector {
   constructor(
     private readonly faults: Faults,
     private readonly pace: FaultPace,
-    private readonly ledger: Ledger,
+    private readonly results: RunResults,
     private readonly random: SeededRandom,
-    /** The kinds to go through next. None: the rest of the uploads shall come to their end in peace. */
+    /** The kinds to inject next. None: the other uploads end without faults. */
     private readonly wanted: () => readonly Fault[],
   ) {}
 
-  /**
-   * Goes on until `finish`, through the kinds that are wanted again and again, each time in another order.
-   */
+  /** Until `finish`, injects each of the kinds, again and again, each time in another order. */
   async run(): Promise<void> {
     const { atOnce, pauseMs } = this.pace;
     while (!this.finished()) {
@@ -45,7 +40,7 @@ export class FaultInjector {
     await Promise.all(this.lasting);
   }
 
-  /** No further fault; `run` settles when the last one is healed. */
+  /** Injects no other fault. `run` resolves when the last one has ended. */
   finish(): void {
     this.isOver = true;
   }
@@ -58,7 +53,7 @@ export class FaultInjector {
     this.begun += 1;
     const lasting = this.faults
       .inject(fault, this.random.fork(`fault ${this.begun}`))
-      .catch((error: unknown) => this.ledger.problem(`${fault}: ${String(error)}`))
+      .catch((error: unknown) => this.results.problem(`${fault}: ${String(error)}`))
       .finally(() => this.lasting.delete(lasting));
     this.lasting.add(lasting);
   }

@@ -14,21 +14,19 @@ const BEFORE = [
 const AFTER = [
   'connection cut on the client side',
   'connection cut on the replica side',
-  'client vanished without a word',
+  'client gone, connection left open',
 ] as const;
-/** What is done to the medium. */
+/** Faults of the storage. */
 const STORAGE_FAULTS = {
   filesystem: ['disk full'],
-  s3: ['store throttled', 'store reset connections', 'store slow', 'store hung', 'store away'],
+  s3: ['store throttled', 'store reset connections', 'store slow', 'store hung', 'store unreachable'],
 } as const;
 
 export type StorageFault<Name extends StorageName = StorageName> = (typeof STORAGE_FAULTS)[Name][number];
 export type ClusterFault = (typeof BEFORE)[number] | (typeof AFTER)[number];
 export type Fault = ClusterFault | StorageFault;
 
-/**
- * What is done to the cluster, to its storage and to connections. What clients do by themselves: `QUIRKS`.
- */
+/** Faults of the cluster, its storage and connections. For faults of clients see `CLIENT_FAULTS`. */
 export function faultsOn(storage: StorageName): readonly Fault[] {
   return [...BEFORE, ...STORAGE_FAULTS[storage], ...AFTER];
 }

@@ -1,34 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.js';
-import type { Conditions } from './conditions.js';
-import { CostOfAKill } from './cost-of-a-kill.js';
+import type { FaultTimeline } from './fault-timeline.js';
+import { ResendCost } from './resend-cost.js';
 import type { Cut, Exchange } from './exchange.js';
 import { type ClusterFault, type Fault, isClusterFault, type StorageFault } from './fault-kinds.js';
-import type { Ledger } from './ledger.js';
-import { holdsWithin } from './patience.js';
+import type { RunResults } from './run-results.js';
+import { holdsWithin } from './holds-within.js';
 import type { ChaosProxy } from './proxy.js';
 import type { Replica } from './replica.js';
 import type { SeededRandom } from './seeded-random.js';
 import { LEASE_SECONDS, type MillisecondRange } from './settings.js';
-import { type ChaosStorage, tellsUnrecorded } from './storage.js';
+import { type ChaosStorage, measuresUnrecorded } from './storage.js';
 
 const LEASE_MS = LEASE_SECONDS * 1000;
-/** A frozen replica holds up a transaction of another one: not always possible, but worth knowing. */
+/** A frozen replica blocks a transaction of another one. Not always possible, so only counted. */
 const BLOCKING_FREEZE = '… frozen while others waited for its transaction';
 const BLOCKING_ATTEMPTS = 20;
 const FREEZE_LOOK_MS = 50;
-/** How long a fault waits for something that it can happen to. */
+/** How long a fault waits for a target. */
 const TARGET_MS = 2_000;
 /** For hangs only: the time for a target to recover or to stop. */
 const RECOVERY_MS = 120_000;
 
-/**
- * Each kind of fault: finds something that it can happen to, does it, and settles when that is well again.
- */
+/** Each kind of fault: finds a target, injects the fault, and resolves when the target has recovered. */
 export class Faults {
-  /** What is out of order already and is left alone until it is well again. */
+  /** Targets with a fault. They get no other one until they have recovered. */
   private readonly busy = new Set<Replica | 'postgres' | 'storage'>();
-  private readonly cost: CostOfAKill | undefined;
+  private readonly cost: ResendCost | undefined;
   private readonly kinds: Readonly<Record<ClusterFault, (random: SeededRandom) => Promise<void>>> = {
     'replica killed (kill -9)': (random) => this.onReplica(random, (replica) => this.kill(replica, random)),
     'worker killed (kill -9)': (random) => this.killWorker(random),
@@ -46,8 +44,8 @@ export class Faults {
       const kind = 'replica frozen beyond the timeouts of the database';
       const { least, most } = this.longFreezeMs;
       const forMs = random.int(least, most);
-      // Nothing happens to Postgres meanwhile: what others suffer is due to the freeze alone.
-      return this.sparingPostgres(() =>
+      // No fault of Postgres meanwhile: other replicas are affected by the freeze alone.
+      return this.withoutPostgresFaults(() =>
         this.onReplica(random, async (replica) => {
           await this.awaitOthers();
           await this.awaitBlocking(replica, random);
@@ -64,20 +62,20 @@ export class Faults {
     },
     'connection cut on the client side': (random) => this.cut('on the client side', random),
     'connection cut on the replica side': (random) => this.cut('on the replica side', random),
-    'client vanished without a word': (random) => this.cut('silently', random),
+    'client gone, connection left open': (random) => this.cut('silently', random),
   };
 
   constructor(
     private readonly cluster: Cluster,
     private readonly storage: ChaosStorage,
     private readonly proxy: ChaosProxy,
-    private readonly ledger: Ledger,
-    private readonly conditions: Conditions,
+    private readonly results: RunResults,
+    private readonly timeline: FaultTimeline,
     private readonly longFreezeMs: MillisecondRange,
   ) {
-    if (storage.problem !== undefined) ledger.impossible.set('disk full', 'needs root');
-    if (process.platform !== 'linux') ledger.impossible.set('worker killed (kill -9)', 'needs /proc');
-    this.cost = tellsUnrecorded(storage) ? new CostOfAKill(cluster.postgres, storage, ledger) : undefined;
+    if (storage.problem !== undefined) results.impossible.set('disk full', 'needs root');
+    if (process.platform !== 'linux') results.impossible.set('worker killed (kill -9)', 'needs /proc');
+    this.cost = measuresUnrecorded(storage) ? new ResendCost(cluster.postgres, storage, results) : undefined;
   }
 
   inject(fault: Fault, random: SeededRandom): Promise<void> {
@@ -87,54 +85,54 @@ export class Faults {
   private async kill(replica: Replica, random: SeededRandom): Promise<void> {
     const written = [...new Set(this.proxy.sending(replica.index).map(({ uploadId }) => uploadId ?? ''))];
     replica.kill();
-    this.ledger.injected('replica killed (kill -9)', `${replica.index}, writing ${written.join(' ')}`);
+    this.results.injected('replica killed (kill -9)', `${replica.index}, writing ${written.join(' ')}`);
     await replica.gone();
     await this.cost?.measure(written);
     await delay(random.int(0, 1_000));
   }
 
-  /** Of the first replica, which alone has workers. The other one goes on, and a new one comes. */
+  /** Only the first replica has workers. The other worker continues, and a new one is started. */
   private async killWorker(random: SeededRandom): Promise<void> {
     const [replica] = this.cluster.replicas;
     if (replica === undefined) return;
     await holdsWithin(TARGET_MS, () => replica.isUp && !this.busy.has(replica));
-    await this.alone(replica, async () => {
-      if (await replica.killWorker(random)) this.ledger.injected('worker killed (kill -9)');
+    await this.exclusively(replica, async () => {
+      if (await replica.killWorker(random)) this.results.injected('worker killed (kill -9)');
     });
   }
 
   private async terminate(replica: Replica): Promise<void> {
     replica.terminate();
-    this.ledger.injected('replica stopped (SIGTERM)', `${replica.index}`);
+    this.results.injected('replica stopped (SIGTERM)', `${replica.index}`);
     const ended = await holdsWithin(RECOVERY_MS, () => !replica.isUp);
-    if (!ended) this.ledger.problem(`replica ${replica.index} did not stop after SIGTERM`);
+    if (!ended) this.results.problem(`replica ${replica.index} did not stop after SIGTERM`);
   }
 
   private async freeze(kind: ClusterFault, replica: Replica, forMs: number): Promise<void> {
-    const end = this.conditions.begin('frozen');
+    const end = this.timeline.begin('frozen');
     replica.freeze();
-    this.ledger.injected(kind, `${replica.index} for ${forMs} ms`);
+    this.results.injected(kind, `${replica.index} for ${forMs} ms`);
     await delay(forMs);
     replica.thaw();
     end();
   }
 
-  /** Until the others are well, so that it can be seen what a freeze costs them. */
+  /** Waits until the other replicas are healthy, to measure how the freeze affects them. */
   private async awaitOthers(): Promise<void> {
     const { replicas } = this.cluster;
     await holdsWithin(RECOVERY_MS, () => replicas.every(({ isUp }) => isUp) && this.busy.size <= 2);
   }
 
   /**
-   * Leaves a replica frozen in the middle of a transaction that others wait for, when that comes about within
-   * some attempts: that is when a freeze costs the others most.
+   * Tries to leave a replica frozen while others wait for its transaction: that is when a freeze affects them
+   * most.
    */
   private async awaitBlocking(replica: Replica, random: SeededRandom): Promise<void> {
     for (let attempt = 0; attempt < BLOCKING_ATTEMPTS; attempt += 1) {
       replica.freeze();
       await delay(FREEZE_LOOK_MS);
       if (await this.cluster.postgres.isBlockedByIdle()) {
-        this.ledger.did(BLOCKING_FREEZE);
+        this.results.countOperation(BLOCKING_FREEZE);
         return;
       }
       replica.thaw();
@@ -142,27 +140,27 @@ export class Faults {
     }
   }
 
-  /** Each kind in its turn. */
+  /** One fault of Postgres at a time. */
   private async onPostgres(
     fault: Fault,
     work: (postgres: Cluster['postgres']) => Promise<boolean>,
   ): Promise<void> {
     const { postgres } = this.cluster;
     await holdsWithin(RECOVERY_MS, () => !this.busy.has('postgres'));
-    await this.alone('postgres', async () => {
-      this.ledger.note(`${fault}: begins`);
-      if (await work(postgres)) this.ledger.injected(fault);
-      const answers = await holdsWithin(RECOVERY_MS, () => postgres.answers());
-      if (!answers) this.ledger.problem('Postgres did not come back');
+    await this.exclusively('postgres', async () => {
+      this.results.note(`${fault}: begins`);
+      if (await work(postgres)) this.results.injected(fault);
+      const isReady = await holdsWithin(RECOVERY_MS, () => postgres.isReady());
+      if (!isReady) this.results.problem('Postgres did not recover');
     });
   }
 
-  /** Where there are several kinds, each in its turn. */
+  /** One fault of the storage at a time. */
   private async onStorage(fault: StorageFault, random: SeededRandom): Promise<void> {
     await holdsWithin(RECOVERY_MS, () => !this.busy.has('storage'));
-    await this.alone('storage', async () => {
-      if (this.ledger.impossible.has(fault)) return;
-      await this.storage.suffer(fault, random, (detail) => this.ledger.injected(fault, detail));
+    await this.exclusively('storage', async () => {
+      if (this.results.impossible.has(fault)) return;
+      await this.storage.inject(fault, random, (detail) => this.results.injected(fault, detail));
     });
   }
 
@@ -175,43 +173,44 @@ export class Faults {
     });
     if (target === undefined) return;
     target.cut(where);
-    const kind: Fault = where === 'silently' ? 'client vanished without a word' : `connection cut ${where}`;
-    this.ledger.injected(
+    const kind: Fault =
+      where === 'silently' ? 'client gone, connection left open' : `connection cut ${where}`;
+    this.results.injected(
       kind,
       `${target.uploadId} at replica ${target.replica} after ${target.bodyBytes} bytes`,
     );
   }
 
-  /**
-   * Chooses a replica that is up, mostly the one that has received most of what is being sent, and has it to
-   * itself.
-   */
+  /** Injects a fault into a replica that is up, usually the one that has received most bytes in progress. */
   private async onReplica(random: SeededRandom, work: (replica: Replica) => Promise<void>): Promise<void> {
-    const well = () => this.cluster.replicas.filter((replica) => replica.isUp && !this.busy.has(replica));
+    const healthy = () => this.cluster.replicas.filter((replica) => replica.isUp && !this.busy.has(replica));
     const received = ({ index }: Replica) => {
       return this.proxy.sending(index).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
     };
-    await holdsWithin(TARGET_MS, () => well().some((replica) => received(replica) > 0));
-    const candidates = well().sort((a, b) => received(b) - received(a));
+    await holdsWithin(TARGET_MS, () => healthy().some((replica) => received(replica) > 0));
+    const candidates = healthy().sort((a, b) => received(b) - received(a));
     const replica = random.chance(0.7) ? candidates[0] : candidates.at(-1);
     if (replica === undefined) return;
-    await this.alone(replica, async () => {
+    await this.exclusively(replica, async () => {
       await work(replica);
       await holdsWithin(RECOVERY_MS, () => replica.isUp);
     });
   }
 
-  private async sparingPostgres(work: () => Promise<void>): Promise<void> {
+  private async withoutPostgresFaults(work: () => Promise<void>): Promise<void> {
     await holdsWithin(RECOVERY_MS, () => !this.busy.has('postgres'));
     if (this.busy.has('postgres')) return;
     this.busy.add('postgres');
     await work().finally(() => this.busy.delete('postgres'));
   }
 
-  private async alone(what: Replica | 'postgres' | 'storage', work: () => Promise<void>): Promise<void> {
+  private async exclusively(
+    what: Replica | 'postgres' | 'storage',
+    work: () => Promise<void>,
+  ): Promise<void> {
     if (this.busy.has(what)) return;
     this.busy.add(what);
-    const end = this.conditions.begin(typeof what === 'string' ? what : `replica ${what.index}`);
+    const end = this.timeline.begin(typeof what === 'string' ? what : `replica ${what.index}`);
     try {
       await work();
     } finally {

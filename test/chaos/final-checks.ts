@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Cluster } from './cluster.js';
 import type { Deadline } from './deadline.js';
 import type { ImageLoad } from './image-load.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import { LEASE_SECONDS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
 
@@ -12,43 +12,43 @@ const REAP_SECONDS = 240;
 const REAPED_TTL_SECONDS = 2;
 const READERS = 4;
 
-/** What must be true of a cluster that is well again. */
+/** What must be true of the cluster after all faults have ended. */
 export class FinalChecks {
   constructor(
     private readonly url: string,
     private readonly cluster: Cluster,
     private readonly storage: ChaosStorage,
-    private readonly ledger: Ledger,
+    private readonly results: RunResults,
     private readonly deadline: Deadline,
     private readonly images: ImageLoad,
   ) {}
 
   async run(): Promise<void> {
     await this.cluster.allUp();
-    this.ledger.progressed();
+    this.results.progressed();
     await this.noLeaseIsStuck();
     await Promise.all([this.everyDigestReadsBack(), this.images.check()]);
-    this.ledger.progressed();
-    this.ledger.note('everything was read back');
+    this.results.progressed();
+    this.results.note('everything was read back');
     await this.nothingIsLeftAfterTheReap();
   }
 
-  /** Nobody writes any more: every lease has been given back, or its holder is dead and it lapses. */
+  /** Without writers, each lease has been released, or expires because its holder is dead. */
   private async noLeaseIsStuck(): Promise<void> {
     await this.countReaches0(
-      'every lease to be given back or to lapse',
+      'every lease to be released or to expire',
       'lease_holder IS NOT NULL AND lease_expires_at > clock_timestamp()',
       LEASE_SECONDS + LEASE_SLACK_SECONDS,
     );
   }
 
   private async everyDigestReadsBack(): Promise<void> {
-    const waiting = [...this.ledger.committed.values()];
+    const waiting = [...this.results.committed.values()];
     const read = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const { repository, digest } = next;
         await this.readBack(repository, digest).catch((error: unknown) => {
-          this.ledger.problem(`${repository} ${digest} can't be read back: ${String(error)}`);
+          this.results.problem(`${repository} ${digest} can't be read back: ${String(error)}`);
         });
       }
     };
@@ -61,27 +61,27 @@ export class FinalChecks {
     const body: AsyncIterable<Uint8Array> | null = response.body;
     for await (const chunk of body ?? []) hash.update(chunk);
     const received = `sha256:${hash.digest('hex')}`;
-    this.ledger.progressed();
+    this.results.progressed();
     if (response.status === 200 && received === digest) return;
-    this.ledger.problem(`${repository} ${digest} reads back as ${response.status} ${received}`);
+    this.results.problem(`${repository} ${digest} reads back as ${response.status} ${received}`);
   }
 
   private async nothingIsLeftAfterTheReap(): Promise<void> {
-    await this.storage.leaveOrphans();
+    await this.storage.writeOrphans();
     await this.cluster.restartReplicas({ UPLOAD_TTL_SECONDS: String(REAPED_TTL_SECONDS) });
-    this.ledger.progressed();
-    this.ledger.note('the replicas run with a short TTL');
+    this.results.progressed();
+    this.results.note('the replicas run with a short TTL');
     await this.countReaches0(
       'every idle upload to be reaped',
       `state IN ('open', 'committing')`,
       REAP_SECONDS,
     );
-    await this.countReaches0('every lease to be gone', 'lease_holder IS NOT NULL', REAP_SECONDS);
-    this.ledger.note('every session is over');
+    await this.countReaches0('every lease to be cleared', 'lease_holder IS NOT NULL', REAP_SECONDS);
+    this.results.note('every session has ended');
     let left = '';
     const clean = async () => (left = await this.leftOver()) === '';
     await this.deadline.until('the reap', clean, REAP_SECONDS).catch(() => {
-      this.ledger.problem(`left after the reap: ${left}`);
+      this.results.problem(`left after the reap: ${left}`);
     });
   }
 
@@ -93,8 +93,8 @@ export class FinalChecks {
     const unknown = [...found].filter((key) => !known.has(key));
     const missing = [...known].filter((key) => !found.has(key));
     const lists = { 'in flight': inFlight, 'of no row': unknown, missing: missing };
-    const said = Object.entries(lists).filter(([, list]) => list.length > 0);
-    return said.map(([what, list]) => `${list.length} ${what} (${list.slice(0, 3).join(', ')})`).join('; ');
+    const texts = Object.entries(lists).filter(([, list]) => list.length > 0);
+    return texts.map(([what, list]) => `${list.length} ${what} (${list.slice(0, 3).join(', ')})`).join('; ');
   }
 
   private async countReaches0(what: string, condition: string, seconds: number): Promise<void> {
@@ -105,7 +105,7 @@ export class FinalChecks {
       return count === 0;
     };
     await this.deadline.until(what, holds, seconds).catch((error: unknown) => {
-      this.ledger.problem(`${String(error)}: ${count} left`);
+      this.results.problem(`${String(error)}: ${count} left`);
     });
   }
 }

@@ -10,34 +10,34 @@ import {
 import { ImageWriter } from './image-writer.js';
 import type { OwnRepository } from './own-repository.js';
 
-/** What clients that push images do. Each kind at least once in a run, or it has failed. */
+/** Operations of clients that push images. A run fails if a kind does not occur. */
 export const IMAGE_OPERATIONS = [
   'image pushed',
   'index pushed',
   'referrer pushed',
-  'manifest pushed again after its delete',
+  'manifest pushed again after its deletion',
   'blob mounted from a repository',
-  'blob mounted from wherever it is',
+  'blob mounted without a source',
   'tag moved',
   'tag deleted',
   'manifest deleted',
   'unused blob deleted',
-  'delete of a used blob tried',
+  'deletion of a used blob refused',
   'image pulled',
-  'deleted thing looked for',
+  'deleted item requested',
   'tags listed',
   'referrers listed',
 ] as const;
 export type ImageOperation = (typeof IMAGE_OPERATIONS)[number];
 
-/** So that a long run can be looked at to the last byte in a few seconds. */
-const MOST_MANIFESTS = 40;
+/** Few enough to read every byte back within seconds after a long run. */
+const MAX_MANIFESTS = 40;
 const LARGEST_BLOB_BYTES = 64 * 1024;
-/** Contents that several clients push. */
+/** Number of contents that several clients push. */
 const COMMON_CONTENTS = 12;
 const PAUSE_MS = { least: 20, most: 120 };
 
-/** Changes a repository of its own as it likes, and looks all the time whether it is as it should be. */
+/** Changes its own repository at random, and checks it all the time. */
 export class ImageClient {
   readonly checks: ImageChecks;
   private readonly writer: ImageWriter;
@@ -46,23 +46,23 @@ export class ImageClient {
     'image pushed': () => this.pushImage(),
     'index pushed': () => this.pushIndex(),
     'referrer pushed': () => this.pushReferrer(),
-    'manifest pushed again after its delete': () => this.pushAgain(),
+    'manifest pushed again after its deletion': () => this.pushAgain(),
     'blob mounted from a repository': () => this.mount(this.commonRepository),
-    'blob mounted from wherever it is': () => this.mount(undefined),
+    'blob mounted without a source': () => this.mount(undefined),
     'tag moved': () => this.moveTag(),
     'tag deleted': () => this.deleteTag(),
     'manifest deleted': () => this.deleteManifest(),
     'unused blob deleted': () => this.deleteUnusedBlob(),
-    'delete of a used blob tried': () => this.tryToDeleteUsedBlob(),
+    'deletion of a used blob refused': () => this.tryToDeleteUsedBlob(),
     'image pulled': () => this.pull(),
-    'deleted thing looked for': () => this.lookForDeleted(),
+    'deleted item requested': () => this.requestDeleted(),
     'tags listed': () => this.listTags(),
     'referrers listed': () => this.listReferrers(),
   };
 
   constructor(
     private readonly own: OwnRepository,
-    /** Has the common blobs. Nobody deletes them there. */
+    /** Has the common blobs, which are never deleted. */
     private readonly commonRepository: string,
     private readonly commonBlobs: readonly SmallBlob[],
   ) {
@@ -70,14 +70,14 @@ export class ImageClient {
     this.writer = new ImageWriter(own);
   }
 
-  /** Goes on until `isOver`, through all kinds of operations again and again, each time in another order. */
+  /** Until `isOver`, does all kinds of operations, again and again, each time in another order. */
   async run(isOver: () => boolean): Promise<void> {
-    const { random, ledger } = this.own;
+    const { random, results } = this.own;
     while (!isOver()) {
       for (const kind of random.shuffled(IMAGE_OPERATIONS)) {
         if (isOver()) return;
         await delay(random.int(PAUSE_MS.least, PAUSE_MS.most));
-        if (await this.operations[kind]()) ledger.did(kind);
+        if (await this.operations[kind]()) results.countOperation(kind);
       }
     }
   }
@@ -96,7 +96,7 @@ export class ImageClient {
     return this.push(indexManifest(this.newName(), random.shuffled(images).slice(0, random.int(1, 3))));
   }
 
-  /** Of a manifest that is there, or was. */
+  /** Of a live or deleted manifest. */
   private async pushReferrer(): Promise<boolean> {
     const { model, random } = this.own;
     const subjects = [...model.liveManifests(), ...model.deletedManifests()];
@@ -120,10 +120,10 @@ export class ImageClient {
   }
 
   private async mount(from: string | undefined): Promise<boolean> {
-    const { model, ledger } = this.own;
+    const { model, results } = this.own;
     const blob = this.any(this.commonBlobs.filter(({ digest }) => this.isAvailable(digest)));
     if (blob === undefined || model.hasBlob(blob.digest)) return false;
-    if (!(await this.writer.mountBlob(blob, from))) ledger.did('mount became an upload');
+    if (!(await this.writer.mountBlob(blob, from))) results.countOperation('mount became an upload');
     return true;
   }
 
@@ -181,7 +181,7 @@ export class ImageClient {
     return true;
   }
 
-  private async lookForDeleted(): Promise<boolean> {
+  private async requestDeleted(): Promise<boolean> {
     const { model } = this.own;
     const path = this.any([
       ...model.deletedTags().map((tag) => `manifests/${tag}`),
@@ -189,7 +189,7 @@ export class ImageClient {
       ...model.deletedBlobs().map(({ digest }) => `blobs/${digest}`),
     ]);
     if (path === undefined) return false;
-    await this.checks.isGone(path);
+    await this.checks.isNotFound(path);
     return true;
   }
 
@@ -205,7 +205,7 @@ export class ImageClient {
     return true;
   }
 
-  /** With no tag, one, or several: tags that there are, and new ones. */
+  /** With no tag, one, or several: existing tags and new ones. */
   private push(manifest: ImageManifest): Promise<boolean> {
     const { model, random } = this.own;
     const known = [...model.liveTags().map(([tag]) => tag), ...model.deletedTags()];
@@ -226,25 +226,25 @@ export class ImageClient {
     return blobs;
   }
 
-  /** One that others push at the same time, now and then. */
+  /** Sometimes one that other clients push at the same time. */
   private async newBlob(sizeBytes: number): Promise<SmallBlob> {
     const { random, name, model } = this.own;
     const shared = smallBlob(`shared/${random.int(1, COMMON_CONTENTS)}`, 4_096);
     const isShared = random.chance(0.3) && this.isAvailable(shared.digest);
     const blob = isShared ? shared : smallBlob(`${name}/${this.newName()}`, sizeBytes);
-    // What is there already is pushed again, too.
+    // Existing blobs are pushed again, too.
     await this.writer.pushBlob(blob);
     if (!model.hasBlob(blob.digest)) throw new Error(`${name}: ${blob.digest} could not be pushed`);
     return blob;
   }
 
-  /** Whether a blob is there, or may be pushed. */
+  /** Whether a blob exists or may be pushed. */
   private isAvailable(digest: string): boolean {
     return this.own.model.hasBlob(digest) || this.own.model.mayChange(digest);
   }
 
   private get isFull(): boolean {
-    return this.own.model.liveManifests().length >= MOST_MANIFESTS;
+    return this.own.model.liveManifests().length >= MAX_MANIFESTS;
   }
 
   private any<T>(list: readonly T[]): T | undefined {

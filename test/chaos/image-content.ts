@@ -12,7 +12,7 @@ export interface SmallBlob {
   readonly bytes: Buffer;
 }
 
-/** A manifest as it is pushed, and what it refers to. */
+/** A manifest and its references. */
 export interface ImageManifest {
   readonly digest: string;
   readonly mediaType: string;
@@ -34,7 +34,7 @@ export function smallBlob(name: string, sizeBytes: number): SmallBlob {
   return { digest: sha256(bytes), bytes };
 }
 
-/** @param name goes into the manifest, so that no two are alike. */
+/** @param name makes the manifest unique. */
 export function imageManifest(
   name: string,
   config: SmallBlob,

@@ -1,10 +1,10 @@
 import type { Cluster } from './cluster.js';
-import type { Conditions } from './conditions.js';
+import type { FaultTimeline } from './fault-timeline.js';
 import type { Deadline } from './deadline.js';
 import { ImageClient, IMAGE_OPERATIONS } from './image-client.js';
 import { imageManifest, smallBlob } from './image-content.js';
 import { ImageWriter } from './image-writer.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import { watchMachine } from './machine-watch.js';
 import { OBSERVED_REPOSITORY, OBSERVED_TAG, Observer } from './observer.js';
 import type { OwnRepository } from './own-repository.js';
@@ -12,15 +12,15 @@ import { RepositoryModel } from './repository-model.js';
 import { RetryingRequests } from './retrying-requests.js';
 import type { SeededRandom } from './seeded-random.js';
 import type { ChaosSettings } from './settings.js';
-import { CONTEST_OPERATIONS, CONTESTED_REPOSITORY, TagContest } from './tag-contest.js';
+import { CONTENTION_OPERATIONS, CONTENDED_REPOSITORY, TagContention } from './tag-contention.js';
 
 const COMMON_REPOSITORY = 'images/common';
 const COMMON_BLOBS = 60;
 const COMMON_BLOB_BYTES = 5_000;
 
-export const LOAD_OPERATIONS: readonly string[] = [...IMAGE_OPERATIONS, ...CONTEST_OPERATIONS];
+export const LOAD_OPERATIONS: readonly string[] = [...IMAGE_OPERATIONS, ...CONTENTION_OPERATIONS];
 
-/** Everything that works with whole images beside the uploads, and whoever only watches. */
+/** The clients that push and pull images, beside the uploads, and the observer. */
 export class ImageLoad {
   private readonly config = smallBlob('config', 500);
   private readonly observed = imageManifest('observed', this.config, [this.config]);
@@ -28,44 +28,44 @@ export class ImageLoad {
     return smallBlob(`common/${index}`, COMMON_BLOB_BYTES + index);
   });
   private readonly clients: readonly ImageClient[];
-  private readonly contest: TagContest;
+  private readonly contention: TagContention;
   private readonly observer: Observer;
 
   constructor(
     private readonly settings: ChaosSettings,
     private readonly url: string,
     private readonly cluster: Cluster,
-    private readonly conditions: Conditions,
-    private readonly ledger: Ledger,
+    private readonly timeline: FaultTimeline,
+    private readonly results: RunResults,
     private readonly deadline: Deadline,
     private readonly random: SeededRandom,
   ) {
-    this.contest = new TagContest(this.config, ledger);
-    this.observer = new Observer(cluster.replicas, this.observed, conditions, ledger);
+    this.contention = new TagContention(this.config, results);
+    this.observer = new Observer(cluster.replicas, this.observed, timeline, results);
     this.clients = Array.from({ length: settings.imageClients }, (_, index) => {
       return new ImageClient(this.repository(`images/own-${index}`), COMMON_REPOSITORY, this.commonBlobs);
     });
   }
 
-  /** Pushes what all of them need, before anything goes wrong. */
+  /** Pushes the shared contents, before the first fault. */
   async prepare(): Promise<void> {
     const common = this.writer(COMMON_REPOSITORY);
     for (const blob of this.commonBlobs) await common.pushBlob(blob);
     const observed = this.writer(OBSERVED_REPOSITORY);
     await observed.pushBlob(this.config);
     await observed.pushManifest(this.observed, [OBSERVED_TAG], false);
-    await this.writer(CONTESTED_REPOSITORY).pushBlob(this.config);
+    await this.writer(CONTENDED_REPOSITORY).pushBlob(this.config);
   }
 
-  /** Goes on until `isOver`. A client that fails is a problem, and the others go on. */
+  /** Until `isOver`. If a client fails, that is a problem, and the others continue. */
   async run(isOver: () => boolean): Promise<void> {
-    const contestants = Array.from({ length: this.settings.contestants }, (_, index) => {
-      const label = `contestant ${index}`;
-      return this.contest.run(this.requests(label), this.random.fork(label), isOver);
+    const taggers = Array.from({ length: this.settings.taggers }, (_, index) => {
+      const label = `tagger ${index}`;
+      return this.contention.run(this.requests(label), this.random.fork(label), isOver);
     });
-    const all = [...this.clients.map((client) => client.run(isOver)), ...contestants];
+    const all = [...this.clients.map((client) => client.run(isOver)), ...taggers];
     for (const outcome of await Promise.allSettled(all)) {
-      if (outcome.status === 'rejected') this.ledger.failed(outcome.reason);
+      if (outcome.status === 'rejected') this.results.failed(outcome.reason);
     }
   }
 
@@ -73,21 +73,21 @@ export class ImageLoad {
   async watch(isOver: () => boolean): Promise<void> {
     await Promise.all([
       this.observer.run(isOver),
-      watchMachine(this.cluster.postgres, this.conditions, isOver),
+      watchMachine(this.cluster.postgres, this.timeline, isOver),
     ]);
   }
 
-  /** Compares all that was acknowledged with what there is, everything being well again. */
+  /** Checks after the last fault that everything acknowledged exists. */
   async check(): Promise<void> {
     await Promise.all(this.clients.map((client) => client.checks.everything()));
-    await this.contest.check(this.requests('contest'), this.deadline);
+    await this.contention.check(this.requests('contention'), this.deadline);
   }
 
-  /** What was watched, when it is known what was out of order and when. */
-  judge(): void {
-    this.observer.judge();
-    for (const kind of this.ledger.missingOperations(LOAD_OPERATIONS)) {
-      this.ledger.problem(`did not come about: ${kind}`);
+  /** Evaluates the observations, after all faults and their times are known. */
+  evaluate(): void {
+    this.observer.evaluate();
+    for (const kind of this.results.missingOperations(LOAD_OPERATIONS)) {
+      this.results.problem(`did not occur: ${kind}`);
     }
   }
 
@@ -100,12 +100,12 @@ export class ImageLoad {
       name,
       model: new RepositoryModel(),
       requests: this.requests(name),
-      ledger: this.ledger,
+      results: this.results,
       random: this.random.fork(name),
     };
   }
 
   private requests(label: string): RetryingRequests {
-    return new RetryingRequests(label, this.url, this.ledger, this.deadline);
+    return new RetryingRequests(label, this.url, this.results, this.deadline);
   }
 }

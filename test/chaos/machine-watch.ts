@@ -1,25 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Conditions } from './conditions.js';
+import type { FaultTimeline } from './fault-timeline.js';
 import type { ChaosPostgres } from './postgres.js';
 
 const EVERY_MS = 250;
-/**
- * A machine on which nothing takes longer than this, when nobody stands in the way, is fast enough to be
- * judged by.
- */
-const MOST_MS = 500;
+/** If a timer or a bare query is later than this, the machine is too slow to evaluate the registry. */
+const MAX_MS = 500;
 
-/** Notes when the machine was too slow to tell anything by it: this process had to wait, or a bare query. */
+/** Records when the machine was too slow: a timer of this process or a bare query was late. */
 export async function watchMachine(
   postgres: ChaosPostgres,
-  conditions: Conditions,
+  timeline: FaultTimeline,
   isOver: () => boolean,
 ): Promise<void> {
   const timed = async (work: () => Promise<unknown>, mostMs: number) => {
     const from = performance.now();
     await work();
     const to = performance.now();
-    if (to - from > mostMs) conditions.add('machine', { from, to });
+    if (to - from > mostMs) timeline.add('machine', { from, to });
   };
   const repeat = async (work: () => Promise<unknown>, mostMs: number) => {
     while (!isOver()) {
@@ -28,7 +25,7 @@ export async function watchMachine(
     }
   };
   await Promise.all([
-    repeat(() => delay(EVERY_MS), EVERY_MS + MOST_MS),
-    repeat(() => postgres.answers(), MOST_MS),
+    repeat(() => delay(EVERY_MS), EVERY_MS + MAX_MS),
+    repeat(() => postgres.isReady(), MAX_MS),
   ]);
 }

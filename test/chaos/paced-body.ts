@@ -4,21 +4,21 @@ import type { UploadPlan } from './upload-plan.js';
 const SMALLEST_PIECE = 16 * 1024;
 const LARGEST_PIECE = 256 * 1024;
 const PIECES = 40;
-const TRICKLED_BYTES = 8;
-const TRICKLE_MS = 250;
+const SLOW_BYTES = 8;
+const SLOW_BYTE_MS = 250;
 
 export interface PacedBodyOptions {
-  readonly trickles: boolean;
+  readonly sendsSlowly: boolean;
   /** Called with the end of each piece before it is sent. */
   readonly onPiece: (end: number) => void;
 }
 
-/** The bytes of a plan from `start` to `end` in pieces, as fast as its client would send them. */
+/** The bytes of a plan from `start` to `end` in pieces, at the speed of its client. */
 export async function* pacedBody(
   { content, sendingMs, random }: UploadPlan,
   start: number,
   end: number,
-  { trickles, onPiece }: PacedBodyOptions,
+  { sendsSlowly, onPiece }: PacedBodyOptions,
 ): AsyncGenerator<Buffer, void> {
   const pieceBytes = Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, Math.ceil(content.sizeBytes / PIECES)));
   const pauseMs = (sendingMs * pieceBytes) / Math.max(content.sizeBytes, pieceBytes);
@@ -29,13 +29,13 @@ export async function* pacedBody(
     onPiece(at);
     return content.bytes(from, at);
   };
-  const trickleFrom = trickles ? random.int(start, Math.max(start, end - TRICKLED_BYTES)) : Infinity;
-  let trickled = 0;
+  const slowFrom = sendsSlowly ? random.int(start, Math.max(start, end - SLOW_BYTES)) : Infinity;
+  let slowBytes = 0;
   while (at < end) {
-    if (at >= trickleFrom && trickled < TRICKLED_BYTES) {
-      trickled += 1;
+    if (at >= slowFrom && slowBytes < SLOW_BYTES) {
+      slowBytes += 1;
       yield piece(1);
-      await delay(TRICKLE_MS);
+      await delay(SLOW_BYTE_MS);
     } else {
       yield piece(pieceBytes);
       if (at < end) await delay(pauseMs);

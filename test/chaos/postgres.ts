@@ -13,10 +13,9 @@ export class ChaosPostgres {
 
   constructor(private readonly dataDir: string) {}
 
-  /** A new one, or the one that was stopped or killed. */
+  /** Creates the server, or starts it again after a stop or a kill. */
   async start(): Promise<void> {
-    // Durable: without it a commit is acknowledged before its WAL has left the server's own memory, which
-    // kill -9 takes.
+    // Otherwise a commit is acknowledged before its WAL is written, and kill -9 loses it.
     this.running = await startEmbeddedPostgres({
       dataDir: this.dataDir,
       log: () => undefined,
@@ -29,14 +28,14 @@ export class ChaosPostgres {
     return `postgres://${user}@${encodeURIComponent(host)}:${port}/${database}`;
   }
 
-  /** As an operator restarts it: sessions are ended, nothing is waited for. */
+  /** As an operator restarts it: ends sessions without waiting for them. */
   async restart(): Promise<true> {
     await this.running?.stop();
     await this.start();
     return true;
   }
 
-  /** kill -9 of the server; its backends notice. */
+  /** kill -9 of the server. Its backends notice and end. */
   async killAndRestart(): Promise<true> {
     const pid = parseInt(await readFile(join(this.dataDir, 'postmaster.pid'), 'utf8'), 10);
     process.kill(pid, 'SIGKILL');
@@ -45,16 +44,18 @@ export class ChaosPostgres {
     return true;
   }
 
-  /** kill -9 of one session: the server ends all others and recovers by itself. False: there was none. */
+  /** kill -9 of one session: the server ends all others and recovers. Returns false without a session. */
   async killBackend(): Promise<boolean> {
-    const sql = `SELECT pid FROM pg_stat_activity WHERE application_name = 'berth' ORDER BY backend_start LIMIT 1`;
+    const sql = `SELECT pid FROM pg_stat_activity
+                  WHERE application_name = 'berth' ORDER BY backend_start LIMIT 1`;
     const [backend] = await this.query<{ pid: number }>(sql);
     return backend !== undefined && killed(backend.pid);
   }
 
-  /** Whether a transaction waits for one whose client says nothing. */
+  /** Whether a transaction waits for a lock of an idle one. */
   isBlockedByIdle(): Promise<boolean> {
-    const sql = `SELECT 1 FROM pg_stat_activity waiting, unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
+    const sql = `SELECT 1 FROM pg_stat_activity waiting,
+                        unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
                    JOIN pg_stat_activity holder ON holder.pid = blocking.pid
                   WHERE holder.state = 'idle in transaction'
                     AND holder.state_change < clock_timestamp() - interval '40 ms'`;
@@ -64,14 +65,14 @@ export class ChaosPostgres {
     );
   }
 
-  answers(): Promise<boolean> {
+  isReady(): Promise<boolean> {
     return this.query('SELECT 1').then(
       () => true,
       () => false,
     );
   }
 
-  /** On a connection of its own, since any other may have been cut. */
+  /** Uses a new connection, because faults break the others. */
   async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     const client = new pg.Client(embeddedConnectionOptions(this.dataDir));
     client.on('error', () => undefined);
@@ -88,7 +89,7 @@ export class ChaosPostgres {
   }
 }
 
-/** False: it has ended by itself meanwhile. */
+/** Returns false if the process had already ended. */
 function killed(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');

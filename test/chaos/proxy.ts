@@ -13,18 +13,18 @@ import type { Replica } from './replica.js';
 const SILENCE_MS = 20_000;
 
 /**
- * A plain load balancer: each request goes to the next replica that accepts a connection, whatever the one
- * before it did; bodies stream in both directions; nothing is sent twice. And it can break things on demand.
+ * A plain load balancer: each request goes to the next replica that accepts a connection. Bodies stream in
+ * both directions; no request is sent twice. Breaks connections on demand.
  */
 export class ChaosProxy {
   readonly exchanges = new Set<Exchange>();
-  private readonly lostAnswers = new Set<string>();
+  private readonly lostResponses = new Set<string>();
   private readonly server = createServer((request, response) => this.serve(request, response));
   private turn = 0;
 
   constructor(
     private readonly replicas: readonly Replica[],
-    private readonly onLostAnswer: (path: string) => void,
+    private readonly onLostResponse: (path: string) => void,
   ) {
     this.server.requestTimeout = 0;
   }
@@ -35,12 +35,12 @@ export class ChaosProxy {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** The next 201 that a request for this path and query is answered with won't reach its client. */
-  loseAnswer(path: string): void {
-    this.lostAnswers.add(path);
+  /** Drops the next 201 response to a request with this path and query. */
+  loseResponse(path: string): void {
+    this.lostResponses.add(path);
   }
 
-  /** Requests that carry bytes of an upload, of one replica or of all. */
+  /** Requests that are sending bytes of an upload, to one replica or to all. */
   sending(replica?: number): Exchange[] {
     return [...this.exchanges].filter((exchange) => {
       return exchange.isSending && (replica === undefined || exchange.replica === replica);
@@ -68,7 +68,7 @@ export class ChaosProxy {
     this.connect(candidates.filter((replica) => replica?.url !== undefined) as Replica[], request, response);
   }
 
-  /** Nothing of the body is read before somebody has accepted the connection. */
+  /** Reads the body only after a replica has accepted the connection. */
   private connect([replica, ...others]: Replica[], request: IncomingMessage, response: ServerResponse): void {
     if (replica?.url === undefined) {
       response.writeHead(502, { Connection: 'close' }).end();
@@ -103,41 +103,41 @@ export class ChaosProxy {
     upstream.on('error', () => response.destroy());
     upstream.once('close', () => {
       this.exchanges.delete(exchange);
-      // With an answer, it is the answer that says whether it is whole; the client may still be reading.
+      // If a response has begun, its client may still be reading it.
       if (!response.headersSent) response.destroy();
     });
-    // A half-open connection that nobody heals must not stay for ever.
+    // Ends half-open connections.
     upstream.setTimeout(SILENCE_MS, () => upstream.destroy());
     response.once('close', () => {
       if (!exchange.isHanging && !response.writableFinished) upstream.destroy();
     });
-    upstream.once('response', (answer) => this.answer(exchange, request, response, answer));
+    upstream.once('response', (received) => this.forward(exchange, request, response, received));
     void sendBody(exchange, request, upstream);
   }
 
-  private answer(
+  private forward(
     exchange: Exchange,
     request: IncomingMessage,
     response: ServerResponse,
-    answer: IncomingMessage,
+    received: IncomingMessage,
   ): void {
-    answer.on('error', () => response.destroy());
+    received.on('error', () => response.destroy());
     const path = request.url ?? '';
-    if (answer.statusCode === 201 && this.lostAnswers.delete(path)) {
-      this.onLostAnswer(path);
-      answer.resume();
+    if (received.statusCode === 201 && this.lostResponses.delete(path)) {
+      this.onLostResponse(path);
+      received.resume();
       exchange.cut('on the client side');
       return;
     }
-    if (response.destroyed) return void answer.resume();
-    response.writeHead(answer.statusCode ?? 502, { ...answer.headers, connection: 'close' });
-    answer.pipe(response);
+    if (response.destroyed) return void received.resume();
+    response.writeHead(received.statusCode ?? 502, { ...received.headers, connection: 'close' });
+    received.pipe(response);
   }
 }
 
 /**
- * With backpressure; ends early, quietly, when either side is gone. A client that vanished leaves the replica
- * waiting.
+ * Applies backpressure. Ends early, without an error, if either side disconnects. If the client vanished, the
+ * replica's connection stays open.
  */
 async function sendBody(
   exchange: Exchange,

@@ -5,25 +5,25 @@ import { BerthProcess } from '../support/berth-process.js';
 
 const RESTART_PAUSE_MS = 200;
 const LOG_LINES = 15;
-const LAST_WORDS = 1_000;
-/** Of processes that have ended. */
+const STDERR_CHARACTERS = 1_000;
+/** Maximum length of the log kept of ended processes. */
 const LOG_CHARACTERS = 2_000_000;
 
-/** One Berth, started again whenever it ends, as whatever runs it in production does. */
+/** One Berth, restarted whenever it ends, as a supervisor does in production. */
 export class Replica {
-  /** Where it accepts requests; undefined while it doesn't. */
+  /** Undefined while it accepts no requests. */
   url: string | undefined;
   private process: BerthProcess | undefined;
   private wanted = false;
   private supervision: Promise<void> = Promise.resolve();
   private frozen = false;
-  private lastWords = '';
+  private lastStderr = '';
   private oldLog = '';
 
   constructor(
     readonly index: number,
     private readonly spawn: () => Promise<BerthProcess>,
-    private readonly onSurprise: (text: string) => void,
+    private readonly onUnexpectedExit: (text: string) => void,
   ) {}
 
   start(): void {
@@ -40,7 +40,7 @@ export class Replica {
     this.signalAll('SIGKILL');
   }
 
-  /** kill -9 of one of its workers. False: it has none, or there is no way to find them. */
+  /** kill -9 of one of its workers. Returns false if it has none, or they cannot be found. */
   async killWorker(random: SeededRandom): Promise<boolean> {
     const pid = this.process?.pid;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
@@ -53,7 +53,7 @@ export class Replica {
     return true;
   }
 
-  /** Settles when the process that was killed is no more. */
+  /** Resolves when the killed process has exited. */
   async gone(): Promise<void> {
     await this.process?.ended();
   }
@@ -72,7 +72,7 @@ export class Replica {
     this.frozen = false;
   }
 
-  /** Ends it in order and for good. */
+  /** Stops it with SIGTERM, and does not restart it. */
   async stop(): Promise<void> {
     this.wanted = false;
     this.thaw();
@@ -80,13 +80,13 @@ export class Replica {
     await this.supervision;
   }
 
-  /** The last that it said. */
+  /** The last lines of its output. */
   get logTail(): string {
     const lines = this.process?.stdout.trimEnd().split('\n') ?? [];
-    return [this.lastWords, ...lines.slice(-LOG_LINES)].join('\n  ');
+    return [this.lastStderr, ...lines.slice(-LOG_LINES)].join('\n  ');
   }
 
-  /** What it logged, in this process or in those before it, that has `text` in it. */
+  /** Lines with `text` in the log of this process or earlier ones. */
   logLinesWith(text: string): string[] {
     const log = this.oldLog + (this.process?.stdout ?? '');
     return log.split('\n').filter((line) => line.includes(text));
@@ -100,17 +100,17 @@ export class Replica {
     while (this.wanted) {
       const berth = await this.spawn();
       this.process = berth;
-      // It can't start while the database is away: then it says so, ends, and is started again.
+      // Without the database it logs an error and exits, and is restarted.
       this.url = await berth.url().catch(() => undefined);
       const { code, signal, stdout, stderr } = await berth.ended(2 ** 31 - 1);
-      this.lastWords = stderr.slice(-LAST_WORDS);
+      this.lastStderr = stderr.slice(-STDERR_CHARACTERS);
       this.oldLog = (this.oldLog + stdout).slice(-LOG_CHARACTERS);
       const served = this.url !== undefined;
       this.url = undefined;
       this.frozen = false;
       if (served && signal !== 'SIGKILL' && code !== 0) {
-        this.onSurprise(
-          `replica ${this.index} ended with ${code ?? signal}: ${stdout.slice(-LAST_WORDS)}${this.lastWords}`,
+        this.onUnexpectedExit(
+          `replica ${this.index} ended with ${code ?? signal}: ${stdout.slice(-STDERR_CHARACTERS)}${this.lastStderr}`,
         );
       }
       await delay(RESTART_PAUSE_MS);

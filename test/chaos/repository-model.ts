@@ -6,12 +6,11 @@ interface Known<T> {
 }
 
 /**
- * What must be true of a repository that one client alone changes, one request after the other.
+ * The expected state of a repository that only one client changes, one request after the other.
  *
- * A request that got no answer may still be carried out at any later time: it may wait in a frozen replica.
- * Its client repeats it until it is answered, and then retires the names that it is about: nothing changes
- * them any more. All that can come late says the same then, so that what is true of each name is known
- * exactly at any time.
+ * A request without a response may still be done at any later time: it may wait in a frozen replica. Its
+ * client repeats it until it gets a response, and then retires the names in it: it never changes them again.
+ * So a late request changes nothing, and the expected state of each name is known exactly at any time.
  */
 export class RepositoryModel {
   private readonly manifests = new Map<string, Known<ImageManifest>>();
@@ -40,9 +39,7 @@ export class RepositoryModel {
     if (wasRepeated) this.retire(tag);
   }
 
-  /**
-   * A manifest and its tags. These may be used again: what comes late finds no manifest and changes nothing.
-   */
+  /** Its tags may be used again: a late request finds no manifest and changes nothing. */
   deleteManifest({ digest }: ImageManifest, wasRepeated: boolean): void {
     for (const tag of this.tagsOf(digest)) this.tags.set(tag, undefined);
     const known = this.manifests.get(digest);
@@ -61,7 +58,7 @@ export class RepositoryModel {
     if (wasRepeated) this.retire(digest);
   }
 
-  /** Says nothing more about a blob, nor about what needs it. */
+  /** Expects nothing more of a blob and of the manifests that need it. */
   forgetBlob({ digest }: SmallBlob): void {
     const lost = this.manifestsWith(digest).map((manifest) => manifest.digest);
     for (const parent of this.liveManifests()) {
@@ -75,7 +72,7 @@ export class RepositoryModel {
     this.retire(digest, ...lost);
   }
 
-  /** Tags and what each points at. */
+  /** Tags and their targets. */
   liveTags(): [tag: string, digest: string][] {
     return [...this.tags].flatMap(([tag, digest]) => (digest === undefined ? [] : [[tag, digest]]));
   }
@@ -116,7 +113,7 @@ export class RepositoryModel {
     return this.liveManifests().filter((manifest) => manifest.subject === subject);
   }
 
-  /** Everything that a live manifest, or one that is no more, has as its subject. */
+  /** The subjects of all live and deleted manifests. */
   subjects(): string[] {
     const all = [...this.manifests.values()].map(({ content }) => content.subject);
     return [...new Set(all.filter((subject) => subject !== undefined))];

@@ -1,35 +1,38 @@
 import { faultsOn } from './fault-kinds.js';
 import { LOAD_OPERATIONS } from './image-load.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import { CHECKPOINT_BYTES, type ChaosSettings, REPLICAS } from './settings.js';
-import { QUIRKS } from './upload-plan.js';
+import { CLIENT_FAULTS } from './upload-plan.js';
 
-/** The one table of a run. */
+/** The table of a run. */
 export function resultsTable(
   settings: ChaosSettings,
-  ledger: Ledger,
+  results: RunResults,
   begun: number,
-  meantToCommit: number,
+  uploadsToCommit: number,
   storageRows: readonly (readonly [string, string])[],
 ): string {
-  const seconds = Math.round((performance.now() - ledger.startedAt) / 1000);
+  const seconds = Math.round((performance.now() - results.startedAt) / 1000);
   const rows = [
-    ...[...faultsOn(settings.storage), ...QUIRKS].map((kind) => [kind, count(ledger, kind)]),
-    ...operations(ledger),
-    ['uploads committed', `${ledger.uploadsCommitted} of ${meantToCommit}`],
-    ['bytes acknowledged', grouped(ledger.bytesAcknowledged)],
-    ['bytes lost', grouped(ledger.bytesLost)],
-    ['most bytes to send again after a kill', costOfAKill(settings, ledger)],
+    ...[...faultsOn(settings.storage), ...CLIENT_FAULTS].map((kind) => [kind, count(results, kind)]),
+    ...operations(results),
+    ['uploads committed', `${results.uploadsCommitted} of ${uploadsToCommit}`],
+    ['bytes acknowledged', grouped(results.bytesAcknowledged)],
+    ['bytes lost', grouped(results.bytesLost)],
+    ['most bytes to resend after a kill', resendCost(settings, results)],
     ...storageRows,
-    ...ledger.rows,
-    ['answers', answers(ledger)],
-    ['acknowledged things lost', String(ledger.thingsLost.size)],
-    ['wrong answers', String(ledger.wrongAnswers)],
-    ...(ledger.tooSlow === undefined ? [] : [['too slow to tell', ledger.tooSlow]]),
-    ['problems', String(ledger.problemCount)],
+    ...results.rows,
+    ['responses', responses(results)],
+    ['acknowledged items lost', String(results.lostItems.size)],
+    ['wrong responses', String(results.wrongResponses)],
+    ...(results.tooSlow === undefined ? [] : [['too slow to tell', results.tooSlow]]),
+    ['problems', String(results.problemCount)],
   ];
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  const title = `chaos on ${settings.storage}: seed ${settings.seed}, ${begun} uploads of at most ${grouped(settings.maxBytes)} bytes, ${REPLICAS} replicas, ${seconds} s`;
+  const { storage, seed, maxBytes } = settings;
+  const title =
+    `chaos on ${storage}: seed ${seed}, ${begun} uploads of at most ${grouped(maxBytes)} bytes, ` +
+    `${REPLICAS} replicas, ${seconds} s`;
   return [
     '',
     title,
@@ -39,23 +42,23 @@ export function resultsTable(
   ].join('\n');
 }
 
-function costOfAKill({ storage }: ChaosSettings, { mostUnrecordedBytes, killsMeasured }: Ledger): string {
-  if (storage !== 'filesystem') return `can't be seen on ${storage}`;
-  return `${grouped(mostUnrecordedBytes)} (in ${killsMeasured} uploads; allowed: ${grouped(CHECKPOINT_BYTES)})`;
+function resendCost({ storage }: ChaosSettings, { maxUnrecordedBytes, killsMeasured }: RunResults): string {
+  if (storage !== 'filesystem') return `not visible on ${storage}`;
+  return `${grouped(maxUnrecordedBytes)} (in ${killsMeasured} uploads; allowed: ${grouped(CHECKPOINT_BYTES)})`;
 }
 
-function operations({ operations }: Ledger): string[][] {
+function operations({ operations }: RunResults): string[][] {
   const kinds = new Set([...LOAD_OPERATIONS, ...operations.keys()]);
   return [...kinds].map((kind) => [kind, String(operations.get(kind) ?? 0)]);
 }
 
-function count({ faults, impossible }: Ledger, kind: string): string {
+function count({ faults, impossible }: RunResults, kind: string): string {
   const why = impossible.get(kind);
   return why === undefined ? String(faults.get(kind) ?? 0) : `not possible here: ${why}`;
 }
 
-function answers({ answers }: Ledger): string {
-  const sorted = [...answers].sort(([a], [b]) => a - b);
+function responses({ responses }: RunResults): string {
+  const sorted = [...responses].sort(([a], [b]) => a - b);
   return sorted.map(([status, count]) => `${status}: ${count}`).join(', ');
 }
 

@@ -11,15 +11,15 @@ import { isFaultOf, type StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 import { PART_BYTES, REPLICAS } from './settings.js';
 import type { ChaosStorage } from './storage.js';
-import { STORE_TROUBLES } from './store-faults.js';
+import { STORE_FAULTS } from './store-faults.js';
 
-/** A bucket that all replicas have, each by a way of its own on which things go wrong. */
+/** A bucket shared by all replicas. Each reaches it through its own proxy, which injects faults. */
 export class S3Storage implements ChaosStorage {
   readonly problem = undefined;
-  /** Straight to the server. */
+  /** Without a proxy. */
   private readonly store: S3ObjectStore;
   private requestCount = 0;
-  private harmedCount = 0;
+  private affectedRequests = 0;
 
   private constructor(
     private readonly server: StartedS3Server,
@@ -35,7 +35,7 @@ export class S3Storage implements ChaosStorage {
     this.store = new S3ObjectStore(settings);
   }
 
-  /** Of a server of its own, which takes its memory with it when it goes. */
+  /** Starts a server for this run, which frees its memory when it ends. */
   static async open(): Promise<S3Storage> {
     const server = await startRadosgw();
     const proxies = Array.from({ length: REPLICAS }, () => FaultProxy.start(server.endpoint));
@@ -55,35 +55,39 @@ export class S3Storage implements ChaosStorage {
     };
   }
 
-  /** To all replicas, or to one of them. */
-  async suffer(fault: StorageFault, random: SeededRandom, onHarm: (detail?: string) => void): Promise<void> {
-    if (!isFaultOf('s3', fault)) throw new Error(`${fault} is nothing that can happen to S3`);
-    const { rules, lastsMs } = STORE_TROUBLES[fault](random);
+  /** Affects all replicas, or one of them. */
+  async inject(
+    fault: StorageFault,
+    random: SeededRandom,
+    onInjected: (detail?: string) => void,
+  ): Promise<void> {
+    if (!isFaultOf('s3', fault)) throw new Error(`${fault} is not a fault of S3`);
+    const { rules, lastsMs } = STORE_FAULTS[fault](random);
     const one = random.chance(0.4) ? random.int(0, REPLICAS - 1) : undefined;
-    const troubled = this.proxies.filter((_, replica) => one === undefined || replica === one);
+    const affected = this.proxies.filter((_, replica) => one === undefined || replica === one);
     this.count();
-    const harmedBefore = this.harmedCount;
-    for (const proxy of troubled) proxy.inject(...rules);
+    const affectedBefore = this.affectedRequests;
+    for (const proxy of affected) proxy.inject(...rules);
     await delay(lastsMs);
-    for (const proxy of troubled) {
+    for (const proxy of affected) {
       proxy.heal();
       proxy.endHanging();
     }
     this.count();
-    const harmed = this.harmedCount - harmedBefore;
+    const affectedCount = this.affectedRequests - affectedBefore;
     const where = one === undefined ? 'all replicas' : `replica ${one}`;
-    if (harmed > 0) onHarm(`for ${lastsMs} ms, ${harmed} requests of ${where}`);
+    if (affectedCount > 0) onInjected(`for ${lastsMs} ms, ${affectedCount} requests of ${where}`);
   }
 
-  /** A piece and a multipart. */
-  async leaveOrphans(): Promise<void> {
-    const body = await bodyOf(Buffer.from('nobody knows of these'));
+  /** One piece and one multipart upload. */
+  async writeOrphans(): Promise<void> {
+    const body = await bodyOf(Buffer.from('orphaned bytes'));
     await this.store.put(pieceName(randomUUID(), newSuffix()), body, {});
     const multipart = await this.store.beginMultipart(objectKeyOf(randomUUID()), {});
     await this.store.putPart(multipart, 1, body, {});
   }
 
-  /** As the store tells of it, whether or not Berth knows it for its own. */
+  /** As listed by the store, whether or not Berth knows it. */
   async inFlight(): Promise<string[]> {
     const found = (await this.names()).filter((name) => name.startsWith(PIECES));
     for await (const { name, id } of this.store.listMultiparts('', {})) {
@@ -100,7 +104,7 @@ export class S3Storage implements ChaosStorage {
   rows(): [string, string][] {
     this.count();
     return [
-      ['requests to the store', `${this.requestCount}, of which ${this.harmedCount} went wrong or slowly`],
+      ['requests to the store', `${this.requestCount}, ${this.affectedRequests} of them failed or delayed`],
     ];
   }
 
@@ -109,12 +113,12 @@ export class S3Storage implements ChaosStorage {
     await this.server.stop();
   }
 
-  /** What the proxies remember, which is then forgotten: a long run has many requests. */
+  /** Adds up the requests of the proxies and clears their lists, which would grow in a long run. */
   private count(): void {
     for (const proxy of this.proxies) {
       const seen = proxy.requests();
       this.requestCount += seen.length;
-      this.harmedCount += seen.filter(({ fault }) => fault !== undefined).length;
+      this.affectedRequests += seen.filter(({ fault }) => fault !== undefined).length;
       proxy.forget();
     }
   }

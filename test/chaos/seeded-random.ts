@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** The one source of chance of a run (mulberry32: small, fast, good enough to choose by). */
+/** The only source of random numbers of a run (mulberry32: small, fast, good enough). */
 export class SeededRandom {
   private state: number;
 
@@ -8,15 +8,12 @@ export class SeededRandom {
     this.state = seed >>> 0;
   }
 
-  /**
-   * A generator of its own for a part of the run: what it draws changes nothing elsewhere, whatever the
-   * order.
-   */
+  /** A separate generator for a part of the run. Using it does not change the numbers of other parts. */
   fork(label: string): SeededRandom {
     return new SeededRandom(createHash('sha256').update(`${this.seed}/${label}`).digest().readUInt32BE());
   }
 
-  /** From 0 up to but not including 1. */
+  /** From 0 to 1, exclusive. */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
@@ -24,12 +21,12 @@ export class SeededRandom {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number, both ends included. */
+  /** An integer, both ends inclusive. */
   int(from: number, to: number): number {
     return from + Math.floor(this.next() * (to - from + 1));
   }
 
-  /** As many small ones as large ones: the logarithm is what is evenly spread. */
+  /** An integer whose logarithm is evenly distributed. */
   logInt(from: number, to: number): number {
     return Math.min(to, Math.floor(Math.exp(Math.log(from) + this.next() * Math.log((to + 1) / from))));
   }

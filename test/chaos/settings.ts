@@ -3,7 +3,7 @@ import type { FaultPace } from './fault-injector.js';
 
 const MIB = 1024 * 1024;
 
-/** What the replicas have their bytes in. */
+/** The storages of the replicas. */
 export const STORAGES = ['filesystem', 's3'] as const;
 export type StorageName = (typeof STORAGES)[number];
 
@@ -12,62 +12,60 @@ export interface MillisecondRange {
   readonly most: number;
 }
 
-/** Where and how large a run is. Everything else about it follows from the seed. */
+/** The storage and size of a run. Everything else depends on the seed. */
 export interface ChaosSettings {
   readonly storage: StorageName;
   readonly seed: number;
   readonly uploads: number;
   readonly maxBytes: number;
-  /** Where there are parts: many uploads have several of them. */
+  /** On an object store: many uploads have several parts of this size. */
   readonly partBytes?: number;
-  /** Uploads begin within this time; faults go on until the last one has ended. */
+  /** Uploads start within this time. Faults continue until the last upload has ended. */
   readonly spreadSeconds: number;
   readonly faultPace: FaultPace;
-  /** The kinds of fault that are injected: those whose names match. */
+  /** Only kinds of fault whose names match are injected. */
   readonly faults: RegExp;
-  /** Of replicas, so that the database doesn't wait for them any more. */
+  /** Freezes of replicas that exceed the timeouts of the database. */
   readonly longFreezeMs: MillisecondRange;
-  /** Clients that push images, each into a repository of its own. */
+  /** Number of clients that push images, each into its own repository. */
   readonly imageClients: number;
-  /** Clients that all move the same tags. */
-  readonly contestants: number;
+  /** Number of clients that move the same tags. */
+  readonly taggers: number;
   /** A run that takes longer ends as too slow to tell. */
   readonly limitSeconds: number;
 }
 
-/**
- * What every replica is started with: the smallest checkpoint there is, and a lease that a test can outwait.
- */
+/** Settings of every replica: the smallest possible checkpoint, and a lease short enough for a test. */
 export const CHECKPOINT_BYTES = MIB;
 export const LEASE_SECONDS = 3;
-/** The smallest that there are. */
+/** The minimum. */
 export const PART_BYTES = 5 * MIB;
 export const REPLICAS = 3;
-/** Of the first replica alone: the others are single processes. */
+/** Only the first replica has workers. The others are single processes. */
 export const WORKERS_OF_FIRST = 2;
 
 const USUAL_PACE = { faultPace: { atOnce: 3, pauseMs: { least: 200, most: 1_800 } } };
-/** There are more kinds on S3, and a short run has to have them all. */
+/** S3 has more kinds of fault, and a short run must inject all of them. */
 const FAST_PACE = { faultPace: { atOnce: 4, pauseMs: { least: 100, most: 900 } } };
 
 /** For hangs only: the work of a run is bounded by its uploads. */
 const LIMIT_SECONDS = 3_600;
 
-/** One seed for the short run, so that a failure is due to the change and not to chance. */
+/** A fixed seed, so that a failure of the short run is due to a change of the code. */
 const SHORT = {
   filesystem: { seed: 2014, uploads: 40, maxBytes: 8 * MIB, spreadSeconds: 12 },
   s3: { seed: 2014, uploads: 24, maxBytes: 16 * MIB, spreadSeconds: 8 },
 };
-/** That of S3 is smaller: its server has everything in memory, and each part as often as it was written. */
+/** Smaller on S3: its server keeps everything in memory, and every version of a part. */
 const LONG = {
   filesystem: { uploads: 300, maxBytes: 256 * MIB, spreadSeconds: 120 },
   s3: { uploads: 100, maxBytes: 64 * MIB, spreadSeconds: 120 },
 };
 
-const SHORT_LOAD = { imageClients: 3, contestants: 8, longFreezeMs: { least: 6_000, most: 8_000 } };
-const LONG_LOAD = { imageClients: 4, contestants: 12, longFreezeMs: { least: 6_000, most: 20_000 } };
+const SHORT_LOAD = { imageClients: 3, taggers: 8, longFreezeMs: { least: 6_000, most: 8_000 } };
+const LONG_LOAD = { imageClients: 4, taggers: 12, longFreezeMs: { least: 6_000, most: 20_000 } };
 
-/** `CHAOS_STORAGE`; of the short run, both, where it isn't set. */
+/** `CHAOS_STORAGE`. Default: both storages in the short run, the file system in the long run. */
 export function chaosStorages(environment: NodeJS.ProcessEnv): readonly StorageName[] {
   const wanted = environment['CHAOS_STORAGE'];
   if (wanted === undefined) return isLong(environment) ? ['filesystem'] : STORAGES;
@@ -76,7 +74,7 @@ export function chaosStorages(environment: NodeJS.ProcessEnv): readonly StorageN
   return found;
 }
 
-/** Reads `CHAOS` (`short` or `long`) and what overrides it. */
+/** Reads `CHAOS` (`short` or `long`) and the variables that override its values. */
 export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageName): ChaosSettings {
   const base = isLong(environment) ? { ...LONG[storage], seed: randomInt(1, 1_000_000) } : SHORT[storage];
   const number = (name: string, otherwise: number) => {

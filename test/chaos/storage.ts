@@ -2,34 +2,31 @@ import type { DriverUpload } from '../../src/storage/storage-driver.js';
 import type { StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/**
- * What the Berths of a run have in common, as the run knows it: what to tell them, how to maltreat it, what
- * is in it.
- */
+/** The storage shared by the replicas of a run: their settings, its faults, and its content. */
 export interface ChaosStorage {
-  /** Why nothing can be done to it here, where that is so. */
+  /** Why its faults cannot be injected on this machine, if so. */
   readonly problem: string | undefined;
   /** The settings of one replica. */
   environment(replica: number): Record<string, string>;
-  /** Does it, calls `onHarm` when something has come to harm by it, and settles when that is well again. */
-  suffer(fault: StorageFault, random: SeededRandom, onHarm: (detail?: string) => void): Promise<void>;
-  /** Bytes in flight that no session knows of, as a start leaves them whose row was never committed. */
-  leaveOrphans(): Promise<void>;
-  /** Whatever there is of unfinished uploads, sorted. */
+  /** Injects the fault, calls `onInjected` if it affected anything, and resolves when it has ended. */
+  inject(fault: StorageFault, random: SeededRandom, onInjected: (detail?: string) => void): Promise<void>;
+  /** Writes unfinished uploads without a row in the database. */
+  writeOrphans(): Promise<void>;
+  /** What is stored of unfinished uploads, sorted. */
   inFlight(): Promise<string[]>;
-  /** Whatever there is besides, by its key, sorted. */
+  /** The keys of all other objects, sorted. */
   objects(): Promise<string[]>;
-  /** Rows of the run's table. */
+  /** Additional rows of the results table. */
   rows(): [name: string, value: string][];
-  /** Lets go of what `Ground` doesn't clear. */
+  /** Releases what `Workspace` does not remove. */
   close(): Promise<void>;
 }
 
-/** Where it can be seen how much of an upload there is beyond what was recorded of it. */
-export interface TellsUnrecorded {
+/** A storage that can measure how many stored bytes of an upload the database has not recorded. */
+export interface MeasuresUnrecorded {
   unrecordedBytes(upload: DriverUpload): Promise<number>;
 }
 
-export function tellsUnrecorded(storage: ChaosStorage): storage is ChaosStorage & TellsUnrecorded {
+export function measuresUnrecorded(storage: ChaosStorage): storage is ChaosStorage & MeasuresUnrecorded {
   return 'unrecordedBytes' in storage;
 }

@@ -2,17 +2,19 @@ import type { FaultRule } from '../support/fault-proxy.js';
 import type { StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** What a store does for a while. */
-export interface StoreTrouble {
+/** A fault of an object store for a limited time. */
+export interface StoreFault {
   readonly rules: readonly FaultRule[];
   readonly lastsMs: number;
 }
 
-const SLOW_DOWN = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`;
+const SLOW_DOWN =
+  '<?xml version="1.0" encoding="UTF-8"?>' +
+  '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>';
 const ALL = { times: Infinity };
 
-/** Each kind of trouble, somewhat different each time. */
-export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) => StoreTrouble> = {
+/** Each kind of fault, with random parameters. */
+export const STORE_FAULTS: Record<StorageFault<'s3'>, (random: SeededRandom) => StoreFault> = {
   'store throttled': (random) => {
     const fault = { kind: 'respond', status: 503, body: SLOW_DOWN } as const;
     return { lastsMs: random.int(500, 1_500), rules: [{ ...ALL, fault }] };
@@ -32,7 +34,7 @@ export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) =
       { ...ALL, fault: { kind: 'delay', ms: random.int(50, 300) } },
     ],
   }),
-  // Some of what was asked of it is done in the end, whatever has become of who asked.
+  // Some requests are done in the end, even if their client has disconnected.
   'store hung': (random) => {
     const lastsMs = random.int(1_000, 3_500);
     return {
@@ -43,7 +45,7 @@ export const STORE_TROUBLES: Record<StorageFault<'s3'>, (random: SeededRandom) =
       ],
     };
   },
-  'store away': (random) => ({
+  'store unreachable': (random) => ({
     lastsMs: random.int(2_000, 3_500),
     rules: [{ ...ALL, fault: { kind: 'reset' } }],
   }),

@@ -6,43 +6,43 @@ import { CHECKPOINT_BYTES, type ChaosSettings } from './settings.js';
  * How the bytes are sent. `whole`: POST ?digest=. `stream`: one PATCH without a length or a range, as Docker
  * does.
  */
-export type Manner = 'whole' | 'last' | 'stream' | 'chunks';
+export type UploadForm = 'whole' | 'last' | 'stream' | 'chunks';
 export type Ending = 'commit' | 'cancel' | 'abandon';
-/** What a client does on top of what is done to it. Each is a kind of fault in the table. */
-export const QUIRKS = [
-  'client left and came back at once',
+/** Faults of clients. Each is a row of the results table. */
+export const CLIENT_FAULTS = [
+  'client disconnected and reconnected at once',
   'second client wrote the same session',
-  'client trickled',
-  'answer of a commit lost',
+  'client sent single bytes slowly',
+  'response to a commit lost',
 ] as const;
-export type Quirk = (typeof QUIRKS)[number];
+export type ClientFault = (typeof CLIENT_FAULTS)[number];
 
-/** One upload, decided before it begins. */
+/** One upload, planned before it starts. */
 export interface UploadPlan {
   readonly index: number;
-  /** Names its client in problems. */
+  /** Its client's name in problems. */
   readonly label: string;
   readonly repository: string;
   readonly content: Content;
-  readonly manner: Manner;
+  readonly form: UploadForm;
   readonly ending: Ending;
   readonly startsAtMs: number;
-  /** How long its client would take to send the bytes if nothing went wrong. */
+  /** Time to send the bytes without faults. */
   readonly sendingMs: number;
-  readonly quirks: ReadonlySet<Quirk>;
+  readonly clientFaults: ReadonlySet<ClientFault>;
   readonly random: SeededRandom;
 }
 
-/** Below this a body is sent before anything can happen to it. */
+/** Smaller bodies are sent before a fault can occur. */
 const INTERRUPTIBLE_BYTES = 256 * 1024;
 const LARGE_BYTES = 32 * 1024 * 1024;
-/** One upload in so many is of the largest size: few, since they take most of the time. */
+/** One of this many uploads has the largest size: few, because they take most of the time. */
 const LARGEST_EVERY = 100;
-/** One upload in so many is made for a quirk, each quirk in turn, so that a short run has them all. */
+/** One of this many uploads has a client fault, each kind in turn, so that a short run has all of them. */
 const SHOWCASE_EVERY = 4;
 const REPOSITORIES = ['base', 'app', 'tools', 'data'];
 
-/** The uploads of a run, one after the other; there is always one more. */
+/** Plans the uploads of a run, without end. */
 export class UploadPlanner {
   private previous: UploadPlan | undefined;
   private next = 0;
@@ -61,19 +61,19 @@ export class UploadPlanner {
     return plan;
   }
 
-  /** Large and slow enough for its quirk to come about. */
+  /** Large and slow enough for its client fault to occur. */
   private showcase(index: number, random: SeededRandom): UploadPlan {
-    const quirk = QUIRKS[(index / SHOWCASE_EVERY) % QUIRKS.length];
+    const clientFault = CLIENT_FAULTS[(index / SHOWCASE_EVERY) % CLIENT_FAULTS.length];
     const { seed, maxBytes } = this.settings;
     const least = this.settings.partBytes ?? INTERRUPTIBLE_BYTES * 2;
     const sizeBytes = random.logInt(least, Math.max(least, Math.min(maxBytes, LARGE_BYTES)));
     return {
       ...this.common(index, random),
       content: new Content(`${seed}/${index}`, sizeBytes),
-      manner: 'chunks',
+      form: 'chunks',
       ending: 'commit',
       sendingMs: random.int(1_000, 3_000),
-      quirks: new Set(quirk === undefined ? [] : [quirk]),
+      clientFaults: new Set(clientFault === undefined ? [] : [clientFault]),
     };
   }
 
@@ -82,18 +82,18 @@ export class UploadPlanner {
     const shared = previous !== undefined && random.chance(0.2);
     const size = this.sizeOf(index, random);
     const content = shared ? previous.content : new Content(`${this.settings.seed}/${index}`, size);
-    const manner = random.pick<Manner>(['whole', 'last', 'stream', 'stream', 'chunks']);
-    const commits = manner === 'whole' || random.chance(0.8);
+    const form = random.pick<UploadForm>(['whole', 'last', 'stream', 'stream', 'chunks']);
+    const commits = form === 'whole' || random.chance(0.8);
     const common = this.common(index, random);
     return {
       ...common,
       content,
-      manner,
+      form,
       ending: commits ? 'commit' : random.pick<Ending>(['cancel', 'abandon']),
-      // The same content at the same time: all of them succeed, one object remains.
+      // Pushes of the same content at the same time all succeed, and leave one object.
       startsAtMs: shared ? previous.startsAtMs : common.startsAtMs,
       sendingMs: random.logInt(200, 5_000),
-      quirks: quirksOf(content.sizeBytes, manner, random),
+      clientFaults: clientFaultsOf(content.sizeBytes, form, random),
     };
   }
 
@@ -122,7 +122,7 @@ export class UploadPlanner {
   }
 }
 
-/** Of several parts mostly, or the edges of one. */
+/** Usually several parts, or the edges of one. */
 function sizeInParts(partBytes: number, maxBytes: number, random: SeededRandom): number {
   const edges = [partBytes - 1, partBytes, partBytes + 1, 2 * partBytes];
   const size = random.chance(0.2)
@@ -131,8 +131,8 @@ function sizeInParts(partBytes: number, maxBytes: number, random: SeededRandom):
   return Math.min(size, maxBytes);
 }
 
-function quirksOf(sizeBytes: number, manner: Manner, random: SeededRandom): Set<Quirk> {
-  const isInterruptible = sizeBytes >= INTERRUPTIBLE_BYTES && manner !== 'whole';
-  const possible = isInterruptible ? QUIRKS : (['answer of a commit lost'] as const);
+function clientFaultsOf(sizeBytes: number, form: UploadForm, random: SeededRandom): Set<ClientFault> {
+  const isInterruptible = sizeBytes >= INTERRUPTIBLE_BYTES && form !== 'whole';
+  const possible = isInterruptible ? CLIENT_FAULTS : (['response to a commit lost'] as const);
   return new Set(possible.filter(() => random.chance(0.15)));
 }

@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Waits until its standard input ends, which it does when the run is over, however it ended (Ctrl-C and kill
- * -9 included), and takes away whatever the run left: replicas, frozen ones too, Postgres, the mount, the
- * files.
+ * Waits for the end of its standard input, which is the end of the run (also by Ctrl-C or kill -9). Then
+ * kills the replicas (also frozen ones) and Postgres, unmounts the disk and deletes the files.
  */
 const SWEEPER = `
 cat > /dev/null
@@ -19,7 +18,10 @@ done
 pid=$(head -n 1 "$1/postgres/postmaster.pid" 2> /dev/null)
 [ -n "$pid" ] && kill -QUIT "$pid" 2> /dev/null
 tries=0
-while [ -n "$pid" ] && kill -0 "$pid" 2> /dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+while [ -n "$pid" ] && kill -0 "$pid" 2> /dev/null && [ $tries -lt 100 ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
 tries=0
 while grep -q " $1/storage " /proc/mounts 2> /dev/null && [ $tries -lt 50 ]; do
   umount "$1/storage" 2> /dev/null || sleep 0.1
@@ -28,14 +30,14 @@ done
 rm -rf --one-file-system "$1"
 `;
 
-/** Where a run takes place: a directory with everything in it. */
-export class Ground {
+/** The directory of a run, with all its files. */
+export class Workspace {
   private constructor(
     readonly root: string,
     private readonly sweeper: ChildProcess,
   ) {}
 
-  static async prepare(): Promise<Ground> {
+  static async prepare(): Promise<Workspace> {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'berth-chaos-')));
     await chmod(root, 0o755);
     await mkdir(join(root, 'replicas'));
@@ -44,20 +46,20 @@ export class Ground {
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     sweeper.unref();
-    return new Ground(root, sweeper);
+    return new Workspace(root, sweeper);
   }
 
-  /** For what replicas have in common. May be a mount. */
+  /** For the storage shared by the replicas. May be a mount. */
   get storage(): string {
     return join(this.root, 'storage');
   }
 
-  /** Notes a process group, for the sweeper. */
+  /** Registers a process group, for the sweeper to kill. */
   async register(pid: number): Promise<void> {
     await writeFile(join(this.root, 'replicas', String(pid)), '');
   }
 
-  /** Takes everything away. */
+  /** Stops, unmounts and deletes everything. */
   async clear(): Promise<void> {
     this.sweeper.ref();
     const gone = once(this.sweeper, 'exit');

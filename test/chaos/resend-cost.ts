@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DriverUploadState } from '../../src/storage/storage-driver.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import type { ChaosPostgres } from './postgres.js';
-import type { TellsUnrecorded } from './storage.js';
+import type { MeasuresUnrecorded } from './storage.js';
 
 interface SessionRow {
   readonly driver_state: DriverUploadState;
@@ -10,27 +10,27 @@ interface SessionRow {
   readonly version: string;
 }
 
-/** What clients have to send again after a writer of their uploads was killed. */
-export class CostOfAKill {
+/** Measures how many bytes clients must resend after a writer of their uploads was killed. */
+export class ResendCost {
   constructor(
     private readonly postgres: ChaosPostgres,
-    private readonly storage: TellsUnrecorded,
-    private readonly ledger: Ledger,
+    private readonly storage: MeasuresUnrecorded,
+    private readonly results: RunResults,
   ) {}
 
-  /** Notes the bytes in storage past the offset that the row has, for each of these uploads. */
+  /** Records the bytes in storage after the row's offset, for each of these uploads. */
   async measure(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       const before = await this.row(id);
       if (before === undefined) continue;
       const bytes = await this.storage.unrecordedBytes({ id, state: before.driver_state });
-      // Where somebody writes it (it need not have been the dead one), the two don't belong together.
+      // If another writer changed the row meanwhile, the row and the bytes are not of the same moment.
       if (!isDeepStrictEqual(await this.row(id), before)) continue;
-      this.ledger.unrecorded(id, bytes);
+      this.results.unrecorded(id, bytes);
     }
   }
 
-  /** Nothing while Postgres is away, or when the upload is over. */
+  /** Returns undefined if Postgres is down, or the upload has ended. */
   private async row(id: string): Promise<SessionRow | undefined> {
     const sql = `SELECT driver_state, offset_bytes, version FROM uploads WHERE id = $1 AND state = 'open'`;
     const [row] = await this.postgres.query<SessionRow>(sql, [id]).catch(() => []);

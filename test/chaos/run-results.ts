@@ -1,53 +1,51 @@
-import { TimeIsOverError } from './deadline.js';
+import { DeadlineExceededError } from './deadline.js';
 import type { Outcome } from './client-request.js';
 import { lacksRetryAfter } from './transient.js';
 import type { UploadPlan } from './upload-plan.js';
 
-/** Lines that are kept of what was done, and of each upload's requests. */
+/** Maximum number of lines kept of the journal, and of each client's requests. */
 const FAULT_LINES = 300;
 const REQUEST_LINES = 40;
 const PROBLEMS = 20;
 
-/** Somebody whose requests are remembered. */
+/** A client whose requests are recorded. */
 export interface Actor {
   readonly label: string;
 }
 
-/** What was done, what was promised and what was found: the only memory of a run. */
-export class Ledger {
+/** Collects what a run did, what the registry acknowledged, and all problems. */
+export class RunResults {
   readonly startedAt = performance.now();
   readonly faults = new Map<string, number>();
-  /** Kinds of fault that can't be injected here, and why. */
+  /** Kinds of fault that cannot be injected on this machine, with the reason. */
   readonly impossible = new Map<string, string>();
   readonly problems: string[] = [];
   readonly committed = new Map<string, { readonly repository: string; readonly digest: string }>();
-  /** What helps to understand the problems. */
+  /** Logs that explain the problems. */
   readonly evidence: string[] = [];
-  readonly answers = new Map<number, number>();
-  /** What clients that work with images did, by kind. */
+  /** Number of responses by status. */
+  readonly responses = new Map<number, number>();
+  /** Number of operations of clients with images, by kind. */
   readonly operations = new Map<string, number>();
   /** Further rows of the table. */
   readonly rows: [name: string, value: string][] = [];
-  /** What was acknowledged and is not there. */
-  readonly thingsLost = new Set<string>();
-  wrongAnswers = 0;
-  /**
-   * Why the run came to no end, where it was slow and nothing was wrong. Then nothing that comes later
-   * counts.
-   */
+  /** Acknowledged tags, manifests and blobs that do not exist. */
+  readonly lostItems = new Set<string>();
+  wrongResponses = 0;
+  /** Set if the run exceeded its time limit but made progress. Later problems are not counted. */
   tooSlow: string | undefined;
   /** When an upload, an image operation or a final check last succeeded. */
   progressedAt = performance.now();
-  /** With those that are not kept in `problems`. */
+  /** Includes those not kept in `problems`. */
   problemCount = 0;
   uploadsCommitted = 0;
   bytesAcknowledged = 0;
   bytesLost = 0;
-  mostUnrecordedBytes = 0;
+  maxUnrecordedBytes = 0;
   killsMeasured = 0;
   private readonly journal: string[] = [];
   private readonly requests = new Map<string, string[]>();
-  private readonly troubled = new Set<string>();
+  private readonly affected = new Set<string>();
 
   injected(kind: string, detail = ''): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
@@ -66,50 +64,50 @@ export class Ledger {
     this.requests.set(label, lines);
   }
 
-  answered(outcome: Outcome, actor: Actor): void {
+  countResponse(outcome: Outcome, actor: Actor): void {
     const { status } = outcome;
     if (status === undefined) return;
-    this.answers.set(status, (this.answers.get(status) ?? 0) + 1);
-    if (lacksRetryAfter(outcome)) this.wrong(`an answer with ${status} has no Retry-After`, actor);
+    this.responses.set(status, (this.responses.get(status) ?? 0) + 1);
+    if (lacksRetryAfter(outcome)) this.wrong(`a response with ${status} has no Retry-After`, actor);
   }
 
-  /** Something succeeded: the run does not hang. */
+  /** An operation succeeded: the run does not hang. */
   progressed(): void {
     this.progressedAt = performance.now();
   }
 
-  /** A run that was only slow proves nothing and has not failed. */
+  /** A run that was only slow shows nothing, and does not fail. */
   failed(error: unknown): void {
-    if (error instanceof TimeIsOverError && !error.hangs) this.tooSlow ??= error.message;
+    if (error instanceof DeadlineExceededError && !error.hangs) this.tooSlow ??= error.message;
     else this.problem(String(error));
   }
 
-  /** An operation came to its end. */
-  did(kind: string): void {
+  /** An operation ended. */
+  countOperation(kind: string): void {
     this.operations.set(kind, (this.operations.get(kind) ?? 0) + 1);
   }
 
-  /** Something that was acknowledged isn't there. */
+  /** An acknowledged item does not exist. */
   lost(what: string, actor: Actor): void {
-    if (this.thingsLost.has(what)) return;
-    this.thingsLost.add(what);
+    if (this.lostItems.has(what)) return;
+    this.lostItems.add(what);
     this.problem(`lost: ${what}`, actor);
   }
 
-  /** An answer that must not be. */
+  /** A wrong response. */
   wrong(text: string, actor?: Actor): void {
-    this.wrongAnswers += 1;
+    this.wrongResponses += 1;
     this.problem(text, actor);
   }
 
-  /** Bytes of one upload that a kill has cost. */
+  /** Bytes of one upload that its client must resend after a kill. */
   unrecorded(id: string, bytes: number): void {
     this.note(`${bytes} bytes of ${id} were not recorded yet`);
     this.killsMeasured += 1;
-    this.mostUnrecordedBytes = Math.max(this.mostUnrecordedBytes, bytes);
+    this.maxUnrecordedBytes = Math.max(this.maxUnrecordedBytes, bytes);
   }
 
-  /** Those kinds that could have been injected and were not. */
+  /** The kinds that are possible on this machine and were not injected. */
   missing(kinds: readonly string[]): string[] {
     return kinds.filter((kind) => !this.faults.has(kind) && !this.impossible.has(kind));
   }
@@ -118,14 +116,14 @@ export class Ledger {
     return kinds.filter((kind) => !this.operations.has(kind));
   }
 
-  /** Something that must not be: the run has failed. */
+  /** The run has failed. */
   problem(text: string, actor?: Actor): void {
     if (this.tooSlow !== undefined) return;
     this.problemCount += 1;
     if (this.problems.length < PROBLEMS) {
       this.problems.push(`${this.clock()} ${actor ? `${actor.label}: ` : ''}${text}`);
     }
-    if (actor) this.troubled.add(actor.label);
+    if (actor) this.affected.add(actor.label);
   }
 
   succeeded({ repository }: UploadPlan, digest: string): void {
@@ -134,9 +132,9 @@ export class Ledger {
     this.committed.set(`${repository} ${digest}`, { repository, digest });
   }
 
-  /** What a person needs to understand a failure; bounded. */
-  story(): string {
-    const uploads = [...this.troubled].slice(0, 3).map((label) => {
+  /** A bounded report that explains a failure. */
+  report(): string {
+    const uploads = [...this.affected].slice(0, 3).map((label) => {
       return [`requests of ${label}:`, ...(this.requests.get(label) ?? [])].join('\n  ');
     });
     return [['faults:', ...this.journal].join('\n  '), ...uploads, ...this.evidence].join('\n');

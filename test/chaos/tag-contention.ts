@@ -1,28 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Deadline } from './deadline.js';
 import { imageManifest, type ImageManifest, type SmallBlob, sha256 } from './image-content.js';
-import type { Ledger } from './ledger.js';
+import type { RunResults } from './run-results.js';
 import type { RetryingRequests } from './retrying-requests.js';
 import type { SeededRandom } from './seeded-random.js';
 
-export const CONTESTED_REPOSITORY = 'images/contested';
+export const CONTENDED_REPOSITORY = 'images/contended';
 /** Every push sets all of them. */
 const TAGS = ['latest', 'stable', 'newest'] as const;
 const PAUSE_MS = { least: 10, most: 80 };
 const SETTLE_SECONDS = 120;
 
-export const CONTEST_OPERATIONS = ['contested tags set', 'contested tag read', 'contested manifest deleted'];
+export const CONTENTION_OPERATIONS = [
+  'contended tags set',
+  'contended tag read',
+  'contended manifest deleted',
+];
 
-/** Many clients move the same tags, read them, and delete what they have pushed. */
-export class TagContest {
+/** Many clients move the same tags, read them, and delete manifests that they pushed. */
+export class TagContention {
   /** Manifests whose push has begun. */
   private readonly begun = new Map<string, ImageManifest>();
-  /** Deleted, and not to come back. */
+  /** Deleted for good. */
   private readonly deleted = new Set<string>();
 
   constructor(
     private readonly config: SmallBlob,
-    private readonly ledger: Ledger,
+    private readonly results: RunResults,
   ) {}
 
   /** One client. */
@@ -32,12 +36,12 @@ export class TagContest {
       const manifest = imageManifest(`${requests.label} ${count}`, this.config, [this.config]);
       const wasRepeated = await this.push(manifest, requests, random);
       if (random.chance(0.5)) await this.read(random.pick(TAGS), requests);
-      // What was repeated may come once more, after its delete.
+      // A repeated push may be done once more, after the deletion.
       if (!wasRepeated && random.chance(0.2)) await this.delete(manifest, requests);
     }
   }
 
-  /** Every push set all tags in one transaction, and so did every delete: they agree. */
+  /** Every push and every deletion changes all tags in one transaction, so the tags agree. */
   async check(requests: RetryingRequests, deadline: Deadline): Promise<void> {
     let found: (string | undefined)[] = [];
     const agree = async () => {
@@ -45,8 +49,8 @@ export class TagContest {
       for (const tag of TAGS) found.push(await this.read(tag, requests));
       return new Set(found).size === 1;
     };
-    await deadline.until('the contested tags to agree', agree, SETTLE_SECONDS).catch((error: unknown) => {
-      this.ledger.wrong(`${String(error)}: ${found.join(', ')}`, requests);
+    await deadline.until('the contended tags to agree', agree, SETTLE_SECONDS).catch((error: unknown) => {
+      this.results.wrong(`${String(error)}: ${found.join(', ')}`, requests);
     });
   }
 
@@ -58,37 +62,37 @@ export class TagContest {
     this.begun.set(manifest.digest, manifest);
     const [reference, ...others] = random.shuffled(TAGS);
     const query = others.map((tag) => `tag=${tag}`).join('&');
-    const path = `/v2/${CONTESTED_REPOSITORY}/manifests/${reference}?${query}`;
+    const path = `/v2/${CONTENDED_REPOSITORY}/manifests/${reference}?${query}`;
     const headers = { 'Content-Type': manifest.mediaType };
-    const { status, body, wasRepeated } = await requests.ask('PUT', path, { headers, body: manifest.bytes });
-    if (status === 201) this.ledger.did('contested tags set');
-    else this.ledger.wrong(`PUT ${path} was answered with ${status}: ${body.toString('utf8')}`, requests);
+    const { status, body, wasRepeated } = await requests.send('PUT', path, { headers, body: manifest.bytes });
+    if (status === 201) this.results.countOperation('contended tags set');
+    else this.results.wrong(`PUT ${path} returned ${status}: ${body.toString('utf8')}`, requests);
     return wasRepeated;
   }
 
-  /** What the tag points at, if anything, was pushed by somebody, is whole, and was not deleted before. */
+  /** The target of a tag, if any, was pushed by a client, is complete, and was not deleted before. */
   private async read(tag: string, requests: RetryingRequests): Promise<string | undefined> {
     const deletedBefore = new Set(this.deleted);
-    const path = `/v2/${CONTESTED_REPOSITORY}/manifests/${tag}`;
-    const { status, body } = await requests.ask('GET', path);
-    this.ledger.did('contested tag read');
+    const path = `/v2/${CONTENDED_REPOSITORY}/manifests/${tag}`;
+    const { status, body } = await requests.send('GET', path);
+    this.results.countOperation('contended tag read');
     if (status === 404) return undefined;
     const digest = sha256(body);
     if (status !== 200 || !this.begun.has(digest)) {
-      this.ledger.wrong(`${path} was answered with ${status} ${digest}, which nobody pushed`, requests);
+      this.results.wrong(`${path} returned ${status} ${digest}, which no client pushed`, requests);
     } else if (deletedBefore.has(digest)) {
-      this.ledger.wrong(`${path} points at ${digest} after its delete`, requests);
+      this.results.wrong(`${path} points at ${digest} after its deletion`, requests);
     }
     return digest;
   }
 
   private async delete({ digest }: ImageManifest, requests: RetryingRequests): Promise<void> {
-    const path = `/v2/${CONTESTED_REPOSITORY}/manifests/${digest}`;
-    const { status, body, wasRepeated } = await requests.ask('DELETE', path);
-    if (status === 404 && !wasRepeated) this.ledger.lost(`${CONTESTED_REPOSITORY} ${digest}`, requests);
+    const path = `/v2/${CONTENDED_REPOSITORY}/manifests/${digest}`;
+    const { status, body, wasRepeated } = await requests.send('DELETE', path);
+    if (status === 404 && !wasRepeated) this.results.lost(`${CONTENDED_REPOSITORY} ${digest}`, requests);
     else if (status !== 202 && status !== 404)
-      this.ledger.wrong(`DELETE ${path} was answered with ${status}: ${body.toString('utf8')}`, requests);
+      this.results.wrong(`DELETE ${path} returned ${status}: ${body.toString('utf8')}`, requests);
     this.deleted.add(digest);
-    this.ledger.did('contested manifest deleted');
+    this.results.countOperation('contended manifest deleted');
   }
 }
