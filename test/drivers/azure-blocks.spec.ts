@@ -11,7 +11,7 @@ import { expectBytes } from '../contract/storage-driver.harness.js';
 
 const OBJECT = { name: 'blobs/ab/object', id: '' };
 
-/** What is Azure's own, beside the contract. */
+/** Behaviour of Azure that the contract does not cover. */
 describe('block blobs', () => {
   let azurite: AzuriteContainer;
   let store: AzureObjectStore;
@@ -22,7 +22,7 @@ describe('block blobs', () => {
   });
   afterEach(() => azurite.drop());
 
-  it('are not cut short by a completion that comes late and knows fewer blocks', async () => {
+  it('are not shortened by a late completion with fewer blocks', async () => {
     const contents = [randomBytes(1000), randomBytes(1000)];
     const parts = await putParts(store, OBJECT, new Map(contents.map((bytes, at) => [at + 1, bytes])));
     await store.completeMultipart(OBJECT, parts, NOW);
@@ -33,7 +33,7 @@ describe('block blobs', () => {
     expectBytes(await readAll(store, OBJECT.name), Buffer.concat(contents));
   });
 
-  it('do not come back when they were deleted', async () => {
+  it('are not created again by a completion after their deletion', async () => {
     const parts = await putParts(store, OBJECT, new Map([[1, randomBytes(1000)]]));
     await store.completeMultipart(OBJECT, parts, NOW);
     await store.delete([OBJECT.name], NOW);
@@ -42,7 +42,7 @@ describe('block blobs', () => {
     expect(await listed(store, '')).toEqual([]);
   });
 
-  it('are whole or not at all when they are completed and aborted at once', async () => {
+  it('are complete or absent after a concurrent completion and abort', async () => {
     const outcomes = new Set<string>();
     for (let round = 0; round < 20; round += 1) {
       const multipart = { name: `blobs/${round}`, id: '' };
@@ -64,7 +64,7 @@ describe('block blobs', () => {
     expect(outcomes).toContain('fulfilled');
   });
 
-  it('have ids of one length, which no two writers share', async () => {
+  it('have ids of equal length, different for each writer', async () => {
     const parts = await Promise.all(
       Array.from({ length: 50 }, () => putParts(store, OBJECT, new Map([[1, randomBytes(10)]]))),
     );
@@ -73,7 +73,7 @@ describe('block blobs', () => {
     for (const tag of tags) expect(tag).toMatch(/^[A-Za-z0-9]{32}$/);
   });
 
-  it('keep the MD5 that they were sent with', async () => {
+  it('keep the MD5 of the request', async () => {
     const content = randomBytes(1000);
     await stored(store, 'object', content);
     const { contentMD5, contentType } = await azurite.client.getBlobClient('object').getProperties();
@@ -82,7 +82,7 @@ describe('block blobs', () => {
   });
 });
 
-describe('the boot on Azure', () => {
+describe('the start on Azure', () => {
   let azurite: AzuriteContainer;
 
   beforeEach(async () => {
@@ -93,17 +93,17 @@ describe('the boot on Azure', () => {
   async function refused(settings: Parameters<typeof azuriteSettings>[1]): Promise<StorageError> {
     const store = await openAzureObjectStore(azuriteSettings(azurite, settings));
     const failure: unknown = await store.prepare().catch((error: unknown) => error);
-    if (!(failure instanceof StorageError)) throw new Error('it went well');
+    if (!(failure instanceof StorageError)) throw new Error('it succeeded');
     return failure;
   }
 
-  it('says that there is no such container', async () => {
+  it('reports a missing container', async () => {
     const failure = await refused({ storageAzureContainer: 'missing' });
     expect(failure.message).toMatch(/has no container missing.*STORAGE_AZURE_CONTAINER/);
     expect(failure).not.toBeInstanceOf(StorageUnavailableError);
   });
 
-  it('says that the key is wrong, and not which one it is', async () => {
+  it('reports a wrong key without its value', async () => {
     const wrong = Buffer.alloc(64, 'wrong').toString('base64');
     const failure = await refused({
       storageAzureConnectionString: undefined,
@@ -116,7 +116,7 @@ describe('the boot on Azure', () => {
     expect(failure).not.toBeInstanceOf(StorageUnavailableError);
   });
 
-  it('goes well with an account and its key', async () => {
+  it('succeeds with an account and its key', async () => {
     const store = await openAzureObjectStore(
       azuriteSettings(azurite, {
         storageAzureConnectionString: undefined,

@@ -41,7 +41,7 @@ function responding(status: number, code: string): Fault {
 const CONTENT = randomBytes(3000);
 const UPLOAD = { name: 'blobs/upload', id: '' };
 
-/** Each asks for something in an account that has `there`, and two staged blocks of the upload. */
+/** Calls to a container with the object `there` and two staged blocks of an upload. */
 const CALLS: [string, (store: AzureObjectStore, parts: readonly Part[]) => Promise<void>][] = [
   ['check', (store) => store.check(NOW)],
   ['prepare', (store) => store.prepare()],
@@ -73,14 +73,14 @@ const CALLS: [string, (store: AzureObjectStore, parts: readonly Part[]) => Promi
     async (store, parts) => {
       const [third] = await putParts(store, UPLOAD, new Map([[3, CONTENT]]));
       if (third === undefined) throw new Error('no part');
-      await store.completeMultipart(UPLOAD, [...parts, third], NOW).catch(orMade(store));
+      await store.completeMultipart(UPLOAD, [...parts, third], NOW).catch(orExists(store));
       expect(await store.head(UPLOAD.name, NOW)).toMatchObject({ sizeBytes: 3 * CONTENT.length });
     },
   ],
   [
     'completeMultipart',
     async (store, parts) => {
-      await store.completeMultipart(UPLOAD, parts, NOW).catch(orMade(store));
+      await store.completeMultipart(UPLOAD, parts, NOW).catch(orExists(store));
       expectBytes(await readAll(store, UPLOAD.name), Buffer.concat([CONTENT, CONTENT]));
     },
   ],
@@ -95,14 +95,14 @@ const CALLS: [string, (store: AzureObjectStore, parts: readonly Part[]) => Promi
 ];
 
 /** A completion whose response was lost finds its object with `head`, as the driver does. */
-function orMade(store: AzureObjectStore): (error: unknown) => Promise<void> {
+function orExists(store: AzureObjectStore): (error: unknown) => Promise<void> {
   return async (error) => {
     if (!(error instanceof UploadStateError)) throw error;
     expect(await store.head(UPLOAD.name, NOW)).toBeDefined();
   };
 }
 
-describe('Azure behind a bad network', () => {
+describe('Azure behind a faulty network', () => {
   let azurite: AzuriteContainer;
   let proxy: FaultProxy;
   let store: AzureObjectStore;
@@ -138,30 +138,30 @@ describe('Azure behind a bad network', () => {
   describe.each<[string, Fault]>([
     ['503 ServerBusy', busy],
     ['a reset', { kind: 'reset' }],
-  ])('says that Azure is away after %s, again and again', (_, fault) => {
+  ])('reports Azure as unavailable after repeated %s', (_, fault) => {
     it.each(CALLS)('in %s', async (__, call) => {
       proxy.inject({ times: Infinity, fault });
       await expect(call(store, parts)).rejects.toBeInstanceOf(StorageUnavailableError);
-      // One call of ours, so often and no more; a `delete` of two names makes two.
+      // A `delete` of two names sends two requests, each four times.
       expect(proxy.requests().length).toBeGreaterThanOrEqual(4);
       expect(proxy.requests().length).toBeLessThanOrEqual(8);
     });
   });
 
   it.each(CALLS)('rejects at the deadline if requests hang: %s', async (_, call) => {
-    const impatient = await opened({ deadlineMs: 300 });
+    const hurried = await opened({ deadlineMs: 300 });
     proxy.inject({ times: Infinity, fault: { kind: 'hang' } });
     const began = performance.now();
-    const failure: unknown = await call(impatient, parts).catch((error: unknown) => error);
+    const failure: unknown = await call(hurried, parts).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(StorageUnavailableError);
     expect(String(failure)).toMatch(/no response within/);
     expect(performance.now() - began).toBeLessThan(3000);
   });
 
   it('ends a hanging attempt when another one succeeds', async () => {
-    const impatient = await opened({ deadlineMs: 900 });
+    const hurried = await opened({ deadlineMs: 900 });
     proxy.inject({ times: 1, fault: { kind: 'hang' } });
-    expect(await impatient.head('there', NOW)).toMatchObject({ sizeBytes: CONTENT.length });
+    expect(await hurried.head('there', NOW)).toMatchObject({ sizeBytes: CONTENT.length });
     expect(proxy.requests()).toHaveLength(2);
   });
 
@@ -205,7 +205,7 @@ describe('Azure behind a bad network', () => {
     expect(proxy.counts()['GET']).toBe(1);
   });
 
-  it('is read to the end by the driver, which resumes where the stream broke', async () => {
+  it('resumes a read at the position where the stream broke', async () => {
     const big = randomBytes(2 * MIB);
     const driver = new ObjectStorageDriver(store, { partBytes: MIB, redirect: false });
     const upload = await begin(driver);
@@ -220,7 +220,7 @@ describe('Azure behind a bad network', () => {
     expect(proxy.counts()['GET']).toBe(4);
   });
 
-  it('makes a push of blocks and a block list, and copies nothing', async () => {
+  it('pushes with blocks and a block list, without copying', async () => {
     const driver = new ObjectStorageDriver(store, { partBytes: MIB, redirect: false });
     const content = randomBytes(5 * MIB + 1000);
     const upload = await begin(driver);

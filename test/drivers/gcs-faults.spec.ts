@@ -120,7 +120,7 @@ describe('temporary failures', () => {
     },
   );
 
-  it('a lost response of the last composition: the object exists, whole, and nothing else', async () => {
+  it('a lost response of the last composition: the object exists, complete, and nothing else', async () => {
     const { multipart, parts } = await given();
     proxy.inject({ method: 'POST', url: /abc\/compose/, fault: { kind: 'lose response' } });
     await expect(store.completeMultipart(multipart, parts, NOW)).rejects.toBeInstanceOf(UploadStateError);
@@ -165,27 +165,27 @@ describe('temporary failures', () => {
     const outcome = store.completeMultipart(multipart, parts, NOW);
     await expect(outcome).rejects.toBeInstanceOf(StorageError);
     await expect(outcome).rejects.not.toBeInstanceOf(UploadStateError);
-    // They may have to be joined later.
+    // The parts are still needed.
     expect(await listed(harness.store(), 'uploads/abc~')).toHaveLength(parts.length);
     proxy.inject({ url: /^\/upload/, fault: { ...UNAVAILABLE, status: 412, body } });
     await expect(store.check(NOW)).rejects.toThrow('responded 412');
   });
 
-  it('a list whose next page is always the same ends', async () => {
+  it('listing fails if the next page is always the same', async () => {
     const body = '{"kind":"storage#objects","nextPageToken":"again"}';
     proxy.inject({ method: 'GET', times: Infinity, fault: { ...UNAVAILABLE, status: 200, body } });
     await expect(listed(store, '')).rejects.toThrow('where the next page of its list begins');
     expect(proxy.requests().filter(({ method }) => method === 'GET')).toHaveLength(2);
   });
 
-  it('the start writes under a name that the reaper finds after a crash', async () => {
+  it('the start writes a probe whose name the reaper finds after a crash', async () => {
     proxy.inject({ method: 'DELETE', times: Infinity, fault: DENIED });
     await expect(store.prepare()).rejects.toThrow('has no permission');
     const [left = ''] = await listed(harness.store(), '');
     expect(parsePieceName(left)?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}$/);
   });
 
-  it('parts and intermediate objects that can not be deleted do not fail the call', async () => {
+  it('a failed deletion of parts and intermediate objects does not fail the call', async () => {
     const { multipart, parts } = await given();
     proxy.inject({ method: 'DELETE', times: Infinity, fault: UNAVAILABLE });
     await store.completeMultipart(multipart, parts, NOW);
@@ -302,7 +302,7 @@ describe('messages about the bucket', () => {
   });
 
   it.each(['storage.objects.create', 'storage.objects.list', 'storage.objects.delete'])(
-    'no right: %s',
+    'a missing permission: %s',
     async (right) => {
       harness.server.denied.add(right);
       const error = await failure({});
@@ -369,7 +369,7 @@ describe('messages about the bucket', () => {
     'http://192.0.2.1:80',
     'http://[2001:db8::1]',
     'http://localhost.example',
-  ])('a key file, whose tokens would go where all can read them: %s', async (storageGcsEndpoint) => {
+  ])('a key file with an unencrypted remote endpoint: %s', async (storageGcsEndpoint) => {
     const error = await failure({ storageGcsEndpoint });
     expect(error.message).toMatch(/need https:.*STORAGE_GCS_ENDPOINT/);
     const opening = GcsObjectStore.open(harness.settings({ storageGcsEndpoint }));
@@ -377,7 +377,7 @@ describe('messages about the bucket', () => {
     expect(harness.server.requests).toEqual([]);
   });
 
-  it.each(['localhost', '[::1]'])('a key file goes with what is on this machine: %s', async (host) => {
+  it.each(['localhost', '[::1]'])('a key file is allowed with a local endpoint: %s', async (host) => {
     const error = await failure({ storageGcsEndpoint: `http://${host}:1` });
     expect(error.message).toMatch(/nothing listens|can't be reached/);
   });
@@ -405,7 +405,7 @@ describe('messages about the bucket', () => {
 });
 
 describe('signing', () => {
-  it('has no signed URLs without a credential, or with one that can not sign', async () => {
+  it('has signed URLs only with a credential that can sign', async () => {
     const anonymous = await GcsObjectStore.open(harness.settings({ storageGcsKeyFile: undefined }));
     expect(anonymous.signedUrl).toBeUndefined();
     const able = await GcsObjectStore.open(harness.settings());
@@ -421,9 +421,8 @@ describe('signing', () => {
   });
 });
 
-it('makes an object of 10,000 parts', async () => {
-  // Cleaning ends after a time; what is left then is the reaper's. Here it is to be seen that all of it is
-  // cleaned.
+it('creates an object of 10,000 parts', async () => {
+  // The cleanup has a time limit, and leaves the rest to the reaper. Here it must delete everything.
   const direct = harness.store({}, { cleanupMs: 120_000 });
   const multipart = await direct.beginMultipart('blobs/ab/abc', NOW);
   const parts: Part[] = [];

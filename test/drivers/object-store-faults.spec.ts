@@ -45,37 +45,34 @@ describeWithRadosgw('faults between Berth and S3', () => {
   const faultCount = () => store.proxy.requests().filter(({ fault }) => fault !== undefined).length;
 
   it.each([
-    // After it the SDK waits for longer.
+    // The SDK waits longer after this error.
     ['503 SlowDown', 3, SLOW_DOWN],
     ['500 InternalError', 2, INTERNAL_ERROR],
     ['500 InternalError', 3, INTERNAL_ERROR],
     ['a reset', 2, { kind: 'reset' }],
     ['a reset', 3, { kind: 'reset' }],
-    ['a lost answer', 2, { kind: 'lose response' }],
-    ['a lost answer', 3, { kind: 'lose response' }],
-  ] as [string, number, Fault][])(
-    '%s at every request no. %d·n goes unnoticed in a push',
-    async (_, n, fault) => {
-      const blob = randomBytes(2 * PART_BYTES + MIB);
-      const name = freshName();
-      const location = await client.startUpload(name);
-      store.proxy.inject(...everyNth(n, fault));
-      const middle = PART_BYTES + 100_000;
-      expect((await client.patch(location, blob.subarray(0, middle))).status).toBe(202);
-      expect((await client.patch(location, blob.subarray(middle))).status).toBe(202);
-      expect((await client.commit(location, digestOf(blob))).status).toBe(201);
-      expect(faultCount()).toBeGreaterThanOrEqual(3);
-      store.proxy.heal();
-      expect(digestOf(await client.blob(name, digestOf(blob)))).toBe(digestOf(blob));
-      expect(await unfinishedUploads(berth.driver)).toEqual([]);
-    },
-  );
+    ['a lost response', 2, { kind: 'lose response' }],
+    ['a lost response', 3, { kind: 'lose response' }],
+  ] as [string, number, Fault][])('a push succeeds with %s at every %dth request', async (_, n, fault) => {
+    const blob = randomBytes(2 * PART_BYTES + MIB);
+    const name = freshName();
+    const location = await client.startUpload(name);
+    store.proxy.inject(...everyNth(n, fault));
+    const middle = PART_BYTES + 100_000;
+    expect((await client.patch(location, blob.subarray(0, middle))).status).toBe(202);
+    expect((await client.patch(location, blob.subarray(middle))).status).toBe(202);
+    expect((await client.commit(location, digestOf(blob))).status).toBe(201);
+    expect(faultCount()).toBeGreaterThanOrEqual(3);
+    store.proxy.heal();
+    expect(digestOf(await client.blob(name, digestOf(blob)))).toBe(digestOf(blob));
+    expect(await unfinishedUploads(berth.driver)).toEqual([]);
+  });
 
   describe.each([
     ['is unavailable', UNAVAILABLE],
     ['resets every connection', { kind: 'reset' }],
   ] as [string, Fault][])('while S3 %s', (_, fault) => {
-    it('a PATCH gets 503 with Retry-After, within the retry budget, and resumes where it was', async () => {
+    it('a PATCH returns 503 with Retry-After within the retry limit, and can be resumed', async () => {
       const blob = randomBytes(PART_BYTES + 2 * MIB);
       const name = freshName();
       const location = await client.startUpload(name);
@@ -101,7 +98,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     });
   });
 
-  it('while S3 is unavailable a pull gets 503, and Berth is not ready', async () => {
+  it('while S3 is unavailable, a pull returns 503, and Berth is not ready', async () => {
     const name = freshName();
     const digest = await client.pushBlob(name, randomBytes(1000));
     store.proxy.inject({ times: Infinity, fault: UNAVAILABLE });
@@ -115,21 +112,18 @@ describeWithRadosgw('faults between Berth and S3', () => {
     expect((await client.fetch('/health/ready')).status).toBe(200);
   });
 
-  it.each([1, 100_000])(
-    'a pull whose stream breaks every %d bytes delivers every byte',
-    async (afterBytes) => {
-      const blob = patternBytes(1_000_000, afterBytes);
-      const name = freshName();
-      const digest = await client.pushBlob(name, blob);
-      store.proxy.forget();
-      const breaks = 8;
-      store.proxy.inject({ method: 'GET', times: breaks, fault: { kind: 'break response', afterBytes } });
-      expect((await client.blob(name, digest)).equals(blob)).toBe(true);
-      expect(operationsOf(store.proxy.requests())).toEqual({ GetObject: breaks + 1 });
-    },
-  );
+  it.each([1, 100_000])('a pull is complete if its stream breaks every %d bytes', async (afterBytes) => {
+    const blob = patternBytes(1_000_000, afterBytes);
+    const name = freshName();
+    const digest = await client.pushBlob(name, blob);
+    store.proxy.forget();
+    const breaks = 8;
+    store.proxy.inject({ method: 'GET', times: breaks, fault: { kind: 'break response', afterBytes } });
+    expect((await client.blob(name, digest)).equals(blob)).toBe(true);
+    expect(operationsOf(store.proxy.requests())).toEqual({ GetObject: breaks + 1 });
+  });
 
-  it('a Range whose stream breaks is delivered, too', async () => {
+  it('a pull of a range is complete if its stream breaks', async () => {
     const blob = patternBytes(500_000, 3);
     const name = freshName();
     const digest = await client.pushBlob(name, blob);
@@ -140,7 +134,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(blob.subarray(100_000, 400_000))).toBe(true);
   });
 
-  it('a pull whose stream breaks for good fails instead of ending early', async () => {
+  it('a pull fails, and does not end early, if its stream cannot be resumed', async () => {
     const name = freshName();
     const digest = await client.pushBlob(name, patternBytes(500_000, 4));
     const fault: Fault = { kind: 'break response', afterBytes: 1 };
@@ -150,7 +144,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     await expect(response.arrayBuffer()).rejects.toThrow();
   });
 
-  describe('where the response of CompleteMultipartUpload is lost', () => {
+  describe('if the response of CompleteMultipartUpload is lost', () => {
     const begun = async (name: string, blob: Buffer) => {
       const location = await client.startUpload(name);
       expect((await client.patch(location, blob)).status).toBe(202);
@@ -174,7 +168,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       expect(await unfinishedUploads(berth.driver)).toEqual([]);
     });
 
-    it('and S3 has forgotten the upload by then, the PUT succeeds', async () => {
+    it('and S3 has removed the upload, the PUT succeeds', async () => {
       const blob = randomBytes(PART_BYTES + MIB);
       const name = freshName();
       const location = await begun(name, blob);
@@ -186,7 +180,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       expect(await unfinishedUploads(berth.driver)).toEqual([]);
     });
 
-    it('and all else after it, the PUT that is repeated succeeds', async () => {
+    it('and S3 is then unavailable, a repeated PUT succeeds', async () => {
       const blob = randomBytes(PART_BYTES + MIB);
       const name = freshName();
       const location = await begun(name, blob);
@@ -194,7 +188,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
       store.proxy.inject(completions(1), { times: Infinity, fault: UNAVAILABLE });
       expect((await client.commit(location, digestOf(blob))).status).toBe(503);
       store.proxy.heal();
-      // The object was made; only the response was lost.
+      // The object exists; only the response was lost.
       expect(await storedObjects(berth.driver)).toHaveLength(before.length + 1);
       expect((await client.commit(location, digestOf(blob))).status).toBe(201);
       expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
@@ -203,7 +197,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     });
   });
 
-  it('where the response of CreateMultipartUpload is lost, the reaper removes the unknown upload', async () => {
+  it('if the response of CreateMultipartUpload is lost, the reaper removes the unknown upload', async () => {
     const blob = randomBytes(PART_BYTES + MIB);
     const name = freshName();
     store.proxy.inject({ method: 'POST', url: /[?&]uploads/, fault: { kind: 'lose response' } });
@@ -218,7 +212,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
   it.each([
     ['part', { method: 'PUT', url: /[?&]partNumber=/ }],
     ['piece', { method: 'PUT', url: /\/uploads\// }],
-  ])('a %s whose bytes change in transit is sent again', async (_, which) => {
+  ])('a %s is sent again if its bytes change in transit', async (_, which) => {
     const blob = randomBytes(PART_BYTES + 2 * MIB);
     const name = freshName();
     store.proxy.inject({ ...which, fault: { kind: 'flip' } });
@@ -230,7 +224,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
   it.each([
     ['part', { method: 'PUT', url: /[?&]partNumber=/ }],
     ['piece', { method: 'PUT', url: /\/uploads\// }],
-  ])('a %s whose bytes change each time costs nothing acknowledged', async (_, which) => {
+  ])('a %s whose bytes change in every attempt loses no acknowledged bytes', async (_, which) => {
     const blob = randomBytes(PART_BYTES + 2 * MIB);
     const name = freshName();
     const location = await client.startUpload(name);
@@ -250,7 +244,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     ['secret', { STORAGE_S3_SECRET_ACCESS_KEY: 'wrong-secret' }, 'STORAGE_S3_SECRET_ACCESS_KEY'],
     ['key', { STORAGE_S3_ACCESS_KEY_ID: 'unknown-key' }, 'STORAGE_S3_ACCESS_KEY_ID'],
     ['endpoint', { STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1' }, 'STORAGE_S3_ENDPOINT'],
-  ])('a wrong %s is named at the start, and no secret with it', async (_, wrong, variable) => {
+  ])('a wrong %s is reported at the start, without secrets', async (_, wrong, variable) => {
     const settings: Record<string, string> = { ...store.environment, ...wrong };
     const starting = startTestBerth(settings).then(
       async (unexpected) => {

@@ -12,7 +12,7 @@ import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 const BLOB = randomBytes(300_000);
 const DIGEST = digestOf(BLOB);
 
-describeOnSigningStorages('clients are sent to the store', ({ driver, environment: shared }) => {
+describeOnSigningStorages('redirects to the store', ({ driver, environment: shared }) => {
   const name = freshName();
   const path = `/v2/${name}/blobs/${DIGEST}`;
   const logged: string[] = [];
@@ -44,7 +44,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     expect(response.headers.get('cache-control')).toBe('no-store');
     return new URL(String(response.headers.get('location')));
   };
-  /** What of the environment nobody else may learn. */
+  /** The secret in the environment. */
   const secretOf = () =>
     driver === 's3'
       ? String(environment['STORAGE_S3_SECRET_ACCESS_KEY'])
@@ -52,7 +52,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
   const signatureOf = ({ searchParams }: URL) =>
     String(searchParams.get(driver === 's3' ? 'X-Amz-Signature' : 'sig'));
 
-  it('18. a GET is answered with a URL that gives the bytes to whoever has it', async () => {
+  it('18. a GET returns a URL that works without credentials', async () => {
     const response = await fetch(await locationOf());
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('application/octet-stream');
@@ -60,7 +60,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(DIGEST);
   });
 
-  it('18. a client that follows gets the bytes of its Range', async () => {
+  it('18. a client that follows the redirect gets the bytes of its Range', async () => {
     const headers = { Range: 'bytes=1000-1999' };
     const response = await client.fetch(path, { headers, redirect: 'follow' });
     expect(response.redirected).toBe(true);
@@ -69,7 +69,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     expect(Buffer.from(await response.arrayBuffer()).equals(BLOB.subarray(1000, 2000))).toBe(true);
   });
 
-  it('18. the URL is of this object alone, and of no use without its signature', async () => {
+  it('18. the URL works only for this object and with its signature', async () => {
     const location = await locationOf();
     const another = new URL(location);
     another.pathname = another.pathname.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
@@ -83,9 +83,9 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     expect(written.status).toBe(403);
   });
 
-  it('18. who asks again within a moment gets the same URL, whatever Range it wants', async () => {
+  it('18. requests within a minute get the same URL, with any Range', async () => {
     const { href } = await locationOf();
-    // A URL that is signed a minute later is another one.
+    // A URL signed a minute later would differ.
     setClockForward(60_000);
     try {
       expect((await locationOf()).href).toBe(href);
@@ -95,14 +95,14 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     }
   });
 
-  it('18. a HEAD is answered by Berth', async () => {
+  it('18. Berth serves a HEAD itself', async () => {
     const response = await client.fetch(path, { method: 'HEAD' });
     expect(response.status).toBe(200);
     expect(response.headers.get('content-length')).toBe(String(BLOB.length));
     expect(response.headers.get('location')).toBeNull();
   });
 
-  it('18. nobody is sent to what the repository does not link', async () => {
+  it('18. a blob that the repository does not link is not redirected', async () => {
     const response = await client.fetch(path.replace(name, freshName()));
     expect([response.status, response.headers.get('location')]).toEqual([404, null]);
   });
@@ -112,7 +112,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     const signature = signatureOf(location);
     expect(signature.length).toBeGreaterThan(20);
     expect(secretOf().length).toBeGreaterThan(5);
-    // Where a URL comes back to Berth, as from a client that mixes up its hosts.
+    // A client that confuses the hosts sends the signature to Berth.
     await client.fetch(path + location.search);
     const log = logged.join('');
     expect(log).toContain(path);
@@ -121,7 +121,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     }
   });
 
-  it('18. clients that know the store by another name are sent there', async () => {
+  it('18. redirects use the public endpoint of the store', async () => {
     const known =
       driver === 's3' ? String(environment['STORAGE_S3_ENDPOINT']) : accountOf(await locationOf());
     const proxy = await FaultProxy.start(known);
@@ -134,7 +134,7 @@ describeOnSigningStorages('clients are sent to the store', ({ driver, environmen
     try {
       const from = new RegistryClient(elsewhere.url);
       await from.pushBlob(name, BLOB);
-      // What Berth itself asks for goes to the endpoint that it knows.
+      // Requests of Berth itself use the other endpoint.
       expect(proxy.requests()).toEqual([]);
       const location = await locationOf(from);
       expect(location.host).toBe(new URL(proxy.endpoint).host);
@@ -165,7 +165,7 @@ function accountOf({ origin, pathname }: URL): string {
   return `${origin}/${pathname.split('/')[1]}`;
 }
 
-/** For what asks `Date`; timers go on as they are. `jest.useRealTimers` ends it. */
+/** Changes `Date` alone, not timers. `jest.useRealTimers` ends it. */
 function setClockForward(ms: number): void {
   jest.useFakeTimers({
     now: Date.now() + ms,

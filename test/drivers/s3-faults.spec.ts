@@ -29,7 +29,7 @@ function timeOf(stamp: string): number {
 const SLOW_DOWN = s3Error(503, 'SlowDown');
 const INTERNAL = s3Error(500, 'InternalError');
 
-describeWithRadosgw('S3, when things go wrong', () => {
+describeWithRadosgw('S3 behind a faulty network', () => {
   let server: S3Server;
   let bucket: string;
   let proxy: FaultProxy;
@@ -69,7 +69,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     await proxy.close();
   });
 
-  /** Each kind of request on an existing object and multipart, with a check of its effect. */
+  /** Each kind of request on an existing object and multipart upload, with a check of its effect. */
   interface Scene {
     /** Bypasses the proxy, with the same prefix. */
     readonly direct: S3ObjectStore;
@@ -173,7 +173,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     ['a 502 of something between', { kind: 'respond', status: 502, body: '<html>Bad Gateway</html>' }],
     ['a reset before it was received', { kind: 'reset' }],
     ['a lost response', { kind: 'lose response' }],
-  ])('twice %s, then none', (_, fault) => {
+  ])('after two failures (%s)', (_, fault) => {
     it.each(calls)('%s succeeds', async (__, call) => {
       const scene = await arranged();
       proxy.inject({ times: 2, fault });
@@ -182,7 +182,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
   });
 
-  it('each call that is throttled twice waits and succeeds', async () => {
+  it('each call succeeds after it was throttled twice', async () => {
     // In parallel, because each waits for a second or more. Each has its own prefix.
     const scenes = calls.map(async ([name, call]) => {
       const storageS3Prefix = `${name.replaceAll(' ', '-')}/`;
@@ -199,7 +199,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     expect(await Promise.all(scenes)).toEqual(calls.map(() => 2));
   });
 
-  describe('that do not end', () => {
+  describe('permanent failures:', () => {
     it.each(calls)('%s rejects as unavailable after its attempts', async (_, call) => {
       const scene = await arranged();
       proxy.inject({ times: Infinity, fault: INTERNAL });
@@ -227,10 +227,10 @@ describeWithRadosgw('S3, when things go wrong', () => {
       await expect(calling).rejects.toBeInstanceOf(StorageUnavailableError);
       // There was time for a second connection. All of them are closed.
       expect(proxy.requests().length).toBeGreaterThan(1);
-      await until('the connections to be let go', () => proxy.hangingCount === 0);
+      await until('the connections to be closed', () => proxy.hangingCount === 0);
     });
 
-    it.each(calls)("%s rejects with its caller's reason while it waits", async (_, call) => {
+    it.each(calls)("%s rejects with the caller's reason when it is aborted", async (_, call) => {
       const scene = await arranged();
       for (const fault of [SLOW_DOWN, { kind: 'hang' }] as const) {
         proxy.heal();
@@ -246,7 +246,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       }
     });
 
-    it('says that nothing listens, or that the host is unknown', async () => {
+    it('reports that nothing listens, or that the host is unknown', async () => {
       const free = createServer();
       await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
       const { port } = free.address() as { port: number };
@@ -259,7 +259,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
   });
 
-  describe('on the way', () => {
+  describe('during a call:', () => {
     it('a call continues with another connection if one stalls', async () => {
       const scene = await arranged();
       proxy.inject({ fault: { kind: 'hang' } });
@@ -276,7 +276,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
 
     it.each([0, 1, 70_000])(
-      'a stream that breaks after %d bytes fails, and never just ends',
+      'a stream that breaks after %d bytes fails, and never ends early',
       async (afterBytes) => {
         const { content } = await arranged();
         proxy.inject({ method: 'GET', fault: { kind: 'break response', afterBytes } });
@@ -327,7 +327,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       },
     );
 
-    it('a completion whose last response is lost is unavailable; the next one finds the object', async () => {
+    it('a completion is unavailable if its last response is lost; the next one finds the object', async () => {
       const { multipart, part, content } = await arranged();
       const store = open(proxy.endpoint, { attempts: 1 });
       proxy.inject({ method: 'POST', fault: { kind: 'lose response' } });
@@ -358,7 +358,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(await direct.head('parts', NOW)).toBeUndefined();
     });
 
-    it('a DeleteObjects in which one is throttled retries that one', async () => {
+    it('DeleteObjects retries only the throttled name', async () => {
       await stored(direct, 'a', Buffer.from('a'));
       await stored(direct, 'b', Buffer.from('b'));
       const body =
@@ -369,7 +369,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(await listed(direct, '')).toEqual(['a']);
     });
 
-    it('a DeleteObjects in which one is denied fails', async () => {
+    it('DeleteObjects fails if one name is denied', async () => {
       const body =
         '<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>';
       proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
@@ -401,7 +401,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
     });
   });
 
-  describe('at boot', () => {
+  describe('at the start', () => {
     /** Rejections say what is wrong, are not retryable, and name no secret. */
     async function expectSentence(preparing: Promise<void>, sentence: RegExp): Promise<void> {
       const [outcome] = await Promise.allSettled([preparing]);
@@ -415,23 +415,23 @@ describeWithRadosgw('S3, when things go wrong', () => {
       expect(said).not.toMatch(/Signature=|StringToSign|testkey/);
     }
 
-    it('succeeds, and leaves nothing of its probe', async () => {
+    it('succeeds, and removes its probe', async () => {
       await open(proxy.endpoint).prepare();
       expect(proxy.counts()).toMatchObject({ PUT: 1, HEAD: 1 });
       expect(await listed(direct, '')).toEqual([]);
     });
 
-    it('says that the secret is wrong', async () => {
+    it('reports a wrong secret', async () => {
       const store = open(server.endpoint, {}, { storageS3SecretAccessKey: 'wrong' });
       await expectSentence(store.prepare(), /secret key does not match .*STORAGE_S3_SECRET_ACCESS_KEY/);
     });
 
-    it('says that the key is unknown', async () => {
+    it('reports an unknown key', async () => {
       const store = open(server.endpoint, {}, { storageS3AccessKeyId: 'unknown' });
       await expectSentence(store.prepare(), /does not know the access key.*STORAGE_S3_ACCESS_KEY_ID/);
     });
 
-    it('says that the bucket is missing', async () => {
+    it('reports a missing bucket', async () => {
       const store = open(server.endpoint, {}, { storageS3Bucket: 'no-such-bucket' });
       await expectSentence(store.prepare(), /no bucket no-such-bucket at .*STORAGE_S3_BUCKET/);
     });
@@ -444,7 +444,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       ['the region is wrong', 400, 'AuthorizationHeaderMalformed', /STORAGE_S3_REGION/],
       ['the storage class is unknown', 400, 'InvalidStorageClass', /STORAGE_S3_STORAGE_CLASS/],
       ['the KMS key is gone', 400, 'KMS.NotFoundException', /STORAGE_S3_SSE_KMS_KEY_ID/],
-    ])('says that %s', async (_, status, code, sentence) => {
+    ])('reports that %s', async (_, status, code, sentence) => {
       for (const method of ['GET', 'PUT']) {
         proxy.heal();
         proxy.inject({ method, times: Infinity, fault: s3Error(status, code) });
@@ -452,7 +452,7 @@ describeWithRadosgw('S3, when things go wrong', () => {
       }
     });
 
-    it('says that it may write, but not read', async () => {
+    it('reports a missing read permission', async () => {
       proxy.inject({ method: 'HEAD', times: Infinity, fault: { kind: 'respond', status: 403 } });
       await expectSentence(open(proxy.endpoint).prepare(), /s3:GetObject/);
     });
