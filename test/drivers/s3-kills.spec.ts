@@ -7,10 +7,9 @@ import { ObjectStorageDriver } from '../../src/storage/object-store/object-stora
 import { listed, listedUploads } from '../contract/storage-driver.harness.js';
 import type { BerthProcess } from '../support/berth-process.js';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { ProcessBench } from '../support/process-bench.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 import { until } from '../support/until.js';
 import { patternBytes } from '../support/upload-probe.js';
 
@@ -20,19 +19,17 @@ const SIZE = Number(process.env['OBJECT_STORE_BYTES'] ?? 48 * MIB);
 const CHUNKS = Number(process.env['OBJECT_STORE_CHUNKS'] ?? 250);
 const KILLS = 4;
 const REPLICAS = 3;
-/** Sent again and again: the layer is longer than what a test should hold. */
+/** Repeated, because the layer is too large for the memory of a test. */
 const PATTERN = patternBytes(3 * MIB + 7, 5);
 
 describeWithRadosgw('three processes, one bucket, kill -9', () => {
-  let bench: ProcessBench;
-  let database: TestDatabase;
+  const bench = useProcessBench();
+  const database = useTestDatabase();
   let proxy: FaultProxy;
   let driver: ObjectStorageDriver;
   let start: (environment?: Record<string, string>) => BerthProcess;
 
   beforeAll(async () => {
-    bench = await ProcessBench.open();
-    database = await createTestDatabase();
     const server = await sharedRadosgw();
     const bucket = await freshBucket(server);
     proxy = await FaultProxy.start(server.endpoint);
@@ -59,14 +56,10 @@ describeWithRadosgw('three processes, one bucket, kill -9', () => {
     });
     driver = new ObjectStorageDriver(new S3ObjectStore(settings), { partBytes: 5 * MIB, redirect: false });
   });
-  afterAll(async () => {
-    await bench.dispose();
-    await proxy.close();
-    await database.drop();
-  });
+  afterAll(() => proxy.close());
 
   it(
-    'carry one push in chunks of odd sizes to its end, and leave nothing but its object',
+    'complete a push in chunks of odd sizes, and leave only its object',
     async () => {
       const replicas = Array.from({ length: REPLICAS }, () => start());
       const urls = await Promise.all(replicas.map((replica) => replica.url()));
@@ -77,7 +70,7 @@ describeWithRadosgw('three processes, one bucket, kill -9', () => {
         const isKilled = sent % Math.ceil(CHUNKS / KILLS) === Math.ceil(CHUNKS / KILLS) - 1;
         const pending = push.send(urls[which] ?? '', nextSize());
         if (isKilled) {
-          // Somewhere in it, or behind it.
+          // During the request or after it.
           await new Promise((resolve) => setTimeout(resolve, randomInt(30)));
           await replicas[which]?.kill();
         }
@@ -98,11 +91,11 @@ describeWithRadosgw('three processes, one bucket, kill -9', () => {
       expect(proxy.requests().some(({ headers }) => 'x-amz-copy-source' in headers)).toBe(false);
       await Promise.all(replicas.map((replica) => replica.kill()));
 
-      // What the killed ones had in the store and not in a row is found and removed, when it is old enough.
+      // Bytes of the killed replicas without a row are removed when they are old enough.
       const last = start({ UPLOAD_TTL_SECONDS: '1' });
       await last.url();
       await until(
-        'nothing is left but the object',
+        'only the object to be left',
         async () => (await listedUploads(driver)).length === 0,
         60_000,
       );
@@ -118,7 +111,7 @@ function nextSize(): number {
   return 1 + Math.floor(2 * mean * Math.random());
 }
 
-/** A client: sends from where the registry says that it is. */
+/** A client that sends from the offset that the registry returned. */
 class Push {
   offset = 0;
   private hashed = 0;
@@ -130,12 +123,12 @@ class Push {
     return `sha256:${this.hash.copy().digest('hex')}`;
   }
 
-  /** One chunk. A replica that dies in the middle of it leaves the offset where it was. */
+  /** Sends one chunk. If the replica dies during it, the offset does not change. */
   async send(url: string, size: number): Promise<void> {
     const end = Math.min(this.offset + size, SIZE);
     const body = bytesOf(this.offset, end);
     try {
-      const answer = await fetch(new URL(this.location, url), {
+      const response = await fetch(new URL(this.location, url), {
         method: 'PATCH',
         body,
         headers: {
@@ -143,20 +136,21 @@ class Push {
           'Content-Range': `${this.offset}-${end - 1}`,
         },
       });
-      await answer.arrayBuffer();
-      if (answer.status === 202) this.reached(end);
-      else if (![416, 429, 503].includes(answer.status)) throw new Error(`PATCH: ${answer.status}`);
+      await response.arrayBuffer();
+      if (response.status === 202) this.reached(end);
+      else if (![416, 429, 503].includes(response.status)) throw new Error(`PATCH: ${response.status}`);
       else await this.catchUp(url);
     } catch (error) {
-      // By a connection that broke; the caller asks where it is.
+      // The connection broke. The caller reads the offset.
       if (!(error instanceof TypeError) && !String(error).includes('fetch failed')) throw error;
     }
   }
 
   async catchUp(url: string): Promise<void> {
-    const answer = await fetch(new URL(this.location, url));
-    const range = /^0-(\d+)$/.exec(answer.headers.get('range') ?? '');
-    if (answer.status !== 204 || range === null) throw new Error(`status of the upload: ${answer.status}`);
+    const response = await fetch(new URL(this.location, url));
+    const range = /^0-(\d+)$/.exec(response.headers.get('range') ?? '');
+    if (response.status !== 204 || range === null)
+      throw new Error(`status of the upload: ${response.status}`);
     this.reached(Math.max(this.offset, Number(range[1]) + 1));
   }
 
@@ -172,7 +166,7 @@ class Push {
   }
 }
 
-/** Of the layer that is sent. */
+/** A range of the layer. */
 function bytesOf(start: number, end: number): Buffer {
   const bytes = Buffer.allocUnsafe(end - start);
   for (let at = start; at < end;) {

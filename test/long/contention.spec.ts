@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { BerthProcess } from '../support/berth-process.js';
-import { ProcessBench } from '../support/process-bench.js';
 import { requestHead } from '../support/raw-http.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
+import type { TestDatabase } from '../support/test-postgres.js';
 
 const CLIENTS = 12;
 const ROUNDS = 2;
@@ -43,7 +43,7 @@ class Load {
   private async work(client: number, send: (n: number) => Promise<Response>): Promise<void> {
     for (let n = client; !this.isStopped; n += 1) {
       const began = performance.now();
-      // A frozen server answers no more; what it was sent ends with the process.
+      // Requests to the frozen server fail when its process ends.
       const response = await send(n).catch(() => undefined);
       await response?.arrayBuffer().catch(() => undefined);
       if (response === undefined) return;
@@ -55,15 +55,14 @@ class Load {
 }
 
 describe('a Berth with much to do', () => {
-  let bench: ProcessBench;
-  let database: TestDatabase;
+  const bench = useProcessBench({ keepProcesses: true });
+  const database = useTestDatabase();
   let frozen: BerthProcess;
   let at: { frozen: RegistryClient; other: RegistryClient };
   let images: string[];
   const subject = digestOf('the subject of many');
 
   beforeAll(async () => {
-    [bench, database] = await Promise.all([ProcessBench.open(), createTestDatabase()]);
     const shared = { DATABASE_URL: database.url, STORAGE_FILESYSTEM_ROOT: `${bench.newDataDir()}/storage` };
     const start = () => bench.start({ ...shared, DATA_DIR: bench.newDataDir() });
     frozen = start();
@@ -82,11 +81,6 @@ describe('a Berth with much to do', () => {
     await at.other.putManifest('another/repository', 'latest', image);
     await seedReferrers(database, subject);
   }, 120_000);
-  afterAll(async () => {
-    frozen.signal('SIGCONT');
-    await bench.dispose();
-    await database.drop();
-  });
 
   const others = () => ({
     pulls: new Load(4, () => at.other.fetch('/v2/another/repository/manifests/latest')),

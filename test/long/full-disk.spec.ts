@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, statSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
@@ -8,8 +8,9 @@ import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { embeddedConnectionOptions } from '../../src/embedded-postgres/connection-options.js';
 import type { BerthProcess } from '../support/berth-process.js';
-import { isPostgresOf, postmasterPid, ProcessBench } from '../support/process-bench.js';
+import { isPostgresOf, postmasterPid } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 import { mountSmallDisk, skipped, type SmallDisk } from '../support/small-disk.js';
 import { until } from '../support/until.js';
 
@@ -19,15 +20,12 @@ const RESERVE_BYTES = 96 * MIB;
 const RESERVE_FILE_BYTES = 96 * MIB;
 const PATIENCE_MS = 60_000;
 
-let bench: ProcessBench;
+const bench = useProcessBench();
 let disk: SmallDisk | undefined;
-beforeAll(async () => void (bench = await ProcessBench.open()));
 afterEach(async () => {
-  await bench.clear();
   await disk?.unmount();
   disk = undefined;
 });
-afterAll(() => bench.dispose());
 
 /** A data directory on a small disk of its own; says why the test shows nothing where there can be none. */
 async function smallDataDir(): Promise<string | undefined> {

@@ -1,15 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { expectPostgresGone, isListening, postmasterPid, ProcessBench } from '../support/process-bench.js';
+import { describe, expect, it } from '@jest/globals';
+import { expectPostgresGone, isListening, postmasterPid } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 const SETTINGS = { UPLOAD_CHECKPOINT_BYTES: String(MIB) };
 
-let bench: ProcessBench;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterEach(() => bench.clear());
-afterAll(() => bench.dispose());
+const bench = useProcessBench();
 
 describe('after kill -9', () => {
   it('of Berth and of Postgres, the next start has the data', async () => {

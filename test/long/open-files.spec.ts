@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
-import { ProcessBench } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 
 /** The fewest with which Berth starts. */
 const OPEN_FILES = 1024;
@@ -18,15 +17,13 @@ const CONNECTIONS = 312;
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
 onLinux('with a low limit of open files', () => {
-  let bench: ProcessBench;
-  let database: TestDatabase;
+  const bench = useProcessBench({ keepProcesses: true });
+  const database = useTestDatabase();
   let berth: BerthProcess;
   let client: RegistryClient;
   let connections: RawConnection[] = [];
 
   beforeAll(async () => {
-    bench = await ProcessBench.open();
-    database = await createTestDatabase();
     const settings = { DATA_DIR: bench.newDataDir(), DATABASE_URL: database.url, DATABASE_POOL_SIZE: '6' };
     berth = bench.start(settings, { openFiles: OPEN_FILES });
     client = new RegistryClient(await berth.url());
@@ -37,10 +34,6 @@ onLinux('with a low limit of open files', () => {
     connections = [];
     expect((await whenThereIsRoom('/health/ready')).status).toBe(200);
     await eventually('all to be closed', () => openFiles() < 64 || undefined);
-  });
-  afterAll(async () => {
-    await bench.dispose();
-    await database.drop();
   });
 
   const openFiles = () => readdirSync(`/proc/${berth.pid}/fd`).length;
@@ -53,15 +46,15 @@ onLinux('with a low limit of open files', () => {
 
   /** Asks as often as it takes: the others may just have come. */
   const whenThereIsRoom = (path: string) =>
-    eventually('an answer', async () => {
-      const answer = await client.fetch(path).catch(() => undefined);
-      return answer?.status === 503 ? undefined : answer;
+    eventually('a response', async () => {
+      const response = await client.fetch(path).catch(() => undefined);
+      return response?.status === 503 ? undefined : response;
     });
 
   it('closes connections that are idle to serve others', async () => {
     const asked = await connected();
     await asked.send(requestHead('GET', '/v2/'));
-    expect((await asked.answer()).status).toBe(200);
+    expect((await asked.response()).status).toBe(200);
     const silent = await connected();
     for (let count = 0; count < 600; count += 1) {
       const connection = await connected();
@@ -96,26 +89,26 @@ onLinux('with a low limit of open files', () => {
     for (let count = 0; count < 40; count += 1) {
       const connection = await connected();
       await connection.send(requestHead('GET', '/v2/')).catch(() => undefined);
-      refused.push(await connection.answer().catch(() => undefined));
+      refused.push(await connection.response().catch(() => undefined));
     }
-    const answers = refused.filter((answer) => answer !== undefined);
-    expect(answers.length).toBeGreaterThan(0);
-    for (const answer of answers) {
-      expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('connection')]).toEqual([
-        503,
-        '5',
-        'close',
-      ]);
-      expect(await errorCode(answer)).toBe('UNKNOWN');
+    const responses = refused.filter((response) => response !== undefined);
+    expect(responses.length).toBeGreaterThan(0);
+    for (const response of responses) {
+      expect([
+        response.status,
+        response.headers.get('retry-after'),
+        response.headers.get('connection'),
+      ]).toEqual([503, '5', 'close']);
+      expect(await errorCode(response)).toBe('UNKNOWN');
     }
     const probe = await connected();
     await probe.send(requestHead('GET', '/health/live'));
-    expect((await probe.answer()).status).toBe(200);
+    expect((await probe.response()).status).toBe(200);
     for (const { connection, body } of begun) await connection.send(body.slice(1));
-    for (const { connection } of begun) expect((await connection.answer()).status).toBe(201);
+    for (const { connection } of begun) expect((await connection.response()).status).toBe(201);
   });
 
-  it('answers 503 when no file can be opened, accepts nothing, and recovers', async () => {
+  it('returns 503 when no file can be opened, accepts nothing, and recovers', async () => {
     const name = freshName();
     const digest = await client.pushBlob(name, Buffer.alloc(1_000_000, 'layer'));
     const upload = await client.startUpload(name);
@@ -125,7 +118,7 @@ onLinux('with a low limit of open files', () => {
       () => connection.send(requestHead('PATCH', upload, [['Content-Length', 4]]), 'four'),
     ];
     await connection.send(requestHead('GET', '/v2/'));
-    expect((await connection.answer()).status).toBe(200);
+    expect((await connection.response()).status).toBe(200);
     const limit = (most: number) =>
       execFileSync('prlimit', ['--pid', String(berth.pid), `--nofile=${most}:${OPEN_FILES}`]);
     const taken = new Set(readdirSync(`/proc/${berth.pid}/fd`).map(Number));
@@ -134,9 +127,9 @@ onLinux('with a low limit of open files', () => {
     limit(lowestFree);
     for (const ask of requests) {
       await ask();
-      const answer = await connection.answer();
-      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
-      expect(await answer.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
+      const response = await connection.response();
+      expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
+      expect(await response.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
     }
     for (let count = 0; count < 50; count += 1) {
       const late = await connected();
@@ -146,7 +139,7 @@ onLinux('with a low limit of open files', () => {
     const statuses = [];
     for (const ask of requests) {
       await ask();
-      statuses.push((await connection.answer()).status);
+      statuses.push((await connection.response()).status);
     }
     expect(statuses).toEqual([200, 202]);
   });

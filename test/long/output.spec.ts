@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type BadOutput,
   closedPipe,
@@ -9,33 +9,23 @@ import {
   stoppedPipe,
   stoppedTerminal,
 } from '../support/bad-outputs.js';
-import { ProcessBench } from '../support/process-bench.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { isAlive, workersOf } from '../support/process-tree.js';
 import { RegistryClient } from '../support/registry-client.js';
 import { withSmallDisk } from '../support/small-disk.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 import { until } from '../support/until.js';
 
 // /dev/full, and pseudo-terminals as they are opened here.
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
-let bench: ProcessBench;
-let database: TestDatabase;
+const bench = useProcessBench();
+const database = useTestDatabase();
 let dataDir: string;
 let output: BadOutput | undefined;
-beforeAll(async () => {
-  bench = await ProcessBench.open();
-  dataDir = bench.newDataDir();
-  database = await createTestDatabase();
-});
-afterEach(async () => {
-  await bench.clear();
+beforeAll(() => void (dataDir = bench.newDataDir()));
+afterEach(() => {
   output?.close();
   output = undefined;
-});
-afterAll(async () => {
-  await bench.dispose();
-  await database.drop();
 });
 
 function settings(environment: Record<string, string> = {}): Record<string, string> {

@@ -1,33 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Server } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProcessBench } from '../support/process-bench.js';
-import { listeningServer, refusal, SECRET } from '../support/refused-start.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { refusal, SECRET } from '../support/refused-start.js';
+import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
+import { createTestDatabase } from '../support/test-postgres.js';
 
-let bench: ProcessBench;
-let database: TestDatabase;
-const servers: Server[] = [];
-beforeAll(async () => {
-  bench = await ProcessBench.open();
-  database = await createTestDatabase();
-});
-afterEach(async () => {
-  for (const server of servers.splice(0)) server.close();
-  await bench.clear();
-});
-afterAll(async () => {
-  await bench.dispose();
-  await database.drop();
-});
-
-/** A port in use. */
-async function takenPort(): Promise<number> {
-  const { server, port } = await listeningServer();
-  servers.push(server);
-  return port;
-}
+const bench = useProcessBench();
+const database = useTestDatabase();
+const servers = useOtherServers();
 
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it('an address of another machine', async () => {
@@ -79,8 +59,8 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
 
 describe('an unusable database ends the start with one sentence, without the password:', () => {
   it('another kind of server listens', async () => {
-    const port = await takenPort();
-    servers[0]?.on('connection', (socket) =>
+    const { server, port } = await servers.listen();
+    server.on('connection', (socket) =>
       socket.end('HTTP/1.1 400 Bad Request\r\n\r\n').on('error', () => undefined),
     );
     expect(await refusal(bench, { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db` })).toMatch(

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { ProcessBench } from '../support/process-bench.js';
+import { expect, it } from '@jest/globals';
 import { RegistryClient } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 
-let bench: ProcessBench;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterAll(() => bench.dispose());
+const bench = useProcessBench();
 
 it('a restart with STORAGE_DRIVER=memory forgets images', async () => {
   const settings = { DATA_DIR: bench.newDataDir(), STORAGE_DRIVER: 'memory' };

@@ -1,29 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
-import { expectPostgresGone, isListening, ProcessBench } from '../support/process-bench.js';
+import { CLEAN_EXIT, expectPostgresGone, stopped } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 
-let bench: ProcessBench;
+const bench = useProcessBench();
 let dataDir: string;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterEach(() => bench.clear());
-afterAll(() => bench.dispose());
-
-/** Stops a Berth and returns how it ended. Fails if it left a process or a socket. */
-async function stopped(berth: BerthProcess, stop: () => void) {
-  const url = await berth.url();
-  stop();
-  const end = await berth.ended();
-  expect(await isListening(url)).toBe(false);
-  await expectPostgresGone(dataDir, 0);
-  return end;
-}
-
-const CLEAN = { code: 0, signal: null, stderr: '' };
 
 const STOPS: [string, (berth: BerthProcess) => void][] = [
   ['SIGTERM', (berth) => berth.signal('SIGTERM')],
@@ -35,7 +21,7 @@ describe('a stop', () => {
   it.each(STOPS)('by %s is clean', async (_, stop) => {
     dataDir = bench.newDataDir();
     const berth = bench.start({ DATA_DIR: dataDir });
-    expect(await stopped(berth, () => stop(berth))).toMatchObject(CLEAN);
+    expect(await stopped(berth, dataDir, () => stop(berth))).toMatchObject(CLEAN_EXIT);
   });
 
   it.each([
@@ -48,7 +34,7 @@ describe('a stop', () => {
     const berth = bench.start({ DATA_DIR: dataDir, LOG_LEVEL: 'debug' });
     await berth.printed(line, 30_000);
     berth.signalGroup(signal);
-    expect(await berth.ended()).toMatchObject(CLEAN);
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
     await expectPostgresGone(dataDir);
     const url = await bench.start({ DATA_DIR: dataDir }).url();
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
@@ -62,7 +48,7 @@ describe('a stop', () => {
     const slow = new SlowRequest('PUT', new URL('/v2/slow/manifests/v1', url), headers);
     await slow.send(Buffer.from('{'));
     await new RegistryClient(url).fetch('/v2/');
-    expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
+    expect(await stopped(berth, dataDir, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN_EXIT);
     await slow.status;
   });
 });
@@ -84,7 +70,7 @@ describe('a stop in the middle of uploads', () => {
     await patch.send(whole.subarray(0, sent));
     await upload.bytesWritten(sent);
     expect(await upload.offset(url)).toBe(0);
-    expect(await stopped(berth, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN);
+    expect(await stopped(berth, dataDir, () => berth.signal('SIGTERM'))).toMatchObject(CLEAN_EXIT);
     expect([undefined, 503]).toContain(await patch.status);
     const next = await bench.start(settings).url();
     expect(await upload.offset(next)).toBe(sent);

@@ -1,45 +1,43 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { once } from 'node:events';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { expectPostgresGone, isListening, ProcessBench } from '../support/process-bench.js';
+import { CLEAN_EXIT, expectPostgresGone, isListening } from '../support/process-bench.js';
 import { eventually, isAlive } from '../support/process-tree.js';
-import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { portInUse } from '../support/refused-start.js';
+import { digestOf } from '../support/registry-client.js';
+import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
-import { fullPool, servedBy, WORKER_SETTINGS, WORKERS, writerIn } from '../support/worker-pool.js';
+import {
+  CHECKPOINT_SETTINGS,
+  expectOneRegistry,
+  expectReplacedWorker,
+  fullPool,
+  servedBy,
+  WORKER_SETTINGS,
+  WORKERS,
+  writerIn,
+} from '../support/worker-pool.js';
 
 const MIB = 1024 * 1024;
 
-// Who is whose child is read from /proc.
+// Parents and children of processes are read from /proc.
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
-let bench: ProcessBench;
-let database: TestDatabase;
-beforeAll(async () => {
-  bench = await ProcessBench.open();
-  database = await createTestDatabase();
-});
-/** Frozen by a test; one that failed before it thawed them would wait for their end for ever. */
+/** Processes that a test froze. They continue after it, also if it failed: otherwise they would never end. */
 const frozen = new Set<number>();
 const thaw = () => {
   for (const pid of frozen) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
   frozen.clear();
 };
 afterEach(thaw);
-afterEach(() => bench.clear());
-afterAll(async () => {
-  await bench.dispose();
-  await database.drop();
-});
+const bench = useProcessBench();
+const database = useTestDatabase();
 
 function settings(environment: Record<string, string> = {}): Record<string, string> & { DATA_DIR: string } {
   return { DATA_DIR: bench.newDataDir(), ...WORKER_SETTINGS, ...environment };
 }
 
-// test/process/workers.spec.ts has these over the embedded database.
+// test/process/workers.spec.ts has the same tests with the embedded database.
 onLinux('workers over an external database', () => {
   // All tests share the database, so they share its storage.
   let dataDir: string | undefined;
@@ -49,45 +47,12 @@ onLinux('workers over an external database', () => {
   };
 
   it('serve one registry on one address', async () => {
-    const berth = bench.start(over());
-    const url = await berth.url();
-    expect(berth.stdout).toContain(`\n  workers   ${WORKERS}\n`);
-    expect(berth.stdout.match(/^Berth /gm)).toHaveLength(1);
-    await servedBy(berth, url, await fullPool(berth));
-    const client = new RegistryClient(url);
-    expect((await client.putManifest('one', 'v1', await client.makeImage('one'))).status).toBe(201);
-    for (let n = 0; n < 2 * WORKERS; n += 1) {
-      const pulled = await client.fetch('/v2/one/manifests/v1', { headers: { Connection: 'close' } });
-      expect(pulled.status).toBe(200);
-      await pulled.arrayBuffer();
-    }
+    await expectOneRegistry(bench.start(over()));
   });
 
-  it('are replaced when they are killed, and their uploads go on at once', async () => {
-    const environment = { ...over(), UPLOAD_CHECKPOINT_BYTES: String(MIB) };
-    const berth = bench.start(environment);
-    const url = await berth.url();
-    const before = await fullPool(berth);
-    const whole = patternBytes(4 * MIB);
-    const upload = await UploadProbe.begin(url, environment.DATA_DIR);
-    const patch = upload.patch(url);
-    await patch.send(whole.subarray(0, 3 * MIB + 4_321));
-    const told = await upload.durable(url, 2 * MIB);
-    const writer = await writerIn(environment.DATA_DIR, before);
-    process.kill(writer, 'SIGKILL');
-    expect(await patch.status).toBeUndefined();
-    const after = await eventually('a new worker', async () => {
-      const workers = await fullPool(berth);
-      return workers.includes(writer) ? undefined : workers;
-    });
-    expect(after.filter((pid) => before.includes(pid))).toHaveLength(WORKERS - 1);
-    const offset = await upload.offset(url);
-    expect(offset).toBeGreaterThanOrEqual(told);
-    expect(await upload.append(url, offset, whole.subarray(offset))).toBe(202);
-    // In place: whoever takes it from a writer that may still be there begins a file of its own.
-    expect(await readdir(join(environment.DATA_DIR, 'storage/uploads'))).toHaveLength(1);
-    expect(await upload.finish(url, whole)).toBe(digestOf(whole));
-    await servedBy(berth, url, after);
+  it('are replaced when one is killed, and its uploads resume at once', async () => {
+    const environment = { ...over(), ...CHECKPOINT_SETTINGS };
+    await expectReplacedWorker(bench.start(environment), environment.DATA_DIR);
   });
 });
 
@@ -98,13 +63,13 @@ onLinux('workers', () => {
     const url = await berth.url();
     const workers = await fullPool(berth);
     berth.signalGroup('SIGINT');
-    expect(await berth.ended()).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
     expect(workers.filter(isAlive)).toEqual([]);
     expect(await isListening(url)).toBe(false);
     await expectPostgresGone(environment.DATA_DIR, 0);
   });
 
-  it('keep what had arrived when the stop came', async () => {
+  it('keep the bytes received before a stop', async () => {
     const environment = settings({ UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) });
     const berth = bench.start(environment);
     const url = await berth.url();
@@ -121,7 +86,7 @@ onLinux('workers', () => {
     expect(await upload.finish(next, whole)).toBe(digestOf(whole));
   });
 
-  it('told to end one by one finish what they do, and are replaced', async () => {
+  it('finish their requests after SIGTERM to each worker, and are replaced', async () => {
     const environment = settings({ SHUTDOWN_GRACE_SECONDS: '60' });
     const berth = bench.start(environment);
     const url = await berth.url();
@@ -132,7 +97,7 @@ onLinux('workers', () => {
     await patch.send(whole.subarray(0, 1000));
     const writer = await writerIn(environment.DATA_DIR, before);
     for (const pid of before) process.kill(pid, 'SIGTERM');
-    // The idle one goes at once, the other one when it has answered.
+    // The idle worker ends at once, the other one after its response.
     await eventually('the idle one to end', () => !before.every(isAlive) || undefined);
     expect(isAlive(writer)).toBe(true);
     await patch.send(whole.subarray(1000));
@@ -157,7 +122,7 @@ onLinux('workers', () => {
     await servedBy(berth, url, after);
   });
 
-  it('that are killed under load break what they were answering, leave nobody waiting, and are replaced', async () => {
+  it('are replaced when one is killed under load: its requests break, and no client waits', async () => {
     const berth = bench.start(settings({ LOG_LEVEL: 'warn' }));
     const url = await berth.url();
     const before = await fullPool(berth);
@@ -165,13 +130,13 @@ onLinux('workers', () => {
     let replaced = false;
     const clients = Array.from({ length: 16 }, async () => {
       while (!replaced) {
-        // Each on a connection of its own: one may be on its way to the worker at that moment.
+        // Each request has its own connection, which may be in transit to the killed worker.
         const outcome = await fetch(`${url}/v2/`, {
           headers: { Connection: 'close' },
           signal: AbortSignal.timeout(20_000),
         }).then(
           async (response) => response.text().then(() => String(response.status)),
-          (error: unknown) => (String(error).startsWith('TimeoutError') ? 'left waiting' : 'broken'),
+          (error: unknown) => (String(error).startsWith('TimeoutError') ? 'timed out' : 'broken'),
         );
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
@@ -184,7 +149,7 @@ onLinux('workers', () => {
     expect([...outcomes.keys()].sort()).toEqual(outcomes.has('broken') ? ['200', 'broken'] : ['200']);
   });
 
-  it('end in order when what Node tells their primary meets one that was just killed', async () => {
+  it('end cleanly if their primary is killed while it receives a message', async () => {
     const note = join(bench.scratch, 'exit-code');
     const program = `
       if (process.send) {
@@ -205,7 +170,7 @@ onLinux('workers', () => {
     expect(readFileSync(note, 'utf8')).toBe('0 '.repeat(WORKERS));
   });
 
-  it('end by themselves when their primary is killed, with all that had arrived; the next start goes on', async () => {
+  it('end when their primary is killed, and keep the received bytes; the next start resumes', async () => {
     const environment = settings({ UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) });
     const first = bench.start(environment);
     const url = await first.url();
@@ -222,8 +187,8 @@ onLinux('workers', () => {
     first.signal('SIGKILL');
     await eventually('the end of the primary', () => !first.isRunning || undefined);
     const next = bench.start({ ...environment, WORKERS: '1' });
-    await eventually('the other one to end', () => orphans.filter(isAlive).length === 1 || undefined);
-    // Would it not wait, it would take the database away from the writer.
+    await eventually('the other worker to end', () => orphans.filter(isAlive).length === 1 || undefined);
+    // Without waiting it would stop the database of the writer.
     await next.printed(/Waiting for workers that an earlier Berth left running/, 30_000);
     thaw();
     const nextUrl = await next.url();
@@ -234,7 +199,10 @@ onLinux('workers', () => {
   });
 });
 
-describe('workers that can not be', () => {
+describe('a start with workers that fails', () => {
+  const servers = useOtherServers();
+
+  /** Workers may log before the start fails. */
   async function refusal(environment: Record<string, string>): Promise<string> {
     const { code, stdout, stderr } = await bench.start(environment).ended(60_000);
     expect({ code, banner: stdout.includes('Berth ') }).toEqual({ code: 1, banner: false });
@@ -255,14 +223,9 @@ describe('workers that can not be', () => {
   });
 
   it('a port in use', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as { port: number };
+    const { port } = await servers.listen();
     const environment = settings({ PORT: String(port) });
-    expect(await refusal(environment)).toBe(
-      `Address 127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
-    );
-    server.close();
+    expect(await refusal(environment)).toBe(portInUse(port));
     await expectPostgresGone(environment.DATA_DIR, 0);
   });
 
@@ -274,7 +237,7 @@ describe('workers that can not be', () => {
   });
 
   it('workers that die before they serve', async () => {
-    // Only a worker has somebody to send to.
+    // Only a worker has `process.send`.
     const program = 'if(process.send)process.exit(7)';
     const environment = settings({ NODE_OPTIONS: `--import=data:text/javascript,${program}` });
     expect(await refusal(environment)).toBe(

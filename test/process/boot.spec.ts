@@ -1,13 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { ProcessBench } from '../support/process-bench.js';
+import { describe, expect, it } from '@jest/globals';
+import { useProcessBench } from '../support/set-up.js';
 import { RegistryClient } from '../support/registry-client.js';
 
-let bench: ProcessBench;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterEach(() => bench.clear());
-afterAll(() => bench.dispose());
+const bench = useProcessBench();
 
 describe('a start with nothing but a data directory', () => {
   it('serves on loopback, prints its addresses, and keeps images over a restart', async () => {

@@ -1,11 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
-import { ProcessBench } from '../support/process-bench.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import type { SlowRequest } from '../support/slow-request.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
 import { until } from '../support/until.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
@@ -13,18 +12,14 @@ const MIB = 1024 * 1024;
 
 /** A process is stopped for longer than its lease, and continued. */
 describe('a Berth that was frozen in the middle of a PATCH', () => {
-  let bench: ProcessBench;
-  let database: TestDatabase;
+  const bench = useProcessBench({ keepProcesses: true });
+  const database = useTestDatabase();
   let frozen: BerthProcess;
   let urls: { frozen: string; other: string };
   let shared: string;
   const whole = patternBytes(4 * MIB, 11);
 
-  beforeAll(async () => {
-    [bench, database] = await Promise.all([ProcessBench.open(), createTestDatabase()]);
-    shared = bench.newDataDir();
-  });
-  afterAll(() => bench.dispose().finally(() => database.drop()));
+  beforeAll(() => void (shared = bench.newDataDir()));
 
   const startTwo = async (leaseSeconds: number) => {
     const settings = {

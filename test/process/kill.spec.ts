@@ -1,30 +1,23 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
-import {
-  expectPostgresGone,
-  isListening,
-  isPostgresOf,
-  postmasterPid,
-  ProcessBench,
-} from '../support/process-bench.js';
+import { expectPostgresGone, isListening, isPostgresOf, postmasterPid } from '../support/process-bench.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 
 /** One data directory for all tests, which run in this order. Other kills are in test/long. */
 describe('kill -9', () => {
-  let bench: ProcessBench;
+  const bench = useProcessBench({ keepProcesses: true });
   let settings: Record<string, string> & { DATA_DIR: string };
   let next: BerthProcess;
   const whole = patternBytes(5 * MIB);
   const sent = 3 * MIB + 54_321;
 
-  beforeAll(async () => {
-    bench = await ProcessBench.open();
+  beforeAll(() => {
     settings = { DATA_DIR: bench.newDataDir(), UPLOAD_CHECKPOINT_BYTES: String(MIB) };
   });
-  afterAll(() => bench.dispose());
 
   let upload: UploadProbe;
   let acknowledged: number;

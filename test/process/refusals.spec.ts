@@ -1,32 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Server } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
-import { ProcessBench } from '../support/process-bench.js';
-import { listeningServer, refusal, SECRET } from '../support/refused-start.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import { portInUse, refusal, SECRET } from '../support/refused-start.js';
+import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
 
-let bench: ProcessBench;
-let database: TestDatabase;
-const servers: Server[] = [];
-beforeAll(async () => {
-  bench = await ProcessBench.open();
-  database = await createTestDatabase();
-});
-afterEach(async () => {
-  for (const server of servers.splice(0)) server.close();
-  await bench.clear();
-});
-afterAll(async () => {
-  await bench.dispose();
-  await database.drop();
-});
-
-/** A port in use. */
-async function takenPort(): Promise<number> {
-  const { server, port } = await listeningServer();
-  servers.push(server);
-  return port;
-}
+const bench = useProcessBench();
+const database = useTestDatabase();
+const servers = useOtherServers();
 
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it.each([
@@ -44,10 +23,8 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
   });
 
   it('a port in use', async () => {
-    const port = await takenPort();
-    expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(
-      `Address 127.0.0.1:${port} (HOST and PORT) is in use by another process: stop it, or set PORT to a free port.`,
-    );
+    const { port } = await servers.listen();
+    expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(portInUse(port));
   });
 
   it('a data directory below a file', async () => {
@@ -62,7 +39,8 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     const { code, stdout, stderr } = await bench.start({ DATA_DIR: dataDir }).ended();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe(
-      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${first.pid}): stop it, or set another DATA_DIR for this one.\n`,
+      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${first.pid}): ` +
+        'stop it, or set another DATA_DIR for this one.\n',
     );
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
@@ -73,8 +51,7 @@ describe('an unusable database ends the start with one sentence, without the pas
     database.url.replace(/^postgres:\/\/([^@]+)@/, `postgres://$1:${SECRET}@`) + path;
 
   it('no server listens', async () => {
-    const port = await takenPort();
-    await new Promise((resolve) => servers.pop()?.close(resolve));
+    const port = await servers.freePort();
     expect(await refusal(bench, { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db` })).toBe(
       `Can't use the database of DATABASE_URL: connect ECONNREFUSED 127.0.0.1:${port}.`,
     );

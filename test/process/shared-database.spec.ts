@@ -1,22 +1,17 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { MIGRATIONS } from '../../src/database/migrations/index.js';
-import { ProcessBench } from '../support/process-bench.js';
+import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-postgres.js';
+import type { TestDatabase } from '../support/test-postgres.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const REPLICAS = 2;
 const MIB = 1024 * 1024;
 
 describe('Berths with one database and one storage', () => {
-  let bench: ProcessBench;
-  let database: TestDatabase;
-  beforeAll(async () => void (bench = await ProcessBench.open()));
-  beforeAll(async () => void (database = await createTestDatabase()));
-  afterEach(() => bench.clear());
-  afterAll(() => bench.dispose());
-  afterAll(() => database.drop());
+  const bench = useProcessBench();
+  const database = useTestDatabase();
 
   it('start together on an empty database and serve the same', async () => {
     const shared = bench.newDataDir();

@@ -1,34 +1,19 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { BerthProcess } from '../support/berth-process.js';
-import { expectPostgresGone, isListening, ProcessBench } from '../support/process-bench.js';
+import { CLEAN_EXIT, expectPostgresGone, isListening, stopped } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
 import { digestOf } from '../support/registry-client.js';
+import { useProcessBench } from '../support/set-up.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 
-let bench: ProcessBench;
+const bench = useProcessBench();
 let dataDir: string;
-beforeAll(async () => void (bench = await ProcessBench.open()));
-afterEach(() => bench.clear());
-afterAll(() => bench.dispose());
-
-/** Stops a Berth and returns how it ended. Fails if it left a process or a socket. */
-async function stopped(berth: BerthProcess, stop: () => void) {
-  const url = await berth.url();
-  stop();
-  const end = await berth.ended();
-  expect(await isListening(url)).toBe(false);
-  await expectPostgresGone(dataDir, 0);
-  return end;
-}
-
-const CLEAN = { code: 0, signal: null, stderr: '' };
 
 describe('a stop', () => {
   it('is clean on Ctrl-C below npm, which sends signals more than once, with idle connections', async () => {
@@ -42,7 +27,7 @@ describe('a stop', () => {
       berth.signalGroup('SIGINT');
       for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) berth.signal(signal);
     };
-    expect(await stopped(berth, signals)).toMatchObject(CLEAN);
+    expect(await stopped(berth, dataDir, signals)).toMatchObject(CLEAN_EXIT);
     silent.destroy();
   });
 });
@@ -77,7 +62,7 @@ describe('a stop in the middle of uploads', () => {
     for (const { seed, request } of finishing) {
       expect([seed, await request.status]).toEqual([seed, seed % 4 === 0 ? 201 : 202]);
     }
-    expect(await berth.ended()).toMatchObject(CLEAN);
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
     await expectPostgresGone(dataDir, 0);
     const stalled = uploads.filter(({ seed }) => seed % 2 === 1);
     for (const { request } of stalled) expect([undefined, 503]).toContain(await request.status);

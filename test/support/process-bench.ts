@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from '@jest/globals';
 import { tryFileLock } from '../../src/common/file-lock.js';
 import { BerthProcess, type ProcessLimits } from './berth-process.js';
 import { builtMain } from './built-berth.js';
@@ -20,18 +21,16 @@ type Cluster = (typeof CLUSTERS)[number];
 
 /** Starts and kills Berths for a test. Leaves no process and no file behind. */
 export class ProcessBench {
+  /** The working directory of every Berth. */
+  scratch = '';
+  private main = '';
   private readonly processes: BerthProcess[] = [];
   private directories = 0;
 
-  private constructor(
-    private readonly main: string,
-    readonly scratch: string,
-  ) {}
-
-  static async open(): Promise<ProcessBench> {
-    const scratch = await mkdtemp(join(tmpdir(), 'berth-process-'));
-    await chmod(scratch, 0o755);
-    return new ProcessBench(await builtMain(), scratch);
+  async open(): Promise<void> {
+    this.scratch = await mkdtemp(join(tmpdir(), 'berth-process-'));
+    await chmod(this.scratch, 0o755);
+    this.main = await builtMain();
   }
 
   /** Returns the path of a data directory that does not exist yet. */
@@ -140,4 +139,17 @@ export function isListening(url: string): Promise<boolean> {
 export function isPostgresOf(pid: number, dataDir: string, cluster: Cluster = 'postgres'): boolean {
   const file = `/proc/${pid}/cmdline`;
   return existsSync(file) && readFileSync(file, 'utf8').includes(`=${dataDir}/${cluster}\0`);
+}
+
+/** The end of a Berth that stopped as it should. */
+export const CLEAN_EXIT = { code: 0, signal: null, stderr: '' };
+
+/** Stops a ready Berth and returns how it ended. Fails if it left a process or a socket. */
+export async function stopped(berth: BerthProcess, dataDir: string, stop: () => void) {
+  const url = await berth.url();
+  stop();
+  const end = await berth.ended();
+  expect(await isListening(url)).toBe(false);
+  await expectPostgresGone(dataDir, 0);
+  return end;
 }

@@ -23,9 +23,33 @@ export async function refusal(
   return stderr.trimEnd();
 }
 
-/** A server that listens on a free port of 127.0.0.1. */
-export async function listeningServer(): Promise<{ server: Server; port: number }> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { server, port: (server.address() as { port: number }).port };
+/** Servers on free ports of 127.0.0.1. */
+export class OtherServers {
+  private readonly servers: Server[] = [];
+
+  async listen(): Promise<{ server: Server; port: number }> {
+    const server = createServer().listen(0, '127.0.0.1');
+    this.servers.push(server);
+    await once(server, 'listening');
+    return { server, port: (server.address() as { port: number }).port };
+  }
+
+  /** A port on which no server listens. */
+  async freePort(): Promise<number> {
+    const { server, port } = await this.listen();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+
+  close(): void {
+    for (const server of this.servers.splice(0)) server.close();
+  }
+}
+
+/** The message of a start with a port in use. */
+export function portInUse(port: number): string {
+  return (
+    `Address 127.0.0.1:${port} (HOST and PORT) is in use by another process: ` +
+    'stop it, or set PORT to a free port.'
+  );
 }
