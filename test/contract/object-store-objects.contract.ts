@@ -331,9 +331,9 @@ export function describeSignedUrls({ store, harness }: Context): void {
       ['empty', ''],
       ['object', 'parts'],
     ] as const) {
-      const answer = await fetch(await signedUrl.call(store(), name, 60));
-      expect(answer.headers.get('content-type')).toBe('application/octet-stream');
-      expect(await answer.text()).toBe(expected);
+      const response = await fetch(await signedUrl.call(store(), name, 60));
+      expect(response.headers.get('content-type')).toBe('application/octet-stream');
+      expect(await response.text()).toBe(expected);
     }
   });
 
@@ -348,9 +348,9 @@ export function describeSignedUrls({ store, harness }: Context): void {
     const bare = new URL(url);
     bare.search = '';
     for (const forged of [other, bare]) {
-      const answer = await fetch(forged);
-      expect(answer.status).toBeGreaterThanOrEqual(400);
-      await answer.body?.cancel();
+      const response = await fetch(forged);
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      await response.body?.cancel();
     }
   });
 }

@@ -17,7 +17,7 @@ import {
   readAll,
   stored,
 } from './object-store.harness.js';
-import { expectBytes, letGo, MIB } from './storage-driver.harness.js';
+import { expectBytes, closeOpened, MIB } from './storage-driver.harness.js';
 import {
   describeObjects,
   describeIdentity,
@@ -102,13 +102,13 @@ function describeSignals({ store, harness }: Context): void {
     await stored(store(), 'there', randomBytes(100));
     const multipart = await store().beginMultipart('parts', NOW);
     for (const turns of [0, 1, 5, 20]) {
-      const giveUp = new AbortController();
-      const calling = call(store(), multipart, { signal: giveUp.signal });
+      const controller = new AbortController();
+      const calling = call(store(), multipart, { signal: controller.signal });
       const settled = Promise.allSettled([calling]);
       for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-      giveUp.abort(reason);
+      controller.abort(reason);
       const [outcome] = await settled;
-      if (outcome.status === 'fulfilled') await letGo(outcome.value);
+      if (outcome.status === 'fulfilled') await closeOpened(outcome.value);
       // What an earlier turn has completed or aborted is no multipart any more.
       else if (!(outcome.reason instanceof UploadStateError)) expect(outcome.reason).toBe(reason);
     }
@@ -121,10 +121,10 @@ function describeSignals({ store, harness }: Context): void {
   it('leaves the stream of a get alone that is aborted later', async () => {
     const content = randomBytes(4 * MIB);
     await stored(store(), 'object', content);
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const span = { start: 0, end: content.length - 1 };
-    const stream = await store().get('object', span, { signal: giveUp.signal });
-    giveUp.abort(reason);
+    const stream = await store().get('object', span, { signal: controller.signal });
+    controller.abort(reason);
     expectBytes(await buffer(stream), content);
   });
 
@@ -134,9 +134,9 @@ function describeSignals({ store, harness }: Context): void {
       Array.from({ length }, (_, index) => `blobs/${index}`),
       (name) => stored(store(), name, Buffer.from('x')),
     );
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const listing = async (): Promise<void> => {
-      for await (const _ of store().list('', { signal: giveUp.signal })) giveUp.abort(reason);
+      for await (const _ of store().list('', { signal: controller.signal })) controller.abort(reason);
     };
     await expect(listing()).rejects.toBe(reason);
   });

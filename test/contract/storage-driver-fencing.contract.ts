@@ -459,9 +459,9 @@ function describeLeftovers({ driver, harness }: Context): void {
   it('stops listing when it is aborted', async () => {
     for (let round = 0; round < 3; round += 1) await uploaded(driver(), SECOND);
     const reason = new Error('enough');
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const listing = (async () => {
-      for await (const _ of driver().listUploads({ signal: giveUp.signal })) giveUp.abort(reason);
+      for await (const _ of driver().listUploads({ signal: controller.signal })) controller.abort(reason);
     })();
     await expect(listing).rejects.toBe(reason);
     expect(await harness().openHandles()).toBe(0);

@@ -17,7 +17,7 @@ import {
   type Context,
   digest,
   expectBytes,
-  letGo,
+  closeOpened,
   listed,
   listedUploads,
   MIB,
@@ -283,24 +283,24 @@ export function describeSignals({ driver, harness }: Context): void {
 
   it.each(calls)('%s settles, leaks nothing and can be repeated when aborted under way', async (_, call) => {
     const upload = await begin(driver());
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const [outcome] = await Promise.allSettled([
-      call(driver(), upload, { signal: giveUp.signal }),
-      Promise.resolve().then(() => giveUp.abort(reason)),
+      call(driver(), upload, { signal: controller.signal }),
+      Promise.resolve().then(() => controller.abort(reason)),
     ]);
     // `openUpload` may have been faster than the abort.
-    if (outcome.status === 'fulfilled') await letGo(outcome.value);
+    if (outcome.status === 'fulfilled') await closeOpened(outcome.value);
     await driver().finishUpload(upload, digest(Buffer.of()), 0);
     await until(async () => (await harness().openHandles()) === 0);
   });
 
   it('destroys the stream of a read whose signal is aborted later', async () => {
     const key = await stored(driver(), randomBytes(4 * MIB));
-    const giveUp = new AbortController();
-    const stream = await driver().read(key, undefined, { signal: giveUp.signal });
+    const controller = new AbortController();
+    const stream = await driver().read(key, undefined, { signal: controller.signal });
     const reading = expect(
       (async () => {
-        for await (const _ of stream) giveUp.abort(reason);
+        for await (const _ of stream) controller.abort(reason);
       })(),
     ).rejects.toMatchObject({ name: 'AbortError' });
     await reading;
@@ -309,11 +309,11 @@ export function describeSignals({ driver, harness }: Context): void {
   });
 
   it('lets a sink outlive the signal that it was opened with', async () => {
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const upload = await begin(driver());
-    const sink = await driver().openUpload(upload, 0, { signal: giveUp.signal });
+    const sink = await driver().openUpload(upload, 0, { signal: controller.signal });
     await sink.write(Buffer.from('kept'));
-    giveUp.abort(reason);
+    controller.abort(reason);
     const state = await sink.flush();
     await sink.close();
     const key = await driver().finishUpload({ ...upload, state }, digest(Buffer.from('kept')), 4);

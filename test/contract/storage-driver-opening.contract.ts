@@ -138,11 +138,11 @@ function describeClosing({ driver, harness }: Context): void {
   });
 
   it('outlives the signal that it was opened with', async () => {
-    const giveUp = new AbortController();
+    const controller = new AbortController();
     const content = randomBytes(10);
     const key = await stored(driver(), content);
-    const object = await opening(driver()).openObject(key, { signal: giveUp.signal });
-    giveUp.abort();
+    const object = await opening(driver()).openObject(key, { signal: controller.signal });
+    controller.abort();
     expectBytes(await span(object, 0, 10), content);
     await object.close();
   });
@@ -179,9 +179,9 @@ function describeWhatOpensNothing({ driver, harness }: Context): void {
     const reason = new Error('the client left');
     const key = await stored(driver(), randomBytes(10));
     for (let round = 0; round < 20; round += 1) {
-      const giveUp = new AbortController();
-      const open = opening(driver()).openObject(key, { signal: giveUp.signal });
-      giveUp.abort(reason);
+      const controller = new AbortController();
+      const open = opening(driver()).openObject(key, { signal: controller.signal });
+      controller.abort(reason);
       await expect(open).rejects.toBe(reason);
     }
     // When others have been opened, the aborted opens have ended, too.

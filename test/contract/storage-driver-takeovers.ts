@@ -26,7 +26,7 @@ import {
 const WEIGHTS = {
   write: 4,
   record: 4,
-  'let go': 1,
+  release: 1,
   crash: 1,
   'take over': 3,
   'fence in vain': 1,
@@ -97,10 +97,10 @@ class Takeovers {
         return this.write(randomBytes(step.size));
       case 'record':
         return this.record();
-      case 'let go':
-        return this.letGo();
+      case 'release':
+        return this.release();
       case 'crash':
-        await this.letGo();
+        await this.release();
         this.driver = await this.harness.reopen();
         return;
       case 'take over':
@@ -123,7 +123,7 @@ class Takeovers {
 
   async end(): Promise<void> {
     const { upload, recorded } = this;
-    await this.letGo();
+    await this.release();
     const finish = () => this.driver.finishUpload(upload, digest(recorded), recorded.length);
     const key = await finish();
     for (let which = 0; which < this.fencedStates.length; which += 1) await this.openLate(which);
@@ -161,7 +161,7 @@ class Takeovers {
     this.sink.recorded?.();
   }
 
-  private async letGo(): Promise<void> {
+  private async release(): Promise<void> {
     await this.sink?.close();
     this.sink = undefined;
     this.pending = Buffer.of();

@@ -138,7 +138,7 @@ export async function closed(stream: Readable): Promise<void> {
   if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
 }
 
-export async function letGo(value: unknown): Promise<void> {
+export async function closeOpened(value: unknown): Promise<void> {
   if (value instanceof Readable) {
     value.destroy();
     await closed(value);

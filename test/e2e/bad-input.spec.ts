@@ -39,15 +39,15 @@ describe('bad input', () => {
   /** Everything that was stored before the first bad request, with its files. */
   async function stored() {
     const paths = [`blobs/${DIGEST}`, 'manifests/stored', 'tags/list', `referrers/${DIGEST}`];
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       [...paths.map((path) => `/v2/${name}/${path}`), '/v2/_catalog', session].map((path) =>
         client.fetch(path),
       ),
     );
-    const contents = answers.map(async (answer) => [
-      answer.status,
-      contentHeaders(answer),
-      await answer.text(),
+    const contents = responses.map(async (response) => [
+      response.status,
+      contentHeaders(response),
+      await response.text(),
     ]);
     return { contents: await Promise.all(contents), files: await files() };
   }
@@ -321,7 +321,7 @@ describe('bad input', () => {
       await connection.send(requestHead('PATCH', location, [['Content-Length', 100]]), 'hello');
       await bytesArrived(berth, location, 5);
       connection.finishSending();
-      expect(await refusal(await connection.answer())).toBe('400 UNSUPPORTED');
+      expect(await refusal(await connection.response())).toBe('400 UNSUPPORTED');
       expect(
         await eventually(
           () => rangeOf(location),
@@ -344,7 +344,7 @@ describe('bad input', () => {
         (uploads) => uploads.length > inFlight.length,
       );
       connection.finishSending();
-      expect(await refusal(await connection.answer())).toBe('400 UNSUPPORTED');
+      expect(await refusal(await connection.response())).toBe('400 UNSUPPORTED');
       const gone = (uploads: string[]) => uploads.length === inFlight.length;
       expect(await eventually(() => uploadFiles(berth), gone)).toEqual(inFlight);
       expect((await client.fetch(`/v2/${repository}/blobs/${digestOf('hell')}`)).status).toBe(404);
@@ -359,7 +359,7 @@ describe('bad input', () => {
       ]);
       await connection.send(head, manifest);
       connection.finishSending();
-      expect(await refusal(await connection.answer())).toBe('400 UNSUPPORTED');
+      expect(await refusal(await connection.response())).toBe('400 UNSUPPORTED');
       expect((await client.fetch(`/v2/${name}/manifests/${digestOf(manifest)}`)).status).toBe(404);
     });
 
@@ -373,10 +373,10 @@ describe('bad input', () => {
         const connection = await RawConnection.open(berth.url);
         const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(text)}`;
         await connection.send(requestHead('POST', path, [['Content-Length', 5]]), 'hello world');
-        const answers = [await connection.answer(), await connection.answer()];
-        expect(answers.map(({ status }) => status)).toEqual(statuses);
+        const responses = [await connection.response(), await connection.response()];
+        expect(responses.map(({ status }) => status)).toEqual(statuses);
         // The rest is parsed as another request, which is invalid.
-        expect(await refusal(answers[1]!)).toBe('400 UNSUPPORTED');
+        expect(await refusal(responses[1]!)).toBe('400 UNSUPPORTED');
         expect(await connection.rest()).toHaveLength(0);
         expect((await client.fetch(`/v2/${repository}/blobs/${digestOf('hello world')}`)).status).toBe(404);
         before = await stored();
@@ -516,7 +516,7 @@ describe('bad input', () => {
       ]) {
         const connection = await RawConnection.open(berth.url);
         await connection.send(garbage);
-        const response = await connection.answer();
+        const response = await connection.response();
         expect(response.headers.get('connection')).toBe('close');
         expect(await refusal(response)).toBe('400 UNSUPPORTED');
         expect(await connection.rest()).toHaveLength(0);
@@ -543,14 +543,14 @@ describe('bad input', () => {
         `/v2/${name}/blobs/${DIGEST}`,
       ];
       await connection.send(...paths.map((path) => requestHead('GET', path)));
-      const answers = [];
+      const responses = [];
       for (const _ of paths) {
-        const answer = await connection.answer();
-        answers.push([answer.status, await answer.text()]);
+        const response = await connection.response();
+        responses.push([response.status, await response.text()]);
       }
       connection.leave();
-      expect(answers.map(([status]) => status)).toEqual([200, 200, 404, 200]);
-      expect([answers[0]![1], answers[3]![1]]).toEqual([BLOB, BLOB]);
+      expect(responses.map(([status]) => status)).toEqual([200, 200, 404, 200]);
+      expect([responses[0]![1], responses[3]![1]]).toEqual([BLOB, BLOB]);
     });
 
     it('14. garbage after a request does not get into its response', async () => {
@@ -561,9 +561,9 @@ describe('bad input', () => {
       await connection.send(requestHead('GET', `/v2/${repository}/blobs/${digest}`));
       const first = await connection.some();
       await connection.send('garbage\r\n\r\n');
-      const answers = Buffer.concat([first, await connection.rest()]);
+      const responses = Buffer.concat([first, await connection.rest()]);
       connection.leave();
-      const body = answers.subarray(answers.indexOf('\r\n\r\n') + 4);
+      const body = responses.subarray(responses.indexOf('\r\n\r\n') + 4);
       expect(digestOf(body.subarray(0, large.length))).toBe(digest);
       expect(String(body.subarray(large.length))).toMatch(/^HTTP\/1\.1 400 /);
       await client.fetch(`/v2/${repository}/blobs/${digest}`, { method: 'DELETE' });
@@ -575,7 +575,7 @@ describe('bad input', () => {
       const path = `/v2/${name}/blobs/uploads/?digest=sha256:short`;
       await connection.send(requestHead('POST', path, [['Content-Length', 10_000_000]]));
       for (let sent = 0; sent < 10_000_000; sent += 1_000_000) await connection.send(Buffer.alloc(1_000_000));
-      expect(await refusal(await connection.answer())).toBe('400 DIGEST_INVALID');
+      expect(await refusal(await connection.response())).toBe('400 DIGEST_INVALID');
       connection.leave();
     });
 
@@ -589,7 +589,7 @@ describe('bad input', () => {
       await connection.send(head);
       expect(String(await connection.some())).toBe('HTTP/1.1 100 Continue\r\n\r\n');
       await connection.send('hello');
-      expect((await connection.answer()).status).toBe(202);
+      expect((await connection.response()).status).toBe(202);
       connection.leave();
       await client.fetch(location, { method: 'DELETE' });
     });

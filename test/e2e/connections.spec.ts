@@ -37,14 +37,16 @@ describe('connections', () => {
 
   const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
 
-  it('answers pipelined requests in their order', async () => {
-    const answers = await exchange(get('/v2/') + get('/v2/_catalog') + get('/v2/', 'Connection: close\r\n'));
-    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
+  it('returns the responses to pipelined requests in order', async () => {
+    const responses = await exchange(
+      get('/v2/') + get('/v2/_catalog') + get('/v2/', 'Connection: close\r\n'),
+    );
+    expect(responses.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
   });
 
   /** The statuses of responses. */
-  const statuses = (answers: string) =>
-    [...answers.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
+  const statuses = (responses: string) =>
+    [...responses.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
 
   it('handles pipelined requests one after the other', async () => {
     const name = freshName();
@@ -60,7 +62,7 @@ describe('connections', () => {
       const digest = digestOf(`a${round}bc`);
       const put = (index: number) =>
         request('PUT', tag, manifests[index], `Content-Type: ${OCI_MANIFEST}\r\n`);
-      const answers = await exchange(
+      const responses = await exchange(
         request('PATCH', upload, `a${round}`) +
           request('PATCH', upload, 'b') +
           request('PUT', `${upload}?digest=${digest}`, 'c') +
@@ -70,8 +72,8 @@ describe('connections', () => {
           get(tag) +
           request('DELETE', tag, '', 'Connection: close\r\n'),
       );
-      expect(statuses(answers)).toEqual(['202', '202', '201', '200', '201', '201', '200', '202']);
-      expect(answers).toContain(`Docker-Content-Digest: ${digestOf(manifests[1] ?? '')}\r\nETag`);
+      expect(statuses(responses)).toEqual(['202', '202', '201', '200', '201', '201', '200', '202']);
+      expect(responses).toContain(`Docker-Content-Digest: ${digestOf(manifests[1] ?? '')}\r\nETag`);
     }
   });
 
@@ -86,11 +88,11 @@ describe('connections', () => {
       ...[requestHead('PATCH', upload, [...length, ['Expect', '100-continue']]), second],
       ...[requestHead('PUT', `${upload}?digest=${digestOf(bodies.join(''))}`, length), third],
     );
-    const answers = [];
-    for (const _ of bodies) answers.push((await connection.answer()).status);
+    const responses = [];
+    for (const _ of bodies) responses.push((await connection.response()).status);
     await sent;
     connection.leave();
-    expect(answers).toEqual([202, 202, 201]);
+    expect(responses).toEqual([202, 202, 201]);
   });
 
   it('ignores requests after one that closes the connection', async () => {
@@ -103,14 +105,16 @@ describe('connections', () => {
     expect((await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' })).status).toBe(200);
   });
 
-  it('answers the requests before one that is refused by closing the connection', async () => {
-    const answers = await exchange(get('/v2/').repeat(3) + get('/v2/', 'Expect: wonders\r\n') + get('/v2/'));
-    expect(statuses(answers)).toEqual(['200', '200', '200', '417']);
+  it('responds to the requests before one that closes the connection', async () => {
+    const responses = await exchange(
+      get('/v2/').repeat(3) + get('/v2/', 'Expect: wonders\r\n') + get('/v2/'),
+    );
+    expect(statuses(responses)).toEqual(['200', '200', '200', '417']);
   });
 
   it('closes a connection that pipelines too many requests', async () => {
-    const answers = await exchange(get('/v2/_catalog').repeat(50));
-    expect(answers.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThanOrEqual(8);
+    const responses = await exchange(get('/v2/_catalog').repeat(50));
+    expect(responses.match(/HTTP\/1\.1 200 OK/g)?.length ?? 0).toBeLessThanOrEqual(8);
     expect((await client.fetch('/v2/')).status).toBe(200);
   });
 
@@ -121,9 +125,9 @@ describe('connections', () => {
     const length = 2 * 1024 * 1024;
     const head = `PUT /v2/UPPER/manifests/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
     const follower = `DELETE /v2/${name}/manifests/kept HTTP/1.1\r\nHost: localhost\r\n\r\n`;
-    const answers = await exchange(head + 'x'.repeat(1024), 'x'.repeat(length - 1024) + follower);
-    expect(answers).toMatch(/^Connection: close/im);
-    expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    const responses = await exchange(head + 'x'.repeat(1024), 'x'.repeat(length - 1024) + follower);
+    expect(responses).toMatch(/^Connection: close/im);
+    expect(responses.match(/HTTP\/1\.1/g)).toHaveLength(1);
     expect((await client.fetch(`/v2/${name}/manifests/kept`, { method: 'HEAD' })).status).toBe(200);
   });
 
@@ -167,25 +171,25 @@ describe('connections', () => {
       400,
     ],
   ])('refuses %s in the spec’s shape', async (_, request, status) => {
-    const answer = await exchange(request);
-    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    const body = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as unknown;
+    const response = await exchange(request);
+    expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    const body = JSON.parse(response.slice(response.indexOf('\r\n\r\n') + 4)) as unknown;
     expect(body).toMatchObject({ errors: [{ code: 'UNSUPPORTED', message: expect.any(String) }] });
   });
 
   it.each([
     ['without a Host', ''],
     ['with one', 'Host: localhost\r\n'],
-  ])('answers HTTP/1.0 %s, and closes', async (_, host) => {
-    const answer = await exchange(`GET /v2/ HTTP/1.0\r\n${host}\r\n`);
-    expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*Connection: close/);
+  ])('responds to HTTP/1.0 %s, and closes', async (_, host) => {
+    const response = await exchange(`GET /v2/ HTTP/1.0\r\n${host}\r\n`);
+    expect(response).toMatch(/^HTTP\/1\.1 200 [^]*Connection: close/);
   });
 
   it.each(['localhost', 'localhost:', '127.0.0.1:5000', '[::1]:5000', 'LOCALHOST'])(
     'takes the Host %s',
     async (host) => {
-      const answer = await exchange(`GET /v2/ HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
-      expect(statuses(answer)).toEqual(['200']);
+      const response = await exchange(`GET /v2/ HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      expect(statuses(response)).toEqual(['200']);
     },
   );
 
@@ -220,8 +224,8 @@ describe('connections', () => {
 
     it('starts an upload as the path does', async () => {
       const name = freshName();
-      const answer = await absolute('POST', `http://localhost/v2/${name}/blobs/uploads/`, 'localhost');
-      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 202 [^]*Location: /v2/${name}/blobs/uploads/`));
+      const response = await absolute('POST', `http://localhost/v2/${name}/blobs/uploads/`, 'localhost');
+      expect(response).toMatch(new RegExp(`^HTTP/1\\.1 202 [^]*Location: /v2/${name}/blobs/uploads/`));
     });
   });
 

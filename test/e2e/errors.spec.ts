@@ -175,9 +175,9 @@ describe('errors', () => {
     await first.send(requestHead('PATCH', location, [['Content-Length', 100]]), 'begun');
     await bytesArrived(berth, location, 5);
     expect((await client.patch(location, 'taken over')).status).toBe(202);
-    const answer = await first.answer();
-    expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
-    expect(await refusal(answer)).toBe('429 TOOMANYREQUESTS');
+    const response = await first.response();
+    expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(await refusal(response)).toBe('429 TOOMANYREQUESTS');
     first.leave();
   });
 

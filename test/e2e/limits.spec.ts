@@ -36,7 +36,7 @@ describe('limits', () => {
     it('20. is refused by its Content-Length, before a byte of it was sent', async () => {
       const connection = await RawConnection.open(berth.url);
       await connection.send(head(['Content-Length', SIZE]));
-      expect(await refusal(await connection.answer())).toBe('413 MANIFEST_INVALID');
+      expect(await refusal(await connection.response())).toBe('413 MANIFEST_INVALID');
       connection.leave();
       await expectHealthy();
     });
@@ -44,11 +44,11 @@ describe('limits', () => {
     it('20. that announces no length is refused as soon as it is too long', async () => {
       const connection = await RawConnection.open(berth.url);
       await connection.send(head(['Transfer-Encoding', 'chunked']));
-      const told = { answered: false };
-      const answer = connection.answer().finally(() => (told.answered = true));
+      const state = { isRefused: false };
+      const response = connection.response().finally(() => (state.isRefused = true));
       let sent = 0;
-      for (; !told.answered && sent < SIZE; sent += piece.length) await connection.send(httpChunk(piece));
-      expect(await refusal(await answer)).toBe('413 MANIFEST_INVALID');
+      for (; !state.isRefused && sent < SIZE; sent += piece.length) await connection.send(httpChunk(piece));
+      expect(await refusal(await response)).toBe('413 MANIFEST_INVALID');
       expect(sent).toBeGreaterThan(4 * MIB);
       // Berth reads up to 64 MiB more, so that the client can read the response. Then it closes the
       // connection.
@@ -80,16 +80,16 @@ describe('limits', () => {
       ['Content-Type', OCI_MANIFEST],
       ['Content-Length', size],
     ]);
-    const answer = await Promise.race(
+    const response = await Promise.race(
       senders.map(async (sender) => {
         await sender.send(head);
-        const answered = sender.answer();
+        const pending = sender.response();
         await sender.send(almostAll).catch(() => undefined);
-        return answered;
+        return pending;
       }),
     );
-    expect(answer.status).toBe(503);
-    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
     expect((await client.putManifest(name, 'small', image)).status).toBe(201);
     senders.forEach((sender) => sender.leave());
     const content = JSON.stringify(image);
@@ -159,7 +159,7 @@ describe('limits', () => {
   it('32. a request line and headers larger than Node accepts are a 431', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('GET', `/v2/${'x'.repeat(20_000)}/tags/list`));
-    expect(await refusal(await connection.answer())).toBe('431 UNSUPPORTED');
+    expect(await refusal(await connection.response())).toBe('431 UNSUPPORTED');
     connection.leave();
   });
 

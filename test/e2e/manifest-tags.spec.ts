@@ -107,13 +107,13 @@ describe('tags of manifests', () => {
   it('25. many pushes of overlapping tags at once all end, and each tag points at one of them', async () => {
     await inFreshRepository();
     const bodies = Array.from({ length: 8 }, (_, index) => text.replace('{', `{"push":${index},`));
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       bodies.map((body, index) => {
         const order = index % 2 === 0 ? 'tag=a&tag=b&tag=c' : 'tag=c&tag=b&tag=a';
         return put(`${digestOf(body)}?${order}`, body);
       }),
     );
-    expect(answers.map(({ status }) => status)).toEqual(bodies.map(() => 201));
+    expect(responses.map(({ status }) => status)).toEqual(bodies.map(() => 201));
     // Each push is one transaction: the tags were moved together.
     const heads = await Promise.all(['a', 'b', 'c'].map(async (tag) => (await pull(tag)).text()));
     expect(new Set(heads).size).toBe(1);

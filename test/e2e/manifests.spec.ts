@@ -133,7 +133,7 @@ describe('manifests', () => {
         ['Transfer-Encoding', 'chunked'],
       ]);
       await connection.send(head, httpChunk(text.slice(0, 10)), httpChunk(text.slice(10)), httpChunk(''));
-      expect((await connection.answer()).status).toBe(201);
+      expect((await connection.response()).status).toBe(201);
       connection.leave();
       expect(await (await pull('chunked')).text()).toBe(text);
     });
@@ -300,7 +300,7 @@ describe('manifests', () => {
         await connection.send(
           requestHead('GET', path('accept'), accept === undefined ? [] : [['Accept', accept]]),
         );
-        const pulled = await connection.answer();
+        const pulled = await connection.response();
         connection.leave();
         expect([pulled.status, pulled.headers.get('content-type')]).toEqual([200, OCI_MANIFEST]);
         expect(await pulled.text()).toBe(JSON.stringify(image));
@@ -360,9 +360,9 @@ describe('manifests', () => {
 
     it('28. HEAD has the headers of GET and no body', async () => {
       await push('head', image, OCI_MANIFEST);
-      const answers = await Promise.all([pull('head'), pull('head', {}, 'HEAD')]);
-      expect(contentHeaders(answers[1])).toEqual(contentHeaders(answers[0]));
-      expect(await answers[1].text()).toBe('');
+      const responses = await Promise.all([pull('head'), pull('head', {}, 'HEAD')]);
+      expect(contentHeaders(responses[1])).toEqual(contentHeaders(responses[0]));
+      expect(await responses[1].text()).toBe('');
     });
 
     it('28. HEAD of an unknown manifest has the status and no body', async () => {

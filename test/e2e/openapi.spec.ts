@@ -144,14 +144,14 @@ describe('the OpenAPI document', () => {
       }
     ).components.schemas;
     const admin = new AdminClient(client);
-    const answers: [string, string][] = [
+    const returned: [string, string][] = [
       ['OverviewDto', '/overview'],
       ['RepositoryDto', '/repositories/a%2Fb'],
       ['TagPageDto', '/repositories/a%2Fb/tags'],
       ['ManifestDetailsDto', `/repositories/a%2Fb/manifests/${digestOf(JSON.stringify(image))}`],
       ['UploadDto', `/uploads/${location.split('/').at(-1)!}`],
     ];
-    for (const [schema, path] of answers) {
+    for (const [schema, path] of returned) {
       const keys = Object.keys(await admin.get<object>(path)).sort();
       expect([schema, Object.keys(schemas[schema]!.properties).sort()]).toEqual([schema, keys]);
       expect([...schemas[schema]!.required].sort()).toEqual(keys);

@@ -99,9 +99,9 @@ describe('an interrupted upload', () => {
     const back = await client.patch(location, 'second', '6-11');
     expect([back.status, back.headers.get('range')]).toEqual([202, '0-11']);
     // The older request had to release the session and reports that.
-    const told = await stuck.answer();
-    expect(told.headers.get('retry-after')).toMatch(/^\d+$/);
-    expect(await refusal(told)).toBe('429 TOOMANYREQUESTS');
+    const refused = await stuck.response();
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await refusal(refused)).toBe('429 TOOMANYREQUESTS');
     stuck.leave();
     expect((await client.commit(location, digestOf('first second'))).status).toBe(201);
   });
@@ -115,7 +115,7 @@ describe('an interrupted upload', () => {
       await connection.send(head, bytes.subarray(0, KIB));
       // The server may stop reading; its response says so.
       await connection.send(bytes.subarray(KIB)).catch(() => undefined);
-      const { status } = await connection.answer();
+      const { status } = await connection.response();
       connection.leave();
       return status;
     };
@@ -142,8 +142,10 @@ describe('an interrupted upload', () => {
     const chunk = randomBytes(20 * KIB);
     const location = await client.startUpload(name);
     const range = `0-${chunk.length - 1}`;
-    const answers = await Promise.all(Array.from({ length: 8 }, () => client.patch(location, chunk, range)));
-    const statuses = answers.map(({ status }) => status);
+    const responses = await Promise.all(
+      Array.from({ length: 8 }, () => client.patch(location, chunk, range)),
+    );
+    const statuses = responses.map(({ status }) => status);
     for (const status of statuses) expect([202, 416, 429]).toContain(status);
     const appended = statuses.filter((status) => status === 202).length;
     expect(appended).toBeLessThanOrEqual(1);
@@ -178,7 +180,7 @@ describe('slow clients', () => {
       await connection.send(letter).catch(() => undefined);
       longestPauseMs = Math.max(longestPauseMs, performance.now() - before);
     }
-    const response = await connection.answer();
+    const response = await connection.response();
     connection.leave();
     if (longestPauseMs > 500) return void process.stderr.write('too slow to tell: a slow body\n');
     expect([response.status, response.headers.get('range')]).toEqual([202, '0-6']);
@@ -188,7 +190,7 @@ describe('slow clients', () => {
     const location = await client.startUpload(name);
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('PATCH', location, [['Content-Length', 1_000]]), 'then nothing');
-    const response = await connection.answer();
+    const response = await connection.response();
     connection.leave();
     expect(response.headers.get('connection')).toBe('close');
     expect(await refusal(response)).toBe('408 BLOB_UPLOAD_INVALID');
@@ -199,7 +201,7 @@ describe('slow clients', () => {
   it('13. a stalled manifest is refused as an invalid manifest', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('PUT', `/v2/${name}/manifests/idle`, [['Content-Length', 100]]), '{');
-    const response = await connection.answer();
+    const response = await connection.response();
     connection.leave();
     expect(await refusal(response)).toBe('408 MANIFEST_INVALID');
   });
@@ -216,14 +218,14 @@ describe('slow clients', () => {
     async function trickle(method: string, path: string): Promise<[Response, number]> {
       const connection = await RawConnection.open(berth.url);
       await connection.send(requestHead(method, path, [['Content-Length', 1_000]]));
-      let answer: Response | undefined;
-      const answered = connection.answer().then((response) => (answer = response));
+      const state = { isRefused: false };
+      const pending = connection.response().finally(() => (state.isRefused = true));
       let sent = 0;
-      for (; answer === undefined && sent < 1_000; sent += 1) {
+      for (; !state.isRefused && sent < 1_000; sent += 1) {
         await connection.send('x');
         await delay(50);
       }
-      const response = await answered;
+      const response = await pending;
       connection.leave();
       return [response, sent];
     }
@@ -292,7 +294,7 @@ describe('an upload and a restart', () => {
     await connection.send(head, bytes.subarray(0, 30_000));
     await bytesArrived(berth, location, 30_000);
     const stopped = berth.restart();
-    expect((await connection.answer()).status).toBe(503);
+    expect((await connection.response()).status).toBe(503);
     connection.leave();
     await stopped;
 

@@ -85,7 +85,7 @@ describe('uploads', () => {
         httpChunk(LAYER.subarray(5)),
         httpChunk(''),
       );
-      expect((await connection.answer()).status).toBe(201);
+      expect((await connection.response()).status).toBe(201);
       connection.leave();
       expect(await client.blob(name, digest)).toEqual(LAYER);
     });
@@ -183,7 +183,7 @@ describe('uploads', () => {
         ['Content-Range', range],
       ]);
       await connection.send(head, httpChunk('five!'), httpChunk(''));
-      expect(await refusal(await connection.answer())).toBe('400 SIZE_INVALID');
+      expect(await refusal(await connection.response())).toBe('400 SIZE_INVALID');
       connection.leave();
       // No byte beyond the range is kept; bytes within it are at their right offset.
       expect(await rangeOf(location)).toBe(kept);

@@ -61,7 +61,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
     }
   });
 
-  it('answers a deleted index and its deleted child without a failure', async () => {
+  it('deletes an index and its child at the same time without a failure', async () => {
     const name = freshName();
     for (let round = 0; round < 10; round += 1) {
       const image = JSON.stringify(
@@ -113,7 +113,8 @@ describe('manifests that are pushed and deleted at the same time', () => {
       };
       const waiting = (count: number) =>
         until('deletions to wait', async () => {
-          const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+          const sql = `SELECT FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
           return (await queryRows(berth.database.dataSource.manager, sql)).length === count;
         });
       const ofChild = deletion(first, image);
@@ -127,11 +128,8 @@ describe('manifests that are pushed and deleted at the same time', () => {
     }
   });
 
-  describe('where others hold a lock', () => {
-    /**
-     * Begins `work` while somebody has sent this statement and not committed; then commits. Returns what was
-     * begun.
-     */
+  describe('while another session holds a lock', () => {
+    /** Starts `work` while another session holds the locks of a statement. Then commits that session. */
     const during = async <T>([sql, parameters]: [string, unknown[]], work: () => Promise<T>): Promise<T> => {
       const other = new pg.Client({ connectionString: berth.databaseUrl });
       await other.connect();
@@ -145,9 +143,10 @@ describe('manifests that are pushed and deleted at the same time', () => {
         await other.end();
       }
     };
-    const somebodyWaits = () =>
-      until('somebody to wait for the lock', async () => {
-        const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    const untilSessionWaits = () =>
+      until('a session to wait for the lock', async () => {
+        const sql = `SELECT FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
         return (await queryRows(berth.database.dataSource.manager, sql)).length > 0;
       });
     const ofRepository = 'WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)';
@@ -164,7 +163,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const path = `/v2/${name}/blobs/${image.config.digest}`;
       const [deletion] = await during([push, values], async () => {
         const begun = client.fetch(path, { method: 'DELETE' });
-        await somebodyWaits();
+        await untilSessionWaits();
         return [begun] as const;
       });
       expect(await refusal(await deletion)).toBe('405 DENIED');
@@ -176,7 +175,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const image = await client.makeImage(name, []);
       const [push] = await during([`DELETE FROM repository_blobs ${ofRepository}`, [name]], async () => {
         const begun = client.putManifest(name, 'v1', image);
-        await somebodyWaits();
+        await untilSessionWaits();
         return [begun] as const;
       });
       expect(await refusal(await push)).toBe('404 MANIFEST_BLOB_UNKNOWN');
@@ -194,7 +193,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       };
       const [push] = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
         const begun = client.putManifest(name, 'latest', { ...image, annotations: { version: '1' } });
-        await somebodyWaits();
+        await untilSessionWaits();
         const leaving = new AbortController();
         const left = fetch(`${berth.url}/v2/${name}/manifests/latest`, {
           method: 'PUT',
@@ -231,8 +230,8 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const moved = { ...image, annotations: { version: '2' } };
       const pushes = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
         const begun = Array.from({ length: 30 }, () => other.putManifest(name, 'latest', moved));
-        await somebodyWaits();
-        const answers = await Promise.all([
+        await untilSessionWaits();
+        const responses = await Promise.all([
           other.fetch(`/v2/${name}/manifests/latest`),
           other.fetch(`/v2/${elsewhere}/manifests/latest`),
           other.fetch(`/v2/${elsewhere}/tags/list`),
@@ -240,7 +239,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
           other.putManifest(elsewhere, 'v2', image),
           other.fetch(`/v2/${elsewhere}/blobs/uploads/`, { method: 'POST' }),
         ]);
-        expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 201, 202]);
+        expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 201, 202]);
         return begun;
       });
       const statuses = (await Promise.all(pushes)).map(({ status }) => status);

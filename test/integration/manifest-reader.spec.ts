@@ -32,7 +32,7 @@ describe('a manifest that is read', () => {
     expect(deleted.status).toBe(202);
   };
 
-  /** A repository whose `latest` is the first of these, and a reader that remembers nothing yet. */
+  /** Creates a repository whose `latest` is `first`, and a reader with an empty cache. */
   const begin = async (before?: (number: number) => Promise<void>) => {
     const name = freshName();
     const [first, second] = [await imageOf(name, '1'), await imageOf(name, '2')];
@@ -42,19 +42,15 @@ describe('a manifest that is read', () => {
   };
 
   describe('while it is being replaced', () => {
-    /**
-     * Has something happen once, after the reader was told which manifest it is and before it has the bytes.
-     */
-    const beginWith = async (
-      happening: (ground: { name: string; first: string; second: string }) => unknown,
-    ) => {
-      const ground = await begin(async (number) => {
-        if (number === 1) await happening(ground);
+    /** Calls `change` once, after the reader has resolved the reference and before it reads the bytes. */
+    const beginWith = async (change: (setup: { name: string; first: string; second: string }) => unknown) => {
+      const setup = await begin(async (number) => {
+        if (number === 1) await change(setup);
       });
-      return ground;
+      return setup;
     };
 
-    it('is the new one where its tag was moved and the old one deleted: the tag was there all the time', async () => {
+    it('returns the new manifest if its tag was moved and the old manifest deleted', async () => {
       const { name, second, reader } = await beginWith(async ({ name, first, second }) => {
         await push(name, second);
         await remove(name, digestOf(first));
@@ -63,7 +59,7 @@ describe('a manifest that is read', () => {
       expect([read?.digest, String(read?.content)]).toEqual([digestOf(second), second]);
     });
 
-    it('is there by its digest where it was deleted and pushed again', async () => {
+    it('returns a manifest by its digest if it was deleted and pushed again', async () => {
       const { name, first, reader } = await beginWith(async ({ name, first }) => {
         await remove(name, digestOf(first));
         await push(name, first);
@@ -72,49 +68,49 @@ describe('a manifest that is read', () => {
       expect(String(read?.content)).toBe(first);
     });
 
-    it.each(['latest', 'its digest'])('is nothing where it was deleted for good: by %s', async (by) => {
+    it.each(['latest', 'its digest'])('returns undefined if it was deleted: by %s', async (by) => {
       const { name, first, reader } = await beginWith(({ name, first }) => remove(name, digestOf(first)));
       const reference = by === 'latest' ? LATEST : parseReference(digestOf(first));
       expect(await reader.get(parseRepositoryName(name), reference)).toBeUndefined();
     });
 
-    it('is an error that says “try again”, and no answer, where that goes on for ever', async () => {
-      const ground = await begin(async (number) => {
+    it('throws a retryable error if the manifest changes in every attempt', async () => {
+      const setup = await begin(async (number) => {
         if (number % 2 === 0) return;
-        const { name, first, second } = ground;
+        const { name, first, second } = setup;
         const [old, next] = number % 4 === 1 ? [first, second] : [second, first];
         await push(name, next);
         await remove(name, digestOf(old));
       });
-      const failure: unknown = await ground.reader
-        .get(parseRepositoryName(ground.name), LATEST)
+      const failure: unknown = await setup.reader
+        .get(parseRepositoryName(setup.name), LATEST)
         .catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(ManifestUnsettledError);
-      expect(ground.sent).toHaveLength(10);
+      expect(setup.sent).toHaveLength(10);
     });
   });
 
-  it('is fetched once for all who want it at the same time', async () => {
+  it('is fetched once for concurrent readers', async () => {
     const { name, first, sent, reader } = await begin();
     const reads = Array.from({ length: 50 }, () => reader.get(parseRepositoryName(name), LATEST));
     for (const read of await Promise.all(reads)) expect(String(read?.content)).toBe(first);
     expect(sent.map((sql) => sql.includes('content'))).toEqual([false, true]);
   });
 
-  it('is fetched once for who comes while it is on its way, too', async () => {
+  it('is fetched once also for a reader that starts during the fetch', async () => {
     const later: Promise<unknown>[] = [];
-    const ground = await begin(async (number) => {
+    const setup = await begin(async (number) => {
       if (number !== 1) return;
-      later.push(ground.reader.get(parseRepositoryName(ground.name), LATEST));
-      // Until the later one has been told which manifest it is.
-      await ground.reader.head(parseRepositoryName(ground.name), parseReference('latest'));
+      later.push(setup.reader.get(parseRepositoryName(setup.name), LATEST));
+      // Wait until the later read has resolved the reference.
+      await setup.reader.head(parseRepositoryName(setup.name), parseReference('latest'));
     });
-    await ground.reader.get(parseRepositoryName(ground.name), LATEST);
+    await setup.reader.get(parseRepositoryName(setup.name), LATEST);
     await Promise.all(later);
-    expect(ground.sent.filter((sql) => sql.includes('content'))).toHaveLength(1);
+    expect(setup.sent.filter((sql) => sql.includes('content'))).toHaveLength(1);
   });
 
-  it('is remembered for every repository that has it, and asked for all the same', async () => {
+  it('is cached for all repositories that have it, and its existence is checked each time', async () => {
     const { name, first, sent, reader } = await begin();
     const [other, without] = [freshName(), freshName()];
     await imageOf(other, '1');

@@ -38,9 +38,9 @@ describe('statements with parameters', () => {
   });
 
   it('have one name on all connections', async () => {
-    const sql = `SELECT $1::text || pg_sleep(0.01)::text AS answer`;
-    const answers = await Promise.all([1, 2, 3, 4].map((n) => queryRows(test.dataSource.manager, sql, [n])));
-    expect(answers).toEqual([1, 2, 3, 4].map((n) => [{ answer: `${n}` }]));
+    const sql = `SELECT $1::text || pg_sleep(0.01)::text AS value`;
+    const rows = await Promise.all([1, 2, 3, 4].map((n) => queryRows(test.dataSource.manager, sql, [n])));
+    expect(rows).toEqual([1, 2, 3, 4].map((n) => [{ value: `${n}` }]));
   });
 
   it('that failed can be run again', async () => {
@@ -54,7 +54,7 @@ describe('statements with parameters', () => {
 
   it('leave those without parameters as they are', async () => {
     await onOneConnection(async (manager) => {
-      await queryRows(manager, 'SELECT 42 AS answer');
+      await queryRows(manager, 'SELECT 42 AS value');
       const statements = (await preparedOn(manager)).map(({ statement }) => statement);
       expect(statements.filter((statement) => statement.includes('42'))).toEqual([]);
     });

@@ -35,7 +35,7 @@ describe('a manifest of 100 MB', () => {
     // The collector frees buffers in the background.
     const isFreed = (held: number) => held - before < 16 * MIB;
     expect(isFreed(await eventually(() => Promise.resolve(heldBytes()), isFreed))).toBe(true);
-    expect((await connection.answer()).status).toBe(413);
+    expect((await connection.response()).status).toBe(413);
     connection.leave();
   });
 });

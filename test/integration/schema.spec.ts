@@ -43,7 +43,7 @@ describe('the schema', () => {
     expect(await differences()).toEqual([]);
   });
 
-  describe('beside a replica that serves, on a table that somebody reads for long', () => {
+  describe('beside a serving replica, while a long transaction reads a table', () => {
     const retry = { pauseMs: 500, maxPauseMs: 500, timeoutMs: 60_000 };
     const isLater = ({ name }: { name: string }) => Number(/\d{13}$/.exec(name)?.[0]) >= 1_764_220_000_000;
     let migrating: DataSource;
@@ -82,7 +82,7 @@ describe('the schema', () => {
       expect(await differences()).toEqual([]);
     });
 
-    it('ends with the reason when the table is not free in time, and keeps what it has', async () => {
+    it('fails with the reason if a lock is not granted in time, and keeps the migrations already applied', async () => {
       await expect(runMigrations(migrating, undefined, { ...retry, timeoutMs: 0 })).rejects.toThrow(
         /can't lock what another session uses: LOCK TABLE blobs.* then start again/,
       );
@@ -91,7 +91,7 @@ describe('the schema', () => {
       expect(await applied()).toBe(MIGRATIONS.length);
     });
 
-    it('gives up locks soon', () => expect(MIGRATING.lock_timeout).toBe(2_000));
+    it('has a short lock timeout', () => expect(MIGRATING.lock_timeout).toBe(2_000));
   });
 
   it('gives manifests the links back that were deleted, and keeps them, also for older replicas', async () => {

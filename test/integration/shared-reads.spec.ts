@@ -109,7 +109,7 @@ describe('reads that share a query', () => {
     );
   });
 
-  it('are told of a row that can’t be read where it is theirs, and nobody else is', async () => {
+  it('fail only for the row that cannot be parsed', async () => {
     const { manager } = berth.database.dataSource;
     const bad: Digest = parseDigest(digestOf('its row was damaged'));
     const [name = '', other = ''] = REPOSITORIES;

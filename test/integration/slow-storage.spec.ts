@@ -48,18 +48,18 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   it.each(WAYS)('gets a 503 when the storage times out: %s', async (way) => {
     const digest = await client.pushBlob(name, way === 'a small blob' ? SMALL : LARGE);
     const fail = () => {
-      // As Node does it, when the time is over.
+      // As Node does after the timeout.
       response.emit('timeout', response.socket);
-      return Promise.reject(new StorageUnavailableError('the store did not answer in time'));
+      return Promise.reject(new StorageUnavailableError('the store did not respond in time'));
     };
     if (way === 'a stream') opensNothing();
     Object.assign(
       berth.driver,
       way === 'an object that is held open' ? { openObject: fail } : { read: fail },
     );
-    const answer = await client.fetch(`/v2/${name}/blobs/${digest}`);
-    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
-    expect(await answer.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
+    const refused = await client.fetch(`/v2/${name}/blobs/${digest}`);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await refused.json()).toMatchObject({ errors: [{ message: 'the storage is not available' }] });
   });
 
   it.each(WAYS.slice(1))('is aborted when the client reads nothing: %s', async (way) => {
@@ -70,7 +70,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
     await connection.some();
     expect(response.socket?.timeout).toBe(3_000_000);
     response.emit('timeout', response.socket);
-    await until('the answer to be broken off', () => response.closed);
+    await until('the response to be aborted', () => response.closed);
     expect(response.writableFinished).toBe(false);
     expect((await connection.rest()).length).toBeLessThan(LARGE.length);
   });

@@ -56,7 +56,7 @@ describe('UnitOfWork', () => {
     expect(await counters()).toEqual([{ value: 2 }, { value: 2 }]);
   });
 
-  it('gives up on what fails every time', async () => {
+  it('stops retrying after three attempts', async () => {
     let runs = 0;
     const work = unitOfWork.run(async (transaction) => {
       runs += 1;

@@ -9,7 +9,7 @@ import { findPostgresPackage, type PostgresPackage } from '../../src/embedded-po
 import { connectAs, EmbeddedBench, postmasterPid } from '../support/embedded-bench.js';
 
 const isRoot = process.getuid?.() === 0;
-const NOBODY = 65534;
+const UNKNOWN_ORIGIN = 65534;
 if (!isRoot) process.stderr.write('Skipped: the tests of running as root, since this user is not root.\n');
 const asRoot = isRoot ? it : it.skip;
 
@@ -22,8 +22,10 @@ if (isRoot && asAnotherUser !== it) {
 function anotherUserCanReadTheCheckout(): boolean {
   const file = join(import.meta.dirname, '../../node_modules/koffi/package.json');
   return (
-    spawnSync(process.execPath, ['-e', 'fs.accessSync(process.argv[1])', file], { uid: NOBODY, cwd: '/' })
-      .status === 0
+    spawnSync(process.execPath, ['-e', 'fs.accessSync(process.argv[1])', file], {
+      uid: UNKNOWN_ORIGIN,
+      cwd: '/',
+    }).status === 0
   );
 }
 
@@ -89,10 +91,10 @@ describe('privacy', () => {
 
   asAnotherUser('as an ordinary user: everything is that user’s', async () => {
     const dataDir = bench.newDataDir();
-    execFileSync('install', ['-d', '-m', '0700', '-o', String(NOBODY), dataDir]);
-    const child = bench.spawn({ dataDir, uid: NOBODY });
+    execFileSync('install', ['-d', '-m', '0700', '-o', String(UNKNOWN_ORIGIN), dataDir]);
+    const child = bench.spawn({ dataDir, uid: UNKNOWN_ORIGIN });
     await child.ready();
-    expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(NOBODY);
+    expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(UNKNOWN_ORIGIN);
     expect(connectAs(12345, dataDir)).toBe('EACCES');
     await child.tell('stop');
   });
@@ -102,7 +104,7 @@ describe('privacy', () => {
     async () => {
       const parent = bench.newDataDir();
       await mkdir(parent, { mode: 0o755 });
-      const child = bench.spawn({ dataDir: join(parent, 'data'), uid: NOBODY });
+      const child = bench.spawn({ dataDir: join(parent, 'data'), uid: UNKNOWN_ORIGIN });
       expect(await child.failure()).toMatch(/^StartupError: DATA_DIR \(.*\) is not writable/);
     },
   );

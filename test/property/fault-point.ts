@@ -17,8 +17,8 @@ interface Armed {
 /** Makes one call of a replica fail or hang, before or after its effect. */
 export class FaultPoint {
   private armed: Armed | undefined;
-  private giveUp: () => void = () => undefined;
-  private readonly givenUp = new Promise<void>((resolve) => (this.giveUp = resolve));
+  private abort: () => void = () => undefined;
+  private readonly aborted = new Promise<void>((resolve) => (this.abort = resolve));
 
   /** The next call of that name. Settles when it is reached. */
   arm(call: string, when: Armed['when'], effect: Armed['effect']): Promise<void> {
@@ -29,7 +29,7 @@ export class FaultPoint {
 
   /** Calls that hang fail now. */
   release(): void {
-    this.giveUp();
+    this.abort();
   }
 
   readonly around: Around = async (call, work) => {
@@ -38,7 +38,7 @@ export class FaultPoint {
     this.armed = undefined;
     if (armed.when === 'after') await work();
     armed.reached();
-    if (armed.effect === 'hangs') await this.givenUp;
+    if (armed.effect === 'hangs') await this.aborted;
     throw new InjectedError(`${call} was made to fail`);
   };
 }

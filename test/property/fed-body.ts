@@ -5,7 +5,7 @@ export class FedBody {
   private readonly queue: (Uint8Array | 'end' | Error)[] = [];
   private wake: () => void = () => undefined;
   private isHungry = false;
-  private isGivenUp = false;
+  private isAborted = false;
   private readonly watchers = new Set<() => void>();
 
   feed(...items: (Uint8Array | 'end' | Error)[]): void {
@@ -16,7 +16,7 @@ export class FedBody {
 
   /** Settles when everything fed was read, or when the reader has ended. */
   async consumed(): Promise<void> {
-    while (!(this.isHungry && this.queue.length === 0) && !this.isGivenUp) {
+    while (!(this.isHungry && this.queue.length === 0) && !this.isAborted) {
       await new Promise<void>((resolve) => this.watchers.add(resolve));
     }
   }
@@ -40,7 +40,7 @@ export class FedBody {
           : { done: false, value: item };
       },
       return: () => {
-        this.isGivenUp = true;
+        this.isAborted = true;
         this.tell();
         return Promise.resolve({ done: true, value: undefined });
       },

@@ -25,9 +25,9 @@ describe('uploads to an object store', () => {
   it('keep every recorded byte, whatever fenced writers do', async () => {
     await fc.assert(
       fc.asyncProperty(takeoverSteps, async (steps) => {
-        const ground = new Ground();
-        await playTakeovers(ground.open(), ground.harness, steps);
-        ground.expectClean();
+        const registry = new Registry();
+        await playTakeovers(registry.open(), registry.harness, steps);
+        registry.expectClean();
       }),
       runs(60),
     );
@@ -58,9 +58,9 @@ describe('uploads to an object store', () => {
       const failures = fc.array(fc.tuple(fc.nat(25), fc.constantFrom('before', 'after')), { maxLength: 6 });
       await fc.assert(
         fc.asyncProperty(sizes, failures, async (chunks, faults) => {
-          const ground = new Ground(leavesOut);
-          await push(ground, chunks, faults);
-          ground.expectClean();
+          const registry = new Registry(leavesOut);
+          await push(registry, chunks, faults);
+          registry.expectClean();
         }),
         runs(90),
       );
@@ -68,7 +68,7 @@ describe('uploads to an object store', () => {
   );
 });
 
-class Ground {
+class Registry {
   readonly bucket = new MemoryBucket();
   readonly harness: StorageDriverHarness = {
     driver: this.open(),
@@ -98,9 +98,9 @@ class Ground {
  * A client that resumes at the last recorded byte until all are recorded, and repeats the commit until it
  * succeeds.
  */
-async function push(ground: Ground, sizes: number[], faults: [number, string][]): Promise<void> {
-  const store = ground.store();
-  const driver = ground.open(store);
+async function push(registry: Registry, sizes: number[], faults: [number, string][]): Promise<void> {
+  const store = registry.store();
+  const driver = registry.open(store);
   let upload = await begin(driver);
   const content = randomBytes(sizes.reduce((sum, size) => sum + size, 0));
   const due = [...faults];

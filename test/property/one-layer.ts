@@ -10,7 +10,7 @@ import { digest, expectBytes, expectOnlyLeftoversOf, viaJson } from '../contract
 import { MemoryBucket, MemoryObjectStore } from '../support/memory-object-store.js';
 
 const PART_BYTES = 1_000;
-const MOST_FINISHES = 40;
+const MAX_FINISHES = 40;
 
 /** What a store is like, and what goes wrong with it. */
 export interface Trouble {
@@ -20,7 +20,7 @@ export interface Trouble {
 }
 
 export interface LayerStep {
-  readonly do: 'write' | 'flush' | 'last flush' | 'let go' | 'freeze' | 'wake' | 'wake and flush' | 'arrive';
+  readonly do: 'write' | 'flush' | 'last flush' | 'release' | 'freeze' | 'wake' | 'wake and flush' | 'arrive';
   readonly size: number;
   readonly which: number;
 }
@@ -40,7 +40,7 @@ const DOINGS = [
   'write',
   'flush',
   'last flush',
-  'let go',
+  'release',
   'freeze',
   'wake',
   'wake and flush',
@@ -148,7 +148,7 @@ export class OneLayer {
       await this.survive(() => this.write(2 * PART_BYTES));
       await this.survive(() => this.flush(this.writer?.at === this.content.length));
     }
-    await this.letGo();
+    await this.release();
     if (!this.plan.isLateForFinish) await this.arrivals();
     const key = await this.finish();
     this.store.faults = [];
@@ -169,7 +169,7 @@ export class OneLayer {
     const frozen = this.frozen[which % Math.max(this.frozen.length, 1)];
     if (what === 'write') await this.write(size);
     else if (what === 'flush' || what === 'last flush') await this.flush(what === 'last flush');
-    else if (what === 'let go') await this.letGo();
+    else if (what === 'release') await this.release();
     else if (what === 'freeze') await this.freeze();
     else if (what === 'arrive') await this.store.onTheirWay.shift()?.();
     else if (frozen !== undefined)
@@ -194,7 +194,7 @@ export class OneLayer {
     this.writer.sink.recorded?.();
   }
 
-  private async letGo(): Promise<void> {
+  private async release(): Promise<void> {
     const state = await this.writer?.sink.close();
     this.writer = undefined;
     if (state !== undefined) this.row = { ...this.row, state: viaJson(state) };
@@ -224,7 +224,7 @@ export class OneLayer {
       );
       // Two at once may spoil each other's last part, and try again.
       const isFinal = failures.length === 1 && failures[0] instanceof UploadStateError;
-      if (isFinal || attempt > MOST_FINISHES) throw failures[0];
+      if (isFinal || attempt > MAX_FINISHES) throw failures[0];
     }
   }
 
@@ -246,7 +246,7 @@ export class OneLayer {
       await work();
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
-      await this.letGo();
+      await this.release();
     }
   }
 }

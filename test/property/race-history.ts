@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.js';
 import type { UploadReference } from '../../src/uploads/session/upload-session.js';
-import { NOBODY } from '../support/upload-claims.js';
+import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { FedBody } from './fed-body.js';
-import type { RegistryGround } from './registry-ground.js';
+import type { TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
 
 /** A request that succeeded. */
@@ -20,7 +20,7 @@ export class RaceHistory {
   private acknowledged: Buffer = Buffer.of();
 
   constructor(
-    private readonly ground: RegistryGround,
+    private readonly registry: TestRegistry,
     private readonly reference: UploadReference,
   ) {}
 
@@ -31,7 +31,7 @@ export class RaceHistory {
     expect(row.offsetBytes).toBeGreaterThanOrEqual(this.acknowledged.length);
     // From here on the driver may move its bytes; they are read again as a blob.
     if (row.state !== 'open') return;
-    const bytes = await this.ground.bytesOf(row);
+    const bytes = await this.registry.bytesOf(row);
     expect(bytes.subarray(0, this.acknowledged.length).equals(this.acknowledged)).toBe(true);
     this.acknowledged = bytes;
   }
@@ -50,12 +50,12 @@ export class RaceHistory {
     if (commits.length > 0) expect(state).toBe('committed');
     if (row?.state === 'open') await this.carryOn(replica);
     if (row?.state === 'committing' && row.digest !== null) {
-      await replica.uploads.commit(this.reference, row.digest, undefined, NOBODY);
+      await replica.uploads.commit(this.reference, row.digest, undefined, UNKNOWN_ORIGIN);
     }
     const now = await this.row();
     expect(['committed', 'expired']).toContain(now?.state);
     if (now?.state !== 'committed' || now.digest === null) return expect(commits).toEqual([]);
-    const content = (await this.ground.pull(now.digest)) ?? Buffer.of();
+    const content = (await this.registry.pull(now.digest)) ?? Buffer.of();
     expect(digestOf(digestAlgorithm(now.digest), content)).toBe(now.digest);
     expect(content.length).toBe(now.offsetBytes);
     for (const digest of commits) expect(digestOf(digestAlgorithm(digest), content)).toBe(digest);
@@ -78,12 +78,12 @@ export class RaceHistory {
       fed.feed(bytes, 'end');
       return fed.as({ start: this.acknowledged.length, end: this.acknowledged.length + bytes.length - 1 });
     };
-    await uploads.append(this.reference, body(new FedBody()), NOBODY);
+    await uploads.append(this.reference, body(new FedBody()), UNKNOWN_ORIGIN);
     await this.look();
-    await uploads.commit(this.reference, digestOf('sha256', this.acknowledged), undefined, NOBODY);
+    await uploads.commit(this.reference, digestOf('sha256', this.acknowledged), undefined, UNKNOWN_ORIGIN);
   }
 
   private async row() {
-    return (await this.ground.sessions()).get(this.reference.id);
+    return (await this.registry.sessions()).get(this.reference.id);
   }
 }

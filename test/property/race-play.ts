@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { digestOf } from '../../src/oci/digest.js';
 import type { UploadBody } from '../../src/transfer/read-body.js';
 import type { UploadReference } from '../../src/uploads/session/upload-session.js';
-import { NOBODY } from '../support/upload-claims.js';
+import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { FedBody } from './fed-body.js';
 import { Race } from './race.js';
 import { RaceHistory } from './race-history.js';
-import { type RegistryGround, REPOSITORY } from './registry-ground.js';
+import { type TestRegistry, REPOSITORY } from './test-registry.js';
 import type { TestReplica } from './replica.js';
 
 /** A request or a fault that starts together with the others. */
@@ -99,25 +99,25 @@ const LOSING = [
 const LATE = ['UploadStateError'];
 
 export async function playRace(
-  ground: RegistryGround,
+  registry: TestRegistry,
   { sizeBytes, runners }: RacePlan,
   scheduler: fc.Scheduler,
   isFaulty: boolean,
 ): Promise<void> {
   const race = new Race(scheduler);
   const [observer, ...replicas] = await Promise.all([
-    ground.startReplica(),
-    ...[1, 2, 3].map(() => ground.startReplica(race.around)),
+    registry.startReplica(),
+    ...[1, 2, 3].map(() => registry.startReplica(race.around)),
   ]);
-  const { repository, id } = await observer.uploads.start(REPOSITORY, undefined, NOBODY);
+  const { repository, id } = await observer.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
   const reference = { repository, id };
   const before = Buffer.alloc(sizeBytes, '.');
-  if (sizeBytes > 0) await observer.uploads.append(reference, whole(before), NOBODY);
-  const history = new RaceHistory(ground, reference);
+  if (sizeBytes > 0) await observer.uploads.append(reference, whole(before), UNKNOWN_ORIGIN);
+  const history = new RaceHistory(registry, reference);
   await history.look();
   const requests = [];
   for (const [lane, runner] of runners.entries()) {
-    const player = new Player(ground, race, history, reference, before, lane, replicas);
+    const player = new Player(registry, race, history, reference, before, lane, replicas);
     requests.push(await race.enter(`${lane} ${runner.does}`, () => player.play(runner)));
   }
   try {
@@ -130,7 +130,7 @@ export async function playRace(
   for (const failure of history.failures) expect([...LOSING, ...(isFaulty ? LATE : [])]).toContain(failure);
   await history.look();
   await history.expectTold(observer);
-  await ground.expectNothingLeftOver(observer);
+  await registry.expectNothingLeftOver(observer);
 }
 
 function whole(bytes: Buffer): UploadBody {
@@ -142,7 +142,7 @@ function whole(bytes: Buffer): UploadBody {
 /** Performs one of the runners. */
 class Player {
   constructor(
-    private readonly ground: RegistryGround,
+    private readonly registry: TestRegistry,
     private readonly race: Race,
     private readonly history: RaceHistory,
     private readonly reference: UploadReference,
@@ -160,7 +160,7 @@ class Player {
   }
 
   private async attempt(runner: Runner): Promise<void> {
-    const { ground, reference, history } = this;
+    const { registry, reference, history } = this;
     const turns = 'after' in runner ? runner.after : 0;
     for (let turn = 0; turn < turns; turn += 1) await this.race.stop('not yet');
     const replica = this.replicas[runner.replica];
@@ -172,7 +172,7 @@ class Player {
         const start = runner.at === undefined ? undefined : this.before.length + runner.at;
         const range = start === undefined ? undefined : { start, end: start + bytes.length - 1 };
         const body = this.body(bytes, runner.chunks, runner.ends, range);
-        const { offsetBytes: endBytes } = await uploads.append(reference, body, NOBODY);
+        const { offsetBytes: endBytes } = await uploads.append(reference, body, UNKNOWN_ORIGIN);
         if (start !== undefined) expect(endBytes).toBe(start + bytes.length);
         history.successes.push({ kind: 'append', endBytes, bytes });
         return;
@@ -184,12 +184,12 @@ class Player {
         const bytes = this.bytesOf(chunks);
         const digest = digestOf('sha256', Buffer.concat([await this.soFar(now), bytes]));
         const body = sizeBytes === undefined ? undefined : this.body(bytes, chunks, true, undefined);
-        await uploads.commit(reference, digest, body, NOBODY);
+        await uploads.commit(reference, digest, body, UNKNOWN_ORIGIN);
         history.successes.push({ kind: 'commit', digest });
         return;
       }
       case 'cancel':
-        await uploads.cancel(reference, NOBODY);
+        await uploads.cancel(reference, UNKNOWN_ORIGIN);
         history.successes.push({ kind: 'cancel' });
         return;
       case 'status':
@@ -197,16 +197,16 @@ class Player {
         return;
       case 'push the same': {
         const bytes = await this.soFar(await uploads.status(reference));
-        await uploads.pushWhole(REPOSITORY, digestOf('sha256', bytes), whole(bytes), NOBODY);
-        expect((await ground.pull(digestOf('sha256', bytes)))?.equals(bytes)).toBe(true);
+        await uploads.pushWhole(REPOSITORY, digestOf('sha256', bytes), whole(bytes), UNKNOWN_ORIGIN);
+        expect((await registry.pull(digestOf('sha256', bytes)))?.equals(bytes)).toBe(true);
         return;
       }
       case 'reap':
-        return ground.reap(replica);
+        return registry.reap(replica);
       case 'expire':
-        return ground.expire(reference, replica);
+        return registry.expire(reference, replica);
       case 'lapse':
-        return ground.lapse(reference);
+        return registry.lapse(reference);
       case 'cut off':
         return replica.cutOff();
     }
@@ -214,9 +214,9 @@ class Player {
 
   /** The bytes so far, as a client knows them. */
   private async soFar({ offsetBytes }: { offsetBytes: number }): Promise<Buffer> {
-    const row = (await this.ground.sessions()).get(this.reference.id);
+    const row = (await this.registry.sessions()).get(this.reference.id);
     if (row?.state !== 'open' || row.offsetBytes !== offsetBytes) return this.before;
-    return this.ground.bytesOf(row);
+    return this.registry.bytesOf(row);
   }
 
   /** Bytes that no other runner sends. */

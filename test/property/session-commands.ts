@@ -1,10 +1,10 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { type Digest, digestOf } from '../../src/oci/digest.js';
-import { NOBODY } from '../support/upload-claims.js';
+import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { bodyPlan, type BodyPlan, effectOf, endingOf, requestOf } from './body-plan.js';
 import { FedBody } from './fed-body.js';
-import { REPOSITORY } from './registry-ground.js';
+import { REPOSITORY } from './test-registry.js';
 import { INJECTED } from './fault-point.js';
 import { outcomeOf, type ServedReplica, type SessionsUnderTest } from './sessions-under-test.js';
 import {
@@ -69,7 +69,7 @@ class Start implements Command {
   async run(model: RegistryModel, real: SessionsUnderTest): Promise<void> {
     const { is512Announced } = this;
     const { uploads } = real.replica(this.place);
-    const started = await uploads.start(REPOSITORY, is512Announced ? 'sha512' : undefined, NOBODY);
+    const started = await uploads.start(REPOSITORY, is512Announced ? 'sha512' : undefined, UNKNOWN_ORIGIN);
     const reference = { repository: started.repository, id: started.id };
     const empty = { state: 'open', bytes: Buffer.of(), digest: undefined, holder: undefined } as const;
     model.sessions.push({ reference, ...empty, is512Announced, isLapsed: false });
@@ -85,14 +85,14 @@ class Start implements Command {
  * A request that writes acquires the session first. The previous writer, if it can be reached, checkpoints
  * and releases it.
  */
-async function taking(
+async function afterAcquiring(
   { model, session }: Pick<Scene, 'model' | 'session'>,
   request: () => Promise<void>,
 ): Promise<void> {
   const isWritable = session.state === 'open' || session.state === 'committing';
-  const letsGo = isWritable ? model.take(session) : undefined;
+  const released = isWritable ? model.take(session) : undefined;
   await request();
-  if (letsGo !== undefined) expect(await letsGo.outcome).toBe('UploadTakenOverError');
+  if (released !== undefined) expect(await released.outcome).toBe('UploadTakenOverError');
 }
 
 /** What an append is told of a session that isn't open. */
@@ -100,13 +100,13 @@ const refusalOf = ({ state }: SessionModel): Outcome =>
   state === 'committing' ? 'BlobUploadInvalidError' : 'BlobUploadUnknownError';
 
 const append: Play<BodyPlan> = (scene, plan) =>
-  taking(scene, async () => {
+  afterAcquiring(scene, async () => {
     const { model, session, replica } = scene;
     const request = requestOf(plan, session.bytes.length);
     request.fed.feed(endingOf(plan));
     const outcome = await outcomeOf(
       replica.uploads
-        .append(session.reference, request.body, NOBODY)
+        .append(session.reference, request.body, UNKNOWN_ORIGIN)
         .then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
     );
     if (session.state !== 'open') return expect(outcome).toBe(refusalOf(session));
@@ -129,7 +129,7 @@ function digestFor(as: CommitPlan['as'], content: Buffer, session: SessionModel)
 }
 
 const commit: Play<CommitPlan> = (scene, { as, body }) =>
-  taking(scene, async () => {
+  afterAcquiring(scene, async () => {
     const { model, session, replica } = scene;
     const request = body && requestOf(body, session.bytes.length);
     if (body !== undefined) request?.fed.feed(endingOf(body));
@@ -138,7 +138,7 @@ const commit: Play<CommitPlan> = (scene, { as, body }) =>
     const content = Buffer.concat([session.bytes, effect?.kept ?? Buffer.of()]);
     const digest = digestFor(as, content, session);
     const outcome = await outcomeOf(
-      replica.uploads.commit(session.reference, digest, request?.body, NOBODY).then(() => 'ok'),
+      replica.uploads.commit(session.reference, digest, request?.body, UNKNOWN_ORIGIN).then(() => 'ok'),
     );
     expect(outcome).toBe(expected());
 
@@ -163,9 +163,11 @@ const commit: Play<CommitPlan> = (scene, { as, body }) =>
   });
 
 const cancel: Play<null> = (scene) =>
-  taking(scene, async () => {
+  afterAcquiring(scene, async () => {
     const { session, replica } = scene;
-    const outcome = await outcomeOf(replica.uploads.cancel(session.reference, NOBODY).then(() => 'ok'));
+    const outcome = await outcomeOf(
+      replica.uploads.cancel(session.reference, UNKNOWN_ORIGIN).then(() => 'ok'),
+    );
     const isOver = session.state !== 'open' && session.state !== 'committing';
     expect(outcome).toBe(isOver ? 'BlobUploadUnknownError' : 'ok');
     if (!isOver) session.state = 'cancelled';
@@ -180,7 +182,7 @@ const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> 
   const { kept, failure } = effectOf(body, request.body, 0);
   const digest = plan.isRight ? digestOf('sha256', kept) : SOMETHING_ELSE;
   const outcome = await outcomeOf(
-    replica.uploads.pushWhole(REPOSITORY, digest, request.body, NOBODY).then(() => 'ok'),
+    replica.uploads.pushWhole(REPOSITORY, digest, request.body, UNKNOWN_ORIGIN).then(() => 'ok'),
   );
   expect(outcome).toBe(failure ?? (plan.isRight ? 'ok' : 'DigestInvalidError'));
   if (outcome === 'ok') model.addBlob(kept, []);
@@ -198,12 +200,12 @@ const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: '
 ) => {
   const { model, session, replica } = scene;
   if (session.state !== 'open' || Buffer.concat(chunks).length === 0) return;
-  await taking(scene, async () => {
+  await afterAcquiring(scene, async () => {
     const body = new FedBody();
     body.feed(...chunks, 'end');
     void replica.faults.arm(call, when, 'throws');
     const outcome = await outcomeOf(
-      replica.uploads.append(session.reference, body.as(undefined), NOBODY).then(() => 'ok'),
+      replica.uploads.append(session.reference, body.as(undefined), UNKNOWN_ORIGIN).then(() => 'ok'),
     );
     expect(outcome).toBe(INJECTED);
     if (call === 'checkpoint' && when === 'after') model.keep(session, firstCheckpointOf(chunks));
@@ -212,13 +214,13 @@ const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: '
 
 /** Begins an append whose client sends that much, and then nothing for now. */
 const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
-  taking(scene, async () => {
+  afterAcquiring(scene, async () => {
     const { model, real, session, place, replica } = scene;
     const body = new FedBody();
     body.feed(...chunks);
     const outcome = outcomeOf(
       replica.uploads
-        .append(session.reference, body.as(undefined), NOBODY)
+        .append(session.reference, body.as(undefined), UNKNOWN_ORIGIN)
         .then(({ offsetBytes }) => `ok, at ${offsetBytes}`),
     );
     const stands = body.consumed().then(() => 'stalls');
@@ -269,13 +271,15 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
   scene,
   { when, how },
 ) =>
-  taking(scene, async () => {
+  afterAcquiring(scene, async () => {
     const { model, real, session, place, replica } = scene;
     const digest = session.digest ?? digestOf('sha256', session.bytes);
     const isWritable = session.state === 'open' || session.state === 'committing';
     if (!isWritable) return;
     const request = () =>
-      outcomeOf(replica.uploads.commit(session.reference, digest, undefined, NOBODY).then(() => 'ok'));
+      outcomeOf(
+        replica.uploads.commit(session.reference, digest, undefined, UNKNOWN_ORIGIN).then(() => 'ok'),
+      );
     // Then the driver has nothing to finish.
     if (model.hasBlob(session.bytes)) {
       expect(await request()).toBe('ok');
@@ -315,17 +319,17 @@ const stop: Play<null> = async ({ model, real, place, replica }) => {
 };
 
 const lapse: Play<null> = async ({ real, session }) => {
-  await real.ground.lapse(session.reference);
+  await real.registry.lapse(session.reference);
   session.isLapsed = session.holder !== undefined;
 };
 
 const reap: Play<null> = async ({ model, real, replica }) => {
-  await real.ground.reap(replica);
+  await real.registry.reap(replica);
   carryThrough(model);
 };
 
 const expire: Play<null> = async ({ model, real, session, replica }) => {
-  await real.ground.expire(session.reference, replica);
+  await real.registry.expire(session.reference, replica);
   const isWritable = session.state === 'open' || session.state === 'committing';
   if (isWritable && isFree(session)) {
     model.take(session);

@@ -1,9 +1,9 @@
 import { expect } from '@jest/globals';
 import { digestOf } from '../../src/oci/digest.js';
-import { NOBODY } from '../support/upload-claims.js';
+import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { FaultPoint } from './fault-point.js';
 import { FedBody } from './fed-body.js';
-import type { RegistryGround } from './registry-ground.js';
+import type { TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
 import type { Outcome, RegistryModel, SessionModel } from './session-model.js';
 
@@ -15,12 +15,12 @@ export function outcomeOf(request: Promise<string>): Promise<Outcome> {
   return request.catch((error: unknown) => (error instanceof Error ? error.name : String(error)));
 }
 
-/** Three replicas over one ground, and how they are held to a model. */
+/** Three replicas over one registry, and how they are held to a model. */
 export class SessionsUnderTest {
   private readonly all = new Set<ServedReplica>();
 
   private constructor(
-    readonly ground: RegistryGround,
+    readonly registry: TestRegistry,
     /** Whether a flush of a writer that was shut out may fail, see `UploadSink.flush`. */
     private readonly isLateFlushRefused: boolean,
     private readonly replicas: ServedReplica[],
@@ -28,9 +28,9 @@ export class SessionsUnderTest {
     replicas.forEach((replica) => this.all.add(replica));
   }
 
-  static async start(ground: RegistryGround, isLateFlushRefused: boolean): Promise<SessionsUnderTest> {
-    const replicas = await Promise.all([1, 2, 3].map(() => serve(ground)));
-    return new SessionsUnderTest(ground, isLateFlushRefused, replicas);
+  static async start(registry: TestRegistry, isLateFlushRefused: boolean): Promise<SessionsUnderTest> {
+    const replicas = await Promise.all([1, 2, 3].map(() => serve(registry)));
+    return new SessionsUnderTest(registry, isLateFlushRefused, replicas);
   }
 
   replica(place: number): ServedReplica {
@@ -42,15 +42,14 @@ export class SessionsUnderTest {
   /** The one in that place ends, in its own way, and another begins. */
   async replace(place: number, end: () => Promise<void>): Promise<void> {
     await end();
-    const next = await serve(this.ground);
+    const next = await serve(this.registry);
     this.all.add(next);
     this.replicas[place % this.replicas.length] = next;
   }
 
   /**
-   * How a request may end that was shut out. When somebody else is asked to let go of its session, it is
-   * asked, too, and ends at once if it hears that; else as it would have, `otherwise`, or when it finds that
-   * it was.
+   * The possible outcomes of a request that lost its session. If its replica learns of the takeover in time,
+   * the request fails at once. Otherwise it ends as without the takeover, or finds that it was fenced.
    */
   expectShutOut(outcome: Outcome, ...otherwise: Outcome[]): void {
     const late = this.isLateFlushRefused ? ['UploadStateError'] : [];
@@ -59,16 +58,16 @@ export class SessionsUnderTest {
 
   /** Rows and bytes say what the model says. */
   async expectAsModelled(model: RegistryModel): Promise<void> {
-    const rows = await this.ground.sessions();
+    const rows = await this.registry.sessions();
     for (const { reference, state, bytes, holder, digest } of model.sessions) {
       const row = rows.get(reference.id);
       expect(row).toMatchObject({ state, offsetBytes: bytes.length });
       if (row === undefined) continue;
       expect(row.leaseHolder).toBe(holder?.replica.name ?? null);
-      if (state === 'open') expect(textOf(await this.ground.bytesOf(row))).toBe(textOf(bytes));
+      if (state === 'open') expect(textOf(await this.registry.bytesOf(row))).toBe(textOf(bytes));
       if (state === 'committing' || state === 'committed') expect(row.digest).toBe(digest);
       if (state === 'committed' && digest !== undefined) {
-        expect(textOf(await this.ground.pull(digest))).toBe(textOf(bytes));
+        expect(textOf(await this.registry.pull(digest))).toBe(textOf(bytes));
       }
     }
   }
@@ -90,7 +89,7 @@ export class SessionsUnderTest {
       if (session.state === 'open') await this.carryOn(model, session);
     }
     await this.expectAsModelled(model);
-    await this.ground.expectNothingLeftOver(this.replica(0));
+    await this.registry.expectNothingLeftOver(this.replica(0));
   }
 
   /** Ends all requests: stalled ones would block the next run. */
@@ -127,18 +126,18 @@ export class SessionsUnderTest {
         bytes.length,
       );
     };
-    await uploads.append(session.reference, request(rest), NOBODY);
+    await uploads.append(session.reference, request(rest), UNKNOWN_ORIGIN);
     model.keep(session, rest);
     const digest = digestOf('sha256', Buffer.concat([session.bytes, last]));
-    await uploads.commit(session.reference, digest, request(last), NOBODY);
+    await uploads.commit(session.reference, digest, request(last), UNKNOWN_ORIGIN);
     model.keep(session, last);
     model.commit(session, digest);
   }
 }
 
-async function serve(ground: RegistryGround): Promise<ServedReplica> {
+async function serve(registry: TestRegistry): Promise<ServedReplica> {
   const faults = new FaultPoint();
-  return Object.assign(await ground.startReplica(faults.around), { faults });
+  return Object.assign(await registry.startReplica(faults.around), { faults });
 }
 
 /** Short enough to read in a failure. */

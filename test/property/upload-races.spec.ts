@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hurryRetries } from './hurry-retries.js';
-import type { RegistryGround as Ground } from './registry-ground.js';
+import type { TestRegistry as Registry } from './test-registry.js';
 
 hurryRetries();
-const { RegistryGround } = await import('./registry-ground.js');
+const { TestRegistry } = await import('./test-registry.js');
 const { playRace, raceOf } = await import('./race-play.js');
 const { runs } = await import('./runs.js');
 const { MEDIA } = await import('./shared-medium.js');
@@ -16,12 +16,12 @@ const KINDS = [
 ] as const;
 
 describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ kind, numRuns }) => {
-  let ground: Ground;
+  let registry: Registry;
 
   beforeAll(async () => {
-    ground = await RegistryGround.create(MEDIA[kind]);
+    registry = await TestRegistry.create(MEDIA[kind]);
   });
-  afterAll(() => ground.dispose());
+  afterAll(() => registry.dispose());
 
   it.each([
     { faults: 'no process fails', isFaulty: false },
@@ -31,9 +31,9 @@ describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ k
     async ({ isFaulty }) => {
       await fc.assert(
         fc.asyncProperty(raceOf(isFaulty), fc.scheduler(), async (plan, scheduler) => {
-          await playRace(ground, plan, scheduler, isFaulty);
+          await playRace(registry, plan, scheduler, isFaulty);
         }),
-        { ...runs(numRuns), plugins: [fc.beforeEach(() => ground.clear())] },
+        { ...runs(numRuns), plugins: [fc.beforeEach(() => registry.clear())] },
       );
     },
     900_000,

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hurryRetries } from './hurry-retries.js';
-import type { RegistryGround as Ground } from './registry-ground.js';
+import type { TestRegistry as Registry } from './test-registry.js';
 
 hurryRetries();
-const { RegistryGround } = await import('./registry-ground.js');
+const { TestRegistry } = await import('./test-registry.js');
 const { sessionCommands } = await import('./session-commands.js');
 const { RegistryModel } = await import('./session-model.js');
 const { SessionsUnderTest } = await import('./sessions-under-test.js');
@@ -20,18 +20,18 @@ const KINDS = [
 describe.each(KINDS)(
   'an upload session under any sequence of requests and faults ($kind)',
   ({ kind, numRuns }) => {
-    let ground: Ground;
+    let registry: Registry;
 
     beforeAll(async () => {
-      ground = await RegistryGround.create(MEDIA[kind]);
+      registry = await TestRegistry.create(MEDIA[kind]);
     });
-    afterAll(() => ground.dispose());
+    afterAll(() => registry.dispose());
 
     it('behaves like its model, and leaves nothing behind', async () => {
       await fc.assert(
         fc.asyncProperty(fc.commands(sessionCommands, { maxCommands: 30, size: 'max' }), async (commands) => {
           const model = new RegistryModel();
-          const real = await SessionsUnderTest.start(ground, kind !== 'filesystem');
+          const real = await SessionsUnderTest.start(registry, kind !== 'filesystem');
           try {
             await fc.asyncModelRun(() => ({ model, real }), commands);
             await real.end(model);
@@ -39,7 +39,7 @@ describe.each(KINDS)(
             await real.abandon(model);
           }
         }),
-        { ...runs(numRuns), plugins: [fc.beforeEach(() => ground.clear())] },
+        { ...runs(numRuns), plugins: [fc.beforeEach(() => registry.clear())] },
       );
     }, 900_000);
   },

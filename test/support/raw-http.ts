@@ -31,7 +31,7 @@ export async function rawRequest(
   const connection = await RawConnection.open(url);
   try {
     await connection.send(requestHead(method, path, headers), body);
-    return await connection.answer({ toHead: method === 'HEAD' });
+    return await connection.response({ toHead: method === 'HEAD' });
   } finally {
     connection.leave();
   }
@@ -64,9 +64,9 @@ export class RawConnection {
   }
 
   /** Returns the next response. @throws if the connection ends before the response does */
-  async answer({ toHead = false } = {}): Promise<Response> {
-    const { status, headers } = await this.answerHead();
-    if (status >= 100 && status < 200) return this.answer({ toHead });
+  async response({ toHead = false } = {}): Promise<Response> {
+    const { status, headers } = await this.readHead();
+    if (status >= 100 && status < 200) return this.response({ toHead });
     const empty = toHead || status === 204 || status === 304;
     if (!empty && !headers.has('content-length')) throw new Error('a response without a Content-Length');
     const length = empty ? 0 : Number(headers.get('content-length'));
@@ -97,7 +97,7 @@ export class RawConnection {
     this.socket.destroy();
   }
 
-  private async answerHead(): Promise<{ status: number; headers: Headers }> {
+  private async readHead(): Promise<{ status: number; headers: Headers }> {
     await this.receiveUntil(() => this.received.includes('\r\n\r\n'));
     const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');
     const [statusLine = '', ...lines] = head.trimEnd().split('\r\n');

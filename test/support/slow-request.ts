@@ -10,7 +10,7 @@ export class SlowRequest {
   constructor(method: string, url: URL, headers: Record<string, string> = {}) {
     this.request = request(url, { method, headers, agent: false });
     this.request.flushHeaders();
-    this.status = this.answer();
+    this.status = this.response();
   }
 
   /** Gives bytes to the kernel. */
@@ -28,7 +28,7 @@ export class SlowRequest {
     this.request.destroy();
   }
 
-  private async answer(): Promise<number | undefined> {
+  private async response(): Promise<number | undefined> {
     try {
       const [response] = (await once(this.request, 'response')) as [IncomingMessage];
       response.on('error', () => undefined).resume();

@@ -95,12 +95,12 @@ export async function blobFiles(berth: TestBerth): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
 }
 
-/** Asks again until the answer is right: for what becomes true without any event that a client could see. */
-export async function eventually<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
-  const giveUpAt = Date.now() + 5_000;
+/** Polls until `isRight` accepts the value, for changes that no event announces. Returns the last value. */
+export async function eventually<T>(ask: () => Promise<T>, isRight: (value: T) => boolean): Promise<T> {
+  const endsAt = Date.now() + 5_000;
   for (;;) {
-    const answer = await ask();
-    if (isRight(answer) || Date.now() > giveUpAt) return answer;
+    const value = await ask();
+    if (isRight(value) || Date.now() > endsAt) return value;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

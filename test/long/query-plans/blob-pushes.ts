@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
 import { UploadSessionStore } from '../../../src/uploads/session/upload-session.store.js';
-import { answered } from '../../support/query-plans/answered.js';
+import { expectResponse } from '../../support/query-plans/expect-response.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
 import { HOLDER } from '../../support/query-plans/seed-uploads.js';
@@ -15,7 +15,7 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
   const cost = (what: string, work: () => Promise<unknown>, items = 1) =>
     it(what, () => registry.expectCost(items, work));
   const send = (path: string, method: string, status: number, body?: string) =>
-    answered(registry.client.fetch(path, { method, ...(body !== undefined && { body }) }), status);
+    expectResponse(registry.client.fetch(path, { method, ...(body !== undefined && { body }) }), status);
   const begin = (name = BIG, query = '') => registry.client.startUpload(name, query);
 
   describe('uploads', () => {
@@ -28,7 +28,7 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     cost('tell how far they are', () => send(location, 'GET', 204));
     cost('refuse a digest', () => send(withDigest(location, digestOf('else')), 'PUT', 400, ''));
     cost('end in a blob', () => send(withDigest(location, digest), 'PUT', 201, 'three'));
-    cost('end again, where the answer was lost', () => send(withDigest(location, digest), 'PUT', 201));
+    cost('commit again, after a lost response', () => send(withDigest(location, digest), 'PUT', 201));
     cost('are not there any more', () => send(location, 'PATCH', 404, 'more'));
     cost('are cancelled', async () => send(await begin(), 'DELETE', 204));
     cost('are made in one request', () => registry.client.pushBlob(BIG, 'whole'));
@@ -95,10 +95,16 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
       send(`/v2/${name}/blobs/uploads/?mount=${query}`, 'POST', status);
 
     cost('from a repository', () => mount('mounted/one', `${digestOf('3003')}&from=${BIG}`, 201));
-    cost('from one that does not have it', () => mount('mounted/one', `${digestOf('x')}&from=${BIG}`, 202));
-    cost('from anywhere', () => mount('mounted/two', digestOf('3004'), 201));
-    cost('from anywhere, what all have', () => mount('mounted/two', EMPTY_JSON, 201), MOUNT_CANDIDATES);
-    cost('from anywhere, what nobody has', () => mount('mounted/two', digestOf('x'), 202));
+    cost('from a repository that does not have it', () =>
+      mount('mounted/one', `${digestOf('x')}&from=${BIG}`, 202),
+    );
+    cost('without a source', () => mount('mounted/two', digestOf('3004'), 201));
+    cost(
+      'without a source, a blob of all repositories',
+      () => mount('mounted/two', EMPTY_JSON, 201),
+      MOUNT_CANDIDATES,
+    );
+    cost('without a source, an unknown blob', () => mount('mounted/two', digestOf('x'), 202));
   });
 
   describe('deletions of blobs', () => {

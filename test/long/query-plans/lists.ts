@@ -1,5 +1,5 @@
 import { describe, it } from '@jest/globals';
-import { answered } from '../../support/query-plans/answered.js';
+import { expectResponse } from '../../support/query-plans/expect-response.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG, RARE_TYPE } from '../../support/query-plans/seed-statements.js';
 import { digestOf } from '../../support/registry-client.js';
@@ -9,7 +9,7 @@ const MIDDLE = digestOf('the middle').replace(/:.*/, ':8');
 
 export function describeLists(registry: PlannedRegistry): void {
   const page = (what: string, items: number, path: () => string, status = 200) =>
-    it(what, () => registry.expectCost(items, () => answered(registry.client.fetch(path()), status)));
+    it(what, () => registry.expectCost(items, () => expectResponse(registry.client.fetch(path()), status)));
 
   describe('tags', () => {
     const list = (name: string, query: string) => `/v2/${name}/tags/list?${query}`;

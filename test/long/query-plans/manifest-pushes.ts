@@ -1,5 +1,5 @@
 import { describe, it } from '@jest/globals';
-import { answered } from '../../support/query-plans/answered.js';
+import { expectResponse } from '../../support/query-plans/expect-response.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG } from '../../support/query-plans/seed-statements.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST } from '../../support/registry-client.js';
@@ -32,7 +32,7 @@ function describePushes(registry: PlannedRegistry): void {
     manifests: times(children, (n) => descriptorOf(digestOf(`manifest ${5000 + n}`))),
   });
   const put = (name: string, reference: string, manifest: { mediaType: string }, status = 201) =>
-    answered(
+    expectResponse(
       registry.client.putManifest(name, reference, manifest, { 'Content-Type': manifest.mediaType }),
       status,
     );
@@ -84,7 +84,7 @@ function describeDeletions(registry: PlannedRegistry): void {
     it(what, () => {
       const path = `/v2/${BIG}/manifests/${reference()}`;
       return registry.expectCost(items, () =>
-        answered(registry.client.fetch(path, { method: 'DELETE' }), status),
+        expectResponse(registry.client.fetch(path, { method: 'DELETE' }), status),
       );
     });
   const seeded = (n: number) => () => digestOf(`manifest ${n}`);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, it } from '@jest/globals';
-import { answered } from '../../support/query-plans/answered.js';
+import { expectResponse } from '../../support/query-plans/expect-response.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
 import { digestOf } from '../../support/registry-client.js';
@@ -21,7 +21,7 @@ export function describePulls(registry: PlannedRegistry): void {
 
     const one = (what: string, status: number, path: () => string, init?: RequestInit) =>
       it(`${what}: ${status}`, () =>
-        registry.expectCost(1, () => answered(registry.client.fetch(`/v2/${path()}`, init), status)));
+        registry.expectCost(1, () => expectResponse(registry.client.fetch(`/v2/${path()}`, init), status)));
     const HEAD = { method: 'HEAD' };
 
     one('a manifest by tag', 200, () => `${BIG}/manifests/build-7`);
@@ -48,14 +48,14 @@ export function describePulls(registry: PlannedRegistry): void {
       };
       await displace(lost, 'blobs/gone');
       await registry.expectCost(1, () =>
-        answered(registry.client.fetch(`/v2/${BIG}/blobs/${lost}`, HEAD), 404),
+        expectResponse(registry.client.fetch(`/v2/${BIG}/blobs/${lost}`, HEAD), 404),
       );
       const path = join(registry.berth.driver.location, 'blobs/back');
       await writeFile(path, '1003');
       await displace(back, 'blobs/back');
       await registry.lose(back);
       await registry.expectCost(1, () =>
-        answered(registry.client.fetch(`/v2/${BIG}/blobs/${back}`, HEAD), 200),
+        expectResponse(registry.client.fetch(`/v2/${BIG}/blobs/${back}`, HEAD), 200),
       );
     });
     one('a blob that others link', 404, () => `${small}/blobs/${digestOf('1001')}`);
@@ -65,12 +65,15 @@ export function describePulls(registry: PlannedRegistry): void {
       registry.expectCost(AT_ONCE, () =>
         Promise.all(
           Array.from({ length: AT_ONCE }, async (_, n) => {
-            await answered(registry.client.fetch(`/v2/${BIG}/manifests/build-${n + 1}`, HEAD), 200);
-            await answered(
+            await expectResponse(registry.client.fetch(`/v2/${BIG}/manifests/build-${n + 1}`, HEAD), 200);
+            await expectResponse(
               registry.client.fetch(`/v2/${BIG}/manifests/${digestOf(`manifest ${n + 1}`)}`, HEAD),
               200,
             );
-            await answered(registry.client.fetch(`/v2/${BIG}/blobs/${digestOf(`${2 * n + 3}`)}`, HEAD), 200);
+            await expectResponse(
+              registry.client.fetch(`/v2/${BIG}/blobs/${digestOf(`${2 * n + 3}`)}`, HEAD),
+              200,
+            );
           }),
         ),
       ));

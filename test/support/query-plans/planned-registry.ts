@@ -113,16 +113,16 @@ export class PlannedRegistry {
     return (await this.look<{ digest: string }>(sql, [repository, limit])).map(({ digest }) => digest);
   }
 
-  /** Asks the database something that doesn't count. */
+  /** Queries the database. Such a query is not recorded. */
   async look<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     return (await this.observer.query<Row>(sql, parameters)).rows;
   }
 
-  /** The statements of `work`, and of what it leaves to be written behind its answer. */
+  /** The statements of `work`, including those after its response. */
   async statementsOf(work: () => Promise<unknown>): Promise<ExecutedStatement[]> {
     this.recorder.take();
     await work();
-    // Waits for the events that nobody waited for.
+    // Waits for events that are written after the response.
     await this.berth.app.get(UploadEventLog).onModuleDestroy();
     return this.recorder.take();
   }

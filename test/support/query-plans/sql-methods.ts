@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const SOURCES = join(import.meta.dirname, '../../../src');
 
-/** `queryRows`, and what stands for it: `ListQueries.run` and `UnitOfWork.statement`. */
+/** `queryRows` and the methods that call it: `ListQueries.run`, `UnitOfWork.statement`. */
 const SENDS_SQL = /queryRows|ListQueries|unitOfWork\.statement/;
 
 type Method = (...parameters: unknown[]) => unknown;
@@ -11,15 +11,15 @@ type Class = (abstract new (...parameters: never[]) => object) & {
   readonly prototype: Record<string, Method>;
 };
 
-/** Watches the methods of every class that sends SQL, and knows which of them nobody has called. */
+/** Records which methods of classes that send SQL have not been called. */
 export class SqlMethods {
   private readonly uncalled = new Set<string>();
 
-  /** To be called before anything is: the methods are wrapped. */
+  /** Call it before any of the methods: it wraps them. */
   static async watch(): Promise<SqlMethods> {
     const methods = new SqlMethods();
     for (const path of await readdir(SOURCES, { recursive: true })) {
-      // What lies below `database` locks and notifies, and asks no table.
+      // Code in `database/` locks and notifies, and queries no table.
       if (!/^(?!database\/).*(?<!\.spec)\.ts$/.test(path)) continue;
       if (!SENDS_SQL.test(await readFile(join(SOURCES, path), 'utf8'))) continue;
       const module = (await import(join(SOURCES, path))) as Record<string, unknown>;

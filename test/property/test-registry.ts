@@ -31,7 +31,7 @@ export interface SeenSession extends UploadSession {
 }
 
 /** One database and one storage for several replicas, and checks of both. */
-export class RegistryGround {
+export class TestRegistry {
   /** Warnings of the services in this run, to explain a failure. */
   readonly warnings: string[] = [];
   private replicas: TestReplica[] = [];
@@ -46,18 +46,18 @@ export class RegistryGround {
     private readonly dropDatabase: () => Promise<void>,
   ) {}
 
-  static async create(openMedium: () => Promise<SharedMedium>): Promise<RegistryGround> {
+  static async create(openMedium: () => Promise<SharedMedium>): Promise<TestRegistry> {
     const database = await createMigratedDatabase();
     const options = dataSourceOptions({ url: database.url }, CONNECTIONS);
     const dataSource = await new DataSource(options).initialize();
     const medium = await openMedium();
     const hashers = await createHasherFactory(() => undefined);
-    const ground = new RegistryGround(dataSource, medium, await medium.open(), hashers, database.drop);
+    const registry = new TestRegistry(dataSource, medium, await medium.open(), hashers, database.drop);
     Logger.overrideLogger({
       ...SILENT,
-      warn: (...said: unknown[]) => ground.warnings.push(said.map(textOf).join(' ')),
+      warn: (...said: unknown[]) => registry.warnings.push(said.map(textOf).join(' ')),
     });
-    return ground;
+    return registry;
   }
 
   async dispose(): Promise<void> {

@@ -1,5 +1,5 @@
-/** The answer, read to its end. @throws unless it has that status. */
-export async function answered(request: Promise<Response>, status: number): Promise<Response> {
+/** Reads the response to its end. @throws if its status differs. */
+export async function expectResponse(request: Promise<Response>, status: number): Promise<Response> {
   const response = await request;
   const copy = response.clone();
   const text = await response.text();
