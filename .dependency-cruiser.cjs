@@ -17,6 +17,7 @@ const ALLOWED = {
   blobs: ['repositories', 'storage-identity', 'storage', 'database', ...BASE],
   manifests: ['events', 'blobs', 'repositories', 'storage', 'database', ...BASE],
   uploads: ['events', 'transfer', 'maintenance', 'blobs', 'storage-identity', 'storage', 'database', ...BASE],
+  home: ['access', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [
     'access',

@@ -6,6 +6,7 @@ import type { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
+import { HomeModule } from './home/home.module.js';
 import { HttpModule } from './http/http.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
@@ -27,6 +28,7 @@ export class AppModule {
         HttpModule,
         AdminModule,
         HealthModule,
+        HomeModule,
       ],
     };
   }

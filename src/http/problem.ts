@@ -11,9 +11,9 @@ export interface Problem {
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-/** Whether errors of a path are problems. All paths except Berth's own get errors of the spec. */
+/** Whether errors of a path are problems: those of Berth's own pages and APIs. All others get the spec's. */
 export function sendsProblems(path: string): boolean {
-  return /^\/(api|health)(\/|$)/.test(path);
+  return path === '/' || /^\/(api|health)(\/|$)/.test(path);
 }
 
 export function problem(status: number, detail: string, requestId: string): Problem {

@@ -1,7 +1,13 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
-import { findChromium, startChromium, type TestBrowser } from '../support/chromium.js';
+import {
+  findChromium,
+  type PageFaults,
+  screenshot,
+  startChromium,
+  type TestBrowser,
+  watchPage,
+} from '../support/chromium.js';
 import { RegistryClient } from '../support/registry-client.js';
 import { OwnBerth } from '../support/running-berth.js';
 
@@ -17,8 +23,7 @@ if (chromium === undefined && !mustRun) {
   let berth: OwnBerth;
   let browser: TestBrowser;
   let page: Page;
-  let foreign: string[];
-  let complaints: string[];
+  let faults: PageFaults;
   const started: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
@@ -40,29 +45,13 @@ if (chromium === undefined && !mustRun) {
 
   beforeEach(async () => {
     page = await browser.context.newPage();
-    foreign = [];
-    complaints = [];
-    page.on('request', (request) => {
-      if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== berth.url)
-        foreign.push(request.url());
-    });
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(error.message));
+    faults = watchPage(page, berth.url);
     await page.goto(`${berth.url}/api/docs`, { waitUntil: 'networkidle' });
     await page.getByText('/v2/_catalog', { exact: true }).waitFor();
   });
 
   function expectQuiet(): void {
-    expect(foreign).toEqual([]);
-    expect(complaints).toEqual([]);
-  }
-
-  /** For a person to look at: into the directory that `SCREENSHOTS` names. */
-  async function screenshot(name: string): Promise<void> {
-    const directory = process.env['SCREENSHOTS'];
-    if (directory) await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+    expect(faults).toEqual({ foreign: [], complaints: [] });
   }
 
   async function open(operationId: string): Promise<Locator> {
@@ -90,6 +79,13 @@ if (chromium === undefined && !mustRun) {
     };
   }
 
+  /** Executes an operation with its examples. Returns the status that the page shows. */
+  async function executeAsFilledIn(operationId: string): Promise<string> {
+    const operation = await open(operationId);
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    return operation.locator('.live-responses-table tbody .response-col_status').first().innerText();
+  }
+
   it('shows every operation, without requests to other hosts', async () => {
     await expect(page.title()).resolves.toBe('Berth: API');
     const { paths } = (await (await fetch(`${berth.url}/api/docs-json`)).json()) as { paths: object };
@@ -98,7 +94,7 @@ if (chromium === undefined && !mustRun) {
     expect(await page.locator('.opblock-tag').allInnerTexts()).toEqual(
       expect.arrayContaining([expect.stringContaining('Distribution: blobs')]),
     );
-    await screenshot('docs');
+    await screenshot(page, 'swagger-ui', { fullPage: false });
     expectQuiet();
   });
 
@@ -115,7 +111,7 @@ if (chromium === undefined && !mustRun) {
     expect(url).toBe(`${berth.url}/v2/library%2Fbusybox/tags/list`);
     expect(status).toContain('200');
     expect(JSON.parse(body)).toEqual({ name: 'library/busybox', tags: ['latest'] });
-    await screenshot('tried-out');
+    await screenshot(page, 'tried-out');
     expectQuiet();
   });
 
@@ -126,6 +122,22 @@ if (chromium === undefined && !mustRun) {
     const tags = await execute('listTags', { name: 'library/busybox', limit: '10' });
     expect(tags.url).toBe(`${berth.url}/api/v1/repositories/library%2Fbusybox/tags?limit=10`);
     expect(JSON.parse(tags.body)).toMatchObject({ items: [{ name: 'latest' }], nextCursor: null });
+    expectQuiet();
+  });
+
+  it('shows the admin groups first', async () => {
+    const groups = await page.locator('.opblock-tag').allInnerTexts();
+    expect(groups[0]).toMatch(/^Admin: overview/);
+    expect(groups.at(-1)).toMatch(/^Distribution: lists/);
+    expectQuiet();
+  });
+
+  it('pushes, shows and deletes the example manifest as it is filled in', async () => {
+    expect(await executeAsFilledIn('putManifest')).toContain('201');
+    expect(await executeAsFilledIn('describeManifest')).toContain('200');
+    expect(await executeAsFilledIn('getManifest')).toContain('200');
+    await screenshot(page, 'manifest');
+    expect(await executeAsFilledIn('deleteManifest')).toContain('202');
     expectQuiet();
   });
 

@@ -1,0 +1,47 @@
+import { All, Controller, Get, Req, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { OpenToAll } from '../access/access.js';
+import { VERSION } from '../common/version.js';
+import { MethodNotAllowedError } from '../oci/errors.js';
+import { HOME_PAGE_POLICY, LOGIN, renderHomePage } from './home-page.js';
+import { registryAddress } from './registry-address.js';
+
+/**
+ * The page at `/`, for a person who opens the registry's address in a browser. Programs that ask for JSON get
+ * the same as JSON. Probes of load balancers get 200, whatever they accept.
+ */
+@ApiExcludeController()
+@Controller()
+@OpenToAll()
+export class HomeController {
+  @Get()
+  home(@Req() request: Request, @Res() response: Response): void {
+    const address = registryAddress(request);
+    response.set({
+      // The address depends on headers that a shared cache may not know.
+      'Cache-Control': 'no-store',
+      Vary: 'Accept',
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      'Content-Security-Policy': HOME_PAGE_POLICY,
+    });
+    if (request.accepts(['html', 'json']) !== 'json') {
+      response.type('html').send(renderHomePage(address, VERSION));
+      return;
+    }
+    response.json({
+      name: 'berth',
+      version: VERSION,
+      registry: address.host,
+      url: `${address.scheme}://${address.host}/v2/`,
+      login: LOGIN,
+      links: { swaggerUi: '/api/docs', openApi: '/api/docs-json', ready: '/health/ready' },
+    });
+  }
+
+  @All()
+  others(): never {
+    throw new MethodNotAllowedError('GET, HEAD');
+  }
+}

@@ -1,0 +1,28 @@
+import type { Request } from 'express';
+
+/** Where clients reach the registry. */
+export interface RegistryAddress {
+  readonly scheme: 'http' | 'https';
+  /** A host name or an IP address, with the port unless it is the scheme's. Safe in HTML and in a shell. */
+  readonly host: string;
+}
+
+/**
+ * A host as image names have it: a name, an IPv4 address or a bracketed IPv6 address, with an optional port. A
+ * `Host` header may contain more (`$`, `;`, `(`), which must not get into commands that people paste.
+ */
+const HOST = /^(?:\[[\da-f:.]+\]|[a-z\d](?:[a-z\d._-]*[a-z\d])?)(?::\d{1,5})?$/i;
+const MAX_LENGTH = 261;
+
+/**
+ * The address that the client used: from the headers of a trusted proxy, otherwise from `Host`. If that is not
+ * a host name, the address of the connection.
+ */
+export function registryAddress(request: Request): RegistryAddress {
+  const scheme = request.protocol === 'https' ? 'https' : 'http';
+  const { host } = request;
+  if (host !== undefined && host.length <= MAX_LENGTH && HOST.test(host)) return { scheme, host };
+  const { localAddress = 'localhost', localPort } = request.socket;
+  const name = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
+  return { scheme, host: localPort === undefined ? name : `${name}:${localPort}` };
+}
