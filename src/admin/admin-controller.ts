@@ -7,6 +7,7 @@ import {
   ValidationPipe,
 } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { ApiProblem } from './problem.dto.js';
 
 const validation = new ValidationPipe({
   transform: true,
@@ -20,7 +21,22 @@ const validation = new ValidationPipe({
 
 /** A controller of the admin API: below `/api/v1`, with validated input, under `tag` in Swagger UI. */
 export const AdminController = (path: string, tag: string) =>
-  applyDecorators(Controller(`api/v1/${path}`), UsePipes(validation), ApiTags(`Admin: ${tag}`));
+  applyDecorators(
+    Controller(`api/v1/${path}`),
+    UsePipes(validation),
+    ApiTags(`Admin: ${tag}`),
+    ApiProblem(
+      403,
+      'Without `ACCESS_MODE=open`, a request of another web page or for a host name other than loopback',
+      'without ACCESS_MODE=open, requests of other web pages are refused',
+    ),
+    ApiProblem(500, 'A failure that the log explains; it has the request id', 'internal error'),
+    ApiProblem(
+      503,
+      'The database is not available or is overloaded; retry after `Retry-After`',
+      'the database is not available',
+    ),
+  );
 
 /** One message for all invalid parameters. Unknown names are cut, since the client chose them. */
 function describe(errors: readonly ValidationError[]): string {

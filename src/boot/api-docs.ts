@@ -22,16 +22,17 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** The groups in the order of Swagger UI: what an admin looks for comes first. */
 const TAGS: readonly (readonly [string, string])[] = [
+  ['Admin: overview', 'The registry at a glance'],
+  ['Admin: repositories', 'Repositories, their tags and manifests'],
+  ['Admin: uploads', 'Uploads in progress'],
+  ['Health', 'For orchestrators and load balancers'],
   ['Distribution: base', 'Is this a registry?'],
   ['Distribution: blobs', 'Layers and configs'],
   ['Distribution: uploads', 'How blobs get in: whole, in chunks, as a stream, or mounted'],
   ['Distribution: manifests', 'Images, indexes and artifacts'],
   ['Distribution: lists', 'Tags, repositories and referrers'],
-  ['Admin: overview', 'The registry at a glance'],
-  ['Admin: repositories', 'Repositories, their tags and manifests'],
-  ['Admin: uploads', 'Uploads in progress'],
-  ['Health', 'For orchestrators and load balancers'],
 ];
 
 /** Serves Swagger UI at `/api/docs` and the document at `/api/docs-json`. Call it before `app.init`. */

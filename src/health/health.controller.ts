@@ -15,7 +15,7 @@ export class HealthController {
   @Get('live')
   @OpenToAll()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ operationId: 'getLiveness', summary: 'Whether the process is running' })
+  @ApiOperation({ operationId: 'getLiveness', summary: 'Check that the process is running' })
   @ApiOkResponse({ type: LivenessDto })
   live(): LivenessDto {
     return { status: 'ok' };
@@ -24,11 +24,12 @@ export class HealthController {
   @Get('ready')
   @OpenToAll()
   @Header('Cache-Control', 'no-store')
-  @ApiOperation({ operationId: 'getReadiness', summary: 'Whether the database and the storage work' })
+  @ApiOperation({ operationId: 'getReadiness', summary: 'Check that the database and the storage work' })
   @ApiOkResponse({ type: ReadinessDto })
   @ApiServiceUnavailableResponse({
     type: ReadinessDto,
     description: 'A check failed; the log has the reason',
+    example: { status: 'unavailable', checks: { database: 'ok', storage: 'failed' } },
   })
   async ready(@Res({ passthrough: true }) response: Response): Promise<ReadinessDto> {
     const checks = await this.readiness.check();

@@ -10,15 +10,27 @@ export class LivenessDto {
 
 /** The dependencies of readiness. */
 export class ChecksDto {
-  @ApiProperty({ ...STATUS, description: 'ok: PostgreSQL runs a query; full: its disk has too little space' })
+  @ApiProperty({
+    ...STATUS,
+    example: 'ok',
+    description: 'ok: PostgreSQL runs a query; full: its disk has too little space',
+  })
   database: Check;
 
-  @ApiProperty({ ...STATUS, description: 'ok: the storage can store bytes; full: it has no space' })
+  @ApiProperty({
+    ...STATUS,
+    example: 'ok',
+    description: 'ok: the storage can store bytes; full: it has no space',
+  })
   storage: Check;
 }
 
 export class ReadinessDto {
-  @ApiProperty({ enum: ['ok', 'degraded', 'unavailable'], description: 'degraded: pushes are refused' })
+  @ApiProperty({
+    enum: ['ok', 'degraded', 'unavailable'],
+    example: 'ok',
+    description: 'degraded: pushes are refused',
+  })
   status: 'ok' | 'degraded' | 'unavailable';
 
   @ApiProperty()

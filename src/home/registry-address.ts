@@ -8,20 +8,21 @@ export interface RegistryAddress {
 }
 
 /**
- * A host as image names have it: a name, an IPv4 address or a bracketed IPv6 address, with an optional port. A
- * `Host` header may contain more (`$`, `;`, `(`), which must not get into commands that people paste.
+ * A host as image names have it: a name, an IPv4 address or a bracketed IPv6 address, with an optional port.
+ * A `Host` header may contain more (`$`, `;`, `(`), which must not get into commands that people paste.
  */
 const HOST = /^(?:\[[\da-f:.]+\]|[a-z\d](?:[a-z\d._-]*[a-z\d])?)(?::\d{1,5})?$/i;
 const MAX_LENGTH = 261;
 
 /**
- * The address that the client used: from the headers of a trusted proxy, otherwise from `Host`. If that is not
- * a host name, the address of the connection.
+ * The address that the client used: from the headers of a trusted proxy, otherwise from `Host`. If that is
+ * not a host name, the address of the connection.
  */
 export function registryAddress(request: Request): RegistryAddress {
   const scheme = request.protocol === 'https' ? 'https' : 'http';
-  const { host } = request;
-  if (host !== undefined && host.length <= MAX_LENGTH && HOST.test(host)) return { scheme, host };
+  // HTTP/1.0 has requests without `Host`.
+  const host = (request.host as string | undefined) ?? '';
+  if (host.length <= MAX_LENGTH && HOST.test(host)) return { scheme, host };
   const { localAddress = 'localhost', localPort } = request.socket;
   const name = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
   return { scheme, host: localPort === undefined ? name : `${name}:${localPort}` };

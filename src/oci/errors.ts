@@ -38,7 +38,7 @@ export class NameInvalidError extends RegistryError {
 
 export class NameUnknownError extends RegistryError {
   constructor(name: string) {
-    super('NAME_UNKNOWN', undefined, { detail: { name } });
+    super('NAME_UNKNOWN', `${ERROR_CODES.NAME_UNKNOWN}: ${name}`, { detail: { name } });
   }
 }
 

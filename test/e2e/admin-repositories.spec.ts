@@ -77,6 +77,30 @@ describe('admin API: repositories', () => {
     },
   );
 
+  it('finds repositories whose names look like endpoints, with plain slashes and encoded ones', async () => {
+    const names = ['names/tags/tags', 'names/manifests/tags', 'names/tags/app', 'names/manifests/latest'];
+    for (const name of names) {
+      await client.putManifest(name, 'v1', JSON.stringify(await client.makeImage(name, ['layer'])));
+      for (const part of [name, encodeURIComponent(name)]) {
+        expect(await admin.get(`/repositories/${part}/tags`)).toMatchObject({ items: [{ name: 'v1' }] });
+        const { items } = await admin.get<{ items: Manifest[] }>(`/repositories/${part}/manifests`);
+        expect(items).toHaveLength(1);
+        const digest = items[0]!.digest;
+        for (const text of [digest, encodeURIComponent(digest)])
+          expect(await admin.get(`/repositories/${part}/manifests/${text}`)).toMatchObject({ digest });
+      }
+      expect(await admin.get(`/repositories/${encodeURIComponent(name)}`)).toMatchObject({ name, tags: 1 });
+    }
+    // The end of the path decides: these are no lists of tags or manifests.
+    for (const name of ['names/tags/app', 'names/manifests/latest'])
+      expect(await admin.get(`/repositories/${name}`)).toMatchObject({ name, tags: 1 });
+  });
+
+  it("says how it read a tag where a manifest's digest is expected", async () => {
+    const { detail } = await admin.problem('/repositories/team/app/manifests/latest', 404);
+    expect(detail).toContain('team/app/manifests/latest');
+  });
+
   it("lists a repository's tags", async () => {
     const { items } = await admin.get<{ items: Record<string, unknown>[] }>('/repositories/team%2Fapp/tags');
     expect(items.map(({ name }) => name)).toEqual(['1.0', '1.1', 'latest']);

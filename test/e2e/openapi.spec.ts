@@ -4,15 +4,21 @@ import { AdminClient } from '../support/admin-client.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
+interface Content {
+  example?: object;
+  examples?: Record<string, { value: { errors: { code: string; message: string }[] } }>;
+}
+
 interface Operation {
   operationId: string;
+  summary: string;
   tags: string[];
-  parameters: { name: string; in: string; required?: boolean }[];
+  parameters: { name: string; in: string; required?: boolean; schema: { example?: string } }[];
   responses: Record<
     string,
-    { description: string; headers?: Record<string, unknown>; content?: Record<string, unknown> }
+    { description: string; headers?: Record<string, unknown>; content?: Record<string, Content> }
   >;
-  requestBody?: { content: Record<string, unknown> };
+  requestBody?: { content: Record<string, Content> };
 }
 
 interface Document {
@@ -23,29 +29,42 @@ interface Document {
   paths: Record<string, Record<string, Operation>>;
 }
 
-/** The table of endpoints of the distribution spec, with `_catalog`: path → methods. */
-const DISTRIBUTION: Record<string, string[]> = {
-  '/v2/': ['get'],
-  '/v2/_catalog': ['get'],
-  '/v2/{name}/blobs/{digest}': ['delete', 'get', 'head'],
-  '/v2/{name}/blobs/uploads/': ['post'],
-  '/v2/{name}/blobs/uploads/{uploadId}': ['delete', 'get', 'patch', 'put'],
-  '/v2/{name}/manifests/{reference}': ['delete', 'get', 'head', 'put'],
-  '/v2/{name}/referrers/{digest}': ['get'],
-  '/v2/{name}/tags/list': ['get'],
+/**
+ * The endpoints of the distribution spec, with `_catalog`: path → method → operation id. Generated clients
+ * name their functions by the ids, so an id never changes.
+ */
+const DISTRIBUTION: Record<string, Record<string, string>> = {
+  '/v2/': { get: 'checkSupport' },
+  '/v2/_catalog': { get: 'getCatalog' },
+  '/v2/{name}/blobs/{digest}': { get: 'getBlob', head: 'headBlob', delete: 'deleteBlob' },
+  '/v2/{name}/blobs/uploads/': { post: 'startUpload' },
+  '/v2/{name}/blobs/uploads/{uploadId}': {
+    get: 'getUploadStatus',
+    patch: 'appendToUpload',
+    put: 'commitUpload',
+    delete: 'abortUpload',
+  },
+  '/v2/{name}/manifests/{reference}': {
+    get: 'getManifest',
+    head: 'headManifest',
+    put: 'putManifest',
+    delete: 'deleteManifest',
+  },
+  '/v2/{name}/referrers/{digest}': { get: 'getReferrers' },
+  '/v2/{name}/tags/list': { get: 'getTags' },
 };
 
-const OWN: Record<string, string[]> = {
-  '/api/v1/overview': ['get'],
-  '/api/v1/repositories': ['get'],
-  '/api/v1/repositories/{name}': ['get'],
-  '/api/v1/repositories/{name}/manifests': ['get'],
-  '/api/v1/repositories/{name}/manifests/{digest}': ['get'],
-  '/api/v1/repositories/{name}/tags': ['get'],
-  '/api/v1/uploads': ['get'],
-  '/api/v1/uploads/{id}': ['delete', 'get'],
-  '/health/live': ['get'],
-  '/health/ready': ['get'],
+const OWN: Record<string, Record<string, string>> = {
+  '/api/v1/overview': { get: 'getOverview' },
+  '/api/v1/repositories': { get: 'listRepositories' },
+  '/api/v1/repositories/{name}': { get: 'getRepository' },
+  '/api/v1/repositories/{name}/manifests': { get: 'listManifests' },
+  '/api/v1/repositories/{name}/manifests/{digest}': { get: 'describeManifest' },
+  '/api/v1/repositories/{name}/tags': { get: 'listTags' },
+  '/api/v1/uploads': { get: 'listUploads' },
+  '/api/v1/uploads/{id}': { get: 'getUpload', delete: 'cancelUpload' },
+  '/health/live': { get: 'getLiveness' },
+  '/health/ready': { get: 'getReadiness' },
 };
 
 describe('the OpenAPI document', () => {
@@ -70,9 +89,107 @@ describe('the OpenAPI document', () => {
     expect(document.info).toMatchObject({ title: 'Berth', version: '0.1.0' });
   });
 
-  it('describes every endpoint, and no other', () => {
-    const described = Object.entries(document.paths).map(([path, item]) => [path, Object.keys(item).sort()]);
+  it('describes every endpoint, and no other, with ids that stay', () => {
+    const described = Object.entries(document.paths).map(([path, item]) => [
+      path,
+      Object.fromEntries(Object.entries(item).map(([method, { operationId }]) => [method, operationId])),
+    ]);
     expect(Object.fromEntries(described)).toEqual({ ...DISTRIBUTION, ...OWN });
+  });
+
+  it('has the admin groups first and the distribution spec last', () => {
+    const groups = document.tags.map(({ name }) => name.split(':')[0]!);
+    expect(groups.filter((group, index) => group !== groups[index - 1])).toEqual([
+      'Admin',
+      'Health',
+      'Distribution',
+    ]);
+  });
+
+  it('says in a short summary what each operation does, beginning with a verb', () => {
+    const VERBS = /^(Append|Cancel|Check|Complete|Delete|Get|List|Pull|Push|Remove|Show|Start) /;
+    for (const { operation } of operations) {
+      expect(operation.summary).toMatch(VERBS);
+      expect(operation.summary.length).toBeLessThanOrEqual(60);
+      expect(operation.summary).not.toMatch(/\.$/);
+    }
+  });
+
+  it('gives each error status an example of its own', () => {
+    for (const { path, method, operation } of operations) {
+      for (const [status, { content = {} }] of Object.entries(operation.responses)) {
+        if (Number(status) < 400 || method === 'head') continue;
+        const where = `${operation.operationId} ${status}`;
+        const [{ example, examples } = {}] = Object.values(content);
+        if (path.startsWith('/v2')) {
+          expect([where, Object.keys(examples ?? {})]).not.toEqual([where, []]);
+          for (const [code, { value }] of Object.entries(examples ?? {})) {
+            expect(value.errors[0]).toMatchObject({ code, message: expect.stringMatching(/./) });
+          }
+        } else if (path.startsWith('/api')) {
+          expect([where, example]).toEqual([
+            where,
+            expect.objectContaining({ status: Number(status), detail: expect.stringMatching(/./) }),
+          ]);
+        } else {
+          expect([where, example]).not.toEqual([where, undefined]);
+        }
+      }
+    }
+  });
+
+  it('describes a refused web page and failures of the registry everywhere', () => {
+    for (const { path, operation } of operations) {
+      if (path.startsWith('/health')) continue;
+      expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['403', '500', '503']));
+    }
+    const { get, delete: remove } = document.paths['/v2/{name}/blobs/{digest}']!;
+    expect(get!.responses['307']!.headers).toHaveProperty('Location');
+    expect(remove!.responses['405']!.headers).toHaveProperty('Allow');
+  });
+
+  it('has real examples: what they say can be pushed and pulled', async () => {
+    const examples = new Map(
+      operations.flatMap(({ operation }) =>
+        operation.parameters.map(({ name, schema }) => [name, schema.example] as const),
+      ),
+    );
+    expect([...examples.keys()].filter((name) => examples.get(name) !== undefined).sort()).toEqual([
+      'digest',
+      'id',
+      'name',
+      'reference',
+      'uploadId',
+    ]);
+    for (const { path, operation } of operations) {
+      for (const parameter of operation.parameters) {
+        // Swagger UI fills examples in: an optional parameter with one would be sent by everybody.
+        expect([path, parameter.name, parameter.schema.example !== undefined]).toEqual([
+          path,
+          parameter.name,
+          parameter.in === 'path',
+        ]);
+      }
+    }
+    const name = examples.get('name')!;
+    await client.pushBlob(name, '{}');
+    const blob = document.paths['/v2/{name}/blobs/{digest}']!['get']!;
+    const blobDigest = blob.parameters.find((parameter) => parameter.name === 'digest')!.schema.example!;
+    expect(await client.blob(name, blobDigest)).toEqual(Buffer.from('{}'));
+
+    const { content } = document.paths['/v2/{name}/manifests/{reference}']!['put']!.requestBody!;
+    expect(Object.keys(content)).toHaveLength(4);
+    for (const [type, { example }] of Object.entries(content)) {
+      const text = JSON.stringify(example, null, 2);
+      const pushed = await client.putManifest(name, examples.get('reference')!, text, {
+        'Content-Type': type,
+      });
+      expect([type, pushed.status]).toEqual([type, 201]);
+    }
+    const described = document.paths['/api/v1/repositories/{name}/manifests/{digest}']!['get']!;
+    const digest = described.parameters.find((parameter) => parameter.name === 'digest')!.schema.example!;
+    const path = `/repositories/${encodeURIComponent(name)}/manifests/${encodeURIComponent(digest)}`;
+    expect(await new AdminClient(client).get(path)).toMatchObject({ digest });
   });
 
   it('gives every operation a unique id, a declared tag and a successful response', () => {

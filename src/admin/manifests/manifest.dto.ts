@@ -1,37 +1,44 @@
 import { ApiProperty } from '@nestjs/swagger';
+import {
+  EXAMPLE_BLOB_DIGEST,
+  EXAMPLE_MANIFEST_DIGEST,
+  EXAMPLE_TAG,
+  EXAMPLE_TIME,
+} from '../../oci/examples.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
 
-const SIZE = { type: 'integer', minimum: 0, description: 'In bytes' } as const;
+const SIZE = { type: 'integer', minimum: 0, description: 'In bytes', example: 1_024 } as const;
 
 export class ManifestDto {
-  @ApiProperty({ description: 'In the algorithm of the push' })
+  @ApiProperty({ description: 'In the algorithm of the push', example: EXAMPLE_MANIFEST_DIGEST })
   digest: string;
 
   @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
   mediaType: string;
 
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({ type: String, nullable: true, example: null })
   artifactType: string | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Digest of its subject manifest' })
+  @ApiProperty({ type: String, nullable: true, description: 'Digest of its subject manifest', example: null })
   subject: string | null;
 
   @ApiProperty(SIZE)
   sizeBytes: number;
 
-  @ApiProperty()
+  @ApiProperty({ example: EXAMPLE_TIME })
   createdAt: Date;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null if unknown' })
+  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null if unknown', example: null })
   createdBy: string | null;
 
   @ApiProperty({
     type: [String],
     description: 'Tags that point at it, sorted by name; `tagCount` may be higher',
+    example: [EXAMPLE_TAG],
   })
   tags: string[];
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'How many tags point at it' })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'How many tags point at it', example: 1 })
   tagCount: number;
 }
 
@@ -44,24 +51,31 @@ export class ManifestPageDto {
 }
 
 export class BlobReferenceDto {
-  @ApiProperty({ description: 'The sha256 digest' })
+  @ApiProperty({ description: 'The sha256 digest', example: EXAMPLE_BLOB_DIGEST })
   digest: string;
 
-  @ApiProperty({ type: [String], description: 'All verified digests, sha256 first' })
+  @ApiProperty({
+    type: [String],
+    description: 'All verified digests, sha256 first',
+    example: [EXAMPLE_BLOB_DIGEST],
+  })
   digests: string[];
 
   @ApiProperty(SIZE)
   sizeBytes: number;
 
-  @ApiProperty({ description: 'Whether the repository links the blob. True while the manifest exists' })
+  @ApiProperty({
+    description: 'Whether the repository links the blob. True while the manifest exists',
+    example: true,
+  })
   linked: boolean;
 }
 
 export class ChildManifestDto {
-  @ApiProperty()
+  @ApiProperty({ example: EXAMPLE_MANIFEST_DIGEST })
   digest: string;
 
-  @ApiProperty()
+  @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
   mediaType: string;
 
   @ApiProperty(SIZE)
@@ -78,12 +92,18 @@ export class ReferencesDto {
   @ApiProperty({
     type: [String],
     description: "Digests that the manifest refers to and the repository doesn't have",
+    example: [],
   })
   missing: string[];
 }
 
 export class ManifestDetailsDto extends ManifestDto {
-  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, nullable: true })
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    nullable: true,
+    example: { 'org.opencontainers.image.description': 'An example' },
+  })
   annotations: Record<string, string> | null;
 
   @ApiProperty()

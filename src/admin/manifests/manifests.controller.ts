@@ -1,13 +1,17 @@
 import { Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
-import { type Digest, parseDigest } from '../../oci/digest.js';
-import type { RepositoryName } from '../../oci/repository-name.js';
+import { parseDigest } from '../../oci/digest.js';
+import { ERROR_CODES } from '../../oci/error-codes.js';
+import { EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
+import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
-import { ApiRepositoryName, DigestPipe, NameParam } from '../path-parameters.js';
-import { ApiProblem } from '../problem.dto.js';
+import { ApiRepositoryName, NameParam } from '../path-parameters.js';
+import { ApiMalformedParameter, ApiProblem, ApiUnknownRepository } from '../problem.dto.js';
+import { RepositoriesQuery } from '../repositories/repositories.query.js';
+import type { RepositoryDto } from '../repositories/repository.dto.js';
 import { ManifestDetailsDto, ManifestPageDto } from './manifest.dto.js';
 import { ManifestsQuery } from './manifests.query.js';
 
@@ -16,18 +20,21 @@ const CURSOR = new KeysetCursor('manifests', parseDigest);
 /** The manifests of a repository, with their references. */
 @AdminController('repositories', 'repositories')
 export class AdminManifestsController {
-  constructor(private readonly manifests: ManifestsQuery) {}
+  constructor(
+    private readonly manifests: ManifestsQuery,
+    private readonly repositories: RepositoriesQuery,
+  ) {}
 
   @Get('*name/manifests')
   @OnRegistry('admin', 'read')
   @ApiOperation({
     operationId: 'listManifests',
-    summary: "A repository's manifests, sorted by digest",
+    summary: "List a repository's manifests, sorted by digest",
   })
   @ApiRepositoryName()
   @ApiOkResponse({ type: ManifestPageDto })
-  @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'The repository does not exist')
+  @ApiMalformedParameter()
+  @ApiUnknownRepository()
   async list(
     @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,
@@ -38,16 +45,22 @@ export class AdminManifestsController {
 
   @Get('*name/manifests/:digest')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'describeManifest', summary: 'One manifest with its references' })
+  @ApiOperation({ operationId: 'describeManifest', summary: 'Show one manifest with its references' })
   @ApiRepositoryName()
-  @ApiParam({ name: 'digest', schema: { type: 'string' }, description: 'The digest. A tag is not accepted' })
+  @ApiParam({
+    name: 'digest',
+    schema: { type: 'string', example: EXAMPLE_MANIFEST_DIGEST },
+    description: 'The digest. A tag is not accepted',
+  })
   @ApiOkResponse({ type: ManifestDetailsDto })
-  @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'The repository or the manifest does not exist')
+  @ApiProblem(400, 'A parameter is malformed', 'expected sha256: and 64 lower-case hex digits')
+  @ApiProblem(404, 'The repository or the manifest does not exist', ERROR_CODES.MANIFEST_UNKNOWN)
   get(
     @NameParam() name: RepositoryName,
-    @Param('digest', DigestPipe) digest: Digest,
-  ): Promise<ManifestDetailsDto> {
-    return this.manifests.get(name, digest);
+    @Param('digest') text: string,
+  ): Promise<ManifestDetailsDto | RepositoryDto> {
+    // Only digests have a colon. Without one, the whole path is the name of a repository.
+    if (!text.includes(':')) return this.repositories.get(parseRepositoryName(`${name}/manifests/${text}`));
+    return this.manifests.get(name, parseDigest(text));
   }
 }

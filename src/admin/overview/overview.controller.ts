@@ -12,7 +12,7 @@ export class OverviewController {
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'getOverview', summary: 'Versions, storage, database and counts' })
+  @ApiOperation({ operationId: 'getOverview', summary: 'Show versions, storage, database and counts' })
   @ApiOkResponse({ type: OverviewDto })
   overview(): Promise<OverviewDto> {
     return this.service.overview();

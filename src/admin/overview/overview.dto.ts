@@ -4,7 +4,7 @@ export class StorageOverviewDto {
   @ApiProperty({ description: 'The value of `STORAGE_DRIVER`', example: 'filesystem' })
   driver: string;
 
-  @ApiProperty({ description: 'Location of the bytes, without credentials' })
+  @ApiProperty({ description: 'Location of the bytes, without credentials', example: '/srv/berth/storage' })
   location: string;
 }
 
@@ -23,41 +23,44 @@ export class AccessOverviewDto {
   @ApiProperty({ enum: ['open'], description: 'The value of `ACCESS_MODE`' })
   mode: 'open';
 
-  @ApiProperty({ description: 'Whether the server listens on a loopback address only' })
+  @ApiProperty({ description: 'Whether the server listens on a loopback address only', example: true })
   loopbackOnly: boolean;
 }
 
-const COUNT = { type: 'integer', minimum: 0 } as const;
+const count = (example: number) => ({ type: 'integer', minimum: 0, example }) as const;
 
 export class CountsDto {
-  @ApiProperty(COUNT)
+  @ApiProperty(count(12))
   repositories: number;
 
-  @ApiProperty(COUNT)
+  @ApiProperty(count(96))
   manifests: number;
 
-  @ApiProperty(COUNT)
+  @ApiProperty(count(40))
   tags: number;
 
-  @ApiProperty(COUNT)
+  @ApiProperty(count(350))
   blobs: number;
 
-  @ApiProperty({ ...COUNT, description: 'Each blob counts once, even if several repositories link it' })
+  @ApiProperty({
+    ...count(9_663_676_416),
+    description: 'Each blob counts once, even if several repositories link it',
+  })
   blobBytes: number;
 
-  @ApiProperty({ ...COUNT, description: 'Upload sessions that are open or being committed' })
+  @ApiProperty({ ...count(1), description: 'Upload sessions that are open or being committed' })
   uploadsInProgress: number;
 }
 
 /** Versions, storage, database and counts. */
 export class OverviewDto {
-  @ApiProperty({ description: "Berth's version" })
+  @ApiProperty({ description: "Berth's version", example: '0.1.0' })
   version: string;
 
   @ApiProperty({ example: 'v20.19.0' })
   nodeVersion: string;
 
-  @ApiProperty({ type: 'integer', description: 'Uptime of this process' })
+  @ApiProperty({ type: 'integer', description: 'Uptime of this process', example: 86_400 })
   uptimeSeconds: number;
 
   @ApiProperty()

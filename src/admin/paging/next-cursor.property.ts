@@ -6,4 +6,5 @@ export const NextCursorProperty = () =>
     type: String,
     nullable: true,
     description: 'The `cursor` of the next page; null on the last page',
+    example: null,
   });

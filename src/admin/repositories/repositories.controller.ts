@@ -5,7 +5,7 @@ import { parseRepositoryName, type RepositoryName } from '../../oci/repository-n
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { ApiRepositoryName, NameParam } from '../path-parameters.js';
-import { ApiProblem } from '../problem.dto.js';
+import { ApiMalformedName, ApiMalformedParameter, ApiUnknownRepository } from '../problem.dto.js';
 import { RepositoriesQueryDto, RepositoryDto, RepositoryPageDto } from './repository.dto.js';
 import { RepositoriesQuery } from './repositories.query.js';
 
@@ -18,9 +18,9 @@ export class RepositoriesController {
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listRepositories', summary: 'Repositories, sorted by name' })
+  @ApiOperation({ operationId: 'listRepositories', summary: 'List repositories, sorted by name' })
   @ApiOkResponse({ type: RepositoryPageDto })
-  @ApiProblem(400, 'A parameter is malformed')
+  @ApiMalformedParameter()
   async list(@Query() { limit, cursor, q }: RepositoriesQueryDto): Promise<RepositoryPageDto> {
     const page = await this.repositories.list(q ?? '', { after: CURSOR.decode(cursor), limit });
     return CURSOR.pageDto(page, ({ name }) => name);
@@ -28,11 +28,11 @@ export class RepositoriesController {
 
   @Get('*name')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'getRepository', summary: 'One repository' })
+  @ApiOperation({ operationId: 'getRepository', summary: 'Show one repository' })
   @ApiRepositoryName()
   @ApiOkResponse({ type: RepositoryDto })
-  @ApiProblem(400, 'The name is malformed')
-  @ApiProblem(404, 'The repository does not exist')
+  @ApiMalformedName()
+  @ApiUnknownRepository()
   get(@NameParam() name: RepositoryName): Promise<RepositoryDto> {
     return this.repositories.get(name);
   }

@@ -1,28 +1,32 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { EXAMPLE_REPOSITORY, EXAMPLE_TIME } from '../../oci/examples.js';
 import { MAX_REPOSITORY_NAME_LENGTH } from '../../oci/repository-name.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
 
-const COUNT = { type: 'integer', minimum: 0 } as const;
+const count = (example: number) => ({ type: 'integer', minimum: 0, example }) as const;
 
 export class RepositoryDto {
-  @ApiProperty({ example: 'library/busybox' })
+  @ApiProperty({ example: EXAMPLE_REPOSITORY })
   name: string;
 
-  @ApiProperty()
+  @ApiProperty({ example: EXAMPLE_TIME })
   createdAt: Date;
 
-  @ApiProperty(COUNT)
+  @ApiProperty(count(2))
   tags: number;
 
-  @ApiProperty(COUNT)
+  @ApiProperty(count(2))
   manifests: number;
 
-  @ApiProperty({ ...COUNT, description: 'Layers and configs that the repository links' })
+  @ApiProperty({ ...count(5), description: 'Layers and configs that the repository links' })
   blobs: number;
 
-  @ApiProperty({ ...COUNT, description: 'Size of these blobs; other repositories may link them, too' })
+  @ApiProperty({
+    ...count(31_457_280),
+    description: 'Size of these blobs; other repositories may link them, too',
+  })
   blobBytes: number;
 }
 
@@ -38,7 +42,7 @@ export class RepositoriesQueryDto extends PageQueryDto {
   @ApiPropertyOptional({
     type: String,
     maxLength: MAX_REPOSITORY_NAME_LENGTH,
-    description: 'Prefix of the names',
+    description: 'Prefix of the names, for example `demo/`',
   })
   @IsOptional()
   @IsString({ message: 'q: expected a single value' })

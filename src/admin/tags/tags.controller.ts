@@ -7,7 +7,7 @@ import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
 import { ApiRepositoryName, NameParam } from '../path-parameters.js';
-import { ApiProblem } from '../problem.dto.js';
+import { ApiMalformedParameter, ApiUnknownRepository } from '../problem.dto.js';
 import { TagPageDto } from './tag.dto.js';
 import { TagsQuery } from './tags.query.js';
 
@@ -20,11 +20,11 @@ export class TagsController {
 
   @Get('*name/tags')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listTags', summary: "A repository's tags, sorted by name" })
+  @ApiOperation({ operationId: 'listTags', summary: "List a repository's tags, sorted by name" })
   @ApiRepositoryName()
   @ApiOkResponse({ type: TagPageDto })
-  @ApiProblem(400, 'A parameter is malformed')
-  @ApiProblem(404, 'The repository does not exist')
+  @ApiMalformedParameter()
+  @ApiUnknownRepository()
   async list(
     @NameParam() name: RepositoryName,
     @Query() { limit, cursor }: PageQueryDto,

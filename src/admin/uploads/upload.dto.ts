@@ -1,39 +1,50 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { EXAMPLE_REPOSITORY, EXAMPLE_TIME, EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
 
 /** An upload session in progress, without the states of hash and driver, which are internal. */
 export class UploadDto {
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty({ format: 'uuid', example: EXAMPLE_UPLOAD_ID })
   id: string;
 
-  @ApiProperty({ example: 'library/busybox' })
+  @ApiProperty({ example: EXAMPLE_REPOSITORY })
   repository: string;
 
   @ApiProperty({ enum: ['open', 'committing'], enumName: 'UploadInProgressState' })
   state: 'open' | 'committing';
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Bytes stored durably' })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Bytes stored durably', example: 20_000_000 })
   offsetBytes: number;
 
-  @ApiProperty()
+  @ApiProperty({ example: EXAMPLE_TIME })
   startedAt: Date;
 
-  @ApiProperty({ description: 'When it last made progress, or a request acquired it' })
+  @ApiProperty({ description: 'When it last made progress, or a request acquired it', example: EXAMPLE_TIME })
   lastActivityAt: Date;
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'Seconds since its start' })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Seconds since its start', example: 60 })
   ageSeconds: number;
 
-  @ApiProperty({ description: 'Whether a request is writing to it now' })
+  @ApiProperty({ description: 'Whether a request is writing to it now', example: false })
   beingWritten: boolean;
 
-  @ApiProperty({ type: String, nullable: true, description: 'The address of the client that started it' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'The address of the client that started it',
+    example: '127.0.0.1',
+  })
   clientAddress: string | null;
 
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({ type: String, nullable: true, example: 'skopeo/1.9.3' })
   userAgent: string | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who started it; null if unknown' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'Who started it; null if unknown',
+    example: null,
+  })
   createdBy: string | null;
 }
 

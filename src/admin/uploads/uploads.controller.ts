@@ -3,19 +3,22 @@ import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@ne
 import { OnRegistry } from '../../access/access.js';
 import type { AuthorizedRequest } from '../../access/access.guard.js';
 import { originOf } from '../../access/request-origin.js';
+import { ERROR_CODES } from '../../oci/error-codes.js';
+import { EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
 import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
 import { UploadService } from '../../uploads/upload.service.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
 import { PageQueryDto } from '../paging/page-query.dto.js';
 import { UploadIdPipe } from '../path-parameters.js';
-import { ApiProblem } from '../problem.dto.js';
+import { ApiMalformedParameter, ApiProblem } from '../problem.dto.js';
 import { UploadDto, UploadPageDto } from './upload.dto.js';
 import { UploadsQuery } from './uploads.query.js';
 
 const CURSOR = new KeysetCursor('uploads', parseUploadId);
 
-const ApiUploadId = () => ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } });
+const ApiUploadId = () =>
+  ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid', example: EXAMPLE_UPLOAD_ID } });
 
 /** Uploads in progress. */
 @AdminController('uploads', 'uploads')
@@ -27,9 +30,9 @@ export class AdminUploadsController {
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listUploads', summary: 'Uploads in progress, sorted by id' })
+  @ApiOperation({ operationId: 'listUploads', summary: 'List uploads in progress, sorted by id' })
   @ApiOkResponse({ type: UploadPageDto })
-  @ApiProblem(400, 'A parameter is malformed')
+  @ApiMalformedParameter()
   async list(@Query() { limit, cursor }: PageQueryDto): Promise<UploadPageDto> {
     const page = await this.reader.list({ after: CURSOR.decode(cursor), limit });
     return CURSOR.pageDto(page, ({ id }) => id);
@@ -37,11 +40,11 @@ export class AdminUploadsController {
 
   @Get(':id')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'getUpload', summary: 'One upload in progress' })
+  @ApiOperation({ operationId: 'getUpload', summary: 'Show one upload in progress' })
   @ApiUploadId()
   @ApiOkResponse({ type: UploadDto })
-  @ApiProblem(400, 'The id is malformed')
-  @ApiProblem(404, 'No such upload is in progress')
+  @ApiProblem(400, 'The id is malformed', 'id: expected a UUID')
+  @ApiProblem(404, 'No such upload is in progress', ERROR_CODES.BLOB_UPLOAD_UNKNOWN)
   get(@Param('id', UploadIdPipe) id: UploadId): Promise<UploadDto> {
     return this.reader.get(id);
   }
@@ -50,12 +53,16 @@ export class AdminUploadsController {
   @Delete(':id')
   @OnRegistry('admin', 'write')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ operationId: 'cancelUpload', summary: 'Cancels an upload and deletes its bytes' })
+  @ApiOperation({ operationId: 'cancelUpload', summary: 'Cancel an upload and delete its bytes' })
   @ApiUploadId()
   @ApiNoContentResponse({ description: 'The upload is cancelled' })
-  @ApiProblem(400, 'The id is malformed')
-  @ApiProblem(404, 'No such upload is in progress')
-  @ApiProblem(429, 'Its writer does not release it; retry after `Retry-After`')
+  @ApiProblem(400, 'The id is malformed', 'id: expected a UUID')
+  @ApiProblem(404, 'No such upload is in progress', ERROR_CODES.BLOB_UPLOAD_UNKNOWN)
+  @ApiProblem(
+    429,
+    'Its writer does not release it; retry after `Retry-After`',
+    'another request is writing to this upload',
+  )
   async cancel(@Param('id', UploadIdPipe) id: UploadId, @Req() request: AuthorizedRequest): Promise<void> {
     const { repository } = await this.reader.get(id);
     await this.uploads.cancel({ repository, id }, originOf(request));

@@ -4,10 +4,10 @@ import { Endpoint } from './parts.js';
 
 export const BaseDocs = () =>
   applyDecorators(
-    Endpoint('base', 'checkSupport', 'Checks that this is a registry', 'end-1'),
+    Endpoint('base', 'checkSupport', 'Check that this is a registry', 'end-1'),
     ApiResponse({
       status: 200,
       description: 'This is a registry',
-      content: { 'application/json': { schema: { type: 'object' } } },
+      content: { 'application/json': { schema: { type: 'object' }, example: {} } },
     }),
   );

@@ -1,15 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
-import {
-  AlsoHead,
-  Responds,
-  DigestParamDoc,
-  Endpoint,
-  Errors,
-  headers,
-  NameParam,
-  RequestHeader,
-} from './parts.js';
+import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../../oci/errors.js';
+import { EXAMPLE_BLOB, EXAMPLE_BLOB_DIGEST, EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
+import { DIGEST_INVALID, Errors, NAME_INVALID } from './errors.js';
+import { AlsoHead, Responds, DigestParamDoc, Endpoint, headers, NameParam, RequestHeader } from './parts.js';
 
 const BLOB_HEADERS = {
   'Docker-Content-Digest': 'The requested digest',
@@ -29,7 +23,7 @@ const bytes = (status: number, description: string, extra: Record<string, string
 
 export const BlobGetDocs = () =>
   applyDecorators(
-    Endpoint('blobs', 'getBlob', 'Returns a blob, or a range of it', 'end-2'),
+    Endpoint('blobs', 'getBlob', 'Pull a blob, or a range of it', 'end-2'),
     AlsoHead('headBlob'),
     NameParam(),
     DigestParamDoc('Digest of the blob'),
@@ -39,22 +33,35 @@ export const BlobGetDocs = () =>
     bytes(200, 'The bytes'),
     bytes(206, 'The range', { 'Content-Range': '`bytes first-last/size`' }),
     Responds(304, 'Not modified', { ETag: 'The digest, quoted' }),
-    Errors({
-      400: 'NAME_INVALID, DIGEST_INVALID',
-      404: 'BLOB_UNKNOWN: not in the repository, or its bytes are lost; push it again',
-      416: 'SIZE_INVALID: the range is not within the blob',
+    Responds(307, 'The bytes are at `Location`: a URL of the object store, for a short time', {
+      Location: 'A signed URL',
+      'Cache-Control': '`no-store`',
+      'Docker-Content-Digest': 'The requested digest',
     }),
+    Errors(
+      NAME_INVALID,
+      DIGEST_INVALID,
+      [
+        new BlobUnknownError(EXAMPLE_BLOB_DIGEST),
+        'not in the repository, or its bytes are lost; push it again',
+      ],
+      [new RangeNotSatisfiableError(EXAMPLE_BLOB.length), 'the range is not within the blob'],
+    ),
   );
 
 export const BlobDeleteDocs = () =>
   applyDecorators(
-    Endpoint('blobs', 'deleteBlob', 'Removes a blob from the repository', 'end-10'),
+    Endpoint('blobs', 'deleteBlob', 'Remove a blob from the repository', 'end-10'),
     NameParam(),
     DigestParamDoc('Digest of the blob'),
     Responds(202, 'Removed; other repositories keep the blob'),
-    Errors({
-      400: 'NAME_INVALID, DIGEST_INVALID',
-      404: 'BLOB_UNKNOWN',
-      405: 'DENIED: a manifest of the repository needs it; `detail.manifest` is its digest',
-    }),
+    Errors(
+      NAME_INVALID,
+      DIGEST_INVALID,
+      [new BlobUnknownError(EXAMPLE_BLOB_DIGEST), 'not in the repository'],
+      [
+        new BlobNeededError(EXAMPLE_MANIFEST_DIGEST),
+        'a manifest of the repository needs it; `detail.manifest` is its digest',
+      ],
+    ),
   );

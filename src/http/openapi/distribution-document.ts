@@ -34,11 +34,13 @@ function getAndHead(operation: Operation): Pick<PathItem, 'get' | 'head'> {
   const { [HEAD_EXTENSION]: headId, ...get } = operation as Operation &
     Record<typeof HEAD_EXTENSION, unknown>;
   if (typeof headId !== 'string') return { get };
-  const responses = Object.entries(get.responses).filter(([status]) => status !== '206' && status !== '416');
+  const responses = Object.entries(get.responses).filter(
+    ([status]) => !['206', '307', '416'].includes(status),
+  );
   const head = {
     ...get,
     operationId: headId,
-    summary: 'The same headers, without the body',
+    summary: 'Get the headers alone',
     parameters: (get.parameters ?? []).filter(
       (parameter) => !('name' in parameter && /range$/i.test(parameter.name)),
     ),

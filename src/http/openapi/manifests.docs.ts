@@ -1,21 +1,34 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBody, ApiConsumes, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import {
-  AlsoHead,
-  Responds,
-  Endpoint,
-  Errors,
-  headers,
-  NameParam,
-  ReferenceParam,
-  RequestHeader,
-} from './parts.js';
+  ManifestBlobUnknownError,
+  ManifestInvalidError,
+  ManifestTooLargeError,
+  ManifestUnknownError,
+  NameUnknownError,
+} from '../../oci/errors.js';
+import {
+  EXAMPLE_BLOB_DIGEST,
+  EXAMPLE_MANIFESTS,
+  EXAMPLE_REPOSITORY,
+  EXAMPLE_TAG,
+} from '../../oci/examples.js';
+import { parseTag } from '../../oci/tag.js';
+import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
+import { DIGEST_INVALID, type ErrorCase, Errors, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
+import { AlsoHead, Responds, Endpoint, headers, NameParam, ReferenceParam, RequestHeader } from './parts.js';
 
-const MEDIA_TYPES = [
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
+/** A body of each media type with its example. */
+const MANIFESTS = Object.fromEntries(
+  Object.entries(EXAMPLE_MANIFESTS).map(([type, example]) => [
+    type,
+    { schema: { type: 'object' as const }, example },
+  ]),
+);
+
+const UNKNOWN: readonly ErrorCase[] = [
+  [new ManifestUnknownError(EXAMPLE_TAG), 'no such tag or manifest'],
+  [new NameUnknownError(EXAMPLE_REPOSITORY), 'no such repository'],
 ];
 
 const MANIFEST_HEADERS = {
@@ -26,7 +39,7 @@ const MANIFEST_HEADERS = {
 
 export const ManifestGetDocs = () =>
   applyDecorators(
-    Endpoint('manifests', 'getManifest', 'Returns a manifest: the exact bytes that were pushed', 'end-3'),
+    Endpoint('manifests', 'getManifest', 'Pull a manifest', 'end-3', 'The exact bytes that were pushed.'),
     AlsoHead('headManifest'),
     NameParam(),
     ReferenceParam(),
@@ -35,18 +48,26 @@ export const ManifestGetDocs = () =>
       status: 200,
       description: 'The manifest, with the media type of its push',
       headers: headers(MANIFEST_HEADERS),
-      content: Object.fromEntries(MEDIA_TYPES.map((type) => [type, { schema: { type: 'object' } }])),
+      content: MANIFESTS,
     }),
     Responds(304, 'Not modified', {
       ETag: 'The digest, quoted',
       'Docker-Content-Digest': 'Digest of the manifest',
     }),
-    Errors({ 400: 'NAME_INVALID, DIGEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
+    Errors(NAME_INVALID, DIGEST_INVALID, ...UNKNOWN),
   );
 
 export const ManifestPutDocs = () =>
   applyDecorators(
-    Endpoint('manifests', 'putManifest', 'Pushes a manifest', 'end-7a, end-7b'),
+    // First, because it sets an empty summary.
+    ApiOperation({ requestBody: { required: true, content: MANIFESTS } }),
+    Endpoint(
+      'manifests',
+      'putManifest',
+      'Push a manifest and set its tags',
+      'end-7a, end-7b',
+      'The examples of indexes can be pushed as they stand, those of images after the blob `{}`.',
+    ),
     NameParam(),
     ReferenceParam(),
     ApiQuery({
@@ -56,27 +77,35 @@ export const ManifestPutDocs = () =>
       schema: { type: 'array', items: { type: 'string' } },
       description: 'Tags to set in the same transaction',
     }),
-    ApiConsumes(...MEDIA_TYPES),
-    ApiBody({ schema: { type: 'object' } }),
     Responds(201, 'Stored', {
       Location: 'Path of the manifest',
       'Docker-Content-Digest': 'Digest of the manifest, with the algorithm of the reference',
       'OCI-Subject': 'Digest of the subject, if the manifest has one',
       'OCI-Tag': 'Tags of the query that were set',
     }),
-    Errors({
-      400: 'NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID',
-      404: 'MANIFEST_BLOB_UNKNOWN: one error for each blob or manifest that the repository does not have',
-      408: 'MANIFEST_INVALID: the body stalled or was too slow',
-      413: 'MANIFEST_INVALID: larger than MANIFEST_MAX_BYTES',
-    }),
+    Errors(
+      NAME_INVALID,
+      [DIGEST_INVALID[0], 'the digest is malformed, or not that of the body'],
+      [
+        new ManifestInvalidError('schemaVersion: expected 2'),
+        'the body is not a manifest of its Content-Type, or the tag is malformed',
+      ],
+      [
+        new ManifestBlobUnknownError([EXAMPLE_BLOB_DIGEST]),
+        'one error for each blob or manifest that the repository does not have',
+      ],
+      [new BodyStalledError('MANIFEST_INVALID', 60), 'the body stalled or was too slow'],
+      [new ManifestTooLargeError(4_194_304), 'larger than `MANIFEST_MAX_BYTES`'],
+      [new ContentCodingError(), 'the body has a `Content-Encoding`'],
+      STORAGE_FULL,
+    ),
   );
 
 export const ManifestDeleteDocs = () =>
   applyDecorators(
-    Endpoint('manifests', 'deleteManifest', 'Deletes a tag, or a manifest with its tags', 'end-9'),
+    Endpoint('manifests', 'deleteManifest', 'Delete a tag, or a manifest with its tags', 'end-9'),
     NameParam(),
     ReferenceParam(),
     Responds(202, 'Deleted'),
-    Errors({ 400: 'NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID', 404: 'MANIFEST_UNKNOWN' }),
+    Errors(NAME_INVALID, DIGEST_INVALID, [thrownBy(() => parseTag('-')), 'the tag is malformed'], ...UNKNOWN),
   );

@@ -1,16 +1,20 @@
 import { applyDecorators } from '@nestjs/common';
 import {
   ApiExtension,
-  ApiExtraModels,
   ApiHeader,
   ApiOperation,
   ApiParam,
   ApiQuery,
   ApiResponse,
   ApiTags,
-  getSchemaPath,
 } from '@nestjs/swagger';
-import { RegistryErrorsDto } from './registry-errors.dto.js';
+import {
+  EXAMPLE_BLOB_DIGEST,
+  EXAMPLE_REPOSITORY,
+  EXAMPLE_TAG,
+  EXAMPLE_UPLOAD_ID,
+} from '../../oci/examples.js';
+import { COMMON_ERRORS, Errors } from './errors.js';
 
 /**
  * `x-…` of an operation that HEAD has too; its value is the id of the HEAD operation. See
@@ -20,11 +24,25 @@ export const HEAD_EXTENSION = 'x-berth-head';
 
 export type DistributionTag = 'base' | 'blobs' | 'uploads' | 'manifests' | 'lists';
 
-/** Documents an endpoint. `ends` are the spec's names for it. */
-export const Endpoint = (tag: DistributionTag, operationId: string, summary: string, ends: string) =>
+/**
+ * Documents an endpoint. `summary` says what it does and begins with a verb; `ends` are the spec's names for
+ * it.
+ */
+export const Endpoint = (
+  tag: DistributionTag,
+  operationId: string,
+  summary: string,
+  ends: string,
+  explanation = '',
+) =>
   applyDecorators(
     ApiTags(`Distribution: ${tag}`),
-    ApiOperation({ operationId, summary, description: `Distribution spec: ${ends}` }),
+    ApiOperation({
+      operationId,
+      summary,
+      description: `${explanation}\n\nDistribution spec: ${ends}`.trim(),
+    }),
+    Errors(...COMMON_ERRORS),
   );
 
 /** The endpoint also has HEAD: like GET, without a body. */
@@ -33,24 +51,24 @@ export const AlsoHead = (operationId: string) => ApiExtension(HEAD_EXTENSION, op
 export const NameParam = () =>
   ApiParam({
     name: 'name',
-    schema: { type: 'string', maxLength: 255, example: 'library/busybox' },
+    schema: { type: 'string', maxLength: 255, example: EXAMPLE_REPOSITORY },
     description: "The repository's name. Its slashes may be encoded as `%2F` or not",
   });
 
 export const DigestParamDoc = (description: string) =>
-  ApiParam({ name: 'digest', schema: { type: 'string', example: `sha256:${'0'.repeat(64)}` }, description });
+  ApiParam({ name: 'digest', schema: { type: 'string', example: EXAMPLE_BLOB_DIGEST }, description });
 
 export const UploadIdParamDoc = () =>
   ApiParam({
     name: 'uploadId',
-    schema: { type: 'string', format: 'uuid' },
+    schema: { type: 'string', format: 'uuid', example: EXAMPLE_UPLOAD_ID },
     description: 'From the `Location` of the upload',
   });
 
 export const ReferenceParam = () =>
   ApiParam({
     name: 'reference',
-    schema: { type: 'string', example: 'latest' },
+    schema: { type: 'string', example: EXAMPLE_TAG },
     description: 'A tag or a digest',
   });
 
@@ -83,16 +101,3 @@ export const headers = (descriptions: Record<string, string>) =>
 /** Documents a response without a body. */
 export const Responds = (status: number, description: string, responseHeaders: Record<string, string> = {}) =>
   ApiResponse({ status, description, headers: headers(responseHeaders) });
-
-/** Documents error responses: status → codes. */
-export const Errors = (codes: Record<number, string>) =>
-  applyDecorators(
-    ApiExtraModels(RegistryErrorsDto),
-    ...Object.entries(codes).map(([status, description]) =>
-      ApiResponse({
-        status: Number(status),
-        description,
-        content: { 'application/json': { schema: { $ref: getSchemaPath(RegistryErrorsDto) } } },
-      }),
-    ),
-  );

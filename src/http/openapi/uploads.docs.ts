@@ -1,14 +1,17 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes } from '@nestjs/swagger';
+import { parseContentRange } from '../../oci/content-range.js';
 import {
-  Responds,
-  Endpoint,
-  Errors,
-  NameParam,
-  RequestHeader,
-  TextQuery,
-  UploadIdParamDoc,
-} from './parts.js';
+  BlobUploadInvalidError,
+  BlobUploadUnknownError,
+  DigestInvalidError,
+  SizeInvalidError,
+} from '../../oci/errors.js';
+import { EXAMPLE_BLOB_DIGEST, EXAMPLE_MANIFEST_DIGEST, EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
+import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
+import { UploadBusyError, UploadOffsetError } from '../../uploads/upload.errors.js';
+import { type ErrorCase, Errors, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
+import { Responds, Endpoint, NameParam, RequestHeader, TextQuery, UploadIdParamDoc } from './parts.js';
 
 const SESSION_HEADERS = {
   Location: 'Path of the session',
@@ -30,15 +33,35 @@ const Bytes = (required: boolean) =>
 const ContentRange = () =>
   RequestHeader('Content-Range', '`first-last`, both inclusive, without a unit; must start at the offset');
 
-const UNKNOWN = 'BLOB_UPLOAD_UNKNOWN: no such session in this repository';
-const BUSY = 'TOOMANYREQUESTS: another request writes to the session';
+const UNKNOWN: ErrorCase = [
+  new BlobUploadUnknownError(EXAMPLE_UPLOAD_ID),
+  'no such session in this repository; it may have expired',
+];
+const BUSY: ErrorCase = [new UploadBusyError(15), 'another request writes to the session'];
+const OFFSET: ErrorCase = [
+  new UploadOffsetError(16_777_216),
+  'the chunk does not start at the offset, which is in `Range`',
+];
+const LENGTH: ErrorCase = [
+  new SizeInvalidError('Content-Length and Content-Range say different lengths'),
+  'the length of the body is not that of its range',
+];
+const RANGE: ErrorCase = [thrownBy(() => parseContentRange('bytes=0-99')), 'the range is malformed'];
+const CODING: ErrorCase = [new ContentCodingError(), 'the body has a `Content-Encoding`'];
+const STALLED: ErrorCase = [
+  new BodyStalledError('BLOB_UPLOAD_INVALID', 60),
+  'the body stalled or was too slow; received bytes are kept',
+];
+const OTHER_CONTENT = new DigestInvalidError(undefined, {
+  detail: { expected: EXAMPLE_BLOB_DIGEST, received: EXAMPLE_MANIFEST_DIGEST },
+});
 
 export const UploadStartDocs = () =>
   applyDecorators(
     Endpoint(
       'uploads',
       'startUpload',
-      'Starts an upload, mounts a blob, or pushes a whole blob',
+      'Start an upload, mount a blob, or push a whole one',
       'end-4a, end-4b, end-11',
     ),
     NameParam(),
@@ -49,60 +72,68 @@ export const UploadStartDocs = () =>
     Bytes(false),
     Responds(201, 'The blob was mounted or stored', BLOB_HEADERS),
     Responds(202, 'A session; a requested mount was not possible', SESSION_HEADERS),
-    Errors({
-      400: 'NAME_INVALID, DIGEST_INVALID, SIZE_INVALID',
-      408: 'BLOB_UPLOAD_INVALID: the body stalled or was too slow',
-    }),
+    Errors(
+      NAME_INVALID,
+      [OTHER_CONTENT, 'the digest is malformed, or not that of the body'],
+      [STALLED[0], 'the body stalled or was too slow'],
+      CODING,
+      STORAGE_FULL,
+    ),
   );
 
 export const UploadStatusDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'getUploadStatus', 'Returns the progress of an upload', 'end-13'),
+    Endpoint('uploads', 'getUploadStatus', 'Show the progress of an upload', 'end-13'),
     NameParam(),
     UploadIdParamDoc(),
     Responds(204, 'The durable bytes', SESSION_HEADERS),
-    Errors({ 400: 'NAME_INVALID', 404: UNKNOWN }),
+    Errors(NAME_INVALID, UNKNOWN),
   );
 
 export const UploadAppendDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'appendToUpload', 'Appends a chunk, or a stream of any length', 'end-5'),
+    Endpoint('uploads', 'appendToUpload', 'Append a chunk, or a stream of any length', 'end-5'),
     NameParam(),
     UploadIdParamDoc(),
     ContentRange(),
     Bytes(true),
     Responds(202, 'All bytes are durable', SESSION_HEADERS),
-    Errors({
-      400: 'NAME_INVALID, SIZE_INVALID, BLOB_UPLOAD_INVALID',
-      404: UNKNOWN,
-      408: 'BLOB_UPLOAD_INVALID: the body stalled or was too slow; received bytes are kept',
-      416: 'BLOB_UPLOAD_INVALID: the chunk does not start at the offset, which is in Range',
-      429: BUSY,
-    }),
+    Errors(NAME_INVALID, LENGTH, RANGE, UNKNOWN, STALLED, CODING, OFFSET, BUSY, STORAGE_FULL),
   );
 
 export const UploadCommitDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'commitUpload', 'Completes an upload, optionally with a last chunk', 'end-6'),
+    Endpoint('uploads', 'commitUpload', 'Complete an upload, optionally with a last chunk', 'end-6'),
     NameParam(),
     UploadIdParamDoc(),
     TextQuery('digest', 'Digest of the content', true),
     ContentRange(),
     Bytes(false),
     Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),
-    Errors({
-      400: 'NAME_INVALID, SIZE_INVALID; DIGEST_INVALID: other content; the session keeps its bytes',
-      404: UNKNOWN,
-      416: 'BLOB_UPLOAD_INVALID: the chunk does not start at the offset, which is in Range',
-      429: BUSY,
-    }),
+    Errors(
+      NAME_INVALID,
+      [OTHER_CONTENT, 'the content has another digest; the session keeps its bytes'],
+      LENGTH,
+      RANGE,
+      UNKNOWN,
+      STALLED,
+      CODING,
+      OFFSET,
+      BUSY,
+      STORAGE_FULL,
+    ),
   );
 
 export const UploadCancelDocs = () =>
   applyDecorators(
-    Endpoint('uploads', 'abortUpload', 'Cancels an upload', 'end-14'),
+    Endpoint('uploads', 'abortUpload', 'Cancel an upload', 'end-14'),
     NameParam(),
     UploadIdParamDoc(),
     Responds(204, 'Cancelled'),
-    Errors({ 400: 'NAME_INVALID, BLOB_UPLOAD_INVALID', 404: UNKNOWN, 429: BUSY }),
+    Errors(
+      NAME_INVALID,
+      [new BlobUploadInvalidError('the upload is being committed'), 'the upload is being committed'],
+      UNKNOWN,
+      BUSY,
+    ),
   );
