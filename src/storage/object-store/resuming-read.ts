@@ -23,18 +23,23 @@ export async function readResuming(
   options: IoOptions,
 ): Promise<Readable> {
   const source = { current: watched(await store.get(name, span, options)), abort: new AbortController() };
-  const stream = Readable.from(resumed(store, name, span, source), {
-    objectMode: false,
+  const chunks = resumed(store, name, span, source);
+  return new Readable({
     highWaterMark: 64 * 1024,
+    read() {
+      chunks.next().then(
+        ({ done, value }) => this.push(done === true ? null : value),
+        (error: Error) => this.destroy(error),
+      );
+    },
+    // Not `Readable.from`: its destroy waits for the generator, which may be waiting for the store.
+    destroy(error, callback) {
+      source.abort.abort();
+      source.current.destroy();
+      void chunks.return();
+      callback(error);
+    },
   });
-  const destroy = stream._destroy.bind(stream);
-  // The default waits for the generator, which may be waiting for the store.
-  stream._destroy = (error, callback) => {
-    source.abort.abort();
-    source.current.destroy();
-    destroy(error, callback);
-  };
-  return stream;
 }
 
 interface Source {
