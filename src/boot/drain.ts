@@ -27,12 +27,15 @@ export class Drain {
       this.unused.add(socket);
       socket.once('close', () => this.unused.delete(socket));
     });
-    server.prependListener('request', ({ socket }, response) => {
-      this.unused.delete(socket);
-      this.pending.add(response);
-      response.once('close', () => this.pending.delete(response));
-      if (this.draining) response.setHeader('Connection', 'close');
-    });
+    // Node emits one of the two for a request.
+    for (const event of ['request', 'checkContinue'] as const) {
+      server.prependListener(event, ({ socket }, response) => {
+        this.unused.delete(socket);
+        this.pending.add(response);
+        response.once('close', () => this.pending.delete(response));
+        if (this.draining) response.setHeader('Connection', 'close');
+      });
+    }
   }
 
   /**

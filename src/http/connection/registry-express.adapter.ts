@@ -6,6 +6,7 @@ import express, { type Express } from 'express';
 import { respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
 import { refuseExpectation, withConnectionRules } from './connection-rules.js';
+import { continueOnRead } from './continue-on-read.js';
 import { PendingResponses } from './pending-responses.js';
 
 /** Longer than the idle timeout of common load balancers (60 s), so that Berth does not close first. */
@@ -57,6 +58,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
       },
       withConnectionRules(limit.before(app), pending),
     );
+    server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), pending));
     server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), pending));
     respondToClientErrors(server, pending);
     limit.watch(server);
