@@ -21,9 +21,10 @@ describe('Drain', () => {
   afterEach(() => server.closeAllConnections());
 
   /** Sends a request, and returns its server's and its client's response. */
-  async function pending() {
-    const asked = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
-    const client = request(url, { agent: false, headers: { Connection: 'keep-alive' } });
+  async function pending(event: 'request' | 'checkContinue' = 'request') {
+    const asked = once(server, event) as Promise<[IncomingMessage, ServerResponse]>;
+    const expects = event === 'checkContinue' && { Expect: '100-continue' };
+    const client = request(url, { agent: false, headers: { Connection: 'keep-alive', ...expects } });
     const received = (once(client, 'response') as Promise<[IncomingMessage]>).then(
       ([{ headers, statusCode }]) => ({ status: statusCode, connection: headers.connection }),
       () => 'broken' as const,
@@ -43,8 +44,8 @@ describe('Drain', () => {
     await cut;
   });
 
-  it('waits for a request, accepts no other, and tells its client that the connection closes', async () => {
-    const { response, received } = await pending();
+  it.each(['request', 'checkContinue'] as const)('waits for a %s and accepts no other', async (event) => {
+    const { response, received } = await pending(event);
     let isReleased = false;
     const drained = drain.run(FOREVER_MS, () => Promise.resolve(void (isReleased = true)));
     await expect(fetch(url)).rejects.toThrow();
