@@ -62,10 +62,10 @@ describe('Expect: 100-continue', () => {
       const connection = await open(method, path, length);
       expect(String(await connection.some())).toBe('HTTP/1.1 100 Continue\r\n\r\n');
       await connection.send(body);
-      expect((await connection.answer()).status).toBe(status);
+      expect((await connection.response()).status).toBe(status);
       // The connection can be used again.
       await connection.send(requestHead('GET', '/v2/'));
-      expect((await connection.answer()).status).toBe(200);
+      expect((await connection.response()).status).toBe(200);
       connection.leave();
     }
     await client.fetch(location, { method: 'DELETE' });
@@ -75,7 +75,7 @@ describe('Expect: 100-continue', () => {
     const location = await client.startUpload(name);
     const connection = await open('PATCH', location, 5);
     await connection.send('hello');
-    expect((await connection.answer()).status).toBe(202);
+    expect((await connection.response()).status).toBe(202);
     connection.leave();
     await client.fetch(location, { method: 'DELETE' });
   });
