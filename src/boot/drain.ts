@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { settlesWithin } from '../common/settles-within.js';
 
@@ -27,15 +27,14 @@ export class Drain {
       this.unused.add(socket);
       socket.once('close', () => this.unused.delete(socket));
     });
+    const count: RequestListener = ({ socket }, response) => {
+      this.unused.delete(socket);
+      this.pending.add(response);
+      response.once('close', () => this.pending.delete(response));
+      if (this.draining) response.setHeader('Connection', 'close');
+    };
     // Node emits one of the two for a request.
-    for (const event of ['request', 'checkContinue'] as const) {
-      server.prependListener(event, ({ socket }, response) => {
-        this.unused.delete(socket);
-        this.pending.add(response);
-        response.once('close', () => this.pending.delete(response));
-        if (this.draining) response.setHeader('Connection', 'close');
-      });
-    }
+    server.prependListener('request', count).prependListener('checkContinue', count);
   }
 
   /**

@@ -29,7 +29,7 @@ export async function readResuming(
     read() {
       chunks.next().then(
         ({ done, value }) => this.push(done === true ? null : value),
-        (error: Error) => this.destroy(error),
+        (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
       );
     },
     // Not `Readable.from`: its destroy waits for the generator, which may be waiting for the store.
