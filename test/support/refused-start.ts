@@ -17,7 +17,7 @@ export async function refusal(
     .start({ DATA_DIR: dataDir, ...environment }, { openFiles })
     .ended(120_000);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  expect(stderr).toMatch(/^[A-Z/][^\n]+\.\n$/);
+  expect(stderr).toMatch(/^[A-Z/][^\n]+[^.]\.\n$/);
   expect(stderr).not.toContain(SECRET);
   await expectPostgresGone(dataDir);
   return stderr.trimEnd();

@@ -7,6 +7,7 @@ import { Replica } from '../../common/replica.js';
 import { settlesWithin } from '../../common/settles-within.js';
 import { StartupError } from '../../common/startup.error.js';
 import { advisoryLockKey } from '../advisory-lock.js';
+import { oneLine } from '../errors/one-line.js';
 import { queryRows } from '../query-rows.js';
 
 const RECONNECT_MS = { first: 50, max: 2_000 };
@@ -79,8 +80,7 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
   /** Connects before the process serves requests, so that others never take it for ended. */
   async onModuleInit(): Promise<void> {
     const connection = await this.connect().catch((cause: unknown) => {
-      const reason = cause instanceof Error ? cause.message : 'unknown error';
-      throw new StartupError(`Can't listen to the database: ${reason}.`, { cause });
+      throw new StartupError(`Can't listen to the database: ${oneLine(cause)}.`, { cause });
     });
     this.running = this.keepConnected(connection);
   }

@@ -9,6 +9,10 @@ const query = (fields: object) => new QueryFailedError('SELECT 1', [], error(fie
 describe('isDatabaseUnavailable', () => {
   it.each([
     ['no server on the port', error({ code: 'ECONNREFUSED', syscall: 'connect' })],
+    [
+      'no server on any of several addresses',
+      new AggregateError([error({ code: 'ECONNREFUSED', syscall: 'connect' })]),
+    ],
     ['no socket file', error({ code: 'ENOENT', syscall: 'connect' })],
     ['too many open files', error({ code: 'EMFILE', syscall: 'connect' })],
     ['no name service', error({ code: 'EAI_AGAIN', syscall: 'getaddrinfo' })],

@@ -82,6 +82,8 @@ export function isDatabaseFull(error: unknown): boolean {
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (UNAVAILABLE_ERRORS.some((kind) => error instanceof kind)) return true;
   if (isDatabaseFull(error)) return false;
+  // A host with several addresses, none of which could be connected.
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable);
   const fromQuery = error instanceof QueryFailedError;
   const cause: unknown = fromQuery ? error.driverError : error;
   if (typeof cause !== 'object' || cause === null) return false;
