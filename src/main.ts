@@ -1,12 +1,16 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
-import { config as loadDotEnv } from 'dotenv';
 import type { Logger } from 'pino';
 import type { RunningBerth } from './boot/start-berth.js';
 import { banner } from './boot/banner.js';
+import { type Command, commandOf, HELP } from './boot/command-line.js';
+import { refuseUnknownHost } from './boot/free-port.js';
 import type { Configuration } from './config/configuration.js';
+import { describeConfiguration } from './config/describe-configuration.js';
+import { addDotEnv } from './config/dot-env.js';
 import { loadConfiguration } from './config/load-configuration.js';
+import { describeUnknownNames } from './config/setting-names.js';
 import { refuseLowFileLimit } from './boot/open-file-limit.js';
 import { StartupError } from './common/startup.error.js';
 import { VERSION } from './common/version.js';
@@ -15,12 +19,39 @@ import { openLog } from './observability/logger.js';
 import { stopOnSignal } from './boot/stop-on-signal.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
 
+/** What the process that the operator starts does for each command. */
+const COMMANDS: Record<Command, () => Promise<void> | void> = {
+  start: main,
+  check,
+  help: () => void process.stdout.write(HELP),
+  version: () => void process.stdout.write(`${VERSION}\n`),
+};
+
+/** Reads the settings, with those of the `.env` file. @throws StartupError */
+async function configure() {
+  const fromFile = addDotEnv(process.env);
+  await refuseUnknownHost(process.env);
+  return {
+    configuration: loadConfiguration(process.env),
+    fromFile,
+    warning: describeUnknownNames(process.env),
+  };
+}
+
+/** Prints the settings in force. */
+async function check(): Promise<void> {
+  const { configuration, fromFile, warning } = await configure();
+  if (warning !== undefined) process.stderr.write(`Warning: ${warning}\n`);
+  const settings = describeConfiguration(configuration, process.env, fromFile);
+  process.stdout.write(`${settings}\n\nThe configuration is valid.\n`);
+}
+
 /** The main process: serves requests itself, or starts workers that do. */
 async function main(): Promise<void> {
-  loadDotEnv({ quiet: true });
-  const configuration = loadConfiguration(process.env);
+  const { configuration, warning } = await configure();
   refuseLowFileLimit();
   const log = await openLog(configuration);
+  if (warning !== undefined) log.logger.warn(warning);
   const stopping = stopOnSignal(log);
   const berth = await start(configuration, log.logger);
   stopping.started(berth);
@@ -62,7 +93,7 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 try {
-  await (cluster.isWorker ? mainOfWorker() : main());
+  await (cluster.isWorker ? mainOfWorker() : COMMANDS[commandOf(process.argv.slice(2))]());
 } catch (error) {
   if (!(error instanceof StartupError)) throw error;
   // The primary prints the message of a worker.

@@ -1,5 +1,5 @@
 import { IsOptional, IsUrl, Matches } from 'class-validator';
-import { Env } from './env.js';
+import { Env, hidden } from './env.js';
 import { DEFAULT_PART_SIZE_BYTES, ENDPOINT_URL, OBJECT_PREFIX, PartSize } from './object-store-rules.js';
 
 /** The container of `STORAGE_DRIVER=azure`. */
@@ -11,7 +11,7 @@ export class AzureSettings {
   storageAzureContainer!: string;
 
   /** Account, key and endpoint together. Unset: the account name with its key, or the default credential. */
-  @Env('STORAGE_AZURE_CONNECTION_STRING')
+  @Env('STORAGE_AZURE_CONNECTION_STRING', hidden)
   @IsOptional()
   @Matches(/=/, { message: 'expected a connection string, or STORAGE_AZURE_ACCOUNT_NAME instead' })
   storageAzureConnectionString: string | undefined = undefined;
@@ -22,7 +22,7 @@ export class AzureSettings {
   storageAzureAccountName: string | undefined = undefined;
 
   /** Unset: with an account name, the SDK's default credential (environment, managed identity …). */
-  @Env('STORAGE_AZURE_ACCOUNT_KEY')
+  @Env('STORAGE_AZURE_ACCOUNT_KEY', hidden)
   @IsOptional()
   @Matches(/^[A-Za-z0-9+/]+=*$/, { message: 'expected a key of the storage account, in base64' })
   storageAzureAccountKey: string | undefined = undefined;

@@ -7,13 +7,13 @@ import {
   IsString,
   IsUUID,
   Matches,
-  MinLength,
   ValidateBy,
   type ValidationArguments,
 } from 'class-validator';
 import type { AzureSettings } from './azure.settings.js';
-import { AsBoolean, Env } from './env.js';
+import { AsBoolean, Env, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
+import { IsHost } from './host.js';
 import { Integer, parseDecimal } from './integer.js';
 import type { S3Settings } from './s3.settings.js';
 
@@ -32,8 +32,7 @@ const YEAR_SECONDS = 365 * DAY_SECONDS;
 export class Configuration {
   /** Address to listen on. Any address except loopback requires `ACCESS_MODE=open`. */
   @Env('HOST')
-  @IsString({ message: 'expected an address' })
-  @MinLength(1, { message: 'expected an address' })
+  @IsHost()
   host = '127.0.0.1';
 
   @Env('PORT')
@@ -67,10 +66,15 @@ export class Configuration {
   dataDir = './data';
 
   /** Unset: Berth runs an embedded PostgreSQL. */
-  @Env('DATABASE_URL')
+  @Env('DATABASE_URL', withoutPassword)
   @IsOptional()
   @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
   databaseUrl: string | undefined = undefined;
+
+  /** How long a start waits for the server of `DATABASE_URL`. */
+  @Env('DATABASE_WAIT_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: 3600, zero: 'no wait' })
+  databaseWaitSeconds = 60;
 
   /** Maximum number of connections of one process to Postgres. */
   @Env('DATABASE_POOL_SIZE')

@@ -17,9 +17,7 @@ describe('loadConfiguration', () => {
   it('names its variables after its fields', () => {
     const names = Object.keys(new Configuration()).map(variableName);
     const values = Object.fromEntries(names.map((name) => [name, 'no valid value \0']));
-    for (const name of names.filter(
-      (each) => !['HOST', 'DATA_DIR', 'STORAGE_FILESYSTEM_ROOT'].includes(each),
-    )) {
+    for (const name of names.filter((each) => !['DATA_DIR', 'STORAGE_FILESYSTEM_ROOT'].includes(each))) {
       expect(() => loadConfiguration({ [name]: values[name] })).toThrow(name);
     }
     expect(loadConfiguration({ DATA_DIR: '/x', HOST: '127.0.0.2' })).toMatchObject({
@@ -139,11 +137,19 @@ describe('loadConfiguration', () => {
     ['DATABASE_URL', 'postgres://user:sec ret@ho st/db'],
     ['DATABASE_URL', 'postgres://user:100%secret@host/db'],
     ['DATABASE_URL', 'postgres://user:sec/ret@host/db'],
+    ['DATABASE_WAIT_SECONDS', '3601'],
     ['ACCESS_MODE', 'closed'],
     ['LOG_LEVEL', 'loud'],
+    ['HOST', '256.0.0.1'],
+    ['HOST', '127.0.0.1:5000'],
+    ['HOST', 'localhost:5000'],
+    ['HOST', '[::1]'],
+    ['HOST', 'http://localhost'],
+    ['HOST', 'two words'],
   ])('refuses %s=%s by name and without its value', (name, value) => {
     const attempt = () => loadConfiguration({ [name]: value });
-    expect(attempt).toThrow(name);
+    expect(attempt).toThrow(new RegExp(`${name} .*expected `));
+    expect(attempt).toThrow(/^[A-Z].*[^.]\.$/);
     expect(attempt).not.toThrow(value);
   });
 
@@ -154,6 +160,7 @@ describe('loadConfiguration', () => {
   it('listens beyond loopback only with ACCESS_MODE=open', () => {
     expect(() => loadConfiguration({ HOST: '0.0.0.0' })).toThrow('ACCESS_MODE=open');
     expect(() => loadConfiguration({ HOST: 'registry.example' })).toThrow('ACCESS_MODE=open');
+    expect(() => loadConfiguration({ HOST: 'fe80::1%eth0' })).toThrow('ACCESS_MODE=open');
     expect(loadConfiguration({ HOST: '0.0.0.0', ACCESS_MODE: 'open' }).host).toBe('0.0.0.0');
   });
 });

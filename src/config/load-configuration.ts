@@ -7,6 +7,7 @@ import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
 import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
+import { mistypedNames } from './setting-names.js';
 import { StartupError } from '../common/startup.error.js';
 
 /** `dataDir` → `DATA_DIR`: each field is the camel case of its variable. */
@@ -22,6 +23,7 @@ export function variableName(field: string): string {
 export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Configuration> {
   // An empty variable (`PORT=`) counts as unset.
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  refuseMistypedNames(set);
   const configuration = validated(Configuration, set);
   loadObjectStore(configuration, set);
   refuseUnintendedExposure(configuration);
@@ -31,6 +33,15 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
     configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
   }
   return Object.freeze(configuration);
+}
+
+/** With a mistyped name, a start would take the default: another database or storage, for example. */
+function refuseMistypedNames(set: Record<string, string | undefined>): void {
+  const mistyped = mistypedNames(set).map(({ name, known }) => `${name} (expected ${known})`);
+  if (mistyped.length === 0) return;
+  throw new StartupError(
+    `The configuration is invalid: Berth has no setting ${mistyped.join(', ')}: correct the name, or unset it.`,
+  );
 }
 
 /** Only the settings of the store in use are read. */

@@ -1,5 +1,5 @@
 import { IsBoolean, IsIn, IsOptional, IsUrl, Matches } from 'class-validator';
-import { AsBoolean, Env } from './env.js';
+import { AsBoolean, Env, hidden } from './env.js';
 import { DEFAULT_PART_SIZE_BYTES, ENDPOINT_URL, OBJECT_PREFIX, PartSize } from './object-store-rules.js';
 
 const ENCRYPTIONS = ['AES256', 'aws:kms', 'aws:kms:dsse'] as const;
@@ -34,12 +34,12 @@ export class S3Settings {
   storageS3ForcePathStyle: boolean | undefined = undefined;
 
   /** Unset, with the secret: the SDK's default chain (environment, shared files, container, instance). */
-  @Env('STORAGE_S3_ACCESS_KEY_ID')
+  @Env('STORAGE_S3_ACCESS_KEY_ID', hidden)
   @IsOptional()
   @Matches(/^\S+$/, { message: 'expected an access key without spaces' })
   storageS3AccessKeyId: string | undefined = undefined;
 
-  @Env('STORAGE_S3_SECRET_ACCESS_KEY')
+  @Env('STORAGE_S3_SECRET_ACCESS_KEY', hidden)
   @IsOptional()
   @Matches(/^\S+$/, { message: 'expected a secret key without spaces' })
   storageS3SecretAccessKey: string | undefined = undefined;
