@@ -4,6 +4,7 @@ import type { Configuration } from '../config/configuration.js';
 import { type Database, openDatabase } from '../database/database.js';
 import type { CleanupStack } from './cleanup-stack.js';
 import { claimDataDirectory } from './data-directory.js';
+import { freePort } from './free-port.js';
 import { takeWorkerLock } from './workers/worker-lock.js';
 
 export interface ClaimedDatabase {
@@ -17,7 +18,8 @@ export interface ClaimedDatabase {
 
 /**
  * Opens the database of the main process. For an embedded one, claims the data directory first, and waits
- * until no worker of an earlier Berth can use the database.
+ * until no worker of an earlier Berth can use the database. Before that it checks the address: a start that
+ * can't listen creates no cluster and waits for no server.
  *
  * @throws StartupError
  */
@@ -34,6 +36,7 @@ export async function claimAndOpenDatabase(
     cleanup.add(() => lock.release());
     workerLock = lock;
   }
+  await freePort(configuration);
   const database = await openDatabase(
     configuration,
     (line) => logger.debug({ context: 'postgres' }, line),

@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
 import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
-import { StartupError } from '../common/startup.error.js';
 import { DRAIN_MS } from './drain.js';
-import { describeListenFailure } from './listen-failure.js';
+import { freePort } from './free-port.js';
 import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
@@ -40,9 +37,12 @@ export async function startPrimary(
     const driver = await prepareStorage(app);
     const sessions = app.get(UploadSessionStore);
     if (database.isPrivate) await sessions.releaseAll(driver.abilities.outlivesProcess);
+    // For PORT=0 the port is chosen here: with Node's choice, workers would get another port after all of
+    // them ended.
+    const port = await freePort(configuration);
     const pool = new WorkerPool({
       count: configuration.processes,
-      environment: { PORT: String(await freePort(configuration)) },
+      environment: { PORT: String(port) },
       lock: workerLock,
       stopTimeoutMs: configuration.shutdownGraceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS,
       releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
@@ -53,22 +53,4 @@ export async function startPrimary(
     const died = Promise.race([database.died, pool.died]);
     return { url, database, driver, died, close: () => cleanup.close() };
   });
-}
-
-/**
- * Checks that the address is free, and returns its port. For `PORT=0` the port is chosen here: with Node's
- * choice, workers would get another port after all of them ended.
- *
- * @throws StartupError
- */
-async function freePort({ host, port }: Configuration): Promise<number> {
-  const server = createServer().listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new StartupError(describeListenFailure(cause, { host, port }), { cause });
-  }
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return free;
 }

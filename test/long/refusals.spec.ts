@@ -12,7 +12,9 @@ const servers = useOtherServers();
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it('an address of another machine', async () => {
     const settings = { HOST: '192.0.2.1', ACCESS_MODE: 'open', DATABASE_URL: database.url };
-    expect(await refusal(bench, settings)).toBe('HOST is not an address of this machine.');
+    expect(await refusal(bench, settings)).toBe(
+      'HOST (192.0.2.1) is not an address of this machine: set HOST to one, or to 0.0.0.0 for all of them.',
+    );
   });
 
   it('a data directory that cannot be created', async () => {
@@ -63,8 +65,10 @@ describe('an unusable database ends the start with one sentence, without the pas
     server.on('connection', (socket) =>
       socket.end('HTTP/1.1 400 Bad Request\r\n\r\n').on('error', () => undefined),
     );
-    expect(await refusal(bench, { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db` })).toMatch(
-      /^Can't use the database of DATABASE_URL: /,
-    );
+    const settings = {
+      DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db`,
+      DATABASE_WAIT_SECONDS: '0',
+    };
+    expect(await refusal(bench, settings)).toMatch(/^Can't use the database of DATABASE_URL: /);
   });
 });

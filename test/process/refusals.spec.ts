@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { portInUse, refusal, SECRET } from '../support/refused-start.js';
@@ -12,6 +13,17 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     ['STORAGE_DRIVER', 'floppy', 'STORAGE_DRIVER – expected one of filesystem, memory'],
     ['DATABASE_URL', `mysql://u:${SECRET}@127.0.0.1/db`, 'DATABASE_URL – expected postgres://'],
     ['HOST', '0.0.0.0', "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open"],
+    ['HOST', '256.0.0.1', 'HOST – expected an IP address or a host name'],
+    [
+      'HOST',
+      'no-such-host.invalid',
+      'HOST (no-such-host.invalid) is neither an IP address nor a host name that',
+    ],
+    [
+      'STORAGE_DRVER',
+      'memory',
+      'Berth has no setting STORAGE_DRVER (expected STORAGE_DRIVER): correct the name',
+    ],
   ])('%s=%s', async (name, value, sentence) => {
     expect(await refusal(bench, { [name]: value })).toContain(sentence);
   });
@@ -22,9 +34,18 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     );
   });
 
-  it('a port in use', async () => {
+  it('a mistyped name in .env', async () => {
+    await bench.write('.env', `DATABASE_URI=postgres://u:${SECRET}@127.0.0.1/db\n`);
+    expect(await refusal(bench, {}).finally(() => bench.remove('.env'))).toContain(
+      'no setting DATABASE_URI (expected DATABASE_URL)',
+    );
+  });
+
+  it.each(['1', '2'])('a port in use, before a database is created, with WORKERS=%s', async (WORKERS) => {
     const { port } = await servers.listen();
-    expect(await refusal(bench, { PORT: String(port), DATABASE_URL: database.url })).toBe(portInUse(port));
+    const dataDir = bench.newDataDir();
+    expect(await refusal(bench, { PORT: String(port), DATA_DIR: dataDir, WORKERS })).toBe(portInUse(port));
+    expect(await readdir(dataDir)).toEqual(expect.not.arrayContaining(['postgres']));
   });
 
   it('a data directory below a file', async () => {
@@ -52,7 +73,11 @@ describe('an unusable database ends the start with one sentence, without the pas
 
   it('no server listens', async () => {
     const port = await servers.freePort();
-    expect(await refusal(bench, { DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db` })).toBe(
+    const settings = {
+      DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db`,
+      DATABASE_WAIT_SECONDS: '0',
+    };
+    expect(await refusal(bench, settings)).toBe(
       `Can't use the database of DATABASE_URL: connect ECONNREFUSED 127.0.0.1:${port}.`,
     );
   });
