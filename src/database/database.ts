@@ -12,12 +12,14 @@ import {
   type PostgresConnection,
   SERVING,
 } from './connection/data-source-options.js';
+import { oneLine } from './errors/one-line.js';
 import {
   embeddedConnectionOptions,
   type EmbeddedConnectionOptions,
 } from '../embedded-postgres/connection-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.js';
 import { runMigrations } from './run-migrations.js';
+import { type ServerWait, waitForServer } from './wait-for-server.js';
 
 /** An open, migrated database. */
 export interface Database extends Connections {
@@ -40,10 +42,11 @@ export function embeddedClusterDirectory({ dataDir, storageDriver }: Configurati
 }
 
 /**
- * Starts the embedded Postgres or connects to the external one, and runs the migrations.
+ * Starts the embedded Postgres or connects to the external one, and runs the migrations. If the external one
+ * does not respond yet, waits for it for `databaseWaitSeconds`.
  *
  * @param log called with each log line of the embedded Postgres.
- * @param warn called with warnings about migrations.
+ * @param warn called with warnings about that wait and about migrations.
  * @throws StartupError
  */
 export async function openDatabase(
@@ -57,7 +60,8 @@ export async function openDatabase(
   const postgres = await startEmbedded(configuration, directory, log);
   try {
     const connection = embeddedConnection(postgres.connection);
-    const connections = await connect(connection, configuration, 'the embedded PostgreSQL', warn);
+    const server = { name: 'the embedded PostgreSQL', waitSeconds: 0, warn };
+    const connections = await connect(connection, configuration, server);
     return {
       ...connections,
       description: `embedded PostgreSQL in ${directory}`,
@@ -131,7 +135,9 @@ async function openExternal(
   warn: (line: string) => void,
 ): Promise<Database> {
   const description = describeUrl(url);
-  const connections = await connect({ url }, configuration, 'the database of DATABASE_URL', warn);
+  const { databaseWaitSeconds: waitSeconds } = configuration;
+  const server = { name: 'the database of DATABASE_URL', waitSeconds, warn };
+  const connections = await connect({ url }, configuration, server);
   return { ...connections, description, ...sharedServer(connections) };
 }
 
@@ -146,18 +152,17 @@ function sharedServer(
 async function connect(
   connection: PostgresConnection,
   configuration: Configuration,
-  name: string,
-  warn: (line: string) => void,
+  server: ServerWait,
 ): Promise<Connections> {
   const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
   try {
-    await migrating.initialize();
-    await runMigrations(migrating, warn);
+    await waitForServer(() => migrating.initialize(), server);
+    await runMigrations(migrating, server.warn);
     await disconnect(migrating);
     return await connectAll(connection, configuration);
   } catch (cause) {
     await disconnect(migrating);
-    throw new StartupError(`Can't use ${name}: ${oneLine(cause)}.`, { cause });
+    throw new StartupError(`Can't use ${server.name}: ${oneLine(cause)}.`, { cause });
   }
 }
 
@@ -195,11 +200,4 @@ async function disconnect(dataSource: DataSource): Promise<void> {
 function describeUrl(url: string): string {
   const { hostname, port, pathname } = new URL(url);
   return `PostgreSQL at ${decodeURIComponent(hostname)}:${port || '5432'}${pathname}`;
-}
-
-/** For a host with several addresses, Node throws an AggregateError without a message. */
-function oneLine(error: unknown): string {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const message = first instanceof Error && first.message !== '' ? first.message : 'unknown error';
-  return (message.split('\n', 1)[0] ?? message).replace(/\.$/, '');
 }
