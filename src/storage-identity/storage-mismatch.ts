@@ -23,8 +23,17 @@ export function describeMismatch(mismatch: Mismatch): string {
   return (
     `The storage (${storage.location}) doesn't belong to the database (${database.description}): ` +
     `the storage ${storageFound(mismatch)}; the database ${databaseFound(mismatch)}. Nothing was changed. ` +
-    `${adviceOn(mismatch)} If they do belong together, after one of them was restored or moved, ` +
-    `stop all other Berths that use them, and start once with STORAGE_ADOPT=${database.id}.`
+    adviceOn(mismatch) +
+    adoptionOf(mismatch)
+  );
+}
+
+/** A storage without any of the database's blobs is the wrong one: adopting it would lose every image. */
+function adoptionOf({ database: { id }, blobs: { checked, found } }: Mismatch): string {
+  if (checked > 0 && found === 0) return '';
+  return (
+    ' If they do belong together, after one of them was restored or moved, ' +
+    `stop all other Berths that use them, and start once with STORAGE_ADOPT=${id}.`
   );
 }
 
