@@ -20,7 +20,7 @@ export function banner(
     `  access    ${access}`,
     ...(processes === 1 ? [] : [`  workers   ${processes}`]),
     '',
-    `Started in ${startSeconds.toFixed(1)} s. Stop it with Ctrl-C. To push an image:`,
+    `Started in ${startSeconds.toFixed(1)} s as process ${process.pid}. Stop it with Ctrl-C. To push an image:`,
     `  docker tag my-image ${host}/my-image && docker push ${host}/my-image`,
     '',
     '',

@@ -62,13 +62,13 @@ const LOWEST_CONTRAST = String.raw`(() => {
   }
 
   it.each([
-    ['light', 1000],
-    ['dark', 1000],
-    ['light', 360],
-    ['dark', 360],
-  ] as const)('can be read in %s, %d pixels wide', async (colorScheme, width) => {
+    ['light', 960, 'home'],
+    ['dark', 960, 'home-dark'],
+    ['light', 360, 'home-phone'],
+    ['dark', 360, 'home-phone-dark'],
+  ] as const)('can be read in %s, %d pixels wide', async (colorScheme, width, name) => {
     await withPage(async (page) => {
-      await page.setViewportSize({ width, height: 860 });
+      await page.setViewportSize({ width, height: 600 });
       await page.emulateMedia({ colorScheme });
       await page.goto(berth.url, { waitUntil: 'networkidle' });
       expect(await page.title()).toBe(`Berth: a container registry at ${new URL(berth.url).host}`);
@@ -78,7 +78,7 @@ const LOWEST_CONTRAST = String.raw`(() => {
         colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 23, 26)',
       );
       expect(await page.evaluate(LOWEST_CONTRAST)).toBeGreaterThanOrEqual(4.5);
-      await screenshot(page, `home-${colorScheme}-${width}`);
+      await screenshot(page, name);
     });
   });
 

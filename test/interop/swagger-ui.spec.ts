@@ -94,6 +94,7 @@ if (chromium === undefined && !mustRun) {
     expect(await page.locator('.opblock-tag').allInnerTexts()).toEqual(
       expect.arrayContaining([expect.stringContaining('Distribution: blobs')]),
     );
+    await page.setViewportSize({ width: 960, height: 900 });
     await screenshot(page, 'swagger-ui', { fullPage: false });
     expectQuiet();
   });

@@ -20,7 +20,9 @@ describe('a start with nothing but a data directory', () => {
       `  API docs  ${url}/api/docs`,
       '  access    open, loopback only',
       '',
-      expect.stringMatching(/^Started in \d+\.\d s\. Stop it with Ctrl-C\. To push an image:$/),
+      expect.stringMatching(
+        /^Started in \d+\.\d s as process \d+\. Stop it with Ctrl-C\. To push an image:$/,
+      ),
       `  docker tag my-image ${new URL(url).host}/my-image && docker push ${new URL(url).host}/my-image`,
     ]);
     await expect(fetch(`http://[::1]:${new URL(url).port}/v2/`)).rejects.toThrow();
