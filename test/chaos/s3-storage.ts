@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { OWN_NAMES } from '../../src/storage/identity-object.js';
 import { newSuffix, objectKeyOf, pieceName, PIECES } from '../../src/storage/object-store/names.js';
 import { bodyOf } from '../../src/storage/object-store/part-buffer.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { freshBucket, type StartedS3Server, startRadosgw } from '../support/radosgw.js';
+import { s3Settings } from '../support/s3-settings.js';
 import { isFaultOf, type StorageFault } from './fault-kinds.js';
 import type { SeededRandom } from './seeded-random.js';
 import { PART_BYTES, REPLICAS } from './settings.js';
@@ -26,13 +26,7 @@ export class S3Storage implements ChaosStorage {
     private readonly bucket: string,
     private readonly proxies: readonly FaultProxy[],
   ) {
-    const settings = Object.assign(new S3Settings(), {
-      storageS3Bucket: bucket,
-      storageS3Endpoint: server.endpoint,
-      storageS3AccessKeyId: server.accessKeyId,
-      storageS3SecretAccessKey: server.secretAccessKey,
-    });
-    this.store = new S3ObjectStore(settings);
+    this.store = new S3ObjectStore(s3Settings(server, bucket));
   }
 
   /** Starts a server for this run, which frees its memory when it ends. */

@@ -1,22 +1,14 @@
-import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { watchConnections } from '../support/active-connections.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
 import { describeStorageDriverContract } from '../contract/storage-driver.contract.js';
+import { contractDriver } from './support/contract-driver.js';
 
 describeStorageDriverContract(
   'gcs',
   async () => {
     const openHandles = watchConnections();
     const harness = await GcsHarness.start();
-    const open = async (): Promise<ObjectStorageDriver> => {
-      const driver = new ObjectStorageDriver(harness.store({ storageGcsPrefix: 'some/where/' }), {
-        partBytes: 512 * 1024,
-        inlineBytes: 600,
-        redirect: false,
-      });
-      await driver.prepare();
-      return driver;
-    };
+    const open = () => contractDriver(harness.store({ storageGcsPrefix: 'some/where/' }));
     return {
       driver: await open(),
       reopen: open,

@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import { createHash, randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import { listed, listedUploads } from '../contract/storage-driver.harness.js';
 import type { BerthProcess } from '../support/berth-process.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { s3Settings } from '../support/s3-settings.js';
 import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
 import { RegistryClient } from '../support/registry-client.js';
@@ -48,13 +48,8 @@ describeWithRadosgw('three processes, one bucket, kill -9', () => {
         UPLOAD_LEASE_SECONDS: '2',
         ...environment,
       });
-    const settings = Object.assign(new S3Settings(), {
-      storageS3Bucket: bucket,
-      storageS3Endpoint: server.endpoint,
-      storageS3AccessKeyId: server.accessKeyId,
-      storageS3SecretAccessKey: server.secretAccessKey,
-    });
-    driver = new ObjectStorageDriver(new S3ObjectStore(settings), { partBytes: 5 * MIB, redirect: false });
+    const direct = new S3ObjectStore(s3Settings(server, bucket));
+    driver = new ObjectStorageDriver(direct, { partBytes: 5 * MIB, redirect: false });
   });
   afterAll(() => proxy.close());
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
-import { S3Settings } from '../../src/config/s3.settings.js';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
 import { describeWithRadosgw, freshBucket, sharedRadosgw } from '../support/radosgw.js';
+import { s3Settings } from '../support/s3-settings.js';
 import { describeObjectStoreContract } from '../contract/object-store.contract.js';
 import type { ObjectStoreHarness } from '../contract/object-store.harness.js';
 
@@ -12,13 +12,7 @@ async function makeHarness(): Promise<ObjectStoreHarness> {
   const bucket = await freshBucket(server);
   const opened: S3ObjectStore[] = [];
   const open = async (prefix: string): Promise<S3ObjectStore> => {
-    const settings = Object.assign(new S3Settings(), {
-      storageS3Bucket: bucket,
-      storageS3Endpoint: server.endpoint,
-      storageS3AccessKeyId: server.accessKeyId,
-      storageS3SecretAccessKey: server.secretAccessKey,
-      storageS3Prefix: prefix,
-    });
+    const settings = s3Settings(server, bucket, { storageS3Prefix: prefix });
     const store = new S3ObjectStore(settings, { pageSize: PAGE_SIZE });
     opened.push(store);
     await store.prepare();
