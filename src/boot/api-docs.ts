@@ -56,7 +56,10 @@ export function setUpApiDocs(app: NestExpressApplication): void {
 function createApiDocument(app: NestExpressApplication): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setTitle('Berth')
-    .setDescription('An OCI container registry: the distribution spec on `/v2`, the admin API on `/api/v1`.')
+    .setDescription(
+      'An OCI container registry: the distribution spec on `/v2`, the admin API on `/api/v1`. ' +
+        'Every path refuses other methods than these with 405 and `Allow`.',
+    )
     .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0');
   for (const [name, description] of TAGS) builder.addTag(name, description);

@@ -237,19 +237,31 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('describes only endpoints that exist', async () => {
-    for (const { path, method } of operations) {
-      const url = path
-        .replace('{name}', 'none%2Fsuch')
-        .replace('{digest}', digestOf('x'))
-        .replace(/\{\w*[iI]d\}/, crypto.randomUUID())
-        .replace('{reference}', 'latest');
-      const response = await client.fetch(url, { method: method.toUpperCase() });
-      expect([url, method, response.status]).not.toEqual([url, method, 405]);
-      expect(response.status).toBeLessThan(500);
-      expect(await response.text()).not.toContain('no such endpoint');
-    }
-  });
+  it.each(['none%2Fsuch', 'Malformed'])(
+    'describes endpoints that exist, with the responses that they give: %s',
+    async (name) => {
+      for (const { path, method, operation } of operations) {
+        const url = path
+          .replace('{name}', name)
+          .replace('{digest}', digestOf('x'))
+          .replace(/\{\w*[iI]d\}/, crypto.randomUUID())
+          .replace('{reference}', 'latest');
+        const response = await client.fetch(url, { method: method.toUpperCase() });
+        const text = await response.text();
+        const where = `${method} ${url}: ${response.status} ${text}`;
+        expect([where, Object.keys(operation.responses)]).toEqual([
+          where,
+          expect.arrayContaining([String(response.status)]),
+        ]);
+        expect(response.status).toBeLessThan(500);
+        expect(text).not.toContain('no such endpoint');
+        if (!path.startsWith('/v2') || response.status < 400 || method === 'head') continue;
+        const { examples = {} } = operation.responses[response.status]!.content!['application/json']!;
+        const { errors } = JSON.parse(text) as { errors: { code: string }[] };
+        expect([where, Object.keys(examples)]).toEqual([where, expect.arrayContaining([errors[0]!.code])]);
+      }
+    },
+  );
 
   it('describes the responses of the admin API', async () => {
     const image = await client.makeImage('a/b', ['layer']);

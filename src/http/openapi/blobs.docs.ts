@@ -13,12 +13,14 @@ const BLOB_HEADERS = {
   'Cache-Control': 'Content never changes under its digest',
 };
 
-const bytes = (status: number, description: string, extra: Record<string, string> = {}) =>
+const bytes = (status: number, description: string, types: string[], extra: Record<string, string> = {}) =>
   ApiResponse({
     status,
     description,
     headers: headers({ ...BLOB_HEADERS, ...extra }),
-    content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+    content: Object.fromEntries(
+      types.map((type) => [type, { schema: { type: 'string' as const, format: 'binary' } }]),
+    ),
   });
 
 export const BlobGetDocs = () =>
@@ -27,11 +29,13 @@ export const BlobGetDocs = () =>
     AlsoHead('headBlob'),
     NameParam(),
     DigestParamDoc('Digest of the blob'),
-    RequestHeader('Range', 'One range of bytes: `bytes=0-99`, `bytes=100-`, `bytes=-100`'),
+    RequestHeader('Range', 'Ranges of bytes: `bytes=0-99`, `bytes=100-`, `bytes=-100`, `bytes=0-9,90-99`'),
     RequestHeader('If-Range', 'The ETag that the range applies to'),
     RequestHeader('If-None-Match', 'ETags that the client has'),
-    bytes(200, 'The bytes'),
-    bytes(206, 'The range', { 'Content-Range': '`bytes first-last/size`' }),
+    bytes(200, 'The bytes', ['application/octet-stream']),
+    bytes(206, 'The range; several are parts', ['application/octet-stream', 'multipart/byteranges'], {
+      'Content-Range': '`bytes first-last/size`; not with several ranges',
+    }),
     Responds(304, 'Not modified', { ETag: 'The digest, quoted' }),
     Responds(307, 'The bytes are at `Location`: a URL of the object store, for a short time', {
       Location: 'A signed URL',
