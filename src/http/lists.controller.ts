@@ -6,7 +6,7 @@ import { ListingService, type Referrer } from '../manifests/listing.service.js';
 import { CatalogueService } from '../repositories/catalogue.service.js';
 import type { Digest } from '../oci/digest.js';
 import { OCI_INDEX } from '../oci/media-types.js';
-import { nextLink, parsePageMarker, parsePageSize } from '../oci/page.js';
+import { nextLink, parseArtifactTypeFilter, parsePageMarker, parsePageSize } from '../oci/page.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { CatalogDocs, ReferrersDocs, TagListDocs } from './openapi/lists.docs.js';
 import { DigestParam, queryText, Repository } from './parameters.js';
@@ -61,7 +61,7 @@ export class ListsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const artifactType = parsePageMarker(queryText(request, 'artifactType'));
+    const artifactType = parseArtifactTypeFilter(queryText(request, 'artifactType'));
     const page = pageOf(request, MAX_REFERRERS_PAGE);
     const { items, more } = await this.lists.referrers(name, digest, artifactType, page);
     const filters = artifactType === undefined ? undefined : { artifactType };

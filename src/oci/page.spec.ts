@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ParameterInvalidError } from './errors.js';
-import { nextLink, parsePageMarker, parsePageSize } from './page.js';
+import { nextLink, parseArtifactTypeFilter, parsePageMarker, parsePageSize } from './page.js';
 
 describe('parsePageSize', () => {
   it.each([
     [undefined, undefined],
+    ['', undefined],
     ['0', 0],
     ['1', 1],
     ['007', 7],
@@ -16,7 +17,7 @@ describe('parsePageSize', () => {
     expect(parsePageSize(n, 100)).toBe(size);
   });
 
-  it.each(['', '-1', '-0', '+1', '1.5', '1e2', '0x1', 'ten', ' 1', '1\n', '١'])('refuses %j', (n) => {
+  it.each(['-1', '-0', '+1', '1.5', '1e2', '0x1', 'ten', ' 1', '1\n', '١'])('refuses %j', (n) => {
     expect(() => parsePageSize(n, 100)).toThrow(
       expect.objectContaining({ name: 'ParameterInvalidError', code: 'UNSUPPORTED' }),
     );
@@ -30,6 +31,23 @@ describe('parsePageMarker', () => {
 
   it.each(['a\0', '\ud83d', '\ude00x'])('refuses %j, which Postgres could not compare', (last) => {
     expect(() => parsePageMarker(last)).toThrow(ParameterInvalidError);
+  });
+});
+
+describe('parseArtifactTypeFilter', () => {
+  it.each([
+    [undefined, undefined],
+    ['', undefined],
+    ['application/spdx+json', 'application/spdx+json'],
+    ['application/spdx json', 'application/spdx+json'],
+    ['application/a b c', 'application/a+b+c'],
+    ['no media type', 'no+media+type'],
+  ])('reads %j as %j', (text, filter) => {
+    expect(parseArtifactTypeFilter(text)).toBe(filter);
+  });
+
+  it.each(['a\0', '\ud83d'])('refuses %j, which Postgres could not compare', (text) => {
+    expect(() => parseArtifactTypeFilter(text)).toThrow('invalid artifactType');
   });
 });
 

@@ -5,11 +5,11 @@ import { isStorableText } from './text.js';
  * Parses a list's `n` (distribution-spec, "Listing Tags"). `max` is the limit: a larger `n` returns `max`
  * entries and a Link. 0 is valid and returns an empty list.
  *
- * @returns undefined without `n`.
+ * @returns undefined without `n`, or if it is empty.
  * @throws ParameterInvalidError for a negative or non-numeric `n`.
  */
 export function parsePageSize(n: string | undefined, max: number): number | undefined {
-  if (n === undefined) {
+  if (n === undefined || n === '') {
     return undefined;
   }
   if (!/^[0-9]+$/.test(n)) {
@@ -29,6 +29,23 @@ export function parsePageMarker(last: string | undefined): string | undefined {
     throw new ParameterInvalidError('invalid last: expected a name');
   }
   return last;
+}
+
+/**
+ * Parses the `artifactType` by which a list is filtered. Clients send its `+` unencoded, which decodes to a
+ * space; a media type has no spaces.
+ *
+ * @returns undefined without a filter, or if it is empty.
+ * @throws ParameterInvalidError for a text with a NUL or half a surrogate pair.
+ */
+export function parseArtifactTypeFilter(artifactType: string | undefined): string | undefined {
+  if (artifactType === undefined || artifactType === '') {
+    return undefined;
+  }
+  if (!isStorableText(artifactType)) {
+    throw new ParameterInvalidError('invalid artifactType: expected a media type');
+  }
+  return artifactType.replaceAll(' ', '+');
 }
 
 /**

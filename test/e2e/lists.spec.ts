@@ -87,11 +87,16 @@ describe('lists', () => {
       expect(await page(`${list}?n=0`)).toEqual({ items: [], next: undefined });
     });
 
+    it('30. an n or a last without a value counts as absent', async () => {
+      expect(await page(`${list}?n=&last=`)).toEqual({ items: all, next: undefined });
+      expect(await page(`${list}?n`)).toEqual({ items: all, next: undefined });
+    });
+
     it('30. an n above the limit means the limit', async () => {
       expect((await page(`${list}?n=99999999999999999999999`)).items).toEqual(all);
     });
 
-    it.each(['-1', 'a', '1.5', '', '1e3', '0x10', '+1', '%201', '1&n=2'])('30. n=%s is a 400', async (n) => {
+    it.each(['-1', 'a', '1.5', '1e3', '0x10', '+1', '%201', '1&n=2'])('30. n=%s is a 400', async (n) => {
       expect(await refusal(await client.fetch(`${list}?n=${n}`))).toBe('400 UNSUPPORTED');
     });
 

@@ -109,6 +109,27 @@ describe('referrers', () => {
     }
   });
 
+  it.each(['application/vnd.a+json', 'application/vnd.a%2Bjson', 'application/vnd.a%20json'])(
+    '29. artifactType=%s is a media type with a plus',
+    async (value) => {
+      const subject = freshSubject();
+      const artifactType = 'application/vnd.a+json';
+      const wanted = await push({ ...image, subject, artifactType }, { artifactType });
+      await push({ ...image, subject }, {});
+      const { manifests, headers } = await list(subject, `?artifactType=${value}`);
+      expect(manifests).toEqual([wanted]);
+      expect(headers.get('oci-filters-applied')).toBe('artifactType');
+    },
+  );
+
+  it('29. artifactType and n without a value count as absent', async () => {
+    const subject = freshSubject();
+    const referrer = await push({ ...image, subject }, { artifactType: image.config.mediaType });
+    const { manifests, headers } = await list(subject, '?artifactType=&n=');
+    expect(manifests).toEqual([referrer]);
+    expect(headers.has('oci-filters-applied')).toBe(false);
+  });
+
   it('29. a referrer is listed in its own repository alone', async () => {
     const subject = freshSubject();
     await push({ ...image, subject }, {});
@@ -128,7 +149,7 @@ describe('referrers', () => {
 
   it('29. pages by Link, the filter kept', async () => {
     const subject = freshSubject();
-    const artifactType = 'application/x+y z';
+    const artifactType = 'application/x+y';
     const all: Descriptor[] = [];
     for (let page = 0; page < 5; page += 1) {
       all.push(await push({ ...image, subject, page, artifactType }, { artifactType }));
