@@ -7,17 +7,21 @@ export type BlobContent =
   /** The client fetches the bytes from the storage. The URL is short-lived and a credential. */
   | { readonly kind: 'redirect'; readonly url: URL }
   /** All bytes of a small blob. */
-  | ({ readonly kind: 'bytes'; readonly bytes: Buffer } & RequestedPart)
-  /** The caller reads the span and closes the object. */
-  | ({ readonly kind: 'object'; readonly object: OpenObject } & RequestedPart)
-  /** The bytes of the span. */
-  | ({ readonly kind: 'stream'; readonly stream: Readable } & RequestedPart);
+  | ({ readonly kind: 'bytes'; readonly bytes: Buffer } & RequestedParts)
+  /** The caller reads the spans and closes the object. */
+  | ({ readonly kind: 'object'; readonly object: OpenObject } & RequestedParts)
+  /** The bytes of the first span. `read` opens the others. */
+  | ({
+      readonly kind: 'stream';
+      readonly stream: Readable;
+      readonly read: (span: ByteSpan) => Promise<Readable>;
+    } & RequestedParts);
 
-/** The part of a blob that a request wants. */
-export interface RequestedPart {
+/** The parts of a blob that a request wants. */
+export interface RequestedParts {
   /** The size of the blob. */
   readonly sizeBytes: number;
-  readonly span: ByteSpan;
-  /** Whether the client asked for a range, so that the response is a 206. */
+  readonly spans: readonly [ByteSpan, ...ByteSpan[]];
+  /** Whether the client asked for ranges, so that the response is a 206. */
   readonly isPartial: boolean;
 }

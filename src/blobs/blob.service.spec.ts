@@ -65,7 +65,7 @@ describe('BlobService.content', () => {
     };
     const { signal } = new AbortController();
     const content = await contentOf(serviceOver({ openObject }), 'bytes=10-19', { signal });
-    const part = { sizeBytes: 1000, span: { start: 10, end: 19 }, isPartial: true };
+    const part = { sizeBytes: 1000, spans: [{ start: 10, end: 19 }], isPartial: true };
     expect(content).toEqual({ kind: 'object', object, ...part });
     expect(calls).toEqual([BLOB.objectKey, { signal }]);
     expect(object.closes).toBe(0);
@@ -88,12 +88,29 @@ describe('BlobService.content', () => {
     const content = await contentOf(serviceOver({ read }));
     expect(content).toMatchObject({ kind: 'stream', isPartial: false });
     expect(calls).toEqual([BLOB.objectKey, { start: 0, end: 999 }, {}]);
+    const other = { start: 5, end: 6 };
+    expect(content.kind === 'stream' && (await content.read(other))).toBe(stream);
+    expect(calls.slice(3)).toEqual([BLOB.objectKey, other, {}]);
   });
 
   it('redirects if the driver can, and leaves the range to the storage', async () => {
     const url = new URL('https://storage/object');
     const service = serviceOver({ redirectUrl: () => Promise.resolve(url) });
     expect(await contentOf(service, 'bytes=5000-')).toEqual({ kind: 'redirect', url });
+  });
+
+  it('does not redirect for several ranges', async () => {
+    const object = objectOf(1000);
+    const service = serviceOver({
+      redirectUrl: () => Promise.reject(new Error('redirected')),
+      openObject: () => Promise.resolve(object),
+    });
+    const spans = [
+      { start: 0, end: 1 },
+      { start: 500, end: 501 },
+    ];
+    expect(await contentOf(service, 'bytes=0-1,500-501')).toMatchObject({ kind: 'object', spans });
+    await expect(contentOf(service, 'bytes=5000-,-0')).rejects.toBeInstanceOf(RangeNotSatisfiableError);
   });
 
   it('refuses a range beyond the end', async () => {

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { violates } from '../database/errors/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
-import { parseByteRange } from '../oci/byte-range.js';
+import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
 import {
   BlobNeededError,
@@ -14,9 +14,14 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../common/map-bounded.js';
 import { canOpen, canRedirect } from '../storage/driver-abilities.js';
-import { type IoOptions, STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
+import {
+  type ByteSpan,
+  type IoOptions,
+  STORAGE_DRIVER,
+  type StorageDriver,
+} from '../storage/storage-driver.js';
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
-import type { BlobContent, RequestedPart } from './blob-content.js';
+import type { BlobContent, RequestedParts } from './blob-content.js';
 import { BlobPresence } from './blob-presence.js';
 import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
@@ -56,7 +61,8 @@ export class BlobService {
   /**
    * The bytes of a blob: a redirect if the driver can redirect, else the blob itself, opened.
    *
-   * @param range the `Range` header, if it applies. A redirect leaves it to the storage.
+   * @param range the `Range` header, if it applies. A redirect leaves one range to the storage. Several never
+   *   redirect: S3 would return the whole object, others an error.
    * @throws BlobUnknownError, RangeNotSatisfiableError, StorageError
    */
   async content(
@@ -66,16 +72,16 @@ export class BlobService {
     options: IoOptions,
   ): Promise<BlobContent> {
     const found = await this.find(repository, digest);
-    if (canRedirect(this.driver)) {
+    if (canRedirect(this.driver) && !hasSeveralRanges(range)) {
       const { objectKey } = await this.expectPresent(found, digest);
       return { kind: 'redirect', url: await this.driver.redirectUrl(objectKey) };
     }
     // Opening the object shows whether it is in the storage; bytes from memory do not.
     const isInMemory = this.small.has(found);
     const blob = isInMemory ? await this.expectPresent(found, digest) : found;
-    const part = requestedPart(range, blob.sizeBytes);
-    const content = await this.open(blob, part, options).catch(async (error: unknown) =>
-      this.open(await this.findAfter(error, repository, digest, blob, options), part, options),
+    const parts = requestedParts(range, blob.sizeBytes);
+    const content = await this.open(blob, parts, options).catch(async (error: unknown) =>
+      this.open(await this.findAfter(error, repository, digest, blob, options), parts, options),
     );
     if (!isInMemory) this.presence.note([digest]);
     return content;
@@ -177,16 +183,17 @@ export class BlobService {
   }
 
   /** @throws StorageError if the object has another size than its row. */
-  private async open(blob: BlobRecord, part: RequestedPart, options: IoOptions): Promise<BlobContent> {
+  private async open(blob: BlobRecord, parts: RequestedParts, options: IoOptions): Promise<BlobContent> {
     const { objectKey, sizeBytes } = blob;
     const bytes = await this.small.get(blob, options);
-    if (bytes !== undefined) return { kind: 'bytes', bytes, ...part };
+    if (bytes !== undefined) return { kind: 'bytes', bytes, ...parts };
     if (!canOpen(this.driver)) {
       // A span, also for all bytes: an object that is too short then fails before the response begins.
-      return { kind: 'stream', stream: await this.driver.read(objectKey, part.span, options), ...part };
+      const read = (span: ByteSpan) => this.driver.read(objectKey, span, options);
+      return { kind: 'stream', stream: await read(parts.spans[0]), read, ...parts };
     }
     const object = await this.driver.openObject(objectKey, options);
-    if (object.sizeBytes === sizeBytes) return { kind: 'object', object, ...part };
+    if (object.sizeBytes === sizeBytes) return { kind: 'object', object, ...parts };
     await object.close();
     throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
   }
@@ -212,9 +219,9 @@ export class BlobService {
   }
 }
 
-function requestedPart(range: string | undefined, sizeBytes: number): RequestedPart {
-  const parsed = parseByteRange(range, sizeBytes);
+function requestedParts(range: string | undefined, sizeBytes: number): RequestedParts {
+  const parsed = parseByteRanges(range, sizeBytes);
   if (parsed.kind === 'unsatisfiable') throw new RangeNotSatisfiableError(sizeBytes);
-  const { start, end } = parsed.kind === 'span' ? parsed : { start: 0, end: sizeBytes - 1 };
-  return { sizeBytes, span: { start, end }, isPartial: parsed.kind === 'span' };
+  if (parsed.kind === 'spans') return { sizeBytes, spans: parsed.spans, isPartial: true };
+  return { sizeBytes, spans: [{ start: 0, end: sizeBytes - 1 }], isPartial: false };
 }

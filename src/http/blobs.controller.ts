@@ -3,13 +3,14 @@ import { Controller, Delete, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRepository } from '../access/access.js';
 import { BlobService } from '../blobs/blob.service.js';
-import type { BlobContent, RequestedPart } from '../blobs/blob-content.js';
+import type { BlobContent } from '../blobs/blob-content.js';
 import { Configuration } from '../config/configuration.js';
 import { formatContentRange } from '../oci/byte-range.js';
 import { allowsRange, formatEtag, matchesEtag } from '../oci/conditional.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
+import { MultipartByteranges } from '../transfer/multipart-byteranges.js';
 import { ObjectSender } from '../transfer/object-sender.js';
 import { DigestParam, Repository } from './parameters.js';
 import { sendEmpty, IMMUTABLE, abortOnClose } from './responses.js';
@@ -44,7 +45,7 @@ export class BlobsController {
     if (isNotModified || request.method === 'HEAD') {
       const { sizeBytes } = await this.blobs.stat(repository, digest);
       if (isNotModified) return sendEmpty(response, 304, headers);
-      response.writeHead(200, { ...headers, ...BYTES, 'Content-Length': sizeBytes }).end();
+      response.writeHead(200, { ...headers, 'Content-Type': BLOB_TYPE, 'Content-Length': sizeBytes }).end();
       return;
     }
     const range = allowsRange(request.get('if-range'), etag) ? request.get('range') : undefined;
@@ -75,16 +76,37 @@ export class BlobsController {
       });
       return;
     }
-    const { span } = content;
     try {
       this.limitReadingTime(content.kind, response);
-      writeBlobHead(response, content, headers);
-      if (content.kind === 'bytes') response.end(content.bytes.subarray(span.start, span.end + 1));
-      else if (content.kind === 'stream') await pipeline(content.stream, response);
-      else await this.sender.send(content.object, span, response);
+      if (content.spans.length === 1) await this.sendOne(content, response, headers);
+      else await this.sendSeveral(content, response, headers);
     } finally {
       if (content.kind === 'object') await content.object.close();
     }
+  }
+
+  private async sendOne(content: LocalContent, response: Response, headers: BlobHeaders): Promise<void> {
+    const { sizeBytes, isPartial } = content;
+    const [span] = content.spans;
+    response.writeHead(isPartial ? 206 : 200, {
+      ...headers,
+      'Content-Type': BLOB_TYPE,
+      'Content-Length': span.end - span.start + 1,
+      ...(isPartial && { 'Content-Range': formatContentRange(span, sizeBytes) }),
+    });
+    if (content.kind === 'bytes') response.end(content.bytes.subarray(span.start, span.end + 1));
+    else if (content.kind === 'stream') await pipeline(content.stream, response);
+    else await this.sender.send(content.object, span, response);
+  }
+
+  private async sendSeveral(content: LocalContent, response: Response, headers: BlobHeaders): Promise<void> {
+    const body = new MultipartByteranges(content.spans, content.sizeBytes, BLOB_TYPE);
+    const { contentType, sizeBytes } = body;
+    response.writeHead(206, { ...headers, 'Content-Type': contentType, 'Content-Length': sizeBytes });
+    if (content.kind === 'bytes') response.end(body.ofBytes(content.bytes));
+    else if (content.kind === 'stream')
+      await pipeline(body.ofStreams(content.stream, content.read), response);
+    else await this.sender.send(body.ofObject(content.object), { start: 0, end: sizeBytes - 1 }, response);
   }
 
   /**
@@ -99,21 +121,10 @@ export class BlobsController {
   }
 }
 
-const BYTES = { 'Content-Type': 'application/octet-stream' };
+const BLOB_TYPE = 'application/octet-stream';
+
+type LocalContent = Exclude<BlobContent, { kind: 'redirect' }>;
 
 type BlobHeaders = Readonly<
   Record<'Docker-Content-Digest' | 'ETag' | 'Cache-Control' | 'Accept-Ranges', string>
 >;
-
-function writeBlobHead(
-  response: Response,
-  { span: { start, end }, sizeBytes, isPartial }: RequestedPart,
-  headers: BlobHeaders,
-): void {
-  response.writeHead(isPartial ? 206 : 200, {
-    ...headers,
-    ...BYTES,
-    'Content-Length': end - start + 1,
-    ...(isPartial && { 'Content-Range': formatContentRange(start, end, sizeBytes) }),
-  });
-}

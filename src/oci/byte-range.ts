@@ -1,27 +1,41 @@
-/**
- * The part that a GET with a `Range` header selects. Offsets are inclusive and within the representation.
- */
-export type ByteRange =
+/** Bytes of a representation, zero-based, both ends inclusive (RFC 9110, section 14.1.2). */
+export interface ByteSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The parts that a GET with a `Range` header selects. They are within the representation, none is empty. */
+export type ByteRanges =
   | { readonly kind: 'whole' }
-  | { readonly kind: 'span'; readonly start: number; readonly end: number }
+  /** Disjoint spans with gaps between them, in the order of the header. */
+  | { readonly kind: 'spans'; readonly spans: readonly [ByteSpan, ...ByteSpan[]] }
   | { readonly kind: 'unsatisfiable' };
 
-const WHOLE: ByteRange = { kind: 'whole' };
-const UNSATISFIABLE: ByteRange = { kind: 'unsatisfiable' };
+/** As many as podman requests at once (`maxNumberMissingChunks` in containers/storage). */
+export const MAX_RANGES = 1024;
+/** What a part adds to a response of several parts, approximately. */
+const PART_OVERHEAD_BYTES = 128;
+
+const WHOLE: ByteRanges = { kind: 'whole' };
+const UNSATISFIABLE: ByteRanges = { kind: 'unsatisfiable' };
 const UNIT = /^bytes=/i;
-const RANGE_SPEC = /^([0-9]*)-([0-9]*)$/;
+const RANGE_SPEC = /^(?:([0-9]+)-([0-9]*)|-([0-9]+))$/;
 
 /**
  * Parses a `Range` header against a representation of `size` bytes (RFC 9110, section 14).
  *
- * - `whole` (200): no header, another unit, a syntax error, or several ranges. RFC 9110 lets a server ignore
- *   each.
- * - `span` (206): `a-b`, `a-` or `-n`, clamped to the size; never empty.
- * - `unsatisfiable` (416): a start at or beyond the end, `-0`, or a last position before the first. Section
- *   14.2 allows ignoring or rejecting the last case; rejecting shows clients their mistake.
+ * - `whole` (200): no header, another unit, a syntax error, or an empty representation, of which
+ *   Content-Range could not express a part. Also more than {@link MAX_RANGES} ranges, and ranges that
+ *   together cost more than the whole. RFC 9110 lets a server ignore each.
+ * - `spans` (206): `a-b`, `a-` or `-n`, clamped to the size. Overlapping and touching ranges are one span,
+ *   at the position of the first of them (section 15.3.7.2). Other ranges stay apart, because clients match
+ *   the parts with the ranges that they requested. Ranges beyond the end are left out.
+ * - `unsatisfiable` (416): all ranges start at or beyond the end, or are `-0`. Also a range whose last
+ *   position is before its first: section 14.2 allows ignoring or rejecting it; rejecting shows clients their
+ *   mistake.
  */
-export function parseByteRange(header: string | undefined, size: number): ByteRange {
-  if (header === undefined || !UNIT.test(header)) {
+export function parseByteRanges(header: string | undefined, size: number): ByteRanges {
+  if (header === undefined || size === 0 || !UNIT.test(header)) {
     return WHOLE;
   }
   // RFC 9110, section 5.6.1.2: ignore empty list elements.
@@ -30,35 +44,64 @@ export function parseByteRange(header: string | undefined, size: number): ByteRa
     .split(',')
     .map((spec) => spec.trim())
     .filter((spec) => spec !== '');
-  const match = specs.length === 1 ? RANGE_SPEC.exec(specs[0] ?? '') : null;
-  if (match === null) {
+  const ranges = specs.length > MAX_RANGES ? [] : specs.map(parseSpec);
+  if (ranges.length === 0 || !ranges.every((range) => range !== undefined)) {
     return WHOLE;
   }
-  const [, first = '', last = ''] = match;
-  return first === '' ? suffix(last, size) : span(first, last, size);
-}
-
-function suffix(length: string, size: number): ByteRange {
-  if (length === '') {
-    return WHOLE;
-  }
-  const count = Number(length);
-  if (count === 0) {
+  if (ranges.some(({ start, end }) => end < start)) {
     return UNSATISFIABLE;
   }
-  // Of an empty representation it selects everything, which Content-Range cannot express.
-  return size === 0 ? WHOLE : { kind: 'span', start: Math.max(size - count, 0), end: size - 1 };
+  const [first, ...others] = coalesce(ranges.flatMap((range) => clamp(range, size)));
+  if (first === undefined) {
+    return UNSATISFIABLE;
+  }
+  const spans = [first, ...others] as const;
+  return others.length > 0 && costOf(spans) >= size ? WHOLE : { kind: 'spans', spans };
 }
 
-// Positions too large for a number lose digits or become Infinity, but stay beyond every size.
-function span(first: string, last: string, size: number): ByteRange {
-  const start = Number(first);
-  const end = last === '' ? Infinity : Number(last);
-  return start >= size || end < start ? UNSATISFIABLE : { kind: 'span', start, end: Math.min(end, size - 1) };
+/** Whether the header has several ranges, so that only a server that supports them can respond to it. */
+export function hasSeveralRanges(header: string | undefined): boolean {
+  return header?.includes(',') === true;
 }
 
-/** The `Content-Range` of a 206 response (RFC 9110, section 14.4). */
-export function formatContentRange(start: number, end: number, size: number): string {
+// Positions too large for a number lose digits or become Infinity, but stay beyond every size. A suffix is a
+// range with a negative start; `-0` is beyond the end.
+function parseSpec(spec: string): ByteSpan | undefined {
+  const match = RANGE_SPEC.exec(spec);
+  if (match === null) return undefined;
+  const [, first, last, suffix] = match;
+  const start = suffix === undefined ? Number(first) : -Number(suffix) || Infinity;
+  return { start, end: last ? Number(last) : Infinity };
+}
+
+/** Returns the span within `size` bytes, or none. */
+function clamp({ start, end }: ByteSpan, size: number): ByteSpan[] {
+  if (start >= size) return [];
+  return [{ start: start < 0 ? Math.max(size + start, 0) : start, end: Math.min(end, size - 1) }];
+}
+
+/** Joins spans that overlap or touch. */
+function coalesce(spans: readonly ByteSpan[]): ByteSpan[] {
+  const joined: { start: number; end: number; position: number }[] = [];
+  const sorted = spans.map((span, position) => ({ ...span, position })).sort((a, b) => a.start - b.start);
+  for (const span of sorted) {
+    const last = joined.at(-1);
+    if (last === undefined || span.start > last.end + 1) {
+      joined.push(span);
+    } else {
+      last.end = Math.max(last.end, span.end);
+      last.position = Math.min(last.position, span.position);
+    }
+  }
+  return joined.sort((a, b) => a.position - b.position).map(({ start, end }) => ({ start, end }));
+}
+
+function costOf(spans: readonly ByteSpan[]): number {
+  return spans.reduce((sum, { start, end }) => sum + end - start + 1 + PART_OVERHEAD_BYTES, 0);
+}
+
+/** The `Content-Range` of a 206 response, or of one of its parts (RFC 9110, section 14.4). */
+export function formatContentRange({ start, end }: ByteSpan, size: number): string {
   return `bytes ${start}-${end}/${size}`;
 }
 

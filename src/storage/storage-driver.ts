@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ByteSpan } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
 import type { ObjectKey } from './object-key.js';
 
@@ -18,11 +19,7 @@ export interface ObjectStat {
   readonly modifiedAt: Date;
 }
 
-/** A span of bytes, zero-based, both ends inclusive, as in RFC 9110 section 14.1.2. */
-export interface ByteSpan {
-  readonly start: number;
-  readonly end: number;
-}
+export type { ByteSpan };
 
 /**
  * Async I/O can be aborted: the pending call rejects with the signal's reason. Whether an aborted operation

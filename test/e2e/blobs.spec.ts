@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { partsOf } from '../support/multipart-parts.js';
 import { contentHeaders, digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { rawRequest } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
@@ -101,11 +102,106 @@ describe('blobs', () => {
     },
   );
 
-  it('15. a Range of the empty blob', async () => {
-    const path = `/v2/${name}/blobs/${await client.pushBlob(name, '')}`;
-    const response = await client.fetch(path, { headers: { Range: 'bytes=0-' } });
-    expect(response.headers.get('content-range')).toBe('bytes */0');
-    expect(await refusal(response)).toBe('416 SIZE_INVALID');
+  it.each(['bytes=0-', 'bytes=-5', 'bytes=5-0', 'bytes=0-0,2-3'])(
+    '15. Range: %s of the empty blob is ignored',
+    async (range) => {
+      const path = `/v2/${name}/blobs/${await client.pushBlob(name, '')}`;
+      const response = await client.fetch(path, { headers: { Range: range } });
+      expect([response.status, response.headers.get('content-length')]).toEqual([200, '0']);
+      expect(response.headers.has('content-range')).toBe(false);
+    },
+  );
+
+  // Small blobs are served from memory.
+  describe.each([20_000, 2_000_000])('several ranges of %d bytes', (size) => {
+    const bytes = randomBytes(size);
+    const digest = digestOf(bytes);
+    const last = size - 1;
+    beforeAll(() => client.pushBlob(name, bytes));
+
+    const fetchRanges = (specs: string, headers: Record<string, string> = {}, method = 'GET') =>
+      client.fetch(`/v2/${name}/blobs/${digest}`, {
+        method,
+        headers: { Range: `bytes=${specs}`, ...headers },
+      });
+    /** Of each span, as `first-last`, the part that the response should have. */
+    const expectedParts = (spans: string[]) =>
+      spans.map((span) => {
+        const [first = 0, end = 0] = span.split('-').map(Number);
+        return {
+          type: 'application/octet-stream',
+          range: `bytes ${span}/${size}`,
+          bytes: bytes.subarray(first, end + 1),
+        };
+      });
+
+    it.each([
+      ['0-99,500-599', ['0-99', '500-599']],
+      ['5000-5999,0-0,-10', ['5000-5999', '0-0', `${last - 9}-${last}`]],
+      ['0-99,1000-1099,50-149,150-199', ['0-199', '1000-1099']],
+      [`0-9,${size}-,10000-10009,-0`, ['0-9', '10000-10009']],
+    ] as [string, string[]][])('15. %s → 206 with the parts %j', async (specs, spans) => {
+      const response = await fetchRanges(specs);
+      expect(response.status).toBe(206);
+      expect(response.headers.has('content-range')).toBe(false);
+      expect(response.headers.get('docker-content-digest')).toBe(digest);
+      expect(response.headers.get('etag')).toBe(`"${digest}"`);
+      const body = Buffer.from(await response.arrayBuffer());
+      expect(response.headers.get('content-length')).toBe(String(body.length));
+      expect(partsOf(response.headers.get('content-type'), body)).toEqual(expectedParts(spans));
+    });
+
+    it.each([
+      ['0-99,100-199', '0-199'],
+      [`10-19,${size}-`, '10-19'],
+      ['0-9,0-9', '0-9'],
+      [`0-9,5-${last}`, `0-${last}`],
+    ])('15. %s → 206 with the one range %s', async (specs, span) => {
+      const response = await fetchRanges(specs);
+      expect(response.status).toBe(206);
+      const [part] = expectedParts([span]);
+      expect(response.headers.get('content-type')).toBe(part?.type);
+      expect(response.headers.get('content-range')).toBe(part?.range);
+      expect(Buffer.from(await response.arrayBuffer()).equals(part?.bytes ?? BYTES)).toBe(true);
+    });
+
+    it.each([`${size}-,-0`, '0-9,9-5'])('15. %s → 416 with the size', async (specs) => {
+      const response = await fetchRanges(specs);
+      expect(response.headers.get('content-range')).toBe(`bytes */${size}`);
+      expect(await refusal(response)).toBe('416 SIZE_INVALID');
+    });
+
+    it.each([
+      [
+        'more ranges than the maximum',
+        Array.from({ length: 1_025 }, (_, index) => index * 2)
+          .map((at) => `${at}-${at}`)
+          .join(),
+      ],
+      ['ranges that cost more than the whole', `0-${size / 2},${size / 2 + 10}-`],
+      ['a syntax error', '0-9,a-b'],
+    ])('15. %s → 200 with the whole blob', async (_, specs) => {
+      const response = await fetchRanges(specs);
+      expect(response.status).toBe(200);
+      expect(digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(digest);
+    });
+
+    it('15. as many ranges as podman sends, of a position each', async () => {
+      const step = Math.floor(size / 1024);
+      const spans = Array.from({ length: 1024 }, (_, index) => `${index * step}-${index * step}`);
+      const response = await fetchRanges(spans.join());
+      const body = Buffer.from(await response.arrayBuffer());
+      if (size < 100_000) return expect([response.status, body.length]).toEqual([200, size]);
+      expect(partsOf(response.headers.get('content-type'), body)).toEqual(expectedParts(spans));
+    });
+
+    it('15. a HEAD has no ranges, and If-Range and If-None-Match come first', async () => {
+      const head = await fetchRanges('0-9,100-109', {}, 'HEAD');
+      expect([head.status, head.headers.get('content-length')]).toEqual([200, String(size)]);
+      expect((await fetchRanges('0-9,100-109', { 'If-Range': '"another"' })).status).toBe(200);
+      expect((await fetchRanges('0-9,100-109', { 'If-Range': `"${digest}"` })).status).toBe(206);
+      expect((await fetchRanges('0-9,100-109', { 'If-None-Match': `"${digest}"` })).status).toBe(304);
+    });
   });
 
   it('15. If-Range lets a Range apply while the entity tag is the same', async () => {

@@ -156,11 +156,17 @@ describe('limits', () => {
     expect(await refusal(await client.fetch(`/v2/${'a/'.repeat(1000)}b/tags/list`))).toBe('400 NAME_INVALID');
   });
 
-  it('32. a request line and headers larger than Node accepts are a 431', async () => {
+  it('32. a request line and headers of more than 32 KiB are a 431', async () => {
     const connection = await RawConnection.open(berth.url);
-    await connection.send(requestHead('GET', `/v2/${'x'.repeat(20_000)}/tags/list`));
+    await connection.send(requestHead('GET', `/v2/${'x'.repeat(33_000)}/tags/list`));
     expect(await refusal(await connection.response())).toBe('431 UNSUPPORTED');
     connection.leave();
+  });
+
+  it('15. the 1,024 ranges that podman requests of a 10 GB layer are not too long', async () => {
+    const path = `/v2/${freshName()}/blobs/sha256:${'0'.repeat(64)}`;
+    const range = `bytes=${Array(1024).fill('10000000000-10000001023').join()}`;
+    expect(await refusal(await client.fetch(path, { headers: { Range: range } }))).toBe('404 BLOB_UNKNOWN');
   });
 
   const nested = (depth: number) => `{"schemaVersion":2,"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ObjectKey } from '../../src/storage/object-key.js';
+import { partsOf } from '../support/multipart-parts.js';
 import { RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -28,6 +30,27 @@ describe('a driver that redirects clients', () => {
         /^https:\/\/store\.example\/blobs\/.+\?signature=secret$/,
       );
       expect(response.headers.get('cache-control')).toBe('no-store');
+    }
+  });
+
+  it('15. several ranges are not redirected: S3 would ignore them', async () => {
+    const bytes = randomBytes(100_000);
+    const large = `/v2/${name}/blobs/${await client.pushBlob(name, bytes)}`;
+    const response = await client.fetch(large, { headers: { Range: 'bytes=70000-79999,0-9' } });
+    expect(response.status).toBe(206);
+    const body = Buffer.from(await response.arrayBuffer());
+    expect(response.headers.get('content-length')).toBe(String(body.length));
+    expect(partsOf(response.headers.get('content-type'), body)).toMatchObject([
+      { range: 'bytes 70000-79999/100000', bytes: bytes.subarray(70_000, 80_000) },
+      { range: 'bytes 0-9/100000', bytes: bytes.subarray(0, 10) },
+    ]);
+    for (const [range, status] of [
+      ['bytes=0-9,5-19', 206],
+      ['bytes=0-9,200000-', 206],
+      ['bytes=0-50000,50010-', 200],
+      ['bytes=200000-,-0', 416],
+    ] as const) {
+      expect((await client.fetch(large, { headers: { Range: range } })).status).toBe(status);
     }
   });
 

@@ -12,6 +12,8 @@ import { PendingResponses } from './pending-responses.js';
 /** Longer than the idle timeout of common load balancers (60 s), so that Berth does not close first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 60_000;
+/** Enough for the 1,024 ranges that podman requests at once. Node's default, half of it, is not. */
+const MAX_HEADER_BYTES = 32 * 1024;
 /** How much of a body is read at once. */
 const READ_BYTES = 64 * 1024;
 
@@ -49,6 +51,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         IncomingMessage: RegistryRequest,
         ServerResponse: RegistryResponse,
         requestTimeout: 0,
+        maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEADERS_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         highWaterMark: READ_BYTES,
