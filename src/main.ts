@@ -10,7 +10,7 @@ import type { Configuration } from './config/configuration.js';
 import { describeConfiguration } from './config/describe-configuration.js';
 import { addDotEnv } from './config/dot-env.js';
 import { loadConfiguration } from './config/load-configuration.js';
-import { describeUnknownNames } from './config/setting-names.js';
+import { describeUnknownNames, describeUnusedStores } from './config/setting-names.js';
 import { refuseLowFileLimit } from './boot/open-file-limit.js';
 import { StartupError } from './common/startup.error.js';
 import { VERSION } from './common/version.js';
@@ -31,27 +31,25 @@ const COMMANDS: Record<Command, () => Promise<void> | void> = {
 async function configure() {
   const fromFile = addDotEnv(process.env);
   await refuseUnknownHost(process.env);
-  return {
-    configuration: loadConfiguration(process.env),
-    fromFile,
-    warning: describeUnknownNames(process.env),
-  };
+  const configuration = loadConfiguration(process.env);
+  const warnings = [describeUnknownNames(process.env), describeUnusedStores(configuration, process.env)];
+  return { configuration, fromFile, warnings: warnings.filter((warning) => warning !== undefined) };
 }
 
 /** Prints the settings in force. */
 async function check(): Promise<void> {
-  const { configuration, fromFile, warning } = await configure();
-  if (warning !== undefined) process.stderr.write(`Warning: ${warning}\n`);
+  const { configuration, fromFile, warnings } = await configure();
+  for (const warning of warnings) process.stderr.write(`Warning: ${warning}\n`);
   const settings = describeConfiguration(configuration, process.env, fromFile);
   process.stdout.write(`${settings}\n\nThe configuration is valid.\n`);
 }
 
 /** The main process: serves requests itself, or starts workers that do. */
 async function main(): Promise<void> {
-  const { configuration, warning } = await configure();
+  const { configuration, warnings } = await configure();
   refuseLowFileLimit();
   const log = await openLog(configuration);
-  if (warning !== undefined) log.logger.warn(warning);
+  for (const warning of warnings) log.logger.warn(warning);
   const stopping = stopOnSignal(log);
   const berth = await start(configuration, log.logger);
   stopping.started(berth);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadConfiguration } from './load-configuration.js';
-import { describeUnknownNames, mistypedNames } from './setting-names.js';
+import { describeUnknownNames, describeUnusedStores, mistypedNames } from './setting-names.js';
 
 describe('a mistyped name', () => {
   it.each([
@@ -212,5 +212,20 @@ describe('names that begin like settings', () => {
     const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`STORAGE_OTHER_${n}`, '1']));
     const warning = describeUnknownNames({ ...many, 'STORAGE_\u001b[31m': '1' });
     expect(warning).toMatch(/STORAGE_OTHER_19 and 80 more\.$/);
+  });
+});
+
+describe('settings of object stores', () => {
+  const unused = (environment: NodeJS.ProcessEnv) =>
+    describeUnusedStores(loadConfiguration(environment), environment);
+
+  it('are named in a warning if their store is not in use', () => {
+    expect(unused({ STORAGE_S3_BUCKET: 'layers', STORAGE_S3_REGION: '', STORAGE_GCS_BUCKET: 'layers' })).toBe(
+      'Settings that have no effect with STORAGE_DRIVER=filesystem: STORAGE_GCS_BUCKET, STORAGE_S3_BUCKET.',
+    );
+  });
+
+  it('are not named if it is', () => {
+    expect(unused({ STORAGE_DRIVER: 's3', STORAGE_S3_BUCKET: 'layers', LOG_LEVEL: 'info' })).toBeUndefined();
   });
 });

@@ -1,3 +1,4 @@
+import type { Configuration } from './configuration.js';
 import { SETTINGS } from './env.js';
 
 /** A name that is most likely meant for the setting `known`. */
@@ -45,6 +46,22 @@ export function describeUnknownNames(environment: NodeJS.ProcessEnv): string | u
   const others = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
   const named = names.slice(0, MAX_NAMED).join(', ');
   return `Variables that are no settings of Berth and have no effect: ${named}${others}.`;
+}
+
+/**
+ * Names the settings of object stores that are set and not in use, most likely because STORAGE_DRIVER is
+ * missing. Undefined if there are none.
+ */
+export function describeUnusedStores(
+  configuration: Readonly<Configuration>,
+  environment: NodeJS.ProcessEnv,
+): string | undefined {
+  const { s3, azure, gcs, storageDriver } = configuration;
+  const inUse = [configuration, s3, azure, gcs];
+  const unused = SETTINGS.filter(({ settings }) => !inUse.some((each) => each instanceof settings));
+  const names = unused.flatMap(({ name }) => ((environment[name] ?? '') === '' ? [] : [name]));
+  if (names.length === 0) return undefined;
+  return `Settings that have no effect with STORAGE_DRIVER=${storageDriver}: ${names.join(', ')}.`;
 }
 
 /** The names of variables that are not empty, not Berth's, and not known to be of others. */
