@@ -4,13 +4,9 @@ import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { type Context, type StorageDriverHarness } from './storage-driver.harness.js';
 import { describeFencing } from './storage-driver-fencing.contract.js';
 import { describeOpening } from './storage-driver-opening.contract.js';
-import {
-  describeOneUpload,
-  describeReadingUploads,
-  describeResuming,
-  describeFinishing,
-  describeAborting,
-} from './storage-driver-uploads.contract.js';
+import { describeAborting, describeFinishing } from './storage-driver-finishing.contract.js';
+import { describeResuming } from './storage-driver-resuming.contract.js';
+import { describeOneUpload, describeReadingUploads } from './storage-driver-uploads.contract.js';
 import {
   describeObjects,
   describeListing,
