@@ -71,6 +71,37 @@ describe('LoopbackPolicy', () => {
     expect(() => open.refuseForeign(request(headers))).not.toThrow();
   });
 
+  describe('with CORS_ORIGINS', () => {
+    const PAGE = 'https://ui.example.org';
+    const asked = (origins: string, url: string, headers: Record<string, string>) => () =>
+      new LoopbackPolicy(loadConfiguration({ CORS_ORIGINS: origins })).refuseForeign({
+        method: 'DELETE',
+        url,
+        headers: { ...LOCAL, 'sec-fetch-site': 'cross-site', ...headers },
+      } as unknown as IncomingMessage);
+
+    it.each([
+      [PAGE, '/v2/'],
+      [PAGE, '/v2'],
+      [PAGE, '/v2/_catalog?n=1'],
+      [`http://localhost:8080,${PAGE}`, '/v2/a/tags/list'],
+      ['*', '/v2/'],
+    ])('accepts a page of %s on %s', (origins, url) => {
+      expect(asked(origins, url, { origin: PAGE })).not.toThrow();
+    });
+
+    it.each([
+      ['another page', 'https://other.example.org', '/v2/', { origin: PAGE }],
+      ['the admin API', PAGE, '/api/v1/uploads', { origin: PAGE }],
+      ['the admin API with *', '*', '/api/v1/uploads', { origin: PAGE }],
+      ['a path that only begins like it', PAGE, '/v2x', { origin: PAGE }],
+      ['an image without an Origin', '*', '/v2/', {}],
+      ['a foreign host', '*', '/v2/', { ...FOREIGN, origin: PAGE }],
+    ])('refuses %s', (_, origins, url, headers) => {
+      expect(asked(origins, url, headers)).toThrow('ACCESS_MODE=open');
+    });
+  });
+
   describe('which remembers the last host that it accepted', () => {
     const outcomes = (...requests: Record<string, string>[]) => {
       const fresh = new LoopbackPolicy(loadConfiguration({}));

@@ -3,12 +3,14 @@ import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
 import { isLoopback } from '../common/loopback.js';
 import { RegistryError } from '../oci/errors.js';
+import { allowsPage } from './cross-origin.js';
 
 /**
  * Access that is open on loopback is for users of this machine, not for the web pages that they visit. A page
  * can send requests to 127.0.0.1 directly, which shows in `Origin` or `Sec-Fetch-Site`, or through a host
  * name that resolves to 127.0.0.1 (DNS rebinding), which shows in `Host`. Both are refused without
- * `ACCESS_MODE=open`. Registry clients do not send the first two headers.
+ * `ACCESS_MODE=open`. Registry clients do not send the first two headers. Pages of `CORS_ORIGINS` may use
+ * `/v2`.
  */
 @Injectable()
 export class LoopbackPolicy {
@@ -30,8 +32,11 @@ export class LoopbackPolicy {
       }
       this.lastLocalHost = host;
     }
-    if (isFromAnotherPage(request)) {
-      throw new RegistryError('DENIED', 'without ACCESS_MODE=open, requests of other web pages are refused');
+    if (isFromAnotherPage(request) && !allowsPage(this.configuration, request)) {
+      throw new RegistryError(
+        'DENIED',
+        'without ACCESS_MODE=open, other web pages are refused, except those of CORS_ORIGINS on /v2',
+      );
     }
   }
 }

@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
+import { crossOriginOptions } from '../access/cross-origin.js';
 import { setUpApiDocs } from './api-docs.js';
 import { AppModule } from '../app.module.js';
 import type { Configuration } from '../config/configuration.js';
@@ -108,6 +109,7 @@ async function createApp(
     response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
     next();
   });
+  if (configuration.corsOrigins.length > 0) app.enableCors(crossOriginOptions(configuration));
   setUpApiDocs(app);
   await app.init();
   return app;

@@ -15,6 +15,7 @@ import { AsBoolean, Env, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
 import { Integer, parseDecimal } from './integer.js';
+import { AreOrigins, AsList } from './origins.js';
 import type { S3Settings } from './s3.settings.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
@@ -159,6 +160,12 @@ export class Configuration {
   @IsOptional()
   @IsIn(['open'], { message: 'expected open' })
   accessMode: 'open' | undefined = undefined;
+
+  /** Origins of web pages that may use `/v2`; `*` is all of them. */
+  @Env('CORS_ORIGINS')
+  @AsList()
+  @AreOrigins()
+  corsOrigins: readonly string[] = [];
 
   @Env('LOG_LEVEL')
   @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })

@@ -25,8 +25,8 @@ export function describeConfiguration(
 
 function shown({ field, show }: Setting, holder: object): string {
   const value: unknown = Reflect.get(holder, field);
-  if (value === undefined || value === '') return 'unset';
-  const text = show(value);
+  const text = value === undefined ? '' : show(value);
+  if (text === '') return 'unset';
   // On one line, whatever is in it.
   return /\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
 }

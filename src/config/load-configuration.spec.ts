@@ -140,6 +140,18 @@ describe('loadConfiguration', () => {
     ['DATABASE_WAIT_SECONDS', '3601'],
     ['ACCESS_MODE', 'closed'],
     ['LOG_LEVEL', 'loud'],
+    ['CORS_ORIGINS', 'registry-ui.test'],
+    ['CORS_ORIGINS', 'https://ui.example.org/'],
+    ['CORS_ORIGINS', 'https://ui.example.org/path'],
+    ['CORS_ORIGINS', 'https://UI.example.org'],
+    ['CORS_ORIGINS', 'https://ui.example.org:443'],
+    ['CORS_ORIGINS', 'https://user:secret@ui.example.org'],
+    ['CORS_ORIGINS', 'https://*.example.org'],
+    ['CORS_ORIGINS', 'ftp://ui.example.org'],
+    ['CORS_ORIGINS', 'https://one.example.org https://other.example.org'],
+    ['CORS_ORIGINS', 'https://one.example.org,'],
+    ['CORS_ORIGINS', '*,https://one.example.org'],
+    ['CORS_ORIGINS', 'null'],
     ['HOST', '256.0.0.1'],
     ['HOST', '127.0.0.1:5000'],
     ['HOST', 'localhost:5000'],
@@ -155,6 +167,14 @@ describe('loadConfiguration', () => {
 
   it('treats an empty variable as unset', () => {
     expect(loadConfiguration({ PORT: '', DATABASE_URL: '', LOG_FORMAT: '' })).toMatchObject({ port: 5000 });
+  });
+
+  it.each([
+    ['*', ['*']],
+    ['https://ui.example.org', ['https://ui.example.org']],
+    ['http://localhost:8080, http://[::1]:81', ['http://localhost:8080', 'http://[::1]:81']],
+  ])('reads CORS_ORIGINS=%s as %j', (value, origins) => {
+    expect(loadConfiguration({ CORS_ORIGINS: value }).corsOrigins).toEqual(origins);
   });
 
   it('listens beyond loopback only with ACCESS_MODE=open', () => {

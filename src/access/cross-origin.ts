@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type {
+  CorsOptions,
+  CorsOptionsDelegate,
+} from '@nestjs/common/interfaces/external/cors-options.interface.js';
+import type { Configuration } from '../config/configuration.js';
+
+type Settings = Pick<Configuration, 'corsOrigins'>;
+
+const ALL = '*';
+
+/**
+ * The headers that let web pages of `CORS_ORIGINS` use `/v2`. Other paths get none: through the admin API, a
+ * page could change more than a registry client can.
+ */
+export function crossOriginOptions({ corsOrigins }: Settings): CorsOptionsDelegate<IncomingMessage> {
+  const allowed: CorsOptions = {
+    origin: corsOrigins.includes(ALL) ? ALL : [...corsOrigins],
+    // Browsers refuse credentials with `*`.
+    credentials: !corsOrigins.includes(ALL),
+    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
+    allowedHeaders: [
+      ...['Authorization', 'Accept', 'Cache-Control', 'Content-Type', 'Content-Range', 'Range'],
+      ...['If-None-Match', 'If-Range', 'X-Request-Id'],
+    ],
+    exposedHeaders: [
+      ...['Docker-Content-Digest', 'Docker-Distribution-Api-Version', 'Docker-Upload-UUID'],
+      ...['OCI-Chunk-Min-Length', 'OCI-Filters-Applied', 'OCI-Subject', 'OCI-Tag'],
+      ...['Accept-Ranges', 'Allow', 'Content-Length', 'Content-Range', 'ETag', 'Link', 'Location', 'Range'],
+      ...['Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+    ],
+    maxAge: 7200,
+  };
+  return (request, done) => done(null, isRegistryPath(request) ? allowed : { origin: false });
+}
+
+/** Whether `CORS_ORIGINS` lets the web page that sent the request use the path. */
+export function allowsPage({ corsOrigins }: Settings, request: IncomingMessage): boolean {
+  const { origin } = request.headers;
+  return (
+    origin !== undefined &&
+    isRegistryPath(request) &&
+    corsOrigins.some((allowed) => allowed === ALL || allowed === origin)
+  );
+}
+
+function isRegistryPath({ url = '' }: IncomingMessage): boolean {
+  return /^\/v2(?:[/?]|$)/.test(url);
+}
