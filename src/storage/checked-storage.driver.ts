@@ -67,6 +67,10 @@ export class CheckedStorageDriver implements StorageDriver {
     }
   }
 
+  freeBytes(): Promise<number | undefined> {
+    return this.driver.freeBytes();
+  }
+
   readIdentity(options: IoOptions = {}): Promise<string | undefined> {
     return abortable(options, () => this.driver.readIdentity(options));
   }

@@ -169,6 +169,12 @@ export interface StorageDriver {
   readonly abilities: StorageAbilities;
 
   /**
+   * Returns how many bytes can still be written; undefined if the storage has no limit that is known. Rejects
+   * with any error.
+   */
+  freeBytes(): Promise<number | undefined>;
+
+  /**
    * Returns the identity that was written last, by any process; undefined if the storage has none, was never
    * prepared, or isn't mounted. Changes nothing. Costs one small read.
    *

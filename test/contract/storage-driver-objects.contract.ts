@@ -378,6 +378,13 @@ export function describeBoot({ driver, harness }: Context): void {
     expect(driver().location).not.toBe('');
   });
 
+  it('tells how many bytes are free, unless it is an object store', async () => {
+    const hasLimit = ['filesystem', 'memory'].includes(driver().name);
+    const free = await driver().freeBytes();
+    expect(free).toEqual(hasLimit ? expect.any(Number) : undefined);
+    expect(free ?? 1).toBeGreaterThan(0);
+  });
+
   it('prepares again without changing objects', async () => {
     const content = randomBytes(100);
     const key = await stored(driver(), content);

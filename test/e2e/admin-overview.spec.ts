@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AdminClient } from '../support/admin-client.js';
 import { freshName } from '../support/fresh-name.js';
@@ -27,15 +28,23 @@ describe('admin API', () => {
     await client.putManifest(image, 'two', manifest);
     await client.pushBlob(other, image);
     await client.startUpload(third);
-    const overview = await admin.get<{ uptimeSeconds: number; counts: Counts }>('/overview');
+    const overview = await admin.get<{
+      uptimeSeconds: number;
+      storage: { freeBytes: number };
+      counts: Counts;
+    }>('/overview');
     expect(overview).toMatchObject({
       version: '0.1.0',
       nodeVersion: process.version,
       storage: { driver: 'filesystem', location: join(berth.dataDir, 'storage') },
-      database: { serverVersion: expect.stringMatching(/^\d+\.\d+/) },
+      // The database of these tests is not embedded.
+      database: { serverVersion: expect.stringMatching(/^\d+\.\d+/), freeBytes: null },
       hashImplementation: 'openssl',
       access: { mode: 'open', loopbackOnly: true },
     });
+    const { bavail, bsize } = await statfs(berth.dataDir);
+    expect(overview.storage.freeBytes).toBeGreaterThan((bavail * bsize) / 2);
+    expect(overview.storage.freeBytes).toBeLessThan(bavail * bsize * 2);
     const added = Object.entries(overview.counts).map(([name, count]) => [
       name,
       count - (before.counts[name] ?? NaN),

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { useProcessBench } from '../support/set-up.js';
+import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
 
 const bench = useProcessBench();
@@ -30,6 +32,10 @@ describe('a start with nothing but a data directory', () => {
     expect(existsSync(join(dataDir, 'postgres/.s.PGSQL.5432'))).toBe(true);
 
     const client = new RegistryClient(url);
+    const { bavail, bsize } = await statfs(dataDir);
+    const { database } = await new AdminClient(client).get<{ database: { freeBytes: number } }>('/overview');
+    expect(database.freeBytes).toBeGreaterThan((bavail * bsize) / 2);
+    expect(database.freeBytes).toBeLessThan(bavail * bsize * 2);
     const image = await client.makeImage('kept', ['one layer', 'another layer']);
     const pushed = await client.putManifest('kept', 'v1', image);
     expect(pushed.status).toBe(201);

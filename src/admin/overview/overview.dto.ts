@@ -1,11 +1,27 @@
 import { ApiProperty } from '@nestjs/swagger';
 
+const FREE_BYTES = {
+  type: 'integer',
+  format: 'int64',
+  minimum: 0,
+  nullable: true,
+  example: 52_613_349_376,
+} as const;
+
 export class StorageOverviewDto {
   @ApiProperty({ description: 'The value of `STORAGE_DRIVER`', example: 'filesystem' })
   driver: string;
 
   @ApiProperty({ description: 'Location of the bytes, without credentials', example: '/srv/berth/storage' })
   location: string;
+
+  @ApiProperty({
+    ...FREE_BYTES,
+    description:
+      'Bytes that can still be stored: free space of the file system. Null for object stores, which have no ' +
+      'known limit, and if it cannot be measured within 2 s',
+  })
+  freeBytes: number | null;
 }
 
 export class DatabaseOverviewDto {
@@ -17,6 +33,12 @@ export class DatabaseOverviewDto {
 
   @ApiProperty({ example: '18.4' })
   serverVersion: string;
+
+  @ApiProperty({
+    ...FREE_BYTES,
+    description: "Free space of the embedded database's file system. Null for an external database",
+  })
+  freeBytes: number | null;
 }
 
 export class AccessOverviewDto {

@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
+import { freeSpaceOf } from '../../common/free-space.js';
 import { isLoopback } from '../../common/loopback.js';
+import { settlesWithin } from '../../common/settles-within.js';
 import { VERSION } from '../../common/version.js';
 import type { Database } from '../../database/database.js';
 import { DATABASE } from '../../database/database.module.js';
@@ -36,13 +38,18 @@ export class OverviewService {
   ) {}
 
   async overview(): Promise<OverviewDto> {
-    const { serverVersion, ...counts } = await this.count();
+    const { clusterDirectory } = this.database;
+    const [{ serverVersion, ...counts }, storageFreeBytes, databaseFreeBytes] = await Promise.all([
+      this.count(),
+      measured(this.driver.freeBytes()),
+      clusterDirectory === undefined ? null : measured(freeBytesOf(clusterDirectory)),
+    ]);
     return {
       version: VERSION,
       nodeVersion: process.version,
       uptimeSeconds: Math.floor(process.uptime()),
-      storage: { driver: this.driver.name, location: this.driver.location },
-      database: { description: this.database.description, serverVersion },
+      storage: { driver: this.driver.name, location: this.driver.location, freeBytes: storageFreeBytes },
+      database: { description: this.database.description, serverVersion, freeBytes: databaseFreeBytes },
       hashImplementation: this.hashers.implementation,
       access: {
         mode: this.configuration.accessMode ?? 'open',
@@ -63,4 +70,20 @@ export class OverviewService {
     if (row === undefined) throw new Error('the query for counts returned no row');
     return row;
   }
+}
+
+/** Measuring a network file system whose server is gone never ends. */
+const MEASURE_TIMEOUT_MS = 2_000;
+
+/** Null if there is nothing to measure, or it fails, or takes too long. */
+async function measured(measuring: Promise<number | undefined>): Promise<number | null> {
+  try {
+    return (await settlesWithin(measuring, MEASURE_TIMEOUT_MS)) ? ((await measuring) ?? null) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function freeBytesOf(directory: string): Promise<number> {
+  return (await freeSpaceOf(directory)).freeBytes;
 }

@@ -86,6 +86,11 @@ export class ObjectStorageDriver implements StorageDriver {
     }
   }
 
+  /** Buckets have no limit that their API tells. */
+  freeBytes(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async readIdentity(options: IoOptions = {}): Promise<string | undefined> {
     try {
       const span = { start: 0, end: IDENTITY_BYTES - 1 };

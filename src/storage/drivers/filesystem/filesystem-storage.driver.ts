@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { lstat, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
+import { freeSpaceOf } from '../../../common/free-space.js';
 import type { Digest } from '../../../oci/digest.js';
 import { attempt } from '../../attempt.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
@@ -76,6 +77,10 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     this.location = this.layout.root;
     this.sync = shareSyncs(sync);
     this.directories = new DurableDirectories(this.layout.root, this.sync);
+  }
+
+  async freeBytes(): Promise<number> {
+    return (await freeSpaceOf(this.layout.root)).freeBytes;
   }
 
   readIdentity(): Promise<string | undefined> {

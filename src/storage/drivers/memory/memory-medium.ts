@@ -25,6 +25,10 @@ export class MemoryMedium {
 
   constructor(private readonly capacityBytes: number) {}
 
+  get freeBytes(): number {
+    return this.capacityBytes - this.usedBytes;
+  }
+
   /** @throws StorageFullError if less than `bytes` is free. */
   reserve(bytes: number): void {
     if (this.usedBytes + bytes > this.capacityBytes) {

@@ -36,6 +36,10 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
 
   constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}
 
+  freeBytes(): Promise<number> {
+    return Promise.resolve(this.medium.freeBytes);
+  }
+
   readIdentity(): Promise<string | undefined> {
     return attempt(() => this.medium.identity);
   }
