@@ -9,6 +9,13 @@
  * | tags    | `tag_events`    | the functions `push_manifest`, `delete_manifest` and `delete_tag` |
  */
 
+/** The client whose request changes something. */
+export interface Client {
+  /** The name of the caller; null if it is anonymous. */
+  readonly actor: string | null;
+  readonly clientAddress: string | null;
+}
+
 /** The request that caused an event, and the replica that served it. */
 export interface EventOrigin {
   readonly replica: string;

@@ -2,6 +2,7 @@ import { Controller, Delete, Get, Param, Put, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRepository } from '../access/access.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
+import { originOf } from '../access/request-origin.js';
 import { ManifestService } from '../manifests/manifest.service.js';
 import type { ManifestHead } from '../manifests/manifest.reader.js';
 import { formatEtag, matchesEtag } from '../oci/conditional.js';
@@ -69,7 +70,7 @@ export class ManifestsController {
         tags,
         contentType: singleHeader(request, 'content-type', (message) => new ManifestInvalidError(message)),
         content: await this.bodies.manifest(request, reserve),
-        actor: request.principal.name,
+        client: originOf(request),
         signal: abortOnClose(response),
       }),
     );
@@ -91,7 +92,7 @@ export class ManifestsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.manifests.delete(repository, parseReference(text), request.principal.name);
+    await this.manifests.delete(repository, parseReference(text), originOf(request));
     sendEmpty(response, 202, {});
   }
 }

@@ -4,6 +4,7 @@ import { RepositoryStore } from '../repositories/repository.store.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connection/connections.js';
+import type { Client } from '../events/events.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
   DigestInvalidError,
@@ -26,7 +27,7 @@ export interface PushManifest {
   /** The request's `Content-Type`. */
   readonly contentType: string | undefined;
   readonly content: Buffer;
-  readonly actor: string | null;
+  readonly client: Client;
   /** Aborts when the client disconnects. A push that still waits for a connection is then dropped. */
   readonly signal: AbortSignal;
 }
@@ -71,7 +72,7 @@ export class ManifestService {
    * reference may be missing.
    */
   async put(push: PushManifest): Promise<PushedManifest> {
-    const { repository, reference, content, actor, signal } = push;
+    const { repository, reference, content, client, signal } = push;
     const digest = await verifiedDigest(reference, content);
     const limits = { maxReferences: this.configuration.manifestMaxReferences };
     const manifest = await parseManifest(content, push.contentType, limits);
@@ -87,7 +88,7 @@ export class ManifestService {
       manifest,
       content,
       tags,
-      actor,
+      client,
       acceptsMissing,
       signal,
     });
@@ -100,11 +101,11 @@ export class ManifestService {
    *
    * @throws ManifestUnknownError, NameUnknownError
    */
-  async delete(repository: RepositoryName, reference: Reference, actor: string | null): Promise<void> {
+  async delete(repository: RepositoryName, reference: Reference, client: Client): Promise<void> {
     const deleted =
       reference.kind === 'tag'
-        ? await this.manifests.deleteTag(repository, reference.tag, actor)
-        : await this.manifests.delete(repository, reference.digest, actor);
+        ? await this.manifests.deleteTag(repository, reference.tag, client)
+        : await this.manifests.delete(repository, reference.digest, client);
     if (deleted === undefined) throw new NameUnknownError(repository);
     if (!deleted) throw new ManifestUnknownError(formatReference(reference));
   }

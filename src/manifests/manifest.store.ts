@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import type { Client } from '../events/events.js';
 import type { Digest } from '../oci/digest.js';
 import type { ParsedManifest } from '../oci/manifest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
@@ -13,7 +14,7 @@ export interface NewManifest {
   readonly content: Buffer;
   /** Tags to set to it. */
   readonly tags: readonly Tag[];
-  readonly actor: string | null;
+  readonly client: Client;
   /** Whether the manifest may refer to content that the repository lacks. */
   readonly acceptsMissing: boolean;
   /** Drops the push if it still waits for a connection. */
@@ -22,6 +23,16 @@ export interface NewManifest {
 
 /** Whether something was deleted; undefined if the repository does not exist. */
 export type Deleted = boolean | undefined;
+
+/**
+ * Sets the client's address for the transaction of the statement. `manifests.client_address` and
+ * `tag_events.client_address` default to it.
+ */
+const fromAddress = (parameter: string) =>
+  `FROM set_config('berth.client_address', coalesce(${parameter}, ''), true)`;
+
+const DELETE_MANIFEST = `SELECT delete_manifest($1, $2, $3) AS deleted ${fromAddress('$4')}`;
+const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${fromAddress('$4')}`;
 
 /**
  * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migration
@@ -38,9 +49,9 @@ export class ManifestStore {
    * changed, unless `acceptsMissing`.
    */
   async push(push: NewManifest): Promise<Digest[]> {
-    const { repository, digest, manifest, content, tags, actor } = push;
+    const { repository, digest, manifest, content, tags, client } = push;
     const [row] = await this.unitOfWork.statement<{ missing: Digest[] }>(
-      'SELECT push_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS missing',
+      `SELECT push_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS missing ${fromAddress('$13')}`,
       [
         repository,
         digest,
@@ -53,7 +64,8 @@ export class ManifestStore {
         manifest.children.map((child) => child.digest),
         push.acceptsMissing,
         tags,
-        actor,
+        client.actor,
+        client.clientAddress,
       ],
       [repository],
       push.signal,
@@ -62,22 +74,22 @@ export class ManifestStore {
   }
 
   /** Deletes a manifest and its tags. Indexes that list it keep its digest as a missing reference. */
-  async delete(repository: RepositoryName, digest: Digest, actor: string | null): Promise<Deleted> {
-    return this.deleteBy('SELECT delete_manifest($1, $2, $3) AS deleted', repository, digest, actor);
+  async delete(repository: RepositoryName, digest: Digest, client: Client): Promise<Deleted> {
+    return this.deleteBy(DELETE_MANIFEST, repository, digest, client);
   }
 
   /** Deletes a tag. */
-  async deleteTag(repository: RepositoryName, tag: Tag, actor: string | null): Promise<Deleted> {
-    return this.deleteBy('SELECT delete_tag($1, $2, $3) AS deleted', repository, tag, actor);
+  async deleteTag(repository: RepositoryName, tag: Tag, client: Client): Promise<Deleted> {
+    return this.deleteBy(DELETE_TAG, repository, tag, client);
   }
 
   private async deleteBy(
     sql: string,
     repository: RepositoryName,
     name: Digest | Tag,
-    actor: string | null,
+    { actor, clientAddress }: Client,
   ): Promise<Deleted> {
-    const parameters = [repository, name, actor];
+    const parameters = [repository, name, actor, clientAddress];
     const [row] = await this.unitOfWork.statement<{ deleted: boolean | null }>(sql, parameters, [repository]);
     return row?.deleted ?? undefined;
   }

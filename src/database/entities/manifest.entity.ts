@@ -8,7 +8,7 @@ import {
   type Relation,
   Unique,
 } from 'typeorm';
-import { BYTEWISE, NOW } from './column-types.js';
+import { BYTES, BYTEWISE, CLIENT_ADDRESS, NOW } from './column-types.js';
 import { RepositoryEntity } from './repository.entity.js';
 
 /** A manifest in a repository: its exact bytes, and the fields that lists and referrers return. */
@@ -16,6 +16,12 @@ import { RepositoryEntity } from './repository.entity.js';
 @Unique('manifests_repository_id_digest_key', ['repositoryId', 'digest'])
 @Index('manifests_repository_id_subject_digest_idx', ['repositoryId', 'subjectDigest', 'digest'], {
   where: 'subject_digest IS NOT NULL',
+})
+@Index('manifests_repository_id_created_at_digest_idx', ['repositoryId', 'createdAt', 'digest'], {
+  where: `created_at >= '-infinity'`,
+})
+@Index('manifests_repository_id_image_size_bytes_digest_idx', ['repositoryId', 'imageSizeBytes', 'digest'], {
+  where: 'image_size_bytes >= 0',
 })
 @Index(
   'manifests_repository_id_subject_digest_artifact_type_idx',
@@ -57,8 +63,19 @@ export class ManifestEntity {
   @Column({ type: 'integer', name: 'size_bytes' })
   sizeBytes: number;
 
+  /**
+   * The bytes of its config and layers; of an index, those of all manifests below it that exist. Each blob
+   * counts once. Triggers keep it up to date (migration `ImageSizes`).
+   */
+  @Column({ ...BYTES, name: 'image_size_bytes', default: 0 })
+  imageSizeBytes: number;
+
   @Column({ type: 'text', name: 'created_by', nullable: true })
   createdBy: string | null;
+
+  /** The address of the client that pushed it first. */
+  @Column(CLIENT_ADDRESS)
+  clientAddress: string | null;
 
   @Column({ ...NOW, name: 'created_at' })
   createdAt: Date;

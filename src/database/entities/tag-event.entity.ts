@@ -1,10 +1,11 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { BYTEWISE, NOW } from './column-types.js';
+import { BYTEWISE, CLIENT_ADDRESS } from './column-types.js';
 import { RepositoryEntity } from './repository.entity.js';
 
 /** A move of a tag: when, by whom, from and to which digest. Written in the transaction that moves it. */
 @Entity('tag_events')
-@Index('tag_events_repository_id_tag_id_idx', ['repositoryId', 'tag', 'id'])
+@Index('tag_events_repository_id_happened_at_id_idx', ['repositoryId', 'happenedAt', 'id'])
+@Index('tag_events_repository_id_tag_happened_at_id_idx', ['repositoryId', 'tag', 'happenedAt', 'id'])
 export class TagEventEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'tag_events_pkey' })
   id: string;
@@ -30,6 +31,9 @@ export class TagEventEntity {
   @Column({ type: 'text', nullable: true })
   actor: string | null;
 
-  @Column({ ...NOW, name: 'happened_at' })
+  @Column(CLIENT_ADDRESS)
+  clientAddress: string | null;
+
+  @Column({ type: 'timestamptz', name: 'happened_at', default: () => 'clock_timestamp()' })
   happenedAt: Date;
 }

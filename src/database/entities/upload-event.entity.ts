@@ -6,7 +6,7 @@ import { BYTES } from './column-types.js';
  * key: events outlive the session's row, and only their age removes them.
  */
 @Entity('upload_events')
-@Index('upload_events_upload_id_id_idx', ['uploadId', 'id'])
+@Index('upload_events_upload_id_happened_at_id_idx', ['uploadId', 'happenedAt', 'id'])
 @Index('upload_events_happened_at_idx', ['happenedAt'])
 export class UploadEventEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'upload_events_pkey' })

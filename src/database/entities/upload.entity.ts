@@ -13,6 +13,12 @@ export type UploadState = (typeof UPLOAD_STATES)[number];
 @Index('uploads_blob_id_idx', ['blobId'])
 @Index('uploads_lease_holder_idx', ['leaseHolder'], { where: 'lease_holder IS NOT NULL' })
 @Index('uploads_unfinished_updated_at_idx', ['updatedAt'], { where: `state IN ('open', 'committing')` })
+@Index('uploads_unfinished_created_at_id_idx', ['createdAt', 'id'], {
+  where: `state IN ('open', 'committing')`,
+})
+@Index('uploads_unfinished_offset_bytes_id_idx', ['offsetBytes', 'id'], {
+  where: `state IN ('open', 'committing')`,
+})
 @Index('uploads_over_holds_bytes_updated_at_idx', ['holdsBytes', 'updatedAt'], {
   where: `state NOT IN ('open', 'committing')`,
 })
