@@ -2,6 +2,11 @@ import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common
 import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
+import { BlobsModule } from '../blobs/blobs.module.js';
+import { TagEventsController } from './events/tag-events.controller.js';
+import { TagEventsQuery } from './events/tag-events.query.js';
+import { UploadEventsQuery } from './events/upload-events.query.js';
+import { ImagePlatforms } from './manifests/image-platforms.js';
 import { AdminManifestsController } from './manifests/manifests.controller.js';
 import { ManifestsQuery } from './manifests/manifests.query.js';
 import { ReferencesQuery } from './manifests/references.query.js';
@@ -20,17 +25,28 @@ import { UploadsQuery } from './uploads/uploads.query.js';
  * through the service that owns the data.
  */
 @Module({
-  imports: [AccessModule, UploadsModule],
+  imports: [AccessModule, BlobsModule, UploadsModule],
   controllers: [
     OverviewController,
     // Before RepositoriesController, whose `*name` would match their paths.
+    TagEventsController,
     TagsController,
     AdminManifestsController,
     RepositoriesController,
     AdminUploadsController,
     UnsupportedAdminMethodsController,
   ],
-  providers: [OverviewService, RepositoriesQuery, TagsQuery, ManifestsQuery, ReferencesQuery, UploadsQuery],
+  providers: [
+    OverviewService,
+    RepositoriesQuery,
+    TagsQuery,
+    ManifestsQuery,
+    ReferencesQuery,
+    ImagePlatforms,
+    UploadsQuery,
+    TagEventsQuery,
+    UploadEventsQuery,
+  ],
 })
 export class AdminModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

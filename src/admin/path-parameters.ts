@@ -9,6 +9,7 @@ import { ApiParam } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { EXAMPLE_REPOSITORY } from '../oci/examples.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
+import { parseTag, type Tag } from '../oci/tag.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
 /**
@@ -20,6 +21,13 @@ export const NameParam = createParamDecorator((_: unknown, context: ExecutionCon
   const { name } = context.switchToHttp().getRequest<Request>().params;
   return parseRepositoryName(Array.isArray(name) ? name.join('/') : String(name));
 });
+
+@Injectable()
+export class TagPipe implements PipeTransform<unknown, Tag> {
+  transform(value: unknown): Tag {
+    return parseTag(String(value));
+  }
+}
 
 /** An invalid id is a 400 here. On `/v2` it is a 404, because ids there are part of URLs from Berth. */
 @Injectable()

@@ -9,7 +9,7 @@ import { AdminController } from './admin-controller.js';
 @AdminController('', 'methods')
 @OnRegistry('admin', 'read')
 export class UnsupportedAdminMethodsController {
-  @All(['overview', 'repositories', 'repositories/*name', 'uploads'])
+  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events'])
   readOnly(): never {
     throw new MethodNotAllowedError('GET, HEAD');
   }

@@ -11,6 +11,6 @@ import { SmallBlobs } from './small-blobs.js';
 @Module({
   imports: [RepositoriesModule],
   providers: [BlobService, BlobStore, BlobPresence, DisplacedObjects, DisplacedObjectStore, SmallBlobs],
-  exports: [BlobService, BlobStore, BlobPresence, DisplacedObjects],
+  exports: [BlobService, BlobStore, BlobPresence, DisplacedObjects, SmallBlobs],
 })
 export class BlobsModule {}

@@ -107,9 +107,14 @@ describe('admin API: repositories', () => {
     expect(items[0]).toMatchObject({
       digest: imageDigest,
       mediaType: OCI_MANIFEST,
-      sizeBytes: Buffer.byteLength(image),
-      updatedBy: null,
+      sizeBytes: 9 + 7 + 2,
+      manifestSizeBytes: Buffer.byteLength(image),
+      artifactType: 'application/vnd.oci.image.config.v1+json',
+      platforms: [],
+      pushedBy: null,
     });
+    expect(items[0]?.['clientAddress']).toMatch(/127\.0\.0\.1$/);
+    expect(Math.abs(Date.now() - Date.parse(String(items[0]?.['pushedAt'])))).toBeLessThan(3_600_000);
     const pages = await admin.pages<Named>('/repositories/team/app/tags', 2);
     expect(pages.map((page) => page.map(({ name }) => name))).toEqual([['1.0', '1.1'], ['latest']]);
     expect(await admin.get('/repositories/team/tags')).toEqual({ items: [], nextCursor: null });
@@ -146,6 +151,133 @@ describe('admin API: repositories', () => {
       subject: imageDigest,
       artifactType: 'text/x-sbom',
     });
+  });
+
+  it('shows platform, size and client of images and of the index that lists them', async () => {
+    const name = 'team/platforms';
+    const configs = [
+      { os: 'linux', architecture: 'amd64' },
+      { os: 'linux', architecture: 'arm', variant: 'v7' },
+    ];
+    const children = [];
+    for (const config of configs) {
+      const text = JSON.stringify(config);
+      const digest = await client.pushBlob(name, text);
+      const layers = ['shared', config.architecture];
+      const manifest = JSON.stringify({
+        ...(await client.makeImage(name, layers)),
+        config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest, size: text.length },
+      });
+      expect((await client.putManifest(name, config.architecture, manifest)).status).toBe(201);
+      const size = Buffer.byteLength(manifest);
+      children.push({ mediaType: OCI_MANIFEST, digest: digestOf(manifest), size, platform: config });
+    }
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: children });
+    const headers = { 'Content-Type': OCI_INDEX };
+    expect((await client.putManifest(name, 'all', index, headers)).status).toBe(201);
+
+    const { items } = await admin.get<{ items: object[] }>('/repositories/team%2Fplatforms/tags');
+    const sizes = configs.map((config) => JSON.stringify(config).length + config.architecture.length);
+    const shared = 'shared'.length;
+    const from = { pushedBy: null, clientAddress: expect.stringMatching(/127\.0\.0\.1$/) as unknown };
+    const expected = [
+      {
+        name: 'all',
+        platforms: ['linux/amd64', 'linux/arm/v7'],
+        sizeBytes: shared + sizes[0]! + sizes[1]!,
+        manifestSizeBytes: Buffer.byteLength(index),
+        artifactType: null,
+        ...from,
+      },
+      { name: 'amd64', platforms: ['linux/amd64'], sizeBytes: shared + sizes[0]!, ...from },
+      { name: 'arm', platforms: ['linux/arm/v7'], sizeBytes: shared + sizes[1]!, ...from },
+    ];
+    expect(items).toMatchObject(expected);
+    const manifest = await admin.get(`/repositories/team%2Fplatforms/manifests/${digestOf(index)}`);
+    const { name: _, ...ofIndex } = expected[0]!;
+    expect(manifest).toMatchObject(ofIndex);
+
+    const path = `/v2/${name}/manifests/${children[1]!.digest}`;
+    expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
+    const [all] = (await admin.get<{ items: object[] }>('/repositories/team%2Fplatforms/tags')).items;
+    expect(all).toMatchObject({ name: 'all', sizeBytes: shared + sizes[0]! });
+  });
+
+  describe('sorted', () => {
+    const name = 'team/sorted';
+    // In the order of names; `b` and `c` have the same size, `c` and `d` the same time.
+    const rows = [
+      { tag: 'a', layer: 'xxx', second: 4 },
+      { tag: 'b', layer: 'xx', second: 1 },
+      { tag: 'c', layer: 'yy', second: 3 },
+      { tag: 'd', layer: 'x', second: 3 },
+    ];
+    const tagOf = new Map<string, string>();
+
+    beforeAll(async () => {
+      for (const { tag, layer, second } of rows) {
+        const manifest = JSON.stringify(await client.makeImage(name, [layer]));
+        expect((await client.putManifest(name, tag, manifest)).status).toBe(201);
+        tagOf.set(digestOf(manifest), tag);
+        // Microseconds, which a Date does not have, must not be lost between two pages.
+        const time = `2026-01-01T00:00:00.00000${second}Z`;
+        const id = '(SELECT id FROM manifests WHERE digest = $1)';
+        const query = (sql: string) => berth.query(sql, [digestOf(manifest), time]);
+        await query(`UPDATE manifests SET created_at = $2 WHERE id = ${id}`);
+        await query(`UPDATE tags SET updated_at = $2 WHERE manifest_id = ${id}`);
+      }
+    });
+
+    const digestsOf = (tags: string) =>
+      [...tagOf.entries()].filter(([, tag]) => tags.includes(tag)).map(([digest]) => digest);
+    /** Of manifests with the same value the one with the lower digest comes first. */
+    const ascending = (...groups: string[]) =>
+      groups.flatMap((tags) => digestsOf(tags).sort()).map((digest) => tagOf.get(digest)!);
+
+    it.each([
+      ['name', ['a', 'b', 'c', 'd']],
+      ['pushedAt', ['b', 'c', 'd', 'a']],
+      ['size', ['d', 'b', 'c', 'a']],
+    ])('tags by %s, and the other way round', async (sort, expected) => {
+      for (const limit of [1, 3, 4]) {
+        const path = (by: string) => `/repositories/team%2Fsorted/tags?sort=${by}`;
+        const names = async (by: string) =>
+          (await admin.pages<Named>(path(by), limit)).flat().map(({ name }) => name);
+        expect(await names(sort)).toEqual(expected);
+        expect(await names(`-${sort}`)).toEqual([...expected].reverse());
+      }
+    });
+
+    it.each([
+      ['digest', () => ascending('abcd')],
+      ['pushedAt', () => ascending('b', 'cd', 'a')],
+      ['size', () => ascending('d', 'bc', 'a')],
+    ])('manifests by %s, and the other way round', async (sort, expected) => {
+      for (const limit of [1, 3, 4]) {
+        const path = (by: string) => `/repositories/team%2Fsorted/manifests?sort=${by}`;
+        const tags = async (by: string) =>
+          (await admin.pages<Manifest>(path(by), limit)).flat().map(({ digest }) => tagOf.get(digest));
+        expect(await tags(sort)).toEqual(expected());
+        expect(await tags(`-${sort}`)).toEqual(expected().reverse());
+      }
+    });
+
+    it.each(['tags', 'manifests'])(
+      '%s: 400 for a cursor of another sort, or an unknown sort',
+      async (list) => {
+        const path = `/repositories/team%2Fsorted/${list}`;
+        const { nextCursor } = await admin.get<{ nextCursor: string }>(`${path}?sort=size&limit=1`);
+        await admin.get(`${path}?sort=size&cursor=${nextCursor}`);
+        for (const sort of ['-size', 'pushedAt']) {
+          const { detail } = await admin.problem(`${path}?sort=${sort}&cursor=${nextCursor}`, 400);
+          expect(detail).toContain(
+            'cursor: expected the nextCursor of a page of this list, with the same sort',
+          );
+        }
+        await admin.problem(`${path}?cursor=${nextCursor}`, 400);
+        expect((await admin.problem(`${path}?sort=bytes`, 400)).detail).toContain('sort: expected one of');
+      },
+    );
   });
 
   it('names a bounded number of tags and counts all of them', async () => {
@@ -188,7 +320,12 @@ describe('admin API: repositories', () => {
         references: {
           blobs: [],
           manifests: [
-            { digest: digestOf(child), mediaType: OCI_MANIFEST, sizeBytes: Buffer.byteLength(child) },
+            {
+              digest: digestOf(child),
+              mediaType: OCI_MANIFEST,
+              sizeBytes: 'layer'.length + 2,
+              manifestSizeBytes: Buffer.byteLength(child),
+            },
           ],
           missing: [missing],
         },
@@ -213,9 +350,10 @@ describe('admin API: repositories', () => {
     }
   });
 
-  it.each(['/repositories/no%2Fsuch', '/repositories/no%2Fsuch/tags', '/repositories/no%2Fsuch/manifests'])(
-    '%s: 404 for an unknown repository',
-    async (path) => {
+  it.each(['', '/tags', '/manifests', '/events', '/tags/latest/events'])(
+    'repositories/{name}%s: 404 for an unknown repository',
+    async (list) => {
+      const path = `/repositories/no%2Fsuch${list}`;
       const problem = await admin.problem(path, 404);
       expect(problem).toMatchObject({ type: 'about:blank', title: 'Not Found', status: 404 });
       expect(problem.detail).toContain('repository name not known');

@@ -81,6 +81,41 @@ describe('admin API: uploads', () => {
     await admin.problem(`/uploads/${ids[2]!}`, 404);
   });
 
+  it('sorts them by start and by size, page by page', async () => {
+    const uploads = [
+      { bytes: 'xx', second: 2 },
+      { bytes: 'xxxx', second: 3 },
+      { bytes: '', second: 1 },
+      { bytes: 'xx', second: 4 },
+    ];
+    const ids: string[] = [];
+    for (const { bytes, second } of uploads) {
+      const location = await client.startUpload('sort/me');
+      if (bytes !== '') await client.patch(location, bytes);
+      ids.push(idOf(location));
+      await setRow(ids.at(-1)!, `created_at = '2000-01-01T00:00:00.00000${second}Z'`);
+    }
+    await setRow(ids[1]!, "state = 'committing'");
+    const sorted = async (sort: string) => {
+      const listed = (await admin.pages<Upload>(`/uploads?sort=${sort}`, 3)).flat().map(({ id }) => id);
+      expect(new Set(listed).size).toBe(listed.length);
+      return listed.filter((id) => ids.includes(id)).map((id) => ids.indexOf(id));
+    };
+    const sameSize = ids[0]! < ids[3]! ? [0, 3] : [3, 0];
+    const byId = [0, 1, 2, 3].sort((a, b) => (ids[a]! < ids[b]! ? -1 : 1));
+    for (const [sort, expected] of [
+      ['id', byId],
+      ['startedAt', [2, 0, 1, 3]],
+      ['size', [2, ...sameSize, 1]],
+    ] as const) {
+      expect([sort, ...(await sorted(sort))]).toEqual([sort, ...expected]);
+      expect([sort, ...(await sorted(`-${sort}`))]).toEqual([sort, ...[...expected].reverse()]);
+    }
+    const { nextCursor } = await admin.get<{ nextCursor: string }>('/uploads?sort=size&limit=1');
+    await admin.problem(`/uploads?cursor=${nextCursor}`, 400);
+    await admin.problem('/uploads?sort=ageSeconds', 400);
+  });
+
   it('cancels a session: its client is told, its bytes are gone', async () => {
     const location = await client.startUpload('c/d');
     await client.fetch(location, { method: 'PATCH', body: 'bytes in flight' });

@@ -58,11 +58,14 @@ const OWN: Record<string, Record<string, string>> = {
   '/api/v1/overview': { get: 'getOverview' },
   '/api/v1/repositories': { get: 'listRepositories' },
   '/api/v1/repositories/{name}': { get: 'getRepository' },
+  '/api/v1/repositories/{name}/events': { get: 'listRepositoryEvents' },
   '/api/v1/repositories/{name}/manifests': { get: 'listManifests' },
   '/api/v1/repositories/{name}/manifests/{digest}': { get: 'describeManifest' },
   '/api/v1/repositories/{name}/tags': { get: 'listTags' },
+  '/api/v1/repositories/{name}/tags/{tag}/events': { get: 'listTagEvents' },
   '/api/v1/uploads': { get: 'listUploads' },
   '/api/v1/uploads/{id}': { get: 'getUpload', delete: 'cancelUpload' },
+  '/api/v1/uploads/{id}/events': { get: 'listUploadEvents' },
   '/health/live': { get: 'getLiveness' },
   '/health/ready': { get: 'getReadiness' },
 };
@@ -159,6 +162,7 @@ describe('the OpenAPI document', () => {
       'id',
       'name',
       'reference',
+      'tag',
       'uploadId',
     ]);
     for (const { path, operation } of operations) {
@@ -245,7 +249,7 @@ describe('the OpenAPI document', () => {
           .replace('{name}', name)
           .replace('{digest}', digestOf('x'))
           .replace(/\{\w*[iI]d\}/, crypto.randomUUID())
-          .replace('{reference}', 'latest');
+          .replace(/\{(reference|tag)\}/, 'latest');
         const response = await client.fetch(url, { method: method.toUpperCase() });
         const text = await response.text();
         const where = `${method} ${url}: ${response.status} ${text}`;
@@ -277,8 +281,10 @@ describe('the OpenAPI document', () => {
       ['OverviewDto', '/overview'],
       ['RepositoryDto', '/repositories/a%2Fb'],
       ['TagPageDto', '/repositories/a%2Fb/tags'],
+      ['TagEventPageDto', '/repositories/a%2Fb/events'],
       ['ManifestDetailsDto', `/repositories/a%2Fb/manifests/${digestOf(JSON.stringify(image))}`],
       ['UploadDto', `/uploads/${location.split('/').at(-1)!}`],
+      ['UploadEventPageDto', `/uploads/${location.split('/').at(-1)!}/events`],
     ];
     for (const [schema, path] of returned) {
       const keys = Object.keys(await admin.get<object>(path)).sort();

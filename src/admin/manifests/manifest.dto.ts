@@ -6,30 +6,35 @@ import {
   EXAMPLE_TIME,
 } from '../../oci/examples.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
+import { SortProperty } from '../paging/sort.property.js';
+import { ImageProperties } from './image-properties.dto.js';
+import { MANIFEST_SORTS, type ManifestSort } from './manifests.query.js';
 
 const SIZE = { type: 'integer', minimum: 0, description: 'In bytes', example: 1_024 } as const;
 
-export class ManifestDto {
-  @ApiProperty({ description: 'In the algorithm of the push', example: EXAMPLE_MANIFEST_DIGEST })
-  digest: string;
-
-  @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
-  mediaType: string;
-
-  @ApiProperty({ type: String, nullable: true, example: null })
-  artifactType: string | null;
-
+export class ManifestDto extends ImageProperties {
   @ApiProperty({ type: String, nullable: true, description: 'Digest of its subject manifest', example: null })
   subject: string | null;
 
-  @ApiProperty(SIZE)
-  sizeBytes: number;
+  @ApiProperty({ description: 'When it was pushed first', example: EXAMPLE_TIME })
+  pushedAt: Date;
 
-  @ApiProperty({ example: EXAMPLE_TIME })
-  createdAt: Date;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'Who pushed it first; null if unknown',
+    example: null,
+  })
+  pushedBy: string | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Who pushed it; null if unknown', example: null })
-  createdBy: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'The address of the client that pushed it first; null if unknown',
+    example: '127.0.0.1',
+  })
+  clientAddress: string | null;
 
   @ApiProperty({
     type: [String],
@@ -38,8 +43,18 @@ export class ManifestDto {
   })
   tags: string[];
 
-  @ApiProperty({ type: 'integer', minimum: 0, description: 'How many tags point at it', example: 1 })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    description: 'How many tags point at it; at most 1,000 are counted',
+    example: 1,
+  })
   tagCount: number;
+}
+
+export class ManifestsQueryDto extends PageQueryDto {
+  @SortProperty(MANIFEST_SORTS, "By digest, by the time of the first push, or by the image's size.")
+  sort: ManifestSort = 'digest';
 }
 
 export class ManifestPageDto {
@@ -78,8 +93,11 @@ export class ChildManifestDto {
   @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
   mediaType: string;
 
-  @ApiProperty(SIZE)
+  @ApiProperty({ ...SIZE, description: 'Size of the image, in bytes' })
   sizeBytes: number;
+
+  @ApiProperty({ ...SIZE, description: 'Size of the manifest itself, in bytes' })
+  manifestSizeBytes: number;
 }
 
 export class ReferencesDto {

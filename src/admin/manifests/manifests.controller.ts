@@ -6,16 +6,15 @@ import { ERROR_CODES } from '../../oci/error-codes.js';
 import { EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
 import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
-import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { PageQueryDto } from '../paging/page-query.dto.js';
+import { SortedCursor } from '../paging/sorted-cursor.js';
 import { ApiRepositoryName, NameParam } from '../path-parameters.js';
 import { ApiMalformedParameter, ApiProblem, ApiUnknownRepository } from '../problem.dto.js';
 import { RepositoriesQuery } from '../repositories/repositories.query.js';
 import type { RepositoryDto } from '../repositories/repository.dto.js';
-import { ManifestDetailsDto, ManifestPageDto } from './manifest.dto.js';
+import { ManifestDetailsDto, ManifestPageDto, ManifestsQueryDto } from './manifest.dto.js';
 import { ManifestsQuery } from './manifests.query.js';
 
-const CURSOR = new KeysetCursor('manifests', parseDigest);
+const CURSOR = new SortedCursor('manifests', 'digest', parseDigest);
 
 /** The manifests of a repository, with their references. */
 @AdminController('repositories', 'repositories')
@@ -29,7 +28,7 @@ export class AdminManifestsController {
   @OnRegistry('admin', 'read')
   @ApiOperation({
     operationId: 'listManifests',
-    summary: "List a repository's manifests, sorted by digest",
+    summary: "List a repository's manifests",
   })
   @ApiRepositoryName()
   @ApiOkResponse({ type: ManifestPageDto })
@@ -37,10 +36,10 @@ export class AdminManifestsController {
   @ApiUnknownRepository()
   async list(
     @NameParam() name: RepositoryName,
-    @Query() { limit, cursor }: PageQueryDto,
+    @Query() { limit, cursor, sort }: ManifestsQueryDto,
   ): Promise<ManifestPageDto> {
-    const page = await this.manifests.list(name, { after: CURSOR.decode(cursor), limit });
-    return CURSOR.pageDto(page, ({ digest }) => digest);
+    const page = await this.manifests.list(name, { sort, after: CURSOR.decode(sort, cursor), limit });
+    return CURSOR.pageDto(page, sort, ({ digest }) => digest);
   }
 
   @Get('*name/manifests/:digest')

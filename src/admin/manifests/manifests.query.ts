@@ -1,12 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { ListQueries } from '../../database/list-queries.js';
-import type { Page, PageRequest } from '../../database/page.js';
+import type { Page } from '../../database/page.js';
 import type { Digest } from '../../oci/digest.js';
 import { ManifestUnknownError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
+import { bytesColumn, type Position, sortedStatements, sortsBy, timeColumn } from '../paging/sort.js';
+import type { Sorted } from '../paging/sorted-cursor.js';
 import { RepositoriesQuery } from '../repositories/repositories.query.js';
+import { ImagePlatforms } from './image-platforms.js';
 import { ReferencesQuery, type References } from './references.query.js';
+
+export const MANIFEST_SORTS = sortsBy(['digest', 'pushedAt', 'size']);
+export type ManifestSort = (typeof MANIFEST_SORTS)[number];
 
 /** A manifest with the tags that point at it. */
 export interface ManifestSummary {
@@ -14,9 +20,12 @@ export interface ManifestSummary {
   readonly mediaType: string;
   readonly artifactType: string | null;
   readonly subject: Digest | null;
+  readonly platforms: string[];
   readonly sizeBytes: number;
-  readonly createdAt: Date;
-  readonly createdBy: string | null;
+  readonly manifestSizeBytes: number;
+  readonly pushedAt: Date;
+  readonly pushedBy: string | null;
+  readonly clientAddress: string | null;
   readonly tags: Tag[];
   readonly tagCount: number;
 }
@@ -26,24 +35,36 @@ export interface ManifestDetails extends ManifestSummary {
   readonly references: References;
 }
 
-/** Maximum number of tags returned per manifest, in a list and in details. `tagCount` counts all. */
+type Row<Manifest extends ManifestSummary> = Omit<Manifest, 'platforms' | 'references'> & { id: string };
+
+/** Maximum number of tags returned per manifest, in a list and in details. */
 const TAGS_IN_LIST = 20;
 const TAGS_IN_DETAILS = 1_000;
+/** Maximum number of tags counted per manifest. A manifest may have any number. */
+const TAGS_COUNTED = 1_000;
 
 /** `$1` is the maximum number of tags. `pg` returns `float8` as a number. */
 const COLUMNS = `
-  m.digest, m.media_type AS "mediaType", m.artifact_type AS "artifactType", m.subject_digest AS subject,
-  m.size_bytes AS "sizeBytes", m.created_at AS "createdAt", m.created_by AS "createdBy",
+  m.id, m.digest, m.media_type AS "mediaType", m.artifact_type AS "artifactType", m.subject_digest AS subject,
+  m.image_size_bytes::float8 AS "sizeBytes", m.size_bytes AS "manifestSizeBytes",
+  m.created_at AS "pushedAt", m.created_by AS "pushedBy", m.client_address AS "clientAddress",
   ARRAY(SELECT t.name FROM tags t WHERE t.manifest_id = m.id ORDER BY t.name LIMIT $1) AS tags,
-  (SELECT count(*)::float8 FROM tags t WHERE t.manifest_id = m.id) AS "tagCount"`;
+  (SELECT count(*)::int FROM (SELECT FROM tags t WHERE t.manifest_id = m.id LIMIT ${TAGS_COUNTED}) AS counted)
+    AS "tagCount"`;
 
-const PAGE = `
-  SELECT ${COLUMNS}
-    FROM (SELECT * FROM manifests WHERE repository_id = $2 AND digest > $3 ORDER BY digest LIMIT $4) AS m
-   ORDER BY m.digest`;
+/** All digests sort before `~`. */
+const PAGES = sortedStatements(
+  { column: 'm.digest', before: '', after: '~' },
+  { digest: undefined, pushedAt: timeColumn('m.created_at'), size: bytesColumn('m.image_size_bytes') },
+  3,
+  ({ after, by, value, limit }) => `
+  SELECT ${COLUMNS}, ${value} AS "sortValue"
+    FROM (SELECT * FROM manifests m WHERE m.repository_id = $2 AND ${after} ORDER BY ${by} LIMIT ${limit}) AS m
+   ORDER BY ${by}`,
+);
 
 const ONE = `
-  SELECT m.id, m.annotations, ${COLUMNS}
+  SELECT m.annotations, ${COLUMNS}
     FROM manifests m
    WHERE m.repository_id = $2 AND m.digest = $3`;
 
@@ -54,27 +75,40 @@ export class ManifestsQuery {
     private readonly lists: ListQueries,
     private readonly repositories: RepositoriesQuery,
     private readonly references: ReferencesQuery,
+    private readonly platforms: ImagePlatforms,
   ) {}
 
-  /** The repository's manifests, sorted by digest. @throws NameUnknownError */
+  /** A page of the repository's manifests. @throws NameUnknownError */
   async list(
     repository: RepositoryName,
-    { after, limit }: PageRequest<Digest>,
-  ): Promise<Page<ManifestSummary>> {
+    { sort, after, limit }: { sort: ManifestSort; after: Position<Digest> | undefined; limit: number },
+  ): Promise<Page<ManifestSummary & Sorted>> {
     const repositoryId = await this.repositories.idOf(repository);
-    return this.lists.page(PAGE, [TAGS_IN_LIST, repositoryId, after ?? ''], limit);
+    const { sql, parameters } = PAGES[sort];
+    const page = await this.lists.page<Row<ManifestSummary> & Sorted>(
+      sql,
+      [TAGS_IN_LIST, repositoryId, ...parameters(after)],
+      limit,
+    );
+    const platforms = await this.platforms.of(repository, page.items);
+    const items = page.items.map(({ id: _, ...manifest }) => ({
+      ...manifest,
+      platforms: platforms.get(manifest.digest) ?? [],
+    }));
+    return { ...page, items };
   }
 
   /** @throws NameUnknownError, ManifestUnknownError */
   async get(repository: RepositoryName, digest: Digest): Promise<ManifestDetails> {
     const repositoryId = await this.repositories.idOf(repository);
-    const [row] = await this.lists.run<Omit<ManifestDetails, 'references'> & { id: string }>(ONE, [
-      TAGS_IN_DETAILS,
-      repositoryId,
-      digest,
-    ]);
+    const parameters = [TAGS_IN_DETAILS, repositoryId, digest];
+    const [row] = await this.lists.run<Row<ManifestDetails>>(ONE, parameters);
     if (row === undefined) throw new ManifestUnknownError(digest);
     const { id, ...manifest } = row;
-    return { ...manifest, references: await this.references.of({ repositoryId, manifestId: id }) };
+    const [platforms, references] = await Promise.all([
+      this.platforms.of(repository, [row]),
+      this.references.of({ repositoryId, manifestId: id }),
+    ]);
+    return { ...manifest, platforms: platforms.get(digest) ?? [], references };
   }
 }

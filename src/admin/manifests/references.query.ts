@@ -13,6 +13,7 @@ export interface ChildManifest {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly sizeBytes: number;
+  readonly manifestSizeBytes: number;
 }
 
 /** The references of a manifest, at most `MANIFEST_MAX_REFERENCES`. */
@@ -40,7 +41,8 @@ const BLOBS = `
    ORDER BY digest`;
 
 const CHILDREN = `
-  SELECT m.digest, m.media_type AS "mediaType", m.size_bytes AS "sizeBytes"
+  SELECT m.digest, m.media_type AS "mediaType", m.image_size_bytes::float8 AS "sizeBytes",
+         m.size_bytes AS "manifestSizeBytes"
     FROM manifest_children r JOIN manifests m ON m.id = r.child_id
    WHERE r.parent_id = $1
    ORDER BY m.digest`;

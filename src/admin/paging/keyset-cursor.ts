@@ -25,7 +25,9 @@ export class KeysetCursor<Key extends string> {
     const text = Buffer.from(cursor, 'base64url').toString();
     const key = this.keyIn(text);
     if (key === undefined || this.encode(key) !== cursor) {
-      throw new BadRequestException('cursor: expected the nextCursor of a page of this list');
+      throw new BadRequestException(
+        'cursor: expected the nextCursor of a page of this list, with the same sort',
+      );
     }
     return key;
   }

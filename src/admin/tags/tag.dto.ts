@@ -1,30 +1,33 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { EXAMPLE_MANIFEST_DIGEST, EXAMPLE_TAG, EXAMPLE_TIME } from '../../oci/examples.js';
+import { EXAMPLE_TAG, EXAMPLE_TIME } from '../../oci/examples.js';
+import { ImageProperties } from '../manifests/image-properties.dto.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
+import { SortProperty } from '../paging/sort.property.js';
+import { TAG_SORTS, type TagSort } from './tags.query.js';
 
-export class TagDto {
+export class TagDto extends ImageProperties {
   @ApiProperty({ example: EXAMPLE_TAG })
   name: string;
 
-  @ApiProperty({ description: 'The digest of its manifest', example: EXAMPLE_MANIFEST_DIGEST })
-  digest: string;
-
-  @ApiProperty({ example: 'application/vnd.oci.image.manifest.v1+json' })
-  mediaType: string;
-
-  @ApiProperty({ type: 'integer', description: 'Size of the manifest itself, in bytes', example: 1_024 })
-  sizeBytes: number;
-
-  @ApiProperty({ description: 'When the tag was set or moved last', example: EXAMPLE_TIME })
-  updatedAt: Date;
+  @ApiProperty({ description: 'When the tag was last set or moved', example: EXAMPLE_TIME })
+  pushedAt: Date;
 
   @ApiProperty({
     type: String,
     nullable: true,
-    description: 'Who moved it last; null if unknown',
+    description: 'Who set or moved it last; null if unknown',
     example: null,
   })
-  updatedBy: string | null;
+  pushedBy: string | null;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'The address of the client that set or moved it last; null if unknown',
+    example: '127.0.0.1',
+  })
+  clientAddress: string | null;
 }
 
 export class TagPageDto {
@@ -33,4 +36,9 @@ export class TagPageDto {
 
   @NextCursorProperty()
   nextCursor: string | null;
+}
+
+export class TagsQueryDto extends PageQueryDto {
+  @SortProperty(TAG_SORTS, "By name, by the time of the last push, or by the image's size.")
+  sort: TagSort = 'name';
 }

@@ -4,14 +4,13 @@ import { OnRegistry } from '../../access/access.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { parseTag } from '../../oci/tag.js';
 import { AdminController } from '../admin-controller.js';
-import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { PageQueryDto } from '../paging/page-query.dto.js';
+import { SortedCursor } from '../paging/sorted-cursor.js';
 import { ApiRepositoryName, NameParam } from '../path-parameters.js';
 import { ApiMalformedParameter, ApiUnknownRepository } from '../problem.dto.js';
-import { TagPageDto } from './tag.dto.js';
+import { TagPageDto, TagsQueryDto } from './tag.dto.js';
 import { TagsQuery } from './tags.query.js';
 
-const CURSOR = new KeysetCursor('tags', parseTag);
+const CURSOR = new SortedCursor('tags', 'name', parseTag);
 
 /** The tags of a repository. */
 @AdminController('repositories', 'repositories')
@@ -20,16 +19,16 @@ export class TagsController {
 
   @Get('*name/tags')
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listTags', summary: "List a repository's tags, sorted by name" })
+  @ApiOperation({ operationId: 'listTags', summary: "List a repository's tags" })
   @ApiRepositoryName()
   @ApiOkResponse({ type: TagPageDto })
   @ApiMalformedParameter()
   @ApiUnknownRepository()
   async list(
     @NameParam() name: RepositoryName,
-    @Query() { limit, cursor }: PageQueryDto,
+    @Query() { limit, cursor, sort }: TagsQueryDto,
   ): Promise<TagPageDto> {
-    const page = await this.tags.list(name, { after: CURSOR.decode(cursor), limit });
-    return CURSOR.pageDto(page, (tag) => tag.name);
+    const page = await this.tags.list(name, { sort, after: CURSOR.decode(sort, cursor), limit });
+    return CURSOR.pageDto(page, sort, (tag) => tag.name);
   }
 }

@@ -1,6 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { EXAMPLE_REPOSITORY, EXAMPLE_TIME, EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
+import { PageQueryDto } from '../paging/page-query.dto.js';
+import { SortProperty } from '../paging/sort.property.js';
+import { UPLOAD_SORTS, type UploadSort } from './uploads.query.js';
 
 /** An upload session in progress, without the states of hash and driver, which are internal. */
 export class UploadDto {
@@ -54,4 +57,9 @@ export class UploadPageDto {
 
   @NextCursorProperty()
   nextCursor: string | null;
+}
+
+export class UploadsQueryDto extends PageQueryDto {
+  @SortProperty(UPLOAD_SORTS, 'By id, by the time of the start, or by the bytes that are stored.')
+  sort: UploadSort = 'id';
 }

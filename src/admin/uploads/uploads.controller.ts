@@ -8,14 +8,19 @@ import { EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
 import { parseUploadId, type UploadId } from '../../oci/upload-id.js';
 import { UploadService } from '../../uploads/upload.service.js';
 import { AdminController } from '../admin-controller.js';
-import { KeysetCursor } from '../paging/keyset-cursor.js';
-import { PageQueryDto } from '../paging/page-query.dto.js';
+import { EventCursor } from '../events/event-cursor.js';
+import { UploadEventPageDto } from '../events/event.dto.js';
+import { EventsQueryDto } from '../events/events-query.dto.js';
+import { UploadEventsQuery } from '../events/upload-events.query.js';
+import { SortedCursor } from '../paging/sorted-cursor.js';
 import { UploadIdPipe } from '../path-parameters.js';
 import { ApiMalformedParameter, ApiProblem } from '../problem.dto.js';
-import { UploadDto, UploadPageDto } from './upload.dto.js';
+import { UploadDto, UploadPageDto, UploadsQueryDto } from './upload.dto.js';
 import { UploadsQuery } from './uploads.query.js';
 
-const CURSOR = new KeysetCursor('uploads', parseUploadId);
+const CURSOR = new SortedCursor('uploads', 'id', parseUploadId);
+
+const EVENTS_CURSOR = new EventCursor('upload-events');
 
 const ApiUploadId = () =>
   ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid', example: EXAMPLE_UPLOAD_ID } });
@@ -25,17 +30,18 @@ const ApiUploadId = () =>
 export class AdminUploadsController {
   constructor(
     private readonly reader: UploadsQuery,
+    private readonly events: UploadEventsQuery,
     private readonly uploads: UploadService,
   ) {}
 
   @Get()
   @OnRegistry('admin', 'read')
-  @ApiOperation({ operationId: 'listUploads', summary: 'List uploads in progress, sorted by id' })
+  @ApiOperation({ operationId: 'listUploads', summary: 'List uploads in progress' })
   @ApiOkResponse({ type: UploadPageDto })
   @ApiMalformedParameter()
-  async list(@Query() { limit, cursor }: PageQueryDto): Promise<UploadPageDto> {
-    const page = await this.reader.list({ after: CURSOR.decode(cursor), limit });
-    return CURSOR.pageDto(page, ({ id }) => id);
+  async list(@Query() { limit, cursor, sort }: UploadsQueryDto): Promise<UploadPageDto> {
+    const page = await this.reader.list({ sort, after: CURSOR.decode(sort, cursor), limit });
+    return CURSOR.pageDto(page, sort, ({ id }) => id);
   }
 
   @Get(':id')
@@ -47,6 +53,27 @@ export class AdminUploadsController {
   @ApiProblem(404, 'No such upload is in progress', ERROR_CODES.BLOB_UPLOAD_UNKNOWN)
   get(@Param('id', UploadIdPipe) id: UploadId): Promise<UploadDto> {
     return this.reader.get(id);
+  }
+
+  @Get(':id/events')
+  @OnRegistry('admin', 'read')
+  @ApiOperation({
+    operationId: 'listUploadEvents',
+    summary: "Show an upload's history, newest first",
+    description:
+      'Which requests started, continued and lost it, on which replica and from which client, how far it ' +
+      'came, and how it ended. Events are kept for `UPLOAD_EVENT_RETENTION_SECONDS`, longer than the upload ' +
+      'itself. An unknown upload has none.',
+  })
+  @ApiUploadId()
+  @ApiOkResponse({ type: UploadEventPageDto })
+  @ApiMalformedParameter()
+  async listEvents(
+    @Param('id', UploadIdPipe) id: UploadId,
+    @Query() { since, until, cursor, limit }: EventsQueryDto,
+  ): Promise<UploadEventPageDto> {
+    const after = EVENTS_CURSOR.decode(cursor);
+    return EVENTS_CURSOR.pageDto(await this.events.ofUpload(id, { since, until, after, limit }));
   }
 
   /** Asks the current writer to release the session first, as every writer does. */

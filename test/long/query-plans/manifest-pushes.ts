@@ -65,7 +65,8 @@ function describePushes(registry: PlannedRegistry): void {
       const manifest = await image(BIG, 0, { subject, artifactType: 'application/x.signature' });
       await cost(1, () => put(BIG, 'pushed', manifest));
     });
-    it('an index', () => cost(CHILDREN, () => put(BIG, 'pushed', index(CHILDREN))));
+    // Its size is the sum over the blobs of its children.
+    it('an index', () => cost(CHILDREN + 6 * CHILDREN, () => put(BIG, 'pushed', index(CHILDREN))));
     it('an image with further tags', async () => {
       const manifest = await image(BIG, 2);
       const digest = digestOf(JSON.stringify(manifest));

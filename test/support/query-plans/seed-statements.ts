@@ -25,6 +25,8 @@ export type Sizes = ReturnType<typeof sizesAt>;
 /** `{}`, as a config: nearly every repository links it. */
 export const EMPTY_JSON = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
 export const BIG_REPOSITORY = 'big/monorepo';
+/** Its history is long. */
+export const MOVING_TAG = 'nightly-1';
 /** Of few of the referrers of the one subject, and of all referrers elsewhere. */
 export const RARE_TYPE = 'application/vnd.example.audit';
 
@@ -32,6 +34,9 @@ export const RARE_TYPE = 'application/vnd.example.audit';
  * Blobs 2 to 201 are base layers, which many manifests have; each manifest has four of its own behind them.
  */
 const BASES = 200;
+
+/** Few sizes, so that many images have the same one. No trigger computes them while it is filled. */
+const imageSize = (id: string) => `${id} * 7919 % 5000`;
 
 const digest = (text: string) => `'sha256:' || encode(sha256((${text})::text::bytea), 'hex')`;
 
@@ -60,7 +65,8 @@ function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled 
   const toOne = `n <= ${referrersOfOne}`;
   const toSome = `n % 10 = 1 AND n > ${manifestsOfBig}`;
   return [
-    `INSERT INTO manifests (id, repository_id, digest, media_type, artifact_type, subject_digest, annotations, content, size_bytes)
+    `INSERT INTO manifests (id, repository_id, digest, media_type, artifact_type, subject_digest, annotations, content, size_bytes,
+                            image_size_bytes, created_at)
      SELECT n, CASE WHEN n <= ${manifestsOfBig} THEN 1 ELSE 2 + n::bigint * 7919 % (${filled} - 1) END,
             ${digest(`'manifest ' || n`)},
             CASE WHEN ${isIndex} THEN 'application/vnd.oci.image.index.v1+json' ELSE 'application/vnd.oci.image.manifest.v1+json' END,
@@ -71,7 +77,7 @@ function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled 
             CASE WHEN ${toOne} THEN ${digest(`'manifest ${manifestsOfBig}'`)}
                  WHEN ${toSome} THEN ${digest(`'subject ' || n / 40`)} END,
             CASE WHEN ${toOne} OR ${toSome} THEN json_build_object('org.opencontainers.image.created', 'day ' || n % 365) END,
-            convert_to(repeat('x', 300), 'UTF8'), 300
+            convert_to(repeat('x', 300), 'UTF8'), 300, ${imageSize('n')}, now() - n * interval '1 minute'
        FROM generate_series(1, ${manifests}) AS n`,
     `INSERT INTO manifest_children (parent_id, child_id)
      SELECT n, n + 20 * k + 1 FROM generate_series(2, ${manifests - 100}, 20) AS n, generate_series(1, 3) AS k`,
@@ -112,15 +118,21 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
  */
 function tagStatements({ manifestsOfBig, manifests }: Sizes): string[] {
   return [
-    `INSERT INTO tags (repository_id, name, manifest_id)
-     SELECT 1, 'build-' || n, 1 + n % ${manifestsOfBig} FROM generate_series(1, ${2 * manifestsOfBig}) AS n
-     UNION ALL
-     SELECT 1, 'nightly-' || n, ${manifestsOfBig} FROM generate_series(1, 1000) AS n
-     UNION ALL
-     SELECT repository_id, 'v' || id, id FROM manifests WHERE id > ${manifestsOfBig} AND id <= ${manifests}
-     UNION ALL
-     SELECT repository_id, 'latest', max(id) FROM manifests GROUP BY repository_id`,
-    `INSERT INTO tag_events (repository_id, tag, to_digest)
-     SELECT t.repository_id, t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id`,
+    `INSERT INTO tags (repository_id, name, manifest_id, image_size_bytes, updated_at)
+     SELECT repository_id, name, id, ${imageSize('id')}, now() - id * interval '1 minute'
+       FROM (SELECT 1 AS repository_id, 'build-' || n AS name, (1 + n % ${manifestsOfBig})::bigint AS id
+               FROM generate_series(1, ${2 * manifestsOfBig}) AS n
+              UNION ALL
+             SELECT 1, 'nightly-' || n, ${manifestsOfBig} FROM generate_series(1, 1000) AS n
+              UNION ALL
+             SELECT repository_id, 'v' || id, id FROM manifests WHERE id > ${manifestsOfBig} AND id <= ${manifests}
+              UNION ALL
+             SELECT repository_id, 'latest', max(id) FROM manifests GROUP BY repository_id) AS tag`,
+    `INSERT INTO tag_events (repository_id, tag, to_digest, happened_at)
+     SELECT t.repository_id, t.name, m.digest, t.updated_at FROM tags t JOIN manifests m ON m.id = t.manifest_id`,
+    // A tag that moves each day.
+    `INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, happened_at)
+     SELECT 1, '${MOVING_TAG}', ${digest(`'manifest ' || n`)}, ${digest(`'manifest ' || n + 1`)}, now() - n * interval '1 minute'
+       FROM generate_series(1, 5000) AS n`,
   ];
 }

@@ -29,7 +29,7 @@ export function uploadStatements(uploads: number): string[] {
           CASE WHEN ${IS_HELD} THEN now() + interval '1 day' END,
           'replica-' || n % 50, ${HOLDS_BYTES},
           CASE WHEN k BETWEEN 12 AND 15 THEN '${NO_BYTES}' END, CASE WHEN k > 16 THEN 1 + n END,
-          now() - interval '9 days', now() - interval '1 hour' - ${DAYS} * interval '1 day' - n % 3600 * interval '1 second'
+          now() - interval '9 days' - n * interval '1 second', now() - interval '1 hour' - ${DAYS} * interval '1 day' - n % 3600 * interval '1 second'
      FROM generate_series(1, ${uploads}) AS n, LATERAL (SELECT n % 80) AS of (k)`,
     `INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, happened_at)
    SELECT u.id, e.kind, 0, 'replica-1', u.updated_at - CASE WHEN u.updated_at < now() - interval '7 days' THEN interval '30 days' ELSE interval '0' END
