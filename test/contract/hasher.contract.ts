@@ -139,12 +139,12 @@ export function hasherContract(
         return hasher;
       }
 
-      it('shows its algorithm', () => {
+      it('returns its algorithm', () => {
         expect(factory.create(algorithm).algorithm).toBe(algorithm);
         expect(factory.resume(initialMidstate(algorithm)).algorithm).toBe(algorithm);
       });
 
-      it('begins with the initial midstate and is not moved by empty chunks', async () => {
+      it('starts with the initial midstate, which empty chunks do not change', async () => {
         const hasher = await hasherOf(new Uint8Array(0), Buffer.alloc(0));
         expect(hasher.midstate()).toEqual(initialMidstate(algorithm));
         expect(hasher.digest()).toBe(digestOf(algorithm, Buffer.alloc(0)));
@@ -197,7 +197,7 @@ export function hasherContract(
         expect(digests).toEqual(messages.map((message) => digestOf(algorithm, message)));
       });
 
-      it('takes more concurrent updates than any queue holds', async () => {
+      it('accepts more concurrent updates than a queue holds', async () => {
         const message = randomBytes(256 * 1024);
         const hashers = Array.from({ length: 400 }, () => factory.create(algorithm));
         await Promise.all(hashers.map((hasher) => hasher.update(message)));
@@ -234,7 +234,7 @@ export function hasherContract(
         }
       });
 
-      it('gives no midstate that a number cannot count', async () => {
+      it('returns no midstate whose length exceeds a safe integer', async () => {
         const lengthBytes = Number.MAX_SAFE_INTEGER;
         const partialBlock = Buffer.alloc(lengthBytes % HASH_PARAMETERS[algorithm].blockBytes).toString(
           'base64',
@@ -282,13 +282,13 @@ export function hasherContract(
         expect(() => hasher.midstate()).toThrow('disposed');
       });
 
-      it('saves what serialises and comes back the same', async () => {
+      it('saves a midstate that survives serialization', async () => {
         const midstate = (await hasherOf(randomBytes(333))).midstate();
         expect(deserializeMidstate(serializeMidstate(midstate))).toEqual(midstate);
       });
     });
 
-    it('keeps what it hashes alive through garbage collections', async () => {
+    it('keeps its buffers alive during garbage collections', async () => {
       const expected = createHash('sha256');
       const hasher = factory.create('sha256');
       for (let i = 0; i < 40; i++) {

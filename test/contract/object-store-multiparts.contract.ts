@@ -23,7 +23,7 @@ export function describeCompleting({ store, harness }: Context): void {
     ['one part', [1]],
     ['parts without gaps', [1, 2, 3]],
     ['parts with gaps in their numbers', [2, 3, 7, 40, 1000]],
-  ])('makes the object of %s', async (_, numbers) => {
+  ])('creates the object of %s', async (_, numbers) => {
     const contents = numbers.map((__, at) => randomBytes(at === numbers.length - 1 ? 77 : size()));
     const multipart = await store().beginMultipart('blobs/object', NOW);
     expect(multipart.name).toBe('blobs/object');
@@ -40,7 +40,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expect(await listed(store(), '')).toEqual(['blobs/object']);
   });
 
-  it('makes it of parts of megabytes', async () => {
+  it('creates it of parts of megabytes', async () => {
     const contents = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(MIB + 1)];
     const multipart = await store().beginMultipart('object', NOW);
     const parts = await putParts(store(), multipart, new Map(contents.map((bytes, at) => [at + 1, bytes])));
@@ -48,7 +48,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), Buffer.concat(contents));
   });
 
-  it('takes the first and the last number', async () => {
+  it('accepts the first and the last part number', async () => {
     const [first, last] = [randomBytes(size()), randomBytes(10)];
     const numbered = new Map([
       [1, first],
@@ -70,7 +70,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expect(await listedWhole({ store, harness })).toEqual([]);
   });
 
-  it('leaves out parts that it is not told of, or refuses', async () => {
+  it('omits parts that are not named, or refuses', async () => {
     const contents = [randomBytes(size()), randomBytes(size()), randomBytes(size())];
     const multipart = await store().beginMultipart('object', NOW);
     const parts = await putParts(store(), multipart, new Map(contents.map((bytes, at) => [at + 1, bytes])));
@@ -94,7 +94,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), Buffer.concat([one, two]));
   });
 
-  it('takes the later one of two parts of one number', async () => {
+  it('uses the later of two parts of one number', async () => {
     const [older, newer] = [randomBytes(size()), randomBytes(size())];
     const multipart = await store().beginMultipart('object', NOW);
     await putParts(store(), multipart, new Map([[3, older]]));
@@ -103,7 +103,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), newer);
   });
 
-  it('makes it of the part that has the tag, or refuses: the earlier one of two', async () => {
+  it('uses the part with the given tag, or refuses: the earlier of two', async () => {
     const [older, newer] = [randomBytes(size()), randomBytes(size())];
     const multipart = await store().beginMultipart('object', NOW);
     const earlier = await putParts(store(), multipart, new Map([[3, older]]));
@@ -111,7 +111,7 @@ export function describeCompleting({ store, harness }: Context): void {
     await expectMadeOf(multipart, older, store().completeMultipart(multipart, earlier, NOW));
   });
 
-  it('makes it of the part that has the tag, or refuses: two at once', async () => {
+  it('uses the part with the given tag, or refuses: two concurrent ones', async () => {
     const contents = [randomBytes(size()), randomBytes(size())];
     const multipart = await store().beginMultipart('object', NOW);
     const parts = await Promise.all(
@@ -171,7 +171,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expect(await store().head('object', NOW)).toBeUndefined();
   });
 
-  it('completed again, succeeds or says that it has not what it takes; the object stays', async () => {
+  it('succeeds or fails with UploadStateError when repeated, and keeps the object', async () => {
     const content = randomBytes(size());
     const multipart = await store().beginMultipart('object', NOW);
     const parts = await putParts(store(), multipart, new Map([[1, content]]));
@@ -181,7 +181,7 @@ export function describeCompleting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), content);
   });
 
-  it('completed by many at once, succeeds for one at least; the object is whole', async () => {
+  it('succeeds at least once when called concurrently, and the object is complete', async () => {
     const contents = [randomBytes(size()), randomBytes(size()), randomBytes(5)];
     const multipart = await store().beginMultipart('object', NOW);
     const parts = await putParts(
@@ -211,7 +211,7 @@ export function describeAborting({ store, harness }: Context): void {
     return { multipart, parts: await putParts(store(), multipart, new Map([[1, content]])), content };
   }
 
-  it('aborts, and aborts again', async () => {
+  it('aborts, also when repeated', async () => {
     const { multipart, parts } = await begun();
     await store().abortMultipart(multipart, parts, NOW);
     await store().abortMultipart(multipart, parts, NOW);
@@ -219,7 +219,7 @@ export function describeAborting({ store, harness }: Context): void {
     expect(await listedMultiparts(store(), '')).toEqual([]);
   });
 
-  it('aborts one that has no parts, or whose parts it is not told of', async () => {
+  it('aborts an upload without parts, or whose parts are not named', async () => {
     await store().abortMultipart(await store().beginMultipart('object', NOW), [], NOW);
     const { multipart } = await begun('other');
     await store().abortMultipart(multipart, [], NOW);
@@ -227,7 +227,7 @@ export function describeAborting({ store, harness }: Context): void {
     expect(await listedMultiparts(store(), '')).toEqual([]);
   });
 
-  it('can not be completed after an abort', async () => {
+  it('cannot be completed after an abort', async () => {
     const { multipart, parts } = await begun();
     await store().abortMultipart(multipart, parts, NOW);
     await expect(store().completeMultipart(multipart, parts, NOW)).rejects.toBeInstanceOf(UploadStateError);
@@ -235,7 +235,7 @@ export function describeAborting({ store, harness }: Context): void {
     expect(await listed(store(), '')).toEqual([]);
   });
 
-  it('takes no part after an abort, or makes nothing of it', async () => {
+  it('refuses a part after an abort, or ignores it', async () => {
     const { multipart, parts } = await begun();
     await store().abortMultipart(multipart, parts, NOW);
     const [late] = await Promise.allSettled([
@@ -247,7 +247,7 @@ export function describeAborting({ store, harness }: Context): void {
     expect(await listedWhole({ store, harness })).toEqual([]);
   });
 
-  it('leaves the object alone that was made already', async () => {
+  it('does not change an object that was already created', async () => {
     const { multipart, parts, content } = await begun();
     await store().completeMultipart(multipart, parts, NOW);
     await store().abortMultipart(multipart, parts, NOW);
@@ -255,7 +255,7 @@ export function describeAborting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), content);
   });
 
-  it('leaves the object alone that was made of another multipart of the same name', async () => {
+  it('does not change the object of another multipart upload with the same name', async () => {
     const orphan = await begun();
     const { multipart, parts, content } = await begun();
     await store().completeMultipart(multipart, parts, NOW);
@@ -263,7 +263,7 @@ export function describeAborting({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'object'), content);
   });
 
-  it('leaves other multiparts alone', async () => {
+  it('does not change other multipart uploads', async () => {
     const [one, other] = [await begun('one'), await begun('other')];
     await store().abortMultipart(one.multipart, one.parts, NOW);
     await store().completeMultipart(other.multipart, other.parts, NOW);
@@ -283,7 +283,7 @@ export function describeListingMultiparts({ store, harness }: Context): void {
   const expected = <T>(multiparts: T[]): T[] => (harness().traits.listsMultiparts ? multiparts : []);
   const byName = (one: Multipart, other: Multipart): number => (one.name < other.name ? -1 : 1);
 
-  it('lists those that were not completed or aborted, so that they can be aborted', async () => {
+  it('lists unfinished uploads, which can then be aborted', async () => {
     expect(await listedMultiparts(store(), '')).toEqual([]);
     const before = Date.now();
     const [open, done, gone] = [
@@ -325,7 +325,7 @@ export function describeListingMultiparts({ store, harness }: Context): void {
     }
   });
 
-  it('lists more than a page of them', async () => {
+  it('lists more than one page', async () => {
     const names = Array.from({ length: 2 * harness().traits.pageSize + 1 }, (_, index) => `blobs/${index}`);
     await forEachOf(names, async (name) => {
       await withPart(store(), name);
@@ -334,7 +334,7 @@ export function describeListingMultiparts({ store, harness }: Context): void {
     expect(found.map(({ name }) => name).sort()).toEqual(expected([...names].sort()));
   });
 
-  it('lists names without the prefix of the operator, and none of another', async () => {
+  it('lists names without the configured prefix, and none of another prefix', async () => {
     const [mine, theirs] = [await harness().open('mine/'), await harness().open('theirs/')];
     const multipart = await withPart(mine, 'blobs/x');
     expect((await listedMultiparts(mine, 'blobs/')).map(({ name }) => name)).toEqual(expected(['blobs/x']));

@@ -27,7 +27,7 @@ export function describeObjects({ store, harness }: Context): void {
     ['a thousand bytes', 1000],
     ['an odd number around a power of two', 65537],
     ['megabytes', 5 * MIB + 1],
-  ])('gives back what was put: %s', async (_, size) => {
+  ])('returns what was put: %s', async (_, size) => {
     const content = randomBytes(size);
     await stored(store(), 'blobs/ab/object', content);
     expect(await store().head('blobs/ab/object', NOW)).toMatchObject({
@@ -43,7 +43,7 @@ export function describeObjects({ store, harness }: Context): void {
     expect(await listed(store(), '')).toEqual(['empty']);
   });
 
-  it('puts an object in place of another one', async () => {
+  it('replaces an object', async () => {
     await stored(store(), 'object', randomBytes(1000));
     const content = randomBytes(10);
     await stored(store(), 'object', content);
@@ -59,14 +59,14 @@ export function describeObjects({ store, harness }: Context): void {
     }
   });
 
-  it('keeps objects whose names begin alike apart', async () => {
+  it('keeps objects apart whose names have the same beginning', async () => {
     const names = ['a', 'a/b', 'a/b/c', 'a~b', 'a.b', 'a-b_c', 'A'];
     await forEachOf(names, (name) => stored(store(), name, Buffer.from(name)));
     expect(await listed(store(), '')).toEqual([...names].sort());
     for (const name of names) expectBytes(await readAll(store(), name), Buffer.from(name));
   });
 
-  it('says when an object was made, in whole seconds', async () => {
+  it('returns when an object was created, in whole seconds', async () => {
     const before = Date.now();
     await stored(store(), 'object', randomBytes(10));
     const made = (await store().head('object', NOW))?.modifiedAt.getTime() ?? 0;
@@ -75,7 +75,7 @@ export function describeObjects({ store, harness }: Context): void {
     expect(made % 1000).toBe(0);
   });
 
-  it('shows another instance what it has settled', async () => {
+  it('makes completed changes visible to another instance', async () => {
     const content = randomBytes(1000);
     const other = await harness().open('');
     await stored(store(), 'object', content);
@@ -84,7 +84,7 @@ export function describeObjects({ store, harness }: Context): void {
     expect(await store().head('object', NOW)).toBeUndefined();
   });
 
-  it('keeps one of several concurrent puts, whole', async () => {
+  it('keeps one of several concurrent puts, complete', async () => {
     const contents = Array.from({ length: 5 }, () => randomBytes(100_000));
     await Promise.all(contents.map((content) => stored(store(), 'object', content)));
     const kept = await readAll(store(), 'object');
@@ -120,7 +120,7 @@ export function describeReading({ store }: Context): void {
     );
   });
 
-  it('rejects a span that begins behind the end', async () => {
+  it('rejects a range that starts after the end', async () => {
     await stored(store(), 'object', randomBytes(10));
     await expect(store().get('object', { start: 10, end: 10 }, NOW)).rejects.toBeInstanceOf(StorageError);
     await expect(store().get('object', { start: 100, end: 200 }, NOW)).rejects.toBeInstanceOf(StorageError);
@@ -135,7 +135,7 @@ export function describeReading({ store }: Context): void {
       expectBytes(bytes, content);
   });
 
-  it('takes a stream that is destroyed before its end, and serves the next', async () => {
+  it('allows a stream to be destroyed early, and serves the next one', async () => {
     const content = randomBytes(4 * MIB);
     await stored(store(), 'object', content);
     const span = { start: 0, end: content.length - 1 };
@@ -150,7 +150,7 @@ export function describeReading({ store }: Context): void {
 }
 
 export function describeDeleting({ store }: Context): void {
-  it('deletes, and deletes again', async () => {
+  it('deletes an object, also when repeated', async () => {
     await stored(store(), 'object', randomBytes(10));
     await store().delete(['object'], NOW);
     expect(await store().head('object', NOW)).toBeUndefined();
@@ -158,13 +158,13 @@ export function describeDeleting({ store }: Context): void {
     expect(await listed(store(), '')).toEqual([]);
   });
 
-  it('deletes nothing when asked to', async () => {
+  it('accepts an empty list', async () => {
     await stored(store(), 'object', randomBytes(10));
     await store().delete([], NOW);
     expect(await listed(store(), '')).toEqual(['object']);
   });
 
-  it('deletes the existing ones of many names, and no other', async () => {
+  it('deletes the existing objects of many names, and no others', async () => {
     const names = Array.from({ length: 1001 }, (_, index) => `uploads/some~${index}`);
     const there = [names[0], names[500], names[999], names[1000]].map(String);
     await forEachOf([...there, 'uploads/some', 'uploads/other'], (name) =>
@@ -181,7 +181,7 @@ export function describeListing({ store, harness }: Context): void {
     expect(await listed(store(), 'blobs/')).toEqual([]);
   });
 
-  it('lists by every prefix of a name, and by none that it lacks', async () => {
+  it('lists an object by all prefixes of its name, and by no other', async () => {
     const names = ['blobs/ab/abc', 'blobs/ab/abd', 'blobs/cd/cde', 'uploads/abc~0'];
     await forEachOf(names, (name) => stored(store(), name, Buffer.from('x')));
     for (let length = 0; length <= 12; length += 1) {
@@ -193,7 +193,7 @@ export function describeListing({ store, harness }: Context): void {
     }
   });
 
-  it('lists the same as head returns', async () => {
+  it('lists what head returns', async () => {
     await stored(store(), 'object', randomBytes(123));
     expect(await listedObjects(store(), '')).toEqual([await store().head('object', NOW)]);
   });
@@ -209,7 +209,7 @@ export function describeListing({ store, harness }: Context): void {
     expect(await listed(store(), 'blobs/')).toEqual([...names].sort());
   });
 
-  it('can be left early, and started again', async () => {
+  it('can end early, and start again', async () => {
     await forEachOf(['a', 'b', 'c'], (name) => stored(store(), name, Buffer.from('x')));
     for await (const _ of store().list('', NOW)) break;
     expect(await listed(store(), '')).toEqual(['a', 'b', 'c']);
@@ -222,14 +222,14 @@ export function describeChecksums({ store, harness }: Context): void {
     md5: bodyOf(randomBytes(10)).md5,
   });
 
-  it('refuses an object whose bytes were changed underway', async () => {
+  it('refuses an object whose bytes changed in transit', async () => {
     if (!harness().traits.comparesMd5) return;
     const outcome = store().put('object', changed(), NOW);
     await expect(outcome).rejects.toBeInstanceOf(StorageError);
     expect(await store().head('object', NOW)).toBeUndefined();
   });
 
-  it('refuses a part whose bytes were changed underway, and takes it when they were not', async () => {
+  it('refuses a part whose bytes changed in transit, and accepts it unchanged', async () => {
     const multipart = await store().beginMultipart('object', NOW);
     if (harness().traits.comparesMd5) {
       const outcome = store().putPart(multipart, 1, changed(), NOW);
@@ -244,7 +244,7 @@ export function describeChecksums({ store, harness }: Context): void {
 }
 
 export function describeNames({ store, harness }: Context): void {
-  it('adds the prefix of the operator to names, and removes it from results', async () => {
+  it('adds the configured prefix to names, and removes it from results', async () => {
     const mine = await harness().open('some/where/');
     const content = randomBytes(100);
     await stored(mine, 'blobs/x', content);
@@ -257,7 +257,7 @@ export function describeNames({ store, harness }: Context): void {
     expect(await listed(store(), '')).toEqual([]);
   });
 
-  it('makes objects of parts under the prefix', async () => {
+  it('creates objects of parts under the prefix', async () => {
     const mine = await harness().open('some/where/');
     const content = randomBytes(100);
     const multipart = await mine.beginMultipart('blobs/x', NOW);
@@ -285,7 +285,7 @@ export function describeNames({ store, harness }: Context): void {
     expect(await theirs.head('x', NOW)).toMatchObject({ sizeBytes: 10 });
   });
 
-  it('has no object of a name that is longer than the store takes', async () => {
+  it('has no object with a name that is too long for the store', async () => {
     const { maxNameBytes } = harness().traits;
     if (maxNameBytes === undefined) return;
     const mine = await harness().open('some/where/');
@@ -320,7 +320,7 @@ export function describeSignedUrls({ store, harness }: Context): void {
     expectBytes(Buffer.from(await span.arrayBuffer()), content.subarray(10, 20));
   });
 
-  it('serves an empty object, and one that was made of parts', async () => {
+  it('serves an empty object, and one created of parts', async () => {
     const { signedUrl } = store();
     if (!signedUrl) return;
     await stored(store(), 'empty', Buffer.of());

@@ -54,7 +54,7 @@ export function describeObjectStoreContract(
     describe('the identity', () => describeIdentity(context));
     describe('deleting', () => describeDeleting(context));
     describe('listing', () => describeListing(context));
-    describe('making an object of parts', () => describeCompleting(context));
+    describe('creating an object of parts', () => describeCompleting(context));
     describe('aborting multiparts', () => describeAborting(context));
     describe('listing multiparts', () => describeListingMultiparts(context));
     describe('checksums', () => describeChecksums(context));
@@ -90,7 +90,7 @@ function describeSignals({ store, harness }: Context): void {
     ['listMultiparts', (on, _, options) => listedMultiparts(on, '', options)],
   ];
 
-  it.each(calls)('%s rejects with the reason when its signal is aborted already', async (_, call) => {
+  it.each(calls)('%s rejects with the reason if its signal is already aborted', async (_, call) => {
     await stored(store(), 'there', randomBytes(100));
     const multipart = await store().beginMultipart('parts', NOW);
     const signal = AbortSignal.abort(reason);
@@ -98,7 +98,7 @@ function describeSignals({ store, harness }: Context): void {
     expect(await listedWhole({ store, harness })).toEqual(['there']);
   });
 
-  it.each(calls)('%s succeeds, or rejects with the reason, when aborted under way', async (_, call) => {
+  it.each(calls)('%s succeeds, or rejects with the reason, when it is aborted', async (_, call) => {
     await stored(store(), 'there', randomBytes(100));
     const multipart = await store().beginMultipart('parts', NOW);
     for (const turns of [0, 1, 5, 20]) {
@@ -118,7 +118,7 @@ function describeSignals({ store, harness }: Context): void {
     );
   });
 
-  it('leaves the stream of a get alone that is aborted later', async () => {
+  it('keeps the stream of a get whose signal is aborted later', async () => {
     const content = randomBytes(4 * MIB);
     await stored(store(), 'object', content);
     const controller = new AbortController();
@@ -128,7 +128,7 @@ function describeSignals({ store, harness }: Context): void {
     expectBytes(await buffer(stream), content);
   });
 
-  it('ends a list in the middle with the reason', async () => {
+  it('ends a list early with the reason', async () => {
     const length = harness().traits.pageSize + 1;
     await forEachOf(
       Array.from({ length }, (_, index) => `blobs/${index}`),
@@ -143,13 +143,13 @@ function describeSignals({ store, harness }: Context): void {
 }
 
 function describeBoot({ store, harness }: Context): void {
-  it('has a name, a place that a person can read, and room for parts', () => {
+  it('has a name, a readable location and a part limit', () => {
     expect(store().name).toMatch(/^[a-z0-9]+$/);
     expect(store().location).not.toBe('');
     expect(store().maxPartNumber).toBeGreaterThanOrEqual(1000);
   });
 
-  it('prepares without leaving a trace or changing objects', async () => {
+  it('prepares without leaving or changing objects', async () => {
     const content = randomBytes(100);
     await stored(store(), 'blobs/x', content);
     await store().prepare();
@@ -158,7 +158,7 @@ function describeBoot({ store, harness }: Context): void {
     expectBytes(await readAll(store(), 'blobs/x'), content);
   });
 
-  it('is ready, and leaves no trace of the question', async () => {
+  it('is ready, and its check leaves no objects', async () => {
     await store().check(NOW);
     await store().check({ signal: new AbortController().signal });
     expect(await listed(store(), '')).toEqual([]);

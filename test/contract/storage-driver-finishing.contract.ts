@@ -25,7 +25,7 @@ export function describeFinishing({ driver, harness }: Context): void {
     expect(await listed(other, '')).toEqual([key]);
   });
 
-  it('tells the key of an object before, while and after it exists', async () => {
+  it('returns the key of an object before, while and after it exists', async () => {
     const content = randomBytes(5000);
     const started = await begin(driver());
     const expected = driver().objectKeyOf(started, digest(content));
@@ -63,7 +63,7 @@ export function describeFinishing({ driver, harness }: Context): void {
     },
   );
 
-  it('gives two uploads of the same content two keys, and deleting one leaves the other', async () => {
+  it('returns two keys for two uploads of the same content, and deleting one keeps the other', async () => {
     const content = randomBytes(5000);
     const first = await stored(driver(), content);
     const second = await stored(driver(), content);
@@ -87,7 +87,7 @@ export function describeFinishing({ driver, harness }: Context): void {
     }
   });
 
-  it('takes many uploads at once without mixing them', async () => {
+  it('finishes many concurrent uploads with their own content', async () => {
     const contents = Array.from({ length: 12 }, (_, index) => Buffer.alloc(50_000 + index, index));
     const keys = await Promise.all(contents.map((content) => stored(driver(), content)));
     for (const [index, key] of keys.entries()) {
@@ -97,7 +97,7 @@ export function describeFinishing({ driver, harness }: Context): void {
 }
 
 export function describeAborting({ driver, harness }: Context): void {
-  it('forgets an upload, however often it is asked to', async () => {
+  it('removes an upload, also when repeated', async () => {
     const upload = await uploaded(driver(), randomBytes(5000));
     await driver().abortUpload(upload);
     await driver().abortUpload(upload);
@@ -110,7 +110,7 @@ export function describeAborting({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('succeeds for an upload that was only created, and for one that never was', async () => {
+  it('succeeds for a created upload without bytes, and for an unknown one', async () => {
     await driver().abortUpload(await begin(driver()));
     await driver().abortUpload({ id: randomUUID(), state: await driver().createUpload(randomUUID()) });
   });

@@ -48,7 +48,7 @@ export function describeObjects({ driver, harness }: Context): void {
     },
   );
 
-  it('has no object below one', async () => {
+  it('has no object below another object', async () => {
     const key = await stored(driver(), randomBytes(10));
     const below = parseObjectKey(`${key}/more`);
     await expect(driver().stat(below)).rejects.toBeInstanceOf(ObjectNotFoundError);
@@ -56,7 +56,7 @@ export function describeObjects({ driver, harness }: Context): void {
     expect((await driver().stat(key)).sizeBytes).toBe(10);
   });
 
-  it('deletes, and deletes again', async () => {
+  it('deletes an object, also when repeated', async () => {
     const key = await stored(driver(), randomBytes(10));
     await driver().delete(key);
     await driver().delete(key);
@@ -65,14 +65,14 @@ export function describeObjects({ driver, harness }: Context): void {
     expect(await listed(driver(), '')).toEqual([]);
   });
 
-  it('says when an object was made', async () => {
+  it('returns when an object was created', async () => {
     const before = Date.now();
     const { modifiedAt } = await driver().stat(await stored(driver(), randomBytes(10)));
     // Another machine's clock, or one of whole seconds, may say it.
     expect(Math.abs(modifiedAt.getTime() - before)).toBeLessThan(60_000);
   });
 
-  it('shows another instance the same objects', async () => {
+  it('returns the same objects in another instance', async () => {
     const content = randomBytes(1000);
     const key = await stored(driver(), content);
     const other = await harness().reopen();
@@ -88,7 +88,7 @@ export function describeListing({ driver, harness }: Context): void {
     expect(await listed(driver(), 'blobs/none/')).toEqual([]);
   });
 
-  it('lists by every prefix of a key, and by none that it lacks', async () => {
+  it('lists an object by all prefixes of its key, and by no other', async () => {
     const keys = await Promise.all(Array.from({ length: 5 }, () => stored(driver(), randomBytes(20))));
     expect((await listed(driver(), '')).sort()).toEqual([...keys].sort());
     const [key] = keys as [ObjectKey];
@@ -102,14 +102,14 @@ export function describeListing({ driver, harness }: Context): void {
     expect(await listed(driver(), `x${key}`)).toEqual([]);
   });
 
-  it('lists the same as stat returns', async () => {
+  it('lists what stat returns', async () => {
     const key = await stored(driver(), randomBytes(123));
     const objects: ObjectStat[] = [];
     for await (const object of driver().list('')) objects.push(object);
     expect(objects).toEqual([await driver().stat(key)]);
   });
 
-  it('frees what it holds when it is left early', async () => {
+  it('releases its resources if it ends early', async () => {
     await Promise.all(Array.from({ length: 5 }, () => stored(driver(), randomBytes(20))));
     for await (const _ of driver().list('')) break;
     expect(await harness().openHandles()).toBe(0);
@@ -117,7 +117,7 @@ export function describeListing({ driver, harness }: Context): void {
 }
 
 export function describeReading({ driver, harness }: Context): void {
-  it('reads any span', async () => {
+  it('reads any range', async () => {
     const content = randomBytes(1_300_000);
     const key = await stored(driver(), content, 100_000);
     const position = fc.oneof(
@@ -147,13 +147,13 @@ export function describeReading({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('reads the empty object, but no span of it', async () => {
+  it('reads the empty object, but no range of it', async () => {
     const key = await stored(driver(), Buffer.of());
     expectBytes(await readAll(driver(), key), Buffer.of());
     await expect(driver().read(key, { start: 0, end: 0 })).rejects.toBeInstanceOf(StorageError);
   });
 
-  it('frees what a stream holds when it is destroyed before, during and after reading', async () => {
+  it('releases the resources of a stream that is destroyed before, during or after reading', async () => {
     const key = await stored(driver(), randomBytes(4 * MIB));
     const unread = await driver().read(key, undefined);
     unread.destroy();
@@ -167,7 +167,7 @@ export function describeReading({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('serves many readers at once, slow ones too', async () => {
+  it('serves many concurrent readers, also slow ones', async () => {
     const content = randomBytes(3 * MIB);
     const key = await stored(driver(), content);
     const streams = await Promise.all(Array.from({ length: 8 }, () => driver().read(key, undefined)));
@@ -273,7 +273,7 @@ export function describeSignals({ driver, harness }: Context): void {
     ['abortUpload', (on, upload, options) => on.abortUpload(upload, options)],
   ];
 
-  it.each(calls)('%s rejects with the reason when its signal is aborted already', async (_, call) => {
+  it.each(calls)('%s rejects with the reason if its signal is already aborted', async (_, call) => {
     const upload = await begin(driver());
     const signal = AbortSignal.abort(reason);
     await expect(call(driver(), upload, { signal })).rejects.toBe(reason);
@@ -281,7 +281,7 @@ export function describeSignals({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it.each(calls)('%s settles, leaks nothing and can be repeated when aborted under way', async (_, call) => {
+  it.each(calls)('%s settles, leaks nothing and can be repeated when it is aborted', async (_, call) => {
     const upload = await begin(driver());
     const controller = new AbortController();
     const [outcome] = await Promise.allSettled([
@@ -308,7 +308,7 @@ export function describeSignals({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('lets a sink outlive the signal that it was opened with', async () => {
+  it('keeps a sink open when the signal of its opening is aborted', async () => {
     const controller = new AbortController();
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0, { signal: controller.signal });
@@ -322,7 +322,7 @@ export function describeSignals({ driver, harness }: Context): void {
 }
 
 export function describeIdentity({ driver, harness }: Context): void {
-  it('has none at first, and then the one that was written last, for every instance', async () => {
+  it('has no identity at first, and then the last one written, in every instance', async () => {
     expect(await driver().readIdentity()).toBeUndefined();
     const [one, other] = [randomUUID(), randomUUID()];
     await driver().writeIdentity(one);
@@ -333,7 +333,7 @@ export function describeIdentity({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('is no object and no upload, and outlives preparing, finishing and deleting', async () => {
+  it('is neither an object nor an upload, and is kept by prepare, finish and delete', async () => {
     const id = randomUUID();
     await driver().writeIdentity(id);
     await driver().prepare();
@@ -357,7 +357,7 @@ export function describeIdentity({ driver, harness }: Context): void {
     expect(await driver().readIdentity()).toBeUndefined();
   });
 
-  it('is not in the way of a storage being empty; objects and uploads are', async () => {
+  it('does not count as content, as objects and uploads do', async () => {
     await driver().writeIdentity(randomUUID());
     expect(await driver().isEmpty()).toBe(true);
     const upload = await uploaded(driver(), randomBytes(100_000));
@@ -373,7 +373,7 @@ export function describeIdentity({ driver, harness }: Context): void {
 }
 
 export function describeBoot({ driver, harness }: Context): void {
-  it('has a name, and a place that a person can read', () => {
+  it('has a name and a readable location', () => {
     expect(driver().name).toMatch(/^[a-z0-9]+$/);
     expect(driver().location).not.toBe('');
   });
@@ -395,7 +395,7 @@ export function describeBoot({ driver, harness }: Context): void {
     await driver().finishUpload(upload, digest(content), 100);
   });
 
-  it('is ready, and leaves no trace of the question', async () => {
+  it('is ready, and its check leaves no files', async () => {
     await driver().check();
     await driver().check({ signal: new AbortController().signal });
     expect(await listed(driver(), '')).toEqual([]);

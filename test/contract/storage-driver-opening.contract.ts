@@ -33,7 +33,7 @@ async function span(object: OpenObject, start: number, end: number): Promise<Buf
 }
 
 function describeOpenObjects({ driver, harness }: Context): void {
-  it('reads any span of an object held open', async () => {
+  it('reads any range of an open object', async () => {
     const content = randomBytes(1_300_000);
     const object = await opening(driver()).openObject(await stored(driver(), content, 100_000));
     expect(object.sizeBytes).toBe(content.length);
@@ -52,7 +52,7 @@ function describeOpenObjects({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('writes into the buffer that it is given, and nothing beside it', async () => {
+  it('writes only into the given part of the buffer', async () => {
     const content = randomBytes(1000);
     const object = await opening(driver()).openObject(await stored(driver(), content));
     const around = Buffer.alloc(300, 'x');
@@ -86,7 +86,7 @@ function describeOpenObjects({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('serves many readers, of one object held open or of many', async () => {
+  it('serves many readers of one or many open objects', async () => {
     const content = randomBytes(3 * MIB);
     const key = await stored(driver(), content);
     const objects = await Promise.all(Array.from({ length: 8 }, () => opening(driver()).openObject(key)));
@@ -137,7 +137,7 @@ function describeClosing({ driver, harness }: Context): void {
     await expect(span(object, 0, 10)).rejects.toBeInstanceOf(StorageError);
   });
 
-  it('outlives the signal that it was opened with', async () => {
+  it('stays open when the signal of its opening is aborted', async () => {
     const controller = new AbortController();
     const content = randomBytes(10);
     const key = await stored(driver(), content);
@@ -149,7 +149,7 @@ function describeClosing({ driver, harness }: Context): void {
 }
 
 function describeWhatOpensNothing({ driver, harness }: Context): void {
-  it('has no object at a key that is missing, or below or above one', async () => {
+  it('has no object at a missing key, or below or above an object', async () => {
     const key = await stored(driver(), randomBytes(10));
     const missing = [`${key}/more`, key.slice(0, key.lastIndexOf('/')), 'blobs', 'a', `${'y'.repeat(300)}/z`];
     for (const text of [...missing, `blobs/sha256/ab/${'ab'.repeat(32)}/${randomUUID()}`]) {
@@ -167,7 +167,7 @@ function describeWhatOpensNothing({ driver, harness }: Context): void {
     },
   );
 
-  it('rejects with the reason when its signal is aborted already', async () => {
+  it('rejects with the reason if its signal is already aborted', async () => {
     const reason = new Error('the client left');
     const key = await stored(driver(), randomBytes(10));
     const open = opening(driver()).openObject(key, { signal: AbortSignal.abort(reason) });
@@ -175,7 +175,7 @@ function describeWhatOpensNothing({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('rejects with the reason when it is aborted under way, and holds on to nothing', async () => {
+  it('rejects with the reason when it is aborted, and releases its resources', async () => {
     const reason = new Error('the client left');
     const key = await stored(driver(), randomBytes(10));
     for (let round = 0; round < 20; round += 1) {

@@ -28,7 +28,7 @@ export function describeResuming({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), content);
   });
 
-  it('resumes in another instance, from a state that has been through JSON', async () => {
+  it('resumes in another instance, from a state that was stored as JSON', async () => {
     const content = randomBytes(300_000);
     const upload = await begin(driver());
     const first = await append(driver(), upload, 0, [content.subarray(0, 100_001)]);
@@ -123,7 +123,7 @@ export function describeResuming({ driver, harness }: Context): void {
     );
   });
 
-  it('gives the right object for any schedule of chunks, flushes and restarts', async () => {
+  it('creates the right object for any schedule of chunks, flushes and restarts', async () => {
     const step = fc.record({
       size: fc.integer({ min: 0, max: 40_000 }),
       then: fc.constantFrom('continue', 'flush', 'lose', 'restart'),
@@ -137,7 +137,7 @@ export function describeResuming({ driver, harness }: Context): void {
   });
 }
 
-/** Does the steps against a model: the bytes that were recorded. */
+/** Runs the steps and compares the object with the recorded bytes. */
 async function playSchedule(
   first: StorageDriver,
   harness: StorageDriverHarness,

@@ -58,7 +58,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     expect(await listed(driver(), '')).toEqual([key]);
   });
 
-  it('gives the buffer back when a write settles', async () => {
+  it('allows reuse of the buffer after a write resolves', async () => {
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0);
     const scratch = Buffer.alloc(70_000);
@@ -76,7 +76,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), content);
   });
 
-  it('refuses a second call while one is under way, and never mixes their bytes', async () => {
+  it('refuses a concurrent write, or keeps the bytes of both apart', async () => {
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0);
     const outcomes = await Promise.allSettled([
@@ -92,7 +92,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     expectBytes(await readAll(driver(), key), Buffer.from('good'));
   });
 
-  it('closes a sink twice, after use, and refuses writes to it', async () => {
+  it('allows two closes of a sink, and refuses writes after them', async () => {
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0);
     await sink.close();
@@ -102,7 +102,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     expect(await harness().openHandles()).toBe(0);
   });
 
-  it('takes a close in the middle of a write', async () => {
+  it('allows a close during a write', async () => {
     const upload = await begin(driver());
     const sink = await driver().openUpload(upload, 0);
     const writing = Promise.allSettled([sink.write(Buffer.alloc(8 * MIB))]);
@@ -125,14 +125,14 @@ export function describeReadingUploads({ driver, harness }: Context): void {
     expectBytes(await buffer(await readUpload(driver(), await begin(driver()), 0)), Buffer.of());
   });
 
-  it('refuses an upload id that is none', async () => {
+  it('refuses an invalid upload id', async () => {
     const state = await driver().createUpload(randomUUID());
     await expect(readUpload(driver(), { id: '../x', state }, 0)).rejects.toBeInstanceOf(
       InvalidObjectKeyError,
     );
   });
 
-  it('rejects with the reason when its signal is aborted already', async () => {
+  it('rejects with the reason if its signal is already aborted', async () => {
     const reason = new Error('the client left');
     const upload = await uploaded(driver(), randomBytes(100));
     const reading = readUpload(driver(), upload, 100, { signal: AbortSignal.abort(reason) });

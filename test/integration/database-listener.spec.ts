@@ -33,10 +33,11 @@ describe('DatabaseListener', () => {
   /** Ends its connection, as a restart of Postgres does. */
   const cut = () =>
     test.dataSource.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'berth-listener' AND datname = current_database()`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'berth-listener' AND datname = current_database()`,
     );
 
-  it('hears what anybody says, and survives what it does not understand', async () => {
+  it('receives notifications of all replicas, and ignores invalid ones', async () => {
     await other.notify(CHANNEL, 'nonsense');
     await other.notify(CHANNEL, 'first');
     await listener.notify(CHANNEL, 'second');
@@ -44,14 +45,14 @@ describe('DatabaseListener', () => {
     expect(heard).toEqual(['first', 'second']);
   });
 
-  it('is present while it is connected, as far as everybody can tell', async () => {
+  it('is reported as present while it is connected', async () => {
     expect(await other.isPresent(replica.name)).toBe(true);
     expect(await other.isPresent(new Replica().name)).toBe(false);
     await listener.onModuleDestroy();
     expect(await other.isPresent(replica.name)).toBe(false);
   });
 
-  it('comes back after its connection was lost', async () => {
+  it('reconnects after its connection was lost', async () => {
     await cut();
     await until('its presence', () => other.isPresent(replica.name));
     await until('a message to arrive', async () => {
@@ -60,7 +61,7 @@ describe('DatabaseListener', () => {
     });
   });
 
-  it('can be stopped while it is trying to come back', async () => {
+  it('can be stopped while it reconnects', async () => {
     await cut();
     await listener.onModuleDestroy();
     expect(await other.isPresent(replica.name)).toBe(false);

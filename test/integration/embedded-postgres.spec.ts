@@ -21,7 +21,7 @@ afterEach(() => bench.clear());
 afterAll(() => bench.dispose());
 
 describe('the embedded Postgres', () => {
-  it('creates its cluster, listens on no port and keeps what was written over a restart', async () => {
+  it('creates its cluster, listens on no port and keeps its data over a restart', async () => {
     const dataDir = bench.newDataDir();
     const first = await bench.start(dataDir);
     expect(first.connection).toMatchObject({ database: 'berth', user: 'berth' });
@@ -38,14 +38,14 @@ describe('the embedded Postgres', () => {
     expect(await kept(dataDir)).toEqual([{ x: 42 }]);
   });
 
-  it('says when it dies', async () => {
+  it('reports when it ends unexpectedly', async () => {
     const dataDir = bench.newDataDir();
     const server = await bench.start(dataDir);
     process.kill(postmasterPid(dataDir)!, 'SIGKILL');
     expect(await server.died).toBe('PostgreSQL ended unexpectedly: signal SIGKILL.');
   });
 
-  it('refuses a directory of other things', async () => {
+  it('refuses a directory with other files', async () => {
     const dataDir = bench.newDataDir();
     await mkdir(join(dataDir, 'postgres'), { recursive: true });
     await writeFile(join(dataDir, 'postgres/thesis.txt'), 'precious');
@@ -53,8 +53,8 @@ describe('the embedded Postgres', () => {
     expect(await readdir(join(dataDir, 'postgres'))).toEqual(['thesis.txt']);
   });
 
-  describe('says why Postgres ended while it started, whatever the connections say:', () => {
-    /** Listens, and breaks each connection, until it has said its lines and ends. */
+  describe('reports why Postgres ended during its start, whatever the connection errors:', () => {
+    /** Listens and breaks each connection, prints its lines and ends. */
     const program = (lines: readonly string[], end: string) => `#!${process.execPath}
       if (process.argv.includes('--version')) process.exit(0);
       // Closed with unread bytes, a connection is reset.
@@ -120,7 +120,7 @@ describe('the embedded Postgres', () => {
 });
 
 describe('the claim of DATA_DIR', () => {
-  it('is refused to a second Berth, by name and pid, and free again after kill -9', async () => {
+  it('is refused to a second Berth, which names the first, and is released by kill -9', async () => {
     const dataDir = bench.newDataDir();
     const child = bench.spawn({ dataDir, claimOnly: true });
     await child.ready();
@@ -140,7 +140,7 @@ describe('the claim of DATA_DIR', () => {
     await bench.claim(dataDir);
   });
 
-  it('goes to one of several that start at once', async () => {
+  it('succeeds for one of several that start at once', async () => {
     const dataDir = bench.newDataDir();
     const starters = Array.from({ length: 6 }, () => bench.spawn({ dataDir, claimOnly: true }));
     const outcomes = await Promise.all(
@@ -151,19 +151,16 @@ describe('the claim of DATA_DIR', () => {
 });
 
 describe('privacy', () => {
-  asRoot(
-    'as root: Postgres runs as another user, and no other user reaches it, even its own below DATA_DIR',
-    async () => {
-      const dataDir = bench.newDataDir();
-      await bench.claim(dataDir);
-      await bench.start(dataDir);
-      const owner = (await stat(join(dataDir, 'postgres'))).uid;
-      expect(owner).not.toBe(0);
-      expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(owner);
-      expect(connectAs(0, dataDir)).toBe('connected');
-      expect(connectAs(12345, dataDir)).toBe('EACCES');
-      // DATA_DIR is root's alone, so that other services of that user stay outside.
-      expect(connectAs(owner, dataDir)).toBe('EACCES');
-    },
-  );
+  asRoot('as root: Postgres runs as another user, and only root can connect to it', async () => {
+    const dataDir = bench.newDataDir();
+    await bench.claim(dataDir);
+    await bench.start(dataDir);
+    const owner = (await stat(join(dataDir, 'postgres'))).uid;
+    expect(owner).not.toBe(0);
+    expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(owner);
+    expect(connectAs(0, dataDir)).toBe('connected');
+    expect(connectAs(12345, dataDir)).toBe('EACCES');
+    // Only root can enter DATA_DIR, so other services of that user have no access.
+    expect(connectAs(owner, dataDir)).toBe('EACCES');
+  });
 });

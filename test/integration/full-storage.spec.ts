@@ -5,7 +5,7 @@ import { freshName } from '../support/fresh-name.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
-describe('a storage without room', () => {
+describe('a full storage', () => {
   let berth: TestBerth;
   let client: RegistryClient;
 
@@ -19,14 +19,14 @@ describe('a storage without room', () => {
   });
   afterAll(() => berth.dispose());
 
-  it('31. refuses a PATCH with 507; the upload continues when there is room again', async () => {
+  it('31. refuses a PATCH with 507; the upload continues when there is space again', async () => {
     const location = await client.startUpload(freshName());
     jest.spyOn(berth.driver, 'openUpload').mockRejectedValueOnce(new StorageFullError('full'));
     expect((await client.patch(location, 'bytes')).status).toBe(507);
     expect((await client.commit(location, digestOf('bytes'), 'bytes')).status).toBe(201);
   });
 
-  it('leaves the registry ready, and readiness says it', async () => {
+  it('leaves the registry ready, and readiness reports the full storage', async () => {
     jest.spyOn(berth.driver, 'check').mockRejectedValue(new StorageFullError('full'));
     const response = await client.fetch('/health/ready');
     expect(response.status).toBe(200);

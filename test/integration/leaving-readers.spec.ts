@@ -17,7 +17,7 @@ interface Line {
 }
 
 describe('readers that disconnect in the middle of a blob', () => {
-  /** More than the kernel buffers for a client that reads nothing. */
+  /** Larger than the kernel's buffers for a client that reads nothing. */
   const LAYER = randomBytes(24 * 1024 * 1024);
   const name = freshName('leaving');
   const lines: Line[] = [];
@@ -40,7 +40,7 @@ describe('readers that disconnect in the middle of a blob', () => {
   });
   afterAll(() => berth.dispose());
 
-  /** Waits until nothing is open and each request has its line in the log. */
+  /** Waits until no object is open and each request is logged. */
   async function expectReleased(requests: number): Promise<void> {
     const aborted = () => lines.filter(({ msg }) => msg === 'request aborted');
     await until('the objects to be released', () => held.now === 0);
@@ -50,7 +50,7 @@ describe('readers that disconnect in the middle of a blob', () => {
     expect(aborted().map(({ req }) => req?.client)).toEqual(Array(requests).fill('127.0.0.1'));
   }
 
-  it('releases everything of pipelined requests', async () => {
+  it('releases the resources of pipelined requests', async () => {
     for (let round = 0; round < 3; round += 1) {
       lines.length = 0;
       const connection = await RawConnection.open(berth.url);
@@ -63,7 +63,7 @@ describe('readers that disconnect in the middle of a blob', () => {
     }
   });
 
-  it('releases everything of a connection that it closes', async () => {
+  it('releases the resources of a connection that it closes', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(get.repeat(8));
     await until('the object', () => held.now === 1);
@@ -73,7 +73,7 @@ describe('readers that disconnect in the middle of a blob', () => {
     connection.leave();
   });
 
-  it('releases everything of many readers, and serves the next one', async () => {
+  it('releases the resources of many readers, and serves the next one', async () => {
     const connections = await Promise.all(Array.from({ length: 30 }, () => RawConnection.open(berth.url)));
     await Promise.all(connections.map((connection) => connection.send(get)));
     await until('thirty objects', () => held.now === 30);

@@ -4,13 +4,8 @@ import { queryRows } from '../../src/database/query-rows.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
-import { until } from '../support/until.js';
-
-interface TagEvent {
-  tag: string;
-  from_digest: string | null;
-  to_digest: string | null;
-}
+import { untilSessionsWait } from '../support/lock-waits.js';
+import { tagEvents } from '../support/tag-events.js';
 
 describe('manifests that are pushed and deleted at the same time', () => {
   let berth: TestBerth;
@@ -22,15 +17,9 @@ describe('manifests that are pushed and deleted at the same time', () => {
   });
   afterAll(() => berth.dispose());
 
-  const events = (name: string) =>
-    queryRows<TagEvent>(
-      berth.database.dataSource.manager,
-      `SELECT e.tag, e.from_digest, e.to_digest FROM tag_events e JOIN repositories r ON r.id = e.repository_id
-        WHERE r.name = $1 ORDER BY e.id`,
-      [name],
-    );
+  const events = (name: string) => tagEvents(berth.database.dataSource.manager, name);
 
-  it('leaves a history of each tag in which every move begins where the last one ended', async () => {
+  it('records a history of each tag in which every move starts where the last one ended', async () => {
     const name = freshName();
     const images = await Promise.all(
       ['1', '2', '3'].map(async (version) =>
@@ -111,16 +100,11 @@ describe('manifests that are pushed and deleted at the same time', () => {
         const { rows } = await deleter.query<{ deleted: boolean }>(sql, [name, digestOf(manifest)]);
         return rows;
       };
-      const waiting = (count: number) =>
-        until('deletions to wait', async () => {
-          const sql = `SELECT FROM pg_stat_activity
-                      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-          return (await queryRows(berth.database.dataSource.manager, sql)).length === count;
-        });
+      const { manager } = berth.database.dataSource;
       const ofChild = deletion(first, image);
-      await waiting(1);
+      await untilSessionsWait(manager);
       const both = Promise.all([ofChild, deletion(second, index)]);
-      await waiting(2);
+      await untilSessionsWait(manager, 2);
       await mover.query('COMMIT');
       expect(await both).toEqual([[{ deleted: true }], [{ deleted: true }]]);
     } finally {
@@ -143,15 +127,9 @@ describe('manifests that are pushed and deleted at the same time', () => {
         await other.end();
       }
     };
-    const untilSessionWaits = () =>
-      until('a session to wait for the lock', async () => {
-        const sql = `SELECT FROM pg_stat_activity
-                      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-        return (await queryRows(berth.database.dataSource.manager, sql)).length > 0;
-      });
     const ofRepository = 'WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)';
 
-    it('keeps a blob that a manifest refers to which is pushed at the same time', async () => {
+    it('keeps a blob if a manifest that refers to it is pushed at the same time', async () => {
       const name = freshName();
       const image = await client.makeImage(name, []);
       const content = JSON.stringify(image);
@@ -163,7 +141,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const path = `/v2/${name}/blobs/${image.config.digest}`;
       const [deletion] = await during([push, values], async () => {
         const begun = client.fetch(path, { method: 'DELETE' });
-        await untilSessionWaits();
+        await untilSessionsWait(berth.database.dataSource.manager);
         return [begun] as const;
       });
       expect(await refusal(await deletion)).toBe('405 DENIED');
@@ -175,14 +153,14 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const image = await client.makeImage(name, []);
       const [push] = await during([`DELETE FROM repository_blobs ${ofRepository}`, [name]], async () => {
         const begun = client.putManifest(name, 'v1', image);
-        await untilSessionWaits();
+        await untilSessionsWait(berth.database.dataSource.manager);
         return [begun] as const;
       });
       expect(await refusal(await push)).toBe('404 MANIFEST_BLOB_UNKNOWN');
       expect((await client.fetch(`/v2/${name}/manifests/v1`)).status).toBe(404);
     });
 
-    it('drops a push that waits for its turn when its client leaves', async () => {
+    it('drops a waiting push when its client disconnects', async () => {
       const name = freshName();
       const image = await client.makeImage(name);
       const next = JSON.stringify({ ...image, annotations: { version: '2' } });
@@ -193,7 +171,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       };
       const [push] = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
         const begun = client.putManifest(name, 'latest', { ...image, annotations: { version: '1' } });
-        await untilSessionWaits();
+        await untilSessionsWait(berth.database.dataSource.manager);
         const leaving = new AbortController();
         const left = fetch(`${berth.url}/v2/${name}/manifests/latest`, {
           method: 'PUT',
@@ -208,13 +186,13 @@ describe('manifests that are pushed and deleted at the same time', () => {
         return [begun] as const;
       });
       expect((await push).status).toBe(201);
-      // It would have had its turn before this one.
+      // Otherwise it would have run before this push.
       expect((await client.putManifest(name, 'latest', image)).status).toBe(201);
       expect((await client.fetch(`/v2/${name}/manifests/${digestOf(next)}`)).status).toBe(404);
       expect(await events(name)).toHaveLength(3);
     });
 
-    it('leaves connections to pulls, to readiness and to pushes elsewhere', async () => {
+    it('leaves database connections to pulls, readiness and pushes to other repositories', async () => {
       const own = await startTestBerth({
         DATABASE_URL: berth.databaseUrl,
         STORAGE_FILESYSTEM_ROOT: berth.driver.location,
@@ -230,7 +208,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
       const moved = { ...image, annotations: { version: '2' } };
       const pushes = await during([`SELECT FROM tags ${ofRepository} FOR UPDATE`, [name]], async () => {
         const begun = Array.from({ length: 30 }, () => other.putManifest(name, 'latest', moved));
-        await untilSessionWaits();
+        await untilSessionsWait(berth.database.dataSource.manager);
         const responses = await Promise.all([
           other.fetch(`/v2/${name}/manifests/latest`),
           other.fetch(`/v2/${elsewhere}/manifests/latest`),
@@ -249,7 +227,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
     });
   });
 
-  it('makes a repository once for many first pushes', async () => {
+  it('creates a repository once for many concurrent first pushes', async () => {
     const name = freshName();
     await Promise.all(Array.from({ length: 10 }, (_, index) => client.pushBlob(name, `blob ${index}`)));
     const rows = await queryRows(

@@ -10,7 +10,7 @@ import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const LATEST = parseReference('latest');
 
-describe('a manifest that is read', () => {
+describe('a manifest', () => {
   let berth: TestBerth;
   let client: RegistryClient;
 
@@ -123,7 +123,7 @@ describe('a manifest that is read', () => {
     expect(await reader.get(parseRepositoryName(without), byDigest)).toBeUndefined();
   });
 
-  it('keeps no more memory than its bytes', async () => {
+  it('uses no more memory than its bytes', async () => {
     const { name, first, reader } = await begin();
     for (const _ of ['loaded', 'remembered']) {
       const read = await reader.get(parseRepositoryName(name), LATEST);
@@ -131,7 +131,7 @@ describe('a manifest that is read', () => {
     }
   });
 
-  it('fails for all who shared it, and not for those who come after, where the database fails', async () => {
+  it('fails for all reads that share a failed query, and not for later ones', async () => {
     const failure = new Error('the database is gone');
     const { name, first, reader } = await begin(async (number) => {
       if (number === 1) throw failure;

@@ -8,21 +8,22 @@ interface Prepared {
   readonly plans: string;
 }
 
-describe('statements with parameters', () => {
+describe('prepared statements', () => {
   let test: TestDataSource;
   beforeAll(async () => {
     test = await createTestDataSource();
   });
   afterAll(() => test.dispose());
 
-  /** On one connection, which is where they live. */
+  /** Prepared statements belong to a connection. */
   const onOneConnection = (work: (manager: EntityManager) => Promise<void>) =>
     test.dataSource.transaction(work);
 
   const preparedOn = (manager: EntityManager) =>
     queryRows<Prepared>(
       manager,
-      'SELECT statement, (generic_plans + custom_plans)::text AS plans FROM pg_prepared_statements ORDER BY name',
+      `SELECT statement, (generic_plans + custom_plans)::text AS plans
+         FROM pg_prepared_statements ORDER BY name`,
     );
 
   it('are prepared once on a connection, and run again', async () => {
@@ -37,13 +38,13 @@ describe('statements with parameters', () => {
     });
   });
 
-  it('have one name on all connections', async () => {
+  it('have the same name on all connections', async () => {
     const sql = `SELECT $1::text || pg_sleep(0.01)::text AS value`;
     const rows = await Promise.all([1, 2, 3, 4].map((n) => queryRows(test.dataSource.manager, sql, [n])));
     expect(rows).toEqual([1, 2, 3, 4].map((n) => [{ value: `${n}` }]));
   });
 
-  it('that failed can be run again', async () => {
+  it('can be run again after a failure', async () => {
     const sql = 'SELECT 1 / $1::int AS quotient';
     await expect(queryRows(test.dataSource.manager, sql, [0])).rejects.toThrow('division by zero');
     await expect(
@@ -52,7 +53,7 @@ describe('statements with parameters', () => {
     expect(await queryRows(test.dataSource.manager, sql, [1])).toEqual([{ quotient: 1 }]);
   });
 
-  it('leave those without parameters as they are', async () => {
+  it('are not used without parameters', async () => {
     await onOneConnection(async (manager) => {
       await queryRows(manager, 'SELECT 42 AS value');
       const statements = (await preparedOn(manager)).map(({ statement }) => statement);

@@ -170,7 +170,7 @@ describe('the reaper of one registry', () => {
     const [left] = await query<{ open: string; holding: string }>(
       `SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE holds_bytes) AS holding FROM uploads`,
     );
-    // The one that was copied.
+    // The copied one.
     expect(left).toEqual({ open: '1', holding: '1' });
     // What was expired is forgotten after its time.
     expect(await count('uploads')).toBeLessThanOrEqual(1 + SESSIONS);
@@ -241,7 +241,7 @@ describe('the reaper of one registry', () => {
     try {
       expect(await reap()).toBe(true);
       expect(await count(isOpen)).toBe(150);
-      // The lock is free meanwhile, and what has come since is found.
+      // The lock is free meanwhile, and newer sessions are found.
       await berth.app.get(ExclusiveTask).run('upload reaper', () => idle(100).then(() => undefined));
       expect(await count(isOpen)).toBe(250);
       while (await reap());

@@ -90,7 +90,7 @@ export function replicasContract({ driver, environment }: TestStorage): void {
     await until('the event', async () => (await eventsOf(first, probe.location)).includes('fenced'));
     const events = await eventsOf(first, probe.location);
     expect(events).toEqual(expect.arrayContaining(['conflict', 'resumed']));
-    // No lease lapsed: the writer released the session when it was asked to.
+    // No lease expired: the writer released the session on request.
     expect(events).not.toContain('takeover');
   });
 
@@ -171,7 +171,7 @@ export function replicasContract({ driver, environment }: TestStorage): void {
     expect((await clientOf(2).blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });
 
-  it('keep one object of a layer that many clients push at once', async () => {
+  it('keep one object of a layer that many clients push concurrently', async () => {
     const blob = patternBytes(MIB, 8);
     const digest = digestOf(blob);
     const names = Array.from({ length: 9 }, () => freshName());
@@ -233,6 +233,6 @@ export function replicasContract({ driver, environment }: TestStorage): void {
     await probe.bytesWritten(10_000);
     patch.leave();
     await until('the event', async () => (await eventsOf(first, probe.location)).includes('disconnected'));
-    await until('what arrived', async () => (await probe.offset(clientOf(1).url)) === 10_000);
+    await until('the received bytes', async () => (await probe.offset(clientOf(1).url)) === 10_000);
   });
 }

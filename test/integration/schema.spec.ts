@@ -21,19 +21,19 @@ describe('the schema', () => {
     return upQueries.map(({ query }) => query);
   };
 
-  it('is the same by migrations as by entities', async () => {
+  it('is the same from migrations and from entities', async () => {
     expect(await differences()).not.toEqual([]);
     await runMigrations(test.dataSource);
     expect(await differences()).toEqual([]);
   });
 
-  it('notices an entity that no migration knows', async () => {
+  it('detects an entity without a migration', async () => {
     await runMigrations(test.dataSource);
     await test.dataSource.query('ALTER TABLE uploads DROP COLUMN user_agent');
     expect(await differences()).toHaveLength(1);
   });
 
-  it('can be taken back', async () => {
+  it('can be reverted', async () => {
     await runMigrations(test.dataSource);
     for (const _ of MIGRATIONS) await test.dataSource.undoLastMigration();
     const tables = await test.dataSource.query<unknown[]>(
@@ -70,7 +70,7 @@ describe('the schema', () => {
     const applied = async () =>
       (await test.dataSource.query<{ name: string }[]>('SELECT name FROM migrations')).length;
 
-    it('goes on without blocking others until the table is free', async () => {
+    it('waits for the table without blocking others', async () => {
       const lines: string[] = [];
       const migration = runMigrations(migrating, (line) => lines.push(line), retry);
       await until('attempts', () => Promise.resolve(lines.length >= 2));
@@ -95,7 +95,7 @@ describe('the schema', () => {
     it('has a short lock timeout', () => expect(MIGRATING.lock_timeout).toBe(2_000));
   });
 
-  it('gives manifests the links back that were deleted, and keeps them, also for older replicas', async () => {
+  it('restores deleted links of manifests, and keeps them, also with older replicas', async () => {
     await runMigrations(test.dataSource);
     const query = <Row>(sql: string) => queryRows<Row>(test.dataSource.manager, sql);
     const isLater = ({ name }: { name: string }) => Number(/\d{13}$/.exec(name)?.[0]) >= 1_764_220_000_000;

@@ -19,13 +19,13 @@ const EMPTY = freshName('nothing-in-it');
 const TAGS = ['latest', 'v1', 'v2', 'Latest', 'missing'];
 const BLOBS = ['one', 'two', 'three', 'four'];
 
-/** So that there are more keys than a query may have. */
+/** Enough keys for more than one query. */
 const MISSING = Array.from({ length: 100 }, (_, n) => digestOf(`never pushed: ${n}`));
 const READS = { minLength: 1, maxLength: 1500 };
 
 describe('reads that share a query', () => {
   let berth: TestBerth;
-  /** `repository reference` → digest, and `repository digest` → size, by what was pushed. */
+  /** `repository reference` → digest, and `repository digest` → size, of pushed content. */
   const manifests = new Map<string, string>();
   const blobs = new Map<string, number>();
 
@@ -51,19 +51,19 @@ describe('reads that share a query', () => {
   });
   afterAll(() => berth.dispose());
 
-  /** Many wishes, most of them more than once, for what is there and what isn't. */
-  const wishes = (references: readonly string[]) => {
+  /** Many requests, most of them repeated, for existing and missing content. */
+  const requestsFor = (references: readonly string[]) => {
     const repository = fc.constantFrom(...REPOSITORIES, EMPTY, freshName('unknown'));
     return fc.array(fc.tuple(repository, fc.constantFrom(...references)), READS);
   };
 
-  /** Each query has as many reads as it may have. */
+  /** Each query contains the maximum number of reads. */
   const queriesFor = (plan: readonly unknown[]) => Math.ceil(plan.length / BATCH_LIMITS.maxBatchSize);
 
   it('each get their own manifest’s head', async () => {
     const digests = [...new Set(manifests.values()), ...MISSING];
     await fc.assert(
-      fc.asyncProperty(wishes([...TAGS, ...digests]), async (plan) => {
+      fc.asyncProperty(requestsFor([...TAGS, ...digests]), async (plan) => {
         const { dataSource, sent } = interposedQueries(berth.database.dataSource);
         const reader = new ManifestReader(dataSource);
         const heads = await Promise.all(
@@ -94,7 +94,7 @@ describe('reads that share a query', () => {
   it('each get their own blob', async () => {
     const pushed = BLOBS.flatMap((text) => [digestOf(text), digestOf(text, 'sha512')]);
     await fc.assert(
-      fc.asyncProperty(wishes([...pushed, ...MISSING]), async (plan) => {
+      fc.asyncProperty(requestsFor([...pushed, ...MISSING]), async (plan) => {
         const { dataSource, sent } = interposedQueries(berth.database.dataSource);
         const store = new BlobStore(dataSource);
         const found = await Promise.all(

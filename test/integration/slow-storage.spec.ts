@@ -10,7 +10,7 @@ import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 const SMALL = randomBytes(1000);
-/** More than the kernel buffers for a client that reads nothing. */
+/** Larger than the kernel's buffers for a client that reads nothing. */
 const LARGE = randomBytes(24 * 1024 * 1024);
 
 /** The three ways in which Berth sends a blob. */
@@ -37,12 +37,12 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   });
   afterAll(() => berth.dispose());
 
-  it('13. no clock ends a layer whose bytes keep coming', () => {
+  it('13. no timeout ends a layer that is still being sent', () => {
     const { requestTimeout, timeout } = berth.app.getHttpServer();
     expect({ requestTimeout, timeout }).toEqual({ requestTimeout: 0, timeout: 0 });
   });
 
-  const opensNothing = () =>
+  const streamsOnly = () =>
     Object.assign(berth.driver, { abilities: { ...berth.driver.abilities, opensObjects: false } });
 
   it.each(WAYS)('gets a 503 when the storage times out: %s', async (way) => {
@@ -52,7 +52,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
       response.emit('timeout', response.socket);
       return Promise.reject(new StorageUnavailableError('the store did not respond in time'));
     };
-    if (way === 'a stream') opensNothing();
+    if (way === 'a stream') streamsOnly();
     Object.assign(
       berth.driver,
       way === 'an object that is held open' ? { openObject: fail } : { read: fail },
@@ -64,7 +64,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
 
   it.each(WAYS.slice(1))('is aborted when the client reads nothing: %s', async (way) => {
     const digest = await client.pushBlob(name, LARGE);
-    if (way === 'a stream') opensNothing();
+    if (way === 'a stream') streamsOnly();
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('GET', `/v2/${name}/blobs/${digest}`));
     await connection.some();

@@ -44,13 +44,13 @@ describe('the identity of storage and database', () => {
   });
   afterEach(() => void jest.restoreAllMocks());
 
-  /** Another storage in the place of the one before. */
+  /** Replaces the storage with an empty one. */
   function useStorage(): void {
     medium = new MemoryMedium(1_000_000);
     driver = new MemoryStorageDriver(medium);
   }
 
-  /** What a process has that starts now. */
+  /** The service of a process that starts now. */
   function process(settings: Partial<Configuration> = {}, on: StorageDriver = driver): StorageIdentity {
     return new StorageIdentity(
       new StorageIdentityStore(test.dataSource),
@@ -78,7 +78,7 @@ describe('the identity of storage and database', () => {
     ]);
     return objectKey;
   };
-  /** The sentence of a start that stops; nothing was changed by it. */
+  /** The message of a start that fails. Expects that it changed nothing. */
   const refusal = async (settings: Partial<Configuration> = {}): Promise<string> => {
     const before = [await row(), medium.identity];
     const error: unknown = await process(settings)
@@ -99,7 +99,7 @@ describe('the identity of storage and database', () => {
     return message;
   };
 
-  it('is made together, by the first start on an empty storage, and stays', async () => {
+  it('is created by the first start on an empty storage, and does not change', async () => {
     await process().establish();
     const { id, bound_at } = await row();
     expect(id).toMatch(UUID);
@@ -128,7 +128,7 @@ describe('the identity of storage and database', () => {
       'when the storage has it',
       (on) => jest.spyOn(on, 'prepare').mockRejectedValue(new StorageError('crash')),
     ],
-  ])('is made in the end by a start after one that was cut off %s', async (_, cutOff) => {
+  ])('is created by the next start after one was interrupted %s', async (_, cutOff) => {
     const failing = new MemoryStorageDriver(medium);
     cutOff(failing);
     await expect(process({}, failing).establish()).rejects.toThrow('crash');
@@ -139,14 +139,14 @@ describe('the identity of storage and database', () => {
     expect((await row()).bound_at).not.toBeNull();
   });
 
-  it('is made where the database has blobs, all of which are in the storage: an older installation', async () => {
+  it('is created for an older installation if all blobs are in the storage', async () => {
     for (let count = 0; count < 30; count += 1) await push();
     await process().establish();
     expect(medium.identity).toBe((await row()).id);
     expect(logged).toEqual([expect.stringMatching(/had no identity .+ has 20 of 20 checked blobs/)]);
   });
 
-  it('is made where the database has no blobs and knows an upload: an older installation in its first push', async () => {
+  it('is created for an older installation without blobs during its first upload', async () => {
     for (let count = 0; count < 3; count += 1) await uploaded(driver, Buffer.from('a stranger’s'));
     expect(await refusal()).toContain('the storage has no identity and holds blobs or uploads');
     const { id } = await uploaded(driver, Buffer.from('x'));
@@ -159,7 +159,7 @@ describe('the identity of storage and database', () => {
     expect(logged).toEqual([expect.stringMatching(/had no identity .+ knows 1 of 4 unfinished uploads/)]);
   });
 
-  it('is not made for a database with blobs by an upload alone', async () => {
+  it('is not created for a database with blobs if the storage has only an upload', async () => {
     await driver.delete(await push());
     const { id } = await uploaded(driver, Buffer.from('x'));
     await test.dataSource.query(
@@ -183,7 +183,7 @@ describe('the identity of storage and database', () => {
         await driver.delete(oldest);
       },
     ],
-  ])('is not made for an older installation of whose blobs %s', async (_, change) => {
+  ])('is not created for an older installation if of its blobs %s', async (_, change) => {
     await push();
     await push();
     await change();
@@ -192,7 +192,7 @@ describe('the identity of storage and database', () => {
     );
   });
 
-  describe('stops the start', () => {
+  describe('prevents the start', () => {
     it.each([
       ['without blobs', () => Promise.resolve(), 'has no blobs'],
       ['with blobs', push, 'has blobs (0 of 1 checked ones are in this storage)'],
@@ -212,7 +212,7 @@ describe('the identity of storage and database', () => {
       },
     );
 
-    it('where the storage is that of another database', async () => {
+    it('if the storage belongs to another database', async () => {
       await process().establish();
       useStorage();
       const other = randomUUID();
@@ -222,7 +222,7 @@ describe('the identity of storage and database', () => {
       expect(message).toContain('Correct the STORAGE_… settings, DATABASE_URL or DATA_DIR');
     });
 
-    it('where the database is new and the storage has an identity: a lost database', async () => {
+    it('if the database is new and the storage has an identity (a lost database)', async () => {
       await driver.writeIdentity(randomUUID());
       await stored(driver, Buffer.from('x'));
       const message = await refusal();
@@ -233,12 +233,12 @@ describe('the identity of storage and database', () => {
     it.each<[string, () => Promise<unknown>]>([
       ['blobs', () => stored(driver, Buffer.from('x'))],
       ['an upload', () => uploaded(driver, Buffer.from('x'))],
-    ])('where the database is new and the storage without identity has %s', async (_, fill) => {
+    ])('if the database is new and the storage without identity has %s', async (_, fill) => {
       await fill();
       expect(await refusal()).toContain('the storage has no identity and holds blobs or uploads');
     });
 
-    it('where the row is gone, and says so', async () => {
+    it('if the row is missing', async () => {
       await test.dataSource.query('DELETE FROM storage_identity');
       await expect(process().establish()).rejects.toThrow(/storage_identity .+ has lost its row/);
       expect(medium.identity).toBeUndefined();
@@ -247,7 +247,7 @@ describe('the identity of storage and database', () => {
     it.each<[string, string | undefined]>([
       ['another storage', randomUUID()],
       ['none', undefined],
-    ])('where %s is at the mount point while it is being prepared', async (_, inItsPlace) => {
+    ])('if %s is at the mount point while the storage is prepared', async (_, inItsPlace) => {
       await process().establish();
       const flapping = new MemoryStorageDriver(medium);
       jest.spyOn(flapping, 'prepare').mockImplementation(() => {
@@ -260,7 +260,7 @@ describe('the identity of storage and database', () => {
       expect(medium.identity).toBe(inItsPlace);
     });
 
-    it('where the identity of the storage is damaged', async () => {
+    it('if the identity of the storage is damaged', async () => {
       await process().establish();
       jest.spyOn(driver, 'readIdentity').mockRejectedValue(new DamagedIdentityError('no UUID'));
       const message = await refusal();
@@ -268,7 +268,7 @@ describe('the identity of storage and database', () => {
       expect(message).toContain('Restore berth-identity');
     });
 
-    it('where another one writes its identity at the same time', async () => {
+    it('if another replica writes its identity at the same time', async () => {
       const raced = new MemoryStorageDriver(medium);
       const other = randomUUID();
       jest.spyOn(raced, 'prepare').mockImplementation(() => driver.writeIdentity(other));
@@ -289,7 +289,7 @@ describe('the identity of storage and database', () => {
     };
     const CASES: [string, () => Promise<unknown>][] = [
       ['a storage whose identity is damaged', damage],
-      ['a database that was restored beside its storage of later', () => driver.writeIdentity(randomUUID())],
+      ['a database that was restored from an older backup', () => driver.writeIdentity(randomUUID())],
       ['a storage that was moved without its identity', () => Promise.resolve(useStorage())],
       [
         'the storage of a lost database',
@@ -325,7 +325,7 @@ describe('the identity of storage and database', () => {
       await refusal({ storageAdopt: asked });
     });
 
-    it('is done again by the next start where it was cut off when the storage had the new identity', async () => {
+    it('is repeated by the next start if it was interrupted after it wrote the identity', async () => {
       await process().establish();
       const { id: storageAdopt } = await row();
       useStorage();
@@ -345,7 +345,7 @@ describe('the identity of storage and database', () => {
       await running.establish();
     });
 
-    it('and is missing before the start has come so far', async () => {
+    it('and is missing before the start has established it', async () => {
       await expect(process().verifyStorage()).rejects.toBeInstanceOf(StorageIdentityError);
       await expect(process().verify()).rejects.toBeInstanceOf(StorageIdentityError);
     });
@@ -361,7 +361,7 @@ describe('the identity of storage and database', () => {
       await running.verify();
     });
 
-    it('against a database that is another one, where something is to be removed', async () => {
+    it('against another database, before a removal', async () => {
       await test.dataSource.query('UPDATE storage_identity SET id = gen_random_uuid()');
       await expect(running.verify()).rejects.toThrow(
         /the database belongs to a storage with the identity .+ restart/,

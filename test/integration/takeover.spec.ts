@@ -41,7 +41,7 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
     expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
   });
 
-  it('is released by a writer whose lease lapsed, and gets none of its later bytes', async () => {
+  it('is released by a writer whose lease expired, and ignores its later bytes', async () => {
     const blob = patternBytes(200_000);
     const probe = await UploadProbe.begin(berth.url, storage.endOf);
     const stale = probe.patch(berth.url);

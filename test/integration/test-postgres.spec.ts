@@ -13,7 +13,7 @@ async function query(config: pg.ClientConfig, sql: string): Promise<unknown[]> {
 }
 
 describe('createTestDatabase', () => {
-  it('makes databases that know nothing of each other', async () => {
+  it('creates separate databases', async () => {
     const one = await createTestDatabase();
     const two = await createTestDatabase();
     await query(one.connection, 'CREATE TABLE only_here (x int)');
@@ -31,7 +31,7 @@ describe('createTestDatabase', () => {
     await database.drop();
   });
 
-  it('sorts by bytes and knows the case of letters beyond ASCII', async () => {
+  it('sorts by bytes and changes the case of letters beyond ASCII', async () => {
     const database = await createTestDatabase();
     const rows = await query(database.connection, `SELECT 'Z' < 'a' AS bytes, lower('Ä') AS small`);
     expect(rows).toEqual([{ bytes: true, small: 'ä' }]);

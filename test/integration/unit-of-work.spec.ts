@@ -26,7 +26,7 @@ describe('UnitOfWork', () => {
 
   const counters = () => queryRows(test.dataSource.manager, 'SELECT value FROM counters ORDER BY name');
 
-  it('leaves nothing behind of work that fails', async () => {
+  it('rolls back failed work', async () => {
     const work = unitOfWork.run(async (transaction) => {
       await queryRows(transaction, 'UPDATE counters SET value = 100');
       throw new Error('no');
@@ -35,7 +35,7 @@ describe('UnitOfWork', () => {
     expect(await counters()).toEqual([{ value: 0 }, { value: 0 }]);
   });
 
-  it('runs work again that Postgres ended to break a deadlock', async () => {
+  it('retries work that Postgres ended to break a deadlock', async () => {
     let runs = 0;
     // Each waits, in its first run, until both hold their first row: a certain deadlock.
     let arrived = 0;
@@ -66,7 +66,7 @@ describe('UnitOfWork', () => {
     expect(runs).toBe(3);
   });
 
-  /** Another process's, with a limit of its own. */
+  /** A unit of work of another process, with its own limit. */
   const withLimit = async (limit: Partial<PostgresLimits>, work: (other: UnitOfWork) => Promise<void>) => {
     const options = dataSourceOptions({ url: test.url }, 2, { ...SERVING, ...limit });
     const dataSource = await new DataSource(options).initialize();
@@ -74,7 +74,7 @@ describe('UnitOfWork', () => {
   };
   const CHANGE = `UPDATE counters SET value = value WHERE name = 'a'`;
 
-  it('says that it did not get its turn where a lock is not given in time', () =>
+  it('throws ContendedError if a lock is not granted in time', () =>
     withLimit({ lock_timeout: 50 }, (other) =>
       unitOfWork.run(async (transaction) => {
         await queryRows(transaction, CHANGE);
@@ -82,13 +82,13 @@ describe('UnitOfWork', () => {
         for (const work of works) {
           const failure: unknown = await work.catch((error: unknown) => error);
           expect(failure).toBeInstanceOf(ContendedError);
-          // So that an upload outlasts it.
+          // An upload retries it.
           expect(isDatabaseUnavailable(failure)).toBe(true);
         }
       }),
     ));
 
-  it('loses its locks while it does nothing in a transaction', () =>
+  it('loses its locks while it is idle in a transaction', () =>
     withLimit({ idle_in_transaction_session_timeout: 50 }, async (frozen) => {
       const work = frozen.run(async (transaction) => {
         await queryRows(transaction, CHANGE);
@@ -98,7 +98,7 @@ describe('UnitOfWork', () => {
       expect(isDatabaseUnavailable(await work.catch((error: unknown) => error))).toBe(true);
     }));
 
-  it('says that the database is not available when the connection is lost between two statements', async () => {
+  it('reports an unavailable database if the connection breaks between two statements', async () => {
     const work = unitOfWork.run(async (transaction) => {
       const [row] = await queryRows<{ pid: number }>(transaction, 'SELECT pg_backend_pid() AS pid');
       await test.dataSource.query('SELECT pg_terminate_backend($1)', [row?.pid]);

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type BlobRecord, BlobStore } from '../../src/blobs/blob.store.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
@@ -13,7 +12,7 @@ import { type NewContent, UploadCommitStore } from '../../src/uploads/commit/upl
 import type { Lease } from '../../src/uploads/session/upload-session.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
-import { until } from '../support/until.js';
+import { untilSessionsWait } from '../support/lock-waits.js';
 import { claimantOf } from '../support/upload-claims.js';
 
 const REPOSITORY = parseRepositoryName('a/b');
@@ -79,7 +78,7 @@ describe('UploadCommitStore', () => {
     return (await rows(sql, [uploadId]))[0];
   };
 
-  it('makes the blob, links it, and ends the session with its event', async () => {
+  it('creates the blob, links it, and ends the session with its event', async () => {
     const lease = await begin();
     const { objectKey } = objectOf(lease);
     const { isFenced, blob } = await commit(lease);
@@ -113,7 +112,7 @@ describe('UploadCommitStore', () => {
     expect(await eventsOf(lease)).toEqual(['started', 'committed']);
   });
 
-  it('finds the blob that has the content, by whichever digest the session is committed', async () => {
+  it('finds the blob of the content by any of its digests', async () => {
     const lease = await begin();
     const { blob } = await store.commit(lease, { ...content(), digests: [canonical] }, objectOf(lease));
     const other = await acquire();
@@ -201,10 +200,6 @@ describe('UploadCommitStore', () => {
 
   describe('waits for locks', () => {
     const ID = 'WHERE id = $1 RETURNING id';
-    const expectWaiting = async () => {
-      const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while ((await rows(sql)).length === 0) await delay(5);
-    };
     /** Commits while another transaction changes the session. */
     const commitDuring = async (change: string) => {
       const lease = await begin();
@@ -213,7 +208,7 @@ describe('UploadCommitStore', () => {
       await test.dataSource.transaction(async (transaction) => {
         await queryRows(transaction, change, [lease.uploadId]);
         outcome = commit(lease);
-        await expectWaiting();
+        await untilSessionsWait(test.dataSource.manager);
       });
       return { lease, before, committed: await outcome };
     };
@@ -244,7 +239,7 @@ describe('UploadCommitStore', () => {
         } as unknown as UnitOfWork);
         const { blob } = await one.commit(winner, content(), objectOf(winner));
         outcome = commit(loser);
-        await expectWaiting();
+        await untilSessionsWait(test.dataSource.manager);
         return blob;
       });
       expect(await outcome).toEqual({ isFenced: false, blob: made });
@@ -265,16 +260,13 @@ describe('UploadCommitStore', () => {
         }
         const started = work();
         started.catch(() => undefined);
-        await until('the lock', async () => {
-          const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-          return (await rows(sql)).length > 0;
-        });
+        await untilSessionsWait(test.dataSource.manager);
         return { started };
       });
       return outcome.started;
     };
 
-    it('and then makes a new one', async () => {
+    it('and then creates a new one', async () => {
       const lease = await begin();
       const { blob } = await duringDelete(() => commit(lease));
       expect(blob?.objectKey).toBe(objectOf(lease).objectKey);
@@ -287,7 +279,7 @@ describe('UploadCommitStore', () => {
     });
   });
 
-  it('lets one of many concurrent commits make the blob, and the others link it', async () => {
+  it('creates the blob in one of many concurrent commits, and links it in the others', async () => {
     for (let round = 0; round < 10; round += 1) {
       canonical = digestOf('sha256', Buffer.from(`round ${round}`));
       const before = (await everything()) as { blobs: string };

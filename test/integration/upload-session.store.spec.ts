@@ -11,7 +11,7 @@ import type { Lease, UploadReference } from '../../src/uploads/session/upload-se
 import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
-import { until } from '../support/until.js';
+import { untilSessionsWait } from '../support/lock-waits.js';
 import { claimantOf } from '../support/upload-claims.js';
 
 const PROGRESS = { offsetBytes: 7, midstates: [initialMidstate('sha256')], driverState: { parts: [1, 2] } };
@@ -72,10 +72,7 @@ describe('UploadSessionStore', () => {
                     WHERE id = $1 RETURNING id`;
       await queryRows(transaction, sql, [reference.id]);
       second = tryAcquire('b');
-      await until('the lock', async () => {
-        const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-        return (await queryRows(test.dataSource.manager, waiting)).length > 0;
-      });
+      await untilSessionsWait(test.dataSource.manager);
     });
     expect(await second).toBeUndefined();
   });

@@ -34,7 +34,7 @@ beforeAll(async () => void (bench = await EmbeddedBench.open()));
 afterEach(() => bench.clear());
 afterAll(() => bench.dispose());
 
-describe('the binaries', () => {
+describe('the PostgreSQL binaries', () => {
   async function copyOfThePackage(parent: string): Promise<PostgresPackage> {
     const { root } = await findPostgresPackage();
     const copy = join(parent, 'package');
@@ -42,7 +42,7 @@ describe('the binaries', () => {
     return { root: copy, version: `test-${randomUUID()}` };
   }
 
-  it('without the links that their install script makes are refused, with what to do', async () => {
+  it('are refused, with advice, without the links that their install script creates', async () => {
     const dataDir = bench.newDataDir();
     await mkdir(dataDir);
     const binaries = await copyOfThePackage(dataDir);
@@ -74,7 +74,7 @@ describe('the binaries', () => {
 });
 
 describe('privacy', () => {
-  it('comes from the directory of the socket, which its owner alone can enter', async () => {
+  it('is provided by the directory of the socket, which only its owner can enter', async () => {
     const dataDir = bench.newDataDir();
     await bench.start(dataDir);
     expect((await stat(join(dataDir, 'postgres'))).mode & 0o777).toBe(0o700);

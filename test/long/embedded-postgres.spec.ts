@@ -13,7 +13,7 @@ afterEach(() => bench.clear());
 afterAll(() => bench.dispose());
 
 describe('the embedded Postgres', () => {
-  it('stops while sessions are open, and stopping twice is stopping once', async () => {
+  it('stops while sessions are open, and can be stopped twice', async () => {
     const dataDir = bench.newDataDir();
     const server = await bench.start(dataDir);
     const client = new pg.Client({ ...server.connection });
@@ -37,7 +37,7 @@ describe('the embedded Postgres', () => {
     await query(dataDir, KEEP);
   });
 
-  describe('says why Postgres refuses:', () => {
+  describe('reports why Postgres does not start:', () => {
     it.each<[string, (cluster: string) => Promise<void>, RegExp]>([
       [
         'a cluster of another version',
@@ -86,7 +86,7 @@ describe('the embedded Postgres', () => {
     });
   });
 
-  it('is not kept from starting by a pid file whose process id is something else by now', async () => {
+  it('starts despite a pid file whose process id belongs to another process', async () => {
     const dataDir = bench.newDataDir();
     await (await bench.start(dataDir)).stop();
     const bystander = spawn('sleep', ['60']);
@@ -128,7 +128,7 @@ describe('a kill', () => {
     expect(await kept(dataDir)).toEqual([{ x: 42 }]);
   });
 
-  it('of Berth while Postgres recovers from the last one loses nothing', async () => {
+  it('of Berth during the recovery of Postgres loses nothing', async () => {
     const dataDir = bench.newDataDir();
     const first = bench.spawn({ dataDir });
     await first.ready();
@@ -171,7 +171,7 @@ describe('a kill', () => {
     expect(postmasterPid(dataDir)).toBeUndefined();
   });
 
-  it('is not needed where Berth exits without stopping Postgres', async () => {
+  it('is not needed if Berth exits without stopping Postgres', async () => {
     const dataDir = bench.newDataDir();
     const child = bench.spawn({ dataDir });
     await child.ready();

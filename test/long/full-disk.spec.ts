@@ -27,7 +27,7 @@ afterEach(async () => {
   disk = undefined;
 });
 
-/** A data directory on a small disk of its own; says why the test shows nothing where there can be none. */
+/** A data directory on its own small disk. Without such a disk, prints why the test is skipped. */
 async function smallDataDir(): Promise<string | undefined> {
   const mounted = await mountSmallDisk(DISK_BYTES, bench.newDataDir());
   if (typeof mounted === 'string') {
@@ -80,8 +80,8 @@ async function retag(client: RegistryClient, image: object, tag: string): Promis
   return client.putManifest('kept', tag, image);
 }
 
-describe('a disk that fills up, with the embedded database on it', () => {
-  it('by pushes: those are refused while pulls, deletions and Postgres go on, until there is room again', async () => {
+describe('a full disk with the embedded database', () => {
+  it('by pushes: refuses them, and serves pulls and deletions, until there is space again', async () => {
     const dataDir = await smallDataDir();
     if (dataDir === undefined) return;
     const client = new RegistryClient(await start(dataDir).url());
@@ -143,7 +143,7 @@ describe('a disk that fills up, with the embedded database on it', () => {
     expect(isPostgresOf(postgres, dataDir)).toBe(true);
   });
 
-  it('to the last byte, by others: a start after kill -9 serves pulls and deletions', async () => {
+  it('to the last byte, by other programs: a start after kill -9 serves pulls and deletions', async () => {
     const dataDir = await smallDataDir();
     if (dataDir === undefined) return;
     const first = start(dataDir);
@@ -171,7 +171,7 @@ describe('a disk that fills up, with the embedded database on it', () => {
     await until('the reserve file', () => hasReserve(dataDir), PATIENCE_MS);
   });
 
-  it('so that Postgres can not write its log: Berth ends with the reason, and the next start serves', async () => {
+  it('for the log of Postgres: Berth ends with the reason, and the next start serves', async () => {
     const dataDir = await smallDataDir();
     if (dataDir === undefined) return;
     const first = start(dataDir);

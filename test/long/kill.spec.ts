@@ -50,7 +50,7 @@ describe('an upload during which Berth is killed', () => {
     expect(await upload.finish(next, whole)).toBe(digestOf(whole));
   });
 
-  it('again and again reaches the right digest', async () => {
+  it('several times reaches the right digest', async () => {
     const settings = { ...SETTINGS, DATA_DIR: bench.newDataDir() };
     let berth = bench.start(settings);
     let url = await berth.url();
@@ -71,7 +71,7 @@ describe('an upload during which Berth is killed', () => {
 });
 
 describe('when Postgres is killed while Berth serves', () => {
-  it.each(['SIGQUIT', 'SIGINT'] as const)('(%s) Berth says so and ends', async (signal) => {
+  it.each(['SIGQUIT', 'SIGINT'] as const)('(%s) Berth reports it and ends', async (signal) => {
     const dataDir = bench.newDataDir();
     const berth = bench.start({ DATA_DIR: dataDir });
     const url = await berth.url();

@@ -51,7 +51,7 @@ onLinux('with a low limit of open files', () => {
       return response?.status === 503 ? undefined : response;
     });
 
-  it('closes connections that are idle to serve others', async () => {
+  it('closes idle connections to serve new ones', async () => {
     const asked = await connected();
     await asked.send(requestHead('GET', '/v2/'));
     expect((await asked.response()).status).toBe(200);
@@ -75,7 +75,7 @@ onLinux('with a low limit of open files', () => {
     for (const bytes of await rest) expect(bytes).toHaveLength(0);
   });
 
-  it('refuses connections while all are in use, and finishes what they do', async () => {
+  it('refuses connections while all are in use, and completes their requests', async () => {
     const name = freshName();
     const bodies = Array.from({ length: CONNECTIONS }, (_, index) => `the body of upload ${index}`);
     const begun = [];

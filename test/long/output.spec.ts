@@ -91,14 +91,14 @@ onLinux('a standard output and standard error that can not be written to', () =>
   });
 });
 
-describe('a log on a disk that was full for a while', () => {
+describe('a log on a disk that was full temporarily', () => {
   interface Line {
     readonly msg: string;
     readonly reqId?: string;
     readonly dropped?: { count: number; since: string; until: string; code: string };
   }
 
-  it('has whole lines in their order, and says how many are missing', async () => {
+  it('has complete lines in order, and reports how many are missing', async () => {
     await withSmallDisk(8 * 1024 * 1024, async (disk) => {
       const log = openSync(join(disk, 'berth.log'), 'a');
       try {

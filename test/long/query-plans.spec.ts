@@ -47,7 +47,7 @@ describe('on a large database', () => {
     expect(unused).toEqual([]);
   });
 
-  describe('a plan that is wrong is told', () => {
+  describe('a bad plan is reported', () => {
     const faultsOf = async (...statements: string[]) => {
       const { dataSource } = registry.berth.database;
       const executed = await registry.statementsOf(async () => {
@@ -60,19 +60,19 @@ describe('on a large database', () => {
       return registry.faults(1, executed).join('\n');
     };
 
-    it('where a whole table is read', async () => {
+    it('that reads a whole table', async () => {
       const sql = `SELECT id FROM manifests WHERE media_type = 'text/plain'`;
       const faults = await faultsOf(sql);
       expect(faults).toMatch(/^reads a whole table: Seq Scan on manifests, \d{5,} rows$/m);
       expect(faults).toContain(sql);
     });
 
-    it('where more is sorted than is asked for', async () => {
+    it('that sorts more rows than requested', async () => {
       const sql = 'SELECT digest FROM manifests WHERE repository_id = 1 ORDER BY media_type LIMIT 10';
       expect(await faultsOf(sql)).toMatch(/^sorts too many rows, \d{5,}, more than 12: Sort/m);
     });
 
-    it('where an index leads to more than is asked for', async () => {
+    it('whose index scan reads more rows than requested', async () => {
       const faults = await faultsOf(
         'SELECT count(*) FROM tag_events WHERE repository_id = 1 AND tag < $$c$$',
       );
@@ -81,7 +81,7 @@ describe('on a large database', () => {
       );
     });
 
-    it('where a foreign key has no index', async () => {
+    it('because a foreign key has no index', async () => {
       const deletion = 'DELETE FROM manifests WHERE id = 20000';
       expect(await faultsOf(deletion)).toBe('');
       const faults = await faultsOf('DROP INDEX tags_manifest_id_name_idx', deletion);

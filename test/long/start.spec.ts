@@ -80,7 +80,7 @@ async function startAndStop(text: string, signal: 'SIGTERM' | 'SIGINT' = 'SIGTER
   return start.output;
 }
 
-it('builds at the first start and after changes, and only then', async () => {
+it('builds only at the first start and after changes', async () => {
   expect(await startAndStop('one')).toMatch(/^Building Berth\. .+\nBuilt in \d+\.\d s\.\nserves one\n$/);
   expect(await startAndStop('one', 'SIGINT')).toBe('serves one\n');
   await serve('two');
@@ -107,7 +107,7 @@ it('can build twice at the same time', async () => {
   for (const start of starts) expect(await start.stop('SIGTERM')).toBe(0);
 });
 
-it('does not start what has a syntax error, and says where it is', async () => {
+it('does not start with a syntax error, and reports its position', async () => {
   await write('src/text.ts', 'export const = 1;\n');
   const start = new Start();
   expect(await start.ended).toBe(1);

@@ -40,7 +40,7 @@ describe('a stop', () => {
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
 
-  it('is not held up beyond the grace by a client that never finishes its request', async () => {
+  it('waits no longer than the grace period for an unfinished request', async () => {
     dataDir = bench.newDataDir();
     const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '1' });
     const headers = { 'Content-Length': '100', 'Content-Type': 'application/json' };
@@ -54,7 +54,7 @@ describe('a stop', () => {
 });
 
 describe('a stop in the middle of uploads', () => {
-  it('keeps every byte that had arrived', async () => {
+  it('keeps every received byte', async () => {
     dataDir = bench.newDataDir();
     const settings = {
       DATA_DIR: dataDir,

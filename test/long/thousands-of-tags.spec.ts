@@ -2,13 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { freshName } from '../support/fresh-name.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { tagEvents } from '../support/tag-events.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
-
-interface TagEvent {
-  tag: string;
-  from_digest: string | null;
-  to_digest: string | null;
-}
 
 describe('manifests with thousands of tags', () => {
   let berth: TestBerth;
@@ -20,13 +15,7 @@ describe('manifests with thousands of tags', () => {
   });
   afterAll(() => berth.dispose());
 
-  const events = (name: string) =>
-    queryRows<TagEvent>(
-      berth.database.dataSource.manager,
-      `SELECT e.tag, e.from_digest, e.to_digest FROM tag_events e JOIN repositories r ON r.id = e.repository_id
-        WHERE r.name = $1 ORDER BY e.id`,
-      [name],
-    );
+  const events = (name: string) => tagEvents(berth.database.dataSource.manager, name);
 
   // With more, OCI-Tag would be longer than this test's client accepts.
   const TAGS = 3_500;
@@ -34,7 +23,7 @@ describe('manifests with thousands of tags', () => {
   const NAMES = CHARACTERS.flatMap((one) => CHARACTERS.map((other) => one + other)).slice(0, TAGS);
   const DELETED_TAGS = 30_800;
 
-  it('are pushed by ten clients at once, and every tag has its whole history', async () => {
+  it('are pushed by ten clients at once, and every tag has its complete history', async () => {
     const name = freshName();
     const names = NAMES.map((tag) => `tag=${tag}`);
     const images = await Promise.all(

@@ -63,7 +63,7 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     expect(await probe.finish(urls.other, whole)).toBe(digestOf(whole));
   });
 
-  it('changes nothing of a blob that was committed meanwhile, and leaves no file behind', async () => {
+  it('does not change a blob that was committed meanwhile, and leaves no file', async () => {
     const probe = await UploadProbe.begin(urls.other, shared, 'committed/meanwhile');
     const { patch, acknowledged } = await freeze(probe);
     expect(await probe.append(urls.other, acknowledged, whole.subarray(acknowledged))).toBe(202);
@@ -81,7 +81,7 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     });
   });
 
-  it('loses its upload at once when it is killed, before its lease lapses', async () => {
+  it('releases its upload at once when it is killed, before its lease expires', async () => {
     await bench.clear();
     // Longer than any request waits.
     await startTwo(300);

@@ -53,7 +53,7 @@ describe('kill -9', () => {
     expect(await upload.finish(url, whole)).toBe(digestOf(whole));
   });
 
-  it('of Postgres ends Berth, which says so', async () => {
+  it('of Postgres ends Berth, which reports it', async () => {
     const url = await next.url();
     process.kill(postmasterPid(settings.DATA_DIR) ?? 0, 'SIGKILL');
     const { code, stdout, stderr } = await next.ended();

@@ -55,7 +55,7 @@ async function serveDatabase(port: number, times: number): Promise<void> {
 }
 
 describe('a start before its external database', () => {
-  it.each(['1', '2'])('waits for it and says so, with WORKERS=%s', async (WORKERS) => {
+  it.each(['1', '2'])('waits for it and reports that, with WORKERS=%s', async (WORKERS) => {
     const port = await others.freePort();
     const berth = bench.start(settings(port, 600, { WORKERS }));
     await berth.printed(WAITING, TIMEOUT_MS);
@@ -67,7 +67,7 @@ describe('a start before its external database', () => {
     expect(stdout).not.toContain(SECRET);
   });
 
-  it('gives up with a sentence that says how long it waited', async () => {
+  it('fails with a sentence that names how long it waited', async () => {
     const port = await others.freePort();
     const { code, stdout, stderr } = await bench.start(settings(port, 1)).ended(TIMEOUT_MS);
     expect(code).toBe(1);

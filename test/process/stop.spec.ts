@@ -33,7 +33,7 @@ describe('a stop', () => {
 });
 
 describe('a stop in the middle of uploads', () => {
-  it('lets requests finish within the grace, and keeps the bytes of the others', async () => {
+  it('lets requests finish within the grace period, and keeps the bytes of the others', async () => {
     dataDir = bench.newDataDir();
     const settings = { DATA_DIR: dataDir, UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) };
     const berth = bench.start({ ...settings, SHUTDOWN_GRACE_SECONDS: '5' });

@@ -93,7 +93,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     expect(await registry.pull(digest)).toEqual(bytes);
   });
 
-  it('keeps the bytes of an upload whose cancel is cut off before its row has changed', async () => {
+  it('keeps the bytes of an upload whose cancel was interrupted before its row changed', async () => {
     const faults = new FaultPoint();
     const a = await registry.startReplica(faults.around);
     const b = await registry.startReplica();
@@ -146,7 +146,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
       expect(await registry.pull(digest)).toEqual(bytes);
     });
 
-    it('is healed once by several pushes', async () => {
+    it('is repaired once by several pushes', async () => {
       const replicas = await Promise.all([1, 2, 3].map(() => registry.startReplica()));
       await replicas[0]?.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
       const lost = await loseBytes();

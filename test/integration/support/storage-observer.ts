@@ -1,8 +1,5 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { canOpen, canReadUploads } from '../../../src/storage/driver-abilities.js';
 import type { StorageDriver, UploadSink } from '../../../src/storage/storage-driver.js';
-import type { TestBerth } from '../../support/test-berth.js';
 
 /** Observes what registries do with their storage. */
 export class StorageObserver {
@@ -71,36 +68,6 @@ export class StorageObserver {
   }
 }
 
-/** The session's UUID in an upload's location. */
-export function uploadId(location: string): string {
+function uploadId(location: string): string {
   return new URL(location, 'http://berth').pathname.split('/').at(-1) ?? '';
-}
-
-/** The file that the `filesystem` driver keeps an upload's bytes in. */
-export function uploadFile(berth: TestBerth, location: string): string {
-  return join(berth.dataDir, 'storage', 'uploads', uploadId(location));
-}
-
-/** The files of uploads in flight on the `filesystem` driver. */
-export function uploadFiles(berth: TestBerth): Promise<string[]> {
-  return readdir(join(berth.dataDir, 'storage', 'uploads'));
-}
-
-/** The files of finished blobs on the `filesystem` driver, by path below `blobs/`. */
-export async function blobFiles(berth: TestBerth): Promise<string[]> {
-  const root = join(berth.dataDir, 'storage', 'blobs');
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
-}
-
-/** Polls until `isRight` accepts the value, for changes that no event announces. Returns the last value. */
-export async function eventually<T>(ask: () => Promise<T>, isRight: (value: T) => boolean): Promise<T> {
-  const endsAt = Date.now() + 5_000;
-  for (;;) {
-    const value = await ask();
-    if (isRight(value) || Date.now() > endsAt) return value;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
