@@ -48,6 +48,7 @@ const ALLOWED = {
       'health',
       'access',
       'uploads',
+      'events',
       'maintenance',
       'storage-identity',
       'storage',

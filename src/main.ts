@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import type { RunningBerth } from './boot/start-berth.js';
-import { banner } from './boot/banner.js';
+import { banner, startedFields } from './boot/banner.js';
 import { type Command, commandOf, HELP } from './boot/command-line.js';
 import { refuseUnknownHost } from './boot/free-port.js';
 import type { Configuration } from './config/configuration.js';
@@ -15,7 +15,7 @@ import { refuseLowFileLimit } from './boot/open-file-limit.js';
 import { StartupError } from './common/startup.error.js';
 import { VERSION } from './common/version.js';
 import { BoundedOutput } from './observability/bounded-output.js';
-import { openLog } from './observability/logger.js';
+import { type Log, openLog } from './observability/logger.js';
 import { stopOnSignal } from './boot/stop-on-signal.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
 
@@ -50,10 +50,22 @@ async function main(): Promise<void> {
   refuseLowFileLimit();
   const log = await openLog(configuration);
   for (const warning of warnings) log.logger.warn(warning);
-  const stopping = stopOnSignal(log);
+  const stopping = stopOnSignal(log, configuration);
   const berth = await start(configuration, log.logger);
   stopping.started(berth);
-  log.output.write(banner(berth, configuration, VERSION, process.uptime()));
+  announce(log, berth, configuration);
+}
+
+/** Says that requests are served, at every LOG_LEVEL: programs wait for it. */
+function announce(
+  { logger, output, isPretty }: Log,
+  berth: RunningBerth,
+  configuration: Configuration,
+): void {
+  const facts = [berth, configuration, VERSION, process.uptime()] as const;
+  if (isPretty) output.write(banner(...facts));
+  else
+    logger.child({}, { level: 'info' }).info(startedFields(...facts), `started: ready at ${berth.url}/v2/`);
 }
 
 /**
@@ -69,13 +81,15 @@ async function start(configuration: Configuration, logger: Logger): Promise<Runn
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const log = await openLog(configuration);
-  const stopping = stopOnSignal(log);
+  const stopping = stopOnSignal(log, configuration, 'debug');
   const primary = new PrimaryLink();
-  primary.onStop(() => stopping.stop());
+  primary.onStop(() => stopping.stop('the primary stops'));
   // The next start waits for this process.
-  primary.onLost(() => stopping.stop({ atOnce: true }));
+  primary.onLost(() => stopping.stop('the primary has ended', { atOnce: true }));
   const { startWorker } = await import('./boot/start-worker.js');
-  stopping.started(await startWorker(configuration, log.logger, primary));
+  const berth = await startWorker(configuration, log.logger, primary);
+  primary.onAskedForWork(() => berth.work());
+  stopping.started(berth);
 }
 
 // How much the heap may grow, in percent, before V8 collects garbage. V8's own choice is small in a process

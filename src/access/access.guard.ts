@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
+import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import { ACCESS_REQUIREMENT, type AccessRequest, type AccessRequirement } from './access.js';
@@ -9,7 +10,7 @@ import { LoopbackPolicy } from './loopback-policy.js';
 import { ANONYMOUS, type Principal } from './principal.js';
 
 /** A request that the guard has accepted. */
-export interface AuthorizedRequest extends Request {
+export interface AuthorizedRequest extends Request, RequestRecord {
   principal: Principal;
   /** The repository in the path, if it has one. */
   repository?: RepositoryName;

@@ -16,6 +16,7 @@ describe('LoopbackPolicy', () => {
     [{ host: '[::1]:5000' }],
     [{}],
     [{ host: '127.0.0.1:5000', origin: 'http://127.0.0.1:5000' }],
+    [{ host: '127.0.0.1:5000', 'x-forwarded-host': 'registry.example' }],
   ])('accepts %j', (headers) => expect(() => policy.refuseForeign(request(headers))).not.toThrow());
 
   it.each([
@@ -25,6 +26,7 @@ describe('LoopbackPolicy', () => {
     [{ host: '127.0.0.1@rebound.example' }],
     [{ host: '192.168.1.1:5000' }],
     [{ host: '' }],
+    [{ host: 'rebound.example', 'x-forwarded-host': 'localhost', 'x-forwarded-for': '127.0.0.1' }],
     [{ host: '127.0.0.1:5000', origin: 'https://page.example' }],
     [{ host: '127.0.0.1:5000', origin: 'http://127.0.0.1:8080' }],
     [{ host: '127.0.0.1:5000', origin: 'null' }],

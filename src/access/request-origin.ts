@@ -6,7 +6,7 @@ const MAX_USER_AGENT_LENGTH = 256;
 export function originOf(request: AuthorizedRequest) {
   return {
     actor: request.principal.name,
-    clientAddress: request.socket.remoteAddress ?? null,
+    clientAddress: request.clientAddress ?? null,
     userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
   };
 }

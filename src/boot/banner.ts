@@ -1,7 +1,7 @@
 import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 
-/** What Berth prints when it is ready. @param startSeconds how long the start took. */
+/** What Berth prints on a terminal when it is ready. @param startSeconds how long the start took. */
 export function banner(
   { url, database, driver }: RunningBerth,
   { accessMode, processes }: Configuration,
@@ -25,4 +25,24 @@ export function banner(
     '',
     '',
   ].join('\n');
+}
+
+/** The same facts as fields of the line `started`, for a log of JSON. */
+export function startedFields(
+  { url, database, driver }: RunningBerth,
+  { accessMode, processes }: Configuration,
+  version: string,
+  startSeconds: number,
+) {
+  return {
+    version,
+    node: process.version,
+    url,
+    storage: driver.name,
+    storageLocation: driver.location,
+    database: database.description,
+    access: accessMode ?? 'loopback',
+    workers: processes,
+    durationMs: Math.round(startSeconds * 1000),
+  };
 }

@@ -37,6 +37,11 @@ export class Drain {
     server.prependListener('request', count).prependListener('checkContinue', count);
   }
 
+  /** The number of responses that are not complete. */
+  get requests(): number {
+    return this.pending.size;
+  }
+
   /**
    * @param releaseUploads makes writers checkpoint and release their uploads, and resolves when they have.
    */

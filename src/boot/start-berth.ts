@@ -9,17 +9,20 @@ import { setUpApiDocs } from './api-docs.js';
 import { AppModule } from '../app.module.js';
 import type { Configuration } from '../config/configuration.js';
 import { openFileLimit } from './open-file-limit.js';
+import { quantity } from '../common/quantity.js';
 import { StartupError } from '../common/startup.error.js';
 import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
 import { maxConnections } from '../http/connection/connection-limit.js';
 import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { describeListenFailure } from './listen-failure.js';
-import { createAccessLog } from '../observability/access-log.js';
+import { AccessLog } from '../observability/access-log.js';
 import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
+import type { WorkInProgress } from './work-in-progress.js';
+import { UploadEventLog } from '../events/upload-event-log.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { ActiveWriters } from '../uploads/session/active-writers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
@@ -31,6 +34,8 @@ export interface RunningBerth {
   readonly driver: StorageDriver;
   /** Resolves with a sentence if it can no longer serve: its database has ended, or its workers. */
   readonly died: Promise<string>;
+  /** What a stop would wait for. Never rejects. */
+  work(): Promise<WorkInProgress>;
   /**
    * Stops accepting connections, waits for requests for `SHUTDOWN_GRACE_SECONDS` (`atOnce`: not at all),
    * checkpoints and releases the remaining uploads, and closes everything.
@@ -78,12 +83,25 @@ export async function serve(
   await listen(app, configuration);
   // Without a listener, a failed `accept`, for example for lack of file descriptors, would end the process.
   app.getHttpServer().on('error', (error) => logger.error({ err: error }, 'a connection was not accepted'));
-  cleanup.add(() => drain.run(graceMs, () => app.get(ActiveWriters).stop()));
+  cleanup.add(() =>
+    drain.run(graceMs, () => {
+      const writers = app.get(ActiveWriters);
+      if (writers.count > 0)
+        logger.info({ stop: { uploads: writers.count } }, describeEndOfGrace(graceMs, writers.count));
+      return writers.stop();
+    }),
+  );
   const close = ({ atOnce } = { atOnce: false }) => {
     if (atOnce) graceMs = 0;
     return cleanup.close();
   };
-  return { url: urlOf(app, configuration), app, database, driver, died: database.died, close };
+  const work = () =>
+    Promise.resolve({
+      requests: drain.requests,
+      uploads: app.get(ActiveWriters).count,
+      events: app.get(UploadEventLog).count,
+    });
+  return { url: urlOf(app, configuration), app, database, driver, died: database.died, work, close };
 }
 
 async function createApp(
@@ -91,7 +109,12 @@ async function createApp(
   database: Database,
   logger: Logger,
 ): Promise<NestExpressApplication> {
-  const adapter = new RegistryExpressAdapter(maxConnections(openFileLimit(), configuration.databasePoolSize));
+  const { databasePoolSize, trustedProxies } = configuration;
+  const adapter = new RegistryExpressAdapter({
+    maxConnections: maxConnections(openFileLimit(), databasePoolSize),
+    accessLog: new AccessLog(logger),
+    trustedProxies,
+  });
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(configuration, database),
     adapter,
@@ -104,7 +127,6 @@ async function createApp(
   );
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(createAccessLog(logger));
   app.use('/v2', (_request: Request, response: Response, next: NextFunction) => {
     response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
     next();
@@ -124,6 +146,11 @@ async function listen(app: NestExpressApplication, { host, port }: Configuration
   } catch (cause) {
     throw new StartupError(describeListenFailure(cause, { host, port }), { cause });
   }
+}
+
+function describeEndOfGrace(graceMs: number, uploads: number): string {
+  const keep = uploads === 1 ? 'keeps' : 'keep';
+  return `the ${graceMs / 1000} s of grace are over: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
 }
 
 function urlOf(app: NestExpressApplication, { host }: Configuration): string {

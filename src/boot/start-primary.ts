@@ -51,6 +51,6 @@ export async function startPrimary(
     cleanup.add(() => pool.stop());
     const url = await pool.start();
     const died = Promise.race([database.died, pool.died]);
-    return { url, database, driver, died, close: () => cleanup.close() };
+    return { url, database, driver, died, work: () => pool.work(), close: () => cleanup.close() };
   });
 }

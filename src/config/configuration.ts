@@ -10,12 +10,13 @@ import {
   ValidateBy,
   type ValidationArguments,
 } from 'class-validator';
+import { AreAddressRanges } from './address-range.js';
 import type { AzureSettings } from './azure.settings.js';
-import { AsBoolean, Env, withoutPassword } from './env.js';
+import { AsBoolean, AsList, Env, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
 import { Integer, parseDecimal } from './integer.js';
-import { AreOrigins, AsList } from './origins.js';
+import { AreOrigins } from './origins.js';
 import type { S3Settings } from './s3.settings.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
@@ -166,6 +167,12 @@ export class Configuration {
   @AsList()
   @AreOrigins()
   corsOrigins: readonly string[] = [];
+
+  /** Proxies whose `X-Forwarded-*` headers count: addresses and CIDRs. */
+  @Env('TRUSTED_PROXIES')
+  @AsList()
+  @AreAddressRanges()
+  trustedProxies: readonly string[] = [];
 
   @Env('LOG_LEVEL')
   @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })

@@ -42,3 +42,9 @@ export function withoutPassword(value: unknown): string {
 /** Converts `true` and `false`. Other values are left for the validation to refuse. */
 export const AsBoolean = () =>
   Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value));
+
+/** Splits a list at its commas. */
+export const AsList = () =>
+  Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value,
+  );

@@ -158,11 +158,24 @@ describe('loadConfiguration', () => {
     ['HOST', '[::1]'],
     ['HOST', 'http://localhost'],
     ['HOST', 'two words'],
+    ['TRUSTED_PROXIES', 'proxy.example'],
+    ['TRUSTED_PROXIES', '10.0.0.1,,10.0.0.2'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['TRUSTED_PROXIES', '10.0.0.0/0'],
+    ['TRUSTED_PROXIES', '::1/129'],
+    ['TRUSTED_PROXIES', 'fe80::1%eth0'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8/8'],
   ])('refuses %s=%s by name and without its value', (name, value) => {
     const attempt = () => loadConfiguration({ [name]: value });
     expect(attempt).toThrow(new RegExp(`${name} .*expected `));
     expect(attempt).toThrow(/^[A-Z].*[^.]\.$/);
     expect(attempt).not.toThrow(value);
+  });
+
+  it('reads a list of proxies', () => {
+    const { trustedProxies } = loadConfiguration({ TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1,fd00::/8 ,::1' });
+    expect(trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1']);
+    expect(loadConfiguration({}).trustedProxies).toEqual([]);
   });
 
   it('treats an empty variable as unset', () => {

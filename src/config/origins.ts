@@ -1,11 +1,4 @@
-import { Transform } from 'class-transformer';
 import { ValidateBy } from 'class-validator';
-
-/** Splits a list at its commas. */
-export const AsList = () =>
-  Transform(({ value }: { value: unknown }) =>
-    typeof value === 'string' ? value.split(',').map((item) => item.trim()) : value,
-  );
 
 /** Whether a text is an origin exactly as browsers send it: without a path, a default port or wildcards. */
 function isOrigin(text: unknown): boolean {

@@ -24,6 +24,11 @@ export class UploadEventLog implements OnModuleDestroy {
 
   constructor(private readonly dataSource: DataSource) {}
 
+  /** The number of events that are being recorded. */
+  get count(): number {
+    return this.pending.size;
+  }
+
   /** Records an event in the background. A failure is logged: an upload never fails because of its events. */
   record(kind: UploadEventKind, { id, offsetBytes, origin, detail = null }: UploadEvent): void {
     if (this.pending.size >= MAX_PENDING) return;

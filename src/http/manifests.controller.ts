@@ -11,6 +11,7 @@ import { parseReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
 import { BodyMemory } from '../transfer/body-memory.js';
+import { describePush } from './describe-push.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
@@ -63,7 +64,7 @@ export class ManifestsController {
   ): Promise<void> {
     const reference = parseReference(text);
     const tags = queryTexts(request, 'tag').map(parseTag);
-    const { digest, subject } = await this.memory.run(async (reserve) =>
+    const { digest, manifest } = await this.memory.run(async (reserve) =>
       this.manifests.put({
         repository,
         reference,
@@ -74,6 +75,8 @@ export class ManifestsController {
         signal: abortOnClose(response),
       }),
     );
+    request.line.add(...describePush({ repository, reference, tags, digest, manifest }));
+    const { subject } = manifest;
     sendEmpty(response, 201, {
       Location: `/v2/${repository}/manifests/${digest}`,
       'Docker-Content-Digest': digest,

@@ -1,12 +1,13 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { DatabaseFullError } from '../database/errors/database-full.error.js';
+import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
 import { type ErrorResponse, responseToError } from './error-responses.js';
 import { sendsProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 import { endAfterBody } from './connection/unread-body.js';
 
-type IdentifiedRequest = Request & { id?: unknown };
+type IdentifiedRequest = Request & Partial<RequestRecord>;
 
 /** Sends the response to whatever a handler threw: as the spec has it, or as a problem outside `/v2`. */
 @Catch()
@@ -22,6 +23,7 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
       return;
     }
     const { status, headers, errors } = responseToError(exception, requestIdOf(request));
+    request.line?.add({ errorCode: errors[0]?.code, durableOffset: durableOffsetOf(exception) });
     // A full disk was logged once; a line for each refused request would fill it further.
     const isLogged = exception instanceof RegistryError || exception instanceof DatabaseFullError;
     if (status >= 500 && !isLogged) {
@@ -40,6 +42,13 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
 
   /** Clients often disconnect during a response; a stream that fails on our side is an error. */
   private logAborted(exception: unknown, request: IdentifiedRequest): void {
+    const durableOffset = durableOffsetOf(exception);
+    const { uploadId } = request.params;
+    // Without an id in its path, an upload in one request ends with the request.
+    if (durableOffset !== undefined && typeof uploadId === 'string') {
+      const message = `upload ${uploadId} broke off; ${durableOffset} bytes are durable and can be resumed`;
+      request.line?.add({ durableOffset }, message);
+    }
     const level = request.socket.destroyed ? 'debug' : 'error';
     this.logger[level]({ err: exception, requestId: request.id }, 'a response was aborted');
   }
@@ -55,6 +64,10 @@ function formatErrors(
   return [PROBLEM_MEDIA_TYPE, problem(status, detail, requestIdOf(request))];
 }
 
-function requestIdOf({ id }: { id?: unknown }): string {
-  return typeof id === 'string' ? id : 'unknown';
+function durableOffsetOf(exception: unknown): number | undefined {
+  return exception instanceof RegistryError ? exception.durableOffset : undefined;
+}
+
+function requestIdOf({ id = 'unknown' }: IdentifiedRequest): string {
+  return id;
 }

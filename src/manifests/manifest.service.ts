@@ -12,7 +12,7 @@ import {
   ManifestUnknownError,
   NameUnknownError,
 } from '../oci/errors.js';
-import { parseManifest } from '../oci/manifest.js';
+import { type ParsedManifest, parseManifest } from '../oci/manifest.js';
 import { formatReference, type Reference } from '../oci/reference.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
@@ -34,7 +34,7 @@ export interface PushManifest {
 
 export interface PushedManifest {
   readonly digest: Digest;
-  readonly subject: Digest | undefined;
+  readonly manifest: ParsedManifest;
 }
 
 /**
@@ -93,7 +93,7 @@ export class ManifestService {
       signal,
     });
     if (missing.length > 0 && !acceptsMissing) throw new ManifestBlobUnknownError(missing);
-    return { digest, subject: manifest.subject };
+    return { digest, manifest };
   }
 
   /**

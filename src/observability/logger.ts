@@ -2,6 +2,7 @@ import { getSystemErrorMap } from 'node:util';
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Configuration } from '../config/configuration.js';
 import { BoundedOutput, type DroppedLines } from './bounded-output.js';
+import { prettyLines } from './pretty-lines.js';
 
 type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>;
 
@@ -17,6 +18,8 @@ export interface Log {
   readonly logger: Logger;
   /** Standard output, for text between the log's lines. */
   readonly output: BoundedOutput;
+  /** Whether it is text for people; otherwise every line is JSON. */
+  readonly isPretty: boolean;
 }
 
 /** Opens standard output. Call it once in a process. */
@@ -27,30 +30,29 @@ export async function openLog(settings: LogSettings): Promise<Log> {
   const reporter = logger.child({}, { level: 'warn' });
   output.onDropped((dropped) => reportDropped(reporter, dropped));
   process.once('exit', () => output.writeLast());
-  return { logger, output };
+  return { logger, output, isPretty: isPretty(settings) };
 }
 
 /** Logs JSON lines, or text for people on a terminal. */
-export async function createLogger(
-  { logLevel, logFormat }: LogSettings,
-  output: DestinationStream,
-): Promise<Logger> {
-  const pretty = (logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
+export async function createLogger(settings: LogSettings, output: DestinationStream): Promise<Logger> {
   return pino(
     {
-      level: logLevel,
+      level: settings.logLevel,
       timestamp: stdTimeFunctions.isoTime,
       serializers: { err: describeError },
       redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
     },
-    pretty ? await prettified(output) : output,
+    isPretty(settings) ? await prettified(output) : output,
   );
+}
+
+function isPretty({ logFormat }: LogSettings): boolean {
+  return (logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
 }
 
 /** In this process: pino's worker thread would have its own queue and failures. */
 async function prettified(output: DestinationStream): Promise<DestinationStream> {
-  const { prettyFactory } = await import('pino-pretty');
-  const prettify = prettyFactory({ ignore: 'pid,hostname', singleLine: true });
+  const prettify = await prettyLines();
   return { write: (line) => output.write(prettify(line)) };
 }
 

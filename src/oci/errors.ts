@@ -12,6 +12,8 @@ export interface RegistryErrorOptions {
  */
 export class RegistryError extends Error {
   readonly detail: unknown;
+  /** How much of the upload is durable that failed with this error. For the log. */
+  durableOffset: number | undefined;
 
   constructor(
     readonly code: ErrorCode,

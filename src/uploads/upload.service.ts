@@ -9,7 +9,12 @@ import {
   type DigestAlgorithm,
   digestAlgorithm,
 } from '../oci/digest.js';
-import { BlobUploadInvalidError, BlobUploadUnknownError, SizeInvalidError } from '../oci/errors.js';
+import {
+  BlobUploadInvalidError,
+  BlobUploadUnknownError,
+  RegistryError,
+  SizeInvalidError,
+} from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { canReadUploads } from '../storage/driver-abilities.js';
@@ -182,6 +187,7 @@ export class UploadService {
     } catch (failure) {
       const error = await this.explain(failure, held);
       const { session, lease, durableBytes: offsetBytes } = held;
+      if (error instanceof RegistryError) error.durableOffset = offsetBytes;
       this.events.record(failureKind(error), {
         id: session.id,
         offsetBytes,
@@ -266,7 +272,7 @@ export class UploadService {
     if (!(failure instanceof UploadStateError)) return failure;
     if (!(await held.isOurs().catch(() => true))) return new UploadTakenOverError();
     this.logger.error(
-      { err: failure, upload: held.session.id },
+      { err: failure, uploadId: held.session.id },
       'the storage lacks durable bytes of an upload',
     );
     return new BlobUploadInvalidError('this upload cannot continue; start a new one', { cause: failure });

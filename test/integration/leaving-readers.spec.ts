@@ -13,7 +13,7 @@ import { HeldObjects } from './support/held-objects.js';
 
 interface Line {
   msg: string;
-  req?: { client?: string; path?: string };
+  clientAddress?: string;
 }
 
 describe('readers that disconnect in the middle of a blob', () => {
@@ -47,7 +47,7 @@ describe('readers that disconnect in the middle of a blob', () => {
     await until('the lines', () => aborted().length === requests);
     expect(buffers.largeInUse).toBe(0);
     expect(await countOpenFilesBelow(join(berth.dataDir, 'storage/blobs'))).toBe(0);
-    expect(aborted().map(({ req }) => req?.client)).toEqual(Array(requests).fill('127.0.0.1'));
+    expect(aborted().map(({ clientAddress }) => clientAddress)).toEqual(Array(requests).fill('127.0.0.1'));
   }
 
   it('releases the resources of pipelined requests', async () => {

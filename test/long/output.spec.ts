@@ -94,7 +94,7 @@ onLinux('a standard output and standard error that can not be written to', () =>
 describe('a log on a disk that was full temporarily', () => {
   interface Line {
     readonly msg: string;
-    readonly reqId?: string;
+    readonly requestId?: string;
     readonly dropped?: { count: number; since: string; until: string; code: string };
   }
 
@@ -110,10 +110,10 @@ describe('a log on a disk that was full temporarily', () => {
         const ask = async (from: number, to: number) => {
           for (let n = from; n < to; n += 1) {
             const headers = { 'X-Request-Id': `n-${n}`, 'User-Agent': 'x'.repeat(12_000) };
-            expect((await fetch(`${url}/v2/`, { headers })).status).toBe(200);
+            expect((await fetch(`${url}/v2/${'x/'.repeat(250)}tags/list`, { headers })).status).toBe(400);
           }
         };
-        await ask(0, 500);
+        await ask(0, 6_000);
         rmSync(filler);
         const lines = () =>
           readFileSync(join(disk, 'berth.log'), 'utf8')
@@ -122,15 +122,17 @@ describe('a log on a disk that was full temporarily', () => {
             .filter((line) => line.startsWith('{'))
             .map((line) => JSON.parse(line) as Line);
         await until('the note', () => lines().some(({ dropped }) => dropped !== undefined));
-        await ask(500, 510);
+        await ask(6_000, 6_010);
         berth.signal('SIGTERM');
         expect(await berth.ended()).toMatchObject({ code: 0 });
-        const ids = lines().flatMap(({ reqId }) => (reqId?.startsWith('n-') ? [Number(reqId.slice(2))] : []));
+        const ids = lines().flatMap(({ requestId }) =>
+          requestId?.startsWith('n-') ? [Number(requestId.slice(2))] : [],
+        );
         expect(ids).toEqual([...ids].sort((a, b) => a - b));
-        expect(ids.at(-1)).toBe(509);
+        expect(ids.at(-1)).toBe(6_009);
         const [note, ...more] = lines().flatMap(({ dropped, msg }) => (dropped ? [{ msg, dropped }] : []));
         expect(more).toEqual([]);
-        expect(note?.dropped.count).toBe(510 - ids.length);
+        expect(note?.dropped.count).toBe(6_010 - ids.length);
         expect(note?.dropped.code).toBe('ENOSPC');
         expect(note?.msg).toMatch(
           /^\d+ log lines were dropped between \S+ and \S+: no space left on device$/,

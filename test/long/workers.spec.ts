@@ -205,7 +205,7 @@ describe('a start with workers that fails', () => {
   /** Workers may log before the start fails. */
   async function refusal(environment: Record<string, string>): Promise<string> {
     const { code, stdout, stderr } = await bench.start(environment).ended(60_000);
-    expect({ code, banner: stdout.includes('Berth ') }).toEqual({ code: 1, banner: false });
+    expect({ code, started: stdout.includes('started: ready') }).toEqual({ code: 1, started: false });
     expect(stderr).toMatch(/^[^\n]+\.\n$/);
     return stderr.trimEnd();
   }

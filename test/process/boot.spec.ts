@@ -5,15 +5,16 @@ import { describe, expect, it } from '@jest/globals';
 import { useProcessBench } from '../support/set-up.js';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
+import type { LogLine } from '../support/running-berth.js';
 
 const bench = useProcessBench();
 
 describe('a start with nothing but a data directory', () => {
   it('serves on loopback, prints its addresses, and keeps images over a restart', async () => {
     const dataDir = bench.newDataDir();
-    const first = bench.start({ DATA_DIR: dataDir });
+    const first = bench.start({ DATA_DIR: dataDir, LOG_FORMAT: 'pretty' });
     const url = await first.url();
-    const lines = first.stdout.split('\n{', 1)[0]?.trimEnd().split('\n');
+    const lines = first.stdout.trimEnd().split('\n');
     expect(lines).toEqual([
       expect.stringMatching(/^Berth \d+\.\d+\.\d+/),
       expect.stringMatching(/^ {2}registry {2}http:\/\/127\.0\.0\.1:\d+\/v2\/$/),
@@ -44,6 +45,19 @@ describe('a start with nothing but a data directory', () => {
 
     const second = bench.start({ DATA_DIR: dataDir });
     const again = new RegistryClient(await second.url());
+    // Without a terminal, the log has only JSON, and one line says what the banner says.
+    const started: LogLine = JSON.parse(second.stdout) as LogLine;
+    expect(started).toMatchObject({
+      msg: `started: ready at ${again.url}/v2/`,
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      url: again.url,
+      storage: 'filesystem',
+      storageLocation: `${dataDir}/storage`,
+      database: `embedded PostgreSQL in ${dataDir}/postgres`,
+      access: 'loopback',
+      workers: 1,
+      durationMs: expect.any(Number),
+    });
     const manifest = await again.fetch('/v2/kept/manifests/v1');
     expect(manifest.headers.get('docker-content-digest')).toBe(pushed.headers.get('docker-content-digest'));
     expect(await manifest.json()).toEqual(image);

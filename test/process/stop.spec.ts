@@ -28,7 +28,33 @@ describe('a stop', () => {
       for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) berth.signal(signal);
     };
     expect(await stopped(berth, dataDir, signals)).toMatchObject(CLEAN_EXIT);
+    expect(berth.log(/^stop/)).toMatchObject([
+      { msg: 'stopping (SIGINT): waits up to 3600 s for nothing', stop: { requests: 0, uploads: 0 } },
+      { msg: expect.stringMatching(/^stopped in /), stop: { exitCode: 0, durationMs: expect.any(Number) } },
+    ]);
     silent.destroy();
+  });
+});
+
+describe('a second signal', () => {
+  it('cuts off what the first one waits for, and says so', async () => {
+    dataDir = bench.newDataDir();
+    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
+    const url = await berth.url();
+    const patch = (await UploadProbe.begin(url, dataDir)).patch(url);
+    await patch.send(patternBytes(100_000));
+    await bytesStored(100_000);
+    berth.signal('SIGTERM');
+    await berth.printed(/stopping \(SIGTERM\): waits up to 3600 s for 1 request, 1 upload"/, 30_000);
+    // Within a second of the first, it would count as the same Ctrl-C.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    berth.signal('SIGINT');
+    expect(await berth.ended()).toMatchObject({ code: 1, signal: null });
+    expect(berth.log(/second signal/)).toMatchObject([
+      { level: 40, msg: 'stopping at once (second signal, SIGINT): requests in progress are cut off' },
+    ]);
+    await patch.status;
+    await expectPostgresGone(dataDir);
   });
 });
 
@@ -63,6 +89,14 @@ describe('a stop in the middle of uploads', () => {
       expect([seed, await request.status]).toEqual([seed, seed % 4 === 0 ? 201 : 202]);
     }
     expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
+    expect(berth.log(/^stop|grace/)).toMatchObject([
+      {
+        msg: 'stopping (SIGTERM): waits up to 5 s for 20 requests, 20 uploads',
+        stop: { requests: 20, uploads: 20 },
+      },
+      { msg: expect.stringMatching(/^the 5 s of grace are over: \d+ uploads? keeps? /) },
+      { stop: { exitCode: 0 } },
+    ]);
     await expectPostgresGone(dataDir, 0);
     const stalled = uploads.filter(({ seed }) => seed % 2 === 1);
     for (const { request } of stalled) expect([undefined, 503]).toContain(await request.status);

@@ -56,6 +56,11 @@ onLinux('workers over the embedded database', () => {
     berth.signal('SIGTERM');
     expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
     expect(workers.filter(isAlive)).toEqual([]);
+    // One set of lines: the primary's.
+    expect(berth.log(/^stop/)).toMatchObject([
+      { pid: berth.pid, msg: 'stopping (SIGTERM): waits up to 0 s for nothing' },
+      { pid: berth.pid, stop: { exitCode: 0 } },
+    ]);
     expect(await isListening(url)).toBe(false);
     await expectPostgresGone(settings.DATA_DIR, 0);
   });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LogLine } from './running-berth.js';
 
 /** How a process ended, with its output. */
 export interface Ended {
@@ -60,10 +61,16 @@ export class BerthProcess {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Returns the address when the banner names it. Requests are served from then on. */
+  /** Returns the address when the banner or the line `started` names it. Requests are served from then on. */
   async url(): Promise<string> {
-    const line = await this.printed(/^ {2}registry +(http:\S+)\/v2\/$/m, START_TIMEOUT_MS);
+    const line = await this.printed(/^(?: {2}registry +|{.*"url":")(http:\/\/[^/"\s]+)/m, START_TIMEOUT_MS);
     return line[1] ?? '';
+  }
+
+  /** The lines of its log, in JSON, whose message matches. */
+  log(message: RegExp): LogLine[] {
+    const lines = this.output.stdout.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+    return lines.map((line) => JSON.parse(line) as LogLine).filter(({ msg }) => message.test(msg));
   }
 
   /** Waits until standard output matches. Rejects if the process ends without it. */

@@ -61,9 +61,9 @@ export async function refusal(response: Response): Promise<string> {
   return `${response.status} ${[...codes].join(' ')}`;
 }
 
-/** The headers about the content, without those about time and connection. */
+/** The headers about the content, without those about this request, time and connection. */
 export function contentHeaders({ headers }: Response): Record<string, string> {
-  const ofTheMoment = ['date', 'connection', 'keep-alive'];
+  const ofTheMoment = ['date', 'connection', 'keep-alive', 'x-request-id'];
   return Object.fromEntries([...headers].filter(([name]) => !ofTheMoment.includes(name)));
 }
 

@@ -152,7 +152,7 @@ function settingsOf(directory: string, environment: Record<string, string>): Rec
   };
 }
 
-/** Starts the program and waits for its banner. @throws with its output when it ends without one. */
+/** Starts the program and waits until it says its address. @throws with its output when it ends before. */
 async function launch(directory: string, environment: Record<string, string>): Promise<Address> {
   const main = await builtMain();
   const logFile = join(directory, `${Date.now()}.log`);
@@ -169,7 +169,7 @@ async function launch(directory: string, environment: Record<string, string>): P
   // The run's clean-up kills what has such a file.
   writeFileSync(pidFile(pid), String(pid));
   for (;;) {
-    const url = /^ {2}registry +(http:\S+)\/v2\/$/m.exec(readFileSync(logFile, 'utf8'))?.[1];
+    const url = /^(?: {2}registry +|{.*"url":")(http:\/\/[^/"\s]+)/m.exec(readFileSync(logFile, 'utf8'))?.[1];
     const DATABASE_URL = environment['DATABASE_URL'] ?? '';
     if (url) return { url, pid, databaseUrl: DATABASE_URL, dataDir: environment['DATA_DIR'] ?? '', logFile };
     if (child.exitCode !== null || child.signalCode !== null) {

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { WorkInProgress } from '../work-in-progress.js';
 import { isOurs, type WorkerMessage } from './messages.js';
 
 /** A worker's connection to its primary. */
@@ -7,6 +8,14 @@ export class PrimaryLink {
   onStop(stop: () => void): void {
     process.on('message', (message) => {
       if (isOurs(message) && message.berth === 'stop') stop();
+    });
+  }
+
+  /** Tells the primary what a stop would wait for, whenever it asks. */
+  onAskedForWork(work: () => Promise<WorkInProgress>): void {
+    process.on('message', (message) => {
+      if (isOurs(message) && message.berth === 'work?')
+        void work().then((found) => this.tell({ berth: 'work', work: found }));
     });
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { FileLock } from '../../common/file-lock.js';
 import { StartupError } from '../../common/startup.error.js';
 import { settlesWithin } from '../../common/settles-within.js';
+import { sumOfWork, type WorkInProgress } from '../work-in-progress.js';
 import { RestartPace } from './restart-pace.js';
 import { noteWorkers } from './worker-lock.js';
 import { type WorkerEnd, WorkerProcess } from './worker-process.js';
@@ -69,6 +70,11 @@ export class WorkerPool {
     process.once('exit', this.killAll);
     for (let slot = 0; slot < this.options.count; slot += 1) this.slots.push(this.runSlot());
     return this.started;
+  }
+
+  /** What a stop would wait for, in all workers. */
+  async work(): Promise<WorkInProgress> {
+    return sumOfWork(await Promise.all([...this.workers].map((worker) => worker.work())));
   }
 
   /** Stops all workers at the same time. @throws if one of them did not end cleanly. */

@@ -1,9 +1,13 @@
 import type { Worker } from 'node:cluster';
 import { settlesWithin } from '../../common/settles-within.js';
-import { isOurs, type StopMessage, type WorkerMessage } from './messages.js';
+import { NO_WORK, type WorkInProgress } from '../work-in-progress.js';
+import { isOurs, type PrimaryMessage, type WorkerMessage } from './messages.js';
 
 /** How long the last messages of an ended process may take to arrive: the kernel has them already. */
 const LAST_MESSAGES_MS = 1_000;
+
+/** How long a worker may take to say what it does. It may be frozen. */
+const REPLY_MS = 500;
 
 /** How a worker ended. Its process has ended, so it writes nothing. */
 export interface WorkerEnd {
@@ -27,6 +31,7 @@ export class WorkerProcess {
   private reason: string | undefined;
   private servingSince: number | undefined;
   private isStopping = false;
+  private onWork: (work: WorkInProgress) => void = () => undefined;
 
   /** @param onServing called with the address when the worker listens. */
   constructor(
@@ -53,7 +58,20 @@ export class WorkerProcess {
    */
   stop(): void {
     this.isStopping = true;
-    if (this.worker.isConnected()) this.worker.send({ berth: 'stop' } satisfies StopMessage);
+    this.send({ berth: 'stop' });
+  }
+
+  /** What its stop would wait for. Nothing, if it does not reply in time. */
+  async work(): Promise<WorkInProgress> {
+    let work = NO_WORK;
+    const replied = new Promise<void>((resolve) => {
+      this.onWork = (found) => {
+        work = found;
+        resolve();
+      };
+    });
+    if (this.isServing && this.send({ berth: 'work?' })) await settlesWithin(replied, REPLY_MS);
+    return work;
   }
 
   /** Ends it at once. */
@@ -61,10 +79,16 @@ export class WorkerProcess {
     this.worker.process.kill('SIGKILL');
   }
 
-  private take(message: WorkerMessage | StopMessage): void {
+  /** Returns false if the process has no channel any more. */
+  private send(message: PrimaryMessage): boolean {
+    return this.worker.isConnected() && this.worker.send(message);
+  }
+
+  private take(message: WorkerMessage | PrimaryMessage): void {
     if (this.isStopping) this.stop();
     if (message.berth === 'holder') this.holder = message.name;
     else if (message.berth === 'failed') this.reason = message.reason;
+    else if (message.berth === 'work') this.onWork(message.work);
     else if (message.berth === 'serving') {
       this.servingSince = performance.now();
       this.onServing(message.url);

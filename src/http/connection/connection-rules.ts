@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { AccessLog } from '../../observability/access-log.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
 import { isAuthority, resolveTarget } from './request-target.js';
@@ -25,10 +26,12 @@ const SINGLE_HEADERS = ['host', 'authorization'] as const;
 export function withConnectionRules(
   application: RequestListener,
   pending: PendingResponses,
+  log: AccessLog,
 ): RequestListener {
   const begin: RequestListener = (request, response) => {
     // Section 9.6: the client was told that the connection closes, so this request must have no effect.
     if (isEnding(request.socket)) return;
+    log.begin(request, response);
     const refusal = refusalOf(request);
     if (refusal === undefined) application(request, response);
     else refuse(response, ...refusal);

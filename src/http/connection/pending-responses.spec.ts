@@ -4,6 +4,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import { AccessLog } from '../../observability/access-log.js';
 import { until } from '../../../test/support/until.js';
 import { withConnectionRules } from './connection-rules.js';
 import { PendingResponses } from './pending-responses.js';
@@ -99,7 +101,7 @@ describe('PendingResponses', () => {
     server.on('request', watch);
     server.on(
       'request',
-      withConnectionRules(() => undefined, pending),
+      withConnectionRules(() => undefined, pending, new AccessLog(pino({ level: 'silent' }))),
     );
     const client = await connected();
     client.write(GET.repeat(9));

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { RequestRecord } from '../../observability/logged-request.js';
 import { endAfterBody } from './unread-body.js';
 
 /** Sends an error of the spec to a request that does not reach the application, and closes the connection. */
@@ -8,8 +9,12 @@ export function refuse(
   message: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const code = status >= 500 ? 'UNKNOWN' : 'UNSUPPORTED';
-  const body = Buffer.from(JSON.stringify({ errors: [{ code, message }] }));
+  const { id, line } = response.req as typeof response.req & Partial<RequestRecord>;
+  const isFailure = status >= 500;
+  const code = isFailure ? 'UNKNOWN' : 'UNSUPPORTED';
+  line?.add({ errorCode: code });
+  const error = { code, message, ...(isFailure && { detail: { requestId: id } }) };
+  const body = Buffer.from(JSON.stringify({ errors: [error] }));
   response.writeHead(status, {
     ...headers,
     'Content-Type': 'application/json',

@@ -3,6 +3,7 @@ import { parse as parseQuery } from 'node:querystring';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
+import type { AccessLog } from '../../observability/access-log.js';
 import { respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
 import { refuseExpectation, withConnectionRules } from './connection-rules.js';
@@ -17,6 +18,13 @@ const MAX_HEADER_BYTES = 32 * 1024;
 /** How much of a body is read at once. */
 const READ_BYTES = 64 * 1024;
 
+export interface RegistryServerOptions {
+  readonly maxConnections: number;
+  readonly accessLog: AccessLog;
+  /** Proxies whose `X-Forwarded-*` headers count: addresses and CIDRs. */
+  readonly trustedProxies: readonly string[];
+}
+
 /**
  * Express under Nest with a server for a registry. A body may take any time while data comes; Node's
  * `requestTimeout` would abort every layer after five minutes. Requests and responses are created with
@@ -24,18 +32,27 @@ const READ_BYTES = 64 * 1024;
  * instead of 17,000 requests per second).
  */
 export class RegistryExpressAdapter extends ExpressAdapter {
-  constructor(private readonly maxConnections: number) {
+  constructor(private readonly serverOptions: RegistryServerOptions) {
     const app = express();
     // Rules of a proxy must match the same paths. It has an effect only before the router exists.
     app.enable('case sensitive routing');
     // Node's parser drops parameters after the first thousand. The request line is bounded already.
     app.set('query parser', (query: string) => parseQuery(query, undefined, undefined, { maxKeys: 0 }));
+    if (serverOptions.trustedProxies.length > 0) app.set('trust proxy', serverOptions.trustedProxies);
     super(app);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
     const app = this.getInstance<Express>();
-    class RegistryRequest extends IncomingMessage {}
+    class RegistryRequest extends IncomingMessage {
+      bytesReceived = 0;
+
+      /** Node's parser calls it for each piece of the body. */
+      override push(chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
+        if (chunk !== null) this.bytesReceived += chunk.length;
+        return super.push(chunk, encoding);
+      }
+    }
     class RegistryResponse extends ServerResponse<RegistryRequest> {}
     // The log, the connection rules, the pipeline and the handler listen to a blob response. Node warns of a
     // leak at more than ten listeners.
@@ -45,7 +62,8 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     Object.assign(app, { request: RegistryRequest.prototype, response: RegistryResponse.prototype });
 
     const pending = new PendingResponses();
-    const limit = new ConnectionLimit(pending, this.maxConnections);
+    const { accessLog, maxConnections } = this.serverOptions;
+    const limit = new ConnectionLimit(pending, maxConnections);
     const server = createServer(
       {
         IncomingMessage: RegistryRequest,
@@ -59,11 +77,11 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         // The connection rules refuse it instead, with an error of the spec.
         requireHostHeader: false,
       },
-      withConnectionRules(limit.before(app), pending),
+      withConnectionRules(limit.before(app), pending, accessLog),
     );
-    server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), pending));
-    server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), pending));
-    respondToClientErrors(server, pending);
+    server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), pending, accessLog));
+    server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), pending, accessLog));
+    respondToClientErrors(server, pending, accessLog);
     limit.watch(server);
     this.httpServer = server;
   }

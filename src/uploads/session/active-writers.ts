@@ -41,6 +41,11 @@ export class ActiveWriters {
     return { signal: abort.signal, done };
   }
 
+  /** The number of sessions that are being written. */
+  get count(): number {
+    return this.writers.size;
+  }
+
   /** Whether a request of this process holds the session with that version. */
   has(id: UploadId, version: number): boolean {
     return [...this.of(id)].some((writer) => writer.version === version);
