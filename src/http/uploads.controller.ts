@@ -7,7 +7,7 @@ import { originOf } from '../access/request-origin.js';
 import { BlobService } from '../blobs/blob.service.js';
 import { formatUploadRange } from '../oci/content-range.js';
 import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js';
-import { NameInvalidError } from '../oci/errors.js';
+import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import type { UploadId } from '../oci/upload-id.js';
 import type { UploadReference } from '../uploads/session/upload-session.js';
@@ -46,10 +46,8 @@ export class UploadsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    const mount = queryText(request, 'mount');
-    if (mount !== undefined && (await this.mount(repository, parseDigest(mount), request))) {
-      return sendCreated(response, repository, parseDigest(mount));
-    }
+    const mounted = await this.mount(repository, request);
+    if (mounted !== undefined) return sendCreated(response, repository, mounted);
     const digest = queryText(request, 'digest');
     if (digest !== undefined) return this.pushWhole(repository, parseDigest(digest), request, response);
     const algorithm = queryText(request, 'digest-algorithm');
@@ -120,23 +118,21 @@ export class UploadsController {
   }
 
   /**
-   * Returns false if the blob cannot be mounted, for any reason. The client then gets a session and pushes
-   * the bytes.
+   * Returns the digest of the blob that was mounted; undefined if no mount was requested, or if it is not
+   * possible for any reason, such as a malformed or repeated parameter. The client then gets a session and
+   * pushes the bytes.
    */
-  private async mount(
-    repository: RepositoryName,
-    digest: Digest,
-    request: AuthorizedRequest,
-  ): Promise<boolean> {
-    const source = await this.mountSource(digest, request);
-    return source !== undefined && (await this.blobs.mount(repository, source, digest));
+  private async mount(repository: RepositoryName, request: AuthorizedRequest): Promise<Digest | undefined> {
+    const digest = parsedOrUndefined(request.query.mount, parseDigest);
+    const source = digest && (await this.mountSource(digest, request));
+    if (digest === undefined || source === undefined) return undefined;
+    return (await this.blobs.mount(repository, source, digest)) ? digest : undefined;
   }
 
   private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {
     const mayPull = (name: RepositoryName) => this.access.mayPull(request.principal, name);
-    const from = queryText(request, 'from');
-    if (from === undefined) return this.blobs.findMountSource(digest, mayPull);
-    const source = parseNameOrUndefined(from);
+    if (request.query.from === undefined) return this.blobs.findMountSource(digest, mayPull);
+    const source = parsedOrUndefined(request.query.from, parseRepositoryName);
     return source !== undefined && (await mayPull(source)) ? source : undefined;
   }
 
@@ -173,11 +169,13 @@ function sendCreated(response: Response, repository: RepositoryName, digest: Dig
   });
 }
 
-function parseNameOrUndefined(text: string): RepositoryName | undefined {
+/** Undefined also for a parameter that is repeated. */
+function parsedOrUndefined<T>(parameter: unknown, parse: (text: string) => T): T | undefined {
+  if (typeof parameter !== 'string') return undefined;
   try {
-    return parseRepositoryName(text);
+    return parse(parameter);
   } catch (error) {
-    if (error instanceof NameInvalidError) return undefined;
+    if (error instanceof RegistryError) return undefined;
     throw error;
   }
 }

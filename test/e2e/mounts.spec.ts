@@ -18,7 +18,7 @@ describe('mounts', () => {
     await client.pushBlob(source, LAYER);
   });
 
-  const mount = (target: string, query: Record<string, string>) =>
+  const mount = (target: string, query: Record<string, string> | [string, string][]) =>
     client.fetch(`/v2/${target}/blobs/uploads/?${new URLSearchParams(query).toString()}`, { method: 'POST' });
 
   /** An impossible mount starts an ordinary session: the client pushes the bytes instead. */
@@ -104,10 +104,21 @@ describe('mounts', () => {
   });
 
   it.each(['sha256:short', 'md5:d41d8cd98f00b204e9800998ecf8427e', ''])(
-    '3. mount=%s is DIGEST_INVALID',
+    '3. the malformed digest "%s" starts a session',
     async (malformed) => {
-      const response = await mount(freshName('target'), { mount: malformed, from: source });
-      expect(await refusal(response)).toBe('400 DIGEST_INVALID');
+      const target = freshName('target');
+      await expectSession(target, await mount(target, { mount: malformed, from: source }));
+      await expectSession(target, await mount(target, { mount: malformed }));
     },
   );
+
+  it.each(['mount', 'from'])('3. a repeated parameter (%s) starts a session', async (repeated) => {
+    const target = freshName('target');
+    const query: [string, string][] = [
+      ['mount', digest],
+      ['from', source],
+    ];
+    const twice = query.filter(([name]) => name === repeated);
+    await expectSession(target, await mount(target, [...query, ...twice]));
+  });
 });

@@ -79,7 +79,6 @@ describe('bad input: paths that lead outside', () => {
       const asked: [method: string, path: string, expected: string][] = [
         ['POST', `${uploads}?digest=${value}`, '400 DIGEST_INVALID'],
         ['POST', `${uploads}?digest-algorithm=${value}`, '400 DIGEST_INVALID'],
-        ['POST', `${uploads}?mount=${value}&from=${name}`, '400 DIGEST_INVALID'],
         ['PUT', `${registry.session}?digest=${value}`, '400 DIGEST_INVALID'],
         ['PUT', `/v2/${name}/manifests/${DIGEST}?tag=${value}`, '400 MANIFEST_INVALID'],
         ['GET', `/v2/${name}/tags/list?n=${value}`, '400 UNSUPPORTED'],
@@ -87,8 +86,10 @@ describe('bad input: paths that lead outside', () => {
       for (const [method, path, expected] of asked) {
         expect(await refusal(await raw(method, path, [['Content-Length', 0]]))).toBe(expected);
       }
-      const mount = await raw('POST', `${uploads}?mount=${DIGEST}&from=${value}`, [['Content-Length', 0]]);
-      expect(mount.status).toBe(202);
+      for (const mount of [`mount=${DIGEST}&from=${value}`, `mount=${value}&from=${name}`]) {
+        const { status } = await raw('POST', `${uploads}?${mount}`, [['Content-Length', 0]]);
+        expect(status).toBe(202);
+      }
       // Parameters that accept any text.
       for (const path of [`tags/list?last=${value}`, `referrers/${DIGEST}?artifactType=${value}`]) {
         const { status } = await raw('GET', `/v2/${name}/${path}`);
@@ -99,8 +100,6 @@ describe('bad input: paths that lead outside', () => {
 
   it.each([
     ['POST', `/v2/${name}/blobs/uploads/?digest=${DIGEST}&digest=${DIGEST}`],
-    ['POST', `/v2/${name}/blobs/uploads/?mount=${DIGEST}&mount=${DIGEST}&from=${name}`],
-    ['POST', `/v2/${name}/blobs/uploads/?mount=${DIGEST}&from=${name}&from=x`],
     ['GET', `/v2/${name}/tags/list?last=a&last=b`],
     ['GET', `/v2/${name}/referrers/${DIGEST}?artifactType=a&artifactType=b`],
   ])('31. %s with a repeated parameter (%s) is a 400', async (method, path) => {
