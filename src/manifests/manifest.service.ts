@@ -7,7 +7,7 @@ import { READS } from '../database/connection/connections.js';
 import type { Client } from '../events/events.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
-  DigestInvalidError,
+  digestMismatch,
   ManifestBlobUnknownError,
   ManifestUnknownError,
   NameUnknownError,
@@ -123,7 +123,7 @@ async function verifiedDigest(reference: Reference, content: Buffer): Promise<Di
   if (reference.kind === 'tag') return digestInTimeSlices(CANONICAL_ALGORITHM, content);
   const digest = await digestInTimeSlices(digestAlgorithm(reference.digest), content);
   if (digest !== reference.digest) {
-    throw new DigestInvalidError(undefined, { detail: { expected: reference.digest, received: digest } });
+    throw digestMismatch('manifest', { expected: reference.digest, received: digest, size: content.length });
   }
   return digest;
 }

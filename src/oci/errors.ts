@@ -32,6 +32,16 @@ export class DigestInvalidError extends RegistryError {
   }
 }
 
+/** The content has another digest than the client said. */
+export function digestMismatch(
+  content: 'upload' | 'manifest',
+  detail: { readonly expected: string; readonly received: string; readonly size: number },
+): DigestInvalidError {
+  const { expected, received, size } = detail;
+  const message = `the ${content}'s ${size} bytes have the digest ${received}, not ${expected}`;
+  return new DigestInvalidError(message, { detail });
+}
+
 export class NameInvalidError extends RegistryError {
   constructor(message?: string, options?: RegistryErrorOptions) {
     super('NAME_INVALID', message, options);

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../../blobs/blob-presence.js';
 import type { BlobRecord } from '../../blobs/blob.store.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
-import { DigestInvalidError } from '../../oci/errors.js';
+import { digestMismatch } from '../../oci/errors.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { canReadUploads } from '../../storage/driver-abilities.js';
 import type { ObjectKey } from '../../storage/object-key.js';
@@ -91,7 +91,7 @@ export class UploadCommitService {
   ): Promise<readonly Digest[]> {
     const computed = digestLike(wanted, digests) ?? (await this.hashAgain(held, progress, wanted));
     if (computed !== wanted) {
-      throw new DigestInvalidError(undefined, { detail: { expected: wanted, received: computed } });
+      throw digestMismatch('upload', { expected: wanted, received: computed, size: progress.offsetBytes });
     }
     return [...new Set([...digests, computed])];
   }
