@@ -6,6 +6,8 @@ import { ConnectionLostError } from '../database/errors/database-errors.js';
 import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import * as manifestErrors from '../manifests/manifest.errors.js';
 import * as ociErrors from '../oci/errors.js';
+import { parseRepositoryName } from '../oci/repository-name.js';
+import { newUploadId } from '../oci/upload-id.js';
 import {
   StorageFullError,
   StorageIdentityError,
@@ -18,6 +20,7 @@ import { RegistryExceptionFilter } from './registry-exception.filter.js';
 type Row = [error: () => unknown, status: number, code: string, headers?: Record<string, string>];
 
 const { RegistryError } = ociErrors;
+const SESSION = { repository: parseRepositoryName('a/b'), id: newUploadId(), offsetBytes: 5 };
 
 /** What each error looks like on the wire. Codes of failures of the registry (5xx) are always `UNKNOWN`. */
 const RESPONSES: Row[] = [
@@ -42,7 +45,16 @@ const RESPONSES: Row[] = [
   [() => new ociErrors.ManifestBlobUnknownError(['sha256:a']), 404, 'MANIFEST_BLOB_UNKNOWN'],
   [() => new ociErrors.MethodNotAllowedError('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
   [() => new ociErrors.ParameterInvalidError('a'), 400, 'UNSUPPORTED'],
-  [() => new uploadErrors.UploadOffsetError(5), 416, 'BLOB_UPLOAD_INVALID', { Range: '0-4' }],
+  [
+    () => new uploadErrors.UploadOffsetError(SESSION),
+    416,
+    'BLOB_UPLOAD_INVALID',
+    {
+      Location: `/v2/a/b/blobs/uploads/${SESSION.id}?offset=5`,
+      Range: '0-4',
+      'Docker-Upload-UUID': SESSION.id,
+    },
+  ],
   [() => new uploadErrors.UploadBusyError(7), 429, 'TOOMANYREQUESTS', { 'Retry-After': '7' }],
   [() => new uploadErrors.UploadTakenOverError(), 429, 'TOOMANYREQUESTS', { 'Retry-After': '1' }],
   [() => new uploadErrors.ShuttingDownError(), 503, 'UNKNOWN', { 'Retry-After': '1' }],

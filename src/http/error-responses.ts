@@ -4,7 +4,6 @@ import { isDatabaseFull, isDatabaseUnavailable } from '../database/errors/databa
 import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import { ManifestUnsettledError } from '../manifests/manifest.errors.js';
 import { formatUnsatisfiedRange } from '../oci/byte-range.js';
-import { formatUploadRange } from '../oci/content-range.js';
 import type { ErrorCode } from '../oci/error-codes.js';
 import {
   BlobNeededError,
@@ -23,6 +22,7 @@ import {
   UploadOffsetError,
   UploadTakenOverError,
 } from '../uploads/upload.errors.js';
+import { sessionHeaders } from './upload-location.js';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -57,7 +57,7 @@ const BY_CLASS = [
   rule(RangeNotSatisfiableError, 416, ({ sizeBytes }) => ({
     'Content-Range': formatUnsatisfiedRange(sizeBytes),
   })),
-  rule(UploadOffsetError, 416, ({ offsetBytes }) => ({ Range: formatUploadRange(offsetBytes) })),
+  rule(UploadOffsetError, 416, ({ session }) => sessionHeaders(session)),
   rule(UploadBusyError, 429, ({ retryAfterSeconds }) => retryAfter(retryAfterSeconds)),
   rule(UploadTakenOverError, 429, () => retryAfter(1)),
   // Not 429: docker does not retry after it.

@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { type Digest, parseDigest } from '../oci/digest.js';
-import { DigestInvalidError, ParameterInvalidError } from '../oci/errors.js';
+import { BlobUploadInvalidError, DigestInvalidError, ParameterInvalidError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
@@ -21,12 +21,15 @@ export const DigestParam = createParamDecorator((_: unknown, context: ExecutionC
 );
 
 /** The upload session's id in the path. */
-export const UploadIdParam = createParamDecorator((_: unknown, context: ExecutionContext): UploadId =>
-  parseUploadId(String(request(context).params.uploadId)),
-);
+export const UploadIdParam = createParamDecorator((_: unknown, context: ExecutionContext): UploadId => {
+  const [id = '', ...appended] = String(request(context).params.uploadId).split('&');
+  const uploadId = parseUploadId(id);
+  if (appended.length === 0) return uploadId;
+  throw new BlobUploadInvalidError('a query parameter follows the path of the upload with &; expected ?');
+});
 
 /** A query parameter that may occur once. @throws ParameterInvalidError if it is repeated. */
-export function queryText({ query }: Request, name: string): string | undefined {
+export function queryText({ query }: Pick<Request, 'query'>, name: string): string | undefined {
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
   throw new ParameterInvalidError(`query parameter ${name} is repeated`);
@@ -39,7 +42,7 @@ export function queryTexts({ query }: Request, name: string): string[] {
 }
 
 /** The digest in the query. @throws DigestInvalidError if it is missing or malformed. */
-export function queryDigest(from: Request, name: string): Digest {
+export function queryDigest(from: Pick<Request, 'query'>, name: string): Digest {
   const text = queryText(from, name);
   if (text === undefined) throw new DigestInvalidError(`query parameter ${name} is missing`);
   return parseDigest(text);

@@ -5,7 +5,6 @@ import type { AuthorizedRequest } from '../access/access.guard.js';
 import { AccessService } from '../access/access.service.js';
 import { originOf } from '../access/request-origin.js';
 import { BlobService } from '../blobs/blob.service.js';
-import { formatUploadRange } from '../oci/content-range.js';
 import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js';
 import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
@@ -20,9 +19,11 @@ import {
   UploadStatusDocs,
 } from './openapi/uploads.docs.js';
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
+import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
 import { sendEmpty } from './responses.js';
+import { locationOffset, sessionHeaders, sessionQuery } from './upload-location.js';
 
 /**
  * Pushing and mounting blobs (spec.md, "Pushing blobs": end-4, end-5, end-6,
@@ -78,7 +79,7 @@ export class UploadsController {
   ): Promise<void> {
     const { offsetBytes } = await this.uploads.append(
       { repository, id },
-      this.bodies.upload(request),
+      this.sessionBody(request),
       originOf(request),
     );
     sendProgress(response, 202, { repository, id, offsetBytes });
@@ -93,14 +94,10 @@ export class UploadsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    const digest = queryDigest(request, 'digest');
-    const announced = hasBody(request) || request.headers['content-range'] !== undefined;
-    await this.uploads.commit(
-      { repository, id },
-      digest,
-      announced ? this.bodies.upload(request) : undefined,
-      originOf(request),
-    );
+    const digest = queryDigest(sessionQuery(request), 'digest');
+    // Without a body nothing is appended: clients repeat the Content-Range of their last chunk here.
+    const body = hasBody(request) ? this.sessionBody(request) : undefined;
+    await this.uploads.commit({ repository, id }, digest, body, originOf(request));
     sendCreated(response, repository, digest);
   }
 
@@ -115,6 +112,10 @@ export class UploadsController {
   ): Promise<void> {
     await this.uploads.cancel({ repository, id }, originOf(request));
     sendEmpty(response, 204, {});
+  }
+
+  private sessionBody(request: AuthorizedRequest): UploadBody {
+    return { ...this.bodies.upload(request), locationOffset: locationOffset(request) };
   }
 
   /**
@@ -147,19 +148,12 @@ export class UploadsController {
   }
 }
 
-/**
- * The Location is a path: behind a proxy, Berth does not know its own host. Clients add the query `digest=`.
- */
 function sendProgress(
   response: Response,
   status: number,
-  { repository, id, offsetBytes }: UploadReference & { offsetBytes: number },
+  session: UploadReference & { offsetBytes: number },
 ): void {
-  sendEmpty(response, status, {
-    Location: `/v2/${repository}/blobs/uploads/${id}`,
-    Range: formatUploadRange(offsetBytes),
-    'Docker-Upload-UUID': id,
-  });
+  sendEmpty(response, status, sessionHeaders(session));
 }
 
 function sendCreated(response: Response, repository: RepositoryName, digest: Digest): void {

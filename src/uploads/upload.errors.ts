@@ -1,14 +1,16 @@
 import type { UploadEventKind } from '../events/events.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { BodyError } from '../transfer/body.errors.js';
+import type { UploadReference } from './session/upload-session.js';
 
 /**
- * The chunk does not start at the session's offset. The response has the Range (spec.md, "Pushing a blob in
- * chunks").
+ * The body does not start at the session's offset. The response has the Range (spec.md, "Pushing a blob in
+ * chunks") and the Location for that offset.
  */
 export class UploadOffsetError extends RegistryError {
-  constructor(readonly offsetBytes: number) {
-    super('BLOB_UPLOAD_INVALID', `the chunk must start at byte ${offsetBytes}`, {
+  constructor(readonly session: UploadReference & { readonly offsetBytes: number }) {
+    const { offsetBytes } = session;
+    super('BLOB_UPLOAD_INVALID', `the body must start at byte ${offsetBytes}`, {
       detail: { offset: offsetBytes },
     });
   }

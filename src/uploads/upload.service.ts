@@ -24,9 +24,11 @@ import { HEARTBEAT, readBody, type UploadBody } from '../transfer/read-body.js';
 import { UploadReclaimService } from './cleanup/upload-reclaim.service.js';
 import { UploadCommitService } from './commit/upload-commit.service.js';
 import { digestsOf } from './hash/digests-of.js';
-import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
+import { HASHER_FACTORY, type HasherFactory, type Midstate } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
+import { bodyStartOf } from './session/body-start.js';
 import type { HeldSession } from './session/held-session.js';
+import { RepeatedBytes } from './session/repeated-bytes.js';
 import { UploadLeaseService } from './session/upload-lease.service.js';
 import {
   heartbeatMs,
@@ -36,7 +38,7 @@ import {
 } from './session/upload-session.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
 import { UploadWriter } from './session/upload-writer.js';
-import { failureKind, UploadOffsetError, UploadTakenOverError } from './upload.errors.js';
+import { failureKind, UploadTakenOverError } from './upload.errors.js';
 
 /**
  * The upload protocol. The whole state of a session is its row, so any process can serve any request of it.
@@ -100,10 +102,11 @@ export class UploadService {
   }
 
   /**
-   * Appends a body to a session and returns the new durable offset.
+   * Appends a body to a session and returns the new durable offset. Of a repeated body, appends only what the
+   * session lacks.
    *
-   * @throws UploadOffsetError if the range starts at another offset; SizeInvalidError if the body's length
-   *   differs from its range (bytes within the range are kept).
+   * @throws UploadOffsetError if the body starts at another offset and is no repetition; SizeInvalidError if
+   *   the body's length differs from its range (bytes within the range are kept).
    */
   async append(
     reference: UploadReference,
@@ -112,9 +115,9 @@ export class UploadService {
   ): Promise<{ offsetBytes: number }> {
     return this.withSession(reference, origin, async (held) => {
       expectOpen(held.session);
-      expectNextRange(held.session, body);
+      const start = bodyStartOf(held.session, body);
       return this.withWriter(held, async (writer) => {
-        await this.receive(body, writer, held);
+        await this.receive(body, start, writer, held);
         await writer.checkpoint({ release: true });
         return { offsetBytes: writer.offset };
       });
@@ -122,7 +125,8 @@ export class UploadService {
   }
 
   /**
-   * Appends a last body, if there is one, and makes the session's bytes the blob `digest`. Idempotent.
+   * Appends a last body, if there is one, as `append` does, and makes the session's bytes the blob `digest`.
+   * Idempotent.
    *
    * @throws DigestInvalidError if the bytes have another digest; the session stays open, with all its bytes.
    */
@@ -215,8 +219,29 @@ export class UploadService {
     }
   }
 
-  /** Reads the body into the writer. Checkpoints while the body stalls, so that the lease is renewed. */
-  private async receive(body: UploadBody, writer: UploadWriter, held: HeldSession): Promise<void> {
+  /** Reads the body into the writer, without the bytes that the session has already. */
+  private async receive(
+    body: UploadBody,
+    start: Midstate,
+    writer: UploadWriter,
+    held: HeldSession,
+  ): Promise<void> {
+    held.beginBody(start);
+    const repeated = new RepeatedBytes(held.session, start, this.hashers);
+    try {
+      await this.receiveRest(body, repeated, writer, held);
+    } finally {
+      repeated.dispose();
+    }
+  }
+
+  /** Checkpoints while the body stalls or is repeated, so that the lease is renewed. */
+  private async receiveRest(
+    body: UploadBody,
+    repeated: RepeatedBytes,
+    writer: UploadWriter,
+    held: HeldSession,
+  ): Promise<void> {
     const { signal, lease } = held;
     const limit = body.range === undefined ? Infinity : body.range.end + 1;
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond: minBytesPerSecond } = this.configuration;
@@ -228,16 +253,18 @@ export class UploadService {
       minBytesPerSecond,
       signal,
     });
-    for await (const chunk of chunks) {
-      if (chunk === HEARTBEAT) {
+    for await (const received of chunks) {
+      if (received === HEARTBEAT) {
         await writer.checkpoint();
         continue;
       }
+      const chunk = await repeated.skip(received);
       await this.space.expectRoom('push', chunk.length);
       const room = limit - writer.offset;
       await writer.write(chunk.length > room ? chunk.subarray(0, room) : chunk);
       if (chunk.length > room) throw new SizeInvalidError('the body is longer than its Content-Range says');
     }
+    repeated.expectCompared();
     if (writer.offset < limit && limit !== Infinity) {
       throw new SizeInvalidError('the body is shorter than its Content-Range says');
     }
@@ -252,9 +279,9 @@ export class UploadService {
     } else if (body === undefined) {
       await this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
     } else {
-      expectNextRange(session, body);
+      const start = bodyStartOf(session, body);
       await this.withWriter(held, async (writer) => {
-        await this.receive(body, writer, held);
+        await this.receive(body, start, writer, held);
         await this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest);
       });
     }
@@ -281,15 +308,6 @@ export class UploadService {
 
 function expectOpen(session: UploadSession): void {
   if (session.state !== 'open') throw new BlobUploadInvalidError('the upload is being committed');
-}
-
-/** Checks what the headers say before a byte is read. */
-function expectNextRange(session: UploadSession, { range, lengthBytes }: UploadBody): void {
-  if (range === undefined) return;
-  if (range.start !== session.offsetBytes) throw new UploadOffsetError(session.offsetBytes);
-  if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
-    throw new SizeInvalidError('Content-Length and Content-Range say different lengths');
-  }
 }
 
 /** The kind of an error without its message, which may contain names and paths. */

@@ -115,7 +115,7 @@ describe('uploads in chunks', () => {
     const location = await client.startUpload(name);
     const response = await client.patch(location, LAYER);
     expect(response.status).toBe(202);
-    expect(response.headers.get('location')).toBe(location);
+    expect(response.headers.get('location')).toBe(`${location}?offset=${LAYER.length}`);
     expect(response.headers.get('range')).toBe(`0-${LAYER.length - 1}`);
     expect(response.headers.get('docker-upload-uuid')).toMatch(UUID);
   });
@@ -142,13 +142,30 @@ describe('uploads in chunks', () => {
     },
   );
 
+  it.each([
+    ['the last chunk', '0-3'],
+    ['a chunk that starts at the end', '4-4'],
+    ['nothing that is right', '7-9'],
+    ['a malformed range', 'bytes 0-3/4'],
+  ])('6. a PUT without a body ignores the Content-Range of %s', async (_, range) => {
+    const location = await client.startUpload(name);
+    await client.patch(location, 'four', '0-3');
+    const response = await client.fetch(withDigest(location, digestOf('four')), {
+      method: 'PUT',
+      headers: { 'Content-Range': range, 'Content-Length': '0' },
+    });
+    expect(response.status).toBe(201);
+  });
+
   it('7. GET on every Location of the session returns its offset', async () => {
-    const first = await client.startUpload(name);
+    const first = await client.uploadLocation(name);
     const second = (await client.patch(first, 'four')).headers.get('location') ?? '';
-    for (const location of [first, second, withDigest(second, digestOf('four'))]) {
+    const bare = second.replace(/\?.*/, '');
+    const all = [first, second, bare, withDigest(second, digestOf('four')), `${first}?digest=`];
+    for (const location of all) {
       const response = await status(location);
       expect(response.status).toBe(204);
-      expect(response.headers.get('location')).toBe(first);
+      expect(response.headers.get('location')).toBe(`${bare}?offset=4`);
       expect(response.headers.get('range')).toBe('0-3');
       expect(response.headers.has('content-length')).toBe(false);
     }

@@ -73,6 +73,17 @@ describe('an upload and a restart', () => {
     expect((await client.commit(location, digestOf('again'))).status).toBe(201);
   });
 
+  it('6. a body that is repeated after a restart is not appended twice', async () => {
+    const [first, second] = [randomBytes(50_003), randomBytes(50_000)];
+    const before = new RegistryClient(berth.url);
+    const patched = await before.patch(await before.uploadLocation(name), first);
+    const location = patched.headers.get('location') ?? '';
+    expect((await before.patch(location, second)).status).toBe(202);
+    const client = await afterRestart(berth);
+    const digest = digestOf(Buffer.concat([first, second]));
+    expect((await client.commit(location, digest, second)).status).toBe(201);
+  });
+
   it('12. a resumed upload is not hashed from storage: changed bytes on disk are not noticed', async () => {
     const [first, second] = [randomBytes(50_000), randomBytes(50_000)];
     const before = new RegistryClient(berth.url);

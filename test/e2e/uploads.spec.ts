@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
+import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
@@ -28,7 +28,7 @@ describe('uploads', () => {
       const location = response.headers.get('location');
       const uuid = response.headers.get('docker-upload-uuid');
       expect(uuid).toMatch(new RegExp(`^${UUID.source}$`));
-      expect(location).toBe(`/v2/${name}/blobs/uploads/${uuid}`);
+      expect(location).toBe(`/v2/${name}/blobs/uploads/${uuid}?offset=0`);
       expect(response.headers.get('range')).toBe('0-0');
       expect(response.headers.get('content-length')).toBe('0');
       expect(response.headers.has('oci-chunk-min-length')).toBe(false);
@@ -183,7 +183,15 @@ describe('uploads', () => {
       const location = await client.startUpload(name);
       await client.patch(location, 'right');
       const wrong = await client.commit(location, digestOf('wrong', algorithm));
-      expect(await refusal(wrong)).toBe('400 DIGEST_INVALID');
+      const [received, expected] = [digestOf('right', algorithm), digestOf('wrong', algorithm)];
+      expect([wrong.status, ...(await specErrors(wrong))]).toEqual([
+        400,
+        {
+          code: 'DIGEST_INVALID',
+          message: `the upload's 5 bytes have the digest ${received}, not ${expected}`,
+          detail: { received, expected, size: 5 },
+        },
+      ]);
       expect(await rangeOf(location)).toBe('0-4');
       expect(await refusal(await client.fetch(`/v2/${name}/blobs/${digestOf('wrong', algorithm)}`))).toBe(
         '404 BLOB_UNKNOWN',

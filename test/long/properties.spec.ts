@@ -5,6 +5,7 @@
 process.env['PROPERTY_RUNS'] ??= '3';
 process.env['PROPERTY_SEED'] ??= '2015';
 await import('../property/object-uploads.spec.js');
+await import('../property/repeated-bodies.spec.js');
 await import('../property/upload-races.spec.js');
 await import('../property/upload-sessions.spec.js');
 export {};

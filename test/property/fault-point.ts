@@ -27,6 +27,11 @@ export class FaultPoint {
     });
   }
 
+  /** Takes back what was armed and not reached. */
+  disarm(): void {
+    this.armed = undefined;
+  }
+
   /** Calls that hang fail now. */
   release(): void {
     this.abort();

@@ -96,8 +96,16 @@ export class RegistryClient {
     return digest;
   }
 
-  /** Starts an upload and returns its location. */
+  /**
+   * Starts an upload and returns the path of its session. A body without a Content-Range is appended there
+   * whatever the offset is, unlike at a Location.
+   */
   async startUpload(name: string, query = ''): Promise<string> {
+    return new URL(await this.uploadLocation(name, query), this.url).pathname;
+  }
+
+  /** Starts an upload and returns its Location, as it is in the response. */
+  async uploadLocation(name: string, query = ''): Promise<string> {
     const response = await this.fetch(`/v2/${name}/blobs/uploads/${query}`, { method: 'POST' });
     const location = response.headers.get('location');
     if (response.status !== 202 || location === null)

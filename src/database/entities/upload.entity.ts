@@ -45,6 +45,10 @@ export class UploadEntity {
   @Column({ type: 'jsonb', name: 'driver_state' })
   driverState: Record<string, unknown>;
 
+  /** The sha256 midstate where the last body began, so that its repetition is recognised. */
+  @Column({ type: 'jsonb', name: 'body_start', nullable: true })
+  bodyStart: Record<string, unknown> | null;
+
   /** Fencing version. Each new writer increments it; a writer with an older version changes nothing. */
   @Column({ ...BYTES, default: 0 })
   version: number;

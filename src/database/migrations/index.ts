@@ -17,6 +17,7 @@ import { ImageSizes1764360000000 } from './1764360000000-image-sizes.js';
 import { ClientAddresses1764360000001 } from './1764360000001-client-addresses.js';
 import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-sizes.js';
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
+import { BodyStart1764340000000 } from './1764340000000-body-start.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -39,4 +40,5 @@ export const MIGRATIONS = [
   ClientAddresses1764360000001,
   FilledImageSizes1764360000002,
   IndexesOfSortedLists1764360000003,
+  BodyStart1764340000000,
 ];

@@ -4,17 +4,24 @@ import { parseContentRange } from '../../oci/content-range.js';
 import {
   BlobUploadInvalidError,
   BlobUploadUnknownError,
-  DigestInvalidError,
+  digestMismatch,
   SizeInvalidError,
 } from '../../oci/errors.js';
-import { EXAMPLE_BLOB_DIGEST, EXAMPLE_MANIFEST_DIGEST, EXAMPLE_UPLOAD_ID } from '../../oci/examples.js';
+import {
+  EXAMPLE_BLOB_DIGEST,
+  EXAMPLE_MANIFEST_DIGEST,
+  EXAMPLE_REPOSITORY,
+  EXAMPLE_UPLOAD_ID,
+} from '../../oci/examples.js';
+import { parseRepositoryName } from '../../oci/repository-name.js';
+import { parseUploadId } from '../../oci/upload-id.js';
 import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
 import { UploadBusyError, UploadOffsetError } from '../../uploads/upload.errors.js';
 import { type ErrorCase, Errors, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
 import { Responds, Endpoint, NameParam, RequestHeader, TextQuery, UploadIdParamDoc } from './parts.js';
 
 const SESSION_HEADERS = {
-  Location: 'Path of the session',
+  Location: 'Path of the session, with the offset that the next body starts at',
   Range: '`0-<last durable byte>`; `0-0` if there is none',
   'Docker-Upload-UUID': 'Id of the session',
 };
@@ -33,14 +40,21 @@ const Bytes = (required: boolean) =>
 const ContentRange = () =>
   RequestHeader('Content-Range', '`first-last`, both inclusive, without a unit; must start at the offset');
 
+const Offset = () =>
+  TextQuery('offset', 'From the `Location`: where the body starts. A repeated body is not appended twice');
+
 const UNKNOWN: ErrorCase = [
   new BlobUploadUnknownError(EXAMPLE_UPLOAD_ID),
   'no such session in this repository; it may have expired',
 ];
 const BUSY: ErrorCase = [new UploadBusyError(15), 'another request writes to the session'];
 const OFFSET: ErrorCase = [
-  new UploadOffsetError(16_777_216),
-  'the chunk does not start at the offset, which is in `Range`',
+  new UploadOffsetError({
+    repository: parseRepositoryName(EXAMPLE_REPOSITORY),
+    id: parseUploadId(EXAMPLE_UPLOAD_ID),
+    offsetBytes: 16_777_216,
+  }),
+  'the body does not start at the offset, which is in `Range` and `Location`',
 ];
 const LENGTH: ErrorCase = [
   new SizeInvalidError('Content-Length and Content-Range say different lengths'),
@@ -52,8 +66,10 @@ const STALLED: ErrorCase = [
   new BodyStalledError('BLOB_UPLOAD_INVALID', 60),
   'the body stalled or was too slow; received bytes are kept',
 ];
-const OTHER_CONTENT = new DigestInvalidError(undefined, {
-  detail: { expected: EXAMPLE_BLOB_DIGEST, received: EXAMPLE_MANIFEST_DIGEST },
+const OTHER_CONTENT = digestMismatch('upload', {
+  expected: EXAMPLE_BLOB_DIGEST,
+  received: EXAMPLE_MANIFEST_DIGEST,
+  size: 16_777_216,
 });
 
 export const UploadStartDocs = () =>
@@ -95,6 +111,7 @@ export const UploadAppendDocs = () =>
     Endpoint('uploads', 'appendToUpload', 'Append a chunk, or a stream of any length', 'end-5'),
     NameParam(),
     UploadIdParamDoc(),
+    Offset(),
     ContentRange(),
     Bytes(true),
     Responds(202, 'All bytes are durable', SESSION_HEADERS),
@@ -107,6 +124,7 @@ export const UploadCommitDocs = () =>
     NameParam(),
     UploadIdParamDoc(),
     TextQuery('digest', 'Digest of the content', true),
+    Offset(),
     ContentRange(),
     Bytes(false),
     Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),

@@ -1,4 +1,5 @@
 import { isSampled } from '../../events/recording-event.js';
+import type { Midstate } from '../hash/hasher.js';
 import { UploadTakenOverError } from '../upload.errors.js';
 import type { UploadSessionStore } from './upload-session.store.js';
 import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
@@ -8,6 +9,7 @@ import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from
  */
 export class HeldSession {
   private recordedBytes: number;
+  private bodyStart: Midstate | undefined;
   /** Whether `release` has nothing to do. */
   private isReleased = false;
 
@@ -30,6 +32,11 @@ export class HeldSession {
     return this.recordedBytes;
   }
 
+  /** Makes the checkpoints record where the body of this request begins. Byte 0 needs no record. */
+  beginBody(start: Midstate): void {
+    if (start.lengthBytes > 0) this.bodyStart = start;
+  }
+
   /**
    * Records progress that the driver has made durable, and renews the lease, or releases it in the same
    * statement.
@@ -38,7 +45,8 @@ export class HeldSession {
    */
   async checkpoint(progress: UploadProgress, { release = false } = {}): Promise<void> {
     const recordEvent = isSampled(this.recordedBytes, progress.offsetBytes);
-    if (!(await this.sessions.checkpoint(this.lease, progress, { release, recordEvent }))) {
+    const options = { release, recordEvent, bodyStart: this.bodyStart };
+    if (!(await this.sessions.checkpoint(this.lease, progress, options))) {
       throw new UploadTakenOverError();
     }
     this.recordedBytes = progress.offsetBytes;

@@ -42,10 +42,11 @@ export interface UploadRow {
   lease_holder: string | null;
   digest: Digest | null;
   blob_id: string | null;
+  body_start: Midstate | null;
 }
 
-export const SESSION_COLUMNS =
-  'id, repository, state, offset_bytes, midstates, driver_state, version, lease_holder, digest, blob_id';
+export const SESSION_COLUMNS = `id, repository, state, offset_bytes, midstates, driver_state, version,
+  lease_holder, digest, blob_id, body_start`;
 
 export function toSession(row: UploadRow): UploadSession {
   return {
@@ -59,6 +60,7 @@ export function toSession(row: UploadRow): UploadSession {
     leaseHolder: row.lease_holder,
     digest: row.digest,
     blobId: row.blob_id,
+    bodyStart: row.body_start,
   };
 }
 

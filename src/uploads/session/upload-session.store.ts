@@ -5,6 +5,7 @@ import { queryRows } from '../../database/query-rows.js';
 import { recordingEvent } from '../../events/recording-event.js';
 import type { Digest } from '../../oci/digest.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
+import type { Midstate } from '../hash/hasher.js';
 import {
   progressParameters,
   queryUploads,
@@ -35,6 +36,8 @@ export interface CheckpointOptions {
   /** Releases the lease instead of renewing it. */
   readonly release?: boolean;
   readonly recordEvent?: boolean;
+  /** Replaces the session's `bodyStart`. */
+  readonly bodyStart?: Midstate | undefined;
 }
 
 /**
@@ -150,16 +153,21 @@ export class UploadSessionStore {
   async tryCheckpoint(
     lease: Lease,
     progress: UploadProgress,
-    { release = false, recordEvent = false }: CheckpointOptions = {},
+    { release = false, recordEvent = false, bodyStart }: CheckpointOptions = {},
   ): Promise<boolean> {
     const update = `UPDATE uploads
           SET offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
+              body_start = coalesce($7::jsonb, body_start),
               lease_expires_at = ${LEASE_END}, updated_at = now(),
               lease_holder = CASE WHEN $3::float8 IS NULL THEN NULL ELSE lease_holder END
         WHERE id = $1 AND version = $2 AND state = 'open' AND offset_bytes <= $4
         RETURNING id, offset_bytes`;
     const { uploadId, version, leaseSeconds } = lease;
-    const parameters = [uploadId, version, release ? null : leaseSeconds, ...progressParameters(progress)];
+    const parameters = [
+      ...[uploadId, version, release ? null : leaseSeconds],
+      ...progressParameters(progress),
+      bodyStart === undefined ? null : JSON.stringify(bodyStart),
+    ];
     const [sql, values] = recordEvent
       ? recordingEvent(update, parameters, { kind: `'checkpoint'`, origin: lease })
       : [update, parameters];

@@ -40,6 +40,11 @@ export interface UploadSession extends UploadReference, UploadProgress {
   readonly digest: Digest | null;
   /** The blob that the upload became; set when committed. */
   readonly blobId: string | null;
+  /**
+   * The state of the canonical hash where the last body began, unless it was the first one: a repetition of
+   * that body is recognised with it (see `bodyStartOf`).
+   */
+  readonly bodyStart: Midstate | null;
 }
 
 /** What a request asks for when it acquires a session. */

@@ -44,6 +44,7 @@ describe('UploadWriter', () => {
       leaseHolder: 'here',
       digest: null,
       blobId: null,
+      bodyStart: null,
     };
   });
   beforeEach(() => {

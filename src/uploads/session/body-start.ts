@@ -1,0 +1,47 @@
+import { CANONICAL_ALGORITHM } from '../../oci/digest.js';
+import { SizeInvalidError } from '../../oci/errors.js';
+import type { UploadBody } from '../../transfer/read-body.js';
+import type { Midstate } from '../hash/hasher.js';
+import { initialMidstate } from '../hash/midstate.js';
+import { UploadOffsetError } from '../upload.errors.js';
+import type { UploadSession } from './upload-session.js';
+
+/**
+ * Returns the state of the canonical hash where a body begins, decided by its headers, before a byte is read:
+ *
+ *     Content-Range            must start at the session's offset
+ *     Location with an offset  the session's offset; or an earlier one, if the body may be a repeated one:
+ *                              0, or where the last body began. `RepeatedBytes` checks that it is
+ *     neither                  the session's offset
+ *
+ * @throws UploadOffsetError if the body must begin elsewhere; SizeInvalidError if the headers contradict each
+ *   other.
+ */
+export function bodyStartOf(session: UploadSession, body: UploadBody): Midstate {
+  const { range, lengthBytes, locationOffset } = body;
+  if (range !== undefined) {
+    if (range.start !== session.offsetBytes) throw new UploadOffsetError(session);
+    if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
+      throw new SizeInvalidError('Content-Length and Content-Range say different lengths');
+    }
+    return canonicalMidstate(session);
+  }
+  if (locationOffset === undefined || locationOffset === session.offsetBytes) {
+    return canonicalMidstate(session);
+  }
+  const start = locationOffset === 0 ? initialMidstate(CANONICAL_ALGORITHM) : session.bodyStart;
+  const repeatedBytes = session.offsetBytes - locationOffset;
+  // A body that ends before the session's bytes do can't be compared: there is no hash state for its end.
+  const isTooShort = lengthBytes !== undefined && lengthBytes > 0 && lengthBytes < repeatedBytes;
+  if (start?.lengthBytes !== locationOffset || repeatedBytes < 0 || isTooShort) {
+    throw new UploadOffsetError(session);
+  }
+  return start;
+}
+
+/** The state of the canonical hash after all of the session's bytes. */
+export function canonicalMidstate({ midstates }: Pick<UploadSession, 'midstates'>): Midstate {
+  const canonical = midstates.find(({ algorithm }) => algorithm === CANONICAL_ALGORITHM);
+  if (canonical === undefined) throw new Error(`the session lacks its ${CANONICAL_ALGORITHM} midstate`);
+  return canonical;
+}
