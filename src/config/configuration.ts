@@ -146,11 +146,6 @@ export class Configuration {
   @Integer({ what: 'a number of bytes', min: 4 * MIB, max: 16 * MIB })
   manifestMaxBytes = 4 * MIB;
 
-  /** Maximum number of descriptors in a manifest: config, layers, child manifests. */
-  @Env('MANIFEST_MAX_REFERENCES')
-  @Integer({ what: 'a number of descriptors', min: 128, max: 10_000 })
-  manifestMaxReferences = 4096;
-
   /** Whether to accept manifests that refer to content missing in their repository ("sparse" manifests). */
   @Env('MANIFEST_MISSING_REFERENCES')
   @IsIn(MISSING_REFERENCES, { message: `expected one of ${MISSING_REFERENCES.join(', ')}` })

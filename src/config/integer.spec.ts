@@ -18,7 +18,7 @@ describe('an integer setting', () => {
   it.each([
     ['UPLOAD_LEASE_SECONDS', 'a number of seconds from 2 to 300'],
     ['UPLOAD_CHECKPOINT_BYTES', 'a number of bytes from 1048576 to 1073741824'],
-    ['MANIFEST_MAX_REFERENCES', 'a number of descriptors from 128 to 10000'],
+    ['MANIFEST_MAX_BYTES', 'a number of bytes from 4194304 to 16777216'],
     ['REQUEST_MIN_BYTES_PER_SECOND', 'a number of bytes from 0 to 1048576 (0: no minimum)'],
   ])('names the range of %s', (name, range) => {
     expect(() => loadConfiguration({ [name]: '1' + '0'.repeat(12) })).toThrow(`${name} – expected ${range}`);

@@ -103,6 +103,19 @@ describe('the response to an error', () => {
   it('names each missing blob of a manifest', () => {
     const { errors } = respond(new ociErrors.ManifestBlobUnknownError(['sha256:a', 'sha256:b'])).body;
     expect(errors.map(({ detail }) => detail)).toEqual([{ digest: 'sha256:a' }, { digest: 'sha256:b' }]);
+    expect(errors.map(({ message }) => message)).toEqual([
+      'the repository does not have sha256:a, sha256:b: push them first',
+      'the repository does not have sha256:b: push it first',
+    ]);
+  });
+
+  it('limits the number of missing blobs that it names', () => {
+    const digests = Array.from({ length: 2_000 }, (_, index) => `sha256:${index}`);
+    const { errors } = respond(new ociErrors.ManifestBlobUnknownError(digests)).body;
+    expect(errors).toHaveLength(1_000);
+    expect(errors[0]?.message).toBe(
+      `the repository does not have ${digests.slice(0, 10).join(', ')} and 1990 more: push them first`,
+    );
   });
 
   it('tells the client nothing of an unexpected failure but the id of its request', () => {

@@ -24,6 +24,9 @@ import {
 } from '../uploads/upload.errors.js';
 import { sessionHeaders } from './upload-location.js';
 
+/** The errors of one response. */
+const MAX_ERRORS = 1_000;
+
 type Headers = Readonly<Record<string, string>>;
 
 /** The status of each code; `BY_CLASS` has the exceptions. */
@@ -115,11 +118,12 @@ function fromRegistryError(error: RegistryError, requestId: string): ErrorRespon
   if (status >= 500) return failure(status, error.message, requestId, headers);
   const { code, message, detail } = error;
   if (error instanceof ManifestBlobUnknownError) {
-    return {
-      status,
-      headers,
-      errors: error.digests.map((digest) => ({ code, message, detail: { digest } })),
-    };
+    const errors = error.digests.slice(0, MAX_ERRORS).map((digest, index) => {
+      // Some clients print the first error only, others all of them.
+      const own = index === 0 ? message : new ManifestBlobUnknownError([digest]).message;
+      return { code, message: own, detail: { digest } };
+    });
+    return { status, headers, errors };
   }
   return { status, headers, errors: [detail === undefined ? { code, message } : { code, message, detail }] };
 }

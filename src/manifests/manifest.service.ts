@@ -74,8 +74,7 @@ export class ManifestService {
   async put(push: PushManifest): Promise<PushedManifest> {
     const { repository, reference, content, client, signal } = push;
     const digest = await verifiedDigest(reference, content);
-    const limits = { maxReferences: this.configuration.manifestMaxReferences };
-    const manifest = await parseManifest(content, push.contentType, limits);
+    const manifest = await parseManifest(content, push.contentType);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
     const acceptsMissing = this.configuration.manifestMissingReferences === 'accept';
     if (!acceptsMissing) {

@@ -78,7 +78,7 @@ export class RangeNotSatisfiableError extends RegistryError {
 
 export class ManifestUnknownError extends RegistryError {
   constructor(reference: string) {
-    super('MANIFEST_UNKNOWN', undefined, { detail: { reference } });
+    super('MANIFEST_UNKNOWN', `${ERROR_CODES.MANIFEST_UNKNOWN}: ${reference}`, { detail: { reference } });
   }
 }
 
@@ -90,7 +90,7 @@ export class ManifestInvalidError extends RegistryError {
 
 export class ManifestTooLargeError extends RegistryError {
   constructor(maxBytes: number) {
-    super('MANIFEST_INVALID', `the manifest is larger than ${maxBytes} bytes`);
+    super('MANIFEST_INVALID', `the manifest is larger than ${maxBytes} bytes, the limit MANIFEST_MAX_BYTES`);
   }
 }
 
@@ -101,12 +101,21 @@ export class TagInvalidError extends RegistryError {
   }
 }
 
+/** Digests in a message. Clients print the message of the first error, and nothing else. */
+const MAX_NAMED = 10;
+
 /**
- * A manifest names blobs or manifests that its repository does not have. The response has one error for each.
+ * A manifest refers to blobs or manifests that its repository does not have. The response has one error for
+ * each, up to a limit.
  */
 export class ManifestBlobUnknownError extends RegistryError {
   constructor(readonly digests: readonly string[]) {
-    super('MANIFEST_BLOB_UNKNOWN', undefined, { detail: { digest: digests[0] } });
+    const named = digests.slice(0, MAX_NAMED).join(', ');
+    const more = digests.length > MAX_NAMED ? ` and ${digests.length - MAX_NAMED} more` : '';
+    const action = digests.length === 1 ? 'push it first' : 'push them first';
+    super('MANIFEST_BLOB_UNKNOWN', `the repository does not have ${named}${more}: ${action}`, {
+      detail: { digest: digests[0] },
+    });
   }
 }
 

@@ -163,9 +163,50 @@ describe('JsonReader', () => {
     expect(Object.getPrototypeOf(value.all)).toBeNull();
   });
 
+  it('finds the first byte that is not UTF-8, wherever it is', () => {
+    const character = fc.constantFrom('a', 'é', '€', '😀');
+    fc.assert(
+      fc.property(fc.array(character, { maxLength: 50 }), fc.nat(70_000), (characters, repeats) => {
+        const text = `"${'é'.repeat(repeats)}${characters.join('')}`;
+        const bytes = Buffer.concat([Buffer.from(text), Buffer.from([0xff]), Buffer.from('é"')]);
+        expect(() => read(bytes)).toThrow(`not UTF-8, at byte ${bytes.indexOf(0xff)}`);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('passes items on instead of keeping them', () => {
+    const items: unknown[] = [];
+    const onItem = (item: unknown, index: number) => items.push([index, plain(item)]);
+    const value = read(
+      '{"list":[{"b":1},[2],3,"x"]}',
+      objectOf({ list: { items: objectOf({ b: {} }), onItem } }),
+    );
+    expect(plain(value)).toEqual({ list: [] });
+    expect(items).toEqual([
+      [0, { b: 1 }],
+      [1, []],
+      [2, 3],
+      [3, 'x'],
+    ]);
+  });
+
   it.each([
-    ['UTF-8 that is broken', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8'],
-    ['half a surrogate pair in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 'not UTF-8'],
+    ['UTF-8 that is broken', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8, at byte 1'],
+    ['half a surrogate pair in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 'not UTF-8, at byte 1'],
+    ['a character that is cut off', Buffer.from('"é').subarray(0, 2), 'not UTF-8, at byte 1'],
+    ['a byte order mark', '\ufeff1', 'a byte order mark, at byte 0; send the JSON without it'],
+    ['nothing', '', 'it ends at byte 0, expected a value'],
+    ['a string without an end', '["a', 'it ends at byte 3, expected the end of a string'],
+    ['a line end in a string', '"\n"', 'found 0x0a at byte 1, expected an escape instead'],
+    ['an unknown escape', '"\\x"', 'found "x" at byte 2, expected an escape'],
+    ['an escape that is too short', '"\\u12"', 'at byte 5, expected a hexadecimal digit'],
+    ['a word', '[nope]', 'found "n" at byte 1, expected a value or "]"'],
+    ['a list in another bracket', '[1}', 'found "}" at byte 2, expected "," or "]"'],
+    ['a key without quotes', '{a:1}', 'found "a" at byte 1, expected a key in quotes or "}"'],
+    ['a key without a colon', '{"a"1}', 'found "1" at byte 4, expected ":"'],
+    ['a NUL at the end', '{}\0', 'found NUL (0x00) at byte 2, expected nothing more'],
+    ['a minus alone', '-', 'it ends at byte 1, expected a digit'],
     ['101 levels', '['.repeat(101), '100 levels deep, at byte 100'],
     ['a million levels', '{"a":'.repeat(1_000_000), '100 levels'],
     ['more members than the limit', membersOf(10_001), 'more than 10000 members'],

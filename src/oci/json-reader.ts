@@ -68,8 +68,11 @@ export class JsonReader {
     bytes: Uint8Array,
     private readonly shape: JsonShape,
   ) {
-    if (!isUtf8(bytes)) throw new JsonError('not UTF-8');
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (!isUtf8(bytes)) throw new JsonError(`not UTF-8, at byte ${firstByteOutsideUtf8(this.bytes)}`);
+    if (this.bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)) {
+      throw new JsonError('a byte order mark, at byte 0; send the JSON without it');
+    }
   }
 
   /** The parts of the document that were kept; valid once `read` has returned true. */
@@ -90,7 +93,8 @@ export class JsonReader {
       else this.readToken(this.bytes[this.at]);
     }
     if (this.at < this.bytes.length) return false;
-    if (this.expected !== 'nothing' || this.textStart >= 0) throw unexpected(this.bytes, this.at);
+    if (this.textStart >= 0) throw this.unexpected(this.at, 'the end of a string');
+    if (this.expected !== 'nothing') throw this.unexpected(this.at);
     return true;
   }
 
@@ -180,10 +184,6 @@ export class JsonReader {
     if (shape === undefined) return undefined;
     if (!current.isList) return shape.everyMember ?? shape.members?.get(current.key);
     current.items += 1;
-    if (shape.items !== undefined && current.items > (shape.maxItems ?? Infinity)) {
-      const name = this.open.at(-2)?.key ?? '';
-      throw new JsonError(`${name}: more than the limit of ${shape.maxItems} items`);
-    }
     return shape.items;
   }
 
@@ -193,8 +193,9 @@ export class JsonReader {
     this.expected = current === undefined ? 'nothing' : 'comma or end';
     if (shape === undefined) return;
     if (current === undefined) this.root = value;
-    else if (current.isList) current.list.push(value);
-    else current.object[current.key] = value;
+    else if (!current.isList) current.object[current.key] = value;
+    else if (current.shape?.onItem === undefined) current.list.push(value);
+    else current.shape.onItem(value, current.items - 1);
   }
 
   private readText(end: number): void {
@@ -207,7 +208,7 @@ export class JsonReader {
         this.endText(at);
         return;
       }
-      if (byte < SPACE) throw unexpected(bytes, at);
+      if (byte < SPACE) throw this.unexpected(at, 'an escape instead');
       if (byte === BACKSLASH) {
         this.textHasEscapes = true;
         at += this.lengthOfEscape(at);
@@ -221,11 +222,11 @@ export class JsonReader {
   private lengthOfEscape(at: number): number {
     const next = this.bytes[at + 1] ?? 0;
     if (next !== LETTER_U) {
-      if (!ESCAPED.includes(next)) throw unexpected(this.bytes, at + 1);
+      if (!ESCAPED.includes(next)) throw this.unexpected(at + 1, 'an escape');
       return 2;
     }
     for (let digit = at + 2; digit < at + 6; digit += 1) {
-      if (!isHexDigit(this.bytes[digit] ?? 0)) throw unexpected(this.bytes, digit);
+      if (!isHexDigit(this.bytes[digit] ?? 0)) throw this.unexpected(digit, 'a hexadecimal digit');
     }
     return 6;
   }
@@ -278,13 +279,14 @@ export class JsonReader {
     const start = this.at;
     for (const [word, value] of WORDS) {
       if (this.bytes[start] === word.charCodeAt(0)) {
-        if (this.bytes.toString('latin1', start, start + word.length) !== word)
-          throw unexpected(this.bytes, start);
+        if (this.bytes.toString('latin1', start, start + word.length) !== word) throw this.unexpected(start);
         this.at += word.length;
         this.keep(value, this.countValue());
         return;
       }
     }
+    const first = this.bytes[start] ?? 0;
+    if (first !== MINUS && !isDigit(first)) throw this.unexpected(start);
     this.readNumber();
     const shape = this.countValue();
     this.keep(shape === undefined ? undefined : Number(this.bytes.toString('latin1', start, this.at)), shape);
@@ -313,17 +315,39 @@ export class JsonReader {
     const { bytes, at: start } = this;
     let at = start;
     while (isDigit(bytes[at] ?? 0) && at - start <= MAX_JSON_DIGITS) at += 1;
-    if (at === start) throw unexpected(bytes, start);
+    if (at === start) throw this.unexpected(start, 'a digit');
     if (at - start > MAX_JSON_DIGITS)
       throw new JsonError(`more than ${MAX_JSON_DIGITS} digits in a row, at byte ${start}`);
     this.at = at;
   }
 
   private expect(isExpected: boolean): void {
-    if (!isExpected) throw unexpected(this.bytes, this.at);
+    if (!isExpected) throw this.unexpected(this.at);
+  }
+
+  private unexpected(at: number, expected = this.describeExpected()): JsonError {
+    const byte = this.bytes[at];
+    const found = byte === undefined ? 'it ends' : `found ${nameOf(byte)}`;
+    return new JsonError(`not JSON: ${found} at byte ${at}, expected ${expected}`);
+  }
+
+  private describeExpected(): string {
+    const end = this.current?.isList === true ? '"]"' : '"}"';
+    return EXPECTED[this.expected].replace('end', end);
   }
 }
 
+const EXPECTED: Readonly<Record<Expected, string>> = {
+  value: 'a value',
+  'value or end': 'a value or end',
+  key: 'a key in quotes',
+  'key or end': 'a key in quotes or end',
+  colon: '":"',
+  'comma or end': '"," or end',
+  nothing: 'nothing more',
+};
+
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 const TAB = 0x09;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -363,9 +387,31 @@ function quoted(key: string): string {
   return JSON.stringify(key.length > 100 ? `${key.slice(0, 100)}…` : key);
 }
 
-function unexpected(bytes: Buffer, at: number): JsonError {
-  const byte = bytes[at];
-  if (byte === undefined) return new JsonError('not JSON: it ends too early');
-  const found = byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : `0x${byte.toString(16)}`;
-  return new JsonError(`not JSON: unexpected ${found} at byte ${at}`);
+/** A byte in an error message. */
+function nameOf(byte: number): string {
+  const hex = `0x${byte.toString(16).padStart(2, '0')}`;
+  if (byte === 0) return `NUL (${hex})`;
+  return byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : hex;
+}
+
+/** Bytes that are compared in one step. */
+const COMPARED_BYTES = 64 * 1024;
+const CONTINUATION_BITS = 0b1100_0000;
+const CONTINUATION = 0b1000_0000;
+
+/** The offset of the first byte that makes the bytes no UTF-8. They are not. */
+function firstByteOutsideUtf8(bytes: Buffer): number {
+  let start = 0;
+  for (;;) {
+    let end = Math.min(start + COMPARED_BYTES, bytes.length);
+    // Not within a character, which has at most three bytes after its first.
+    for (let n = 0; n < 3 && ((bytes[end] ?? 0) & CONTINUATION_BITS) === CONTINUATION; n += 1) end -= 1;
+    const part = bytes.subarray(start, end);
+    if (!isUtf8(part)) {
+      // Decoding replaces what is not UTF-8.
+      const decoded = Buffer.from(part.toString('utf8'));
+      return start + part.findIndex((byte, at) => byte !== decoded[at]);
+    }
+    start = end;
+  }
 }

@@ -11,8 +11,8 @@ export interface JsonShape {
   readonly everyMember?: JsonShape;
   /** The items of a list. */
   readonly items?: JsonShape;
-  /** More items are an error. */
-  readonly maxItems?: number;
+  /** Gets each item of a list when it ends. The list itself then stays empty. May throw to stop reading. */
+  readonly onItem?: (item: unknown, index: number) => void;
 }
 
 /** Keeps these members of an object. */

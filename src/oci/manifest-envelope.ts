@@ -1,11 +1,15 @@
+import { type Descriptor, parseDescriptor } from './descriptor.js';
 import { ManifestInvalidError } from './errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { JsonError, JsonReader } from './json-reader.js';
 import { type JsonShape, objectOf } from './json-shape.js';
 import {
+  isDockerMediaType,
   isIndexMediaType,
   MANIFEST_MEDIA_TYPES,
   type ManifestMediaType,
+  MAX_MEDIA_TYPE_LENGTH,
+  OCI_ARTIFACT_MANIFEST,
   OCI_INDEX,
   OCI_MANIFEST,
   parseMediaType,
@@ -26,16 +30,21 @@ const STEP_BYTES = 16 * 1024;
 const SCALAR: JsonShape = {};
 const DESCRIPTOR = objectOf({ mediaType: SCALAR, digest: SCALAR, size: SCALAR });
 
+/** Gets each descriptor of a list while the list is read. */
+export interface DescriptorLists {
+  readonly layers: (layer: Descriptor) => void;
+  readonly manifests: (child: Descriptor) => void;
+}
+
 /** The fields of a manifest that Berth reads. The rest is only checked to be JSON. */
-function manifestShape(maxReferences: number): JsonShape {
+function manifestShape({ layers, manifests }: DescriptorLists): JsonShape {
   return objectOf({
     schemaVersion: SCALAR,
     mediaType: SCALAR,
     fsLayers: SCALAR,
     config: DESCRIPTOR,
-    // The config is a reference too.
-    layers: { items: DESCRIPTOR, maxItems: maxReferences - 1 },
-    manifests: { items: DESCRIPTOR, maxItems: maxReferences },
+    layers: listOf('layers', layers),
+    manifests: listOf('manifests', manifests),
     subject: DESCRIPTOR,
     artifactType: SCALAR,
     annotations: { everyMember: SCALAR },
@@ -43,16 +52,28 @@ function manifestShape(maxReferences: number): JsonShape {
 }
 
 /**
+ * Each descriptor is parsed when it ends. So a list that is not of descriptors is refused at its first item,
+ * and the objects of millions of them never are in memory together.
+ */
+function listOf(field: string, onDescriptor: (descriptor: Descriptor) => void): JsonShape {
+  return {
+    items: DESCRIPTOR,
+    onItem: (item, index) => onDescriptor(parseDescriptor(item, `${field}[${index}]`)),
+  };
+}
+
+/**
  * Decodes the fields of a manifest that Berth reads, and checks that its schema version is 2. Other requests
  * are served meanwhile, also for large manifests.
  *
- * @param maxReferences the maximum number of descriptors.
+ * @param lists gets the descriptors of `layers` and `manifests`, which are empty in the result.
  * @throws ManifestInvalidError if the bytes are not UTF-8 or JSON, or have a byte order mark, which clients'
  *   JSON parsers refuse; if the JSON is not an object, or parsers interpret it differently (see
- *   `JsonReader`); for schema 1.
+ *   `JsonReader`); for schema 1. DigestInvalidError for the digest of a layer or child.
  */
-export async function decodeManifest(bytes: Uint8Array, maxReferences: number): Promise<JsonObject> {
-  const value = await readJson(bytes, manifestShape(maxReferences));
+export async function decodeManifest(bytes: Uint8Array, lists: DescriptorLists): Promise<JsonObject> {
+  if (bytes.length === 0) throw new ManifestInvalidError('invalid manifest: the request has no body');
+  const value = await readJson(bytes, manifestShape(lists));
   if (!isJsonObject(value)) {
     throw new ManifestInvalidError('a manifest must be a JSON object');
   }
@@ -69,7 +90,8 @@ export async function decodeManifest(bytes: Uint8Array, maxReferences: number): 
  * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that
  * are present must agree, so that no two clients interpret the same bytes differently (CVE-2021-41190).
  *
- * @throws ManifestInvalidError if they disagree or Berth does not accept the type.
+ * @throws ManifestInvalidError if they disagree, Berth does not accept the type, or clients can't read a
+ *   manifest of this type because of its `mediaType` field.
  */
 export function resolveMediaType(manifest: JsonObject, contentType: string | undefined): ManifestMediaType {
   const pushed = fromContentType(contentType);
@@ -85,6 +107,13 @@ export function resolveMediaType(manifest: JsonObject, contentType: string | und
   const mediaType = pushed ?? declared ?? (isIndex ? OCI_INDEX : OCI_MANIFEST);
   if (isIndexMediaType(mediaType) ? isImage : isIndex) {
     throw new ManifestInvalidError(`the fields of the manifest contradict its media type ${mediaType}`);
+  }
+  // OCI's types don't need the field. Clients compare it exactly.
+  const isRequired = isDockerMediaType(mediaType) || declared !== undefined;
+  if (isRequired && manifest.mediaType !== mediaType) {
+    throw new ManifestInvalidError(
+      `mediaType: expected ${mediaType}; without it, clients can't pull the manifest`,
+    );
   }
   return mediaType;
 }
@@ -130,8 +159,13 @@ function requireSupported(mediaType: string): ManifestMediaType {
   }
   const known = toManifestMediaType(mediaType);
   if (known === undefined) {
-    throw new ManifestInvalidError('unsupported manifest media type', {
-      detail: { mediaType: mediaType.slice(0, 255), supported: MANIFEST_MEDIA_TYPES },
+    const shown = mediaType.slice(0, MAX_MEDIA_TYPE_LENGTH);
+    const advice =
+      shown === OCI_ARTIFACT_MANIFEST
+        ? 'push the artifact as an OCI image manifest with an artifactType'
+        : `expected ${MANIFEST_MEDIA_TYPES.join(' or ')}`;
+    throw new ManifestInvalidError(`unsupported media type ${shown}; ${advice}`, {
+      detail: { mediaType: shown, supported: MANIFEST_MEDIA_TYPES },
     });
   }
   return known;

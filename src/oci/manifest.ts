@@ -5,7 +5,6 @@ import { isJsonObject, type JsonObject } from './json.js';
 import { decodeManifest, isPresent, resolveMediaType } from './manifest-envelope.js';
 import { isIndexMediaType, isNonDistributable, type ManifestMediaType } from './media-types.js';
 import { isStorableText } from './text.js';
-import { inTimeSlices } from './time-slices.js';
 
 /** A blob that a manifest refers to. */
 export interface BlobReference extends Descriptor {
@@ -29,13 +28,8 @@ export interface ParsedManifest {
    * The blobs that must exist, each digest once: the config, then the layers. No non-distributable layers.
    */
   readonly blobs: readonly BlobReference[];
-  /** The manifests that must exist, each digest once. */
+  /** The manifests or blobs that an index lists and that must exist, each digest once. */
   readonly children: readonly Descriptor[];
-}
-
-export interface ManifestLimits {
-  /** The maximum number of descriptors in `config`, `layers` and `manifests` together. */
-  readonly maxReferences: number;
 }
 
 /**
@@ -49,9 +43,19 @@ export interface ManifestLimits {
 export async function parseManifest(
   bytes: Uint8Array,
   contentType: string | undefined,
-  limits: ManifestLimits,
 ): Promise<ParsedManifest> {
-  const manifest = await decodeManifest(bytes, limits.maxReferences);
+  // The first descriptor of each digest: an artifact may have the same blob as its config and as a layer.
+  const layers = new Map<Digest, BlobReference>();
+  const children = new Map<Digest, Descriptor>();
+  const manifest = await decodeManifest(bytes, {
+    layers: (layer) => {
+      if (isNonDistributable(layer.mediaType) || layers.has(layer.digest)) return;
+      layers.set(layer.digest, { ...layer, role: 'layer' });
+    },
+    manifests: (child) => {
+      if (!children.has(child.digest)) children.set(child.digest, child);
+    },
+  });
   const mediaType = resolveMediaType(manifest, contentType);
   const artifactType = isPresent(manifest.artifactType)
     ? parseMediaTypeField(manifest.artifactType, 'artifactType')
@@ -62,54 +66,23 @@ export async function parseManifest(
     annotations: parseAnnotations(manifest.annotations),
   };
   if (isIndexMediaType(mediaType)) {
-    const children = await parseDescriptors(manifest, 'manifests');
-    return { ...common, artifactType: artifactType || undefined, blobs: [], children: distinct(children) };
+    expectList(manifest, 'manifests');
+    const listed = [...children.values()];
+    return { ...common, artifactType: artifactType || undefined, blobs: [], children: listed };
   }
   const config = parseDescriptor(manifest.config, 'config');
-  const blobs = await parseBlobs(manifest, config);
+  expectList(manifest, 'layers');
+  layers.delete(config.digest);
+  const blobs: BlobReference[] = [{ ...config, role: 'config' }, ...layers.values()];
   const configMediaType = config.mediaType;
   return { ...common, artifactType: artifactType || configMediaType, configMediaType, blobs, children: [] };
 }
 
-async function parseBlobs(manifest: JsonObject, config: Descriptor): Promise<BlobReference[]> {
-  const layers = (await parseDescriptors(manifest, 'layers'))
-    .filter((layer) => !isNonDistributable(layer.mediaType))
-    .map((layer): BlobReference => ({ ...layer, role: 'layer' }));
-  return distinct([{ ...config, role: 'config' }, ...layers]);
-}
-
-/** A list up to this length is parsed in one step, in less than a millisecond. */
-const STEP_DESCRIPTORS = 100;
-
-async function parseDescriptors(manifest: JsonObject, field: string): Promise<Descriptor[]> {
+function expectList(manifest: JsonObject, field: string): void {
   // Go writes an empty list as null, but does not omit required fields.
-  const list = manifest[field] === null ? [] : manifest[field];
-  if (!Array.isArray(list)) {
+  if (manifest[field] !== null && !Array.isArray(manifest[field])) {
     throw new ManifestInvalidError(`${field}: expected a list of descriptors`);
   }
-  const values: readonly unknown[] = list;
-  const parsed: Descriptor[] = [];
-  const step = () => {
-    for (const value of values.slice(parsed.length, parsed.length + STEP_DESCRIPTORS)) {
-      parsed.push(parseDescriptor(value, `${field}[${parsed.length}]`));
-    }
-    return parsed.length === values.length;
-  };
-  if (!step()) await inTimeSlices(step);
-  return parsed;
-}
-
-/**
- * Keeps the first descriptor of each digest: an artifact may have the same blob as its config and as a layer.
- */
-function distinct<T extends Descriptor>(descriptors: readonly T[]): T[] {
-  const byDigest = new Map<Digest, T>();
-  for (const descriptor of descriptors) {
-    if (!byDigest.has(descriptor.digest)) {
-      byDigest.set(descriptor.digest, descriptor);
-    }
-  }
-  return [...byDigest.values()];
 }
 
 /** Much more than any use needs. Lists of referrers repeat annotations, so a limit is needed. */

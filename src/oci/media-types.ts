@@ -18,6 +18,9 @@ export const INDEX_MEDIA_TYPES = [OCI_INDEX, DOCKER_MANIFEST_LIST] as const;
 export const MANIFEST_MEDIA_TYPES = [...IMAGE_MEDIA_TYPES, ...INDEX_MEDIA_TYPES] as const;
 export type ManifestMediaType = (typeof MANIFEST_MEDIA_TYPES)[number];
 
+/** Removed from the image-spec before version 1.1. Clients push an image manifest instead. */
+export const OCI_ARTIFACT_MANIFEST = 'application/vnd.oci.artifact.manifest.v1+json';
+
 /** Docker's schema 1 is refused: its digest is not the digest of its bytes, and clients no longer use it. */
 export const SCHEMA1_MEDIA_TYPES: readonly string[] = [
   'application/vnd.docker.distribution.manifest.v1+json',
@@ -68,6 +71,11 @@ export function toManifestMediaType(mediaType: string): ManifestMediaType | unde
 /** Whether manifests of this type list other manifests. */
 export function isIndexMediaType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST;
+}
+
+/** Whether it is a type of Docker, which requires `mediaType` in the manifest. */
+export function isDockerMediaType(mediaType: ManifestMediaType): boolean {
+  return mediaType === DOCKER_MANIFEST || mediaType === DOCKER_MANIFEST_LIST;
 }
 
 /** Whether a layer of this type may be missing from the registry. */

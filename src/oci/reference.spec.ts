@@ -40,6 +40,15 @@ describe('parseReference', () => {
     },
   );
 
+  it('names the tag and the digest if both are given', () => {
+    expect(() => parseReference(`v1@${SHA256}`)).toThrow(
+      expect.objectContaining({
+        code: 'DIGEST_INVALID',
+        message: `expected a tag or a digest, not both: "v1" or "${SHA256}"`,
+      }),
+    );
+  });
+
   it('formats any text that it parses unchanged, or throws a RegistryError', () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^[\w.-]{1,140}$/), fc.constant(SHA512));
     fc.assert(

@@ -10,14 +10,18 @@ export abstract class BodyError extends RegistryError {}
 /** No data came for too long. */
 export class BodyStalledError extends BodyError {
   constructor(code: ErrorCode, seconds: number) {
-    super(code, `no data received for ${seconds} s`);
+    super(code, `no data received for ${seconds} s, the limit REQUEST_IDLE_TIMEOUT_SECONDS`);
   }
 }
 
 /** Too little data came for too long. */
 export class BodySlowError extends BodyError {
   constructor(code: ErrorCode, minBytesPerSecond: number, seconds: number) {
-    super(code, `received fewer than ${minBytesPerSecond} bytes per second for ${seconds} s`);
+    super(
+      code,
+      `received fewer than ${minBytesPerSecond} bytes per second for ${seconds} s, ` +
+        'the limits REQUEST_MIN_BYTES_PER_SECOND and REQUEST_IDLE_TIMEOUT_SECONDS',
+    );
   }
 }
 
