@@ -4,13 +4,9 @@ import { violates } from '../database/errors/database-errors.js';
 import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
-import {
-  BlobNeededError,
-  BlobUnknownError,
-  ManifestBlobUnknownError,
-  RangeNotSatisfiableError,
-} from '../oci/errors.js';
+import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { nextTurn } from '../oci/time-slices.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../common/map-bounded.js';
 import { canOpen, canRedirect } from '../storage/driver-abilities.js';
@@ -32,6 +28,9 @@ const MOUNT_CANDIDATES = 100;
 
 /** Attempts to unlink a blob while new manifests refer to it. */
 const MAX_UNLINKS = 2;
+
+/** Blobs of one manifest that are looked up in one query. */
+const CHECKED_AT_ONCE = 1_000;
 
 /** Objects of one manifest that are checked concurrently. */
 const CONCURRENT_CHECKS = 32;
@@ -88,20 +87,24 @@ export class BlobService {
   }
 
   /**
-   * Checks that the objects of a manifest's blobs are in the storage. Ignores digests that the repository
-   * does not link. Costs nothing for content that was seen within the last minute, else a query and a storage
-   * request per object.
-   *
-   * @throws ManifestBlobUnknownError with the lost blobs.
+   * Returns the blobs of a manifest whose objects are not in the storage. Ignores digests that the repository
+   * does not link. Costs nothing for content that was seen within the last minute, else a storage request per
+   * object, and a query per thousand.
    */
-  async refuseLost(repository: RepositoryName, digests: readonly Digest[]): Promise<void> {
-    const unseen = [...new Set(digests)].filter((digest) => !this.presence.isRemembered(digest));
-    if (unseen.length === 0) return;
-    const linked = await this.blobs.findAllLinked(repository, unseen);
-    const lost = await mapBounded([...linked], CONCURRENT_CHECKS, async ([digest, blob]) =>
-      (await this.presence.find(blob, digest)) === undefined ? [digest] : [],
-    );
-    if (lost.flat().length > 0) throw new ManifestBlobUnknownError(lost.flat());
+  async findLost(repository: RepositoryName, digests: readonly Digest[]): Promise<Digest[]> {
+    const lost: Digest[] = [];
+    for (let at = 0; at < digests.length; at += CHECKED_AT_ONCE) {
+      if (at > 0) await nextTurn();
+      const some = digests.slice(at, at + CHECKED_AT_ONCE);
+      const unseen = some.filter((digest) => !this.presence.isRemembered(digest));
+      if (unseen.length === 0) continue;
+      const linked = await this.blobs.findAllLinked(repository, unseen);
+      const found = await mapBounded([...linked], CONCURRENT_CHECKS, async ([digest, blob]) =>
+        (await this.presence.find(blob, digest)) === undefined ? [digest] : [],
+      );
+      lost.push(...found.flat());
+    }
+    return lost;
   }
 
   /**

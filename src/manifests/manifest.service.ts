@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BlobService } from '../blobs/blob.service.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
+import { mapBounded } from '../common/map-bounded.js';
 import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connection/connections.js';
 import type { Client } from '../events/events.js';
+import type { Descriptor } from '../oci/descriptor.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
   digestMismatch,
@@ -36,6 +38,9 @@ export interface PushedManifest {
   readonly digest: Digest;
   readonly manifest: ParsedManifest;
 }
+
+/** Children of one index that are looked up concurrently. */
+const CONCURRENT_LOOKUPS = 32;
 
 /**
  * Manifests and their tags. They are stored in Postgres: a push is one statement, and concurrent pulls share
@@ -77,10 +82,7 @@ export class ManifestService {
     const manifest = await parseManifest(content, push.contentType);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
     const acceptsMissing = this.configuration.manifestMissingReferences === 'accept';
-    if (!acceptsMissing) {
-      const digests = manifest.blobs.map((blob) => blob.digest);
-      await this.blobs.refuseLost(repository, digests);
-    }
+    if (!acceptsMissing) await this.refuseLost(repository, manifest);
     const missing = await this.manifests.push({
       repository,
       digest,
@@ -109,12 +111,29 @@ export class ManifestService {
     if (!deleted) throw new ManifestUnknownError(formatReference(reference));
   }
 
+  private async refuseLost(repository: RepositoryName, { blobs, children }: ParsedManifest): Promise<void> {
+    const lost = await this.blobs.findLost(repository, digestsOf(blobs));
+    // A child is a blob only if the repository has no manifest of its digest.
+    const lostChildren = await mapBounded(
+      await this.blobs.findLost(repository, digestsOf(children)),
+      CONCURRENT_LOOKUPS,
+      async (digest) =>
+        (await this.reader.head(repository, { kind: 'digest', digest })) === undefined ? [digest] : [],
+    );
+    const missing = [...lost, ...lostChildren.flat()];
+    if (missing.length > 0) throw new ManifestBlobUnknownError(missing);
+  }
+
   private async refuseUnknown(repository: RepositoryName, reference: Reference): Promise<never> {
     const known = await this.repositories.find(this.reads.manager, repository);
     throw known === undefined
       ? new NameUnknownError(repository)
       : new ManifestUnknownError(formatReference(reference));
   }
+}
+
+function digestsOf(descriptors: readonly Descriptor[]): Digest[] {
+  return descriptors.map(({ digest }) => digest);
 }
 
 /** The digest of the content, in the algorithm of the reference. */

@@ -151,16 +151,29 @@ describe('manifests', () => {
 
     it('21. without a mediaType in it, the Content-Type decides', async () => {
       const { mediaType: _, ...untyped } = image;
-      for (const type of [DOCKER_MANIFEST, OCI_MANIFEST]) {
-        await push('untyped', untyped, type);
-        expect((await pull('untyped')).headers.get('content-type')).toBe(type);
-      }
+      expect((await push('untyped', untyped, OCI_MANIFEST)).status).toBe(201);
+      expect((await pull('untyped')).headers.get('content-type')).toBe(OCI_MANIFEST);
+      const index = { schemaVersion: 2, manifests: [] };
+      expect((await push('untyped', index, OCI_INDEX)).status).toBe(201);
+      expect((await pull('untyped')).headers.get('content-type')).toBe(OCI_INDEX);
+    });
+
+    it.each([
+      [DOCKER_MANIFEST, () => ({ ...image, mediaType: undefined })],
+      [DOCKER_LIST, () => ({ schemaVersion: 2, manifests: [] })],
+    ])('21. clients can’t pull a manifest of %s without its mediaType: it is refused', async (type, make) => {
+      const response = await push('docker-untyped', make(), type);
+      expect(response.status).toBe(400);
+      const message = `mediaType: expected ${type}; without it, clients can't pull the manifest`;
+      expect(await specErrors(response)).toEqual([{ code: 'MANIFEST_INVALID', message }]);
+      expect((await pull('docker-untyped')).status).toBe(404);
     });
 
     it.each([
       ['a Docker manifest', DOCKER_MANIFEST],
       ['an index', OCI_INDEX],
       ['something unknown', 'application/vnd.example+json'],
+      ['an artifact manifest', 'application/vnd.oci.artifact.manifest.v1+json'],
       ['no media type', 'nonsense'],
     ])('21. a Content-Type of %s contradicts the mediaType', async (_, type) => {
       const response = await push('contradiction', image, type);
@@ -207,6 +220,14 @@ describe('manifests', () => {
       );
     });
 
+    it('22. a tag and a digest in one reference are refused with the reason', async () => {
+      const digest = digestOf(JSON.stringify(image));
+      const response = await push(`v1@${digest}`, image, OCI_MANIFEST);
+      const message = `expected a tag or a digest, not both: "v1" or "${digest}"`;
+      expect(response.status).toBe(400);
+      expect(await specErrors(response)).toEqual([{ code: 'DIGEST_INVALID', message }]);
+    });
+
     it('22. a push repeated is a push', async () => {
       const repeated = await Promise.all(Array.from({ length: 6 }, () => push('again', image, OCI_MANIFEST)));
       expect(repeated.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 201));
@@ -226,7 +247,10 @@ describe('manifests', () => {
         Array.from({ length: 3 }, () => 'MANIFEST_BLOB_UNKNOWN'),
       );
       const named = errors.map(({ detail }) => (detail as { digest: string }).digest);
-      expect(named.sort()).toEqual([config, first, second].map(({ digest }) => digest).sort());
+      const expected = [config, first, second].map(({ digest }) => digest);
+      expect(named).toEqual(expected);
+      // Some clients print the first message only.
+      expect(errors[0]?.message).toBe(`the repository does not have ${expected.join(', ')}: push them first`);
       expect(await refusal(await pull('missing'))).toBe('404 MANIFEST_UNKNOWN');
     });
 
@@ -241,10 +265,71 @@ describe('manifests', () => {
       expect(await specErrors(response)).toEqual([
         {
           code: 'MANIFEST_BLOB_UNKNOWN',
-          message: expect.any(String),
+          message: `the repository does not have ${digestOf('no child')}: push it first`,
           detail: { digest: digestOf('no child') },
         },
       ]);
+    });
+
+    it.each([
+      ['an index', OCI_INDEX],
+      ["Docker's list", DOCKER_LIST],
+    ])('23. children of %s may be blobs, as in caches of BuildKit', async (_, mediaType) => {
+      const repository = freshName('cache');
+      const layer = { ...missing('a cached layer'), annotations: { 'buildkit/createdat': '2021-07-02' } };
+      const cacheConfig = missing('{"layers":[]}', 'application/vnd.buildkit.cacheconfig.v0');
+      const cache = { schemaVersion: 2, mediaType, manifests: [layer, cacheConfig] };
+      const pushCache = () => client.putManifest(repository, 'cache', cache, { 'Content-Type': mediaType });
+      await client.pushBlob(repository, 'a cached layer');
+      const refused = await pushCache();
+      expect(refused.status).toBe(404);
+      expect(await specErrors(refused)).toEqual([
+        {
+          code: 'MANIFEST_BLOB_UNKNOWN',
+          message: `the repository does not have ${cacheConfig.digest}: push it first`,
+          detail: { digest: cacheConfig.digest },
+        },
+      ]);
+      await client.pushBlob(repository, '{"layers":[]}');
+      expect((await pushCache()).status).toBe(201);
+      const pulled = await client.fetch(`/v2/${repository}/manifests/cache`);
+      expect([pulled.headers.get('content-type'), await pulled.json()]).toEqual([mediaType, cache]);
+      const blob = `/v2/${repository}/blobs/${layer.digest}`;
+      expect(await refusal(await client.fetch(blob, { method: 'DELETE' }))).toBe('405 DENIED');
+      await client.fetch(`/v2/${repository}/manifests/${digestOf(JSON.stringify(cache))}`, {
+        method: 'DELETE',
+      });
+      expect((await client.fetch(blob, { method: 'DELETE' })).status).toBe(202);
+    });
+
+    it('23. an index may list blobs, images and indexes, and have a subject', async () => {
+      const repository = freshName('mixed');
+      const inner = JSON.stringify(await client.makeImage(repository));
+      const nested = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] });
+      await client.putManifest(repository, digestOf(inner), inner);
+      await client.putManifest(repository, digestOf(nested), nested, { 'Content-Type': OCI_INDEX });
+      const index = {
+        schemaVersion: 2,
+        mediaType: OCI_INDEX,
+        manifests: [missing('layer'), missing(inner, OCI_MANIFEST), missing(nested, OCI_INDEX)],
+        subject: missing(inner, OCI_MANIFEST),
+      };
+      const response = await client.putManifest(repository, 'mixed', index, { 'Content-Type': OCI_INDEX });
+      expect([response.status, response.headers.get('oci-subject')]).toEqual([201, digestOf(inner)]);
+    });
+
+    it('23. a child that is a manifest and a blob is the manifest', async () => {
+      const repository = freshName('both');
+      const child = JSON.stringify(await client.makeImage(repository));
+      await client.pushBlob(repository, child);
+      await client.putManifest(repository, digestOf(child), child);
+      const manifests = [missing(child, OCI_MANIFEST)];
+      const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+      const pushed = await client.putManifest(repository, 'both', index, { 'Content-Type': OCI_INDEX });
+      expect(pushed.status).toBe(201);
+      const blob = `/v2/${repository}/blobs/${digestOf(child)}`;
+      expect((await client.fetch(blob, { method: 'DELETE' })).status).toBe(202);
+      expect((await client.fetch(`/v2/${repository}/manifests/${digestOf(child)}`)).status).toBe(200);
     });
 
     it('23. content of another repository is missing here', async () => {

@@ -137,7 +137,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
         ...[name, digestOf(content), OCI_MANIFEST, null, null, null, Buffer.from(content)],
         ...[[image.config.digest], [], false, ['v1'], null],
       ];
-      const push = 'SELECT push_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)';
+      const push = 'SELECT put_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)';
       const path = `/v2/${name}/blobs/${image.config.digest}`;
       const [deletion] = await during([push, values], async () => {
         const begun = client.fetch(path, { method: 'DELETE' });

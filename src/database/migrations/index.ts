@@ -13,6 +13,7 @@ import { ValidatedLinks1764220000005 } from './1764220000005-validated-links.js'
 import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-key.js';
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
+import { PutManifestFunction1764350000000 } from './1764350000000-put-manifest-function.js';
 import { ImageSizes1764360000000 } from './1764360000000-image-sizes.js';
 import { ClientAddresses1764360000001 } from './1764360000001-client-addresses.js';
 import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-sizes.js';
@@ -36,6 +37,7 @@ export const MIGRATIONS = [
   SupersededBlobKey1764220000006,
   UploadClock1764240000000,
   CommitFunction1764250000000,
+  PutManifestFunction1764350000000,
   ImageSizes1764360000000,
   ClientAddresses1764360000001,
   FilledImageSizes1764360000002,
