@@ -328,6 +328,9 @@ describe('admin API: repositories', () => {
             },
           ],
           missing: [missing],
+          blobCount: 0,
+          manifestCount: 1,
+          missingCount: 1,
         },
       });
       const blob = (text: string) => ({

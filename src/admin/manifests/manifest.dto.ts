@@ -13,6 +13,8 @@ import { MANIFEST_SORTS, type ManifestSort } from './manifests.query.js';
 
 const SIZE = { type: 'integer', minimum: 0, description: 'In bytes', example: 1_024 } as const;
 
+const COUNT = { type: 'integer', minimum: 0, example: 1 } as const;
+
 export class ManifestDto extends ImageProperties {
   @ApiProperty({ type: String, nullable: true, description: 'Digest of its subject manifest', example: null })
   subject: string | null;
@@ -101,18 +103,34 @@ export class ChildManifestDto {
 }
 
 export class ReferencesDto {
-  @ApiProperty({ type: [BlobReferenceDto], description: 'Config and layers' })
+  @ApiProperty({
+    type: [BlobReferenceDto],
+    description: 'Config and layers, or blobs that an index lists; up to 1,000, `blobCount` may be higher',
+  })
   blobs: BlobReferenceDto[];
 
-  @ApiProperty({ type: [ChildManifestDto], description: 'Manifests that an index lists' })
+  @ApiProperty(COUNT)
+  blobCount: number;
+
+  @ApiProperty({
+    type: [ChildManifestDto],
+    description: 'Manifests that an index lists; up to 1,000, `manifestCount` may be higher',
+  })
   manifests: ChildManifestDto[];
+
+  @ApiProperty(COUNT)
+  manifestCount: number;
 
   @ApiProperty({
     type: [String],
-    description: "Digests that the manifest refers to and the repository doesn't have",
+    description:
+      "Digests that the manifest refers to and the repository doesn't have; up to 1,000, `missingCount` may be higher",
     example: [],
   })
   missing: string[];
+
+  @ApiProperty(COUNT)
+  missingCount: number;
 }
 
 export class ManifestDetailsDto extends ManifestDto {
