@@ -32,7 +32,7 @@ export type Deleted = boolean | undefined;
 const fromAddress = (parameter: string) =>
   `FROM set_config('berth.client_address', coalesce(${parameter}, ''), true)`;
 
-/** Lists of digests are texts: `pg` escapes each item of an array, which takes too long for 100,000 of them. */
+/** Lists of digests are texts: `pg` escapes each item of an array, which is slow for 100,000 items. */
 const PUT_MANIFEST = `
   SELECT put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
                       $10, $11, $12) AS missing ${fromAddress('$13')}`;

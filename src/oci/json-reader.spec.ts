@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { JsonError, JsonReader, MAX_JSON_TEXT_BYTES } from './json-reader.js';
+import { JsonError } from './json-error.js';
+import { JsonReader, MAX_JSON_TEXT_BYTES } from './json-reader.js';
 import { type JsonShape, objectOf } from './json-shape.js';
 
 const EVERYTHING: JsonShape = {

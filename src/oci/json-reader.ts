@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { describeExpected, type Expected, JsonError, nameOf } from './json-error.js';
 import { foldCase, type JsonShape } from './json-shape.js';
+import { firstByteOutsideUtf8 } from './utf8.js';
 
 /** Maximum nesting of lists and objects. Manifests have five levels. */
 export const MAX_JSON_DEPTH = 100;
@@ -11,14 +13,6 @@ export const MAX_JSON_MEMBERS = 10_000;
 export const MAX_JSON_TEXT_BYTES = 4 * 1024 * 1024;
 /** Maximum number of successive digits. JSON has no limit; values of manifests need at most 20. */
 export const MAX_JSON_DIGITS = 1_000;
-
-/** The bytes are not JSON or exceed a limit of this reader. */
-export class JsonError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'JsonError';
-  }
-}
 
 /** A list or an object that has not ended yet. */
 interface Container {
@@ -32,8 +26,6 @@ interface Container {
   key: string;
   items: number;
 }
-
-type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
 
 /** Placeholders for containers that are not kept. They stay empty. */
 const NO_LIST: unknown[] = [];
@@ -325,27 +317,15 @@ export class JsonReader {
     if (!isExpected) throw this.unexpected(this.at);
   }
 
-  private unexpected(at: number, expected = this.describeExpected()): JsonError {
+  private unexpected(
+    at: number,
+    expected = describeExpected(this.expected, this.current?.isList),
+  ): JsonError {
     const byte = this.bytes[at];
     const found = byte === undefined ? 'it ends' : `found ${nameOf(byte)}`;
     return new JsonError(`not JSON: ${found} at byte ${at}, expected ${expected}`);
   }
-
-  private describeExpected(): string {
-    const end = this.current?.isList === true ? '"]"' : '"}"';
-    return EXPECTED[this.expected].replace('end', end);
-  }
 }
-
-const EXPECTED: Readonly<Record<Expected, string>> = {
-  value: 'a value',
-  'value or end': 'a value or end',
-  key: 'a key in quotes',
-  'key or end': 'a key in quotes or end',
-  colon: '":"',
-  'comma or end': '"," or end',
-  nothing: 'nothing more',
-};
 
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 const TAB = 0x09;
@@ -385,33 +365,4 @@ function isHexDigit(byte: number): boolean {
 
 function quoted(key: string): string {
   return JSON.stringify(key.length > 100 ? `${key.slice(0, 100)}…` : key);
-}
-
-/** A byte in an error message. */
-function nameOf(byte: number): string {
-  const hex = `0x${byte.toString(16).padStart(2, '0')}`;
-  if (byte === 0) return `NUL (${hex})`;
-  return byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : hex;
-}
-
-/** Bytes that are compared in one step. */
-const COMPARED_BYTES = 64 * 1024;
-const CONTINUATION_BITS = 0b1100_0000;
-const CONTINUATION = 0b1000_0000;
-
-/** The offset of the first byte that makes the bytes no UTF-8. They are not. */
-function firstByteOutsideUtf8(bytes: Buffer): number {
-  let start = 0;
-  for (;;) {
-    let end = Math.min(start + COMPARED_BYTES, bytes.length);
-    // Not within a character, which has at most three bytes after its first.
-    for (let n = 0; n < 3 && ((bytes[end] ?? 0) & CONTINUATION_BITS) === CONTINUATION; n += 1) end -= 1;
-    const part = bytes.subarray(start, end);
-    if (!isUtf8(part)) {
-      // Decoding replaces what is not UTF-8.
-      const decoded = Buffer.from(part.toString('utf8'));
-      return start + part.findIndex((byte, at) => byte !== decoded[at]);
-    }
-    start = end;
-  }
 }

@@ -1,7 +1,8 @@
 import { type Descriptor, parseDescriptor } from './descriptor.js';
 import { ManifestInvalidError } from './errors.js';
 import { isJsonObject, type JsonObject } from './json.js';
-import { JsonError, JsonReader } from './json-reader.js';
+import { JsonError } from './json-error.js';
+import { JsonReader } from './json-reader.js';
 import { type JsonShape, objectOf } from './json-shape.js';
 import {
   isDockerMediaType,

@@ -2,7 +2,9 @@ import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relat
 import { ManifestEntity } from './manifest.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 
-/** A config, a layer, or a blob that an index lists. While this row exists, the blob's link can't be deleted. */
+/**
+ * A config, a layer, or a blob that an index lists. While this row exists, the blob's link can't be deleted.
+ */
 @Entity('manifest_blobs')
 @Index('manifest_blobs_blob_id_repository_id_idx', ['blobId', 'repositoryId'])
 export class ManifestBlobEntity {

@@ -23,10 +23,10 @@ export class PutManifestFunction1764350000000 implements MigrationInterface {
  * A child is a manifest of the repository, or else a blob of it: caches of BuildKit list layers in an index.
  * References to blobs are rows of `manifest_blobs` in both cases.
  *
- * A manifest may have more than 100,000 references, and statistics may be older than most rows of a table. So
- * the plans don't depend on them: LATERAL forces one index lookup per reference, and lists are compared by
- * grouping them, because a join could be a nested loop. `enable_seqscan` applies to the checks of foreign keys
- * too, whose plans are cached.
+ * A manifest may have more than 100,000 references, and statistics may be older than most rows of a table.
+ * So the plans don't depend on them: LATERAL forces one index lookup per reference, and lists are compared by
+ * grouping them, because a join could be a nested loop. `enable_seqscan` also applies to the checks of
+ * foreign keys, whose plans are cached.
  *
  * Order of locks: repository, children by id, links by blob id, the manifest, tags by name. Each statement
  * sees what was committed before it started, so what is read after a lock is what the lock protects.
