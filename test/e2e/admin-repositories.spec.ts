@@ -78,13 +78,22 @@ describe('admin API: repositories', () => {
   );
 
   it('finds repositories whose names look like endpoints, with plain slashes and encoded ones', async () => {
-    const names = ['names/tags/tags', 'names/manifests/tags', 'names/tags/app', 'names/manifests/latest'];
+    const names = [
+      ...['names/tags', 'names/tags/tags', 'names/tags/app'],
+      ...['names/manifests', 'names/manifests/tags', 'names/manifests/latest', 'names/manifests/events'],
+      ...['names/events', 'names/events/app', 'names/tags/app/events'],
+    ];
     for (const name of names) {
       await client.putManifest(name, 'v1', JSON.stringify(await client.makeImage(name, ['layer'])));
       for (const part of [name, encodeURIComponent(name)]) {
         expect(await admin.get(`/repositories/${part}/tags`)).toMatchObject({ items: [{ name: 'v1' }] });
         const { items } = await admin.get<{ items: Manifest[] }>(`/repositories/${part}/manifests`);
         expect(items).toHaveLength(1);
+        const ofTag = { items: [{ tag: 'v1' }] };
+        expect(await admin.get(`/repositories/${part}/tags/v1/events`)).toMatchObject(ofTag);
+        // `a/tags/b/events` are the events of the tag `b`, so only the encoded name is a repository's.
+        if (!/\/tags\/\w+$/.test(part))
+          expect(await admin.get(`/repositories/${part}/events`)).toMatchObject(ofTag);
         const digest = items[0]!.digest;
         for (const text of [digest, encodeURIComponent(digest)])
           expect(await admin.get(`/repositories/${part}/manifests/${text}`)).toMatchObject({ digest });
@@ -92,7 +101,7 @@ describe('admin API: repositories', () => {
       expect(await admin.get(`/repositories/${encodeURIComponent(name)}`)).toMatchObject({ name, tags: 1 });
     }
     // The end of the path decides: these are no lists of tags or manifests.
-    for (const name of ['names/tags/app', 'names/manifests/latest'])
+    for (const name of ['names/tags/app', 'names/manifests/latest', 'names/events/app'])
       expect(await admin.get(`/repositories/${name}`)).toMatchObject({ name, tags: 1 });
   });
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { requestHead, RawConnection, rawRequest } from '../support/raw-http.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('GET /', () => {
   let berth: RunningBerth;
@@ -115,6 +115,24 @@ describe('GET /', () => {
     const page = await (await client.fetch('/', { headers })).text();
     expect(page).not.toContain('evil.example');
     expect(page).not.toContain('https://');
+  });
+
+  it('believes a trusted proxy, but takes no commands from it', async () => {
+    const behind = await OwnBerth.start({ TRUSTED_PROXIES: '127.0.0.1', ACCESS_MODE: 'open' });
+    try {
+      const pageWith = async (forwardedHost: string) => {
+        const headers = { 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': 'https' };
+        return (await fetch(behind.url, { headers })).text();
+      };
+      const page = await pageWith('registry.example.com');
+      expect(page).toContain('docker push registry.example.com/demo/my-image');
+      expect(page).toContain('podman push my-image registry.example.com/demo/my-image');
+      expect(page).toContain('curl https://registry.example.com/v2/_catalog');
+      expect(page).not.toContain('insecure-registries');
+      expect(await pageWith('a;reboot')).not.toContain('reboot');
+    } finally {
+      await behind.dispose();
+    }
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('refuses %s', async (method) => {
