@@ -205,8 +205,8 @@ describe('connections', () => {
     );
 
     it('may have no path', async () => {
-      expect(statuses(await absolute('GET', 'http://localhost', 'localhost'))).toEqual(['404']);
-      expect(statuses(await absolute('GET', 'http://localhost?x', 'localhost'))).toEqual(['404']);
+      expect(statuses(await absolute('GET', 'http://localhost', 'localhost'))).toEqual(['200']);
+      expect(statuses(await absolute('GET', 'http://localhost?x', 'localhost'))).toEqual(['200']);
     });
 
     it('overrides the Host header', async () => {

@@ -51,7 +51,7 @@ describe('request ids', () => {
     ['an expectation', requestHead('GET', '/v2/', [['Expect', 'magic']]), 417],
     ['no HTTP', 'GET nonsense\r\n\r\n', 400],
     ['TLS', '\x16\x03\x01\x02\x00', 400],
-    ['a long header', requestHead('GET', '/v2/', [['X', 'x'.repeat(20_000)]]), 431],
+    ['a long header', requestHead('GET', '/v2/', [['X', 'x'.repeat(40_000)]]), 431],
   ])('are in the header of a refusal before the application, and in the log: %s', async (_, text, status) => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(text);
