@@ -35,14 +35,14 @@ describe('parseByteRanges', () => {
     ['100-109,0-9', ['100-109', '0-9']],
     ['500-509,0-9,100-109', ['500-509', '0-9', '100-109']],
     ['0-9,11-20', ['0-9', '11-20']],
-    ['0-9,10-19', ['0-19']],
+    ['0-9,10-19', ['0-9', '10-19']],
     ['0-9,5-19', ['0-19']],
-    ['10-19,0-9', ['0-19']],
+    ['10-19,0-9', ['10-19', '0-9']],
     ['0-99,10-19', ['0-99']],
     ['10-19,0-99', ['0-99']],
     ['0-9,0-9', ['0-9']],
-    ['0-9,50-59,10-19', ['0-19', '50-59']],
-    ['50-59,0-9,60-69', ['50-69', '0-9']],
+    ['0-9,50-59,9-19', ['0-19', '50-59']],
+    ['50-59,0-9,59-69', ['50-69', '0-9']],
     ['0-9,20-29,40-49,5-45', ['0-49']],
     ['0-9,-10', ['0-9', '999990-999999']],
     ['999990-,0-9', ['999990-999999', '0-9']],
@@ -100,7 +100,7 @@ describe('parseByteRanges', () => {
     expect(parseByteRanges('bytes=0-99,200-299', 450).kind).toBe('whole');
     expect(parseByteRanges('bytes=0-799,900-999', 1_000).kind).toBe('whole');
     expect(parseByteRanges('bytes=0-999', 1_000).kind).toBe('spans');
-    expect(parseByteRanges('bytes=0-899,900-999', 1_000)).toEqual({
+    expect(parseByteRanges('bytes=0-900,900-999', 1_000)).toEqual({
       kind: 'spans',
       spans: [{ start: 0, end: 999 }],
     });
@@ -139,7 +139,7 @@ describe('parseByteRanges', () => {
     );
   });
 
-  it('selects every requested byte once, in spans that do not touch', () => {
+  it('selects every requested byte once', () => {
     const specs = fc.array(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 20 })), {
       minLength: 2,
       maxLength: 12,
@@ -153,7 +153,6 @@ describe('parseByteRanges', () => {
         const selected = spans.flatMap(positions);
         expect(new Set(selected)).toEqual(wanted);
         expect(selected).toHaveLength(wanted.size);
-        expect(spans.filter(({ end }) => wanted.has(end + 1))).toEqual([]);
         // Each span is where the first range of it is.
         const firsts = spans.map(({ start, end }) =>
           requested.findIndex(([first]) => first >= start && first <= end),

@@ -7,7 +7,7 @@ export interface ByteSpan {
 /** The parts that a GET with a `Range` header selects. They are within the representation, none is empty. */
 export type ByteRanges =
   | { readonly kind: 'whole' }
-  /** Disjoint spans with gaps between them, in the order of the header. */
+  /** Disjoint spans, in the order of the header. */
   | { readonly kind: 'spans'; readonly spans: readonly [ByteSpan, ...ByteSpan[]] }
   | { readonly kind: 'unsatisfiable' };
 
@@ -27,9 +27,9 @@ const RANGE_SPEC = /^(?:([0-9]+)-([0-9]*)|-([0-9]+))$/;
  * - `whole` (200): no header, another unit, a syntax error, or an empty representation, of which
  *   Content-Range could not express a part. Also more than {@link MAX_RANGES} ranges, and ranges that
  *   together cost more than the whole. RFC 9110 lets a server ignore each.
- * - `spans` (206): `a-b`, `a-` or `-n`, clamped to the size. Overlapping and touching ranges are one span,
- *   at the position of the first of them (section 15.3.7.2). Other ranges stay apart, because clients match
- *   the parts with the ranges that they requested. Ranges beyond the end are left out.
+ * - `spans` (206): `a-b`, `a-` or `-n`, clamped to the size. Overlapping ranges are one span, at the position
+ *   of the first of them (section 15.3.7.2). Ranges that touch stay apart: podman requests such ranges and
+ *   expects one part for each (podman 4.3 crashes otherwise). Ranges beyond the end are left out.
  * - `unsatisfiable` (416): all ranges start at or beyond the end, or are `-0`. Also a range whose last
  *   position is before its first: section 14.2 allows ignoring or rejecting it; rejecting shows clients their
  *   mistake.
@@ -80,13 +80,13 @@ function clamp({ start, end }: ByteSpan, size: number): ByteSpan[] {
   return [{ start: start < 0 ? Math.max(size + start, 0) : start, end: Math.min(end, size - 1) }];
 }
 
-/** Joins spans that overlap or touch. */
+/** Joins spans that overlap. */
 function coalesce(spans: readonly ByteSpan[]): ByteSpan[] {
   const joined: { start: number; end: number; position: number }[] = [];
   const sorted = spans.map((span, position) => ({ ...span, position })).sort((a, b) => a.start - b.start);
   for (const span of sorted) {
     const last = joined.at(-1);
-    if (last === undefined || span.start > last.end + 1) {
+    if (last === undefined || span.start > last.end) {
       joined.push(span);
     } else {
       last.end = Math.max(last.end, span.end);
