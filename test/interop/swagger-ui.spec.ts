@@ -121,7 +121,7 @@ if (chromium === undefined && !mustRun) {
     expect(overview.status).toContain('200');
     expect(JSON.parse(overview.body)).toMatchObject({ counts: { repositories: 1, tags: 1 } });
     const tags = await execute('listTags', { name: 'library/busybox', limit: '10' });
-    expect(tags.url).toBe(`${berth.url}/api/v1/repositories/library%2Fbusybox/tags?limit=10`);
+    expect(tags.url).toBe(`${berth.url}/api/v1/repositories/library%2Fbusybox/tags?limit=10&sort=name`);
     expect(JSON.parse(tags.body)).toMatchObject({ items: [{ name: 'latest' }], nextCursor: null });
     expectQuiet();
   });
