@@ -37,7 +37,8 @@ export class SqlMethods {
 
   private wrap({ name, prototype }: Class): void {
     for (const key of Object.getOwnPropertyNames(prototype).filter((key) => key !== 'constructor')) {
-      const method = prototype[key];
+      // Not `prototype[key]`, which would call a getter.
+      const method = Object.getOwnPropertyDescriptor(prototype, key)?.value as Method | undefined;
       if (typeof method !== 'function') continue;
       const { uncalled } = this;
       uncalled.add(`${name}.${key}`);
