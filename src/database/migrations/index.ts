@@ -13,12 +13,12 @@ import { ValidatedLinks1764220000005 } from './1764220000005-validated-links.js'
 import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-key.js';
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
+import { BodyStart1764340000000 } from './1764340000000-body-start.js';
 import { PutManifestFunction1764350000000 } from './1764350000000-put-manifest-function.js';
 import { ImageSizes1764360000000 } from './1764360000000-image-sizes.js';
 import { ClientAddresses1764360000001 } from './1764360000001-client-addresses.js';
 import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-sizes.js';
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
-import { BodyStart1764340000000 } from './1764340000000-body-start.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -37,10 +37,10 @@ export const MIGRATIONS = [
   SupersededBlobKey1764220000006,
   UploadClock1764240000000,
   CommitFunction1764250000000,
+  BodyStart1764340000000,
   PutManifestFunction1764350000000,
   ImageSizes1764360000000,
   ClientAddresses1764360000001,
   FilledImageSizes1764360000002,
   IndexesOfSortedLists1764360000003,
-  BodyStart1764340000000,
 ];
