@@ -1,0 +1,77 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseRepositoryName } from '../../oci/repository-name.js';
+import { newUploadId } from '../../oci/upload-id.js';
+import type { UploadBody } from '../../transfer/read-body.js';
+import type { Midstate } from '../hash/hasher.js';
+import { bodyStartOf } from './body-start.js';
+import type { UploadSession } from './upload-session.js';
+
+/** Only the length matters here. */
+const midstate = (lengthBytes: number, algorithm: Midstate['algorithm'] = 'sha256'): Midstate => ({
+  algorithm,
+  words: '',
+  lengthBytes,
+  partialBlock: '',
+});
+
+/** 100 bytes, of which the last body had 40. */
+const SESSION: UploadSession = {
+  id: newUploadId(),
+  repository: parseRepositoryName('a/b'),
+  state: 'open',
+  offsetBytes: 100,
+  midstates: [midstate(100, 'sha512'), midstate(100)],
+  driverState: {},
+  version: 1,
+  leaseHolder: null,
+  digest: null,
+  blobId: null,
+  bodyStart: midstate(60),
+};
+
+type Headers = Omit<Partial<UploadBody>, 'source'>;
+
+describe('where a body begins', () => {
+  const startOf = (headers: Headers, session = SESSION) => {
+    const body = { source: { [Symbol.asyncIterator]: () => ({ next: never }) }, ...NO_HEADERS, ...headers };
+    try {
+      const { algorithm, lengthBytes } = bodyStartOf(session, body);
+      return algorithm === 'sha256' ? lengthBytes : algorithm;
+    } catch (error) {
+      return error instanceof Error ? error.name : error;
+    }
+  };
+
+  it.each<[what: string, headers: Headers, start: number | string]>([
+    ['the bare path', {}, 100],
+    ['the last Location', { locationOffset: 100 }, 100],
+    ['the Location of the last body', { locationOffset: 60, lengthBytes: 40 }, 60],
+    ['… with more bytes', { locationOffset: 60, lengthBytes: 41 }, 60],
+    ['… with fewer bytes', { locationOffset: 60, lengthBytes: 39 }, 'UploadOffsetError'],
+    ['… without bytes', { locationOffset: 60, lengthBytes: 0 }, 60],
+    ['… without a length', { locationOffset: 60 }, 60],
+    ['the first Location', { locationOffset: 0, lengthBytes: 100 }, 0],
+    ['… with fewer bytes', { locationOffset: 0, lengthBytes: 99 }, 'UploadOffsetError'],
+    ['another Location before the offset', { locationOffset: 50 }, 'UploadOffsetError'],
+    ['a Location beyond the offset', { locationOffset: 101 }, 'UploadOffsetError'],
+    ['a range at the offset', { range: { start: 100, end: 109 } }, 100],
+    ['… at an old Location', { range: { start: 100, end: 109 }, locationOffset: 0 }, 100],
+    ['a range elsewhere', { range: { start: 60, end: 109 } }, 'UploadOffsetError'],
+    ['… at its Location', { range: { start: 60, end: 109 }, locationOffset: 60 }, 'UploadOffsetError'],
+    ['a range of another length', { range: { start: 100, end: 109 }, lengthBytes: 9 }, 'SizeInvalidError'],
+  ])('of a request with %s %j: %s', (_, headers, start) => {
+    expect(startOf(headers)).toBe(start);
+  });
+
+  it('is only known at 0 and at the offset if no body start was recorded', () => {
+    const session = { ...SESSION, bodyStart: null };
+    const starts = [0, 60, 100].map((locationOffset) => startOf({ locationOffset }, session));
+    expect(starts).toEqual([0, 'UploadOffsetError', 100]);
+  });
+});
+
+const NO_HEADERS = { lengthBytes: undefined, range: undefined };
+
+function never(): Promise<IteratorResult<Uint8Array>> {
+  return new Promise(() => undefined);
+}
