@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MANIFEST_TYPE, type PushedImage } from '../load/jobs.js';
+import { withQuery } from '../load/request-text.js';
 import { defineGroup, perSecond, type CaseGroup, type Target } from './bench-case.js';
 import { fetchFrom } from './check.js';
 import { pushSmallImage } from './manifests.js';
@@ -57,7 +58,7 @@ async function seedReferrers(target: Target): Promise<PushedImage> {
   if (target.kind === 'peer') return image;
   const empty = digestOf(EMPTY);
   const started = await fetchFrom(target, `/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST' });
-  await fetchFrom(target, `${started.headers.get('location') ?? ''}?digest=${empty}`, {
+  await fetchFrom(target, withQuery(started.headers.get('location') ?? '', `digest=${empty}`), {
     method: 'PUT',
     body: EMPTY,
   });

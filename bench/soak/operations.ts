@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SeededRandom } from '../cases/seeded-random.js';
+import { withQuery } from '../load/request-text.js';
 import type { SoakClient } from './http-client.js';
 import { type PoolBlob, type PoolImage, REPOSITORIES, TAGS } from './pool.js';
 
@@ -63,7 +64,7 @@ export class SoakOperations {
     const location = await this.begin(repository);
     if (location === undefined) return;
     await this.client.send('PATCH', location, { headers: OCTETS, body: bytes });
-    await this.client.send('PUT', `${location}?digest=${digest}`);
+    await this.client.send('PUT', withQuery(location, `digest=${digest}`));
   }
 
   private async putManifest(repository: string, image: PoolImage, tag: string): Promise<void> {

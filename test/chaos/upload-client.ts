@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { withDigest } from '../support/registry-client.js';
 import { chaosRequest, type ChaosRequestOptions, type Outcome } from './client-request.js';
 import type { Deadline } from './deadline.js';
 import type { RunResults } from './run-results.js';
@@ -140,7 +141,7 @@ export class UploadClient {
 
   private async commit(session: SessionView, start: number): Promise<boolean> {
     const { sizeBytes } = this.plan.content;
-    const path = `${session.location}?digest=${this.digest}`;
+    const path = withDigest(session.location, this.digest);
     this.maybeLoseResponse(path);
     const body = start < sizeBytes ? this.chunk(session, start, sizeBytes) : {};
     const outcome = await this.send('PUT', path, body);
