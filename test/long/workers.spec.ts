@@ -64,6 +64,7 @@ onLinux('workers', () => {
     const workers = await fullPool(berth);
     berth.signalGroup('SIGINT');
     expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
+    expect(berth.log(/^stop/).map(({ pid }) => pid)).toEqual([berth.pid, berth.pid]);
     expect(workers.filter(isAlive)).toEqual([]);
     expect(await isListening(url)).toBe(false);
     await expectPostgresGone(environment.DATA_DIR, 0);
@@ -80,6 +81,8 @@ onLinux('workers', () => {
     await upload.bytesWritten(MIB + 99);
     berth.signal('SIGTERM');
     expect(await berth.ended()).toMatchObject({ code: 0, stderr: '' });
+    // The primary asks its workers.
+    expect(berth.log(/^stopping/)).toMatchObject([{ pid: berth.pid, stop: { requests: 1, uploads: 1 } }]);
     expect([undefined, 503]).toContain(await patch.status);
     const next = await bench.start(environment).url();
     expect(await upload.offset(next)).toBe(MIB + 99);
