@@ -1,8 +1,8 @@
 // `npm start` runs this before it starts Berth: compiles the sources to dist/, unless dist/ has them already.
 //
 // Types are not checked here, which would double the time: `npm run build` and `npm run lint` check them.
-// Each file is replaced by a rename, and the stamp is written last. So an interrupted build is repeated, and two
-// builds at the same time don't disturb each other.
+// Each file is replaced by a rename, and the stamp is written last. So an interrupted build is repeated, and
+// two builds at the same time don't disturb each other.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

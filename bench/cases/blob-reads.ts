@@ -58,7 +58,9 @@ function wholeBlob(
 
 function randomRanges({ rangeBytes, largeBlobBytes }: Sizes): BenchCase<Blobs> {
   return {
-    name: `blob GET, ranges of ${sizeText(rangeBytes)} out of ${sizeText(largeBlobBytes)}, ${MANY} connections`,
+    name:
+      `blob GET, ranges of ${sizeText(rangeBytes)} out of ${sizeText(largeBlobBytes)}, ` +
+      `${MANY} connections`,
     unit: 'requests/s',
     run: async ({ generator, server }, { large }, round) => {
       // The same offsets for both servers.

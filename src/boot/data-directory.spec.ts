@@ -24,11 +24,12 @@ describe('claimDataDirectory', () => {
     expect((await stat(dir)).mode & 0o777).toBe(0o755);
   });
 
-  it('refuses a second claim, with the directory and the process id, until the first is released', async () => {
+  it('refuses a second claim, naming directory and process id, until the first is released', async () => {
     const dir = join(parent, 'd');
     const claim = await claimDataDirectory(dir);
     await expect(claimDataDirectory(dir)).rejects.toThrow(
-      `DATA_DIR (${dir}) is in use by another Berth (pid ${process.pid}): stop it, or set another DATA_DIR for this one.`,
+      `DATA_DIR (${dir}) is in use by another Berth (pid ${process.pid}): ` +
+        'stop it, or set another DATA_DIR for this one.',
     );
     claim.release();
     (await claimDataDirectory(dir)).release();

@@ -83,7 +83,7 @@ describe('parseManifest: results', () => {
     expect((await parse({ ...index, subject: sha512 })).subject).toBe(sha512.digest);
   });
 
-  it('keeps the first descriptor of a digest, so a config that is also a layer stays the config', async () => {
+  it('keeps the first descriptor of a digest: a config that is also a layer stays the config', async () => {
     const empty = descriptor(OCI_EMPTY, '{}');
     const { blobs } = await parse({ ...image, config: empty, layers: [empty, layer, layer] });
     expect(blobs.map(({ digest, role }) => [digest, role])).toEqual([

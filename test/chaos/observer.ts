@@ -82,7 +82,8 @@ export class Observer {
       ['unrelated pulls that failed', `${failed(pulls)}; not ready: ${failed(counted) - failed(pulls)}`],
       [
         'unrelated requests not counted',
-        `${this.samples.length - healthy.length} in a fault, ${healthy.length - counted.length} too slow to tell`,
+        `${this.samples.length - healthy.length} in a fault, ` +
+          `${healthy.length - counted.length} too slow to tell`,
       ],
     );
   }

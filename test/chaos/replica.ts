@@ -110,7 +110,8 @@ export class Replica {
       this.frozen = false;
       if (served && signal !== 'SIGKILL' && code !== 0) {
         this.onUnexpectedExit(
-          `replica ${this.index} ended with ${code ?? signal}: ${stdout.slice(-STDERR_CHARACTERS)}${this.lastStderr}`,
+          `replica ${this.index} ended with ${code ?? signal}: ` +
+            `${stdout.slice(-STDERR_CHARACTERS)}${this.lastStderr}`,
         );
       }
       await delay(RESTART_PAUSE_MS);

@@ -44,7 +44,8 @@ export function resultsTable(
 
 function resendCost({ storage }: ChaosSettings, { maxUnrecordedBytes, killsMeasured }: RunResults): string {
   if (storage !== 'filesystem') return `not visible on ${storage}`;
-  return `${grouped(maxUnrecordedBytes)} (in ${killsMeasured} uploads; allowed: ${grouped(CHECKPOINT_BYTES)})`;
+  const allowed = grouped(CHECKPOINT_BYTES);
+  return `${grouped(maxUnrecordedBytes)} (in ${killsMeasured} uploads; allowed: ${allowed})`;
 }
 
 function operations({ operations }: RunResults): string[][] {

@@ -42,7 +42,7 @@ export function describeOneUpload({ driver, harness }: Context): void {
     expect(await driver().finishUpload(upload, digest(Buffer.of()), 0)).toBe(key);
   });
 
-  it('finishes an upload that was opened, but never written to nor flushed, as the empty object', async () => {
+  it('finishes an upload that was opened, but never written, as the empty object', async () => {
     const upload = await begin(driver());
     await (await driver().openUpload(upload, 0)).close();
     const key = await driver().finishUpload(upload, digest(Buffer.of()), 0);

@@ -34,7 +34,8 @@ const FAULTS: [string, Fault][] = [
 ];
 
 function responding(status: number, code: string): Fault {
-  const body = `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Words.</Message></Error>`;
+  const error = `<Error><Code>${code}</Code><Message>Words.</Message></Error>`;
+  const body = `<?xml version="1.0" encoding="utf-8"?>${error}`;
   return { kind: 'respond', status, body, headers: { 'x-ms-error-code': code } };
 }
 

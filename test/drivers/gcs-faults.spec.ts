@@ -31,7 +31,7 @@ const UNAVAILABLE: Fault = {
 const SLOW_DOWN: Fault = {
   ...UNAVAILABLE,
   status: 429,
-  body: '{"error":{"code":429,"message":"The object exceeded the rate limit for object mutation operations."}}',
+  body: '{"error":{"code":429,"message":"The object exceeded the rate limit."}}',
 };
 
 const DENIED: Fault = { ...UNAVAILABLE, status: 403, body: '{"error":{"code":403,"message":"no"}}' };

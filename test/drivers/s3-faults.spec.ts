@@ -85,7 +85,7 @@ describeWithRadosgw('S3 behind a faulty network', () => {
       },
     );
 
-    it('a completion is unavailable if its last response is lost; the next one finds the object', async () => {
+    it('a completion whose last response is lost is unavailable; the next finds the object', async () => {
       const { multipart, part, content } = await arranged(s3.direct);
       const store = s3.open(s3.proxy.endpoint, { attempts: 1 });
       s3.proxy.inject({ method: 'POST', fault: { kind: 'lose response' } });
@@ -122,7 +122,8 @@ describeWithRadosgw('S3 behind a faulty network', () => {
       await stored(s3.direct, 'a', Buffer.from('a'));
       await stored(s3.direct, 'b', Buffer.from('b'));
       const body =
-        '<DeleteResult><Error><Key>b</Key><Code>SlowDown</Code><Message>later</Message></Error></DeleteResult>';
+        '<DeleteResult><Error><Key>b</Key><Code>SlowDown</Code>' +
+        '<Message>later</Message></Error></DeleteResult>';
       s3.proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
       await s3.open(s3.proxy.endpoint).delete(['a', 'b'], NOW);
       // The proxy said that a was deleted.
@@ -131,7 +132,8 @@ describeWithRadosgw('S3 behind a faulty network', () => {
 
     it('DeleteObjects fails if one name is denied', async () => {
       const body =
-        '<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>';
+        '<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code>' +
+        '<Message>no</Message></Error></DeleteResult>';
       s3.proxy.inject({ method: 'POST', fault: { kind: 'respond', status: 200, body } });
       const deleting = s3.open(s3.proxy.endpoint).delete(['a', 'b'], NOW);
       await expect(deleting).rejects.toThrow(/access to the bucket .* is denied/);

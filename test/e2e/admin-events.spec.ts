@@ -91,8 +91,8 @@ describe('admin API: events', () => {
   it('filters by time: from since on, before until', async () => {
     const { items } = await admin.get<{ items: Event[] }>(`${path}/events`);
     // Two events have the same time: the pages between them must not miss one.
-    const sql = `UPDATE tag_events SET happened_at = '2026-01-01T00:00:00Z'::timestamptz + (CASE
-                   WHEN to_digest IS NULL THEN 3 WHEN from_digest IS NOT NULL THEN 2 ELSE 1 END) * interval '1 day'
+    const sql = `UPDATE tag_events SET happened_at = '2026-01-01T00:00:00Z'::timestamptz + interval '1 day' *
+                   CASE WHEN to_digest IS NULL THEN 3 WHEN from_digest IS NOT NULL THEN 2 ELSE 1 END
                   WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)`;
     await berth.query(sql, [name]);
     expect(items).toHaveLength(4);

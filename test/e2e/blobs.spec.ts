@@ -287,7 +287,7 @@ describe('blobs', () => {
     },
   );
 
-  it('17. DELETE of a blob that a manifest needs → 405 DENIED naming it, until the manifest is deleted', async () => {
+  it('17. DELETE of a blob → 405 DENIED while a manifest needs it, which the error names', async () => {
     const [here, there] = [freshName('here'), freshName('there')];
     const layer = await client.pushBlob(here, 'needed', 'sha512');
     const image = JSON.stringify(await client.makeImage(here, ['needed']));

@@ -167,7 +167,8 @@ describe('connections', () => {
     ['an unknown expectation', get('/v2/', 'Expect: wonders\r\n'), 417],
     [
       'a transfer coding besides chunked',
-      `POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+      'POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\n' +
+        'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
       400,
     ],
   ])('refuses %s in the spec’s shape', async (_, request, status) => {

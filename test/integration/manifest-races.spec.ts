@@ -76,7 +76,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
     }
   });
 
-  it('deletes an index and its child while a tag moves from one to the other, without a deadlock', async () => {
+  it('deletes an index and its child while a tag moves between them, without a deadlock', async () => {
     const name = freshName();
     const image = JSON.stringify(await client.makeImage(name, []));
     expect((await client.putManifest(name, 'moving', image)).status).toBe(201);

@@ -66,7 +66,8 @@ describe('the reaper of one registry', () => {
     for (const table of ['uploads', 'upload_events', 'upload_clock']) await query(`DELETE FROM ${table}`);
     // The clock was correct until now.
     await query(
-      `INSERT INTO upload_clock (seconds, seen_at) VALUES ($1, now() - $2::float8 * interval '1 s'), (0, now())`,
+      `INSERT INTO upload_clock (seconds, seen_at)
+       VALUES ($1, now() - $2::float8 * interval '1 s'), (0, now())`,
       [-30 * DAY_SECONDS, 30 * DAY_SECONDS],
     );
   });
@@ -168,7 +169,9 @@ describe('the reaper of one registry', () => {
     );
     while (await reap());
     const [left] = await query<{ open: string; holding: string }>(
-      `SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE holds_bytes) AS holding FROM uploads`,
+      `SELECT count(*) FILTER (WHERE state = 'open') AS open,
+              count(*) FILTER (WHERE holds_bytes) AS holding
+         FROM uploads`,
     );
     // The copied one.
     expect(left).toEqual({ open: '1', holding: '1' });
@@ -190,7 +193,8 @@ describe('the reaper of one registry', () => {
     await advanceClock(-30 * DAY_SECONDS);
     await reap();
     const [ahead] = await query<{ count: string }>(
-      `SELECT count(*) FROM uploads WHERE updated_at > now() OR lease_expires_at > now() + interval '1 minute'`,
+      `SELECT count(*) FROM uploads
+        WHERE updated_at > now() OR lease_expires_at > now() + interval '1 minute'`,
     );
     expect(ahead).toEqual({ count: '0' });
     for (let minutes = 0; minutes < 9; minutes += 1) {
@@ -222,7 +226,8 @@ describe('the reaper of one registry', () => {
     const idle = (rows: number) =>
       query(
         `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
-         SELECT gen_random_uuid(), repository, 'open', midstates, driver_state, true, now() - interval '1 hour'
+         SELECT gen_random_uuid(), repository, 'open', midstates, driver_state, true,
+                now() - interval '1 hour'
            FROM uploads, generate_series(1, $2) WHERE id = $1`,
         [location.split('/').at(-1), rows],
       );

@@ -105,7 +105,7 @@ export function replicasContract({ driver, environment }: TestStorage): void {
     expect([put.status, await patch.status]).toEqual([201, 429]);
   });
 
-  it('fence a writer that never released the session: it changes neither acknowledged nor later bytes', async () => {
+  it('fence a writer that kept the session: it changes neither acknowledged nor later bytes', async () => {
     const blob = patternBytes(3 * MIB, 3);
     const probe = await begin();
     expect(await probe.append(first.url, 0, blob.subarray(0, 500_000))).toBe(202);

@@ -83,7 +83,7 @@ describe('the schema', () => {
       expect(await differences()).toEqual([]);
     });
 
-    it('fails with the reason if a lock is not granted in time, and keeps the migrations already applied', async () => {
+    it('fails if a lock is not granted in time, and keeps the migrations already applied', async () => {
       await expect(runMigrations(migrating, undefined, { ...retry, timeoutMs: 0 })).rejects.toThrow(
         /can't lock what another session uses: LOCK TABLE blobs.* then start again/,
       );
@@ -112,7 +112,8 @@ describe('the schema', () => {
       `INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (2, 1), (2, 2) ON CONFLICT DO NOTHING`,
     );
     for (const table of ['repository_blobs', 'manifest_blobs']) {
-      const sql = `SELECT repository_id || ' ' || blob_id AS pair FROM ${table} ORDER BY repository_id, blob_id`;
+      const sql = `SELECT repository_id || ' ' || blob_id AS pair
+                     FROM ${table} ORDER BY repository_id, blob_id`;
       expect((await query<{ pair: string }>(sql)).map(({ pair }) => pair)).toEqual([
         '1 1',
         '1 2',

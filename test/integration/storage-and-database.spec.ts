@@ -49,7 +49,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     STORAGE_FILESYSTEM_ROOT: join(String(environment['STORAGE_FILESYSTEM_ROOT']), 'elsewhere'),
   });
 
-  it('a Berth on the same database with another storage does not start, and writes nothing there', async () => {
+  it('a Berth with another storage does not start, and writes nothing there', async () => {
     const sentence = await refusal({ ...environment, ...elsewhere(), DATABASE_URL: berth.databaseUrl });
     expect(sentence).toMatch(
       /^The storage \(.+\) doesn't belong to the database \(PostgreSQL at .+\): .+ is empty/,

@@ -68,7 +68,8 @@ describe('UploadSessionStore', () => {
   it('does not give it to a request that waited for another one to acquire it', async () => {
     let second: ReturnType<typeof tryAcquire> | undefined;
     await test.dataSource.transaction(async (transaction) => {
-      const sql = `UPDATE uploads SET version = version + 1, lease_holder = 'a', lease_expires_at = now() + interval '1 h'
+      const sql = `UPDATE uploads SET version = version + 1, lease_holder = 'a',
+                                      lease_expires_at = now() + interval '1 h'
                     WHERE id = $1 RETURNING id`;
       await queryRows(transaction, sql, [reference.id]);
       second = tryAcquire('b');
@@ -133,7 +134,7 @@ describe('UploadSessionStore', () => {
     expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
   });
 
-  it('gives a session to a request that knows that its holder has ended, unless it has a new holder', async () => {
+  it('gives a session of an ended holder to the next request, unless it has a new holder', async () => {
     const lost = await acquire('a');
     const gone = { leaseHolder: 'a', version: lost.version };
     expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();

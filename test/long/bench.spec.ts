@@ -33,7 +33,8 @@ if (process.argv[2] === '--version') console.log('useless v0');
 else {
   const { readFileSync } = require('node:fs');
   const port = /addr: ".*:(\\d+)"/.exec(readFileSync(process.argv[3], 'utf8'))[1];
-  const respond = ({ url }, response) => response.writeHead(url === '/v2/' ? 200 : 500, { 'Content-Length': 0 }).end();
+  const respond = ({ url }, response) =>
+    response.writeHead(url === '/v2/' ? 200 : 500, { 'Content-Length': 0 }).end();
   require('node:http').createServer(respond).listen(Number(port), '127.0.0.1');
 }
 `;
@@ -80,7 +81,7 @@ describe('npm run bench', () => {
     expect(commands.filter((command) => command.includes(scratch) || command.includes(compiled))).toEqual([]);
   }
 
-  it('measures the selected cases, prints and saves the figures, and leaves no files or processes', async () => {
+  it('measures the selected cases, prints and saves the figures, and leaves no process', async () => {
     const json = join(scratch, 'figures.json');
     const only = '^(manifest GET by tag, 1 |blob push 4 KiB|start on)';
     const { code, stdout, stderr } = await start(['--no-peer', '--only', only, '--json', json]).ended;

@@ -137,7 +137,8 @@ async function seedReferrers({ connection }: TestDatabase, subject: string): Pro
   await client.connect();
   await client.query(`INSERT INTO repositories (name) VALUES ('many/referrers')`);
   await client.query(
-    `INSERT INTO manifests (repository_id, digest, media_type, subject_digest, annotations, content, size_bytes)
+    `INSERT INTO manifests (repository_id, digest, media_type, subject_digest, annotations,
+                            content, size_bytes)
      SELECT r.id, 'sha256:' || encode(sha256(n::text::bytea), 'hex'), $2, $1,
             json_build_object('a', repeat(md5(n::text), 128)), 'x', 1
        FROM repositories r, generate_series(1, 1000) AS n WHERE r.name = 'many/referrers'`,

@@ -80,7 +80,8 @@ export class TestRegistry {
   }
 
   async sessions(): Promise<Map<string, SeenSession>> {
-    const sql = `SELECT ${SESSION_COLUMNS}, coalesce(lease_expires_at < clock_timestamp(), false) AS is_lapsed FROM uploads`;
+    const sql = `SELECT ${SESSION_COLUMNS},
+                        coalesce(lease_expires_at < clock_timestamp(), false) AS is_lapsed FROM uploads`;
     const rows = await this.query<UploadRow & { is_lapsed: boolean }>(sql);
     return new Map(rows.map((row) => [row.id, { ...toSession(row), isLapsed: row.is_lapsed }]));
   }
@@ -88,7 +89,8 @@ export class TestRegistry {
   /** Lets the lease of the session lapse. */
   async lapse({ id }: Pick<UploadReference, 'id'>): Promise<void> {
     await this.query(
-      `UPDATE uploads SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1 AND lease_holder IS NOT NULL`,
+      `UPDATE uploads SET lease_expires_at = clock_timestamp() - interval '1 s'
+        WHERE id = $1 AND lease_holder IS NOT NULL`,
       id,
     );
   }
@@ -104,7 +106,8 @@ export class TestRegistry {
 
   /** Lets the session expire, and runs the reaper. */
   async expire({ id }: Pick<UploadReference, 'id'>, replica: TestReplica): Promise<void> {
-    const sql = `UPDATE uploads SET updated_at = now() - interval '2 days' WHERE id = $1 AND state IN ('open', 'committing')`;
+    const sql = `UPDATE uploads SET updated_at = now() - interval '2 days'
+                  WHERE id = $1 AND state IN ('open', 'committing')`;
     await this.query(sql, id);
     await this.reap(replica);
     await this.query(`UPDATE uploads SET updated_at = now() WHERE id = $1`, id);

@@ -33,7 +33,8 @@ export class AdminClient {
     const pages: Item[][] = [];
     let cursor: string | null = null;
     do {
-      const url: string = `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor === null ? '' : `&cursor=${cursor}`}`;
+      const start = `${path}${path.includes('?') ? '&' : '?'}limit=${limit}`;
+      const url: string = cursor === null ? start : `${start}&cursor=${cursor}`;
       const page: PageBody<Item> = await this.get(url);
       pages.push(page.items);
       cursor = page.nextCursor;

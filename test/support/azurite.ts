@@ -49,7 +49,8 @@ export async function createAzuriteContainer(): Promise<AzuriteContainer> {
   const ownPort = await sharedServer();
   const container = `berth-${randomBytes(6).toString('hex')}`;
   const connectionString = (port = ownPort): string =>
-    `DefaultEndpointsProtocol=http;AccountName=${ACCOUNT};AccountKey=${KEY};BlobEndpoint=http://127.0.0.1:${port}/${ACCOUNT};`;
+    `DefaultEndpointsProtocol=http;AccountName=${ACCOUNT};AccountKey=${KEY};` +
+    `BlobEndpoint=http://127.0.0.1:${port}/${ACCOUNT};`;
   const client = BlobServiceClient.fromConnectionString(connectionString()).getContainerClient(container);
   await client.create();
   return {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets crane, oras and cosign, which the distribution of Debian 12 lacks, from Debian's unstable suite: unpacked below
-# DIR, not installed. Uses the machine's own package sources with another suite.
+# Gets crane, oras and cosign, which Debian 12 lacks, from Debian's unstable suite, and unpacks them below DIR
+# without installing them. Uses the machine's own package sources with another suite.
 #   install-clients.sh DIR    prints the directory to put on the PATH
 set -euo pipefail
 

@@ -1,9 +1,10 @@
 #!/bin/bash
-# A real S3 server for tests: Ceph's radosgw with one monitor and one OSD that keeps objects in memory, on loopback.
+# A real S3 server for tests: Ceph's radosgw with one monitor and one OSD that keeps objects in memory.
+# It listens on loopback.
 #   radosgw.sh start DIR RGW_PORT MON_PORT   returns when the server responds; all its files are in DIR
 #   radosgw.sh stop DIR                      stops the server, even while it starts
-# The OSD chooses its ports between 6800 and 7300. Needs root and the Debian packages radosgw, ceph-mon, ceph-osd and
-# ceph-common (--no-install-recommends). Keys: testkey, testsecret.
+# The OSD chooses its ports between 6800 and 7300. Needs root and the Debian packages radosgw, ceph-mon,
+# ceph-osd and ceph-common (--no-install-recommends). Keys: testkey, testsecret.
 #
 # Notes on the settings (radosgw 16 and 18):
 # - tcp_nodelay reduces a GET from 47 ms to 5, and the paxos lines reduce the start from 12 s to 2.
@@ -12,8 +13,8 @@
 # - It refuses parts of less than 5 MiB, unless `rgw multipart min part size` is set.
 # - One pool with one placement group each: more of them cost memory and seconds without a benefit for tests.
 # - By default it collects deleted bytes hours later. The gc lines keep a long run small.
-# - The daemons outlive their parent, so the caller must call `stop`. It kills, because no data is worth keeping. It
-#   finds processes by the environment variable with DIR, because pid files may be stale.
+# - The daemons outlive their parent, so the caller must call `stop`. It kills them, because their data is not
+#   needed. It finds processes by the environment variable with DIR, because pid files may be stale.
 set -euo pipefail
 verb=${1:?start or stop} dir=${2:?directory}
 
@@ -146,11 +147,12 @@ until_works mon register_osd
   ceph osd crush move local root=default
   ceph osd crush add osd.0 1 host=local
 } >/dev/null 2>&1 || fail 'the map of the OSD'
-ceph-osd -i 0 --mkfs --osd-uuid "$osd" --setuser root --setgroup root >"$dir/log/mkfs.out" 2>&1 || fail 'mkfs of the OSD'
+ceph-osd -i 0 --mkfs --osd-uuid "$osd" --setuser root --setgroup root >"$dir/log/mkfs.out" 2>&1 ||
+  fail 'mkfs of the OSD'
 daemon osd ceph-osd -i 0 -f
 until_works osd osd_is_up
 daemon rgw radosgw -f -n client.rgw.a
 until_works rgw listens "$rgw_port"
-timeout 30 radosgw-admin user create --uid test --display-name test --access-key testkey --secret-key testsecret \
-  >/dev/null 2>"$dir/log/admin.out" || fail 'its user'
+timeout 30 radosgw-admin user create --uid test --display-name test \
+  --access-key testkey --secret-key testsecret >/dev/null 2>"$dir/log/admin.out" || fail 'its user'
 rm "$dir/run/starter"

@@ -31,7 +31,8 @@ describe('takeWorkerLock', () => {
     const orphan = await takeWorkerLock(dir, log);
     noteWorkers(orphan, [12, 345]);
     await expect(takeWorkerLock(dir, log, 0)).rejects.toThrow(
-      `A worker that an earlier Berth left running (one of pid 12, 345) doesn't end and uses DATA_DIR (${dir}): stop it first.`,
+      "A worker that an earlier Berth left running (one of pid 12, 345) doesn't end " +
+        `and uses DATA_DIR (${dir}): stop it first.`,
     );
     orphan.release();
   });

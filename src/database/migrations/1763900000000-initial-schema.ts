@@ -51,7 +51,8 @@ const UP = [
       CONSTRAINT manifests_repository_id_digest_key UNIQUE (repository_id, digest),
       CONSTRAINT manifests_pkey PRIMARY KEY (id)
     )`,
-  `CREATE INDEX manifests_repository_id_subject_digest_idx ON manifests (repository_id, subject_digest, digest) WHERE subject_digest IS NOT NULL`,
+  `CREATE INDEX manifests_repository_id_subject_digest_idx
+      ON manifests (repository_id, subject_digest, digest) WHERE subject_digest IS NOT NULL`,
   `CREATE TABLE manifest_blobs (
       manifest_id bigint NOT NULL,
       blob_id bigint NOT NULL,
@@ -115,7 +116,8 @@ const UP = [
       created_at timestamptz NOT NULL DEFAULT now(),
       updated_at timestamptz NOT NULL DEFAULT now(),
       CONSTRAINT uploads_offset_bytes_check CHECK (offset_bytes >= 0),
-      CONSTRAINT uploads_state_check CHECK (state IN ('open', 'committing', 'committed', 'cancelled', 'expired')),
+      CONSTRAINT uploads_state_check
+        CHECK (state IN ('open', 'committing', 'committed', 'cancelled', 'expired')),
       CONSTRAINT uploads_pkey PRIMARY KEY (id)
     )`,
   `CREATE INDEX uploads_blob_id_idx ON uploads (blob_id)`,
@@ -123,27 +125,36 @@ const UP = [
   `ALTER TABLE blob_digests
       ADD CONSTRAINT blob_digests_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id) ON DELETE CASCADE`,
   `ALTER TABLE manifests
-      ADD CONSTRAINT manifests_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT manifests_repository_id_fkey FOREIGN KEY (repository_id)
+        REFERENCES repositories(id) ON DELETE CASCADE`,
   `ALTER TABLE manifest_blobs
-      ADD CONSTRAINT manifest_blobs_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES manifests(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT manifest_blobs_manifest_id_fkey FOREIGN KEY (manifest_id)
+        REFERENCES manifests(id) ON DELETE CASCADE`,
   `ALTER TABLE manifest_blobs
       ADD CONSTRAINT manifest_blobs_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id)`,
   `ALTER TABLE manifest_children
-      ADD CONSTRAINT manifest_children_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES manifests(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT manifest_children_parent_id_fkey FOREIGN KEY (parent_id)
+        REFERENCES manifests(id) ON DELETE CASCADE`,
   `ALTER TABLE manifest_children
-      ADD CONSTRAINT manifest_children_child_id_fkey FOREIGN KEY (child_id) REFERENCES manifests(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT manifest_children_child_id_fkey FOREIGN KEY (child_id)
+        REFERENCES manifests(id) ON DELETE CASCADE`,
   `ALTER TABLE manifest_missing_references
-      ADD CONSTRAINT manifest_missing_references_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES manifests(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT manifest_missing_references_manifest_id_fkey FOREIGN KEY (manifest_id)
+        REFERENCES manifests(id) ON DELETE CASCADE`,
   `ALTER TABLE repository_blobs
-      ADD CONSTRAINT repository_blobs_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT repository_blobs_repository_id_fkey FOREIGN KEY (repository_id)
+        REFERENCES repositories(id) ON DELETE CASCADE`,
   `ALTER TABLE repository_blobs
       ADD CONSTRAINT repository_blobs_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id)`,
   `ALTER TABLE tag_events
-      ADD CONSTRAINT tag_events_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT tag_events_repository_id_fkey FOREIGN KEY (repository_id)
+        REFERENCES repositories(id) ON DELETE CASCADE`,
   `ALTER TABLE tags
-      ADD CONSTRAINT tags_repository_id_fkey FOREIGN KEY (repository_id) REFERENCES repositories(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT tags_repository_id_fkey FOREIGN KEY (repository_id)
+        REFERENCES repositories(id) ON DELETE CASCADE`,
   `ALTER TABLE tags
-      ADD CONSTRAINT tags_manifest_id_fkey FOREIGN KEY (manifest_id) REFERENCES manifests(id) ON DELETE CASCADE`,
+      ADD CONSTRAINT tags_manifest_id_fkey FOREIGN KEY (manifest_id)
+        REFERENCES manifests(id) ON DELETE CASCADE`,
   `ALTER TABLE uploads
       ADD CONSTRAINT uploads_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES blobs(id) ON DELETE SET NULL`,
 ];

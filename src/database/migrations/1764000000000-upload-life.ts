@@ -18,7 +18,8 @@ const UP = [
   `ALTER TABLE uploads ADD COLUMN holds_bytes boolean NOT NULL DEFAULT true`,
   `ALTER TABLE uploads ADD COLUMN last_holder text`,
   `ALTER TABLE uploads ADD COLUMN abandoned boolean NOT NULL DEFAULT false`,
-  `CREATE INDEX uploads_unfinished_updated_at_idx ON uploads (updated_at) WHERE state IN ('open', 'committing')`,
+  `CREATE INDEX uploads_unfinished_updated_at_idx
+      ON uploads (updated_at) WHERE state IN ('open', 'committing')`,
   `CREATE INDEX uploads_over_holds_bytes_updated_at_idx ON uploads (holds_bytes, updated_at)
       WHERE state NOT IN ('open', 'committing')`,
   `CREATE INDEX uploads_lease_holder_idx ON uploads (lease_holder) WHERE lease_holder IS NOT NULL`,

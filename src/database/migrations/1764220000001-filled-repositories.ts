@@ -22,7 +22,8 @@ export class FilledRepositories1764220000001 implements MigrationInterface {
       await queryRunner.query(
         `UPDATE manifest_blobs b SET repository_id = m.repository_id
            FROM manifests m
-          WHERE m.id = b.manifest_id AND b.repository_id IS NULL AND b.manifest_id >= $1 AND b.manifest_id < $2`,
+          WHERE m.id = b.manifest_id AND b.repository_id IS NULL
+            AND b.manifest_id >= $1 AND b.manifest_id < $2`,
         [from, from + MANIFESTS_AT_ONCE],
       );
     }

@@ -27,7 +27,8 @@ export class ManifestFunctions1764220000004 implements MigrationInterface {
  */
 const PUSH_MANIFEST = `
   CREATE FUNCTION push_manifest(
-    p_repository text, p_digest text, p_media_type text, p_artifact_type text, p_subject text, p_annotations json,
+    p_repository text, p_digest text, p_media_type text, p_artifact_type text, p_subject text,
+    p_annotations json,
     p_content bytea, p_blobs text[], p_children text[], p_accepts_missing boolean, p_tags text[], p_actor text
   ) RETURNS text[] LANGUAGE plpgsql AS $$
   DECLARE
@@ -47,13 +48,15 @@ const PUSH_MANIFEST = `
              ORDER BY id FOR KEY SHARE) AS child;
     SELECT array_agg(DISTINCT blob_id), found_digests || array_agg(digest) INTO blob_ids, found_digests
       FROM (SELECT l.blob_id, d.digest
-              FROM blob_digests d JOIN repository_blobs l ON l.blob_id = d.blob_id AND l.repository_id = own_repository
+              FROM blob_digests d
+              JOIN repository_blobs l ON l.blob_id = d.blob_id AND l.repository_id = own_repository
              WHERE d.digest = ANY (p_blobs)
              ORDER BY l.blob_id FOR KEY SHARE OF l) AS link;
 
     SELECT coalesce(array_agg(wanted.digest ORDER BY n), '{}') INTO missing
       FROM unnest(p_blobs || p_children) WITH ORDINALITY AS wanted (digest, n)
-     WHERE NOT EXISTS (SELECT FROM unnest(found_digests) AS present (digest) WHERE present.digest = wanted.digest);
+     WHERE NOT EXISTS (
+       SELECT FROM unnest(found_digests) AS present (digest) WHERE present.digest = wanted.digest);
     IF missing <> '{}' AND NOT p_accepts_missing THEN
       RETURN missing;
     END IF;
@@ -65,8 +68,8 @@ const PUSH_MANIFEST = `
     END IF;
 
     -- The bytes of a manifest that is there can't differ: the digest names them.
-    INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations, content,
-                           size_bytes, created_by)
+    INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations,
+                           content, size_bytes, created_by)
     VALUES (own_repository, p_digest, p_media_type, p_artifact_type, p_subject, p_annotations, p_content,
             octet_length(p_content), p_actor)
         ON CONFLICT (repository_id, digest) DO UPDATE
@@ -110,14 +113,16 @@ const PUSH_MANIFEST = `
  * if the repository does not exist, false if the manifest does not exist.
  */
 const DELETE_MANIFEST = `
-  CREATE FUNCTION delete_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
+  CREATE FUNCTION delete_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean
+  LANGUAGE plpgsql AS $$
   DECLARE
     own_repository bigint;
     own_id bigint;
   BEGIN
     SELECT id INTO own_repository FROM repositories WHERE name = p_repository;
     IF NOT FOUND THEN RETURN NULL; END IF;
-    SELECT id INTO own_id FROM manifests WHERE repository_id = own_repository AND digest = p_digest FOR UPDATE;
+    SELECT id INTO own_id
+      FROM manifests WHERE repository_id = own_repository AND digest = p_digest FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
 
     -- FOR KEY SHARE: a parent that is being deleted at the same time is waited for, and left out.
@@ -140,14 +145,16 @@ const DELETE_MANIFEST = `
 
 /** Deletes a tag. Returns null if the repository does not exist, false if the tag does not exist. */
 const DELETE_TAG = `
-  CREATE FUNCTION delete_tag(p_repository text, p_tag text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
+  CREATE FUNCTION delete_tag(p_repository text, p_tag text, p_actor text) RETURNS boolean
+  LANGUAGE plpgsql AS $$
   DECLARE
     own_repository bigint;
     pointed_at bigint;
   BEGIN
     SELECT id INTO own_repository FROM repositories WHERE name = p_repository;
     IF NOT FOUND THEN RETURN NULL; END IF;
-    SELECT manifest_id INTO pointed_at FROM tags WHERE repository_id = own_repository AND name = p_tag FOR UPDATE;
+    SELECT manifest_id INTO pointed_at
+      FROM tags WHERE repository_id = own_repository AND name = p_tag FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
     DELETE FROM tags WHERE repository_id = own_repository AND name = p_tag;
     INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor)

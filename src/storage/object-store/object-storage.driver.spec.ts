@@ -67,7 +67,7 @@ describe('ObjectStorageDriver', () => {
       expect(counts).toEqual(expected);
     });
 
-    it('for a push in odd chunks: reads each byte back at most once, and stores none more than twice', async () => {
+    it('for odd chunks: reads each byte back at most once, and stores none more than twice', async () => {
       const chunks = Array.from({ length: 200 }, (_, index) => randomBytes(1_001 + 7 * index));
       const content = Buffer.concat(chunks);
       let upload = await started();

@@ -43,7 +43,8 @@ export function describePulls(registry: PlannedRegistry): void {
       await registry.lose(lost);
       const displace = async (digest: string, key: string) => {
         const sql = `INSERT INTO displaced_objects (object_key, blob_id, reason, look_at)
-                     SELECT $2, blob_id, 'missing', now() + interval '1 day' FROM blob_digests WHERE digest = $1`;
+                     SELECT $2, blob_id, 'missing', now() + interval '1 day'
+                       FROM blob_digests WHERE digest = $1`;
         await registry.look(sql, [digest, key]);
       };
       await displace(lost, 'blobs/gone');

@@ -81,10 +81,11 @@ export function describeReaping(registry: PlannedRegistry): void {
     });
 
     it('does a whole round', async () => {
-      // Each takes several statements, of which the plans are recorded: a few show them all.
+      // A few sessions need all statements of a round.
       await registry.look(
         `UPDATE uploads SET lease_holder = 'busy', lease_expires_at = now() + interval '5 minutes'
-          WHERE state = 'committing' AND id <> ALL (ARRAY(SELECT id FROM uploads WHERE state = 'committing' LIMIT $1))
+          WHERE state = 'committing'
+            AND id <> ALL (ARRAY(SELECT id FROM uploads WHERE state = 'committing' LIMIT $1))
           RETURNING id`,
         [20],
       );

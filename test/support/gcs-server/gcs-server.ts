@@ -172,7 +172,8 @@ export class GcsServer {
       throw new GcsHttpError(
         403,
         'forbidden',
-        `${this.account.email} does not have ${permission} access to ${name === undefined ? `the bucket ${String(bucket)}` : 'the object'}.`,
+        `${this.account.email} does not have ${permission} access to ` +
+          `${name === undefined ? `the bucket ${String(bucket)}` : 'the object'}.`,
       );
     }
   }

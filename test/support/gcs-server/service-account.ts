@@ -53,7 +53,8 @@ export class ServiceAccount {
     if (!isTimely || aud !== AUDIENCE) {
       return {
         error_description:
-          'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.',
+          'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. ' +
+          'Check your iat and exp values in the JWT claim.',
       };
     }
     const token = `ya29.${randomBytes(24).toString('base64url')}`;

@@ -65,22 +65,25 @@ function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled 
   const toOne = `n <= ${referrersOfOne}`;
   const toSome = `n % 10 = 1 AND n > ${manifestsOfBig}`;
   return [
-    `INSERT INTO manifests (id, repository_id, digest, media_type, artifact_type, subject_digest, annotations, content, size_bytes,
-                            image_size_bytes, created_at)
+    `INSERT INTO manifests (id, repository_id, digest, media_type, artifact_type, subject_digest, annotations,
+                            content, size_bytes, image_size_bytes, created_at)
      SELECT n, CASE WHEN n <= ${manifestsOfBig} THEN 1 ELSE 2 + n::bigint * 7919 % (${filled} - 1) END,
             ${digest(`'manifest ' || n`)},
-            CASE WHEN ${isIndex} THEN 'application/vnd.oci.image.index.v1+json' ELSE 'application/vnd.oci.image.manifest.v1+json' END,
+            CASE WHEN ${isIndex} THEN 'application/vnd.oci.image.index.v1+json'
+                 ELSE 'application/vnd.oci.image.manifest.v1+json' END,
             CASE WHEN ${toOne} AND n % 500 = 0 OR ${toSome} THEN '${RARE_TYPE}'
                  WHEN ${toOne} AND n % 4 = 0 THEN 'application/spdx+json'
                  WHEN ${toOne} THEN 'application/vnd.dev.cosign.artifact.sig.v1+json'
                  WHEN NOT ${isIndex} THEN 'application/vnd.oci.image.config.v1+json' END,
             CASE WHEN ${toOne} THEN ${digest(`'manifest ${manifestsOfBig}'`)}
                  WHEN ${toSome} THEN ${digest(`'subject ' || n / 40`)} END,
-            CASE WHEN ${toOne} OR ${toSome} THEN json_build_object('org.opencontainers.image.created', 'day ' || n % 365) END,
+            CASE WHEN ${toOne} OR ${toSome}
+                 THEN json_build_object('org.opencontainers.image.created', 'day ' || n % 365) END,
             convert_to(repeat('x', 300), 'UTF8'), 300, ${imageSize('n')}, now() - n * interval '1 minute'
        FROM generate_series(1, ${manifests}) AS n`,
     `INSERT INTO manifest_children (parent_id, child_id)
-     SELECT n, n + 20 * k + 1 FROM generate_series(2, ${manifests - 100}, 20) AS n, generate_series(1, 3) AS k`,
+     SELECT n, n + 20 * k + 1
+       FROM generate_series(2, ${manifests - 100}, 20) AS n, generate_series(1, 3) AS k`,
     `INSERT INTO manifest_missing_references (manifest_id, digest)
      SELECT n, ${digest(`'missing ' || n`)} FROM generate_series(2, ${manifests}, 20) AS n`,
   ];
@@ -92,9 +95,10 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
     `INSERT INTO blobs (id, size_bytes, object_key)
      SELECT n, length(n::text), format('blobs/sha256/%s/%s', n % 256, gen_random_uuid())
        FROM generate_series(1, ${blobs}) AS n`,
-    // None of them is to be looked at within the test.
+    // Their check is due after the end of the test.
     `INSERT INTO displaced_objects (object_key, blob_id, reason, look_at)
-     SELECT 'blobs/displaced-' || n, ${blobs} - n, CASE WHEN n % 2 = 0 THEN 'missing' ELSE 'corrupt' END, now() + interval '1 day'
+     SELECT 'blobs/displaced-' || n, ${blobs} - n,
+            CASE WHEN n % 2 = 0 THEN 'missing' ELSE 'corrupt' END, now() + interval '1 day'
        FROM generate_series(1, ${displaced}) AS n`,
     `INSERT INTO blob_digests (digest, blob_id)
      SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
@@ -103,7 +107,8 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
        FROM generate_series(1, ${manifests}) AS n
       CROSS JOIN LATERAL (SELECT 1 WHERE n % 2 = 0
                           UNION ALL SELECT 2 + n % ${BASES}
-                          UNION ALL SELECT 1 + ${BASES} + 4 * (n - 1) + k FROM generate_series(1, 4) AS k) AS of (blob_id)
+                          UNION ALL SELECT 1 + ${BASES} + 4 * (n - 1) + k
+                                      FROM generate_series(1, 4) AS k) AS of (blob_id)
       WHERE n % 20 <> 2`,
     `INSERT INTO repository_blobs (repository_id, blob_id)
      SELECT m.repository_id, b.blob_id FROM manifest_blobs b JOIN manifests m ON m.id = b.manifest_id
@@ -125,14 +130,17 @@ function tagStatements({ manifestsOfBig, manifests }: Sizes): string[] {
               UNION ALL
              SELECT 1, 'nightly-' || n, ${manifestsOfBig} FROM generate_series(1, 1000) AS n
               UNION ALL
-             SELECT repository_id, 'v' || id, id FROM manifests WHERE id > ${manifestsOfBig} AND id <= ${manifests}
+             SELECT repository_id, 'v' || id, id
+               FROM manifests WHERE id > ${manifestsOfBig} AND id <= ${manifests}
               UNION ALL
              SELECT repository_id, 'latest', max(id) FROM manifests GROUP BY repository_id) AS tag`,
     `INSERT INTO tag_events (repository_id, tag, to_digest, happened_at)
-     SELECT t.repository_id, t.name, m.digest, t.updated_at FROM tags t JOIN manifests m ON m.id = t.manifest_id`,
+     SELECT t.repository_id, t.name, m.digest, t.updated_at
+       FROM tags t JOIN manifests m ON m.id = t.manifest_id`,
     // A tag that moves each day.
     `INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, happened_at)
-     SELECT 1, '${MOVING_TAG}', ${digest(`'manifest ' || n`)}, ${digest(`'manifest ' || n + 1`)}, now() - n * interval '1 minute'
+     SELECT 1, '${MOVING_TAG}', ${digest(`'manifest ' || n`)}, ${digest(`'manifest ' || n + 1`)},
+            now() - n * interval '1 minute'
        FROM generate_series(1, 5000) AS n`,
   ];
 }

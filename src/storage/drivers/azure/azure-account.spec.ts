@@ -6,8 +6,11 @@ import { type AzureAccount, openAccount } from './azure-account.js';
 import { AZURE_LIMITS } from './azure-limits.js';
 
 const SECRET = 'c2VzYW1lc2VzYW1l';
-const KEYED = `DefaultEndpointsProtocol=https;AccountName=berth;AccountKey=${SECRET};EndpointSuffix=core.windows.net`;
-const SIGNED = `BlobEndpoint=https://berth.blob.core.windows.net/;SharedAccessSignature=sv=2025-01-05&sig=${SECRET}`;
+const KEYED =
+  'DefaultEndpointsProtocol=https;AccountName=berth;' +
+  `AccountKey=${SECRET};EndpointSuffix=core.windows.net`;
+const SIGNED =
+  'BlobEndpoint=https://berth.blob.core.windows.net/;' + `SharedAccessSignature=sv=2025-01-05&sig=${SECRET}`;
 
 function opened(
   settings: Partial<AzureSettings>,

@@ -236,12 +236,14 @@ describe('AzureObjectStore', () => {
     const store = await opened({ storageAzurePrefix: 'some/' });
     const blob = (name: string, size: number, metadata: string): string =>
       `<Blob><Name>some/${name}</Name><Properties><Last-Modified>Tue, 04 Mar 2025 10:00:00 GMT</Last-Modified>
-       <Etag>1</Etag><Content-Length>${size}</Content-Length></Properties><Metadata>${metadata}</Metadata></Blob>`;
+       <Etag>1</Etag><Content-Length>${size}</Content-Length></Properties>
+       <Metadata>${metadata}</Metadata></Blob>`;
     responses = [
       (_, response) => {
         const blobs = blob('blobs', 0, '<hdi_isfolder>true</hdi_isfolder>') + blob('blobs/x', 5, '');
         response.writeHead(200, XML).end(
-          `<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="x" ContainerName="layers">
+          `<?xml version="1.0" encoding="utf-8"?>
+           <EnumerationResults ServiceEndpoint="x" ContainerName="layers">
            <Blobs>${blobs}</Blobs><NextMarker /></EnumerationResults>`,
         );
       },
@@ -385,9 +387,9 @@ function refusal(status: number, code: string | undefined, detail = ''): Respond
     const body =
       request.method === 'HEAD' || code === undefined
         ? ''
-        : `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>Message of ${code}.\nRequestId:4711</Message>${
-            detail && `<AuthenticationErrorDetail>${detail}</AuthenticationErrorDetail>`
-          }</Error>`;
+        : `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code>` +
+          `<Message>Message of ${code}.\nRequestId:4711</Message>` +
+          `${detail && `<AuthenticationErrorDetail>${detail}</AuthenticationErrorDetail>`}</Error>`;
     response
       .writeHead(status, { ...XML, ...(code && { 'x-ms-error-code': code }), 'x-ms-request-id': '4711' })
       .end(body);
