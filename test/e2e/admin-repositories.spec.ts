@@ -342,6 +342,12 @@ describe('admin API: repositories', () => {
           missingCount: 1,
         },
       });
+      // A push repeated when the content is there makes it a reference: also a blob that an index lists.
+      await to.pushBlob('a/b', 'never pushed');
+      await to.putManifest('a/b', 'all', index, { 'Content-Type': OCI_INDEX });
+      expect(await at.get(`/repositories/a%2Fb/manifests/${digestOf(index)}`)).toMatchObject({
+        references: { blobs: [{ digest: missing }], blobCount: 1, manifestCount: 1, missing: [] },
+      });
       const blob = (text: string) => ({
         digest: digestOf(text),
         digests: [digestOf(text)],

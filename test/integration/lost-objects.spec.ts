@@ -5,7 +5,14 @@ import { BlobPresence } from '../../src/blobs/blob-presence.js';
 import { parseObjectKey } from '../../src/storage/object-key.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
-import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
+import {
+  digestOf,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  refusal,
+  RegistryClient,
+  specErrors,
+} from '../support/registry-client.js';
 import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -218,6 +225,20 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
       await client.pushBlob(name, bytes);
       await expectServed(names, digest);
     });
+  });
+
+  it('a lost blob that an index lists is refused, unless a manifest has its digest', async () => {
+    const name = freshName();
+    const child = JSON.stringify(await client.makeImage(name));
+    const digests = [await client.pushBlob(name, randomBytes(1000)), await client.pushBlob(name, child)];
+    const manifests = digests.map((digest) => ({ mediaType: OCI_MANIFEST, digest, size: 1 }));
+    const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+    const push = () => client.putManifest(name, 'v1', index, { 'Content-Type': OCI_INDEX });
+    for (const digest of digests) await stored.lose(digest);
+    const lost = async () => (await specErrors(await push())).map(({ detail }) => detail);
+    expect(await lost()).toEqual(digests.map((digest) => ({ digest })));
+    await client.putManifest(name, digestOf(child), child);
+    expect(await lost()).toEqual([{ digest: digests[0] }]);
   });
 
   it('a blob that is served from memory does not count as present', async () => {
