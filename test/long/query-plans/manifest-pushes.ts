@@ -67,6 +67,11 @@ function describePushes(registry: PlannedRegistry): void {
     });
     // Its size is the sum over the blobs of its children.
     it('an index', () => cost(CHILDREN + 6 * CHILDREN, () => put(BIG, 'pushed', index(CHILDREN))));
+    it('an index of blobs', async () => {
+      const manifests = (await registry.blobsOf(BIG, CHILDREN)).map(descriptorOf);
+      const cache = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+      await cost(CHILDREN, () => put(BIG, 'pushed', cache));
+    });
     it('an image with further tags', async () => {
       const manifest = await image(BIG, 2);
       const digest = digestOf(JSON.stringify(manifest));
