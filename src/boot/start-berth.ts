@@ -15,6 +15,7 @@ import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
 import { maxConnections } from '../http/connection/connection-limit.js';
 import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
+import { refuseUndecodablePath } from '../http/undecodable-path.js';
 import { describeListenFailure } from './listen-failure.js';
 import { AccessLog } from '../observability/access-log.js';
 import { NestLogger } from '../observability/nest-logger.js';
@@ -132,6 +133,7 @@ async function createApp(
     next();
   });
   if (configuration.corsOrigins.length > 0) app.enableCors(crossOriginOptions(configuration));
+  app.use(refuseUndecodablePath);
   setUpApiDocs(app);
   await app.init();
   return app;

@@ -9,7 +9,7 @@ import { OCI_INDEX } from '../oci/media-types.js';
 import { nextLink, parseArtifactTypeFilter, parsePageMarker, parsePageSize } from '../oci/page.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { CatalogDocs, ReferrersDocs, TagListDocs } from './openapi/lists.docs.js';
-import { DigestParam, queryText, Repository } from './parameters.js';
+import { DigestParam, queryDecodedText, Repository } from './parameters.js';
 import { sendBytes, sendJson } from './responses.js';
 
 /**
@@ -61,7 +61,7 @@ export class ListsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const artifactType = parseArtifactTypeFilter(queryText(request, 'artifactType'));
+    const artifactType = parseArtifactTypeFilter(queryDecodedText(request, 'artifactType'));
     const page = pageOf(request, MAX_REFERRERS_PAGE);
     const { items, more } = await this.lists.referrers(name, digest, artifactType, page);
     const filters = artifactType === undefined ? undefined : { artifactType };
@@ -75,8 +75,8 @@ export class ListsController {
 
 function pageOf(request: Request, max: number): PageRequest {
   return {
-    after: parsePageMarker(queryText(request, 'last')),
-    limit: parsePageSize(queryText(request, 'n'), max) ?? max,
+    after: parsePageMarker(queryDecodedText(request, 'last')),
+    limit: parsePageSize(queryDecodedText(request, 'n'), max) ?? max,
   };
 }
 

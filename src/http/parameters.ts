@@ -1,8 +1,10 @@
+import { parse as parseQuery } from 'node:querystring';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { type Digest, parseDigest } from '../oci/digest.js';
 import { BlobUploadInvalidError, DigestInvalidError, ParameterInvalidError } from '../oci/errors.js';
+import { describeUndecodable } from '../oci/percent-encoding.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
@@ -33,6 +35,21 @@ export function queryText({ query }: Pick<Request, 'query'>, name: string): stri
   const value = query[name];
   if (value === undefined || typeof value === 'string') return value;
   throw new ParameterInvalidError(`query parameter ${name} is repeated`);
+}
+
+/**
+ * A query parameter that accepts any text and may occur once.
+ *
+ * @throws ParameterInvalidError if it is repeated, or cannot be decoded: Node would return it as it is.
+ */
+export function queryDecodedText(from: Request, name: string): string | undefined {
+  const text = queryText(from, name);
+  const [, query = ''] = /\?(.*)/s.exec(from.originalUrl) ?? [];
+  if (text === undefined || !query.includes('%')) return text;
+  const encoded = parseQuery(query, undefined, undefined, { maxKeys: 0, decodeURIComponent: (raw) => raw });
+  const description = describeUndecodable(String(encoded[name] ?? ''));
+  if (description !== undefined) throw new ParameterInvalidError(`invalid ${name}: ${description}`);
+  return text;
 }
 
 /** A query parameter that may be repeated. */

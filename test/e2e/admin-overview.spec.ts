@@ -133,7 +133,8 @@ describe('admin API', () => {
   it.each(['/%zz', '/repositories/%', '/uploads/%f'])(
     '%s: 400 for a path that can not be decoded',
     async (path) => {
-      await admin.problem(path, 400);
+      const { detail } = await admin.problem(path, 400);
+      expect(detail).toMatch(/^invalid path: "%\w*" at character \d+ is malformed; expected % and two hex/);
     },
   );
 

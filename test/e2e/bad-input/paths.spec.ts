@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { refusal } from '../../support/registry-client.js';
+import { refusal, specErrors } from '../../support/registry-client.js';
 import { BLOB, DIGEST, useStoredContent } from './stored-content.js';
 
 describe('bad input: paths that lead outside', () => {
@@ -93,10 +93,24 @@ describe('bad input: paths that lead outside', () => {
       // Parameters that accept any text.
       for (const path of [`tags/list?last=${value}`, `referrers/${DIGEST}?artifactType=${value}`]) {
         const { status } = await raw('GET', `/v2/${name}/${path}`);
-        expect(status).toBe(value.includes('%00') ? 400 : 200);
+        expect(status).toBe(/%00|%ff|%$/.test(value) ? 400 : 200);
       }
     },
   );
+
+  it.each([
+    ['/v2/%zz/tags/list', 'invalid path: "%zz" at character 5'],
+    [`/v2/${name}/manifests/a%2`, `invalid path: "%2" at character ${name.length + 17}`],
+    ['/v2/%C3%28/tags/list', 'invalid path: "%C3%28" at character 5'],
+    ['/v2/_catalog?n=2&last=a%zz', 'invalid last: "%zz" at character 2'],
+    [`/v2/${name}/tags/list?n=%zz`, 'invalid n: "%zz" at character 1'],
+    [`/v2/${name}/referrers/${DIGEST}?artifactType=a/b%ff`, 'invalid artifactType: "%ff" at character 4'],
+  ])('32. %s: the message says what cannot be decoded, and where', async (path, message) => {
+    const [error] = await specErrors(await raw('GET', path));
+    expect(error?.message).toBe(
+      `${message} is malformed; expected ${/%ff|%C3/.test(path) ? 'the bytes of UTF-8 text' : '% and two hexadecimal digits'}`,
+    );
+  });
 
   it.each([
     ['POST', `/v2/${name}/blobs/uploads/?digest=${DIGEST}&digest=${DIGEST}`],
