@@ -36,7 +36,7 @@ export const RARE_TYPE = 'application/vnd.example.audit';
 const BASES = 200;
 
 /** Few sizes, so that many images have the same one. No trigger computes them while it is filled. */
-const imageSize = (id: string) => `${id} * 7919 % 5000`;
+const imageSize = (id: string) => `${id}::bigint * 7919 % 5000`;
 
 const digest = (text: string) => `'sha256:' || encode(sha256((${text})::text::bytea), 'hex')`;
 
