@@ -43,11 +43,11 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     },
   );
 
-  /** A request that hangs before its object is made, until `goOn` is called. */
+  /** A request that hangs before its object is made, until `proceed` is called. */
   const stuckCommit = async (bytes: Buffer) => {
-    let goOn = () => {};
+    let proceed = () => {};
     let arrived = () => {};
-    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const gate = new Promise<void>((resolve) => (proceed = resolve));
     const reached = new Promise<void>((resolve) => (arrived = resolve));
     const a = await registry.startReplica(async (call, work) => {
       if (call !== 'finishUpload') return work();
@@ -65,16 +65,16 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     );
     await reached;
     await registry.lapse(one);
-    return { one, b, goOn, outcome };
+    return { one, b, proceed, outcome };
   };
 
   it.each([
     ['bytes', Buffer.from('content')],
     ['no bytes', Buffer.of()],
   ])('leaves no object of %s if it was cancelled before it continued', async (_, bytes) => {
-    const { one, b, goOn, outcome } = await stuckCommit(bytes);
+    const { one, b, proceed, outcome } = await stuckCommit(bytes);
     await b.uploads.cancel(one, UNKNOWN_ORIGIN);
-    goOn();
+    proceed();
     expect(await outcome).not.toBe('committed');
     await registry.expectNothingLeftOver(b);
   });
@@ -84,10 +84,10 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     ['no bytes', Buffer.of()],
   ])('leaves no second object of %s if another request resumed it', async (_, bytes) => {
     const digest = digestOf('sha256', bytes);
-    const { one, b, goOn, outcome } = await stuckCommit(bytes);
+    const { one, b, proceed, outcome } = await stuckCommit(bytes);
     await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
     await b.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN);
-    goOn();
+    proceed();
     expect(await outcome).not.toBe('committed');
     await registry.expectNothingLeftOver(b);
     expect(await registry.pull(digest)).toEqual(bytes);

@@ -6,55 +6,16 @@ import { bodyPlan, type BodyPlan, effectOf, endingOf, requestOf } from './body-p
 import { FedBody } from './fed-body.js';
 import { REPOSITORY } from './test-registry.js';
 import { INJECTED } from './fault-point.js';
-import { outcomeOf, type ServedReplica, type SessionsUnderTest } from './sessions-under-test.js';
+import { outcomeOf, type SessionsUnderTest } from './sessions-under-test.js';
 import {
   firstCheckpointOf,
   type Outcome,
   type RegistryModel,
   type SessionModel,
-  type Standstill,
+  type StalledRequest,
 } from './session-model.js';
-
-/** What a command is about. */
-interface Scene {
-  readonly model: RegistryModel;
-  readonly real: SessionsUnderTest;
-  readonly session: SessionModel;
-  /** Which of the replicas is asked. */
-  readonly place: number;
-  readonly replica: ServedReplica;
-}
-
-type Play<Plan> = (scene: Scene, plan: Plan) => Promise<void>;
-
-type Command = fc.AsyncCommand<RegistryModel, SessionsUnderTest>;
-
-/** A command on a session that there is. Everything is looked at after it. */
-class Step<Plan> implements Command {
-  constructor(
-    private readonly name: string,
-    private readonly which: { readonly session: number; readonly replica: number },
-    private readonly plan: Plan,
-    private readonly play: Play<Plan>,
-  ) {}
-
-  check(model: Readonly<RegistryModel>): boolean {
-    return model.session(this.which.session) !== undefined;
-  }
-
-  async run(model: RegistryModel, real: SessionsUnderTest): Promise<void> {
-    const session = model.session(this.which.session);
-    if (session === undefined) return;
-    const { replica: place } = this.which;
-    await this.play({ model, real, session, place, replica: real.replica(place) }, this.plan);
-    await real.expectAsModelled(model);
-    await real.expectStatus(session, place + 1);
-  }
-
-  toString(): string {
-    return `${this.name}(${fc.stringify(this.which)}, ${fc.stringify(this.plan)})`;
-  }
-}
+import { expire, kill, lapse, reap, stop } from './replica-commands.js';
+import { type Command, type Play, type Scene, step } from './session-step.js';
 
 class Start implements Command {
   constructor(
@@ -190,10 +151,7 @@ const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> 
 
 type FailingCall = 'write' | 'flush' | 'checkpoint';
 
-/**
- * The storage or the database fails an append, before or after it has done what it was asked to. Bytes and
- * hash go together no more.
- */
+/** A call of the storage or the database fails in an append, before or after its effect. */
 const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: 'before' | 'after' }> = async (
   scene,
   { chunks, call, when },
@@ -212,8 +170,8 @@ const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: '
   });
 };
 
-/** Begins an append whose client sends that much, and then nothing for now. */
-const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
+/** Starts an append whose client sends some chunks and then stalls. */
+const stall: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
   afterAcquiring(scene, async () => {
     const { model, real, session, place, replica } = scene;
     const body = new FedBody();
@@ -227,38 +185,44 @@ const standStill: Play<{ chunks: readonly Buffer[] }> = (scene, { chunks }) =>
     const soFar = await Promise.race([outcome, stands]);
     if (session.state !== 'open') return expect(await outcome).toBe(refusalOf(session));
     expect(soFar).toBe('stalls');
-    const request: Standstill = standstill(real, place, outcome, body);
-    model.stand(session, request);
+    const request: StalledRequest = stalledRequest(real, place, outcome, body);
+    model.stall(session, request);
     for (const chunk of chunks) model.receive(session, request, chunk);
   });
 
-const standstill = (
+const stalledRequest = (
   real: SessionsUnderTest,
   place: number,
   outcome: Promise<Outcome>,
   body: FedBody | undefined,
-): Standstill => ({ replica: real.replica(place), outcome, body, unrecorded: Buffer.of(), isShutOut: false });
+): StalledRequest => ({
+  replica: real.replica(place),
+  outcome,
+  body,
+  unrecorded: Buffer.of(),
+  hasLostSession: false,
+});
 
-/** The client of a request that stood still is heard of again. */
-const goOn: Play<{ which: number; chunk: Buffer; then: 'waits' | 'ends' | 'breaks off' }> = async (
+/** The client of a stalled request continues. */
+const continueStalled: Play<{ which: number; chunk: Buffer; then: 'waits' | 'ends' | 'breaks off' }> = async (
   { model, real },
   { which, chunk, then },
 ) => {
-  const standing = model.standstills[which % Math.max(model.standstills.length, 1)];
-  if (standing?.request.body === undefined) return;
-  const { session, request } = standing;
-  const { body, outcome } = { body: standing.request.body, outcome: request.outcome };
+  const stalled = model.stalledRequests[which % Math.max(model.stalledRequests.length, 1)];
+  if (stalled?.request.body === undefined) return;
+  const { session, request } = stalled;
+  const { body, outcome } = { body: stalled.request.body, outcome: request.outcome };
   body.feed(chunk);
   await Promise.race([body.consumed(), outcome]);
-  if (model.receive(session, request, chunk) && request.isShutOut) {
+  if (model.receive(session, request, chunk) && request.hasLostSession) {
     model.forget(request);
-    return real.expectShutOut(await outcome);
+    return real.expectLostSession(await outcome);
   }
   if (then === 'waits') return;
   model.forget(request);
   body.feed(then === 'ends' ? 'end' : new Error('the client is gone'));
-  if (request.isShutOut) {
-    return real.expectShutOut(await outcome, ...(then === 'ends' ? [] : ['BodyBrokenError']));
+  if (request.hasLostSession) {
+    return real.expectLostSession(await outcome, ...(then === 'ends' ? [] : ['BodyBrokenError']));
   }
   session.holder = undefined;
   session.isLapsed = false;
@@ -266,7 +230,7 @@ const goOn: Play<{ which: number; chunk: Buffer; then: 'waits' | 'ends' | 'break
   expect(await outcome).toBe(then === 'ends' ? `ok, at ${session.bytes.length}` : 'BodyBrokenError');
 };
 
-/** A commit ends in the middle, where the driver finishes: the call fails, or its process is killed. */
+/** Interrupts a commit while the driver finishes: the call fails, or the process is killed. */
 const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed' }> = (
   scene,
   { when, how },
@@ -280,7 +244,7 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
       outcomeOf(
         replica.uploads.commit(session.reference, digest, undefined, UNKNOWN_ORIGIN).then(() => 'ok'),
       );
-    // Then the driver has nothing to finish.
+    // The driver has nothing to finish.
     if (model.hasBlob(session.bytes)) {
       expect(await request()).toBe('ok');
       return model.commit(session, digest);
@@ -291,94 +255,35 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
     session.digest = digest;
     if (how === 'fails') return expect(await outcome).toBe(INJECTED);
     await Promise.race([reached, outcome]);
-    model.stand(session, standstill(real, place, outcome, undefined));
+    model.stall(session, stalledRequest(real, place, outcome, undefined));
     await kill(scene, null);
   });
 
-/** The process is gone; what it was in the middle of may still come to an end, too late. */
-const kill: Play<null> = async ({ model, real, place, replica }) => {
-  model.gone.add(replica);
-  await real.replace(place, () => replica.cutOff());
-};
-
-const stop: Play<null> = async ({ model, real, place, replica }) => {
-  await real.replace(place, () => replica.stop());
-  for (const { session, request } of [...model.standstills]) {
-    if (request.replica !== replica) continue;
-    model.forget(request);
-    if (request.isShutOut) {
-      real.expectShutOut(await request.outcome, 'ShuttingDownError');
-      continue;
-    }
-    expect(await request.outcome).toBe('ShuttingDownError');
-    model.keep(session, request.unrecorded);
-    session.holder = undefined;
-    session.isLapsed = false;
-  }
-  model.gone.add(replica);
-};
-
-const lapse: Play<null> = async ({ real, session }) => {
-  await real.registry.lapse(session.reference);
-  session.isLapsed = session.holder !== undefined;
-};
-
-const reap: Play<null> = async ({ model, real, replica }) => {
-  await real.registry.reap(replica);
-  carryThrough(model);
-};
-
-const expire: Play<null> = async ({ model, real, session, replica }) => {
-  await real.registry.expire(session.reference, replica);
-  const isWritable = session.state === 'open' || session.state === 'committing';
-  if (isWritable && isFree(session)) {
-    model.take(session);
-    session.state = 'expired';
-  }
-  carryThrough(model);
-};
-
-const isFree = ({ holder, isLapsed }: SessionModel) => holder === undefined || isLapsed;
-
-/** The reaper resumes commits that no request holds. */
-function carryThrough(model: RegistryModel): void {
-  for (const session of model.sessions) {
-    if (session.state !== 'committing' || session.digest === undefined || !isFree(session)) continue;
-    model.take(session);
-    model.commit(session, session.digest);
-  }
-}
-
 const nothing: Play<null> = () => Promise.resolve();
 
-const which = fc.record({ session: fc.nat({ max: 2 }), replica: fc.nat({ max: 2 }) });
 const chunk = bodyPlan.chunk;
-
-function step<Plan>(name: string, plan: fc.Arbitrary<Plan>, play: Play<Plan>): fc.Arbitrary<Command> {
-  return fc.tuple(which, plan).map(([about, planned]) => new Step(name, about, planned, play));
-}
 
 const commitPlan = fc.record<CommitPlan>({
   as: fc.constantFrom('sha256', 'sha256', 'sha512', 'something else', 'what it is committed as'),
   body: fc.option(bodyPlan.body, { nil: undefined }),
 });
 
-/** What may happen to sessions, most of it often. */
+/** All commands. Some are repeated to make them more frequent. */
 export const sessionCommands: fc.Arbitrary<Command>[] = [
   fc.tuple(fc.nat({ max: 2 }), fc.boolean()).map(([place, announced]) => new Start(place, announced)),
   step('Append', bodyPlan.body, append),
   step('Append', bodyPlan.body, append),
-  step('StandStill', fc.record({ chunks: bodyPlan.chunks }), standStill),
-  step('StandStill', fc.record({ chunks: bodyPlan.chunks }), standStill),
+  step('Stall', fc.record({ chunks: bodyPlan.chunks }), stall),
+  step('Stall', fc.record({ chunks: bodyPlan.chunks }), stall),
   step(
-    'GoOn',
+    'Continue',
     fc.record({ which: fc.nat({ max: 4 }), chunk, then: fc.constantFrom('waits', 'ends', 'breaks off') }),
-    goOn,
+    continueStalled,
   ),
   step(
-    'GoOn',
+    'Continue',
     fc.record({ which: fc.nat({ max: 4 }), chunk, then: fc.constantFrom('waits', 'ends', 'breaks off') }),
-    goOn,
+    continueStalled,
   ),
   step('Commit', commitPlan, commit),
   step('Commit', commitPlan, commit),

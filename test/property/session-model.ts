@@ -8,7 +8,7 @@ import { CHECKPOINT_BYTES, type TestReplica } from './replica.js';
 export type Outcome = string;
 
 /** A request that stalls: its client sends nothing, or its process was killed. */
-export interface Standstill {
+export interface StalledRequest {
   readonly replica: TestReplica;
   readonly outcome: Promise<Outcome>;
   /** Nothing: it stands in the driver's finish, and will fail there. */
@@ -16,7 +16,7 @@ export interface Standstill {
   /** What it took since its last checkpoint. */
   unrecorded: Buffer;
   /** Whether another request took the session over. */
-  isShutOut: boolean;
+  hasLostSession: boolean;
 }
 
 /** A session as it should be. */
@@ -28,14 +28,14 @@ export interface SessionModel {
   /** Set when a commit to this digest has started. */
   digest: Digest | undefined;
   readonly is512Announced: boolean;
-  holder: Standstill | undefined;
+  holder: StalledRequest | undefined;
   isLapsed: boolean;
 }
 
-/** Everything as it should be. */
+/** The expected state of the registry. */
 export class RegistryModel {
   readonly sessions: SessionModel[] = [];
-  readonly standstills: { readonly session: SessionModel; readonly request: Standstill }[] = [];
+  readonly stalledRequests: { readonly session: SessionModel; readonly request: StalledRequest }[] = [];
   /** The digests by which each content is known, by its sha256. */
   readonly blobs = new Map<Digest, Set<Digest>>();
   readonly gone = new Set<TestReplica>();
@@ -68,13 +68,13 @@ export class RegistryModel {
   }
 
   /** A new request acquires the session. Returns how the previous holder ends, if it releases the session. */
-  take(session: SessionModel): Standstill | undefined {
+  take(session: SessionModel): StalledRequest | undefined {
     const { holder } = session;
     if (holder === undefined) return undefined;
     session.holder = undefined;
     if (session.isLapsed || this.gone.has(holder.replica)) {
       session.isLapsed = false;
-      holder.isShutOut = true;
+      holder.hasLostSession = true;
       return undefined;
     }
     this.keep(session, holder.unrecorded);
@@ -82,15 +82,15 @@ export class RegistryModel {
     return holder;
   }
 
-  stand(session: SessionModel, request: Standstill): void {
+  stall(session: SessionModel, request: StalledRequest): void {
     session.holder = request;
     session.isLapsed = false;
-    this.standstills.push({ session, request });
+    this.stalledRequests.push({ session, request });
   }
 
-  forget(request: Standstill): void {
-    const index = this.standstills.findIndex((standstill) => standstill.request === request);
-    if (index >= 0) this.standstills.splice(index, 1);
+  forget(request: StalledRequest): void {
+    const index = this.stalledRequests.findIndex((stalledRequest) => stalledRequest.request === request);
+    if (index >= 0) this.stalledRequests.splice(index, 1);
   }
 
   keep(session: SessionModel, bytes: Buffer): void {
@@ -98,7 +98,7 @@ export class RegistryModel {
   }
 
   /** A request received a chunk. Returns whether it made a checkpoint. */
-  receive(session: SessionModel, request: Standstill, chunk: Buffer): boolean {
+  receive(session: SessionModel, request: StalledRequest, chunk: Buffer): boolean {
     let isDue = false;
     request.unrecorded = Buffer.concat([request.unrecorded, chunk]);
     while (request.unrecorded.length >= CHECKPOINT_BYTES) {
@@ -108,8 +108,8 @@ export class RegistryModel {
     return isDue;
   }
 
-  private record(session: SessionModel, request: Standstill): void {
-    if (!request.isShutOut) {
+  private record(session: SessionModel, request: StalledRequest): void {
+    if (!request.hasLostSession) {
       this.keep(session, request.unrecorded.subarray(0, CHECKPOINT_BYTES));
       session.isLapsed = false;
     }

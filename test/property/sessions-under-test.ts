@@ -51,7 +51,7 @@ export class SessionsUnderTest {
    * The possible outcomes of a request that lost its session. If its replica learns of the takeover in time,
    * the request fails at once. Otherwise it ends as without the takeover, or finds that it was fenced.
    */
-  expectShutOut(outcome: Outcome, ...otherwise: Outcome[]): void {
+  expectLostSession(outcome: Outcome, ...otherwise: Outcome[]): void {
     const late = this.isLateFlushRefused ? ['UploadStateError'] : [];
     expect(['UploadTakenOverError', ...late, ...otherwise]).toContain(outcome);
   }
@@ -95,24 +95,24 @@ export class SessionsUnderTest {
   /** Ends all requests: stalled ones would block the next run. */
   async abandon(model: RegistryModel): Promise<void> {
     this.all.forEach(({ faults }) => faults.release());
-    for (const { request } of model.standstills) request.body?.feed('end');
-    await Promise.all(model.standstills.map(({ request }) => request.outcome));
+    for (const { request } of model.stalledRequests) request.body?.feed('end');
+    await Promise.all(model.stalledRequests.map(({ request }) => request.outcome));
   }
 
   private async endStandstills(model: RegistryModel): Promise<void> {
     await this.abandon(model);
-    for (const { session, request } of model.standstills) {
+    for (const { session, request } of model.stalledRequests) {
       if (request.body === undefined) {
         expect(await request.outcome).toBe('InjectedError');
-      } else if (request.isShutOut) {
-        this.expectShutOut(await request.outcome);
+      } else if (request.hasLostSession) {
+        this.expectLostSession(await request.outcome);
       } else {
         model.keep(session, request.unrecorded);
         expect(await request.outcome).toBe(`ok, at ${session.bytes.length}`);
       }
-      if (!request.isShutOut) session.holder = undefined;
+      if (!request.hasLostSession) session.holder = undefined;
     }
-    model.standstills.length = 0;
+    model.stalledRequests.length = 0;
   }
 
   private async carryOn(model: RegistryModel, session: SessionModel): Promise<void> {
