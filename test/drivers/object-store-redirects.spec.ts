@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { pino } from 'pino';
 import { describeError } from '../../src/observability/logger.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { partsOf } from '../support/multipart-parts.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOnSigningStorages } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
@@ -67,6 +68,22 @@ describeOnSigningStorages('redirects to the store', ({ driver, environment: shar
     expect(response.status).toBe(206);
     expect(response.headers.get('content-range')).toBe(`bytes 1000-1999/${BLOB.length}`);
     expect(Buffer.from(await response.arrayBuffer()).equals(BLOB.subarray(1000, 2000))).toBe(true);
+  });
+
+  it('15. Berth sends several ranges itself: stores ignore or refuse them', async () => {
+    const spans = Array.from({ length: 100 }, (_, index) => [index * 2_900, index * 2_900 + 9] as const);
+    const headers = { Range: `bytes=${spans.map((span) => span.join('-')).join()}` };
+    const response = await client.fetch(path, { headers });
+    expect(response.status).toBe(206);
+    const body = Buffer.from(await response.arrayBuffer());
+    expect(response.headers.get('content-length')).toBe(String(body.length));
+    expect(partsOf(response.headers.get('content-type'), body)).toEqual(
+      spans.map(([start, end]) => ({
+        type: 'application/octet-stream',
+        range: `bytes ${start}-${end}/${BLOB.length}`,
+        bytes: BLOB.subarray(start, end + 1),
+      })),
+    );
   });
 
   it('18. the URL works only for this object and with its signature', async () => {
