@@ -8,10 +8,7 @@ export class SessionView {
   sentEnd = 0;
   /** The highest offset that the registry reported as durable. */
   acknowledged = 0;
-  /**
-   * A body without a range may still be in transit. It will be appended at an unknown offset, so sending more
-   * is unsafe until some of its bytes have arrived.
-   */
+  /** The last body that was sent had no range, and its response has not arrived. */
   hasUnrangedBody = false;
 
   constructor(

@@ -101,11 +101,6 @@ export class UploadClient {
     const outcome = await this.send('GET', session.location);
     if (outcome.status !== 204) return this.failed(outcome);
     const offset = session.reported(session.offsetIn(outcome), 'the status');
-    if (session.hasUnrangedBody && offset === 0) {
-      // The earlier body may still arrive, after newer bytes. Start another session, as Docker does.
-      this.session = undefined;
-      return false;
-    }
     session.hasUnrangedBody = false;
     this.position = offset;
     return false;
@@ -165,9 +160,7 @@ export class UploadClient {
     const status = await this.send('GET', session.location);
     if (status.status !== 204) return true;
     const start = session.reported(session.offsetIn(status), 'the status');
-    // If the first body has not begun to arrive, it would be appended after this one.
-    if (start >= end || (session.hasUnrangedBody && start === 0)) return true;
-    session.hasUnrangedBody = false;
+    if (start >= end) return true;
     const outcome = await this.send('PATCH', session.location, this.rangedChunk(session, start, end));
     if (outcome.status === 202) session.reported(end, 'the response to a second client');
     else if (outcome.status !== 416) this.expectTransient(outcome);
@@ -178,15 +171,18 @@ export class UploadClient {
     return true;
   }
 
-  /** The first body of a session has no range. Later ones have one, so they cannot be misplaced. */
+  /**
+   * The first body of a session has no range, unless the client sends chunks: it begins where its Location
+   * says. So it may be repeated, or arrive late.
+   */
   private chunk(
     session: SessionView,
     start: number,
     end: number,
   ): Pick<ChaosRequestOptions, 'headers' | 'body'> {
     const { form } = this.plan;
-    if (form === 'chunks' || session.sentEnd > 0 || start === end)
-      return this.rangedChunk(session, start, end);
+    const isFirst = session.sentEnd === 0 || session.hasUnrangedBody;
+    if (form === 'chunks' || !isFirst || start === end) return this.rangedChunk(session, start, end);
     session.hasUnrangedBody = true;
     return this.bodyOf(start, end, { sized: form === 'last', session });
   }
@@ -222,14 +218,22 @@ export class UploadClient {
     if (this.clientFaults.delete('response to a commit lost')) this.context.proxy.loseResponse(path);
   }
 
-  /** A body was interrupted: read from the registry how much of it arrived. */
+  /**
+   * A body was interrupted. Half of the clients repeat a body without a range; the others read from the
+   * registry how much of it arrived.
+   */
   private interrupted(
     session: SessionView,
     outcome: Outcome,
     { reconnectsAtOnce }: { reconnectsAtOnce: boolean },
   ): boolean {
     this.position = undefined;
+    const isRepeated = session.hasUnrangedBody && this.plan.index % 2 === 1;
+    if (isRepeated) this.position = 0;
+    else session.hasUnrangedBody = false;
     if (outcome.status === 416) {
+      if (isRepeated) this.problem('a repeated body was refused');
+      session.hasUnrangedBody = false;
       const offset = offsetInRefusal(outcome);
       if (offset !== undefined) this.position = session.reported(offset, 'a refusal');
       return false;
