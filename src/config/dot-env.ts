@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { config } from 'dotenv';
 import { StartupError } from '../common/startup.error.js';
 
@@ -11,7 +12,8 @@ export function addDotEnv(environment: NodeJS.ProcessEnv): Set<string> {
   const own = new Set(Object.keys(environment));
   const { parsed = {}, error } = config({ quiet: true, processEnv: environment });
   const code: string | undefined = error?.code;
-  if (error !== undefined && code !== 'ENOENT') {
+  // In a working directory of another user (`sudo -u berth` in /root), every file is an EACCES.
+  if (error !== undefined && code !== 'ENOENT' && existsSync('.env')) {
     throw new StartupError(
       `The file .env can't be read (${code ?? 'unknown error'}): make it a readable file.`,
       {
