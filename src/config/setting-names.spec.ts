@@ -17,7 +17,7 @@ describe('a mistyped name', () => {
     ['DATABSE_ULR', 'DATABASE_URL'],
     ['DATADIR', 'DATA_DIR'],
     ['DATA_DIRS', 'DATA_DIR'],
-    ['DTA_DRI', 'DATA_DIR'],
+    ['DATA_DRI', 'DATA_DIR'],
     ['WORKER', 'WORKERS'],
     ['PROT', 'PORT'],
     ['HSOT', 'HOST'],
@@ -34,6 +34,16 @@ describe('a mistyped name', () => {
       'Berth has no setting LOG_LEVL (expected LOG_LEVEL), STORAGE_DRVER (expected STORAGE_DRIVER): ' +
         'correct the name, or unset it.',
     );
+  });
+
+  it('is only named in a warning if the setting is set, too', () => {
+    const environment = {
+      DATABASE_URL: 'postgres://u@h/d',
+      DATABASE_URI: 'sesame',
+      DATABASE_URL_2: 'sesame',
+    };
+    expect(loadConfiguration(environment).databaseUrl).toBe('postgres://u@h/d');
+    expect(describeUnknownNames(environment)).toMatch(/: DATABASE_URI, DATABASE_URL_2\.$/);
   });
 
   it('does not matter if the variable is empty', () => {
@@ -174,6 +184,10 @@ const ENVIRONMENTS: [string, NodeJS.ProcessEnv, RegExp?][] = [
       },
     },
     /DATABASE_HOST, DATABASE_PORT, DATABASE_NAME, DATABASE_USER, DATABASE_PASSWORD\.$/,
+  ],
+  [
+    'programs with directories of their own',
+    { JAVA_DIR: '/j', META_DIR: '/m', PGDATA_DIR: '/p', BETA_DIR: '/b' },
   ],
   [
     'podman’s storage',

@@ -28,19 +28,23 @@ const MAX_NAMED = 20;
 /** Names of variables with these letters only: nothing else gets into a message. */
 const PRINTABLE = /^[\w-]+$/;
 
-/** Returns the names that are within a typing mistake or two of a setting's name. */
+/**
+ * Returns the names that are within a typing mistake or two of a setting's name. If that setting is set, too,
+ * the other name is most likely of another program (DATABASE_URI, DATABASE_URL_2), and nothing is missing.
+ */
 export function mistypedNames(environment: NodeJS.ProcessEnv): MistypedName[] {
   return strangers(environment).flatMap((name) => {
     const known = settingLike(name);
-    return known === undefined ? [] : [{ name, known }];
+    return known === undefined || isSet(environment, known) ? [] : [{ name, known }];
   });
 }
 
 /** Names the variables that begin like Berth's settings and are none. Undefined if there are none. */
 export function describeUnknownNames(environment: NodeJS.ProcessEnv): string | undefined {
   const prefixes = ['BERTH_', ...SETTINGS.flatMap(({ name }) => /^[A-Z]+_/.exec(name)?.[0] ?? [])];
+  const mistyped = new Set(mistypedNames(environment).map(({ name }) => name));
   const names = strangers(environment).filter(
-    (name) => prefixes.some((prefix) => name.startsWith(prefix)) && settingLike(name) === undefined,
+    (name) => prefixes.some((prefix) => name.startsWith(prefix)) && !mistyped.has(name),
   );
   if (names.length === 0) return undefined;
   const others = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
@@ -59,9 +63,13 @@ export function describeUnusedStores(
   const { s3, azure, gcs, storageDriver } = configuration;
   const inUse = [configuration, s3, azure, gcs];
   const unused = SETTINGS.filter(({ settings }) => !inUse.some((each) => each instanceof settings));
-  const names = unused.flatMap(({ name }) => ((environment[name] ?? '') === '' ? [] : [name]));
+  const names = unused.flatMap(({ name }) => (isSet(environment, name) ? [name] : []));
   if (names.length === 0) return undefined;
   return `Settings that have no effect with STORAGE_DRIVER=${storageDriver}: ${names.join(', ')}.`;
+}
+
+function isSet(environment: NodeJS.ProcessEnv, name: string): boolean {
+  return (environment[name] ?? '') !== '';
 }
 
 /** The names of variables that are not empty, not Berth's, and not known to be of others. */
@@ -90,11 +98,12 @@ function settingLike(name: string): string | undefined {
 }
 
 /**
- * How many edits of a name count as a mistake. A short name with two may be another word (HOME, HOST). Of the
- * shortest ones only swapped letters count: PORTS or COST may be the name of another program's variable.
+ * How many edits of a name count as a mistake. A short name with two may be another word (HOME and HOST, or
+ * JAVA_DIR and DATA_DIR). Of the shortest ones only swapped letters count: PORTS or COST may be the name of
+ * another program's variable.
  */
 function editsOf(known: string, name: string): number {
-  if (known.length >= 8) return 2;
+  if (known.length >= 9) return 2;
   if (known.length >= 5) return 1;
   return name !== known && sorted(name) === sorted(known) ? 1 : -1;
 }
