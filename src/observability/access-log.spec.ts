@@ -72,6 +72,10 @@ describe('the access log', () => {
     expect(JSON.stringify(line)).not.toContain('secret');
   });
 
+  it.each(['http://u:secret@h/v2/a/', 'http://u:p@secret@h/v2/a/'])('has no password of %s', async (path) => {
+    expect(String((await lineOf(respond, { path }))['path'])).toMatch(/^h\/v2\/a\/$/);
+  });
+
   it('does not report an aborted response as a success', async () => {
     const line = await lineOf(() => undefined, { leaves: true });
     expect(line).toMatchObject({ msg: 'request aborted', status: null, clientAddress: '127.0.0.1' });

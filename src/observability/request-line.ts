@@ -124,5 +124,7 @@ function name(value: unknown): string | undefined {
 function pathOf({ originalUrl, url = '' }: LoggedRequest): string {
   const target = originalUrl ?? url;
   const query = target.indexOf('?');
-  return query === -1 ? target : target.slice(0, query);
+  const path = query === -1 ? target : target.slice(0, query);
+  // A whole URL, as clients send it to a proxy, may have a password: such a request is refused.
+  return path.startsWith('/') ? path : path.replace(/^.*@/, '');
 }
