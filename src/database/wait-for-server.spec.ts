@@ -59,7 +59,7 @@ describe('waitForServer', () => {
     expect(lines).toEqual([]);
   });
 
-  it('gives up after the wait, and says how long it was', async () => {
+  it('fails after the wait, and reports its length', async () => {
     const connect = failing(REFUSED, Infinity);
     await expect(wait(connect, 0.02)).rejects.toThrow(
       /^failed; waited \d+ s for it \(DATABASE_WAIT_SECONDS\)$/,

@@ -34,14 +34,14 @@ async function linesOf(
   const { port } = server.address() as AddressInfo;
   let header: unknown;
   let received: () => void = () => undefined;
-  const answered = new Promise<void>((resolve) => (received = resolve));
+  const responded = new Promise<void>((resolve) => (received = resolve));
   const request = get({ port, path, headers, agent: false }, (response) => {
     header = response.headers['x-request-id'];
     response.resume().once('close', received);
   });
   request.on('error', received);
   if (leaves) server.once('request', () => request.destroy());
-  await Promise.all([closed, answered]);
+  await Promise.all([closed, responded]);
   await new Promise((resolve) => server.close(resolve));
   return { lines, header };
 }
