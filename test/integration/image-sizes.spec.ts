@@ -80,6 +80,54 @@ describe('the size of an image', () => {
     expect(await sizes()).toEqual([11, 101, 111, 111, 0]);
   });
 
+  describe('that a push stores', () => {
+    beforeEach(async () => {
+      await query(`INSERT INTO blob_digests (digest, blob_id) SELECT 'blob ' || id, id FROM blobs`);
+      await query('ALTER TABLE manifests ALTER COLUMN id RESTART WITH 1000');
+    });
+
+    const UPDATED = '(SELECT sum(n_tup_upd)::int FROM pg_stat_xact_user_tables)';
+
+    /** Pushes a manifest and returns its size, that of its tag, and how many rows were updated. */
+    const push = (digest: string, blobs: string[], children: string[]) =>
+      test.dataSource.transaction(async (transaction) => {
+        const [before] = await queryRows<{ updated: number }>(transaction, `SELECT ${UPDATED} AS updated`);
+        await transaction.query(
+          `SELECT put_manifest('a', $1, 'm', NULL, NULL, NULL, '', $2, $3, true, ARRAY[$1], NULL)`,
+          [digest, blobs, children],
+        );
+        const [row] = await queryRows<{ image: string; tag: string; updated: number }>(
+          transaction,
+          `SELECT m.image_size_bytes AS image, t.image_size_bytes AS tag,
+                  ${UPDATED} - $2::int AS updated
+             FROM manifests m JOIN tags t ON t.manifest_id = m.id AND t.name = m.digest
+            WHERE m.digest = $1`,
+          [digest, before?.updated],
+        );
+        return row && [Number(row.image), Number(row.tag), row.updated];
+      });
+
+    it.each([
+      ['an image', ['blob 1', 'blob 1000'], [], 1001],
+      ['a manifest without references', [], [], 0],
+      ['an index', [], ['digest 4', 'digest 1'], 111],
+      ['an index of a blob and a manifest', [], ['blob 1000', 'digest 1'], 1011],
+    ])('is right, and each row is written once: %s', async (_, blobs, children, size) => {
+      expect(await push('new', blobs, children)).toEqual([size, size, 0]);
+      expect(await push('new', blobs, children)).toEqual([size, size, 1]);
+    });
+
+    it('follows content that was missing until now, also in the index above', async () => {
+      await push('image', ['blob 1', 'blob 7'], []);
+      await push('index', [], ['image', 'digest 2']);
+      await query(`INSERT INTO blobs (id, size_bytes, object_key) VALUES (7, 7, 'object 7')`);
+      await query(`INSERT INTO blob_digests (digest, blob_id) VALUES ('blob 7', 7)`);
+      await query('INSERT INTO repository_blobs (repository_id, blob_id) VALUES (1, 7)');
+      expect((await push('image', ['blob 1', 'blob 7'], []))?.slice(0, 2)).toEqual([8, 8]);
+      expect(await push('index', [], ['image', 'digest 2'])).toEqual([108, 108, 1]);
+    });
+  });
+
   it('changes nothing when references are repeated', async () => {
     const before = await query('SELECT id, xmin FROM manifests ORDER BY id');
     await query(`INSERT INTO manifest_blobs (manifest_id, blob_id, repository_id) VALUES (1, 1, 1)

@@ -22,28 +22,29 @@ export class ImageSizes1764360000000 implements MigrationInterface {
 const MAX_MANIFESTS = 10_000;
 
 /**
- * The bytes of the blobs that a manifest refers to, and of those that the manifests below it refer to. Each
- * blob counts once. LATERAL and OFFSET 0 force lookups by index, whatever the planner estimates. An image,
- * which lists no manifests, takes a simpler query: every push runs it.
+ * The bytes of these blobs, of the blobs that the manifests refer to, and of those that the manifests below
+ * them refer to. Each blob counts once. LATERAL and OFFSET 0 force lookups by index, whatever the planner
+ * estimates. An image lists no manifests: its push runs the simpler query.
  */
 const IMAGE_SIZE = `
-  CREATE FUNCTION image_size(p_manifest bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+  CREATE FUNCTION image_size(p_manifests bigint[], p_blobs bigint[]) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
   BEGIN
-    IF NOT EXISTS (SELECT FROM manifest_children WHERE parent_id = p_manifest) THEN
+    IF p_manifests IS NULL THEN
       RETURN (SELECT coalesce(sum(b.size_bytes), 0)
-                FROM manifest_blobs r
-               CROSS JOIN LATERAL (SELECT size_bytes FROM blobs WHERE id = r.blob_id OFFSET 0) AS b
-               WHERE r.manifest_id = p_manifest);
+                FROM unnest(p_blobs) AS r (blob_id)
+               CROSS JOIN LATERAL (SELECT size_bytes FROM blobs WHERE id = r.blob_id OFFSET 0) AS b);
     END IF;
     RETURN (
       WITH RECURSIVE image (id) AS (
-        SELECT p_manifest
+        SELECT unnest(p_manifests)
          UNION
         SELECT c.child_id
           FROM image i
          CROSS JOIN LATERAL (SELECT child_id FROM manifest_children WHERE parent_id = i.id OFFSET 0) AS c)
       SELECT coalesce(sum(b.size_bytes), 0)
-        FROM (SELECT DISTINCT r.blob_id
+        FROM (SELECT unnest(p_blobs) AS blob_id
+               UNION
+              SELECT r.blob_id
                 FROM (SELECT id FROM image LIMIT ${MAX_MANIFESTS}) AS i
                CROSS JOIN LATERAL (SELECT blob_id FROM manifest_blobs WHERE manifest_id = i.id OFFSET 0) AS r
              ) AS r
@@ -71,9 +72,12 @@ const SET_IMAGE_SIZES = `
     END IF;
     PERFORM FROM manifests WHERE id = ANY (images) ORDER BY id FOR NO KEY UPDATE;
     UPDATE manifests m SET image_size_bytes = image.size
-      FROM (SELECT id, image_size(id) AS size FROM unnest(images) AS id OFFSET 0) AS image
+      FROM (SELECT id, image_size(ARRAY[id], NULL) AS size FROM unnest(images) AS id OFFSET 0) AS image
      WHERE m.id = image.id AND m.image_size_bytes <> image.size;
   END $$`;
+
+/** `put_manifest` sets it, because it computes the size itself: the triggers would cost a third more. */
+const NOT_SET = `current_setting('berth.image_sizes', true) IS DISTINCT FROM 'set'`;
 
 /** Computes the sizes after a change of references. `column` is the manifest that has them. */
 const afterChange = (change: 'INSERT' | 'DELETE', table: string, column: string) => {
@@ -88,7 +92,7 @@ const afterChange = (change: 'INSERT' | 'DELETE', table: string, column: string)
      END $$`,
     `CREATE TRIGGER ${name} AFTER ${change} ON ${table}
        REFERENCING ${change === 'INSERT' ? 'NEW' : 'OLD'} TABLE AS changed
-       FOR EACH STATEMENT EXECUTE FUNCTION ${name}()`,
+       FOR EACH STATEMENT ${change === 'INSERT' ? `WHEN (${NOT_SET})` : ''} EXECUTE FUNCTION ${name}()`,
   ];
 };
 

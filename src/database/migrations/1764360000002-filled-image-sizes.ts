@@ -21,7 +21,7 @@ export class FilledImageSizes1764360000002 implements MigrationInterface {
     for (let from = first; from <= last; from += MANIFESTS_AT_ONCE) {
       await queryRunner.query(
         `UPDATE manifests m SET image_size_bytes = image.size
-           FROM (SELECT id, image_size(id) AS size FROM manifests
+           FROM (SELECT id, image_size(ARRAY[id], NULL) AS size FROM manifests
                   WHERE id >= $1 AND id < $2 AND image_size_bytes = 0
                     FOR NO KEY UPDATE) AS image
           WHERE m.id = image.id AND image.size <> 0`,

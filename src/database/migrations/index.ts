@@ -14,11 +14,11 @@ import { SupersededBlobKey1764220000006 } from './1764220000006-superseded-blob-
 import { UploadClock1764240000000 } from './1764240000000-upload-clock.js';
 import { CommitFunction1764250000000 } from './1764250000000-commit-function.js';
 import { BodyStart1764340000000 } from './1764340000000-body-start.js';
-import { PutManifestFunction1764350000000 } from './1764350000000-put-manifest-function.js';
 import { ImageSizes1764360000000 } from './1764360000000-image-sizes.js';
 import { ClientAddresses1764360000001 } from './1764360000001-client-addresses.js';
 import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-sizes.js';
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
+import { PutManifestFunction1764360000004 } from './1764360000004-put-manifest-function.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -38,9 +38,9 @@ export const MIGRATIONS = [
   UploadClock1764240000000,
   CommitFunction1764250000000,
   BodyStart1764340000000,
-  PutManifestFunction1764350000000,
   ImageSizes1764360000000,
   ClientAddresses1764360000001,
   FilledImageSizes1764360000002,
   IndexesOfSortedLists1764360000003,
+  PutManifestFunction1764360000004,
 ];

@@ -2,10 +2,11 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * `put_manifest` replaces `push_manifest`, which older replicas call: the children of an index may be blobs,
- * and the number of references is not limited.
+ * and the number of references is not limited. It computes the size of the image itself, instead of the
+ * triggers of `ImageSizes`: then the row of a new manifest is written once.
  */
-export class PutManifestFunction1764350000000 implements MigrationInterface {
-  readonly name = 'PutManifestFunction1764350000000';
+export class PutManifestFunction1764360000004 implements MigrationInterface {
+  readonly name = 'PutManifestFunction1764360000004';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(PUT_MANIFEST);
@@ -35,10 +36,12 @@ const PUT_MANIFEST = `
   CREATE FUNCTION put_manifest(
     p_repository text, p_digest text, p_media_type text, p_artifact_type text, p_subject text, p_annotations json,
     p_content bytea, p_blobs text[], p_children text[], p_accepts_missing boolean, p_tags text[], p_actor text
-  ) RETURNS text[] LANGUAGE plpgsql SET enable_seqscan = off AS $$
+  ) RETURNS text[] LANGUAGE plpgsql SET enable_seqscan = off SET berth.image_sizes = 'set' AS $$
   DECLARE
     own_repository bigint;
     own_id bigint;
+    own_size bigint;
+    stored_size bigint;
     child_ids bigint[];
     found_children text[];
     blob_ids bigint[];
@@ -85,19 +88,23 @@ const PUT_MANIFEST = `
       SELECT id INTO STRICT own_repository FROM repositories WHERE name = p_repository FOR KEY SHARE;
     END IF;
 
+    own_size := image_size(child_ids, blob_ids);
+
     -- The bytes of an existing manifest are equal: the digest identifies them.
     INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject_digest, annotations, content,
-                           size_bytes, created_by)
+                           size_bytes, image_size_bytes, created_by)
     VALUES (own_repository, p_digest, p_media_type, p_artifact_type, p_subject, p_annotations, p_content,
-            octet_length(p_content), p_actor)
+            octet_length(p_content), own_size, p_actor)
         ON CONFLICT (repository_id, digest) DO UPDATE
        SET media_type = EXCLUDED.media_type, artifact_type = EXCLUDED.artifact_type
-    RETURNING id INTO own_id;
+    RETURNING id, image_size_bytes INTO own_id, stored_size;
 
     INSERT INTO manifest_blobs (manifest_id, blob_id, repository_id)
     SELECT own_id, unnest(blob_ids), own_repository ON CONFLICT DO NOTHING;
     INSERT INTO manifest_children (parent_id, child_id)
     SELECT own_id, unnest(child_ids) ON CONFLICT DO NOTHING;
+    -- An existing manifest, and content of it that was missing until now.
+    IF stored_size <> own_size THEN PERFORM set_image_sizes(ARRAY[own_id]); END IF;
     DELETE FROM manifest_missing_references WHERE manifest_id = own_id;
     INSERT INTO manifest_missing_references (manifest_id, digest)
     SELECT own_id, unnest(missing) ON CONFLICT DO NOTHING;
