@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.js';
 import type { ParsedManifest } from '../oci/manifest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Tag } from '../oci/tag.js';
+import { nextTurn } from '../oci/time-slices.js';
 
 /** A validated manifest to store. */
 export interface NewManifest {
@@ -21,6 +22,9 @@ export interface NewManifest {
   /** Drops the push if it still waits for a connection. */
   readonly signal: AbortSignal;
 }
+
+/** The steps of a push of a larger manifest take turns with other requests. */
+const LARGE_BYTES = 1024 * 1024;
 
 /** Whether something was deleted; undefined if the repository does not exist. */
 export type Deleted = boolean | undefined;
@@ -56,6 +60,9 @@ export class ManifestStore {
    */
   async push(push: NewManifest): Promise<Digest[]> {
     const { repository, digest, manifest, content, tags, client } = push;
+    const [blobs, children] = [joined(manifest.blobs), joined(manifest.children)];
+    // `pg` copies the parameters in one step.
+    if (content.length > LARGE_BYTES) await nextTurn();
     const [row] = await this.unitOfWork.statement<{ missing: Digest[] }>(
       PUT_MANIFEST,
       [
@@ -66,8 +73,8 @@ export class ManifestStore {
         manifest.subject ?? null,
         Object.keys(manifest.annotations).length === 0 ? null : JSON.stringify(manifest.annotations),
         content,
-        joined(manifest.blobs),
-        joined(manifest.children),
+        blobs,
+        children,
         push.acceptsMissing,
         tags,
         client.actor,
