@@ -154,7 +154,9 @@ describe('limits', () => {
   it('32. a request line and headers of more than 32 KiB are a 431', async () => {
     const connection = await RawConnection.open(berth.url);
     await connection.send(requestHead('GET', `/v2/${'x'.repeat(33_000)}/tags/list`));
-    expect(await refusal(await connection.response())).toBe('431 UNSUPPORTED');
+    const response = await connection.response();
+    expect(await response.clone().text()).toContain('larger than the limit of 32768 bytes');
+    expect(await refusal(response)).toBe('431 UNSUPPORTED');
     connection.leave();
   });
 

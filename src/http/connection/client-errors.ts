@@ -7,6 +7,9 @@ import type { PendingResponses } from './pending-responses.js';
 /** The input, as far as the parser got it. */
 type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Uint8Array };
 
+/** Enough for the 1,024 ranges that podman requests at once. Node's default, half of it, is not. */
+export const MAX_HEADER_BYTES = 32 * 1024;
+
 /** Time to read the response before the connection is closed. */
 const LINGER_MS = 5_000;
 
@@ -66,7 +69,10 @@ function isTls(packet: Uint8Array | undefined): boolean {
 function describe({ code, rawPacket }: ClientError): [string, string] {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return ['431 Request Header Fields Too Large', 'the request line and headers are too long'];
+      return [
+        '431 Request Header Fields Too Large',
+        `the request line and headers are larger than the limit of ${MAX_HEADER_BYTES} bytes`,
+      ];
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return ['408 Request Timeout', 'the request headers did not arrive in time'];
     default:

@@ -65,7 +65,7 @@ export class ConnectionLimit {
         response.setHeader('Connection', 'close');
         return application(request, response);
       }
-      const message = 'too many connections; retry later';
+      const message = `more than ${this.max} connections, the limit that open files (ulimit -n) allow; retry later`;
       refuse(response, 503, message, { 'Retry-After': '5' });
     };
   }

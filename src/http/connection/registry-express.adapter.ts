@@ -4,7 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import type { AccessLog } from '../../observability/access-log.js';
-import { respondToClientErrors } from './client-errors.js';
+import { MAX_HEADER_BYTES, respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
 import { refuseExpectation, withConnectionRules } from './connection-rules.js';
 import { continueOnRead } from './continue-on-read.js';
@@ -13,8 +13,6 @@ import { PendingResponses } from './pending-responses.js';
 /** Longer than the idle timeout of common load balancers (60 s), so that Berth does not close first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 60_000;
-/** Enough for the 1,024 ranges that podman requests at once. Node's default, half of it, is not. */
-const MAX_HEADER_BYTES = 32 * 1024;
 /** How much of a body is read at once. */
 const READ_BYTES = 64 * 1024;
 
