@@ -7,6 +7,14 @@ import { Drain } from './drain.js';
 const FOREVER_MS = 3_600_000;
 const nothing = () => Promise.resolve();
 
+/** What Node emits for a request, and the header that decides it. */
+const EXPECT = {
+  request: {},
+  checkContinue: { Expect: '100-continue' },
+  checkExpectation: { Expect: 'other' },
+};
+const EVENTS = Object.keys(EXPECT) as (keyof typeof EXPECT)[];
+
 describe('Drain', () => {
   let server: Server;
   let drain: Drain;
@@ -21,10 +29,10 @@ describe('Drain', () => {
   afterEach(() => server.closeAllConnections());
 
   /** Sends a request, and returns its server's and its client's response. */
-  async function pending(event: 'request' | 'checkContinue' = 'request') {
+  async function pending(event: keyof typeof EXPECT = 'request') {
     const asked = once(server, event) as Promise<[IncomingMessage, ServerResponse]>;
-    const expects = event === 'checkContinue' && { Expect: '100-continue' };
-    const client = request(url, { agent: false, headers: { Connection: 'keep-alive', ...expects } });
+    const headers = { Connection: 'keep-alive', ...EXPECT[event] };
+    const client = request(url, { agent: false, headers });
     const received = (once(client, 'response') as Promise<[IncomingMessage]>).then(
       ([{ headers, statusCode }]) => ({ status: statusCode, connection: headers.connection }),
       () => 'broken' as const,
@@ -44,7 +52,7 @@ describe('Drain', () => {
     await cut;
   });
 
-  it.each(['request', 'checkContinue'] as const)('waits for a %s and accepts no other', async (event) => {
+  it.each(EVENTS)('waits for a %s and accepts no other', async (event) => {
     const { response, received } = await pending(event);
     let isReleased = false;
     const drained = drain.run(FOREVER_MS, () => Promise.resolve(void (isReleased = true)));

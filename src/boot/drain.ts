@@ -33,8 +33,9 @@ export class Drain {
       response.once('close', () => this.pending.delete(response));
       if (this.draining) response.setHeader('Connection', 'close');
     };
-    // Node emits one of the two for a request.
-    server.prependListener('request', count).prependListener('checkContinue', count);
+    // Node emits one of them for a request.
+    for (const event of ['request', 'checkContinue', 'checkExpectation'])
+      server.prependListener(event, count);
   }
 
   /** The number of responses that are not complete. */
