@@ -40,13 +40,13 @@ const fromAddress = (parameter: string) =>
 const PUT_MANIFEST = `
   SELECT put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
                       $10, $11, $12) AS missing ${fromAddress('$13')}`;
-const DELETE_MANIFEST = `SELECT delete_manifest($1, $2, $3) AS deleted ${fromAddress('$4')}`;
+const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${fromAddress('$4')}`;
 const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${fromAddress('$4')}`;
 
 /**
  * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migrations
- * `PutManifestFunction` and `ManifestFunctions`). So a push and its tags are atomic, and locks end with the
- * statement (docs/adr/0019).
+ * `PutManifestFunction`, `RemoveManifestFunction` and `ManifestFunctions`). So a push and its tags are
+ * atomic, and locks end with the statement (docs/adr/0019).
  */
 @Injectable()
 export class ManifestStore {

@@ -96,7 +96,7 @@ describe('manifests that are pushed and deleted at the same time', () => {
         [digestOf(index), name],
       );
       const deletion = async (deleter: pg.Client, manifest: string) => {
-        const sql = 'SELECT delete_manifest($1, $2, NULL) AS deleted';
+        const sql = 'SELECT remove_manifest($1, $2, NULL) AS deleted';
         const { rows } = await deleter.query<{ deleted: boolean }>(sql, [name, digestOf(manifest)]);
         return rows;
       };
@@ -110,6 +110,40 @@ describe('manifests that are pushed and deleted at the same time', () => {
     } finally {
       await Promise.all([mover.end(), first.end(), second.end()]);
     }
+  });
+
+  it('deletes a child while a push moves its tag to the index, without a deadlock', async () => {
+    const name = freshName();
+    const image = JSON.stringify(await client.makeImage(name, []));
+    expect((await client.putManifest(name, 'moving', image)).status).toBe(201);
+    const manifests = [{ mediaType: OCI_MANIFEST, digest: digestOf(image), size: image.length }];
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+    const pushed = await client.putManifest(name, 'index', index, { 'Content-Type': OCI_INDEX });
+    expect(pushed.status).toBe(201);
+    const session = () => new pg.Client({ connectionString: berth.databaseUrl });
+    const [push, deletion] = [session(), session()];
+    try {
+      await Promise.all([push.connect(), deletion.connect()]);
+      // Like a push: the index, then its tags.
+      await push.query('BEGIN');
+      await push.query('SELECT FROM manifests WHERE digest = $1 FOR NO KEY UPDATE', [digestOf(index)]);
+      const sql = 'SELECT remove_manifest($1, $2, NULL) AS deleted';
+      const deleted = deletion.query<{ deleted: boolean }>(sql, [name, digestOf(image)]);
+      await untilSessionsWait(berth.database.dataSource.manager);
+      const moved = push
+        .query(
+          `UPDATE tags SET manifest_id = (SELECT id FROM manifests WHERE digest = $1) WHERE name = 'moving'
+              AND repository_id = (SELECT id FROM repositories WHERE name = $2)`,
+          [digestOf(index), name],
+        )
+        .finally(() => push.query('COMMIT'));
+      const [{ rows }] = await Promise.all([deleted, moved]);
+      expect(rows).toEqual([{ deleted: true }]);
+    } finally {
+      await Promise.all([push.end(), deletion.end()]);
+    }
+    const { headers } = await client.fetch(`/v2/${name}/manifests/moving`);
+    expect(headers.get('docker-content-digest')).toBe(digestOf(index));
   });
 
   describe('while another session holds a lock', () => {

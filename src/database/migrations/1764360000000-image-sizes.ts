@@ -51,6 +51,23 @@ const IMAGE_SIZE = `
        CROSS JOIN LATERAL (SELECT size_bytes FROM blobs WHERE id = r.blob_id OFFSET 0) AS b);
   END $$`;
 
+/** These manifests and the indexes above them. Few manifests have one when their references change. */
+const WITH_INDEXES_ABOVE = `
+  CREATE FUNCTION with_indexes_above(p_manifests bigint[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
+  BEGIN
+    IF NOT EXISTS (SELECT FROM manifest_children WHERE child_id = ANY (p_manifests)) THEN
+      RETURN p_manifests;
+    END IF;
+    RETURN (
+      WITH RECURSIVE above (id) AS (
+        SELECT unnest(p_manifests)
+         UNION
+        SELECT c.parent_id
+          FROM above a
+         CROSS JOIN LATERAL (SELECT parent_id FROM manifest_children WHERE child_id = a.id OFFSET 0) AS c)
+      SELECT array_agg(id) FROM above);
+  END $$`;
+
 /**
  * Computes the sizes of these manifests and of the indexes above them. The locks are in the order of ids, so
  * that two calls don't deadlock. What the UPDATE reads is as new as the locks.
@@ -58,18 +75,8 @@ const IMAGE_SIZE = `
 const SET_IMAGE_SIZES = `
   CREATE FUNCTION set_image_sizes(p_manifests bigint[]) RETURNS void LANGUAGE plpgsql AS $$
   DECLARE
-    images bigint[] := p_manifests;
+    images bigint[] := with_indexes_above(p_manifests);
   BEGIN
-    -- Few manifests are listed by an index when their references change.
-    IF EXISTS (SELECT FROM manifest_children WHERE child_id = ANY (p_manifests)) THEN
-      WITH RECURSIVE above (id) AS (
-        SELECT unnest(p_manifests)
-         UNION
-        SELECT c.parent_id
-          FROM above a
-         CROSS JOIN LATERAL (SELECT parent_id FROM manifest_children WHERE child_id = a.id OFFSET 0) AS c)
-      SELECT array_agg(id) INTO images FROM above;
-    END IF;
     PERFORM FROM manifests WHERE id = ANY (images) ORDER BY id FOR NO KEY UPDATE;
     UPDATE manifests m SET image_size_bytes = image.size
       FROM (SELECT id, image_size(ARRAY[id], NULL) AS size FROM unnest(images) AS id OFFSET 0) AS image
@@ -124,6 +131,7 @@ const UP = [
   `ALTER TABLE manifests ADD COLUMN image_size_bytes bigint NOT NULL DEFAULT 0`,
   `ALTER TABLE tags ADD COLUMN image_size_bytes bigint NOT NULL DEFAULT 0`,
   IMAGE_SIZE,
+  WITH_INDEXES_ABOVE,
   SET_IMAGE_SIZES,
   ...afterChange('INSERT', 'manifest_blobs', 'manifest_id'),
   ...afterChange('INSERT', 'manifest_children', 'parent_id'),
@@ -139,7 +147,8 @@ const DOWN = [
   `DROP TRIGGER manifest_blobs_set_image_sizes_after_insert ON manifest_blobs`,
   `DROP FUNCTION copy_image_size_to_tags, set_image_size_of_tag,
      manifest_children_set_image_sizes_after_delete, manifest_children_set_image_sizes_after_insert,
-     manifest_blobs_set_image_sizes_after_insert, set_image_sizes, image_size`,
+     manifest_blobs_set_image_sizes_after_insert, set_image_sizes, with_indexes_above,
+     image_size`,
   `ALTER TABLE tags DROP COLUMN image_size_bytes`,
   `ALTER TABLE manifests DROP COLUMN image_size_bytes`,
 ];

@@ -19,6 +19,7 @@ import { ClientAddresses1764360000001 } from './1764360000001-client-addresses.j
 import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-sizes.js';
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
 import { PutManifestFunction1764360000004 } from './1764360000004-put-manifest-function.js';
+import { RemoveManifestFunction1764360000005 } from './1764360000005-remove-manifest-function.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -43,4 +44,5 @@ export const MIGRATIONS = [
   FilledImageSizes1764360000002,
   IndexesOfSortedLists1764360000003,
   PutManifestFunction1764360000004,
+  RemoveManifestFunction1764360000005,
 ];
