@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { OwnBerth } from '../support/running-berth.js';
+import { until } from '../support/until.js';
 
 const README_HOST = '127.0.0.1:5000';
 
@@ -55,17 +56,25 @@ describe('the commands of the README', () => {
   });
 
   it('continue an upload after a kill -9', async () => {
-    const [before, after] = blockWith('# Stop Berth here').split(/^# Stop Berth here.*\n/m) as [
-      string,
-      string,
-    ];
-    await paste(`${before}\ndeclare -p digest location > variables`);
+    const interrupted = paste(
+      `trap 'declare -p digest upload > variables' EXIT; ${blockWith('--limit-rate')}`,
+    );
+    const failed = expect(interrupted).rejects.toThrow();
+    await until('durable bytes', async () => {
+      const uploads = await new RegistryClient(berth.url).fetch('/api/v1/uploads');
+      const { items } = (await uploads.json()) as { items: { offsetBytes: number }[] };
+      return items.some(({ offsetBytes }) => offsetBytes > 0);
+    });
     await berth.kill();
+    await failed;
     await berth.startAgain();
-    const [range, status, sum] = (
-      await paste(`source variables\nregistry=http://${README_HOST}\n${after}`)
-    ).split(/\r?\n/);
-    expect(range).toBe('Range: 0-19999999');
+    const definitions = blockWith('--limit-rate')
+      .match(/^(registry=|location\(\)).*$/gm)!
+      .join('\n');
+    const [location, status, sum] = (
+      await paste(`source variables\n${definitions}\n${blockWith('tail -c')}`)
+    ).split(/\n/);
+    expect(Number(location!.split('offset=')[1])).toBeGreaterThanOrEqual(32 * 1024 * 1024);
     expect(status).toBe('201');
     expect(`sha256:${sum}`).toBe(`${digestOf(await readFile(join(directory, 'layer')))}  -`);
   });
