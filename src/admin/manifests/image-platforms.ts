@@ -6,6 +6,7 @@ import { mapBounded } from '../../common/map-bounded.js';
 import { ListQueries } from '../../database/list-queries.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
+import { nextTurn } from '../../oci/time-slices.js';
 import { configOf, platformOf, platformsOf } from './platform.js';
 
 export interface ManifestOfImage {
@@ -67,6 +68,8 @@ export class ImagePlatforms {
   private async learn(repository: RepositoryName, rows: readonly ContentRow[]): Promise<void> {
     const configs = new Map<Digest, Digest>();
     for (const { digest, content } of rows) {
+      // Other requests are served between two manifests.
+      await nextTurn();
       const config = configOf(content);
       if (config === undefined) this.cached.set(digest, platformsOf(content));
       else configs.set(digest, config);
