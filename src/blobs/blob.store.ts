@@ -152,14 +152,15 @@ export class BlobStore {
   }
 
   /**
-   * Deletes the link, unless a manifest of the repository refers to the blob. The blob's row and object
-   * remain.
+   * Deletes the link, unless a manifest of the repository refers to the blob, even if it was pushed before
+   * the blob. The blob's row and object remain.
    *
    * @throws an error that violates `NEEDED_LINK` if such a manifest is pushed at the same time.
    */
   async unlink(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<Unlinked> {
     const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
       // The foreign key refuses it as well, but reads all manifests that refer to the blob; this reads one.
+      // The key does not know manifests that were pushed before the blob.
       `WITH link AS (
          SELECT repository_id, blob_id FROM repository_blobs
           WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
@@ -167,9 +168,24 @@ export class BlobStore {
        referring AS (
          SELECT m.digest
            FROM link CROSS JOIN LATERAL (
-                  SELECT manifest_id FROM manifest_blobs b
-                   WHERE b.blob_id = link.blob_id AND b.repository_id = link.repository_id LIMIT 1) AS b
-           JOIN manifests m ON m.id = b.manifest_id),
+                  (SELECT manifest_id FROM manifest_blobs b
+                    WHERE b.blob_id = link.blob_id AND b.repository_id = link.repository_id LIMIT 1)
+                   UNION ALL
+                  (SELECT missing.manifest_id
+                     FROM blob_digests d
+                    CROSS JOIN LATERAL (
+                            SELECT r.manifest_id
+                              FROM manifest_missing_references r
+                             CROSS JOIN LATERAL (
+                                     SELECT FROM manifests
+                                      WHERE id = r.manifest_id AND repository_id = link.repository_id
+                                      LIMIT 1) AS own
+                             WHERE r.digest = d.digest
+                             LIMIT 1) AS missing
+                    WHERE d.blob_id = link.blob_id
+                    LIMIT 1)
+                  LIMIT 1) AS referring
+           JOIN manifests m ON m.id = referring.manifest_id),
        unlinked AS (
          DELETE FROM repository_blobs l USING link
           WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id

@@ -37,7 +37,8 @@ export class ImageProperties {
     example: 29_534_055,
     description:
       'Size of the image: its config and layers. Of an index, those of all manifests below it that the ' +
-      'repository has; each blob counts once',
+      'repository has; each blob counts once. Content that was missing at the push counts after the ' +
+      'manifest is pushed again',
   })
   sizeBytes: number;
 

@@ -3,7 +3,8 @@ import { ManifestEntity } from './manifest.entity.js';
 
 /**
  * A digest that a sparse manifest refers to, but that was not in its repository at the push, or was deleted
- * later. So each reference of a manifest is a row, and garbage collection keeps content that these rows name.
+ * later. So each reference of a manifest is a row. A blob that arrives later can't be deleted while the row
+ * exists.
  */
 @Entity('manifest_missing_references')
 @Index('manifest_missing_references_digest_idx', ['digest'])
