@@ -49,8 +49,8 @@ export class NameInvalidError extends RegistryError {
 }
 
 export class NameUnknownError extends RegistryError {
-  constructor(name: string) {
-    super('NAME_UNKNOWN', `${ERROR_CODES.NAME_UNKNOWN}: ${name}`, { detail: { name } });
+  constructor(name: string, hint = '') {
+    super('NAME_UNKNOWN', `${ERROR_CODES.NAME_UNKNOWN}: ${name}${hint}`, { detail: { name } });
   }
 }
 

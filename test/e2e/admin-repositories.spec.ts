@@ -105,9 +105,13 @@ describe('admin API: repositories', () => {
       expect(await admin.get(`/repositories/${name}`)).toMatchObject({ name, tags: 1 });
   });
 
-  it("says how it read a tag where a manifest's digest is expected", async () => {
-    const { detail } = await admin.problem('/repositories/team/app/manifests/latest', 404);
-    expect(detail).toContain('team/app/manifests/latest');
+  it.each([
+    ['team/app/manifests/latest', '. For a manifest, expected its digest after /manifests/, not a tag'],
+    ['team/app/tags/latest', '. For tags, expected …/tags or …/tags/<tag>/events'],
+    ['team/app/other', ''],
+  ])('says how it read a path that is no endpoint: %s', async (path, hint) => {
+    const { detail } = await admin.problem(`/repositories/${path}`, 404);
+    expect(detail).toBe(`repository name not known to registry: ${path}${hint}`);
   });
 
   it("lists a repository's tags", async () => {

@@ -44,7 +44,7 @@ export class RepositoriesQuery {
   /** @throws NameUnknownError */
   async get(name: RepositoryName): Promise<RepositorySummary> {
     const [repository] = await this.lists.run<RepositorySummary>(ONE, [name]);
-    if (repository === undefined) throw new NameUnknownError(name);
+    if (repository === undefined) throw new NameUnknownError(name, hintAbout(name));
     return repository;
   }
 
@@ -54,4 +54,12 @@ export class RepositoriesQuery {
     if (row === undefined) throw new NameUnknownError(name);
     return row.id;
   }
+}
+
+/** Says what was expected if the name looks like the path of a manifest or a tag. */
+function hintAbout(name: RepositoryName): string {
+  const [, list] = /\/(manifests|tags)\/[^/]+$/.exec(name) ?? [];
+  if (list === 'manifests') return '. For a manifest, expected its digest after /manifests/, not a tag';
+  if (list === 'tags') return '. For tags, expected …/tags or …/tags/<tag>/events';
+  return '';
 }
