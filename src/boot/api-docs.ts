@@ -58,7 +58,8 @@ function createApiDocument(app: NestExpressApplication): OpenAPIObject {
     .setTitle('Berth')
     .setDescription(
       'An OCI container registry: the distribution spec on `/v2`, the admin API on `/api/v1`. ' +
-        'Every path refuses other methods than these with 405 and `Allow`.',
+        'Every path refuses other methods than these with 405 and `Allow`. Every response has ' +
+        "`X-Request-Id`: the request's own, if it is safe to repeat, or a new one. It is in the log, too.",
     )
     .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0');

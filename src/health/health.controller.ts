@@ -16,7 +16,7 @@ export class HealthController {
   @OpenToAll()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getLiveness', summary: 'Check that the process is running' })
-  @ApiOkResponse({ type: LivenessDto })
+  @ApiOkResponse({ type: LivenessDto, description: 'The process is running' })
   live(): LivenessDto {
     return { status: 'ok' };
   }
@@ -25,7 +25,10 @@ export class HealthController {
   @OpenToAll()
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getReadiness', summary: 'Check that the database and the storage work' })
-  @ApiOkResponse({ type: ReadinessDto })
+  @ApiOkResponse({
+    type: ReadinessDto,
+    description: 'The replica serves requests; `degraded` if a disk is full',
+  })
   @ApiServiceUnavailableResponse({
     type: ReadinessDto,
     description: 'A check failed; the log has the reason',

@@ -12,6 +12,7 @@ import {
 export const EXAMPLE_REPOSITORY = 'demo/my-image';
 export const EXAMPLE_TAG = '1.0';
 export const EXAMPLE_UPLOAD_ID = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
+export const EXAMPLE_REPLICA = 'registry-1/4711/9b2f7c1e-52a4-4d0c-8f6b-1a3f0d7e5c24';
 export const EXAMPLE_TIME = '2026-01-31T12:00:00.000Z';
 
 /** The blob `{}` (image-spec, manifest.md, "Guidance for an Empty Descriptor"). */

@@ -118,6 +118,16 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('describes each response, and HEAD as one without a body', () => {
+    for (const { method, operation } of operations) {
+      for (const [status, { description }] of Object.entries(operation.responses)) {
+        const where = `${operation.operationId} ${status}`;
+        expect([where, description]).toEqual([where, expect.stringMatching(/./)]);
+        if (method === 'head' && status === '200') expect(description).toBe('It exists');
+      }
+    }
+  });
+
   it('gives each error status an example of its own', () => {
     for (const { path, method, operation } of operations) {
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { TagEventKind, UploadEventKind } from '../../events/events.js';
-import { EXAMPLE_MANIFEST_DIGEST, EXAMPLE_TAG, EXAMPLE_TIME } from '../../oci/examples.js';
+import { EXAMPLE_MANIFEST_DIGEST, EXAMPLE_REPLICA, EXAMPLE_TAG, EXAMPLE_TIME } from '../../oci/examples.js';
 import { NextCursorProperty } from '../paging/next-cursor.property.js';
 
 /** The kinds and their descriptions. */
@@ -100,7 +100,10 @@ export class UploadEventDto extends EventDto {
   })
   offsetBytes: number;
 
-  @ApiProperty({ description: 'The process in which it happened', example: 'host-4711-k3x9' })
+  @ApiProperty({
+    description: 'The process in which it happened: `<host>/<process id>/<uuid>`',
+    example: EXAMPLE_REPLICA,
+  })
   replica: string;
 
   @ApiProperty({
@@ -111,7 +114,14 @@ export class UploadEventDto extends EventDto {
   })
   durationSeconds: number | null;
 
-  @ApiProperty({ type: String, nullable: true, description: 'The error, for kind `failed`', example: null })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description:
+      'For `failed`, `disconnected`, `digest_mismatch` and `fenced`, the class of the error; ' +
+      'for `conflict`, the replica of the other writer; else null',
+    example: null,
+  })
   detail: string | null;
 }
 

@@ -31,7 +31,7 @@ export class TagEventsController {
   })
   @ApiRepositoryName()
   @ApiParam({ name: 'tag', schema: { type: 'string', maxLength: 128, example: EXAMPLE_TAG } })
-  @ApiOkResponse({ type: TagEventPageDto })
+  @ApiOkResponse({ type: TagEventPageDto, description: 'A page of events' })
   @ApiMalformedParameter()
   @ApiUnknownRepository()
   async ofTag(
@@ -52,7 +52,7 @@ export class TagEventsController {
     description: 'Pushes that set or moved a tag, and deletions of tags: when, by whom, from and to what.',
   })
   @ApiRepositoryName()
-  @ApiOkResponse({ type: TagEventPageDto })
+  @ApiOkResponse({ type: TagEventPageDto, description: 'A page of events' })
   @ApiMalformedParameter()
   @ApiUnknownRepository()
   async ofRepository(

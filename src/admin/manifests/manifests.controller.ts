@@ -31,7 +31,7 @@ export class AdminManifestsController {
     summary: "List a repository's manifests",
   })
   @ApiRepositoryName()
-  @ApiOkResponse({ type: ManifestPageDto })
+  @ApiOkResponse({ type: ManifestPageDto, description: 'A page of manifests' })
   @ApiMalformedParameter()
   @ApiUnknownRepository()
   async list(
@@ -51,7 +51,7 @@ export class AdminManifestsController {
     schema: { type: 'string', example: EXAMPLE_MANIFEST_DIGEST },
     description: 'The digest. A tag is not accepted',
   })
-  @ApiOkResponse({ type: ManifestDetailsDto })
+  @ApiOkResponse({ type: ManifestDetailsDto, description: 'The manifest' })
   @ApiProblem(400, 'A parameter is malformed', 'expected sha256: and 64 lower-case hex digits')
   @ApiProblem(404, 'The repository or the manifest does not exist', ERROR_CODES.MANIFEST_UNKNOWN)
   get(

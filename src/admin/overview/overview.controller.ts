@@ -13,7 +13,7 @@ export class OverviewController {
   @Get()
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'getOverview', summary: 'Show versions, storage, database and counts' })
-  @ApiOkResponse({ type: OverviewDto })
+  @ApiOkResponse({ type: OverviewDto, description: 'The overview' })
   overview(): Promise<OverviewDto> {
     return this.service.overview();
   }

@@ -8,7 +8,9 @@ export const SortProperty = (sorts: readonly string[], description: string) =>
     ApiPropertyOptional({
       enum: [...sorts],
       default: sorts[0],
-      description: `${description} A leading \`-\` means descending. Items with the same value are sorted by the default.`,
+      description:
+        `${description} A leading \`-\` means descending. Items with the same value are sorted by ` +
+        `\`${sorts[0]}\`, in the same direction.`,
     }),
     IsIn([...sorts], { message: `sort: expected one of ${sorts.join(', ')}` }),
   );

@@ -19,7 +19,7 @@ export class RepositoriesController {
   @Get()
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'listRepositories', summary: 'List repositories, sorted by name' })
-  @ApiOkResponse({ type: RepositoryPageDto })
+  @ApiOkResponse({ type: RepositoryPageDto, description: 'A page of repositories' })
   @ApiMalformedParameter()
   async list(@Query() { limit, cursor, q }: RepositoriesQueryDto): Promise<RepositoryPageDto> {
     const page = await this.repositories.list(q ?? '', { after: CURSOR.decode(cursor), limit });
@@ -30,7 +30,7 @@ export class RepositoriesController {
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'getRepository', summary: 'Show one repository' })
   @ApiRepositoryName()
-  @ApiOkResponse({ type: RepositoryDto })
+  @ApiOkResponse({ type: RepositoryDto, description: 'The repository' })
   @ApiMalformedName()
   @ApiUnknownRepository()
   get(@NameParam() name: RepositoryName): Promise<RepositoryDto> {

@@ -21,7 +21,7 @@ export class TagsController {
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'listTags', summary: "List a repository's tags" })
   @ApiRepositoryName()
-  @ApiOkResponse({ type: TagPageDto })
+  @ApiOkResponse({ type: TagPageDto, description: 'A page of tags' })
   @ApiMalformedParameter()
   @ApiUnknownRepository()
   async list(

@@ -37,7 +37,7 @@ export class AdminUploadsController {
   @Get()
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'listUploads', summary: 'List uploads in progress' })
-  @ApiOkResponse({ type: UploadPageDto })
+  @ApiOkResponse({ type: UploadPageDto, description: 'A page of uploads' })
   @ApiMalformedParameter()
   async list(@Query() { limit, cursor, sort }: UploadsQueryDto): Promise<UploadPageDto> {
     const page = await this.reader.list({ sort, after: CURSOR.decode(sort, cursor), limit });
@@ -48,7 +48,7 @@ export class AdminUploadsController {
   @OnRegistry('admin', 'read')
   @ApiOperation({ operationId: 'getUpload', summary: 'Show one upload in progress' })
   @ApiUploadId()
-  @ApiOkResponse({ type: UploadDto })
+  @ApiOkResponse({ type: UploadDto, description: 'The upload' })
   @ApiProblem(400, 'The id is malformed', 'id: expected a UUID')
   @ApiProblem(404, 'No such upload is in progress', ERROR_CODES.BLOB_UPLOAD_UNKNOWN)
   get(@Param('id', UploadIdPipe) id: UploadId): Promise<UploadDto> {
@@ -66,7 +66,7 @@ export class AdminUploadsController {
       'itself. An unknown upload has none.',
   })
   @ApiUploadId()
-  @ApiOkResponse({ type: UploadEventPageDto })
+  @ApiOkResponse({ type: UploadEventPageDto, description: 'A page of events' })
   @ApiMalformedParameter()
   async listEvents(
     @Param('id', UploadIdPipe) id: UploadId,

@@ -44,15 +44,15 @@ function getAndHead(operation: Operation): Pick<PathItem, 'get' | 'head'> {
     parameters: (get.parameters ?? []).filter(
       (parameter) => !('name' in parameter && /range$/i.test(parameter.name)),
     ),
-    responses: Object.fromEntries(responses.map(([status, response]) => [status, withoutContent(response)])),
+    responses: Object.fromEntries(responses.map(([status, response]) => [status, ofHead(status, response)])),
   };
   return { get, head };
 }
 
-function withoutContent(response: Operation['responses'][string]): Operation['responses'][string] {
+function ofHead(status: string, response: Operation['responses'][string]): Operation['responses'][string] {
   if (response === undefined || '$ref' in response) return response;
   const { content: _, ...rest } = response;
-  return rest;
+  return status === '200' ? { ...rest, description: 'It exists' } : rest;
 }
 
 function withVersionHeader(operation: Operation): Operation {
