@@ -1,5 +1,5 @@
 import { type Digest, parseDigest } from './digest.js';
-import { DigestInvalidError, ManifestInvalidError } from './errors.js';
+import { DigestInvalidError, INVALID_MANIFEST, ManifestInvalidError } from './errors.js';
 import { isJsonObject } from './json.js';
 import { MAX_MEDIA_TYPE_LENGTH } from './media-types.js';
 import { isStorableText } from './text.js';
@@ -55,6 +55,9 @@ function parseDigestField(value: unknown, field: string): Digest {
     return parseDigest(value);
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'malformed';
-    throw new DigestInvalidError(`${field}: ${reason}`, { detail: { field }, cause: error });
+    throw new DigestInvalidError(`${INVALID_MANIFEST}: ${field}: ${reason}`, {
+      detail: { field },
+      cause: error,
+    });
   }
 }

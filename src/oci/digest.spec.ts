@@ -7,6 +7,7 @@ import {
   digestOf,
   formatDigest,
   parseDigest,
+  parseDigestAlgorithm,
 } from './digest.js';
 import { DigestInvalidError } from './errors.js';
 
@@ -45,6 +46,11 @@ describe('parseDigest', () => {
     'md5:d41d8cd98f00b204e9800998ecf8427e',
   ])('refuses %j', (text) => {
     expect(() => parseDigest(text)).toThrow(DigestInvalidError);
+  });
+
+  it('says what is expected: a digest, or an algorithm', () => {
+    expect(() => parseDigest('md5:00')).toThrow('expected a digest of sha256 or sha512');
+    expect(() => parseDigestAlgorithm('md5')).toThrow('expected the digest algorithm sha256 or sha512');
   });
 
   it('throws only DIGEST_INVALID for any text', () => {

@@ -13,6 +13,8 @@ export type Digest = string & { readonly [brand]: 'Digest' };
 export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
+const ALGORITHMS = DIGEST_ALGORITHMS.join(' or ');
+
 /** Every blob has a digest of this algorithm; it is the blob's identity inside Berth. */
 export const CANONICAL_ALGORITHM = 'sha256' satisfies DigestAlgorithm;
 
@@ -25,7 +27,8 @@ const HEX_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
  */
 export function parseDigest(text: string): Digest {
   const separator = text.indexOf(':');
-  const algorithm = parseDigestAlgorithm(text.slice(0, Math.max(separator, 0)));
+  const algorithm = knownAlgorithm(text.slice(0, Math.max(separator, 0)));
+  if (algorithm === undefined) throw new DigestInvalidError(`expected a digest of ${ALGORITHMS}`);
   const hex = text.slice(separator + 1);
   if (hex.length !== HEX_LENGTH[algorithm] || !/^[0-9a-f]+$/.test(hex)) {
     throw new DigestInvalidError(`expected ${algorithm}: and ${HEX_LENGTH[algorithm]} lower-case hex digits`);
@@ -35,11 +38,13 @@ export function parseDigest(text: string): Digest {
 
 /** @throws DigestInvalidError when Berth doesn't verify the algorithm. */
 export function parseDigestAlgorithm(text: string): DigestAlgorithm {
-  const known = DIGEST_ALGORITHMS.find((algorithm) => algorithm === text);
-  if (known === undefined) {
-    throw new DigestInvalidError(`expected a digest of ${DIGEST_ALGORITHMS.join(' or ')}`);
-  }
-  return known;
+  const algorithm = knownAlgorithm(text);
+  if (algorithm === undefined) throw new DigestInvalidError(`expected the digest algorithm ${ALGORITHMS}`);
+  return algorithm;
+}
+
+function knownAlgorithm(text: string): DigestAlgorithm | undefined {
+  return DIGEST_ALGORITHMS.find((algorithm) => algorithm === text);
 }
 
 /** Joins what a hash function gave to a digest. */

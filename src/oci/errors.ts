@@ -82,9 +82,13 @@ export class ManifestUnknownError extends RegistryError {
   }
 }
 
+/** Begins the message of each error about the content of a manifest. */
+export const INVALID_MANIFEST = 'invalid manifest';
+
 export class ManifestInvalidError extends RegistryError {
-  constructor(message: string, options?: RegistryErrorOptions) {
-    super('MANIFEST_INVALID', message, options);
+  /** @param reason what is wrong with the manifest. */
+  constructor(reason: string, options?: RegistryErrorOptions) {
+    super('MANIFEST_INVALID', `${INVALID_MANIFEST}: ${reason}`, options);
   }
 }
 

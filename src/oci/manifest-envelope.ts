@@ -73,10 +73,10 @@ function listOf(field: string, onDescriptor: (descriptor: Descriptor) => void): 
  *   `JsonReader`); for schema 1. DigestInvalidError for the digest of a layer or child.
  */
 export async function decodeManifest(bytes: Uint8Array, lists: DescriptorLists): Promise<JsonObject> {
-  if (bytes.length === 0) throw new ManifestInvalidError('invalid manifest: the request has no body');
+  if (bytes.length === 0) throw new ManifestInvalidError('the request has no body');
   const value = await readJson(bytes, manifestShape(lists));
   if (!isJsonObject(value)) {
-    throw new ManifestInvalidError('a manifest must be a JSON object');
+    throw new ManifestInvalidError('expected a JSON object');
   }
   if (value.schemaVersion === 1 || isPresent(value.fsLayers)) {
     throw schema1Error();
@@ -103,11 +103,11 @@ export function resolveMediaType(manifest: JsonObject, contentType: string | und
   const isIndex = isPresent(manifest.manifests);
   const isImage = isPresent(manifest.config) || isPresent(manifest.layers);
   if (isIndex && isImage) {
-    throw new ManifestInvalidError('ambiguous manifest: it has manifests and a config or layers');
+    throw new ManifestInvalidError('it has manifests and a config or layers, which is ambiguous');
   }
   const mediaType = pushed ?? declared ?? (isIndex ? OCI_INDEX : OCI_MANIFEST);
   if (isIndexMediaType(mediaType) ? isImage : isIndex) {
-    throw new ManifestInvalidError(`the fields of the manifest contradict its media type ${mediaType}`);
+    throw new ManifestInvalidError(`its fields contradict its media type ${mediaType}`);
   }
   // OCI's types don't need the field. Clients compare it exactly.
   const isRequired = isDockerMediaType(mediaType) || declared !== undefined;
@@ -132,7 +132,7 @@ async function readJson(bytes: Uint8Array, shape: JsonShape): Promise<unknown> {
     return reader.value;
   } catch (cause) {
     if (!(cause instanceof JsonError)) throw cause;
-    throw new ManifestInvalidError(`invalid manifest: ${cause.message}`, { cause });
+    throw new ManifestInvalidError(cause.message, { cause });
   }
 }
 

@@ -198,10 +198,12 @@ describe('parseManifest: refusals', () => {
     ['null', 'null'],
     ['broken UTF-8', Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff]), Buffer.from('"}')])],
     ['a byte order mark', `\ufeff${JSON.stringify(image)}`],
+    ['a text', '"a"'],
+    ['an object without a schemaVersion', '{"a":1}'],
     ['two values', `${JSON.stringify(image)}{}`],
     ['4 MiB of [', '['.repeat(4 << 20)],
   ])('refuses %s', async (_, text) => {
-    await expect(parseText(text, OCI_MANIFEST)).rejects.toThrow(ManifestInvalidError);
+    await expect(parseText(text, OCI_MANIFEST)).rejects.toThrow(/^invalid manifest: /);
   });
 
   it('accepts 100 levels in an unknown field, but no more', async () => {
@@ -255,7 +257,7 @@ describe('parseManifest: refusals', () => {
     await expect(parse(manifest, manifest.mediaType)).rejects.toThrow(
       expect.objectContaining({
         code: 'MANIFEST_INVALID',
-        message: expect.stringContaining(`${field}:`),
+        message: expect.stringContaining(`invalid manifest: ${field}:`),
       }),
     );
   });
@@ -266,7 +268,7 @@ describe('parseManifest: refusals', () => {
       await expect(parse({ ...image, layers: [layer, { ...layer, digest }] })).rejects.toThrow(
         expect.objectContaining({
           name: 'DigestInvalidError',
-          message: expect.stringMatching(/^layers\[1\]\.digest: /),
+          message: expect.stringMatching(/^invalid manifest: layers\[1\]\.digest: /),
           detail: { field: 'layers[1].digest' },
         }),
       );

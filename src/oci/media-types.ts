@@ -55,7 +55,7 @@ export function parseMediaType(header: string): string {
   const [text = ''] = header.split(';', 1);
   const mediaType = text.trim();
   if (!MEDIA_TYPE.test(mediaType)) {
-    throw new ManifestInvalidError('invalid Content-Type: expected a media type');
+    throw new ManifestInvalidError('malformed Content-Type: expected a media type');
   }
   return mediaType;
 }

@@ -165,7 +165,7 @@ describe('manifests', () => {
     ])('21. clients can’t pull a manifest of %s without its mediaType: it is refused', async (type, make) => {
       const response = await push('docker-untyped', make(), type);
       expect(response.status).toBe(400);
-      const message = `mediaType: expected ${type}; without it, clients can't pull the manifest`;
+      const message = `invalid manifest: mediaType: expected ${type}; without it, clients can't pull the manifest`;
       expect(await specErrors(response)).toEqual([{ code: 'MANIFEST_INVALID', message }]);
       expect((await pull('docker-untyped')).status).toBe(404);
     });
