@@ -46,7 +46,7 @@ const RESPONSES: Row[] = [
   [() => new ociErrors.MethodNotAllowedError('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
   [() => new ociErrors.ParameterInvalidError('a'), 400, 'UNSUPPORTED'],
   [
-    () => new uploadErrors.UploadOffsetError(SESSION),
+    () => new uploadErrors.UploadOffsetError(SESSION, 'a'),
     416,
     'BLOB_UPLOAD_INVALID',
     {

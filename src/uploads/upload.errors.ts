@@ -8,11 +8,22 @@ import type { UploadReference } from './session/upload-session.js';
  * chunks") and the Location for that offset.
  */
 export class UploadOffsetError extends RegistryError {
-  constructor(readonly session: UploadReference & { readonly offsetBytes: number }) {
+  /** @param problem where this body starts, and why that is wrong. */
+  constructor(
+    readonly session: UploadReference & { readonly offsetBytes: number },
+    problem: string,
+  ) {
     const { offsetBytes } = session;
-    super('BLOB_UPLOAD_INVALID', `the body must start at byte ${offsetBytes}`, {
-      detail: { offset: offsetBytes },
-    });
+    const action = `continue at byte ${offsetBytes} with the Location of this response`;
+    super('BLOB_UPLOAD_INVALID', `${problem}; ${action}`, { detail: { offset: offsetBytes } });
+  }
+
+  /** For a body that was sent to a Location with another offset than the session's. */
+  static atLocation(session: UploadOffsetError['session'], offset: number, why: string): UploadOffsetError {
+    return new UploadOffsetError(
+      session,
+      `this Location is for a body that starts at byte ${offset}, ${why}`,
+    );
   }
 }
 

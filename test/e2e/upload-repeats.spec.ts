@@ -90,11 +90,21 @@ describe('a body that is sent again to a Location that was used before', () => {
   });
 
   it.each([
-    ['another body', 'PATCH', (bytes: Buffer) => Buffer.from(bytes).fill(1, 59_000)],
-    ['another body', 'PUT', (bytes: Buffer) => Buffer.from(bytes).fill(1, 0, 1)],
-    ['a body that ends before the offset', 'PATCH', (bytes: Buffer) => bytes.subarray(0, 10_000)],
-    ['a body that ends before the offset', 'PUT', (bytes: Buffer) => bytes.subarray(0, 59_999)],
-  ])('6. %s gets 416 with the true Range and Location (%s)', async (_, method, bodyOf) => {
+    ['another body', 'differ', 'PATCH', (bytes: Buffer) => Buffer.from(bytes).fill(1, 59_000)],
+    ['another body', 'differ', 'PUT', (bytes: Buffer) => Buffer.from(bytes).fill(1, 0, 1)],
+    [
+      'a body that ends before the offset',
+      'ends before',
+      'PATCH',
+      (bytes: Buffer) => bytes.subarray(0, 10_000),
+    ],
+    [
+      'a body that ends before the offset',
+      'ends before',
+      'PUT',
+      (bytes: Buffer) => bytes.subarray(0, 59_999),
+    ],
+  ])('6. %s gets 416 with the true Range and Location, and why: %s (%s)', async (_, why, method, bodyOf) => {
     const bytes = layerOf(5);
     const first = await client.uploadLocation(name);
     const second = await append(first, bytes.subarray(0, 60_000));
@@ -102,6 +112,11 @@ describe('a body that is sent again to a Location that was used before', () => {
     const response = await client.fetch(withDigest(first, digestOf(bytes)), { method, body });
     expect(response.headers.get('range')).toBe('0-59999');
     expect(locationIn(response)).toBe(second);
+    const [error] = await specErrors(response.clone());
+    expect(error?.message).toMatch(
+      new RegExp(`^this Location is for a body that starts at byte 0, and .*${why}`),
+    );
+    expect(error?.message).toMatch(/; continue at byte 60000 with the Location of this response$/);
     expect(await refusal(response)).toBe('416 BLOB_UPLOAD_INVALID');
     const third = await append(second, bytes.subarray(60_000));
     expect((await client.commit(third, digestOf(bytes))).status).toBe(201);

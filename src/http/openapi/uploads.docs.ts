@@ -49,11 +49,14 @@ const UNKNOWN: ErrorCase = [
 ];
 const BUSY: ErrorCase = [new UploadBusyError(15), 'another request writes to the session'];
 const OFFSET: ErrorCase = [
-  new UploadOffsetError({
-    repository: parseRepositoryName(EXAMPLE_REPOSITORY),
-    id: parseUploadId(EXAMPLE_UPLOAD_ID),
-    offsetBytes: 16_777_216,
-  }),
+  new UploadOffsetError(
+    {
+      repository: parseRepositoryName(EXAMPLE_REPOSITORY),
+      id: parseUploadId(EXAMPLE_UPLOAD_ID),
+      offsetBytes: 16_777_216,
+    },
+    'the Content-Range starts at byte 0',
+  ),
   'the body does not start at the offset, which is in `Range` and `Location`',
 ];
 const LENGTH: ErrorCase = [

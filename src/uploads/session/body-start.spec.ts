@@ -63,6 +63,24 @@ describe('where a body begins', () => {
     expect(startOf(headers)).toBe(start);
   });
 
+  it.each<[headers: Headers, message: string]>([
+    [{ range: { start: 60, end: 109 } }, 'the Content-Range starts at byte 60'],
+    [
+      { locationOffset: 60, lengthBytes: 39 },
+      'this Location is for a body that starts at byte 60, and this one ends before the stored bytes do',
+    ],
+    [
+      { locationOffset: 50 },
+      'this Location is for a body that starts at byte 50, where the last body did not start',
+    ],
+    [{ locationOffset: 101 }, 'this Location is for a body that starts at byte 101, beyond the stored bytes'],
+  ])('is wrong with %j, and the error says why', (headers, message) => {
+    const body = { source: { [Symbol.asyncIterator]: () => ({ next: never }) }, ...NO_HEADERS, ...headers };
+    expect(() => bodyStartOf(SESSION, body)).toThrow(
+      `${message}; continue at byte 100 with the Location of this response`,
+    );
+  });
+
   it('is only known at 0 and at the offset if no body start was recorded', () => {
     const session = { ...SESSION, bodyStart: null };
     const starts = [0, 60, 100].map((locationOffset) => startOf({ locationOffset }, session));

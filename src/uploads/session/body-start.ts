@@ -20,7 +20,9 @@ import type { UploadSession } from './upload-session.js';
 export function bodyStartOf(session: UploadSession, body: UploadBody): Midstate {
   const { range, lengthBytes, locationOffset } = body;
   if (range !== undefined) {
-    if (range.start !== session.offsetBytes) throw new UploadOffsetError(session);
+    if (range.start !== session.offsetBytes) {
+      throw new UploadOffsetError(session, `the Content-Range starts at byte ${range.start}`);
+    }
     if (lengthBytes !== undefined && lengthBytes !== range.end - range.start + 1) {
       throw new SizeInvalidError('Content-Length and Content-Range say different lengths');
     }
@@ -33,9 +35,10 @@ export function bodyStartOf(session: UploadSession, body: UploadBody): Midstate 
   const repeatedBytes = session.offsetBytes - locationOffset;
   // A body that ends before the session's bytes do can't be compared: there is no hash state for its end.
   const isTooShort = lengthBytes !== undefined && lengthBytes > 0 && lengthBytes < repeatedBytes;
-  if (start?.lengthBytes !== locationOffset || repeatedBytes < 0 || isTooShort) {
-    throw new UploadOffsetError(session);
-  }
+  const refusal = (why: string) => UploadOffsetError.atLocation(session, locationOffset, why);
+  if (repeatedBytes < 0) throw refusal('beyond the stored bytes');
+  if (start?.lengthBytes !== locationOffset) throw refusal('where the last body did not start');
+  if (isTooShort) throw refusal('and this one ends before the stored bytes do');
   return start;
 }
 

@@ -23,7 +23,7 @@ export class RepeatedBytes {
   /** @param start the state of the canonical hash where the body begins. */
   constructor(
     private readonly session: UploadSession,
-    start: Midstate,
+    private readonly start: Midstate,
     private readonly hashers: HasherFactory,
   ) {
     this.remaining = session.offsetBytes - start.lengthBytes;
@@ -42,7 +42,7 @@ export class RepeatedBytes {
     this.receivedBytes += repeated.length;
     this.remaining -= repeated.length;
     if (this.remaining === 0 && this.hasher.digest() !== this.expected()) {
-      throw new UploadOffsetError(this.session);
+      throw this.refusal('and these bytes differ from the stored ones');
     }
     return chunk.subarray(repeated.length);
   }
@@ -53,11 +53,17 @@ export class RepeatedBytes {
    * @throws UploadOffsetError if the body ended within the session's bytes, so that they were not compared.
    */
   expectCompared(): void {
-    if (this.remaining > 0 && this.receivedBytes > 0) throw new UploadOffsetError(this.session);
+    if (this.remaining > 0 && this.receivedBytes > 0) {
+      throw this.refusal('and this one ends before the stored bytes do');
+    }
   }
 
   dispose(): void {
     this.hasher?.dispose();
+  }
+
+  private refusal(why: string): UploadOffsetError {
+    return UploadOffsetError.atLocation(this.session, this.start.lengthBytes, why);
   }
 
   private expected(): Digest | undefined {
