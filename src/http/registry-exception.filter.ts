@@ -5,7 +5,7 @@ import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
 import { type ErrorResponse, responseToError } from './error-responses.js';
 import { sendsProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
-import { endAfterBody } from './connection/unread-body.js';
+import { endAfterBody, hasUnreadBody } from './connection/unread-body.js';
 
 type IdentifiedRequest = Request & Partial<RequestRecord>;
 
@@ -35,7 +35,7 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
       ...headers,
       'Content-Type': contentType,
       'Content-Length': body.length,
-      ...(!request.complete && { Connection: 'close' }),
+      ...(hasUnreadBody(request) && { Connection: 'close' }),
     });
     endAfterBody(request, response, request.method === 'HEAD' ? undefined : body);
   }

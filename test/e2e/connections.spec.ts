@@ -95,6 +95,33 @@ describe('connections', () => {
     expect(responses).toEqual([202, 202, 201]);
   });
 
+  it.each([
+    ['GET', '/foo', '404'],
+    ['HEAD', '/favicon.ico', '404'],
+    ['POST', '/', '405'],
+    ['DELETE', '/foo', '404', 'Content-Length: 0\r\n'],
+  ])(
+    'keeps the connection of a refused request without a body: %s %s',
+    async (method, path, status, more = '') => {
+      const request = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+      // The second one is pipelined, the third comes after a response.
+      const responses = await exchange(request + request, request + get('/v2/', 'Connection: close\r\n'));
+      expect(statuses(responses)).toEqual([status, status, status, '200']);
+      expect(responses.match(/^Connection: close/gim)).toHaveLength(1);
+    },
+  );
+
+  it.each(['Content-Length: 1', 'Transfer-Encoding: chunked'])(
+    'closes the connection of a refused request whose body has not arrived: %s',
+    async (header) => {
+      const body = header.includes('chunked') ? '1\r\na\r\n0\r\n\r\n' : 'a';
+      const request = `POST /foo HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`;
+      const responses = await exchange(request, body + get('/v2/'));
+      expect(statuses(responses)).toEqual(['404']);
+      expect(responses).toMatch(/^Connection: close/im);
+    },
+  );
+
   it('ignores requests after one that closes the connection', async () => {
     const name = freshName();
     await client.putManifest(name, 'kept', await client.makeImage(name));

@@ -13,6 +13,16 @@ export function isEnding(socket: Socket): boolean {
 }
 
 /**
+ * Whether a part of the request's body may not have arrived. Node's `complete` alone does not tell: for a
+ * request without a body it becomes true only after the request was emitted.
+ */
+export function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
+  return (
+    !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+  );
+}
+
+/**
  * Ends a response to a request whose body may not be read completely. Some clients read no response while
  * they send, and closing at once would reset their connection. So the response is written, the rest of the
  * body is read and discarded within limits, and then the connection is closed.
@@ -22,7 +32,7 @@ export function endAfterBody(
   response: ServerResponse,
   body: Uint8Array | undefined,
 ): void {
-  if (request.complete || request.destroyed) {
+  if (!hasUnreadBody(request) || request.destroyed) {
     response.end(body);
     return;
   }
