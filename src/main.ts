@@ -85,7 +85,10 @@ async function mainOfWorker(): Promise<void> {
   const primary = new PrimaryLink();
   primary.onStop(() => stopping.stop('the primary stops'));
   // The next start waits for this process.
-  primary.onLost(() => stopping.stop('the primary has ended', { atOnce: true }));
+  primary.onLost(() => {
+    log.logger.error('the primary has ended without stopping its workers: this worker stops at once');
+    stopping.stop('the primary has ended', { atOnce: true });
+  });
   const { startWorker } = await import('./boot/start-worker.js');
   const berth = await startWorker(configuration, log.logger, primary);
   primary.onAskedForWork(() => berth.work());

@@ -151,8 +151,9 @@ async function listen(app: NestExpressApplication, { host, port }: Configuration
 }
 
 function describeEndOfGrace(graceMs: number, uploads: number): string {
+  const why = graceMs === 0 ? 'stopping at once' : `the ${graceMs / 1000} s of grace are over`;
   const keep = uploads === 1 ? 'keeps' : 'keep';
-  return `the ${graceMs / 1000} s of grace are over: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
+  return `${why}: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
 }
 
 function urlOf(app: NestExpressApplication, { host }: Configuration): string {

@@ -3,7 +3,7 @@ import { formatDuration } from '../common/quantity.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Log } from '../observability/logger.js';
 import type { RunningBerth } from './start-berth.js';
-import { describeWork } from './work-in-progress.js';
+import { describeWait } from './work-in-progress.js';
 
 /** Ctrl-C may arrive twice, because a parent forwards it too. Only a later signal ends Berth at once. */
 const REPEAT_MS = 1_000;
@@ -33,8 +33,8 @@ export function stopOnSignal(
     const begun = performance.now();
     const work = await running.work();
     const graceSeconds = options.atOnce ? 0 : shutdownGraceSeconds;
-    const waits = `waits up to ${graceSeconds} s for ${describeWork(work)}`;
-    logger[level]({ stop: { reason, ...work, graceSeconds } }, `stopping (${reason}): ${waits}`);
+    const wait = describeWait(graceSeconds, work);
+    logger[level]({ stop: { reason, ...work, graceSeconds } }, `stopping (${reason}): ${wait}`);
     try {
       await running.close(options);
     } catch (error) {

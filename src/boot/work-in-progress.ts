@@ -23,13 +23,13 @@ export function sumOfWork(parts: readonly WorkInProgress[]): WorkInProgress {
   );
 }
 
-/** `3 requests, 2 uploads`, or `nothing`. */
-export function describeWork({ requests, uploads, events }: WorkInProgress): string {
+/** `waits up to 5 s for 3 requests, 2 uploads`. */
+export function describeWait(graceSeconds: number, { requests, uploads, events }: WorkInProgress): string {
   const counts = [
     [requests, 'request'],
     [uploads, 'upload'],
     [events, 'event'],
   ] as const;
   const parts = counts.filter(([count]) => count > 0).map(([count, noun]) => quantity(count, noun));
-  return parts.join(', ') || 'nothing';
+  return parts.length === 0 ? 'nothing to wait for' : `waits up to ${graceSeconds} s for ${parts.join(', ')}`;
 }

@@ -174,7 +174,10 @@ onLinux('workers', () => {
   });
 
   it('end when their primary is killed, and keep the received bytes; the next start resumes', async () => {
-    const environment = settings({ UPLOAD_CHECKPOINT_BYTES: String(64 * MIB) });
+    const environment = settings({
+      UPLOAD_CHECKPOINT_BYTES: String(64 * MIB),
+      SHUTDOWN_GRACE_SECONDS: '3600',
+    });
     const first = bench.start(environment);
     const url = await first.url();
     const orphans = await fullPool(first);
@@ -196,6 +199,10 @@ onLinux('workers', () => {
     thaw();
     const nextUrl = await next.url();
     expect(orphans.filter(isAlive)).toEqual([]);
+    expect(first.log(/^the primary has ended/)).toHaveLength(WORKERS);
+    expect(first.log(/uploads? keep/)).toMatchObject([
+      { msg: expect.stringMatching(/^stopping at once: 1 /) },
+    ]);
     expect([undefined, 503]).toContain(await patch.status);
     expect(await upload.offset(nextUrl)).toBe(2 * MIB + 777);
     expect(await upload.finish(nextUrl, whole)).toBe(digestOf(whole));

@@ -29,7 +29,7 @@ describe('a stop', () => {
     };
     expect(await stopped(berth, dataDir, signals)).toMatchObject(CLEAN_EXIT);
     expect(berth.log(/^stop/)).toMatchObject([
-      { msg: 'stopping (SIGINT): waits up to 3600 s for nothing', stop: { requests: 0, uploads: 0 } },
+      { msg: 'stopping (SIGINT): nothing to wait for', stop: { requests: 0, uploads: 0 } },
       { msg: expect.stringMatching(/^stopped in /), stop: { exitCode: 0, durationMs: expect.any(Number) } },
     ]);
     silent.destroy();

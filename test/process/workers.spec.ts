@@ -58,7 +58,7 @@ onLinux('workers over the embedded database', () => {
     expect(workers.filter(isAlive)).toEqual([]);
     // One set of lines: the primary's.
     expect(berth.log(/^stop/)).toMatchObject([
-      { pid: berth.pid, msg: 'stopping (SIGTERM): waits up to 0 s for nothing' },
+      { pid: berth.pid, msg: 'stopping (SIGTERM): nothing to wait for' },
       { pid: berth.pid, stop: { exitCode: 0 } },
     ]);
     expect(await isListening(url)).toBe(false);
