@@ -13,6 +13,6 @@ import { LoopbackPolicy } from './loopback-policy.js';
     { provide: APP_GUARD, useClass: AccessGuard },
     { provide: APP_GUARD, useClass: DatabaseSpaceGuard },
   ],
-  exports: [AccessService],
+  exports: [AccessService, LoopbackPolicy],
 })
 export class AccessModule {}

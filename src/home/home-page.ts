@@ -6,6 +6,14 @@ import type { RegistryAddress } from './registry-address.js';
 export const LOGIN =
   'No login is needed: every client that can reach this address may pull, push and delete images.';
 
+/** @param reason why requests to this address are refused. */
+export function describeRefusal(reason: string): string {
+  return (
+    `Requests to this address are refused: ${reason}. With ACCESS_MODE=open, every client that can reach Berth ` +
+    'may pull, push and delete images.'
+  );
+}
+
 const STYLE = `
 :root { color-scheme: light dark; --text: #1c2024; --muted: #545d66; --back: #ffffff; --box: #f1f3f5; --link: #0a58ca; }
 @media (prefers-color-scheme: dark) {
@@ -38,10 +46,13 @@ export const HOME_PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The page for people. */
-export function renderHomePage({ scheme, host: unescapedHost }: RegistryAddress, version: string): string {
-  const host = escapeHtml(unescapedHost);
-  const flag = scheme === 'https' ? '' : ' --tls-verify=false';
+/**
+ * The page for people.
+ *
+ * @param refusal instead of commands, if requests to this address are refused.
+ */
+export function renderHomePage(address: RegistryAddress, version: string, refusal?: string): string {
+  const host = escapeHtml(address.host);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -59,16 +70,7 @@ export function renderHomePage({ scheme, host: unescapedHost }: RegistryAddress,
 <main>
 <h2>Address</h2>
 ${lines(host, 'address')}
-<p>Images are named <code>${host}/&lt;repository&gt;:&lt;tag&gt;</code>.</p>
-<h2>Log in</h2>
-<p>${LOGIN}</p>
-<h2>Push an image</h2>
-<p>Docker, with an image of yours instead of <code>my-image</code>:</p>
-${lines(`docker tag my-image ${host}/demo/my-image\ndocker push ${host}/demo/my-image`)}
-${noteForDocker(scheme, host)}<p>Podman:</p>
-${lines(`podman push${flag} my-image ${host}/demo/my-image`)}
-<p>See with curl which repositories there are:</p>
-${lines(`curl ${scheme}://${host}/v2/_catalog`)}
+${refusal === undefined ? instructions(address.scheme, host) : `<p>${escapeHtml(refusal)}</p>`}
 <h2>More</h2>
 <ul>
 <li><a href="/api/docs">Swagger UI</a>: the endpoints of the registry and of the admin API, to try out</li>
@@ -80,6 +82,21 @@ ${lines(`curl ${scheme}://${host}/v2/_catalog`)}
 </body>
 </html>
 `;
+}
+
+/** How to use an address. */
+function instructions(scheme: string, host: string): string {
+  const flag = scheme === 'https' ? '' : ' --tls-verify=false';
+  return `<p>Images are named <code>${host}/&lt;repository&gt;:&lt;tag&gt;</code>.</p>
+<h2>Log in</h2>
+<p>${LOGIN}</p>
+<h2>Push an image</h2>
+<p>Docker, with an image of yours instead of <code>my-image</code>:</p>
+${lines(`docker tag my-image ${host}/demo/my-image\ndocker push ${host}/demo/my-image`)}
+${noteForDocker(scheme, host)}<p>Podman:</p>
+${lines(`podman push${flag} my-image ${host}/demo/my-image`)}
+<p>See with curl which repositories there are:</p>
+${lines(`curl ${scheme}://${host}/v2/_catalog`)}`;
 }
 
 /** Lines to copy: a click selects all of them. */

@@ -2,9 +2,10 @@ import { All, Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { OpenToAll } from '../access/access.js';
+import { LoopbackPolicy } from '../access/loopback-policy.js';
 import { VERSION } from '../common/version.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
-import { HOME_PAGE_POLICY, LOGIN, renderHomePage } from './home-page.js';
+import { describeRefusal, HOME_PAGE_POLICY, LOGIN, renderHomePage } from './home-page.js';
 import { registryAddress } from './registry-address.js';
 
 /**
@@ -15,9 +16,13 @@ import { registryAddress } from './registry-address.js';
 @Controller()
 @OpenToAll()
 export class HomeController {
+  constructor(private readonly loopback: LoopbackPolicy) {}
+
   @Get()
   home(@Req() request: Request, @Res() response: Response): void {
     const address = registryAddress(request);
+    const reason = this.loopback.describeHostRefusal(request.headers.host);
+    const refusal = reason === undefined ? undefined : describeRefusal(reason);
     response.set({
       // The address depends on headers that a shared cache may not know.
       'Cache-Control': 'no-store',
@@ -27,7 +32,7 @@ export class HomeController {
       'Content-Security-Policy': HOME_PAGE_POLICY,
     });
     if (request.accepts(['html', 'json']) !== 'json') {
-      response.type('html').send(renderHomePage(address, VERSION));
+      response.type('html').send(renderHomePage(address, VERSION, refusal));
       return;
     }
     response.json({
@@ -35,7 +40,7 @@ export class HomeController {
       version: VERSION,
       registry: address.host,
       url: `${address.scheme}://${address.host}/v2/`,
-      login: LOGIN,
+      ...(refusal === undefined ? { login: LOGIN } : { refused: refusal }),
       links: { swaggerUi: '/api/docs', openApi: '/api/docs-json', ready: '/health/ready' },
     });
   }

@@ -1,5 +1,5 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
-import { requestHead, RawConnection, rawRequest } from '../support/raw-http.js';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { requestHead, RawConnection, type RawHeaders, rawRequest } from '../support/raw-http.js';
 import { RegistryClient } from '../support/registry-client.js';
 import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
@@ -15,10 +15,16 @@ describe('GET /', () => {
   });
 
   /** A request with exactly this `Host`. */
-  async function pageFor(hostHeader: string): Promise<Response> {
-    const connection = await RawConnection.open(berth.url);
+  async function pageFor(
+    hostHeader: string,
+    at = berth,
+    headers: RawHeaders = [],
+    path = '/',
+  ): Promise<Response> {
+    const connection = await RawConnection.open(at.url);
     try {
-      await connection.send(requestHead('GET', '/').replace('Host: localhost', `Host: ${hostHeader}`));
+      const head = requestHead('GET', path, headers).replace('Host: localhost', `Host: ${hostHeader}`);
+      await connection.send(head);
       return await connection.response();
     } finally {
       connection.leave();
@@ -93,22 +99,51 @@ describe('GET /', () => {
     expect(page).not.toMatch(/(?:src|href)="(?!\/(?!\/)|data:)/);
   });
 
-  it('names the address of the Host header', async () => {
-    const page = await (await pageFor('registry.example.com:8443')).text();
-    expect(page).toContain('docker push registry.example.com:8443/demo/my-image');
-    expect(page).toContain('"insecure-registries": ["registry.example.com:8443"]');
-  });
+  const REFUSED =
+    'Requests to this address are refused: without ACCESS_MODE=open, the Host must be a loopback name: ' +
+    '127.0.0.1, [::1] or localhost. With ACCESS_MODE=open, every client that can reach Berth may pull, push ' +
+    'and delete images.';
 
-  it.each(['$(reboot)', 'a;reboot', "a'b", 'a&b', '!!'])(
-    'does not take commands from the Host header: %s',
-    async (hostile) => {
-      const response = await pageFor(hostile);
-      expect(response.status).toBe(200);
-      const page = await response.text();
-      expect(page).not.toContain(hostile);
-      expect(page).toContain(`docker push ${host}/demo/my-image`);
+  it.each(['registry.example.org', 'registry.example.com:8443', '$(reboot)', "a'b"])(
+    'says that the address is refused, without commands, on loopback: %s',
+    async (foreign) => {
+      expect((await pageFor(foreign, berth, [], '/v2/')).status).toBe(403);
+      const page = await (await pageFor(foreign)).text();
+      expect(page).toContain(`<p>${REFUSED}</p>`);
+      expect(page).not.toMatch(/docker push|podman|curl|No login is needed|reboot/);
+      const json = await pageFor(foreign, berth, [['Accept', 'application/json']]);
+      expect(await json.json()).toEqual({
+        ...{ name: 'berth', version: '0.1.0', refused: REFUSED },
+        registry: expect.any(String),
+        url: expect.any(String),
+        links: { swaggerUi: '/api/docs', openApi: '/api/docs-json', ready: '/health/ready' },
+      });
     },
   );
+
+  describe('with ACCESS_MODE=open', () => {
+    let open: OwnBerth;
+    beforeAll(async () => void (open = await OwnBerth.start({ ACCESS_MODE: 'open' })));
+    afterAll(() => open.dispose());
+
+    it('names the address of the Host header', async () => {
+      const page = await (await pageFor('registry.example.com:8443', open)).text();
+      expect(page).toContain('docker push registry.example.com:8443/demo/my-image');
+      expect(page).toContain('"insecure-registries": ["registry.example.com:8443"]');
+      expect(page).not.toContain('refused');
+    });
+
+    it.each(['$(reboot)', 'a;reboot', "a'b", 'a&b', '!!'])(
+      'does not take commands from the Host header: %s',
+      async (hostile) => {
+        const response = await pageFor(hostile, open);
+        expect(response.status).toBe(200);
+        const page = await response.text();
+        expect(page).not.toContain(hostile);
+        expect(page).toContain(`docker push ${new URL(open.url).host}/demo/my-image`);
+      },
+    );
+  });
 
   it('does not believe forwarded headers without a trusted proxy', async () => {
     const headers = { 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'https' };
