@@ -172,6 +172,29 @@ describe('loadConfiguration', () => {
     expect(attempt).not.toThrow(value);
   });
 
+  it('reports everything that is wrong in one message', () => {
+    const attempt = () =>
+      loadConfiguration({
+        ...{ PORT: 'x', LOG_LEVEL: 'y', STORAGE_DRVER: 'z', HOST: '0.0.0.0', STORAGE_DRIVER: 's3' },
+        ...{ LOG_FORMT: 'json', STORAGE_S3_BUCKET: 'layers', STORAGE_S3_ACCESS_KEY_ID: 'id' },
+        DATABASE_URL: 'postgres://user:sec/ret@host/db',
+      });
+    expect(attempt).toThrow(
+      /^The configuration is invalid: Berth has no setting LOG_FORMT \(expected LOG_FORMAT\): [^;]+; PORT – [^;]+; LOG_LEVEL – [^;]+; expected both STORAGE_S3_ACCESS_KEY_ID [^;]+; HOST isn't [^;]+; DATABASE_URL can't be parsed: [^;]+[^.]\.$/,
+    );
+  });
+
+  it('reports the mistyped name together with wrong values', () => {
+    expect(() => loadConfiguration({ PORT: 'x', LOG_LEVEL: 'y', STORAGE_DRVER: 'z' })).toThrow(
+      /no setting STORAGE_DRVER \(expected STORAGE_DRIVER\): [^;]+; PORT – [^;]+; LOG_LEVEL – /,
+    );
+  });
+
+  it('reports no problem that another one causes', () => {
+    expect(() => loadConfiguration({ HOST: '0.0.0.0', ACESS_MODE: 'open' })).toThrow(/^(?!.*loopback)/);
+    expect(() => loadConfiguration({ HOST: '256.0.0.1' })).toThrow(/^(?!.*loopback)/);
+  });
+
   it('reads a list of proxies', () => {
     const { trustedProxies } = loadConfiguration({ TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1,fd00::/8 ,::1' });
     expect(trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::1']);

@@ -1,33 +1,37 @@
 import 'reflect-metadata';
 import { resolve } from 'node:path';
 import { plainToInstance } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
+import { validateSync } from 'class-validator';
 import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
 import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
+import { InvalidSettings } from './invalid-settings.js';
 import { mistypedNames } from './setting-names.js';
-import { StartupError } from '../common/startup.error.js';
 
 /** `dataDir` → `DATA_DIR`: each field is the camel case of its variable. */
 export function variableName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * Makes the configuration from environment variables.
  *
- * @throws StartupError names each wrong variable and what was expected, never its value.
+ * @throws StartupError names all wrong variables and what was expected, never their values.
  */
 export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Configuration> {
   // An empty variable (`PORT=`) counts as unset.
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
-  refuseMistypedNames(set);
-  const configuration = validated(Configuration, set);
-  loadObjectStore(configuration, set);
-  refuseUnintendedExposure(configuration);
-  if (configuration.databaseUrl !== undefined) refuseUnreadableUrl(configuration.databaseUrl);
+  const invalid = new InvalidSettings();
+  checkNames(set, invalid);
+  const configuration = validated(Configuration, set, invalid);
+  loadObjectStore(configuration, set, invalid);
+  checkExposure(configuration, invalid);
+  checkUrl(configuration.databaseUrl, invalid);
+  invalid.refuse();
   configuration.dataDir = resolve(configuration.dataDir);
   if (configuration.storageFilesystemRoot !== undefined) {
     configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
@@ -36,108 +40,111 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
 }
 
 /** With a mistyped name, a start would take the default: another database or storage, for example. */
-function refuseMistypedNames(set: Record<string, string | undefined>): void {
-  const mistyped = mistypedNames(set).map(({ name, known }) => `${name} (expected ${known})`);
+function checkNames(set: Environment, invalid: InvalidSettings): void {
+  const mistyped = mistypedNames(set);
   if (mistyped.length === 0) return;
-  throw new StartupError(
-    `The configuration is invalid: Berth has no setting ${mistyped.join(', ')}: correct the name, or unset it.`,
+  const named = mistyped.map(({ name, known }) => `${name} (expected ${known})`).join(', ');
+  invalid.add(
+    mistyped.map(({ known }) => known),
+    `Berth has no setting ${named}: correct the name, or unset it`,
   );
 }
 
 /** Only the settings of the store in use are read. */
-function loadObjectStore(configuration: Configuration, set: Record<string, string | undefined>): void {
+function loadObjectStore(configuration: Configuration, set: Environment, invalid: InvalidSettings): void {
   switch (configuration.storageDriver) {
     case 's3': {
-      const s3 = validated(S3Settings, set);
-      refusePartialPair('STORAGE_S3_ACCESS_KEY_ID', 'STORAGE_S3_SECRET_ACCESS_KEY', set);
-      refuseUnusedKmsKey(s3);
+      const s3 = validated(S3Settings, set, invalid);
+      checkS3Keys(set, invalid);
+      checkKmsKey(s3, invalid);
       configuration.s3 = Object.freeze(s3);
       return;
     }
     case 'azure': {
-      const azure = validated(AzureSettings, set);
-      refuseAzureWithoutAccount(azure);
+      const azure = validated(AzureSettings, set, invalid);
+      checkAzureAccount(azure, invalid);
       configuration.azure = Object.freeze(azure);
       return;
     }
     case 'gcs': {
-      const gcs = validated(GcsSettings, set);
+      const gcs = validated(GcsSettings, set, invalid);
       configuration.gcs = Object.freeze(gcs);
     }
   }
 }
 
-function validated<T extends object>(settings: new () => T, set: Record<string, string | undefined>): T {
+function validated<T extends object>(settings: new () => T, set: Environment, invalid: InvalidSettings): T {
   const instance = plainToInstance(settings, set, {
     excludeExtraneousValues: true,
     exposeDefaultValues: true,
   });
-  const problems = validateSync(instance, { stopAtFirstError: true });
-  if (problems.length > 0) {
-    throw new StartupError(`The configuration is invalid: ${problems.map(describe).join('; ')}.`);
+  for (const { property, constraints = {} } of validateSync(instance, { stopAtFirstError: true })) {
+    const name = variableName(property);
+    invalid.add([name], `${name} – ${Object.values(constraints).join(', ')}`);
   }
   return instance;
 }
 
-function refusePartialPair(one: string, other: string, set: Record<string, string | undefined>): void {
-  if ((set[one] === undefined) !== (set[other] === undefined)) {
-    throw new StartupError(`The configuration is invalid: expected both ${one} and ${other}, or neither.`);
+function checkS3Keys(set: Environment, invalid: InvalidSettings): void {
+  const [id, secret] = ['STORAGE_S3_ACCESS_KEY_ID', 'STORAGE_S3_SECRET_ACCESS_KEY'] as const;
+  if ((set[id] === undefined) !== (set[secret] === undefined)) {
+    invalid.add([id, secret], `expected both ${id} and ${secret}, or neither`);
   }
 }
 
 /** With another encryption, S3 would ignore the key. */
-function refuseUnusedKmsKey({
-  storageS3SseKmsKeyId: key,
-  storageS3ServerSideEncryption: by,
-}: S3Settings): void {
+function checkKmsKey(
+  { storageS3SseKmsKeyId: key, storageS3ServerSideEncryption: by }: S3Settings,
+  invalid: InvalidSettings,
+): void {
   if (key !== undefined && by?.startsWith('aws:kms') !== true) {
-    throw new StartupError(
-      'The configuration is invalid: STORAGE_S3_SSE_KMS_KEY_ID requires ' +
-        'STORAGE_S3_SERVER_SIDE_ENCRYPTION to be aws:kms or aws:kms:dsse.',
+    invalid.add(
+      ['STORAGE_S3_SSE_KMS_KEY_ID', 'STORAGE_S3_SERVER_SIDE_ENCRYPTION'],
+      'STORAGE_S3_SSE_KMS_KEY_ID requires STORAGE_S3_SERVER_SIDE_ENCRYPTION to be aws:kms or aws:kms:dsse',
     );
   }
 }
 
-function refuseAzureWithoutAccount(azure: AzureSettings): void {
+function checkAzureAccount(azure: AzureSettings, invalid: InvalidSettings): void {
   const isNamed = azure.storageAzureAccountName !== undefined;
   if (isNamed === (azure.storageAzureConnectionString !== undefined)) {
-    throw new StartupError(
-      'The configuration is invalid: expected either STORAGE_AZURE_CONNECTION_STRING or ' +
-        'STORAGE_AZURE_ACCOUNT_NAME.',
+    invalid.add(
+      ['STORAGE_AZURE_ACCOUNT_NAME', 'STORAGE_AZURE_CONNECTION_STRING'],
+      'expected either STORAGE_AZURE_CONNECTION_STRING or STORAGE_AZURE_ACCOUNT_NAME',
     );
   }
   if (!isNamed && azure.storageAzureAccountKey !== undefined) {
-    throw new StartupError(
-      'The configuration is invalid: STORAGE_AZURE_ACCOUNT_KEY requires STORAGE_AZURE_ACCOUNT_NAME.',
+    invalid.add(
+      ['STORAGE_AZURE_ACCOUNT_NAME', 'STORAGE_AZURE_ACCOUNT_KEY'],
+      'STORAGE_AZURE_ACCOUNT_KEY requires STORAGE_AZURE_ACCOUNT_NAME',
     );
   }
 }
 
-function describe(problem: ValidationError): string {
-  return `${variableName(problem.property)} – ${Object.values(problem.constraints ?? {}).join(', ')}`;
-}
-
 /** There is no access control, so other machines get access only if the operator says so. */
-function refuseUnintendedExposure({ host, accessMode }: Configuration): void {
+function checkExposure({ host, accessMode }: Configuration, invalid: InvalidSettings): void {
   if (accessMode !== 'open' && !isLoopback(host)) {
-    throw new StartupError(
+    invalid.add(
+      ['HOST', 'ACCESS_MODE'],
       "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open to let every " +
-        'client that can reach the address pull, push and delete, or leave HOST at 127.0.0.1.',
+        'client that can reach the address pull, push and delete, or leave HOST at 127.0.0.1',
     );
   }
 }
 
 /** The database client would quote the whole malformed URL in its error, password included. */
-function refuseUnreadableUrl(databaseUrl: string): void {
+function checkUrl(databaseUrl: string | undefined, invalid: InvalidSettings): void {
+  if (databaseUrl === undefined) return;
   try {
     const { username, password, pathname } = new URL(databaseUrl);
     [username, password, pathname].forEach(decodeURIComponent);
     // An unencoded `/` in the password ends the host early: the rest would become the database name.
     if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
   } catch {
-    throw new StartupError(
+    invalid.add(
+      ['DATABASE_URL'],
       "DATABASE_URL can't be parsed: expected postgres://user:password@host:port/database, with special " +
-        'characters percent-encoded.',
+        'characters percent-encoded',
     );
   }
 }

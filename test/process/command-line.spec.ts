@@ -90,6 +90,16 @@ it('a .env that is no file stops the start', async () => {
   });
 });
 
+it('a line of .env that is not a setting is invalid for --check', async () => {
+  await bench.write('.env', 'LOG_LEVEL debug\n');
+  const { code, stderr } = await run([main, '--check']).finally(() => bench.remove('.env'));
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr:
+      'The file .env has a line that is not a setting: line 1. Expected NAME=value, or a comment that begins with #.\n',
+  });
+});
+
 it('a command for migrations ends with one sentence if it has no server', async () => {
   const migrate = (command: string, environment: Record<string, string>) => {
     const typeorm = join(main, '../../../node_modules/typeorm/cli.js');

@@ -41,6 +41,11 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     );
   });
 
+  it('a line of .env that is not a setting', async () => {
+    await bench.write('.env', `PORT=0\nDATABASE_URL postgres://u:${SECRET}@127.0.0.1/db\n`);
+    expect(await refusal(bench, {}).finally(() => bench.remove('.env'))).toMatch(/not a setting: line 2\./);
+  });
+
   it.each(['1', '2'])('a port in use, before a database is created, with WORKERS=%s', async (WORKERS) => {
     const { port } = await servers.listen();
     const dataDir = bench.newDataDir();
