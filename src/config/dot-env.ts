@@ -49,8 +49,8 @@ function refuseIgnoredLines(text: string): void {
 
 /**
  * Returns the numbers of the lines that dotenv ignores, besides blank ones and comments: text in front of
- * them changes nothing. In front of a setting it changes the name, and inside a quoted value the value. A line
- * without a name (`=x`) gets one.
+ * them changes nothing. In front of a setting it changes the name, and inside a quoted value the
+ * value. A line without a name (`=x`) gets one.
  */
 function ignoredLines(text: string): number[] {
   const lines = text.split(/\r\n?|\n/);
