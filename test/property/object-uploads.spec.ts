@@ -29,7 +29,7 @@ describe('uploads to an object store', () => {
         await playTakeovers(registry.open(), registry.harness, steps);
         registry.expectClean();
       }),
-      runs(60),
+      runs(36),
     );
   });
 
@@ -42,7 +42,7 @@ describe('uploads to an object store', () => {
     async (_, trouble) => {
       await fc.assert(
         fc.asyncProperty(layerPlan, (plan) => new OneLayer(plan, trouble).play()),
-        runs(120),
+        runs(72),
       );
     },
     300_000,
@@ -62,7 +62,7 @@ describe('uploads to an object store', () => {
           await push(registry, chunks, faults);
           registry.expectClean();
         }),
-        runs(90),
+        runs(54),
       );
     },
   );

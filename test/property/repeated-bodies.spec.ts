@@ -29,7 +29,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)(
             await client.abandon();
           }
         }),
-        { ...runs(15), plugins: [fc.beforeEach(() => registry.clear())] },
+        { ...runs(8), plugins: [fc.beforeEach(() => registry.clear())] },
       );
     }, 900_000);
   },

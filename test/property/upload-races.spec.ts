@@ -10,9 +10,9 @@ const { runs } = await import('./runs.js');
 const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
-  { kind: 'filesystem', numRuns: 10 },
-  { kind: 'memory', numRuns: 10 },
-  { kind: 'objects', numRuns: 10 },
+  { kind: 'filesystem', numRuns: 6 },
+  { kind: 'memory', numRuns: 6 },
+  { kind: 'objects', numRuns: 6 },
 ] as const;
 
 describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ kind, numRuns }) => {

@@ -12,9 +12,9 @@ const { runs } = await import('./runs.js');
 const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
-  { kind: 'filesystem', numRuns: 20 },
-  { kind: 'memory', numRuns: 20 },
-  { kind: 'objects', numRuns: 20 },
+  { kind: 'filesystem', numRuns: 12 },
+  { kind: 'memory', numRuns: 12 },
+  { kind: 'objects', numRuns: 12 },
 ] as const;
 
 describe.each(KINDS)(
