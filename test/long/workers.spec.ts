@@ -82,7 +82,7 @@ onLinux('workers', () => {
     berth.signal('SIGTERM');
     expect(await berth.ended()).toMatchObject({ code: 0, stderr: '' });
     // The primary asks its workers.
-    expect(berth.log(/^stopping/)).toMatchObject([{ pid: berth.pid, stop: { requests: 1, uploads: 1 } }]);
+    expect(berth.log(/^stopping \(/)).toMatchObject([{ pid: berth.pid, stop: { requests: 1, uploads: 1 } }]);
     expect([undefined, 503]).toContain(await patch.status);
     const next = await bench.start(environment).url();
     expect(await upload.offset(next)).toBe(MIB + 99);
