@@ -21,8 +21,8 @@ export interface TagEvent extends Sorted {
 }
 
 const COLUMNS = `
-  e.tag, CASE WHEN e.from_digest IS NULL THEN 'created' WHEN e.to_digest IS NULL THEN 'deleted' ELSE 'moved' END
-         AS kind,
+  e.tag,
+  CASE WHEN e.from_digest IS NULL THEN 'created' WHEN e.to_digest IS NULL THEN 'deleted' ELSE 'moved' END AS kind,
   e.from_digest AS "fromDigest", e.to_digest AS "toDigest", e.actor, e.client_address AS "clientAddress",
   e.happened_at AS "happenedAt"`;
 

@@ -59,7 +59,8 @@ const PAGES = sortedStatements(
   3,
   ({ after, by, value, limit }) => `
   SELECT ${COLUMNS}, ${value} AS "sortValue"
-    FROM (SELECT * FROM manifests m WHERE m.repository_id = $2 AND ${after} ORDER BY ${by} LIMIT ${limit}) AS m
+    FROM (SELECT * FROM manifests m
+           WHERE m.repository_id = $2 AND ${after} ORDER BY ${by} LIMIT ${limit}) AS m
    ORDER BY ${by}`,
 );
 

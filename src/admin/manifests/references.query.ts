@@ -51,7 +51,8 @@ const BLOBS = `
 const CHILDREN = `
   SELECT m.digest, m.media_type AS "mediaType", m.image_size_bytes::float8 AS "sizeBytes",
          m.size_bytes AS "manifestSizeBytes"
-    FROM (SELECT child_id FROM manifest_children WHERE parent_id = $1 ORDER BY child_id LIMIT ${MAX_LISTED}) AS r
+    FROM (SELECT child_id FROM manifest_children
+           WHERE parent_id = $1 ORDER BY child_id LIMIT ${MAX_LISTED}) AS r
     JOIN manifests m ON m.id = r.child_id
    ORDER BY m.digest`;
 

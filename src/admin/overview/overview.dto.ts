@@ -18,8 +18,8 @@ export class StorageOverviewDto {
   @ApiProperty({
     ...FREE_BYTES,
     description:
-      'Bytes that can still be stored: free space of the file system. Null for object stores, which have no ' +
-      'known limit, and if it cannot be measured within 2 s',
+      'Bytes that can still be stored: free space of the file system. Null for object stores, which have ' +
+      'no known limit, and if it cannot be measured within 2 s',
   })
   freeBytes: number | null;
 }

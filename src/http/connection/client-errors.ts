@@ -56,7 +56,8 @@ function closed(response: ServerResponse): Promise<void> {
 function refusal(status: string, message: string, requestId: string): string {
   const body = JSON.stringify({ errors: [{ code: 'UNSUPPORTED', message }] });
   return (
-    `HTTP/1.1 ${status}\r\nX-Request-Id: ${requestId}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `HTTP/1.1 ${status}\r\nX-Request-Id: ${requestId}\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n` +
     `Docker-Distribution-API-Version: registry/2.0\r\nConnection: close\r\n\r\n${body}`
   );
 }
