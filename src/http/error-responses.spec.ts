@@ -100,6 +100,21 @@ describe('the response to an error', () => {
     expect(kinds.filter((kind) => !tested.includes(kind as (typeof tested)[number]))).toEqual([]);
   });
 
+  it.each<[unknown, string]>([
+    [
+      new bodyErrors.BodyStalledError('MANIFEST_INVALID', 60),
+      'no data received for 60 s, the limit REQUEST_IDLE_TIMEOUT_SECONDS',
+    ],
+    [
+      new bodyErrors.BodySlowError('MANIFEST_INVALID', 100, 60),
+      'received fewer than 100 bytes per second for 60 s, ' +
+        'the limits REQUEST_MIN_BYTES_PER_SECOND and REQUEST_IDLE_TIMEOUT_SECONDS',
+    ],
+    [new ociErrors.ManifestUnknownError('v9'), 'manifest unknown to registry: v9'],
+  ])('names the limit and its setting, or the reference: %s', (error, message) => {
+    expect(respond(error).body.errors[0]?.message).toBe(message);
+  });
+
   it('names each missing blob of a manifest', () => {
     const { errors } = respond(new ociErrors.ManifestBlobUnknownError(['sha256:a', 'sha256:b'])).body;
     expect(errors.map(({ detail }) => detail)).toEqual([{ digest: 'sha256:a' }, { digest: 'sha256:b' }]);
