@@ -46,6 +46,11 @@ describe('a manifest of 20,000 references', () => {
                                (SELECT count(*)::int FROM manifest_missing_references WHERE manifest_id = m.id) AS missing
                           FROM manifests m WHERE digest = $1`;
     expect(await query(references, digestOf(manifest))).toEqual([{ blobs: COUNT, missing: 0 }]);
+    const shown = await client.fetch(`/api/v1/repositories/${NAME}/manifests/${digestOf(manifest)}`);
+    const { references: listed } = (await shown.json()) as {
+      references: { blobs: unknown[]; blobCount: number };
+    };
+    expect([listed.blobs.length, listed.blobCount]).toEqual([1_000, COUNT]);
     const path = `/v2/${NAME}/manifests/${digestOf(manifest)}`;
     expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
     expect(await query(references, digestOf(manifest))).toEqual([]);
