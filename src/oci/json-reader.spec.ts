@@ -197,6 +197,12 @@ describe('JsonReader', () => {
     ['UTF-8 that is broken', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8, at byte 1'],
     ['half a surrogate pair in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 'not UTF-8, at byte 1'],
     ['a character that is cut off', Buffer.from('"é').subarray(0, 2), 'not UTF-8, at byte 1'],
+    [
+      'the beginning of a replacement character',
+      Buffer.from([0x22, 0xef, 0xbf, 0x22]),
+      'not UTF-8, at byte 1',
+    ],
+    ['the same at the end', Buffer.from([0x22, 0xef, 0xbf]), 'not UTF-8, at byte 1'],
     ['a byte order mark', '\ufeff1', 'a byte order mark, at byte 0; send the JSON without it'],
     ['nothing', '', 'it ends at byte 0, expected a value'],
     ['a string without an end', '["a', 'it ends at byte 3, expected the end of a string'],

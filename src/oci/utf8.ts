@@ -16,8 +16,11 @@ export function firstByteOutsideUtf8(bytes: Buffer): number {
     if (!isUtf8(part)) {
       // Decoding replaces what is not UTF-8.
       const decoded = Buffer.from(part.toString('utf8'));
-      const at = part.findIndex((byte, index) => byte !== decoded[index]);
-      return at < 0 ? end : start + at;
+      let at = part.findIndex((byte, index) => byte !== decoded[index]);
+      if (at < 0) at = part.length;
+      // The replacement character may begin with the same bytes as what it replaces.
+      while (((decoded[at] ?? 0) & CONTINUATION_BITS) === CONTINUATION) at -= 1;
+      return start + at;
     }
     start = end;
   }
