@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
 import { freeSpaceOf } from '../../common/free-space.js';
 import { isLoopback } from '../../common/loopback.js';
+import { oneAtATime } from '../../common/one-at-a-time.js';
 import { settlesWithin } from '../../common/settles-within.js';
 import { VERSION } from '../../common/version.js';
 import type { Database } from '../../database/database.js';
@@ -27,7 +28,11 @@ const COUNTS = `
 /** Collects the overview. */
 @Injectable()
 export class OverviewService {
-  private counting: Promise<CountsRow> | undefined;
+  /** Counting reads whole tables. */
+  private readonly count = oneAtATime(() => this.queryCounts());
+  // On a hung file system each measurement keeps a thread of Node's pool.
+  private readonly storageFreeBytes = oneAtATime(() => this.driver.freeBytes());
+  private readonly databaseFreeBytes = oneAtATime(() => this.measureDatabase());
 
   constructor(
     private readonly configuration: Configuration,
@@ -38,18 +43,17 @@ export class OverviewService {
   ) {}
 
   async overview(): Promise<OverviewDto> {
-    const { clusterDirectory } = this.database;
-    const [{ serverVersion, ...counts }, storageFreeBytes, databaseFreeBytes] = await Promise.all([
+    const [{ serverVersion, ...counts }, storageFree, databaseFree] = await Promise.all([
       this.count(),
-      measured(this.driver.freeBytes()),
-      clusterDirectory === undefined ? null : measured(freeBytesOf(clusterDirectory)),
+      measured(this.storageFreeBytes()),
+      measured(this.databaseFreeBytes()),
     ]);
     return {
       version: VERSION,
       nodeVersion: process.version,
       uptimeSeconds: Math.floor(process.uptime()),
-      storage: { driver: this.driver.name, location: this.driver.location, freeBytes: storageFreeBytes },
-      database: { description: this.database.description, serverVersion, freeBytes: databaseFreeBytes },
+      storage: { driver: this.driver.name, location: this.driver.location, freeBytes: storageFree },
+      database: { description: this.database.description, serverVersion, freeBytes: databaseFree },
       hashImplementation: this.hashers.implementation,
       access: {
         mode: this.configuration.accessMode ?? 'open',
@@ -59,16 +63,16 @@ export class OverviewService {
     };
   }
 
-  /** Counting reads whole tables, so concurrent callers share one query. */
-  private count(): Promise<CountsRow> {
-    this.counting ??= this.queryCounts().finally(() => (this.counting = undefined));
-    return this.counting;
-  }
-
   private async queryCounts(): Promise<CountsRow> {
     const [row] = await this.lists.run<CountsRow>(COUNTS);
     if (row === undefined) throw new Error('the query for counts returned no row');
     return row;
+  }
+
+  /** Undefined for an external database. */
+  private async measureDatabase(): Promise<number | undefined> {
+    const { clusterDirectory } = this.database;
+    return clusterDirectory === undefined ? undefined : (await freeSpaceOf(clusterDirectory)).freeBytes;
   }
 }
 
@@ -82,8 +86,4 @@ async function measured(measuring: Promise<number | undefined>): Promise<number 
   } catch {
     return null;
   }
-}
-
-async function freeBytesOf(directory: string): Promise<number> {
-  return (await freeSpaceOf(directory)).freeBytes;
 }
