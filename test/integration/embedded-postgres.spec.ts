@@ -1,15 +1,7 @@
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  commandLine,
-  connectAs,
-  EmbeddedBench,
-  KEEP,
-  kept,
-  postmasterPid,
-  query,
-} from '../support/embedded-bench.js';
+import { commandLine, EmbeddedBench, KEEP, kept, postmasterPid, query } from '../support/embedded-bench.js';
 
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write('Skipped: the tests of running as root, since this user is not root.\n');
@@ -55,7 +47,7 @@ describe('the embedded Postgres', () => {
 
   describe('reports why Postgres ended during its start, whatever the connection errors:', () => {
     /** Listens and breaks each connection, prints its lines and ends. */
-    const program = (lines: readonly string[], end: string) => `#!${process.execPath}
+    const program = (node: string, lines: readonly string[], end: string) => `#!${node}
       if (process.argv.includes('--version')) process.exit(0);
       // Closed with unread bytes, a connection is reset.
       require('net').createServer({ pauseOnConnect: true }, (socket) => {
@@ -110,8 +102,9 @@ describe('the embedded Postgres', () => {
       await writeFile(join(dataDir, 'postgres/PG_VERSION'), '18\n');
       const root = join(dataDir, 'package');
       await mkdir(join(root, 'native/bin'), { recursive: true });
+      const source = program(await bench.nodeForEveryUser(), lines, end);
       for (const name of ['initdb', 'postgres']) {
-        await writeFile(join(root, 'native/bin', name), program(lines, end), { mode: 0o755 });
+        await writeFile(join(root, 'native/bin', name), source, { mode: 0o755 });
       }
       await chmod(dataDir, 0o755);
       await expect(bench.start(dataDir, { root, version: 'fake' })).rejects.toThrow(sentence);
@@ -158,9 +151,9 @@ describe('privacy', () => {
     const owner = (await stat(join(dataDir, 'postgres'))).uid;
     expect(owner).not.toBe(0);
     expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(owner);
-    expect(connectAs(0, dataDir)).toBe('connected');
-    expect(connectAs(12345, dataDir)).toBe('EACCES');
+    expect(await bench.connectAs(0, dataDir)).toBe('connected');
+    expect(await bench.connectAs(12345, dataDir)).toBe('EACCES');
     // Only root can enter DATA_DIR, so other services of that user have no access.
-    expect(connectAs(owner, dataDir)).toBe('EACCES');
+    expect(await bench.connectAs(owner, dataDir)).toBe('EACCES');
   });
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { findPostgresPackage, type PostgresPackage } from '../../src/embedded-postgres/postgres-package.js';
-import { connectAs, EmbeddedBench, postmasterPid } from '../support/embedded-bench.js';
+import { EmbeddedBench, postmasterPid } from '../support/embedded-bench.js';
 
 const isRoot = process.getuid?.() === 0;
 const UNKNOWN_ORIGIN = 65534;
@@ -16,7 +16,9 @@ const asRoot = isRoot ? it : it.skip;
 /** For what another user runs: below a home that only root can enter, it could not even read the program. */
 const asAnotherUser = isRoot && anotherUserCanReadTheCheckout() ? it : it.skip;
 if (isRoot && asAnotherUser !== it) {
-  process.stderr.write('Skipped: what an ordinary user starts, since others can not reach this checkout.\n');
+  process.stderr.write(
+    'Skipped: what an ordinary user starts, since others can not reach this checkout or this Node.\n',
+  );
 }
 
 function anotherUserCanReadTheCheckout(): boolean {
@@ -95,7 +97,7 @@ describe('privacy', () => {
     const child = bench.spawn({ dataDir, uid: UNKNOWN_ORIGIN });
     await child.ready();
     expect((await stat(`/proc/${postmasterPid(dataDir)!}`)).uid).toBe(UNKNOWN_ORIGIN);
-    expect(connectAs(12345, dataDir)).toBe('EACCES');
+    expect(await bench.connectAs(12345, dataDir)).toBe('EACCES');
     await child.tell('stop');
   });
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -22,6 +22,7 @@ export class EmbeddedBench {
   private readonly claims: { release(): void }[] = [];
   private readonly children: EmbeddedChild[] = [];
   private directories = 0;
+  private node: Promise<string> | undefined;
   private stopped: string | undefined;
 
   private constructor(
@@ -46,6 +47,30 @@ export class EmbeddedBench {
   newDataDir(): string {
     this.directories += 1;
     return join(this.scratch, `data-${this.directories}`);
+  }
+
+  /**
+   * The path of a Node that every user can run: the one that runs the tests may be below a directory that
+   * only its owner can enter.
+   */
+  nodeForEveryUser(): Promise<string> {
+    const path = join(this.scratch, 'node');
+    this.node ??= link(process.execPath, path)
+      .catch(() => copyFile(process.execPath, path))
+      .then(() => path);
+    return this.node;
+  }
+
+  /** Connects as a user to the socket of a cluster. Returns 'connected' or the error code. */
+  async connectAs(uid: number, dataDir: string): Promise<string> {
+    const socket = join(dataDir, 'postgres/.s.PGSQL.5432');
+    const script = `require('net').connect(process.argv[1])
+      .on('error', (e) => console.log(e.code))
+      .on('connect', function () { console.log('connected'); this.destroy(); })`;
+    const options = { uid, gid: uid, cwd: '/', encoding: 'utf8' } as const;
+    const { stdout, error } = spawnSync(await this.nodeForEveryUser(), ['-e', script, socket], options);
+    if (error) throw error;
+    return stdout.trim();
   }
 
   async start(dataDir: string, binaries?: PostgresPackage): Promise<EmbeddedPostgres> {
@@ -125,14 +150,4 @@ export const KEEP = `CREATE TABLE kept (x int); INSERT INTO kept VALUES (42)`;
 
 export function kept(dataDir: string): Promise<Record<string, unknown>[]> {
   return query(dataDir, 'SELECT x FROM kept');
-}
-
-/** Connects as a user to the socket of a cluster. Returns 'connected' or the error code. */
-export function connectAs(uid: number, dataDir: string): string {
-  const socket = join(dataDir, 'postgres/.s.PGSQL.5432');
-  const script = `require('net').connect(process.argv[1])
-    .on('error', (e) => console.log(e.code))
-    .on('connect', function () { console.log('connected'); this.destroy(); })`;
-  const { stdout } = spawnSync(process.execPath, ['-e', script, socket], { uid, gid: uid, cwd: '/' });
-  return stdout.toString().trim();
 }
