@@ -7,8 +7,7 @@ import { isHostName } from '../config/host.js';
 import { describeListenFailure } from './listen-failure.js';
 
 /**
- * Refuses a HOST that is a name without an address. Call it before `loadConfiguration`, which would ask for
- * `ACCESS_MODE` first.
+ * Refuses a HOST that is a name without an address.
  *
  * @throws StartupError
  */

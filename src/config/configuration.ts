@@ -10,18 +10,21 @@ import {
   ValidateBy,
   type ValidationArguments,
 } from 'class-validator';
+import { isLoopback } from '../common/loopback.js';
 import { AreAddressRanges } from './address-range.js';
 import type { AzureSettings } from './azure.settings.js';
-import { AsBoolean, AsList, Env, withoutPassword } from './env.js';
+import { AsBoolean, AsList, Env, hidden, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
 import { Integer, parseDecimal } from './integer.js';
-import { AreOrigins } from './origins.js';
+import { AreOrigins, IsOrigin } from './origins.js';
+import { IsPassword } from './password.js';
 import type { S3Settings } from './s3.settings.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
+export const ACCESS_MODES = ['open', 'token'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
 
 const MIB = 1024 * 1024;
@@ -32,7 +35,7 @@ const YEAR_SECONDS = 365 * DAY_SECONDS;
 
 /** Berth's settings. `loadConfiguration` makes them from environment variables; they are immutable. */
 export class Configuration {
-  /** Address to listen on. Any address except loopback requires `ACCESS_MODE=open`. */
+  /** Address to listen on. On any except loopback, access control is on unless `ACCESS_MODE=open`. */
   @Env('HOST')
   @IsHost()
   host = '127.0.0.1';
@@ -151,11 +154,49 @@ export class Configuration {
   @IsIn(MISSING_REFERENCES, { message: `expected one of ${MISSING_REFERENCES.join(', ')}` })
   manifestMissingReferences: (typeof MISSING_REFERENCES)[number] = 'reject';
 
-  /** `open`: every client may pull, push and delete. Unset: the same, on loopback only. */
+  /**
+   * `token`: each request needs rights. `open`: every client may do everything. Unset: open on loopback, for
+   * this machine only; `token` on any other `HOST`. See {@link access}.
+   */
   @Env('ACCESS_MODE')
   @IsOptional()
-  @IsIn(['open'], { message: 'expected open' })
-  accessMode: 'open' | undefined = undefined;
+  @IsIn(ACCESS_MODES, { message: `expected one of ${ACCESS_MODES.join(', ')}` })
+  accessMode: (typeof ACCESS_MODES)[number] | undefined = undefined;
+
+  /** The first administrator. Has no effect where access is open. */
+  @Env('ADMIN_USERNAME')
+  @Matches(/^[a-z0-9][a-z0-9._-]{1,63}$/, {
+    message: "expected 2 to 64 lower-case letters, digits, '.', '_' and '-', with a letter or digit first",
+  })
+  adminUsername = 'admin';
+
+  /** While it is set, each start gives it to the administrator. Unset: made once, see `FirstRun`. */
+  @Env('ADMIN_PASSWORD', hidden)
+  @IsOptional()
+  @IsPassword()
+  adminPassword: string | undefined = undefined;
+
+  /** A file whose first line is the password. Made absolute. */
+  @Env('ADMIN_PASSWORD_FILE')
+  @IsOptional()
+  @IsString({ message: 'expected a file' })
+  adminPasswordFile: string | undefined = undefined;
+
+  /** Where clients reach the registry. Unset: as each request says. */
+  @Env('PUBLIC_URL')
+  @IsOptional()
+  @IsOrigin()
+  publicUrl: string | undefined = undefined;
+
+  /** The audience of tokens, and the service that challenges name. The same on all replicas. */
+  @Env('AUTH_SERVICE')
+  @Matches(/^[\w.:/-]{1,128}$/, { message: "expected 1 to 128 letters, digits, '.', '_', ':', '/' and '-'" })
+  authService = 'berth';
+
+  /** How long a token is valid. */
+  @Env('AUTH_TOKEN_TTL_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 60, max: DAY_SECONDS })
+  authTokenTtlSeconds = 3600;
 
   /** Origins of web pages that may use `/v2`; `*` is all of them. */
   @Env('CORS_ORIGINS')
@@ -185,6 +226,14 @@ export class Configuration {
   azure?: Readonly<AzureSettings>;
   /** Set if `STORAGE_DRIVER` is `gcs`. */
   gcs?: Readonly<GcsSettings>;
+
+  /**
+   * Who has access: `token`: callers with rights; `open`: every client; `loopback`: programs of this machine,
+   * but not the web pages of other origins.
+   */
+  get access(): 'open' | 'loopback' | 'token' {
+    return this.accessMode ?? (isLoopback(this.host) ? 'loopback' : 'token');
+  }
 
   /** `workers` as a number. With 1, the main process serves requests itself. */
   get processes(): number {

@@ -17,7 +17,7 @@ describe('loadConfiguration', () => {
   it('names its variables after its fields', () => {
     const names = Object.keys(new Configuration()).map(variableName);
     const values = Object.fromEntries(names.map((name) => [name, 'no valid value \0']));
-    for (const name of names.filter((each) => !['DATA_DIR', 'STORAGE_FILESYSTEM_ROOT'].includes(each))) {
+    for (const name of names.filter((each) => !/^DATA_DIR$|_ROOT$|_FILE$/.test(each))) {
       expect(() => loadConfiguration({ [name]: values[name] })).toThrow(name);
     }
     expect(loadConfiguration({ DATA_DIR: '/x', HOST: '127.0.0.2' })).toMatchObject({
@@ -139,6 +139,21 @@ describe('loadConfiguration', () => {
     ['DATABASE_URL', 'postgres://user:sec/ret@host/db'],
     ['DATABASE_WAIT_SECONDS', '3601'],
     ['ACCESS_MODE', 'closed'],
+    ['ADMIN_USERNAME', 'Admin'],
+    ['ADMIN_USERNAME', '-admin'],
+    ['ADMIN_USERNAME', 'q'],
+    ['ADMIN_USERNAME', 'x'.repeat(65)],
+    ['ADMIN_PASSWORD', 'hunter2'],
+    ['ADMIN_PASSWORD', 'x'.repeat(257)],
+    ['ADMIN_PASSWORD', 'two lines of\ntext'],
+    ['PUBLIC_URL', 'registry.test'],
+    ['PUBLIC_URL', 'https://registry.test/v2/'],
+    ['PUBLIC_URL', 'https://registry.test/'],
+    ['PUBLIC_URL', 'https://user:secret@registry.test'],
+    ['AUTH_SERVICE', 'a "quoted" one'],
+    ['AUTH_SERVICE', 'x'.repeat(129)],
+    ['AUTH_TOKEN_TTL_SECONDS', '59'],
+    ['AUTH_TOKEN_TTL_SECONDS', '86401'],
     ['LOG_LEVEL', 'loud'],
     ['CORS_ORIGINS', 'registry-ui.test'],
     ['CORS_ORIGINS', 'https://ui.example.org/'],
@@ -175,12 +190,12 @@ describe('loadConfiguration', () => {
   it('reports everything that is wrong in one message', () => {
     const attempt = () =>
       loadConfiguration({
-        ...{ PORT: 'x', LOG_LEVEL: 'y', STORAGE_DRVER: 'z', HOST: '0.0.0.0', STORAGE_DRIVER: 's3' },
+        ...{ PORT: 'x', LOG_LEVEL: 'y', STORAGE_DRVER: 'z', STORAGE_DRIVER: 's3' },
         ...{ LOG_FORMT: 'json', STORAGE_S3_BUCKET: 'layers', STORAGE_S3_ACCESS_KEY_ID: 'id' },
         DATABASE_URL: 'postgres://user:sec/ret@host/db',
       });
     expect(attempt).toThrow(
-      /^The configuration is invalid: Berth has no setting LOG_FORMT \(expected LOG_FORMAT\): [^;]+; PORT – [^;]+; LOG_LEVEL – [^;]+; expected both STORAGE_S3_ACCESS_KEY_ID [^;]+; HOST isn't [^;]+; DATABASE_URL can't be parsed: [^;]+[^.]\.$/,
+      /^The configuration is invalid: Berth has no setting LOG_FORMT \(expected LOG_FORMAT\): [^;]+; PORT – [^;]+; LOG_LEVEL – [^;]+; expected both STORAGE_S3_ACCESS_KEY_ID [^;]+; DATABASE_URL can't be parsed: [^;]+[^.]\.$/,
     );
   });
 
@@ -191,8 +206,10 @@ describe('loadConfiguration', () => {
   });
 
   it('reports no problem that another one causes', () => {
-    expect(() => loadConfiguration({ HOST: '0.0.0.0', ACESS_MODE: 'open' })).toThrow(/^(?!.*loopback)/);
-    expect(() => loadConfiguration({ HOST: '256.0.0.1' })).toThrow(/^(?!.*loopback)/);
+    const both = () => loadConfiguration({ ADMIN_PASSWORD: 'short', ADMIN_PASSWORD_FILE: '/file' });
+    expect(both).toThrow(/^The configuration is invalid: ADMIN_PASSWORD – [^;]+\.$/);
+    const key = () => loadConfiguration({ STORAGE_S3_ACESS_KEY_ID: 'id', STORAGE_DRIVER: 's3' });
+    expect(key).toThrow(/^(?!.*or neither)/);
   });
 
   it('reads a list of proxies', () => {
@@ -213,11 +230,28 @@ describe('loadConfiguration', () => {
     expect(loadConfiguration({ CORS_ORIGINS: value }).corsOrigins).toEqual(origins);
   });
 
-  it('listens beyond loopback only with ACCESS_MODE=open', () => {
-    expect(() => loadConfiguration({ HOST: '0.0.0.0' })).toThrow('ACCESS_MODE=open');
-    expect(() => loadConfiguration({ HOST: 'registry.example' })).toThrow('ACCESS_MODE=open');
-    expect(() => loadConfiguration({ HOST: 'fe80::1%eth0' })).toThrow('ACCESS_MODE=open');
-    expect(loadConfiguration({ HOST: '0.0.0.0', ACCESS_MODE: 'open' }).host).toBe('0.0.0.0');
+  it.each([
+    [{}, 'loopback'],
+    [{ HOST: 'localhost' }, 'loopback'],
+    [{ HOST: '::1', ACCESS_MODE: 'token' }, 'token'],
+    [{ HOST: '::1', ACCESS_MODE: 'open' }, 'open'],
+    [{ HOST: '0.0.0.0' }, 'token'],
+    [{ HOST: 'registry.example' }, 'token'],
+    [{ HOST: 'fe80::1%eth0' }, 'token'],
+    [{ HOST: '0.0.0.0', ACCESS_MODE: 'token' }, 'token'],
+    [{ HOST: '0.0.0.0', ACCESS_MODE: 'open' }, 'open'],
+  ])('%j has the access %s', (environment, access) => {
+    expect(loadConfiguration(environment).access).toBe(access);
+  });
+
+  it('takes a password, or a file with one', () => {
+    const bytes = 'ä'.repeat(128);
+    expect(loadConfiguration({ ADMIN_PASSWORD: bytes }).adminPassword).toBe(bytes);
+    expect(loadConfiguration({ ADMIN_PASSWORD_FILE: 'secret' }).adminPasswordFile).toBe(
+      `${process.cwd()}/secret`,
+    );
+    const both = () => loadConfiguration({ ADMIN_PASSWORD: 'x'.repeat(12), ADMIN_PASSWORD_FILE: '/f' });
+    expect(both).toThrow('expected either ADMIN_PASSWORD or ADMIN_PASSWORD_FILE.');
   });
 });
 

@@ -5,7 +5,6 @@ import { validateSync } from 'class-validator';
 import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
-import { isLoopback } from '../common/loopback.js';
 import { S3Settings } from './s3.settings.js';
 import { InvalidSettings } from './invalid-settings.js';
 import { mistypedNames } from './setting-names.js';
@@ -29,12 +28,15 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   checkNames(set, invalid);
   const configuration = validated(Configuration, set, invalid);
   loadObjectStore(configuration, set, invalid);
-  checkExposure(configuration, invalid);
+  checkPassword(configuration, invalid);
   checkUrl(configuration.databaseUrl, invalid);
   invalid.refuse();
   configuration.dataDir = resolve(configuration.dataDir);
   if (configuration.storageFilesystemRoot !== undefined) {
     configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
+  }
+  if (configuration.adminPasswordFile !== undefined) {
+    configuration.adminPasswordFile = resolve(configuration.adminPasswordFile);
   }
   return Object.freeze(configuration);
 }
@@ -121,13 +123,11 @@ function checkAzureAccount(azure: AzureSettings, invalid: InvalidSettings): void
   }
 }
 
-/** There is no access control, so other machines get access only if the operator says so. */
-function checkExposure({ host, accessMode }: Configuration, invalid: InvalidSettings): void {
-  if (accessMode !== 'open' && !isLoopback(host)) {
+function checkPassword({ adminPassword, adminPasswordFile }: Configuration, invalid: InvalidSettings): void {
+  if (adminPassword !== undefined && adminPasswordFile !== undefined) {
     invalid.add(
-      ['HOST', 'ACCESS_MODE'],
-      "HOST isn't a loopback address and there is no access control: set ACCESS_MODE=open to let every " +
-        'client that can reach the address pull, push and delete, or leave HOST at 127.0.0.1',
+      ['ADMIN_PASSWORD', 'ADMIN_PASSWORD_FILE'],
+      'expected either ADMIN_PASSWORD or ADMIN_PASSWORD_FILE',
     );
   }
 }

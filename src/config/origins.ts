@@ -10,6 +10,17 @@ function isOrigin(text: unknown): boolean {
   );
 }
 
+/** One origin. */
+export const IsOrigin = () =>
+  ValidateBy({
+    name: 'origin',
+    validator: {
+      validate: isOrigin,
+      defaultMessage: () =>
+        'expected a scheme and a host without a path, such as https://registry.example.org',
+    },
+  });
+
 /** A list of origins, or only `*`. */
 export const AreOrigins = () =>
   ValidateBy({

@@ -42,8 +42,11 @@ export class DatabaseOverviewDto {
 }
 
 export class AccessOverviewDto {
-  @ApiProperty({ enum: ['open'], description: 'The value of `ACCESS_MODE`' })
-  mode: 'open';
+  @ApiProperty({
+    enum: ['open', 'token'],
+    description: '`token`: each request needs rights. `open`: it needs none',
+  })
+  mode: 'open' | 'token';
 
   @ApiProperty({ description: 'Whether the server listens on a loopback address only', example: true })
   loopbackOnly: boolean;
