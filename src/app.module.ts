@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
@@ -23,6 +24,7 @@ export class AppModule {
         DatabaseModule.forRoot(database),
         StorageModule,
         MaintenanceModule,
+        AuditModule,
         EventsModule,
         StorageIdentityModule,
         HttpModule,

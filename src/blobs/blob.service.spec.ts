@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { QueryFailedError } from 'typeorm';
+import { NO_REQUEST } from '../audit/audit-event.js';
 import type { UnitOfWork } from '../database/unit-of-work.js';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { digestOf } from '../oci/digest.js';
@@ -177,7 +178,7 @@ describe('BlobService.delete', () => {
     );
   const deletion = (...outcomes: (() => Promise<unknown>)[]) => {
     const unlink = () => outcomes.shift()?.();
-    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), DIGEST);
+    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), DIGEST, NO_REQUEST);
   };
 
   it('retries if a new manifest refers to the blob', () =>

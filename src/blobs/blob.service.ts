@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { AuditOrigin } from '../audit/audit-event.js';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { violates } from '../database/errors/database-errors.js';
-import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
 import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
@@ -19,7 +20,7 @@ import {
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import type { BlobContent, RequestedParts } from './blob-content.js';
 import { BlobPresence } from './blob-presence.js';
-import { type BlobRecord, BlobStore, NEEDED_LINK, type Unlinked } from './blob.store.js';
+import { type BlobRecord, BlobStore, type Mount, NEEDED_LINK, type Unlinked } from './blob.store.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
@@ -112,13 +113,15 @@ export class BlobService {
    * repository"). Returns false if `source` does not have the blob or its object. The caller has checked that
    * the client may pull it.
    */
-  async mount(target: RepositoryName, source: RepositoryName, digest: Digest): Promise<boolean> {
+  async mount(mount: Mount): Promise<boolean> {
+    const { target, source, digest } = mount;
     const linked = await this.blobs.findLinked(source, digest);
     if (linked === undefined || (await this.presence.find(linked, digest)) === undefined) return false;
     return this.unitOfWork.run(async (transaction) => {
       const blob = await this.blobs.findForLink(transaction, digest);
       if (blob === undefined) return false;
-      await this.link(transaction, target, blob.id);
+      const repositoryId = await this.repositories.ensure(transaction, target);
+      await this.blobs.link(transaction, repositoryId, blob.id, mount);
       return true;
     }, target);
   }
@@ -140,8 +143,8 @@ export class BlobService {
    * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a manifest of the
    *   repository refers to it.
    */
-  async delete(repository: RepositoryName, digest: Digest): Promise<void> {
-    const { deleted, neededBy } = await this.unlink(repository, digest);
+  async delete(repository: RepositoryName, digest: Digest, origin: AuditOrigin): Promise<void> {
+    const { deleted, neededBy } = await this.unlink(repository, digest, origin);
     if (neededBy !== undefined) throw new BlobNeededError(neededBy);
     if (!deleted) throw new BlobUnknownError(digest);
   }
@@ -206,19 +209,15 @@ export class BlobService {
    *
    * @throws ContendedError if that manifest was deleted and another one came.
    */
-  private async unlink(repository: RepositoryName, digest: Digest): Promise<Unlinked> {
+  private async unlink(repository: RepositoryName, digest: Digest, origin: AuditOrigin): Promise<Unlinked> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.blobs.unlink(this.unitOfWork, repository, digest);
+        return await this.blobs.unlink(this.unitOfWork, repository, digest, origin);
       } catch (error) {
         if (!violates(error, NEEDED_LINK)) throw error;
         if (attempt === MAX_UNLINKS) throw new ContendedError({ cause: error });
       }
     }
-  }
-
-  private async link(transaction: Transaction, repository: RepositoryName, blobId: string): Promise<void> {
-    await this.blobs.link(transaction, await this.repositories.ensure(transaction, repository), blobId);
   }
 }
 

@@ -1,5 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import type { AuditOrigin } from '../audit/audit-event.js';
+import { auditInsertion, auditParameters } from '../audit/audit-insertion.js';
 import { advisoryLockKey } from '../database/advisory-lock.js';
 import { READS } from '../database/connection/connections.js';
 import { BatchLoader } from '../database/batch-loader.js';
@@ -33,6 +35,14 @@ export interface Unlinked {
   readonly neededBy: Digest | undefined;
 }
 
+/** A mount, as the audit log has it. */
+export interface Mount {
+  readonly target: RepositoryName;
+  readonly source: RepositoryName;
+  readonly digest: Digest;
+  readonly origin: AuditOrigin;
+}
+
 interface LinkedBlob {
   readonly repository: RepositoryName;
   readonly digest: Digest;
@@ -50,6 +60,21 @@ const FIND_LINKED = `
                                 SELECT id FROM repositories WHERE name = w.repository COLLATE "C")
                         WHERE d.digest = w.digest COLLATE "C"
                         LIMIT 1) AS found`;
+
+const LINK = `
+  WITH linked AS (
+    INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2)
+        ON CONFLICT DO NOTHING RETURNING blob_id)
+  ${auditInsertion(
+    'linked',
+    {
+      action: 'blob.mount',
+      subject: '$3',
+      repository: '$4',
+      after: `jsonb_build_object('from', $5::text)`,
+    },
+    6,
+  )}`;
 
 /** The rows of blobs, their digests and the links that make them visible. */
 @Injectable()
@@ -145,19 +170,31 @@ export class BlobStore {
     if (row !== undefined) await this.lockContent(transaction, row.digest);
   }
 
-  async link(transaction: Transaction, repositoryId: string, blobId: string): Promise<void> {
-    const sql =
-      'INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
-    await queryRows(transaction, sql, [repositoryId, blobId]);
+  /** Links the blob, and records a mount in the audit log if the repository did not have it. */
+  async link(transaction: Transaction, repositoryId: string, blobId: string, mount: Mount): Promise<void> {
+    const { target, source, digest, origin } = mount;
+    await queryRows(transaction, LINK, [
+      repositoryId,
+      blobId,
+      digest,
+      target,
+      source,
+      ...auditParameters(origin),
+    ]);
   }
 
   /**
-   * Deletes the link, unless a manifest of the repository refers to the blob, even if it was pushed before
-   * the blob. The blob's row and object remain.
+   * Deletes the link and records that in the audit log, unless a manifest of the repository refers to the
+   * blob, even if it was pushed before the blob. The blob's row and object remain.
    *
    * @throws an error that violates `NEEDED_LINK` if such a manifest is pushed at the same time.
    */
-  async unlink(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<Unlinked> {
+  async unlink(
+    unitOfWork: UnitOfWork,
+    repository: RepositoryName,
+    digest: Digest,
+    origin: AuditOrigin,
+  ): Promise<Unlinked> {
     const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
       // The foreign key refuses it as well, but reads all manifests that refer to the blob; this reads one.
       // The key does not know manifests that were pushed before the blob.
@@ -190,9 +227,10 @@ export class BlobStore {
          DELETE FROM repository_blobs l USING link
           WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id
             AND NOT EXISTS (SELECT FROM referring)
-         RETURNING l.blob_id)
+         RETURNING l.blob_id),
+       event AS (${auditInsertion('unlinked', { action: 'blob.delete', subject: '$2', repository: '$1' }, 3)})
        SELECT EXISTS (SELECT FROM unlinked) AS deleted, (SELECT digest FROM referring) AS manifest`,
-      [repository, digest],
+      [repository, digest, ...auditParameters(origin)],
       [repository],
     );
     return { deleted: row?.deleted === true, neededBy: row?.manifest ?? undefined };

@@ -134,6 +134,11 @@ export class Configuration {
   @Integer({ what: 'a number of seconds', min: 1, max: YEAR_SECONDS })
   uploadEventRetentionSeconds = 30 * DAY_SECONDS;
 
+  /** How long events of the audit log are kept. */
+  @Env('AUDIT_RETENTION_SECONDS')
+  @Integer({ what: 'a number of seconds', min: DAY_SECONDS, max: 10 * YEAR_SECONDS })
+  auditRetentionSeconds = YEAR_SECONDS;
+
   /** Transfers stalled for this long are aborted; received bytes are kept. */
   @Env('REQUEST_IDLE_TIMEOUT_SECONDS')
   @Integer({ what: 'a number of seconds', min: 1, max: 3600 })

@@ -138,6 +138,8 @@ describe('loadConfiguration', () => {
     ['DATABASE_URL', 'postgres://user:100%secret@host/db'],
     ['DATABASE_URL', 'postgres://user:sec/ret@host/db'],
     ['DATABASE_WAIT_SECONDS', '3601'],
+    ['AUDIT_RETENTION_SECONDS', '86399'],
+    ['AUDIT_RETENTION_SECONDS', '315360001'],
     ['ACCESS_MODE', 'closed'],
     ['ADMIN_USERNAME', 'Admin'],
     ['ADMIN_USERNAME', '-admin'],

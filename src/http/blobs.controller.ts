@@ -2,6 +2,8 @@ import { pipeline } from 'node:stream/promises';
 import { Controller, Delete, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRepository } from '../access/access.js';
+import type { AuthorizedRequest } from '../access/access.guard.js';
+import { originOf } from '../access/request-origin.js';
 import { BlobService } from '../blobs/blob.service.js';
 import type { BlobContent } from '../blobs/blob-content.js';
 import { Configuration } from '../config/configuration.js';
@@ -60,9 +62,10 @@ export class BlobsController {
   async delete(
     @Repository() repository: RepositoryName,
     @DigestParam() digest: Digest,
+    @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.blobs.delete(repository, digest);
+    await this.blobs.delete(repository, digest, originOf(request));
     sendEmpty(response, 202, {});
   }
 

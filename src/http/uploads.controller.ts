@@ -127,7 +127,8 @@ export class UploadsController {
     const digest = parsedOrUndefined(request.query.mount, parseDigest);
     const source = digest && (await this.mountSource(digest, request));
     if (digest === undefined || source === undefined) return undefined;
-    return (await this.blobs.mount(repository, source, digest)) ? digest : undefined;
+    const mount = { target: repository, source, digest, origin: originOf(request) };
+    return (await this.blobs.mount(mount)) ? digest : undefined;
   }
 
   private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { AuditOrigin } from '../audit/audit-event.js';
 import { BlobService } from '../blobs/blob.service.js';
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { mapBounded } from '../common/map-bounded.js';
@@ -102,7 +103,7 @@ export class ManifestService {
    *
    * @throws ManifestUnknownError, NameUnknownError
    */
-  async delete(repository: RepositoryName, reference: Reference, client: Client): Promise<void> {
+  async delete(repository: RepositoryName, reference: Reference, client: AuditOrigin): Promise<void> {
     const deleted =
       reference.kind === 'tag'
         ? await this.manifests.deleteTag(repository, reference.tag, client)

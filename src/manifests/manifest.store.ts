@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { AuditOrigin } from '../audit/audit-event.js';
+import { auditParameters } from '../audit/audit-insertion.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { Client } from '../events/events.js';
 import type { Digest } from '../oci/digest.js';
@@ -30,11 +32,13 @@ const LARGE_BYTES = 1024 * 1024;
 export type Deleted = boolean | undefined;
 
 /**
- * Sets the client's address for the transaction of the statement. `manifests.client_address` and
- * `tag_events.client_address` default to it.
+ * Sets what is known of the request for the transaction of the statement. Columns of `manifests`,
+ * `tag_events` and `audit_events` default to it.
  */
-const fromAddress = (parameter: string) =>
-  `FROM set_config('berth.client_address', coalesce(${parameter}, ''), true)`;
+const setting = (name: string, parameter: string) =>
+  `set_config('berth.${name}', coalesce(${parameter}, ''), true) AS ${name}`;
+const FROM_CLIENT = `FROM ${setting('client_address', '$4')}, ${setting('user_agent', '$5')},
+       ${setting('request_id', '$6')}`;
 
 /**
  * Lists of digests are texts: `pg` escapes and parses each item of an array, which is slow for 100,000 items.
@@ -42,14 +46,15 @@ const fromAddress = (parameter: string) =>
 const PUT_MANIFEST = `
   SELECT array_to_string(
            put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
-                        $10, $11, $12), ' ') AS missing ${fromAddress('$13')}`;
-const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${fromAddress('$4')}`;
-const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${fromAddress('$4')}`;
+                        $10, $11, $12), ' ') AS missing
+    FROM ${setting('client_address', '$13')}`;
+const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${FROM_CLIENT}`;
+const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${FROM_CLIENT}`;
 
 /**
  * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migrations
- * `PutManifestFunction`, `RemoveManifestFunction` and `ManifestFunctions`). So a push and its tags are
- * atomic, and locks end with the statement (docs/adr/0019).
+ * `PutManifestFunction` and `AuditedDeletions`). So a push and its tags are atomic, and locks end with the
+ * statement (docs/adr/0019).
  */
 @Injectable()
 export class ManifestStore {
@@ -89,13 +94,16 @@ export class ManifestStore {
     return row?.missing ? (row.missing.split(' ') as Digest[]) : [];
   }
 
-  /** Deletes a manifest and its tags. Indexes that list it keep its digest as a missing reference. */
-  async delete(repository: RepositoryName, digest: Digest, client: Client): Promise<Deleted> {
+  /**
+   * Deletes a manifest and its tags, and records that in the audit log. Indexes that list it keep its digest
+   * as a missing reference.
+   */
+  async delete(repository: RepositoryName, digest: Digest, client: AuditOrigin): Promise<Deleted> {
     return this.deleteBy(DELETE_MANIFEST, repository, digest, client);
   }
 
-  /** Deletes a tag. */
-  async deleteTag(repository: RepositoryName, tag: Tag, client: Client): Promise<Deleted> {
+  /** Deletes a tag, and records that in the audit log. */
+  async deleteTag(repository: RepositoryName, tag: Tag, client: AuditOrigin): Promise<Deleted> {
     return this.deleteBy(DELETE_TAG, repository, tag, client);
   }
 
@@ -103,9 +111,9 @@ export class ManifestStore {
     sql: string,
     repository: RepositoryName,
     name: Digest | Tag,
-    { actor, clientAddress }: Client,
+    client: AuditOrigin,
   ): Promise<Deleted> {
-    const parameters = [repository, name, actor, clientAddress];
+    const parameters = [repository, name, ...auditParameters(client)];
     const [row] = await this.unitOfWork.statement<{ deleted: boolean | null }>(sql, parameters, [repository]);
     return row?.deleted ?? undefined;
   }

@@ -12,12 +12,14 @@ export const BYTES: ColumnOptions = {
 /** Names and digests are compared and sorted by bytes, as the spec requires, not by the database's locale. */
 export const BYTEWISE: ColumnOptions = { type: 'text', collation: 'C' };
 
-/** The default of a column: the client's address, which `ManifestStore` sets for its statement. */
+/** The default of a column: what a statement of `ManifestStore` sets for its transaction. */
+export const ofSetting = (name: `berth.${string}`) => () => `NULLIF(current_setting('${name}', true), '')`;
+
 export const CLIENT_ADDRESS: ColumnOptions = {
   type: 'text',
   name: 'client_address',
   nullable: true,
-  default: () => `NULLIF(current_setting('berth.client_address', true), '')`,
+  default: ofSetting('berth.client_address'),
 };
 
 export const NOW: ColumnOptions = { type: 'timestamptz', default: () => 'now()' };

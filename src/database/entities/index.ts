@@ -1,3 +1,4 @@
+import { AuditEventEntity } from './audit-event.entity.js';
 import { BlobDigestEntity } from './blob-digest.entity.js';
 import { BlobEntity } from './blob.entity.js';
 import { DisplacedObjectEntity } from './displaced-object.entity.js';
@@ -30,4 +31,5 @@ export const ENTITIES = [
   UploadEventEntity,
   UploadClockEntity,
   StorageIdentityEntity,
+  AuditEventEntity,
 ];

@@ -144,7 +144,7 @@ const DELETE_MANIFEST = `
   END $$`;
 
 /** Deletes a tag. Returns null if the repository does not exist, false if the tag does not exist. */
-const DELETE_TAG = `
+export const DELETE_TAG = `
   CREATE FUNCTION delete_tag(p_repository text, p_tag text, p_actor text) RETURNS boolean
   LANGUAGE plpgsql AS $$
   DECLARE

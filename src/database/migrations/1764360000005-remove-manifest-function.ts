@@ -23,7 +23,7 @@ export class RemoveManifestFunction1764360000005 implements MigrationInterface {
  *
  * Order of locks: the manifest, the indexes above by id, tags by name.
  */
-const REMOVE_MANIFEST = `
+export const REMOVE_MANIFEST = `
   CREATE FUNCTION remove_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
     own_repository bigint;

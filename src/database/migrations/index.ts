@@ -20,6 +20,8 @@ import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-size
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
 import { PutManifestFunction1764360000004 } from './1764360000004-put-manifest-function.js';
 import { RemoveManifestFunction1764360000005 } from './1764360000005-remove-manifest-function.js';
+import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
+import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -45,4 +47,6 @@ export const MIGRATIONS = [
   IndexesOfSortedLists1764360000003,
   PutManifestFunction1764360000004,
   RemoveManifestFunction1764360000005,
+  AuditEvents1764450000000,
+  AuditedDeletions1764450000001,
 ];

@@ -1,0 +1,34 @@
+import type { AuditAction } from './audit-actions.js';
+import type { AuditOrigin } from './audit-event.js';
+
+/** The event of a row, as SQL expressions over it and the statement's parameters. */
+export interface AuditedRow {
+  readonly action: AuditAction;
+  readonly subject: string;
+  readonly repository?: string;
+  readonly before?: string;
+  readonly after?: string;
+}
+
+/**
+ * The SQL that records an event for each row of `from`, as a part (`WITH`) of the statement that makes the
+ * change: no change without its event, and no second round trip.
+ *
+ * @param first the number of the first of four parameters: see {@link auditParameters}.
+ */
+export function auditInsertion(
+  from: string,
+  { action, subject, repository = 'NULL', before = 'NULL', after = 'NULL' }: AuditedRow,
+  first: number,
+): string {
+  const origin = [0, 1, 2, 3].map((n) => `$${first + n}`).join(', ');
+  return `
+    INSERT INTO audit_events (action, subject, repository, before, after,
+                              actor, client_address, user_agent, request_id)
+    SELECT '${action}', ${subject}, ${repository}, ${before}::jsonb, ${after}::jsonb, ${origin} FROM ${from}`;
+}
+
+/** Actor, client address, user agent and request id. */
+export function auditParameters({ actor, clientAddress, userAgent, requestId }: AuditOrigin): unknown[] {
+  return [actor, clientAddress, userAgent, requestId];
+}
