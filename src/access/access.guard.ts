@@ -1,17 +1,21 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
+import { Configuration } from '../config/configuration.js';
 import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
-import { ACCESS_REQUIREMENT, type AccessRequest, type AccessRequirement } from './access.js';
+import { ACCESS_REQUIREMENT, type AccessRequirement } from './access.js';
+import { UnauthorizedError } from './access.errors.js';
 import { AccessService } from './access.service.js';
+import { Authenticator } from './authenticator.js';
+import { ANONYMOUS, type Caller } from './caller.js';
+import { challenge } from './challenge.js';
 import { LoopbackPolicy } from './loopback-policy.js';
-import { ANONYMOUS, type Principal } from './principal.js';
 
 /** A request that the guard has accepted. */
 export interface AuthorizedRequest extends Request, RequestRecord {
-  principal: Principal;
+  caller: Caller;
   /** The repository in the path, if it has one. */
   repository?: RepositoryName;
 }
@@ -24,6 +28,8 @@ export interface AuthorizedRequest extends Request, RequestRecord {
 export class AccessGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
+    private readonly configuration: Configuration,
+    private readonly authenticator: Authenticator,
     private readonly access: AccessService,
     private readonly loopback: LoopbackPolicy,
   ) {}
@@ -35,23 +41,65 @@ export class AccessGuard implements CanActivate {
       context.getClass(),
     ]);
     if (requirement === undefined) throw new RegistryError('DENIED');
-    request.principal = ANONYMOUS;
+    request.caller = ANONYMOUS;
     if (requirement.type === 'public') return true;
+    if (this.configuration.access === 'token') return this.authorize(request, requirement);
     this.loopback.refuseForeign(request);
-    if (!(await this.access.isAllowed(request.principal, toAccessRequest(requirement, request)))) {
-      throw new RegistryError('DENIED');
-    }
+    parseRepository(request, requirement);
     return true;
+  }
+
+  private async authorize(request: AuthorizedRequest, requirement: AccessRequirement): Promise<boolean> {
+    try {
+      const isAdminApi = request.path.startsWith('/api/');
+      request.caller = await this.authenticator.authenticate(request, { tokens: !isAdminApi });
+      if (request.caller.credential.kind === 'none') throw new UnauthorizedError();
+      parseRepository(request, requirement);
+      if (!this.mayCall(request, requirement)) throw refusal(request.caller);
+      return true;
+    } catch (error) {
+      if (error instanceof UnauthorizedError) error.challenge = challenge(request, requirement, error);
+      throw error;
+    }
+  }
+
+  private mayCall({ caller, repository }: AuthorizedRequest, requirement: AccessRequirement): boolean {
+    switch (requirement.type) {
+      case 'public':
+      case 'signed-in':
+        return true;
+      case 'registry': {
+        const { resource: registry, action } = requirement;
+        return this.access.isAllowed(caller, { registry, action });
+      }
+      case 'repository': {
+        const { action } = requirement;
+        return repository !== undefined && this.access.isAllowed(caller, { repository, action });
+      }
+      case 'admin-repository': {
+        const { action } = requirement;
+        const repositoryAction = action === 'read' ? 'pull' : 'delete';
+        return (
+          this.access.isAllowed(caller, { registry: 'admin', action }) ||
+          (repository !== undefined &&
+            this.access.isAllowed(caller, { repository, action: repositoryAction }))
+        );
+      }
+    }
   }
 }
 
-function toAccessRequest(
-  requirement: Exclude<AccessRequirement, { type: 'public' }>,
-  request: AuthorizedRequest,
-): AccessRequest {
-  if (requirement.type === 'registry') return requirement;
+/** A token can be exchanged for one with more access; other credentials have what they have. */
+function refusal({ credential }: Caller): RegistryError {
+  return credential.kind === 'token'
+    ? new UnauthorizedError('the token does not allow this', 'insufficient_scope')
+    : new RegistryError('DENIED');
+}
+
+function parseRepository(request: AuthorizedRequest, { type }: AccessRequirement): void {
+  if (type !== 'repository' && type !== 'admin-repository') return;
   const parameter: unknown = request.params.name;
-  const name = parseRepositoryName(Array.isArray(parameter) ? parameter.join('/') : String(parameter));
-  request.repository = name;
-  return { ...requirement, name };
+  request.repository = parseRepositoryName(
+    Array.isArray(parameter) ? parameter.join('/') : String(parameter),
+  );
 }

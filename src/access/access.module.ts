@@ -1,13 +1,17 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { AccountsModule } from '../accounts/accounts.module.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessService } from './access.service.js';
+import { Authenticator } from './authenticator.js';
 import { DatabaseSpaceGuard } from './database-space.guard.js';
 import { LoopbackPolicy } from './loopback-policy.js';
 
 /** Access control and the check for disk space. The guards run before every handler, in this order. */
 @Module({
+  imports: [AccountsModule],
   providers: [
+    Authenticator,
     AccessService,
     LoopbackPolicy,
     { provide: APP_GUARD, useClass: AccessGuard },

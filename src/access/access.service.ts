@@ -1,20 +1,31 @@
 import { Injectable } from '@nestjs/common';
+import type { NameRange } from '../accounts/grant-set.js';
+import { Configuration } from '../config/configuration.js';
 import type { RepositoryName } from '../oci/repository-name.js';
-import type { AccessRequest } from './access.js';
-import type { Principal } from './principal.js';
+import type { Caller } from './caller.js';
+import { isAllowed, type Question } from './decide.js';
 
-/**
- * Decides whether a principal may do something. Access is open: every request is allowed. The configuration
- * requires `ACCESS_MODE=open` to serve more than loopback. Every request on `/v2` and `/api/v1` is checked
- * here.
- */
+const EVERY_NAME: readonly NameRange[] = [{ from: '', to: null }];
+
+/** Decides whether a caller may do something, in every access mode. */
 @Injectable()
 export class AccessService {
-  isAllowed(_principal: Principal, _request: AccessRequest): Promise<boolean> {
-    return Promise.resolve(true);
+  private readonly isOpen: boolean;
+
+  constructor({ access }: Configuration) {
+    this.isOpen = access !== 'token';
   }
 
-  mayPull(principal: Principal, name: RepositoryName): Promise<boolean> {
-    return this.isAllowed(principal, { type: 'repository', name, actions: ['pull'] });
+  isAllowed(caller: Caller, question: Question): boolean {
+    return this.isOpen || isAllowed(caller, question);
+  }
+
+  mayPull(caller: Caller, repository: RepositoryName): boolean {
+    return this.isAllowed(caller, { repository, action: 'pull' });
+  }
+
+  /** The names that the caller may pull, whatever its token is for. */
+  pullableNames({ account, grants }: Caller): readonly NameRange[] {
+    return this.isOpen || account?.registryRole === 'admin' ? EVERY_NAME : grants.ranges('pull');
   }
 }

@@ -1,41 +1,46 @@
 import { SetMetadata } from '@nestjs/common';
-import type { RepositoryName } from '../oci/repository-name.js';
+import type { RepositoryAction } from '../accounts/role.js';
+import type { RegistryAction, RegistryResource } from './decide.js';
 
-/** Actions on a repository, named as in Docker's token scopes. */
-export type RepositoryAction = 'pull' | 'push' | 'delete';
-
-/** An action on a resource. */
-export type AccessRequest =
-  | {
-      readonly type: 'repository';
-      readonly name: RepositoryName;
-      readonly actions: readonly RepositoryAction[];
-    }
-  | {
-      readonly type: 'registry';
-      readonly name: 'base' | 'catalog' | 'admin';
-      readonly actions: readonly ('read' | 'write')[];
-    };
-
-/** The access that a handler requires. The repository's name is in the path. */
+/** The access that a handler requires. A repository's name is in the path. */
 export type AccessRequirement =
   | { readonly type: 'public' }
-  | { readonly type: 'repository'; readonly actions: readonly RepositoryAction[] }
-  | Extract<AccessRequest, { type: 'registry' }>;
+  | { readonly type: 'signed-in' }
+  | {
+      readonly type: 'repository';
+      readonly action: RepositoryAction;
+      /** Whether the handler serves one upload session. */
+      readonly isSession: boolean;
+    }
+  | { readonly type: 'admin-repository'; readonly action: RegistryAction }
+  | { readonly type: 'registry'; readonly resource: RegistryResource; readonly action: RegistryAction };
 
 export const ACCESS_REQUIREMENT = 'berth:access-requirement';
 
-/** The handler acts on the repository in its path. */
-export const OnRepository = (...actions: RepositoryAction[]) =>
-  SetMetadata(ACCESS_REQUIREMENT, { type: 'repository', actions } satisfies AccessRequirement);
-
-/** The handler acts on the registry as a whole. */
-export const OnRegistry = (name: 'base' | 'catalog' | 'admin', ...actions: ('read' | 'write')[]) =>
-  SetMetadata(ACCESS_REQUIREMENT, { type: 'registry', name, actions } satisfies AccessRequirement);
+const requires = (requirement: AccessRequirement) => SetMetadata(ACCESS_REQUIREMENT, requirement);
 
 /**
  * Allows every request in every mode, for handlers that tell nothing about content: load balancers have no
  * credentials.
  */
-export const OpenToAll = () =>
-  SetMetadata(ACCESS_REQUIREMENT, { type: 'public' } satisfies AccessRequirement);
+export const OpenToAll = () => requires({ type: 'public' });
+
+/** Requires valid credentials of any account, or a token of an anonymous caller. */
+export const SignedIn = () => requires({ type: 'signed-in' });
+
+/** The handler acts on the repository in its path. */
+export const OnRepository = (action: RepositoryAction) =>
+  requires({ type: 'repository', action, isSession: false });
+
+/** The handler acts on an upload session of the repository in its path. */
+export const OnUploadSession = () => requires({ type: 'repository', action: 'push', isSession: true });
+
+/**
+ * The handler of the admin API acts on the repository in its path. Reading takes `pull` on it, writing takes
+ * the role `maintain`; the registry's roles suffice too.
+ */
+export const OnAdminRepository = (action: RegistryAction) => requires({ type: 'admin-repository', action });
+
+/** The handler acts on the registry as a whole. */
+export const OnRegistry = (resource: RegistryResource, action: RegistryAction) =>
+  requires({ type: 'registry', resource, action });

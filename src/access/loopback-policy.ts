@@ -21,7 +21,7 @@ export class LoopbackPolicy {
 
   /** Says why requests with this `Host` header are refused; undefined if they are not. */
   describeHostRefusal(host: string | undefined): string | undefined {
-    if (this.configuration.accessMode === 'open') return undefined;
+    if (this.configuration.access !== 'loopback') return undefined;
     if (host === undefined || host === this.lastLocalHost) return undefined;
     if (!isLoopback(hostnameOf(`http://${host}`))) {
       return 'without ACCESS_MODE=open, the Host must be a loopback name: 127.0.0.1, [::1] or localhost';
@@ -32,7 +32,7 @@ export class LoopbackPolicy {
 
   /** @throws RegistryError DENIED for a foreign host or a foreign web page. */
   refuseForeign(request: IncomingMessage): void {
-    if (this.configuration.accessMode === 'open') return;
+    if (this.configuration.access !== 'loopback') return;
     const refusal = this.describeHostRefusal(request.headers.host);
     if (refusal !== undefined) throw new RegistryError('DENIED', refusal);
     if (isFromAnotherPage(request) && !allowsPage(this.configuration, request)) {

@@ -1,13 +1,13 @@
 import { All } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { OnRegistry } from '../access/access.js';
+import { SignedIn } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import { AdminController } from './admin-controller.js';
 
 /** Registered last: matches paths of the admin API with a method that they don't support. */
 @ApiExcludeController()
 @AdminController('', 'methods')
-@OnRegistry('admin', 'read')
+@SignedIn()
 export class UnsupportedAdminMethodsController {
   @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events'])
   readOnly(): never {

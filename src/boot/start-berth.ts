@@ -15,6 +15,7 @@ import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
 import { maxConnections } from '../http/connection/connection-limit.js';
 import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
+import { readSmallBodies } from '../http/small-bodies.js';
 import { refuseUndecodablePath } from '../http/undecodable-path.js';
 import { describeListenFailure } from './listen-failure.js';
 import { AccessLog } from '../observability/access-log.js';
@@ -134,6 +135,7 @@ async function createApp(
   });
   if (configuration.corsOrigins.length > 0) app.enableCors(crossOriginOptions(configuration));
   app.use(refuseUndecodablePath);
+  readSmallBodies(app);
   setUpApiDocs(app);
   await app.init();
   return app;

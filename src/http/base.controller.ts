@@ -1,6 +1,6 @@
 import { Controller, Get, Res } from '@nestjs/common';
 import type { Response } from 'express';
-import { OnRegistry } from '../access/access.js';
+import { SignedIn } from '../access/access.js';
 import { BaseDocs } from './openapi/base.docs.js';
 import { sendJson } from './responses.js';
 
@@ -8,7 +8,7 @@ import { sendJson } from './responses.js';
 @Controller('v2')
 export class BaseController {
   @Get()
-  @OnRegistry('base', 'read')
+  @SignedIn()
   @BaseDocs()
   check(@Res() response: Response): void {
     sendJson(response, {});

@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { TooManyLoginsError, UnauthorizedError } from '../access/access.errors.js';
 import { ContendedError } from '../database/errors/contended.error.js';
 import { isDatabaseFull, isDatabaseUnavailable } from '../database/errors/database-errors.js';
 import { DatabaseFullError } from '../database/errors/database-full.error.js';
@@ -50,6 +51,9 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
 /** Errors that have another status than their code, or headers. */
 const BY_CLASS = [
   rule(ParameterInvalidError, 400),
+  // RFC 9110, section 15.5.2: a 401 has a challenge.
+  rule(UnauthorizedError, 401, ({ challenge = 'Bearer' }) => ({ 'WWW-Authenticate': challenge })),
+  rule(TooManyLoginsError, 429, ({ retryAfterSeconds }) => retryAfter(retryAfterSeconds)),
   // RFC 9110, section 15.5.6: a 405 names the methods that work.
   rule(MethodNotAllowedError, 405, ({ allowedMethods }) => ({ Allow: allowedMethods })),
   rule(BlobNeededError, 405, () => ({ Allow: 'GET, HEAD' })),

@@ -1,12 +1,12 @@
 import { All, Controller } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { OnRegistry } from '../access/access.js';
+import { SignedIn } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 
 /** Must be the last controller: it refuses all other methods of the spec's paths. */
 @ApiExcludeController()
 @Controller('v2')
-@OnRegistry('base', 'read')
+@SignedIn()
 export class UnsupportedMethodsController {
   @All(['', '_catalog', '*name/tags/list', '*name/referrers/:digest'])
   readOnly(): never {

@@ -1,6 +1,6 @@
 import { Controller, Delete, Get, Patch, Post, Put, Req, Res } from '@nestjs/common';
 import type { Response } from 'express';
-import { OnRepository } from '../access/access.js';
+import { OnRepository, OnUploadSession } from '../access/access.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { AccessService } from '../access/access.service.js';
 import { originOf } from '../access/request-origin.js';
@@ -58,7 +58,7 @@ export class UploadsController {
   }
 
   @Get('*name/blobs/uploads/:uploadId')
-  @OnRepository('push')
+  @OnUploadSession()
   @UploadStatusDocs()
   async status(
     @Repository() repository: RepositoryName,
@@ -69,7 +69,7 @@ export class UploadsController {
   }
 
   @Patch('*name/blobs/uploads/:uploadId')
-  @OnRepository('push')
+  @OnUploadSession()
   @UploadAppendDocs()
   async append(
     @Repository() repository: RepositoryName,
@@ -86,7 +86,7 @@ export class UploadsController {
   }
 
   @Put('*name/blobs/uploads/:uploadId')
-  @OnRepository('push')
+  @OnUploadSession()
   @UploadCommitDocs()
   async commit(
     @Repository() repository: RepositoryName,
@@ -102,7 +102,7 @@ export class UploadsController {
   }
 
   @Delete('*name/blobs/uploads/:uploadId')
-  @OnRepository('push')
+  @OnUploadSession()
   @UploadCancelDocs()
   async cancel(
     @Repository() repository: RepositoryName,
@@ -132,7 +132,7 @@ export class UploadsController {
   }
 
   private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {
-    const mayPull = (name: RepositoryName) => this.access.mayPull(request.principal, name);
+    const mayPull = (name: RepositoryName) => Promise.resolve(this.access.mayPull(request.caller, name));
     if (request.query.from === undefined) return this.blobs.findMountSource(digest, mayPull);
     const source = parsedOrUndefined(request.query.from, parseRepositoryName);
     return source !== undefined && (await mayPull(source)) ? source : undefined;

@@ -1,6 +1,6 @@
 import { Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
-import { OnRegistry } from '../../access/access.js';
+import { OnAdminRepository } from '../../access/access.js';
 import { EXAMPLE_TAG } from '../../oci/examples.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import type { Tag } from '../../oci/tag.js';
@@ -21,7 +21,7 @@ export class TagEventsController {
   constructor(private readonly events: TagEventsQuery) {}
 
   @Get('*name/tags/:tag/events')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({
     operationId: 'listTagEvents',
     summary: "Show a tag's history, newest first",
@@ -45,7 +45,7 @@ export class TagEventsController {
   }
 
   @Get('*name/events')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({
     operationId: 'listRepositoryEvents',
     summary: "Show the history of a repository's tags, newest first",

@@ -1,6 +1,6 @@
 import { Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
-import { OnRegistry } from '../../access/access.js';
+import { OnAdminRepository } from '../../access/access.js';
 import { parseDigest } from '../../oci/digest.js';
 import { ERROR_CODES } from '../../oci/error-codes.js';
 import { EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
@@ -25,7 +25,7 @@ export class AdminManifestsController {
   ) {}
 
   @Get('*name/manifests')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({
     operationId: 'listManifests',
     summary: "List a repository's manifests",
@@ -43,7 +43,7 @@ export class AdminManifestsController {
   }
 
   @Get('*name/manifests/:digest')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({ operationId: 'describeManifest', summary: 'Show one manifest with its references' })
   @ApiRepositoryName()
   @ApiParam({

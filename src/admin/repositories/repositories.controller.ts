@@ -1,6 +1,6 @@
 import { Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { OnRegistry } from '../../access/access.js';
+import { OnAdminRepository, OnRegistry } from '../../access/access.js';
 import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { KeysetCursor } from '../paging/keyset-cursor.js';
@@ -27,7 +27,7 @@ export class RepositoriesController {
   }
 
   @Get('*name')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({ operationId: 'getRepository', summary: 'Show one repository' })
   @ApiRepositoryName()
   @ApiOkResponse({ type: RepositoryDto, description: 'The repository' })

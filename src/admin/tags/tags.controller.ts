@@ -1,6 +1,6 @@
 import { Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { OnRegistry } from '../../access/access.js';
+import { OnAdminRepository } from '../../access/access.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { parseTag } from '../../oci/tag.js';
 import { AdminController } from '../admin-controller.js';
@@ -18,7 +18,7 @@ export class TagsController {
   constructor(private readonly tags: TagsQuery) {}
 
   @Get('*name/tags')
-  @OnRegistry('admin', 'read')
+  @OnAdminRepository('read')
   @ApiOperation({ operationId: 'listTags', summary: "List a repository's tags" })
   @ApiRepositoryName()
   @ApiOkResponse({ type: TagPageDto, description: 'A page of tags' })

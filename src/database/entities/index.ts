@@ -1,7 +1,13 @@
 import { AuditEventEntity } from './audit-event.entity.js';
+import { AccessStateEntity } from './access-state.entity.js';
+import { AccessTokenEntity } from './access-token.entity.js';
+import { AccountEntity } from './account.entity.js';
 import { BlobDigestEntity } from './blob-digest.entity.js';
 import { BlobEntity } from './blob.entity.js';
 import { DisplacedObjectEntity } from './displaced-object.entity.js';
+import { GrantEntity } from './grant.entity.js';
+import { GroupMemberEntity } from './group-member.entity.js';
+import { GroupEntity } from './group.entity.js';
 import { ManifestBlobEntity } from './manifest-blob.entity.js';
 import { ManifestChildEntity } from './manifest-child.entity.js';
 import { ManifestMissingReferenceEntity } from './manifest-missing-reference.entity.js';
@@ -32,4 +38,10 @@ export const ENTITIES = [
   UploadClockEntity,
   StorageIdentityEntity,
   AuditEventEntity,
+  AccessStateEntity,
+  AccountEntity,
+  GroupEntity,
+  GroupMemberEntity,
+  GrantEntity,
+  AccessTokenEntity,
 ];

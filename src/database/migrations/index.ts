@@ -22,6 +22,7 @@ import { PutManifestFunction1764360000004 } from './1764360000004-put-manifest-f
 import { RemoveManifestFunction1764360000005 } from './1764360000005-remove-manifest-function.js';
 import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
+import { AccessControl1764400000000 } from './1764400000000-access-control.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -49,4 +50,5 @@ export const MIGRATIONS = [
   RemoveManifestFunction1764360000005,
   AuditEvents1764450000000,
   AuditedDeletions1764450000001,
+  AccessControl1764400000000,
 ];

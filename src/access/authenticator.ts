@@ -1,0 +1,24 @@
+import type { IncomingMessage } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { UnauthorizedError } from './access.errors.js';
+import { ANONYMOUS, type Caller } from './caller.js';
+
+/** What a request may authenticate with. */
+export interface AcceptedCredentials {
+  /** Whether tokens of `/auth/token` are accepted. The admin API refuses them. */
+  readonly tokens: boolean;
+}
+
+/** Finds out who sent a request. */
+@Injectable()
+export class Authenticator {
+  /**
+   * The caller; {@link ANONYMOUS} without an `Authorization` header.
+   *
+   * @throws UnauthorizedError for all other credentials than valid ones: they never become anonymous.
+   */
+  authenticate({ headers }: IncomingMessage, _accepted: AcceptedCredentials): Promise<Caller> {
+    if (headers.authorization === undefined) return Promise.resolve(ANONYMOUS);
+    return Promise.reject(new UnauthorizedError('the credentials are not valid', 'invalid_token'));
+  }
+}

@@ -1,0 +1,44 @@
+import type { AccountRights } from '../accounts/account-rights.js';
+import { type GrantSet, NO_GRANTS } from '../accounts/grant-set.js';
+import type { RepositoryAction } from '../accounts/role.js';
+
+/** A resource of a token, with the actions on it (Docker's token specification, `access`). */
+export interface ScopeAccess {
+  readonly type: 'repository' | 'registry';
+  readonly name: string;
+  readonly actions: readonly string[];
+}
+
+/** What a request proved who its sender is with. */
+export type Credential =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'password'; readonly generation: number }
+  | { readonly kind: 'secret'; readonly id: string }
+  | {
+      readonly kind: 'token';
+      readonly id: string;
+      /** What the token is for. It limits the caller's rights, and never adds to them. */
+      readonly access: readonly ScopeAccess[];
+      /** Its time is over, but it is accepted for what it began: see `AccessGuard`. */
+      readonly isLate: boolean;
+    };
+
+/** The sender of a request, with its rights as of now. */
+export interface Caller {
+  /** In events and in the log. Null: anonymous. */
+  readonly name: string | null;
+  readonly account: AccountRights | null;
+  /** The grants that reach the caller. */
+  readonly grants: GrantSet;
+  readonly credential: Credential;
+  /** Limits the rights of this credential. */
+  readonly ceiling: RepositoryAction | null;
+}
+
+export const ANONYMOUS: Caller = {
+  name: null,
+  account: null,
+  grants: NO_GRANTS,
+  credential: { kind: 'none' },
+  ceiling: null,
+};

@@ -1,0 +1,38 @@
+import { HttpException } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { hasBody } from '../transfer/request-headers.js';
+
+/** Larger than any form or JSON document of these endpoints. */
+const LIMITS = { limit: 64 * 1024, inflate: false } as const;
+
+/**
+ * Reads forms of `/auth/token` and JSON of the admin API into `request.body`. Nothing else is read before its
+ * handler: layers and manifests must not be.
+ */
+export function readSmallBodies(app: NestExpressApplication): void {
+  app.use('/auth/token', only('application/x-www-form-urlencoded', express.urlencoded(LIMITS)));
+  app.use('/api/v1', only('application/json', express.json(LIMITS)));
+}
+
+/** Refuses bodies of other types. Errors of the parser may quote the body, so they get another message. */
+function only(type: string, parse: RequestHandler): RequestHandler {
+  return (request: Request, response: Response, next: NextFunction) => {
+    if (!hasBody(request)) return next();
+    if (typeof request.is(type) !== 'string')
+      return next(new HttpException(`the body's type must be ${type}`, 415));
+    parse(request, response, (error?: unknown) => next(error === undefined ? error : refusal(error, type)));
+  };
+}
+
+function refusal(error: unknown, type: string): Error {
+  const status = statusOf(error);
+  if (status === 413) return new HttpException(`the body is larger than ${LIMITS.limit} bytes`, 413);
+  if (status === 415) return new HttpException('a content coding is not supported here', 415);
+  if (status === 400) return new HttpException(`the body is not valid ${type}`, 400);
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function statusOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+}
