@@ -1,11 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { NameRange } from '../accounts/grant-set.js';
 import { Configuration } from '../config/configuration.js';
+import { EVERY_NAME, type NameRange, onlyName } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Caller } from './caller.js';
 import { isAllowed, type Question } from './decide.js';
-
-const EVERY_NAME: readonly NameRange[] = [{ from: '', to: null }];
 
 /** Decides whether a caller may do something, in every access mode. */
 @Injectable()
@@ -24,8 +22,17 @@ export class AccessService {
     return this.isAllowed(caller, { repository, action: 'pull' });
   }
 
-  /** The names that the caller may pull, whatever its token is for. */
+  /** The repositories that the caller may pull: its catalogue, whatever its token is for. */
   pullableNames({ account, grants }: Caller): readonly NameRange[] {
-    return this.isOpen || account?.registryRole === 'admin' ? EVERY_NAME : grants.ranges('pull');
+    return this.isOpen || account?.registryRole === 'admin' ? [EVERY_NAME] : grants.ranges('pull');
+  }
+
+  /** The repositories that this request may mount from. A token limits them to its own. */
+  mountableNames(caller: Caller): readonly NameRange[] {
+    const { credential } = caller;
+    if (this.isOpen || credential.kind !== 'token') return this.pullableNames(caller);
+    return credential.access
+      .filter(({ type, name }) => type === 'repository' && this.mayPull(caller, name as RepositoryName))
+      .map(({ name }) => onlyName(name));
   }
 }

@@ -1,5 +1,6 @@
 import type { GrantRole, GrantSubject } from '../database/entities/grant.entity.js';
-import { EVERYTHING, prefixOf } from './pattern.js';
+import { EVERY_NAME, mergeRanges, type NameRange, namesBelow, onlyName } from '../oci/name-range.js';
+import { BELOW, EVERYTHING } from './pattern.js';
 import { ACTIONS_OF, type RepositoryAction } from './role.js';
 
 /** A grant that reaches a caller. */
@@ -10,12 +11,6 @@ export interface Grant {
   readonly group: string | null;
   readonly pattern: string;
   readonly role: GrantRole;
-}
-
-/** Names from `from` (included) to `to` (excluded; null: no end), in byte order. */
-export interface NameRange {
-  readonly from: string;
-  readonly to: string | null;
 }
 
 /** The grants that reach a caller. Rights only add up, so each question is whether one of them allows it. */
@@ -44,7 +39,7 @@ export class GrantSet {
   /** The names on which an action is allowed, as ranges in byte order that neither overlap nor touch. */
   ranges(action: RepositoryAction): readonly NameRange[] {
     const known =
-      this.rangesByAction.get(action) ?? merged(this.grants.filter(allowing(action)).map(rangeOf));
+      this.rangesByAction.get(action) ?? mergeRanges(this.grants.filter(allowing(action)).map(rangeOf));
     this.rangesByAction.set(action, known);
     return known;
   }
@@ -62,7 +57,7 @@ export const NO_GRANTS = new GrantSet([]);
 function* patternsMatching(repository: string): Generator<string> {
   yield EVERYTHING;
   for (let slash = repository.indexOf('/'); slash !== -1; slash = repository.indexOf('/', slash + 1)) {
-    yield `${repository.slice(0, slash)}/**`;
+    yield `${repository.slice(0, slash)}${BELOW}`;
   }
   yield repository;
 }
@@ -72,23 +67,6 @@ function allowing(action: RepositoryAction): (grant: Grant) => boolean {
 }
 
 function rangeOf({ pattern }: Grant): NameRange {
-  const prefix = prefixOf(pattern);
-  // Every character of names is greater than `!`. A prefix ends with `/`, and `0` is the character after it.
-  if (prefix === undefined) return { from: pattern, to: `${pattern}!` };
-  return { from: prefix, to: prefix === '' ? null : `${prefix.slice(0, -1)}0` };
-}
-
-/** Names are ASCII, so JavaScript's order of texts is the order of bytes. */
-function merged(ranges: readonly NameRange[]): NameRange[] {
-  const result: NameRange[] = [];
-  for (const range of [...ranges].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) {
-    const last = result.at(-1);
-    if (last !== undefined && (last.to === null || range.from <= last.to)) {
-      const to = last.to === null || range.to === null ? null : range.to > last.to ? range.to : last.to;
-      result[result.length - 1] = { from: last.from, to };
-    } else {
-      result.push(range);
-    }
-  }
-  return result;
+  if (pattern === EVERYTHING) return EVERY_NAME;
+  return pattern.endsWith(BELOW) ? namesBelow(pattern.slice(0, -BELOW.length)) : onlyName(pattern);
 }

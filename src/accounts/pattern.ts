@@ -15,8 +15,10 @@ declare const brand: unique symbol;
  */
 export type Pattern = string & { readonly [brand]: 'Pattern' };
 
+/** The pattern of all names. */
 export const EVERYTHING = '**';
-const BELOW = '/**';
+/** Ends a pattern of all names below another. */
+export const BELOW = '/**';
 
 /** @throws BadRequestException for any other form. */
 export function parsePattern(text: string): Pattern {
@@ -27,11 +29,6 @@ export function parsePattern(text: string): Pattern {
     );
   }
   return text as Pattern;
-}
-
-/** What a pattern begins with: the names below `a/b` begin with `a/b/`. Undefined for a single repository. */
-export function prefixOf(pattern: string): string | undefined {
-  return pattern === EVERYTHING ? '' : pattern.endsWith(BELOW) ? pattern.slice(0, -2) : undefined;
 }
 
 function isName(text: string): boolean {

@@ -6,6 +6,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
+import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { nextTurn } from '../oci/time-slices.js';
 import type { ObjectKey } from '../storage/object-key.js';
@@ -24,8 +25,8 @@ import { type BlobRecord, BlobStore, type Mount, NEEDED_LINK, type Unlinked } fr
 import { RepositoryStore } from '../repositories/repository.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
-/** How many repositories a mount without a source tries. */
-const MOUNT_CANDIDATES = 100;
+/** How many repositories a mount without a source looks at. */
+const MOUNT_CANDIDATES = 10_000;
 
 /** Attempts to unlink a blob while new manifests refer to it. */
 const MAX_UNLINKS = 2;
@@ -126,15 +127,9 @@ export class BlobService {
     }, target);
   }
 
-  /** Finds a repository that has the blob and that `mayPull` allows, for a mount that names no source. */
-  async findMountSource(
-    digest: Digest,
-    mayPull: (repository: RepositoryName) => Promise<boolean>,
-  ): Promise<RepositoryName | undefined> {
-    for (const repository of await this.blobs.repositoriesWith(digest, MOUNT_CANDIDATES)) {
-      if (await mayPull(repository)) return repository;
-    }
-    return undefined;
+  /** Finds a repository within `ranges` that has the blob, for a mount that names no source. */
+  findMountSource(digest: Digest, ranges: readonly NameRange[]): Promise<RepositoryName | undefined> {
+    return this.blobs.repositoryWith(digest, ranges, MOUNT_CANDIDATES);
   }
 
   /**

@@ -8,6 +8,7 @@ import { BatchLoader } from '../database/batch-loader.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import type { Digest } from '../oci/digest.js';
+import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 
@@ -141,20 +142,29 @@ export class BlobStore {
     return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
   }
 
-  /** Up to `limit` repositories that link the blob. */
-  async repositoriesWith(digest: Digest, limit: number): Promise<RepositoryName[]> {
-    const rows = await queryRows<{ name: RepositoryName }>(
+  /**
+   * A repository within `ranges` that links the blob. Looks at the first `limit` links only: of a blob that
+   * nearly all repositories have, there may be millions.
+   */
+  async repositoryWith(
+    digest: Digest,
+    ranges: readonly NameRange[],
+    limit: number,
+  ): Promise<RepositoryName | undefined> {
+    const [row] = await queryRows<{ name: RepositoryName }>(
       this.dataSource.manager,
       `SELECT r.name
          FROM (SELECT repository_id FROM repository_blobs
                 WHERE blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $1)
                 ORDER BY repository_id
-                LIMIT $2) AS l
+                LIMIT $4) AS l
          JOIN repositories r ON r.id = l.repository_id
-        ORDER BY l.repository_id`,
-      [digest, limit],
+        WHERE EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS range (from_name, to_name)
+                       WHERE r.name >= from_name AND r.name < to_name)
+        LIMIT 1`,
+      [digest, ranges.map(({ from }) => from), ranges.map(({ to }) => to), limit],
     );
-    return rows.map((row) => row.name);
+    return row?.name;
   }
 
   /** Serialises commits of the same content: holds its lock until the transaction ends. */

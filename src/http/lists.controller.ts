@@ -1,6 +1,8 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { OnRegistry, OnRepository } from '../access/access.js';
+import type { AuthorizedRequest } from '../access/access.guard.js';
+import { AccessService } from '../access/access.service.js';
 import type { PageRequest } from '../database/page.js';
 import { ListingService, type Referrer } from '../manifests/listing.service.js';
 import { CatalogueService } from '../repositories/catalogue.service.js';
@@ -28,14 +30,15 @@ export class ListsController {
   constructor(
     private readonly lists: ListingService,
     private readonly catalogue: CatalogueService,
+    private readonly access: AccessService,
   ) {}
 
   @Get('_catalog')
   @OnRegistry('catalog', 'read')
   @CatalogDocs(MAX_LIST_PAGE)
-  async catalog(@Req() request: Request, @Res() response: Response): Promise<void> {
+  async catalog(@Req() request: AuthorizedRequest, @Res() response: Response): Promise<void> {
     const page = pageOf(request, MAX_LIST_PAGE);
-    const { items, more } = await this.catalogue.names(page);
+    const { items, more } = await this.catalogue.names(this.access.pullableNames(request.caller), page);
     sendJson(response, { repositories: items }, linkAfter('/v2/_catalog', page, items.at(-1), more));
   }
 

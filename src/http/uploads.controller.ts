@@ -132,10 +132,11 @@ export class UploadsController {
   }
 
   private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {
-    const mayPull = (name: RepositoryName) => Promise.resolve(this.access.mayPull(request.caller, name));
-    if (request.query.from === undefined) return this.blobs.findMountSource(digest, mayPull);
+    const { caller } = request;
+    if (request.query.from === undefined)
+      return this.blobs.findMountSource(digest, this.access.mountableNames(caller));
     const source = parsedOrUndefined(request.query.from, parseRepositoryName);
-    return source !== undefined && (await mayPull(source)) ? source : undefined;
+    return source !== undefined && this.access.mayPull(caller, source) ? source : undefined;
   }
 
   private async pushWhole(

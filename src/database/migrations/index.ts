@@ -23,6 +23,7 @@ import { RemoveManifestFunction1764360000005 } from './1764360000005-remove-mani
 import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { AccessControl1764400000000 } from './1764400000000-access-control.js';
+import { RepositoryNamesFunction1764400000001 } from './1764400000001-repository-names-function.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -51,4 +52,5 @@ export const MIGRATIONS = [
   AuditEvents1764450000000,
   AuditedDeletions1764450000001,
   AccessControl1764400000000,
+  RepositoryNamesFunction1764400000001,
 ];
