@@ -3,6 +3,8 @@ import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
+import { AuditController } from './access/audit/audit.controller.js';
+import { AuditQuery } from './access/audit/audit.query.js';
 import { TagEventsController } from './events/tag-events.controller.js';
 import { TagEventsQuery } from './events/tag-events.query.js';
 import { UploadEventsQuery } from './events/upload-events.query.js';
@@ -34,6 +36,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     AdminManifestsController,
     RepositoriesController,
     AdminUploadsController,
+    AuditController,
     UnsupportedAdminMethodsController,
   ],
   providers: [
@@ -46,6 +49,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     UploadsQuery,
     TagEventsQuery,
     UploadEventsQuery,
+    AuditQuery,
   ],
 })
 export class AdminModule implements NestModule {

@@ -9,7 +9,7 @@ import { AdminController } from './admin-controller.js';
 @AdminController('', 'methods')
 @SignedIn()
 export class UnsupportedAdminMethodsController {
-  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events'])
+  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events', 'audit'])
   readOnly(): never {
     throw new MethodNotAllowedError('GET, HEAD');
   }

@@ -27,6 +27,11 @@ export const AUDIT_ACTIONS = {
 
 export type AuditAction = keyof typeof AUDIT_ACTIONS;
 
+/** The first parts of actions. */
+export const AUDIT_KINDS = [
+  ...new Set(Object.keys(AUDIT_ACTIONS).map((action) => action.replace(/\..*/, ''))),
+];
+
 /** The actions that are `prefix` or begin with it and a dot: `group` means `group.create`, … */
 export function actionsOf(prefix: string): AuditAction[] {
   const actions = Object.keys(AUDIT_ACTIONS) as AuditAction[];

@@ -27,6 +27,7 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['Admin: overview', 'The registry at a glance'],
   ['Admin: repositories', 'Repositories, their tags and manifests'],
   ['Admin: uploads', 'Uploads in progress'],
+  ['Admin: audit', 'Who changed, deleted and mounted what, and who signed in'],
   ['Health', 'For orchestrators and load balancers'],
   ['Distribution: base', 'Is this a registry?'],
   ['Distribution: blobs', 'Layers and configs'],

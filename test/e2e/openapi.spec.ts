@@ -55,6 +55,7 @@ const DISTRIBUTION: Record<string, Record<string, string>> = {
 };
 
 const OWN: Record<string, Record<string, string>> = {
+  '/api/v1/audit': { get: 'listAuditEvents' },
   '/api/v1/overview': { get: 'getOverview' },
   '/api/v1/repositories': { get: 'listRepositories' },
   '/api/v1/repositories/{name}': { get: 'getRepository' },
