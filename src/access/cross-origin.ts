@@ -10,8 +10,9 @@ type Settings = Pick<Configuration, 'corsOrigins'>;
 const ALL = '*';
 
 /**
- * The headers that let web pages of `CORS_ORIGINS` use `/v2`. Other paths get none: through the admin API, a
- * page could change more than a registry client can.
+ * The headers that let web pages of `CORS_ORIGINS` use `/v2`, and `/auth/token`, to which `/v2` sends them
+ * for a token. Other paths get none: through the admin API, a page could change more than a registry client
+ * can.
  */
 export function crossOriginOptions({ corsOrigins }: Settings): CorsOptionsDelegate<IncomingMessage> {
   const allowed: CorsOptions = {
@@ -31,7 +32,7 @@ export function crossOriginOptions({ corsOrigins }: Settings): CorsOptionsDelega
     ],
     maxAge: 7200,
   };
-  return (request, done) => done(null, isRegistryPath(request) ? allowed : { origin: false });
+  return (request, done) => done(null, isClientPath(request) ? allowed : { origin: false });
 }
 
 /** Whether `CORS_ORIGINS` lets the web page that sent the request use the path. */
@@ -39,11 +40,12 @@ export function allowsPage({ corsOrigins }: Settings, request: IncomingMessage):
   const { origin } = request.headers;
   return (
     origin !== undefined &&
-    isRegistryPath(request) &&
+    isClientPath(request) &&
     corsOrigins.some((allowed) => allowed === ALL || allowed === origin)
   );
 }
 
-function isRegistryPath({ url = '' }: IncomingMessage): boolean {
-  return /^\/v2(?:[/?]|$)/.test(url);
+/** Whether registry clients use the path. */
+function isClientPath({ url = '' }: IncomingMessage): boolean {
+  return /^\/(?:v2(?:[/?]|$)|auth\/token(?:\?|$))/.test(url);
 }

@@ -68,24 +68,23 @@ describe.each([
     }
   });
 
-  it.each(['/v2/', '/v2/cors/manifests/latest', `/v2/cors/blobs/${digestOf('any')}`, '/v2/nothing'])(
-    'a preflight of %s → 204 with the methods and headers of registry clients',
-    async (path) => {
-      const response = await ask('OPTIONS', path, [
-        ['Origin', PAGE],
-        ['Access-Control-Request-Method', 'DELETE'],
-        ['Access-Control-Request-Headers', 'authorization,accept'],
-      ]);
-      expect(response.status).toBe(204);
-      expect(response.headers.get('access-control-allow-origin')).toBe(isAll ? '*' : PAGE);
-      expect(response.headers.get('access-control-allow-methods')).toBe('GET,HEAD,POST,PATCH,PUT,DELETE');
-      expect(response.headers.get('access-control-allow-headers')?.split(',')).toEqual(
-        expect.arrayContaining(['Authorization', 'Accept', 'Content-Type', 'Content-Range', 'Range']),
-      );
-      expect(response.headers.get('access-control-max-age')).toBe('7200');
-      expect(response.headers.get('docker-distribution-api-version')).toBe('registry/2.0');
-    },
-  );
+  it.each([
+    ...['/v2/', '/v2/cors/manifests/latest', `/v2/cors/blobs/${digestOf('any')}`, '/v2/nothing'],
+    ...['/auth/token', '/auth/token?service=berth'],
+  ])('a preflight of %s → 204 with the methods and headers of registry clients', async (path) => {
+    const response = await ask('OPTIONS', path, [
+      ['Origin', PAGE],
+      ['Access-Control-Request-Method', 'DELETE'],
+      ['Access-Control-Request-Headers', 'authorization,accept'],
+    ]);
+    expect(response.status).toBe(204);
+    expect(response.headers.get('access-control-allow-origin')).toBe(isAll ? '*' : PAGE);
+    expect(response.headers.get('access-control-allow-methods')).toBe('GET,HEAD,POST,PATCH,PUT,DELETE');
+    expect(response.headers.get('access-control-allow-headers')?.split(',')).toEqual(
+      expect.arrayContaining(['Authorization', 'Accept', 'Content-Type', 'Content-Range', 'Range']),
+    );
+    expect(response.headers.get('access-control-max-age')).toBe('7200');
+  });
 
   it('a page of another origin is refused, unless all are allowed', async () => {
     const response = await ask('GET', '/v2/', [['Origin', OTHER]]);
@@ -105,9 +104,39 @@ describe.each([
     }
   });
 
+  it.each(['/', '/auth/jwks', '/auth/tokens', '/auth/token/x', '/api/docs-json', '/health/ready', '/v2x'])(
+    'nor is %s',
+    async (path) => expect(corsHeaders(await ask('GET', path))).toEqual([]),
+  );
+
   it('registry clients, which send no Origin, are served as before', async () => {
     const response = await ask('GET', `/v2/cors/blobs/${digest}`, []);
     expect([response.status, await response.text()]).toEqual([200, 'content']);
+  });
+});
+
+describe('web pages of CORS_ORIGINS with ACCESS_MODE=token', () => {
+  let berth: OwnBerth;
+  beforeAll(async () => void (berth = await OwnBerth.start({ CORS_ORIGINS: PAGE, ACCESS_MODE: 'token' })));
+  afterAll(() => berth.dispose());
+
+  it('can read the challenge of /v2', async () => {
+    const response = await rawRequest(berth.url, 'GET', '/v2/', [['Origin', PAGE]]);
+    expect(response.status).toBe(401);
+    expect(response.headers.get('access-control-allow-origin')).toBe(PAGE);
+    expect(response.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
+  });
+
+  it('cannot read /api/v1, and other pages nothing', async () => {
+    for (const [origin, path] of [
+      [PAGE, '/api/v1/overview'],
+      [OTHER, '/v2/'],
+    ] as const) {
+      const response = await rawRequest(berth.url, 'GET', path, [['Origin', origin]]);
+      expect([path, response.status, response.headers.get('access-control-allow-origin')]).toEqual([
+        ...[path, 401, null],
+      ]);
+    }
   });
 });
 
