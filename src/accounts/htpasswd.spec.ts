@@ -20,7 +20,7 @@ describe('parseHtpasswd', () => {
   });
 
   it('reads the hash as it is', () => {
-    expect(users(`alice:${HASH}`)).toEqual([{ name: 'alice', passwordHash: HASH }]);
+    expect(users(`alice:${HASH}`)).toEqual([{ name: 'alice', passwordHash: HASH, line: 1 }]);
   });
 
   it.each([

@@ -12,6 +12,8 @@ export interface HtpasswdUser {
   readonly name: string;
   /** A bcrypt hash that `PasswordHasher` verifies. */
   readonly passwordHash: string;
+  /** Counts from 1. */
+  readonly line: number;
 }
 
 /** What is wrong with a line. */
@@ -49,7 +51,7 @@ export function parseHtpasswd(text: string): Htpasswd {
     if (message !== undefined) problems.push({ line, message });
     if (problems.length >= MAX_PROBLEMS) break;
     lines.set(name, lines.get(name) ?? line);
-    users.set(name, { name, passwordHash });
+    users.set(name, { name, passwordHash, line });
     if (users.size > MAX_USERS) {
       problems.push({ line, message: `more than ${MAX_USERS} users: import the file in parts` });
       break;

@@ -38,14 +38,13 @@ export const AdminController = (path: string, tag: string) =>
     ),
   );
 
-/** One message for all invalid parameters. Unknown names are cut, since the client chose them. */
+/** One message for all invalid parameters and fields. Unknown names are cut, since the client chose them. */
 function describe(errors: readonly ValidationError[]): string {
-  return errors
-    .slice(0, 10)
-    .map(({ property, constraints = {} }) =>
-      'whitelistValidation' in constraints
-        ? `unknown parameter ${JSON.stringify(property.slice(0, 64))}`
-        : Object.values(constraints).join(', '),
-    )
-    .join('; ');
+  return [...new Set(errors.flatMap(messagesOf))].slice(0, 10).join('; ');
+}
+
+function messagesOf({ property, constraints = {}, children = [] }: ValidationError): string[] {
+  if ('whitelistValidation' in constraints)
+    return [`unknown parameter ${JSON.stringify(property.slice(0, 64))}`];
+  return [...Object.values(constraints), ...children.flatMap(messagesOf)];
 }

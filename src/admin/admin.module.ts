@@ -5,6 +5,14 @@ import { UploadsModule } from '../uploads/uploads.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
 import { AuditController } from './access/audit/audit.controller.js';
 import { AuditQuery } from './access/audit/audit.query.js';
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { AccountsQuery } from './access/accounts/accounts.query.js';
+import { MeController } from './access/me/me.controller.js';
+import { MeService } from './access/me/me.service.js';
+import { RobotTokensController } from './access/robots/robot-tokens.controller.js';
+import { RobotsController } from './access/robots/robots.controller.js';
+import { TokensQuery } from './access/tokens/tokens.query.js';
+import { UsersController } from './access/users/users.controller.js';
 import { TagEventsController } from './events/tag-events.controller.js';
 import { TagEventsQuery } from './events/tag-events.query.js';
 import { UploadEventsQuery } from './events/upload-events.query.js';
@@ -27,7 +35,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
  * through the service that owns the data.
  */
 @Module({
-  imports: [AccessModule, BlobsModule, UploadsModule],
+  imports: [AccessModule, AccountsModule, BlobsModule, UploadsModule],
   controllers: [
     OverviewController,
     // Before RepositoriesController, whose `*name` would match their paths.
@@ -37,6 +45,10 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     RepositoriesController,
     AdminUploadsController,
     AuditController,
+    MeController,
+    UsersController,
+    RobotsController,
+    RobotTokensController,
     UnsupportedAdminMethodsController,
   ],
   providers: [
@@ -50,6 +62,9 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     TagEventsQuery,
     UploadEventsQuery,
     AuditQuery,
+    MeService,
+    AccountsQuery,
+    TokensQuery,
   ],
 })
 export class AdminModule implements NestModule {

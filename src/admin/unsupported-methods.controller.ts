@@ -9,7 +9,7 @@ import { AdminController } from './admin-controller.js';
 @AdminController('', 'methods')
 @SignedIn()
 export class UnsupportedAdminMethodsController {
-  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events', 'audit'])
+  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events', 'audit', 'me'])
   readOnly(): never {
     throw new MethodNotAllowedError('GET, HEAD');
   }
@@ -17,5 +17,25 @@ export class UnsupportedAdminMethodsController {
   @All('uploads/:id')
   upload(): never {
     throw new MethodNotAllowedError('GET, HEAD, DELETE');
+  }
+
+  @All(['users', 'robots', 'robots/:name/tokens', 'me/tokens'])
+  accounts(): never {
+    throw new MethodNotAllowedError('GET, HEAD, POST');
+  }
+
+  @All(['users/:name', 'robots/:name'])
+  account(): never {
+    throw new MethodNotAllowedError('GET, HEAD, PATCH, DELETE');
+  }
+
+  @All(['robots/:name/tokens/:id', 'me/tokens/:id'])
+  token(): never {
+    throw new MethodNotAllowedError('DELETE');
+  }
+
+  @All('me/password')
+  password(): never {
+    throw new MethodNotAllowedError('PUT');
   }
 }

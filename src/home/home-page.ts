@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isLoopback } from '../common/loopback.js';
-import type { RegistryAddress } from './registry-address.js';
+import type { RegistryAddress } from '../access/registry-address.js';
 
 /** How to log in. Access control changes this text. */
 export const LOGIN =

@@ -6,7 +6,7 @@ import { LoopbackPolicy } from '../access/loopback-policy.js';
 import { VERSION } from '../common/version.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import { describeRefusal, HOME_PAGE_POLICY, LOGIN, renderHomePage } from './home-page.js';
-import { registryAddress } from './registry-address.js';
+import { registryAddress } from '../access/registry-address.js';
 
 /**
  * The page at `/`, for a person who opens the registry's address in a browser. Programs that ask for JSON get

@@ -56,6 +56,17 @@ const DISTRIBUTION: Record<string, Record<string, string>> = {
 
 const OWN: Record<string, Record<string, string>> = {
   '/api/v1/audit': { get: 'listAuditEvents' },
+  '/api/v1/me': { get: 'getMe' },
+  '/api/v1/me/password': { put: 'changeOwnPassword' },
+  '/api/v1/me/tokens': { get: 'listOwnTokens', post: 'createOwnToken' },
+  '/api/v1/me/tokens/{id}': { delete: 'revokeOwnToken' },
+  '/api/v1/users': { get: 'listUsers', post: 'createUser' },
+  '/api/v1/users/import': { post: 'importUsers' },
+  '/api/v1/users/{name}': { get: 'getUser', patch: 'changeUser', delete: 'deleteUser' },
+  '/api/v1/robots': { get: 'listRobots', post: 'createRobot' },
+  '/api/v1/robots/{name}': { get: 'getRobot', patch: 'changeRobot', delete: 'deleteRobot' },
+  '/api/v1/robots/{name}/tokens': { get: 'listRobotTokens', post: 'createRobotToken' },
+  '/api/v1/robots/{name}/tokens/{id}': { delete: 'revokeRobotToken' },
   '/api/v1/overview': { get: 'getOverview' },
   '/api/v1/repositories': { get: 'listRepositories' },
   '/api/v1/repositories/{name}': { get: 'getRepository' },
@@ -111,7 +122,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('says in a short summary what each operation does, beginning with a verb', () => {
-    const VERBS = /^(Append|Cancel|Check|Complete|Delete|Get|List|Pull|Push|Remove|Show|Start) /;
+    const VERBS =
+      /^(Append|Cancel|Change|Check|Complete|Create|Delete|Get|Import|List|Pull|Push|Remove|Revoke|Show|Start) /;
     for (const { operation } of operations) {
       expect(operation.summary).toMatch(VERBS);
       expect(operation.summary.length).toBeLessThanOrEqual(60);

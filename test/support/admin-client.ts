@@ -14,6 +14,8 @@ interface PageBody<Item> {
   nextCursor: string | null;
 }
 
+const JSON_BODY = { 'Content-Type': 'application/json' };
+
 /** Sends a test's requests to the admin API. */
 export class AdminClient {
   constructor(private readonly client: RegistryClient) {}
@@ -26,6 +28,20 @@ export class AdminClient {
     const response = await this.fetch(path);
     if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as Body;
+  }
+
+  /** Sends a request with a body of JSON, or without one. */
+  async send(method: string, path: string, body?: unknown): Promise<Response> {
+    const content = body === undefined ? {} : { body: JSON.stringify(body), headers: JSON_BODY };
+    return this.fetch(path, { method, ...content });
+  }
+
+  /** Sends a request and returns the JSON of its response. @throws unless it has this status */
+  async call<Body>(method: string, path: string, status: number, body?: unknown): Promise<Body> {
+    const response = await this.send(method, path, body);
+    const text = await response.text();
+    if (response.status !== status) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return (text === '' ? undefined : JSON.parse(text)) as Body;
   }
 
   /** All pages of a list, one request each. */
