@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { appendFile, open } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
@@ -65,53 +65,59 @@ describe('an upload and a restart', () => {
     expect(response.status).toBe(201);
   });
 
-  it('8. PUT repeated after a restart still succeeds', async () => {
-    const before = new RegistryClient(berth.url);
-    const location = await before.startUpload(name);
-    await before.commit(location, digestOf('again'), 'again');
-    const client = await afterRestart(berth);
-    expect((await client.commit(location, digestOf('again'))).status).toBe(201);
-  });
+  describe('one restart, and', () => {
+    const bytes = randomBytes(50_003);
+    const more = randomBytes(50_000);
+    let client: RegistryClient;
+    /** A location for each test, before the restart. */
+    let locations: Record<'committed' | 'repeated' | 'changed' | 'torn', string>;
 
-  it('6. a body that is repeated after a restart is not appended twice', async () => {
-    const [first, second] = [randomBytes(50_003), randomBytes(50_000)];
-    const before = new RegistryClient(berth.url);
-    const patched = await before.patch(await before.uploadLocation(name), first);
-    const location = patched.headers.get('location') ?? '';
-    expect((await before.patch(location, second)).status).toBe(202);
-    const client = await afterRestart(berth);
-    const digest = digestOf(Buffer.concat([first, second]));
-    expect((await client.commit(location, digest, second)).status).toBe(201);
-  });
+    beforeAll(async () => {
+      const before = new RegistryClient(berth.url);
+      const committed = await before.startUpload(name);
+      await before.commit(committed, digestOf('again'), 'again');
 
-  it('12. a resumed upload is not hashed from storage: changed bytes on disk are not noticed', async () => {
-    const [first, second] = [randomBytes(50_000), randomBytes(50_000)];
-    const before = new RegistryClient(berth.url);
-    const location = await before.startUpload(name);
-    await before.patch(location, first);
+      const patched = await before.patch(await before.uploadLocation(name), bytes);
+      const repeated = patched.headers.get('location') ?? '';
+      expect((await before.patch(repeated, more)).status).toBe(202);
 
-    await berth.restart();
-    const file = await open(uploadFile(berth, location), 'r+');
-    await file.write(Buffer.alloc(first.length), 0, first.length, 0);
-    await file.close();
-    const client = new RegistryClient(berth.url);
-    // If stored bytes were read back to be hashed, this digest would be wrong.
-    const digest = digestOf(Buffer.concat([first, second]));
-    expect((await client.commit(location, digest, second)).status).toBe(201);
-    const stored = await client.blob(name, digest);
-    expect(stored.subarray(0, first.length).equals(Buffer.alloc(first.length))).toBe(true);
-    expect(stored.subarray(first.length).equals(second)).toBe(true);
-  });
+      const changed = await before.startUpload(name);
+      await before.patch(changed, bytes);
+      const torn = await before.startUpload(name);
+      await before.patch(torn, 'kept');
 
-  it('12. bytes after the acknowledged offset, left by a crash, are cut off', async () => {
-    const before = new RegistryClient(berth.url);
-    const location = await before.startUpload(name);
-    await before.patch(location, 'kept');
-    const file = await open(uploadFile(berth, location), 'a');
-    await file.write(' torn by a crash');
-    await file.close();
-    const client = await afterRestart(berth);
-    expect((await client.commit(location, digestOf('kept whole'), ' whole')).status).toBe(201);
-    expect(String(await client.blob(name, digestOf('kept whole')))).toBe('kept whole');
+      await berth.stop();
+      const hashed = await open(uploadFile(berth, changed), 'r+');
+      await hashed.write(Buffer.alloc(bytes.length), 0, bytes.length, 0);
+      await hashed.close();
+      await appendFile(uploadFile(berth, torn), ' torn by a crash');
+      await berth.startAgain();
+      client = new RegistryClient(berth.url);
+      locations = { committed, repeated, changed, torn };
+    });
+
+    it('8. a repeated PUT still succeeds', async () => {
+      expect((await client.commit(locations.committed, digestOf('again'))).status).toBe(201);
+    });
+
+    it('6. a repeated body is not appended twice', async () => {
+      const digest = digestOf(Buffer.concat([bytes, more]));
+      expect((await client.commit(locations.repeated, digest, more)).status).toBe(201);
+    });
+
+    it('12. a resumed upload is not hashed from storage: changed bytes on disk are not noticed', async () => {
+      // If stored bytes were read back to be hashed, this digest would be wrong.
+      const own = randomBytes(50_000);
+      const digest = digestOf(Buffer.concat([bytes, own]));
+      expect((await client.commit(locations.changed, digest, own)).status).toBe(201);
+      const stored = await client.blob(name, digest);
+      expect(stored.subarray(0, bytes.length).equals(Buffer.alloc(bytes.length))).toBe(true);
+      expect(stored.subarray(bytes.length).equals(own)).toBe(true);
+    });
+
+    it('12. bytes after the acknowledged offset, left by a crash, are cut off', async () => {
+      expect((await client.commit(locations.torn, digestOf('kept whole'), ' whole')).status).toBe(201);
+      expect(String(await client.blob(name, digestOf('kept whole')))).toBe('kept whole');
+    });
   });
 });

@@ -10,6 +10,18 @@ const database = useTestDatabase();
 const servers = useOtherServers();
 
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
+  it.each([
+    ['STORAGE_DRIVER', 'floppy', 'STORAGE_DRIVER – expected one of filesystem, memory'],
+    ['HOST', '256.0.0.1', 'HOST – expected an IP address or a host name'],
+    [
+      'STORAGE_DRVER',
+      'memory',
+      'Berth has no setting STORAGE_DRVER (expected STORAGE_DRIVER): correct the name',
+    ],
+  ])('%s=%s', async (name, value, sentence) => {
+    expect(await refusal(bench, { [name]: value })).toContain(sentence);
+  });
+
   it('an address of another machine', async () => {
     const settings = { HOST: '192.0.2.1', ACCESS_MODE: 'open', DATABASE_URL: database.url };
     expect(await refusal(bench, settings)).toBe(

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CLEAN_EXIT, expectPostgresGone, isListening } from '../support/process-bench.js';
 import { eventually, isAlive } from '../support/process-tree.js';
@@ -232,10 +233,11 @@ describe('a start with workers that fails', () => {
     );
   });
 
-  it('a port in use', async () => {
+  it('a port in use, before a database is created', async () => {
     const { port } = await servers.listen();
     const environment = settings({ PORT: String(port) });
     expect(await refusal(environment)).toBe(portInUse(port));
+    expect(await readdir(environment.DATA_DIR)).toEqual(expect.not.arrayContaining(['postgres']));
     await expectPostgresGone(environment.DATA_DIR, 0);
   });
 

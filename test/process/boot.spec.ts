@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { basename, join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { BerthProcess } from '../support/berth-process.js';
 import { useProcessBench } from '../support/set-up.js';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
@@ -67,15 +68,42 @@ describe('a start with nothing but a data directory', () => {
     // Node prints a warning to stderr for a V8 option that `main.ts` sets and this V8 lacks.
     expect(await second.ended()).toMatchObject({ code: 0, stderr: '' });
   });
+});
+
+/** One process for all tests. */
+describe('a start with settings', () => {
+  const started = useProcessBench({ keepProcesses: true });
+  let berth: BerthProcess;
+  let url: string;
+  let dataDir: string;
+
+  beforeAll(async () => {
+    dataDir = started.newDataDir();
+    await started.write('.env', `DATA_DIR=./${basename(dataDir)}\nPORT=1\n`);
+    const others = { PGSSLMODE: 'require', PGHOST: 'db.example', PGUSER: 'other', PGDATABASE: 'other' };
+    berth = started.start({ ...others, STORAGE_ROOT: '/x' });
+    url = await berth.url();
+    await started.remove('.env');
+  });
 
   it('reads .env, takes DATA_DIR relative to the working directory, and ignores PG* variables', async () => {
-    const name = bench.newDataDir().slice(bench.scratch.length + 1);
-    await bench.write('.env', `DATA_DIR=./${name}\nPORT=1\n`);
-    const others = { PGSSLMODE: 'require', PGHOST: 'db.example', PGUSER: 'other', PGDATABASE: 'other' };
-    const berth = bench.start(others);
-    const url = await berth.url();
-    await bench.remove('.env');
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
-    expect(berth.stdout).toContain(`${bench.scratch}/${name}/storage`);
+    expect(berth.stdout).toContain(`${dataDir}/storage`);
+  });
+
+  it('warns in the log of variables that begin like settings', () => {
+    expect(berth.stdout).toContain(
+      'Variables that are no settings of Berth and have no effect: STORAGE_ROOT.',
+    );
+  });
+
+  it('refuses its data directory to a second Berth', async () => {
+    const { code, stdout, stderr } = await started.start({ DATA_DIR: dataDir }).ended();
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(
+      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${berth.pid}): ` +
+        'stop it, or set another DATA_DIR for this one.\n',
+    );
+    expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
 });

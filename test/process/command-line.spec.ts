@@ -74,12 +74,6 @@ describe('the program with', () => {
   });
 });
 
-it('a warning in the log names variables that begin like settings', async () => {
-  const berth = bench.start({ DATA_DIR: bench.newDataDir(), STORAGE_ROOT: '/x' });
-  await berth.url();
-  expect(berth.stdout).toContain('Variables that are no settings of Berth and have no effect: STORAGE_ROOT.');
-});
-
 it('a .env that is no file stops the start', async () => {
   await mkdir(join(bench.scratch, '.env'));
   const { code, stderr } = await run([main, '--check']);

@@ -1,75 +1,17 @@
-import { once } from 'node:events';
-import { connect, createServer, type Server } from 'node:net';
-import { join } from 'node:path';
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { expectPostgresGone } from '../support/process-bench.js';
-import { SECRET } from '../support/refused-start.js';
-import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
+import { describe, expect, it } from '@jest/globals';
+import { TIMEOUT_MS, useLateDatabase, WAITING } from '../support/late-database.js';
 
-/** For hangs only. */
-const TIMEOUT_MS = 120_000;
-const WAITING = /waiting for the database of DATABASE_URL, up to \d+ s .+ECONNREFUSED/;
+const late = useLateDatabase();
 
-const bench = useProcessBench();
-const database = useTestDatabase();
-const others = useOtherServers();
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
-});
-
-/** The settings of a Berth whose database will be at this port. */
-const settings = (port: number, waitSeconds: number, more: Record<string, string> = {}) => {
-  const { user, database: name } = database.connection;
-  return {
-    DATA_DIR: bench.newDataDir(),
-    STORAGE_FILESYSTEM_ROOT: join(bench.scratch, 'storage'),
-    DATABASE_URL: `postgres://${user}:${SECRET}@127.0.0.1:${port}/${name}`,
-    DATABASE_WAIT_SECONDS: String(waitSeconds),
-    DATABASE_POOL_SIZE: '6',
-    ...more,
-  };
-};
-
-/** What a server sends that starts up: an ErrorResponse. */
-function startingUp(): Buffer {
-  const fields = 'SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0';
-  const head = Buffer.from('E\0\0\0\0');
-  head.writeInt32BE(fields.length + 4, 1);
-  return Buffer.concat([head, Buffer.from(fields)]);
-}
-
-/** Connects this port to the real database, after it has said `times` times that it is starting up. */
-async function serveDatabase(port: number, times: number): Promise<void> {
-  const { host, port: socketPort } = database.connection;
-  let left = times;
-  const server = createServer((client) => {
-    client.on('error', () => undefined);
-    if (left-- > 0) return void client.once('data', () => client.end(startingUp()));
-    const target = connect(`${host}/.s.PGSQL.${socketPort}`).on('error', () => client.destroy());
-    client.on('close', () => target.destroy()).pipe(target);
-    target.pipe(client);
-  });
-  servers.push(server.listen(port, '127.0.0.1'));
-  await once(server, 'listening');
-}
-
+// test/long/late-database.spec.ts has the same with workers and with the other signal.
 describe('a start before its external database', () => {
-  it.each(['1', '2'])('waits for it and reports that, with WORKERS=%s', async (WORKERS) => {
-    const port = await others.freePort();
-    const berth = bench.start(settings(port, 600, { WORKERS }));
-    await berth.printed(WAITING, TIMEOUT_MS);
-    await serveDatabase(port, 2);
-    expect((await fetch(`${await berth.url()}/health/ready`)).status).toBe(200);
-    berth.signal('SIGTERM');
-    const { code, stdout, stderr } = await berth.ended();
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).not.toContain(SECRET);
+  it('waits for it and reports that', async () => {
+    await late.expectPatience();
   });
 
   it('fails with a sentence that names how long it waited', async () => {
-    const port = await others.freePort();
-    const { code, stdout, stderr } = await bench.start(settings(port, 1)).ended(TIMEOUT_MS);
+    const port = await late.freePort();
+    const { code, stdout, stderr } = await late.bench.start(late.settings(port, 1)).ended(TIMEOUT_MS);
     expect(code).toBe(1);
     expect(stdout).toMatch(WAITING);
     expect(stderr).toMatch(
@@ -78,12 +20,7 @@ describe('a start before its external database', () => {
     expect(stderr).toContain(`127.0.0.1:${port}`);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends at once on %s', async (signal) => {
-    const environment = settings(await others.freePort(), 3600);
-    const berth = bench.start(environment);
-    await berth.printed(WAITING, TIMEOUT_MS);
-    berth.signal(signal);
-    expect(await berth.ended()).toMatchObject({ code: 0, stderr: '' });
-    await expectPostgresGone(environment.DATA_DIR, 0);
+  it('ends at once on SIGTERM', async () => {
+    await late.expectEnd('SIGTERM');
   });
 });

@@ -10,19 +10,12 @@ const servers = useOtherServers();
 
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it.each([
-    ['STORAGE_DRIVER', 'floppy', 'STORAGE_DRIVER – expected one of filesystem, memory'],
     ['DATABASE_URL', `mysql://u:${SECRET}@127.0.0.1/db`, 'DATABASE_URL – expected postgres://'],
     ['ADMIN_PASSWORD', SECRET, 'ADMIN_PASSWORD – expected 12 to 256 bytes without control characters'],
-    ['HOST', '256.0.0.1', 'HOST – expected an IP address or a host name'],
     [
       'HOST',
       'no-such-host.invalid',
       'HOST (no-such-host.invalid) is neither an IP address nor a host name that',
-    ],
-    [
-      'STORAGE_DRVER',
-      'memory',
-      'Berth has no setting STORAGE_DRVER (expected STORAGE_DRIVER): correct the name',
     ],
   ])('%s=%s', async (name, value, sentence) => {
     expect(await refusal(bench, { [name]: value })).toContain(sentence);
@@ -46,29 +39,16 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     expect(await refusal(bench, {}).finally(() => bench.remove('.env'))).toMatch(/not a setting: line 2\./);
   });
 
-  it.each(['1', '2'])('a port in use, before a database is created, with WORKERS=%s', async (WORKERS) => {
+  it('a port in use, before a database is created', async () => {
     const { port } = await servers.listen();
     const dataDir = bench.newDataDir();
-    expect(await refusal(bench, { PORT: String(port), DATA_DIR: dataDir, WORKERS })).toBe(portInUse(port));
+    expect(await refusal(bench, { PORT: String(port), DATA_DIR: dataDir })).toBe(portInUse(port));
     expect(await readdir(dataDir)).toEqual(expect.not.arrayContaining(['postgres']));
   });
 
   it('a data directory below a file', async () => {
     const dataDir = join(await bench.write('file', ''), 'data');
     expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) is not writable \(ENOTDIR/);
-  });
-
-  it('a data directory that another Berth uses', async () => {
-    const dataDir = bench.newDataDir();
-    const first = bench.start({ DATA_DIR: dataDir });
-    const url = await first.url();
-    const { code, stdout, stderr } = await bench.start({ DATA_DIR: dataDir }).ended();
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toBe(
-      `DATA_DIR (${dataDir}) is in use by another Berth (pid ${first.pid}): ` +
-        'stop it, or set another DATA_DIR for this one.\n',
-    );
-    expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll } from '@jest/globals';
 import { ProcessBench } from './process-bench.js';
 import { OtherServers } from './refused-start.js';
-import { createTestDatabase, type TestDatabase } from './test-postgres.js';
+import { createMigratedDatabase, createTestDatabase, type TestDatabase } from './test-postgres.js';
 
 /**
  * A bench for the tests of a file or a `describe`: its processes end after each test, or after the last one
@@ -15,14 +15,18 @@ export function useProcessBench({ keepProcesses = false } = {}): ProcessBench {
   return bench;
 }
 
-/** An empty database for the tests of a file or a `describe`. Read its fields in hooks and tests only. */
-export function useTestDatabase(): TestDatabase {
+/**
+ * A database for the tests of a file or a `describe`. Read its fields in hooks and tests only.
+ *
+ * @param migrated whether it has Berth's schema, or is empty.
+ */
+export function useTestDatabase({ migrated = false } = {}): TestDatabase {
   let created: TestDatabase | undefined;
   const database = (): TestDatabase => {
     if (created === undefined) throw new Error('the database is created before the first test');
     return created;
   };
-  beforeAll(async () => void (created = await createTestDatabase()));
+  beforeAll(async () => void (created = await (migrated ? createMigratedDatabase() : createTestDatabase())));
   afterAll(() => created?.drop());
   return {
     get url() {
