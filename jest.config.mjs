@@ -41,6 +41,7 @@ export default {
   testTimeout: 300_000,
   // Many tests wait for processes, leases and faults: three workers keep two processors busy.
   maxWorkers: Math.max(3, availableParallelism() - 1),
+  testSequencer: '<rootDir>/test/support/longest-first.sequencer.mjs',
   // One Postgres per run. The first test that needs it starts it: see test/support/test-postgres.ts.
   globalSetup: '<rootDir>/test/support/postgres-setup.ts',
   globalTeardown: '<rootDir>/test/support/postgres-teardown.ts',

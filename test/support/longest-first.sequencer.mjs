@@ -1,0 +1,38 @@
+import { sep } from 'node:path';
+import Sequencer from '@jest/test-sequencer';
+
+/** The longest spec files of each run, the longest ones first. */
+const LONGEST = [
+  ...['e2e/faults', 'process/stop', 'e2e/upload-restarts', 'process/refusals', 'process/frozen-writer'],
+  ...['property/upload-races', 'e2e/upload-slow-clients', 'integration/replicas', 'integration/reaper'],
+  ...['process/boot', 'process/workers', 'integration/upload-faults', 'integration/lost-objects'],
+  ...[
+    'drivers/s3-driver',
+    'drivers/gcs-faults',
+    'drivers/object-store-faults',
+    'drivers/replicas-and-reaper',
+  ],
+  ...['drivers/s3-kills', 'drivers/s3-retries', 'drivers/s3-object-store', 'drivers/gcs-driver'],
+  ...['drivers/object-store-requests', 'drivers/azure-driver', 'drivers/azure-object-store'],
+  ...['long/properties', 'long/workers', 'long/kill', 'long/embedded-postgres', 'long/bench', 'long/stop'],
+  ...['interop/swagger-ui', 'interop/partial-pulls', 'interop/podman', 'interop/skopeo'],
+].map((name) => ['', 'test', `${name}.spec.ts`].join(sep).replaceAll('/', sep));
+
+/**
+ * Jest knows how long a file takes from earlier runs. In a first run, as in CI, it begins with the largest
+ * files, and small ones that take minutes would be last, on one processor.
+ */
+export default class LongestFirstSequencer extends Sequencer {
+  sort(tests) {
+    const sorted = super.sort(tests);
+    if (sorted.some(({ duration }) => duration !== undefined)) return sorted;
+    const rank = ({ path }) => {
+      const index = LONGEST.findIndex((name) => path.endsWith(name));
+      return index < 0 ? LONGEST.length : index;
+    };
+    return sorted
+      .map((test) => [rank(test), test])
+      .sort(([a], [b]) => a - b)
+      .map(([, test]) => test);
+  }
+}
