@@ -12,6 +12,7 @@ import { HttpModule } from './http/http.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
+import { TlsModule } from './tls/tls.module.js';
 
 /** The composition root. */
 @Module({})
@@ -31,6 +32,7 @@ export class AppModule {
         AdminModule,
         HealthModule,
         HomeModule,
+        TlsModule,
       ],
     };
   }

@@ -1,5 +1,6 @@
 import type { RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { transportOf } from '../http/connection/transport.js';
 import { settlesWithin } from '../common/settles-within.js';
 
 /** How long writers may take to checkpoint and release their uploads. */
@@ -28,7 +29,7 @@ export class Drain {
       socket.once('close', () => this.unused.delete(socket));
     });
     const count: RequestListener = ({ socket }, response) => {
-      this.unused.delete(socket);
+      this.unused.delete(transportOf(socket));
       this.pending.add(response);
       response.once('close', () => this.pending.delete(response));
       if (this.draining) response.setHeader('Connection', 'close');

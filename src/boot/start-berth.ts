@@ -26,6 +26,7 @@ import { prepareStorage } from './prepare-storage.js';
 import type { WorkInProgress } from './work-in-progress.js';
 import { UploadEventLog } from '../events/upload-event-log.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
+import { TlsCertificates } from '../tls/tls-certificates.js';
 import { ActiveWriters } from '../uploads/session/active-writers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
@@ -76,9 +77,11 @@ export async function serve(
   cleanup: CleanupStack,
   beforeListening: (app: NestExpressApplication, driver: StorageDriver) => Promise<void>,
 ): Promise<Berth> {
-  const app = await createApp(configuration, database, logger);
+  const adapter = newAdapter(configuration, logger);
+  const app = await createApp(configuration, database, logger, adapter);
   cleanup.add(() => app.close());
   const driver = await prepareStorage(app);
+  await app.get(TlsCertificates).provide((pair) => adapter.useCertificate(pair));
   await beforeListening(app, driver);
   const drain = new Drain(app.getHttpServer());
   let graceMs = configuration.shutdownGraceSeconds * 1000;
@@ -106,17 +109,22 @@ export async function serve(
   return { url: urlOf(app, configuration), app, database, driver, died: database.died, work, close };
 }
 
+function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {
+  const { databasePoolSize, trustedProxies, tlsMode } = configuration;
+  return new RegistryExpressAdapter({
+    maxConnections: maxConnections(openFileLimit(), databasePoolSize),
+    accessLog: new AccessLog(logger),
+    trustedProxies,
+    tls: tlsMode !== 'off',
+  });
+}
+
 async function createApp(
   configuration: Readonly<Configuration>,
   database: Database,
   logger: Logger,
+  adapter: RegistryExpressAdapter,
 ): Promise<NestExpressApplication> {
-  const { databasePoolSize, trustedProxies } = configuration;
-  const adapter = new RegistryExpressAdapter({
-    maxConnections: maxConnections(openFileLimit(), databasePoolSize),
-    accessLog: new AccessLog(logger),
-    trustedProxies,
-  });
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(configuration, database),
     adapter,
@@ -158,7 +166,7 @@ function describeEndOfGrace(graceMs: number, uploads: number): string {
   return `${why}: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
 }
 
-function urlOf(app: NestExpressApplication, { host }: Configuration): string {
+function urlOf(app: NestExpressApplication, { host, tlsMode }: Configuration): string {
   const { port } = app.getHttpServer().address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${tlsMode === 'off' ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -20,12 +20,14 @@ import { Integer, parseDecimal } from './integer.js';
 import { AreOrigins, IsOrigin } from './origins.js';
 import { IsPassword } from './password.js';
 import type { S3Settings } from './s3.settings.js';
+import { AreCertificateNames } from './certificate-name.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const ACCESS_MODES = ['open', 'token'] as const;
 export const MISSING_REFERENCES = ['reject', 'accept'] as const;
+export const TLS_MODES = ['files', 'auto', 'off'] as const;
 
 const MIB = 1024 * 1024;
 const TIB = 1024 * 1024 * MIB;
@@ -203,6 +205,30 @@ export class Configuration {
   @Integer({ what: 'a number of seconds', min: 60, max: DAY_SECONDS })
   authTokenTtlSeconds = 3600;
 
+  /** Where the certificate of https is from; `off`: plain HTTP. Unset: see {@link tlsMode}. */
+  @Env('TLS')
+  @IsOptional()
+  @IsIn(TLS_MODES, { message: `expected one of ${TLS_MODES.join(', ')}` })
+  tls: (typeof TLS_MODES)[number] | undefined = undefined;
+
+  /** Certificate for `TLS=files`, followed by its intermediate ones, in PEM. Made absolute. */
+  @Env('TLS_CERT_FILE')
+  @IsOptional()
+  @IsString({ message: 'expected a file' })
+  tlsCertFile: string | undefined = undefined;
+
+  /** Private key of that certificate, in PEM, not encrypted. Made absolute. */
+  @Env('TLS_KEY_FILE')
+  @IsOptional()
+  @IsString({ message: 'expected a file' })
+  tlsKeyFile: string | undefined = undefined;
+
+  /** Names and addresses for `TLS=auto`, besides those of this machine. */
+  @Env('TLS_NAMES')
+  @AsList()
+  @AreCertificateNames()
+  tlsNames: readonly string[] = [];
+
   /** Origins of web pages that may use `/v2`; `*` is all of them. */
   @Env('CORS_ORIGINS')
   @AsList()
@@ -243,6 +269,13 @@ export class Configuration {
   /** `workers` as a number. With 1, the main process serves requests itself. */
   get processes(): number {
     return this.workers === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : this.workers;
+  }
+
+  /** `tls` with its default: where access control is for other machines, passwords need TLS. */
+  get tlsMode(): (typeof TLS_MODES)[number] {
+    if (this.tls !== undefined) return this.tls;
+    if (this.tlsCertFile !== undefined) return 'files';
+    return this.access === 'token' && !isLoopback(this.host) ? 'auto' : 'off';
   }
 
   /** `storageFilesystemRoot` with its default. */

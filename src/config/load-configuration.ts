@@ -8,6 +8,7 @@ import { GcsSettings } from './gcs.settings.js';
 import { S3Settings } from './s3.settings.js';
 import { InvalidSettings } from './invalid-settings.js';
 import { mistypedNames } from './setting-names.js';
+import { checkTls } from './tls-rules.js';
 
 /** `dataDir` → `DATA_DIR`: each field is the camel case of its variable. */
 export function variableName(field: string): string {
@@ -29,14 +30,12 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   const configuration = validated(Configuration, set, invalid);
   loadObjectStore(configuration, set, invalid);
   checkPassword(configuration, invalid);
+  checkTls(configuration, invalid);
   checkUrl(configuration.databaseUrl, invalid);
   invalid.refuse();
   configuration.dataDir = resolve(configuration.dataDir);
-  if (configuration.storageFilesystemRoot !== undefined) {
-    configuration.storageFilesystemRoot = resolve(configuration.storageFilesystemRoot);
-  }
-  if (configuration.adminPasswordFile !== undefined) {
-    configuration.adminPasswordFile = resolve(configuration.adminPasswordFile);
+  for (const path of ['storageFilesystemRoot', 'adminPasswordFile', 'tlsCertFile', 'tlsKeyFile'] as const) {
+    if (configuration[path] !== undefined) configuration[path] = resolve(configuration[path]);
   }
   return Object.freeze(configuration);
 }

@@ -16,6 +16,7 @@ import {
   RegistryError,
 } from '../oci/errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
+import { NoAuthorityError } from '../tls/no-authority.error.js';
 import { BodySlowError, BodyStalledError, ContentCodingError } from '../transfer/body.errors.js';
 import {
   ShuttingDownError,
@@ -54,6 +55,7 @@ const BY_CLASS = [
   // RFC 9110, section 15.5.2: a 401 has a challenge.
   rule(UnauthorizedError, 401, ({ challenge = 'Bearer' }) => ({ 'WWW-Authenticate': challenge })),
   rule(TooManyLoginsError, 429, ({ retryAfterSeconds }) => retryAfter(retryAfterSeconds)),
+  rule(NoAuthorityError, 404),
   // RFC 9110, section 15.5.6: a 405 names the methods that work.
   rule(MethodNotAllowedError, 405, ({ allowedMethods }) => ({ Allow: allowedMethods })),
   rule(BlobNeededError, 405, () => ({ Allow: 'GET, HEAD' })),

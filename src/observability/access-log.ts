@@ -42,6 +42,15 @@ export class AccessLog {
     this.lines.info({ requestId, status, errorCode: 'UNSUPPORTED', clientAddress }, `refused: ${reason}`);
     return requestId;
   }
+
+  /**
+   * Logs a TLS handshake that failed, at `debug`: scanners and clients that don't trust the certificate yet
+   * would fill the log.
+   */
+  failedHandshake(socket: Duplex, { code, message }: NodeJS.ErrnoException): void {
+    const clientAddress = 'remoteAddress' in socket ? socket.remoteAddress : undefined;
+    this.lines.debug({ clientAddress, code }, `a TLS handshake failed: ${message}`);
+  }
 }
 
 /** The client's `X-Request-Id`, if it is safe to repeat, or a new one. */

@@ -17,6 +17,7 @@ import { RepositoryEntity } from './repository.entity.js';
 import { StorageIdentityEntity } from './storage-identity.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
+import { TlsAuthorityEntity } from './tls-authority.entity.js';
 import { UploadClockEntity } from './upload-clock.entity.js';
 import { UploadEventEntity } from './upload-event.entity.js';
 import { UploadEntity } from './upload.entity.js';
@@ -44,4 +45,5 @@ export const ENTITIES = [
   GroupMemberEntity,
   GrantEntity,
   AccessTokenEntity,
+  TlsAuthorityEntity,
 ];

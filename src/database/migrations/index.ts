@@ -24,6 +24,7 @@ import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { AccessControl1764400000000 } from './1764400000000-access-control.js';
 import { RepositoryNamesFunction1764400000001 } from './1764400000001-repository-names-function.js';
+import { TlsAuthority1764410000000 } from './1764410000000-tls-authority.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -53,4 +54,5 @@ export const MIGRATIONS = [
   AuditedDeletions1764450000001,
   AccessControl1764400000000,
   RepositoryNamesFunction1764400000001,
+  TlsAuthority1764410000000,
 ];

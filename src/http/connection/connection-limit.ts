@@ -2,6 +2,7 @@ import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
+import { transportOf } from './transport.js';
 
 /**
  * Files that a process has open besides connections: event loop, pipes, log, shared directories, and some
@@ -31,6 +32,7 @@ export function maxConnections(fileLimit: number, databaseConnections: number): 
  * request gets 503.
  */
 export class ConnectionLimit {
+  /** Accepted connections. Requests over TLS have another socket: see `transportOf`. */
   private readonly open = new Set<Socket>();
   /** Connections that may not have sent a request yet, in the order in which they opened, with that time. */
   private readonly unused = new Map<Socket, number>();
@@ -60,7 +62,7 @@ export class ConnectionLimit {
    */
   before(application: RequestListener): RequestListener {
     return (request, response) => {
-      if (!this.refused.has(request.socket)) return application(request, response);
+      if (!this.refused.has(transportOf(request.socket))) return application(request, response);
       if (request.url?.startsWith('/health/') === true) {
         response.setHeader('Connection', 'close');
         return application(request, response);
@@ -72,8 +74,10 @@ export class ConnectionLimit {
 
   private closeIdle(): boolean {
     const [idle = this.longestUnused()] = this.pending.idle;
-    if (idle !== undefined) this.close(idle);
-    return idle !== undefined;
+    if (idle === undefined) return false;
+    this.pending.idle.delete(idle);
+    this.close(idle);
+    return true;
   }
 
   private longestUnused(): Socket | undefined {
@@ -87,12 +91,11 @@ export class ConnectionLimit {
 
   private close(socket: Socket): void {
     socket.destroy();
-    this.forget(socket);
+    this.forget(transportOf(socket));
   }
 
   private forget(socket: Socket): void {
     this.open.delete(socket);
     this.unused.delete(socket);
-    this.pending.idle.delete(socket);
   }
 }

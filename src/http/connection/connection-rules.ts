@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { AccessLog } from '../../observability/access-log.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
@@ -18,6 +19,13 @@ const MAX_PIPELINED_REQUESTS = 8;
  */
 const SINGLE_HEADERS = ['host', 'authorization'] as const;
 
+export interface ConnectionRules {
+  readonly pending: PendingResponses;
+  readonly log: AccessLog;
+  /** Whether requests without TLS are refused. */
+  readonly requiresTls: boolean;
+}
+
 /**
  * Applies the rules of RFC 9112 that Node does not, before the application gets a request. The requests of a
  * connection are handled in sequence: the next one starts when the response to the last one has closed
@@ -25,14 +33,13 @@ const SINGLE_HEADERS = ['host', 'authorization'] as const;
  */
 export function withConnectionRules(
   application: RequestListener,
-  pending: PendingResponses,
-  log: AccessLog,
+  { pending, log, requiresTls }: ConnectionRules,
 ): RequestListener {
   const begin: RequestListener = (request, response) => {
     // Section 9.6: the client was told that the connection closes, so this request must have no effect.
     if (isEnding(request.socket)) return;
     log.begin(request, response);
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request, requiresTls);
     if (refusal === undefined) application(request, response);
     else refuse(response, ...refusal);
   };
@@ -61,9 +68,10 @@ export function refuseExpectation(_request: IncomingMessage, response: ServerRes
   refuse(response, 417, 'unsupported expectation: only 100-continue is supported');
 }
 
-function refusalOf(request: IncomingMessage): [number, string] | undefined {
+function refusalOf(request: IncomingMessage, requiresTls: boolean): [number, string] | undefined {
   const { httpVersion, headers, rawHeaders } = request;
   const { host, 'transfer-encoding': coding } = headers;
+  if (requiresTls && !(request.socket instanceof TLSSocket)) return [400, 'this port needs https'];
   // Node's parser also accepts HTTP/0.9 and 2.0, which have other rules.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return [400, 'expected HTTP/1.1 or HTTP/1.0'];
   if (host === undefined && httpVersion === '1.1') return [400, 'the header Host is missing'];
@@ -75,7 +83,8 @@ function refusalOf(request: IncomingMessage): [number, string] | undefined {
   if (coding !== undefined && (httpVersion !== '1.1' || coding.toLowerCase() !== 'chunked')) {
     return [400, 'unsupported transfer coding: only chunked is supported, in HTTP/1.1'];
   }
-  if (!resolveTarget(request)) return [400, 'the request target is neither a path nor an http URL'];
+  if (!resolveTarget(request))
+    return [400, 'the request target is neither a path nor a URL of http or https'];
   return undefined;
 }
 

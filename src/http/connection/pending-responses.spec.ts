@@ -97,11 +97,12 @@ describe('PendingResponses', () => {
   });
 
   it('closes all responses of a connection with too many requests, also the last one', async () => {
+    const log = new AccessLog(pino({ level: 'silent' }));
     server.removeAllListeners('request');
     server.on('request', watch);
     server.on(
       'request',
-      withConnectionRules(() => undefined, pending, new AccessLog(pino({ level: 'silent' }))),
+      withConnectionRules(() => undefined, { pending, log, requiresTls: false }),
     );
     const client = await connected();
     client.write(GET.repeat(9));

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { transportOf } from './transport.js';
 
 const NONE: ReadonlySet<ServerResponse> = new Set();
 
@@ -14,10 +15,11 @@ export class PendingResponses {
   private readonly byConnection = new WeakMap<Duplex, Set<ServerResponse>>();
   /** Connections without a pending response, the one that has been idle longest first. */
   readonly idle = new Set<Socket>();
+  private readonly used = new WeakSet<Socket>();
 
-  /** Whether the connection has had a request. */
-  hasSeen(socket: Duplex): boolean {
-    return this.byConnection.has(socket);
+  /** Whether an accepted connection has had a request. */
+  hasSeen(transport: Socket): boolean {
+    return this.used.has(transport);
   }
 
   of(socket: Duplex): ReadonlySet<ServerResponse> {
@@ -44,6 +46,7 @@ export class PendingResponses {
   private watch(socket: Socket): Set<ServerResponse> {
     const responses = new Set<ServerResponse>();
     this.byConnection.set(socket, responses);
+    this.used.add(transportOf(socket));
     socket.once('close', () => {
       this.idle.delete(socket);
       for (const response of responses) if (response.socket === null) closeUnsent(response);

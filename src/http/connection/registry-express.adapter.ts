@@ -4,11 +4,13 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import type { AccessLog } from '../../observability/access-log.js';
+import type { KeyPair } from '../../tls/key-pair.js';
 import { MAX_HEADER_BYTES, respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
 import { refuseExpectation, withConnectionRules } from './connection-rules.js';
 import { continueOnRead } from './continue-on-read.js';
 import { PendingResponses } from './pending-responses.js';
+import { TlsLayer } from './tls-layer.js';
 
 /** Longer than the idle timeout of common load balancers (60 s), so that Berth does not close first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -21,6 +23,8 @@ export interface RegistryServerOptions {
   readonly accessLog: AccessLog;
   /** Proxies whose `X-Forwarded-*` headers count: addresses and CIDRs. */
   readonly trustedProxies: readonly string[];
+  /** Whether the server speaks TLS. Call `useCertificate` before it listens. */
+  readonly tls: boolean;
 }
 
 /**
@@ -30,6 +34,8 @@ export interface RegistryServerOptions {
  * instead of 17,000 requests per second).
  */
 export class RegistryExpressAdapter extends ExpressAdapter {
+  private tls: TlsLayer | undefined;
+
   constructor(private readonly serverOptions: RegistryServerOptions) {
     const app = express();
     // Rules of a proxy must match the same paths. It has an effect only before the router exists.
@@ -38,6 +44,11 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     app.set('query parser', (query: string) => parseQuery(query, undefined, undefined, { maxKeys: 0 }));
     if (serverOptions.trustedProxies.length > 0) app.set('trust proxy', serverOptions.trustedProxies);
     super(app);
+  }
+
+  /** Uses a certificate for connections that begin from now on. */
+  useCertificate(pair: KeyPair): void {
+    this.tls?.use(pair);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {
@@ -60,8 +71,9 @@ export class RegistryExpressAdapter extends ExpressAdapter {
     Object.assign(app, { request: RegistryRequest.prototype, response: RegistryResponse.prototype });
 
     const pending = new PendingResponses();
-    const { accessLog, maxConnections } = this.serverOptions;
+    const { accessLog, maxConnections, tls } = this.serverOptions;
     const limit = new ConnectionLimit(pending, maxConnections);
+    const rules = { pending, log: accessLog, requiresTls: tls };
     const server = createServer(
       {
         IncomingMessage: RegistryRequest,
@@ -75,11 +87,12 @@ export class RegistryExpressAdapter extends ExpressAdapter {
         // The connection rules refuse it instead, with an error of the spec.
         requireHostHeader: false,
       },
-      withConnectionRules(limit.before(app), pending, accessLog),
+      withConnectionRules(limit.before(app), rules),
     );
-    server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), pending, accessLog));
-    server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), pending, accessLog));
+    server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), rules));
+    server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), rules));
     respondToClientErrors(server, pending, accessLog);
+    if (tls) this.tls = new TlsLayer(server, accessLog);
     limit.watch(server);
     this.httpServer = server;
   }

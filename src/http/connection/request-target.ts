@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 /** `uri-host [":" port]` (RFC 9112, section 3.2): an IP literal or a registered name. It may be empty. */
 const AUTHORITY = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
-const ABSOLUTE_FORM = /^http:\/\/([^/?#]+)(.*)$/is;
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]+)(.*)$/is;
 const SLASH = '/'.charCodeAt(0);
 
 /** Whether the text is a valid `Host` header or authority of a URL. */
