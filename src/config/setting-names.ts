@@ -7,13 +7,16 @@ export interface MistypedName {
   readonly known: string;
 }
 
-/** Names like Berth's that belong to others: platforms with databases, Google's SDK, podman, systemd. */
+/** Names like Berth's of others: platforms with databases, Google's SDK, podman, systemd, OpenSSL. */
 const NAMES_OF_OTHERS = new Set([
   'DATABASE_SSL',
   'DATABASE_UID',
   'STORAGE_EMULATOR_HOST',
   'STORAGE_OPTS',
   'LOG_NAMESPACE',
+  'SSL_CERT_FILE',
+  'SSL_KEY_FILE',
+  'LTS',
 ]);
 
 /** What Kubernetes (for a service `database`) and links of Docker (to `database`) add to the environment. */

@@ -47,9 +47,9 @@ export class AccessLog {
    * Logs a TLS handshake that failed, at `debug`: scanners and clients that don't trust the certificate yet
    * would fill the log.
    */
-  failedHandshake(socket: Duplex, { code, message }: NodeJS.ErrnoException): void {
+  failedHandshake(socket: Duplex, { code }: NodeJS.ErrnoException): void {
     const clientAddress = 'remoteAddress' in socket ? socket.remoteAddress : undefined;
-    this.lines.debug({ clientAddress, code }, `a TLS handshake failed: ${message}`);
+    this.lines.debug({ clientAddress, errorCode: code }, 'a TLS handshake failed');
   }
 }
 

@@ -1,5 +1,6 @@
-import { All, Controller, Get, Header } from '@nestjs/common';
+import { All, Controller, Get, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import type { Response } from 'express';
 import { OpenToAll } from '../access/access.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import { NoAuthorityError } from './no-authority.error.js';
@@ -12,14 +13,14 @@ import { TlsCertificates } from './tls-certificates.js';
 export class AuthorityController {
   constructor(private readonly certificates: TlsCertificates) {}
 
-  /** @returns PEM, with the type by which browsers offer to install it. */
+  /** Sends PEM, with the type by which browsers offer to install it. */
   @Get('ca.crt')
-  @Header('Content-Type', 'application/x-x509-ca-cert')
-  @Header('Cache-Control', 'no-cache')
-  certificate(): string {
+  certificate(@Res() response: Response): void {
     const { authority } = this.certificates;
     if (authority === undefined) throw new NoAuthorityError();
-    return authority.cert;
+    response.set({ 'Content-Type': 'application/x-x509-ca-cert', 'Cache-Control': 'no-cache' });
+    // Bytes: Express would add a charset to the type of text.
+    response.send(Buffer.from(authority.cert));
   }
 
   @All('ca.crt')

@@ -63,7 +63,7 @@ export class BerthProcess {
 
   /** Returns the address when the banner or the line `started` names it. Requests are served from then on. */
   async url(): Promise<string> {
-    const line = await this.printed(/^(?: {2}registry +|{.*"url":")(http:\/\/[^/"\s]+)/m, START_TIMEOUT_MS);
+    const line = await this.printed(/^(?: {2}registry +|{.*"url":")(https?:\/\/[^/"\s]+)/m, START_TIMEOUT_MS);
     return line[1] ?? '';
   }
 

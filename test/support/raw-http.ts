@@ -1,5 +1,5 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { openSocket } from './https-client.js';
 
 /** Headers as they are sent: in this order, with repetitions. Only `Host` is added. */
 export type RawHeaders = readonly (readonly [name: string, value: string | number])[];
@@ -49,10 +49,7 @@ export class RawConnection {
   }
 
   static async open(url: string): Promise<RawConnection> {
-    const { hostname, port } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-    await once(socket, 'connect');
-    return new RawConnection(socket);
+    return new RawConnection(await openSocket(url));
   }
 
   /** Resolves when the kernel has the bytes. Rejects when the other side has closed. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { fetchTrusting } from './https-client.js';
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -77,7 +78,7 @@ export class RegistryClient {
   constructor(readonly url: string) {}
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
-    return fetch(new URL(path, this.url), { redirect: 'manual', ...init });
+    return fetchTrusting(new URL(path, this.url), { redirect: 'manual', ...init });
   }
 
   /** Pushes a blob in one request and returns its digest. */

@@ -148,6 +148,8 @@ function settingsOf(directory: string, environment: Record<string, string>): Rec
     DATABASE_POOL_SIZE: '6',
     // Many tests stop it in the middle of requests.
     SHUTDOWN_GRACE_SECONDS: '0',
+    // `E2E_TLS=auto npm run jest -- test/e2e/connections.spec.ts` runs a file over TLS.
+    TLS: process.env['E2E_TLS'] ?? '',
     ...environment,
   };
 }
@@ -169,7 +171,9 @@ async function launch(directory: string, environment: Record<string, string>): P
   // The run's clean-up kills what has such a file.
   writeFileSync(pidFile(pid), String(pid));
   for (;;) {
-    const url = /^(?: {2}registry +|{.*"url":")(http:\/\/[^/"\s]+)/m.exec(readFileSync(logFile, 'utf8'))?.[1];
+    const url = /^(?: {2}registry +|{.*"url":")(https?:\/\/[^/"\s]+)/m.exec(
+      readFileSync(logFile, 'utf8'),
+    )?.[1];
     const DATABASE_URL = environment['DATABASE_URL'] ?? '';
     if (url) return { url, pid, databaseUrl: DATABASE_URL, dataDir: environment['DATA_DIR'] ?? '', logFile };
     if (child.exitCode !== null || child.signalCode !== null) {
