@@ -5,7 +5,7 @@ import { isHostName } from './host.js';
 /** Each of them makes every handshake longer. */
 const MAX_NAMES = 100;
 
-/** Whether a certificate can be for it: an address, a host name, or the names of a domain (`*.example.org`). */
+/** Whether a certificate can name it: an address, a host name, or those of a domain (`*.example.org`). */
 export function isCertificateName(text: string): boolean {
   // An address with a zone (`fe80::1%eth0`) has a meaning on one machine only.
   if (isIP(text) !== 0) return !text.includes('%');

@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openSocket } from '../support/https-client.js';
 import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
@@ -19,12 +20,10 @@ describe('connections', () => {
 
   /** Sends text and returns everything received until the server ends the connection. */
   const exchange = async (text: string, afterAnswer = ''): Promise<string> => {
-    const { hostname, port } = new URL(berth.url);
-    const socket = connect(Number(port), hostname);
+    const socket = await openSocket(berth.url);
     sockets.push(socket);
     const received: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => received.push(chunk)).on('error', () => undefined);
-    await once(socket, 'connect');
     const ended = new Promise((resolve) => socket.once('close', resolve));
     socket.write(text);
     if (afterAnswer !== '') {

@@ -1,9 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
 import type { AccessLog } from '../../observability/access-log.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
-import { isAuthority, resolveTarget } from './request-target.js';
+import { isAuthority, isSecure, resolveTarget } from './request-target.js';
 import { isEnding } from './unread-body.js';
 
 /**
@@ -71,7 +70,7 @@ export function refuseExpectation(_request: IncomingMessage, response: ServerRes
 function refusalOf(request: IncomingMessage, requiresTls: boolean): [number, string] | undefined {
   const { httpVersion, headers, rawHeaders } = request;
   const { host, 'transfer-encoding': coding } = headers;
-  if (requiresTls && !(request.socket instanceof TLSSocket)) return [400, 'this port needs https'];
+  if (requiresTls && !isSecure(request)) return [400, 'this port needs https'];
   // Node's parser also accepts HTTP/0.9 and 2.0, which have other rules.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return [400, 'expected HTTP/1.1 or HTTP/1.0'];
   if (host === undefined && httpVersion === '1.1') return [400, 'the header Host is missing'];
@@ -84,7 +83,7 @@ function refusalOf(request: IncomingMessage, requiresTls: boolean): [number, str
     return [400, 'unsupported transfer coding: only chunked is supported, in HTTP/1.1'];
   }
   if (!resolveTarget(request))
-    return [400, 'the request target is neither a path nor a URL of http or https'];
+    return [400, 'the request target is neither a path nor an http URL'];
   return undefined;
 }
 
