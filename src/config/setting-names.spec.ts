@@ -168,7 +168,7 @@ const ENVIRONMENTS: [string, NodeJS.ProcessEnv, RegExp?][] = [
         POSTGRES_PASSWORD: 'sesame',
         POSTGRES_DB: 'b',
       },
-      ...{ POSTGRES_USER: 'berth', TAG: '1', TLS_PORT: '443', PORTS: '5000:5000', HOSTS: 'a', POST: '1' },
+      ...{ POSTGRES_USER: 'berth', TAG: '1', HTTPS_PORT: '443', PORTS: '5000:5000', HOSTS: 'a', POST: '1' },
     },
   ],
   [
