@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** The certificate authority of `TLS=auto`. The first process that needs one inserts it. See docs/adr/0025. */
+/** The certificate authority of `TLS=auto`. The first process that needs it inserts it: see docs/adr/0025. */
 export class TlsAuthority1764410000000 implements MigrationInterface {
   readonly name = 'TlsAuthority1764410000000';
 
