@@ -82,8 +82,7 @@ function refusalOf(request: IncomingMessage, requiresTls: boolean): [number, str
   if (coding !== undefined && (httpVersion !== '1.1' || coding.toLowerCase() !== 'chunked')) {
     return [400, 'unsupported transfer coding: only chunked is supported, in HTTP/1.1'];
   }
-  if (!resolveTarget(request))
-    return [400, 'the request target is neither a path nor an http URL'];
+  if (!resolveTarget(request)) return [400, 'the request target is neither a path nor an http URL'];
   return undefined;
 }
 
