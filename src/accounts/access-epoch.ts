@@ -9,8 +9,8 @@ const READ_INTERVAL_MS = 500;
 /** A change acts, at the latest, on every request that begins this long after it. */
 const MAX_AGE_MS = 1_000;
 
-/** As long as uploads wait. */
-const OUTAGE_MS = 20_000;
+/** How long requests wait for a database that is away: as long as uploads do. */
+export const OUTAGE_MS = 20_000;
 
 /**
  * The epoch of rights, which each change raises. It is read regularly, so that what is known about rights

@@ -3,7 +3,8 @@ import { LRUCache } from 'lru-cache';
 import type { AccountRights, SecretRights } from './account-rights.js';
 import type { GrantSet } from './grant-set.js';
 import { RightsStore } from './rights.store.js';
-import { AccessEpoch } from './access-epoch.js';
+import { outlastOutage } from '../database/outlast-outage.js';
+import { AccessEpoch, OUTAGE_MS } from './access-epoch.js';
 
 const MAX_ENTRIES = 10_000;
 
@@ -57,7 +58,7 @@ export class LiveRights {
   }
 
   private readOnce<T>(shared: string, key: string, epoch: string, read: () => Promise<T>): Promise<T> {
-    const running = read()
+    const running = outlastOutage(OUTAGE_MS, read)
       .then((value) => {
         if (value !== undefined) this.entries.set(key, { epoch, value });
         return value;
