@@ -30,6 +30,7 @@ import { UserService } from './user.service.js';
   ],
   exports: [
     AccessChanges,
+    AccessEpoch,
     LiveRights,
     AccountService,
     UserService,

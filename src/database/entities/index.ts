@@ -14,6 +14,7 @@ import { ManifestMissingReferenceEntity } from './manifest-missing-reference.ent
 import { ManifestEntity } from './manifest.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
+import { SigningKeyEntity } from './signing-key.entity.js';
 import { StorageIdentityEntity } from './storage-identity.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
@@ -46,4 +47,5 @@ export const ENTITIES = [
   GrantEntity,
   AccessTokenEntity,
   TlsAuthorityEntity,
+  SigningKeyEntity,
 ];

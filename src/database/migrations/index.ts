@@ -25,6 +25,7 @@ import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions
 import { AccessControl1764400000000 } from './1764400000000-access-control.js';
 import { RepositoryNamesFunction1764400000001 } from './1764400000001-repository-names-function.js';
 import { TlsAuthority1764410000000 } from './1764410000000-tls-authority.js';
+import { SigningKeys1764430000000 } from './1764430000000-signing-keys.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -55,4 +56,5 @@ export const MIGRATIONS = [
   AccessControl1764400000000,
   RepositoryNamesFunction1764400000001,
   TlsAuthority1764410000000,
+  SigningKeys1764430000000,
 ];

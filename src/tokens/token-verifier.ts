@@ -1,0 +1,108 @@
+import { Injectable } from '@nestjs/common';
+import { compactVerify, type CryptoKey, decodeProtectedHeader } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { Configuration } from '../config/configuration.js';
+import { KeyRing } from './key-ring.js';
+import { ALGORITHM } from './signing-key.js';
+import { readClaims, type TokenClaims } from './token-claims.js';
+import { MAX_TOKEN_BYTES } from './token-issuer.js';
+import { TokenInvalidError } from './token.errors.js';
+
+/** Clocks of replicas may differ by this much. */
+const LEEWAY_SECONDS = 60;
+
+/** How long after its end a token is good for what it began. The caller decides what that is. */
+const LATE_SECONDS = 24 * 60 * 60;
+
+const MAX_REMEMBERED = 10_000;
+const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
+
+/** A token whose signature and claims are good. */
+export interface VerifiedToken {
+  readonly claims: TokenClaims;
+  /** Its time is over, for less than 24 hours. */
+  readonly isLate: boolean;
+}
+
+/** A token whose signature was verified with a key. */
+interface Remembered {
+  readonly kid: string;
+  readonly claims: TokenClaims;
+}
+
+/** Verifies tokens. A token is verified once per process; a remembered one costs no cryptography. */
+@Injectable()
+export class TokenVerifier {
+  private readonly remembered = new LRUCache<string, Remembered>({
+    max: MAX_REMEMBERED,
+    maxSize: MAX_REMEMBERED_BYTES,
+    sizeCalculation: (_value, token) => token.length,
+  });
+
+  constructor(
+    private readonly keys: KeyRing,
+    private readonly configuration: Configuration,
+  ) {}
+
+  /**
+   * @throws TokenInvalidError
+   */
+  async verify(token: string): Promise<VerifiedToken> {
+    const known = this.remembered.get(token);
+    // Its key may have been deleted.
+    const isKnown = known !== undefined && (await this.keys.find(known.kid)) !== undefined;
+    const { claims } = isKnown ? known : await this.verifyNew(token);
+    const now = Date.now() / 1000;
+    if (now < claims.nbf - LEEWAY_SECONDS) throw new TokenInvalidError('the token is not valid yet');
+    const lateBy = now - claims.exp - LEEWAY_SECONDS;
+    if (lateBy >= LATE_SECONDS) {
+      this.remembered.delete(token);
+      throw new TokenInvalidError('the token has expired');
+    }
+    return { claims, isLate: lateBy >= 0 };
+  }
+
+  private async verifyNew(token: string): Promise<Remembered> {
+    if (token.length > MAX_TOKEN_BYTES) throw new TokenInvalidError('the token is too long');
+    const kid = keyIdOf(token);
+    const key = await this.keys.find(kid);
+    if (key === undefined) throw new TokenInvalidError('the token is signed with an unknown key');
+    const expected = { iss: await this.keys.issuer(), aud: this.configuration.authService };
+    const verified = { kid, claims: readClaims(await payloadOf(token, key.publicKey), expected) };
+    this.remembered.set(token, verified);
+    return verified;
+  }
+}
+
+/** The key's id in the header of a token, which must be as {@link TokenIssuer} makes it. */
+function keyIdOf(token: string): string {
+  const { alg, kid, typ, ...others } = headerOf(token);
+  if (alg !== ALGORITHM) throw new TokenInvalidError(`the token is not signed with ${ALGORITHM}`);
+  // `jwk`, `jku`, `x5u`, `x5c` and `crit` among them: a token must not choose its key.
+  if (Object.keys(others).length > 0) {
+    throw new TokenInvalidError('the header of the token has more parameters than alg, kid and typ');
+  }
+  if (typeof kid !== 'string' || typ !== 'JWT') throw new TokenInvalidError(MALFORMED);
+  return kid;
+}
+
+function headerOf(token: string): Readonly<Record<string, unknown>> {
+  try {
+    return { ...decodeProtectedHeader(token) };
+  } catch (cause) {
+    throw new TokenInvalidError(MALFORMED, { cause });
+  }
+}
+
+async function payloadOf(token: string, key: CryptoKey): Promise<unknown> {
+  const { payload } = await compactVerify(token, key, { algorithms: [ALGORITHM] }).catch((cause: unknown) => {
+    throw new TokenInvalidError('the signature of the token is wrong', { cause });
+  });
+  try {
+    return JSON.parse(Buffer.from(payload).toString()) as unknown;
+  } catch (cause) {
+    throw new TokenInvalidError(MALFORMED, { cause });
+  }
+}
+
+const MALFORMED = 'the token is malformed';
