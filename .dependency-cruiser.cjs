@@ -27,6 +27,7 @@ const ALLOWED = {
   http: [
     'tls',
     'access',
+    'tokens',
     'accounts',
     'audit',
     'transfer',

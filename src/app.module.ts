@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
 import { AuditModule } from './audit/audit.module.js';
+import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
@@ -29,6 +30,7 @@ export class AppModule {
         EventsModule,
         StorageIdentityModule,
         HttpModule,
+        AuthModule,
         AdminModule,
         HealthModule,
         HomeModule,

@@ -4,14 +4,17 @@ import type { Request } from 'express';
 import { Configuration } from '../config/configuration.js';
 import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
-import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
+import type { RepositoryName } from '../oci/repository-name.js';
 import { ACCESS_REQUIREMENT, type AccessRequirement } from './access.js';
 import { UnauthorizedError } from './access.errors.js';
 import { AccessService } from './access.service.js';
 import { Authenticator } from './authenticator.js';
 import { ANONYMOUS, type Caller } from './caller.js';
-import { challenge } from './challenge.js';
+import { Challenges } from './challenges.js';
+import { LateTokens } from './late-tokens.js';
 import { LoopbackPolicy } from './loopback-policy.js';
+import { parsePathRepository } from './path-repository.js';
+import { refusal } from './refusal.js';
 
 /** A request that the guard has accepted. */
 export interface AuthorizedRequest extends Request, RequestRecord {
@@ -30,7 +33,9 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly configuration: Configuration,
     private readonly authenticator: Authenticator,
+    private readonly lateTokens: LateTokens,
     private readonly access: AccessService,
+    private readonly challenges: Challenges,
     private readonly loopback: LoopbackPolicy,
   ) {}
 
@@ -53,12 +58,16 @@ export class AccessGuard implements CanActivate {
     try {
       const isAdminApi = request.path.startsWith('/api/');
       request.caller = await this.authenticator.authenticate(request, { tokens: !isAdminApi });
-      if (request.caller.credential.kind === 'none') throw new UnauthorizedError();
+      const { caller } = request;
+      if (caller.credential.kind === 'none') throw new UnauthorizedError();
+      if (caller.credential.kind === 'token' && caller.credential.isLate)
+        await this.lateTokens.refuseOthers(request, requirement, caller);
       parseRepository(request, requirement);
-      if (!this.mayCall(request, requirement)) throw refusal(request.caller);
+      if (!this.mayCall(request, requirement)) throw refusal(caller, requirement, request.repository);
       return true;
     } catch (error) {
-      if (error instanceof UnauthorizedError) error.challenge = challenge(request, requirement, error);
+      if (error instanceof UnauthorizedError)
+        error.challenge = this.challenges.describe(request, requirement, error);
       throw error;
     }
   }
@@ -89,17 +98,6 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-/** A token can be exchanged for one with more access; other credentials have what they have. */
-function refusal({ credential }: Caller): RegistryError {
-  return credential.kind === 'token'
-    ? new UnauthorizedError('the token does not allow this', 'insufficient_scope')
-    : new RegistryError('DENIED');
-}
-
 function parseRepository(request: AuthorizedRequest, { type }: AccessRequirement): void {
-  if (type !== 'repository' && type !== 'admin-repository') return;
-  const parameter: unknown = request.params.name;
-  request.repository = parseRepositoryName(
-    Array.isArray(parameter) ? parameter.join('/') : String(parameter),
-  );
+  if (type === 'repository' || type === 'admin-repository') request.repository = parsePathRepository(request);
 }

@@ -1,13 +1,7 @@
 import type { AccountRights } from '../accounts/account-rights.js';
 import { type GrantSet, NO_GRANTS } from '../accounts/grant-set.js';
 import type { RepositoryAction } from '../accounts/role.js';
-
-/** A resource of a token, with the actions on it (Docker's token specification, `access`). */
-export interface ScopeAccess {
-  readonly type: 'repository' | 'registry';
-  readonly name: string;
-  readonly actions: readonly string[];
-}
+import type { ScopeAccess } from '../tokens/scope.js';
 
 /** What a request proved who its sender is with. */
 export type Credential =
@@ -19,7 +13,7 @@ export type Credential =
       readonly id: string;
       /** What the token is for. It limits the caller's rights, and never adds to them. */
       readonly access: readonly ScopeAccess[];
-      /** Its time is over, but it is accepted for what it began: see `AccessGuard`. */
+      /** Its time is over, but it is accepted for what it began: see `LateTokens`. */
       readonly isLate: boolean;
     };
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AccountRights } from '../accounts/account-rights.js';
 import { type Grant, GrantSet } from '../accounts/grant-set.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
+import { toScope } from '../tokens/scope.js';
 import { ANONYMOUS, type Caller, type Credential } from './caller.js';
 import { decide, isAllowed, type Question } from './decide.js';
 
@@ -27,7 +28,7 @@ function caller(options: Partial<Caller> & { role?: AccountRights['registryRole'
 
 const token = (...access: [string, string, string[]][]): Credential => ({
   ...{ kind: 'token', id: 'x', isLate: false },
-  access: access.map(([type, name, actions]) => ({ type: type as 'repository', name, actions })),
+  access: access.flatMap((scope) => toScope(...scope) ?? []),
 });
 const on = (action: 'pull' | 'push' | 'delete'): Question => ({ repository: APP, action });
 const registry = (name: 'catalog' | 'admin' | 'metrics', action: 'read' | 'write' = 'read'): Question => ({

@@ -97,6 +97,6 @@ function isWithinToken(
       access.type === type &&
       access.name === name &&
       // Docker's scope of the catalogue is `registry:catalog:*`.
-      (access.actions.includes(action) || (type === 'registry' && access.actions.includes('*'))),
+      (access.type === 'registry' || access.actions.some((each) => each === action)),
   );
 }

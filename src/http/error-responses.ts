@@ -15,6 +15,7 @@ import {
   RangeNotSatisfiableError,
   RegistryError,
 } from '../oci/errors.js';
+import { NoTokensError, TokenRequestError } from '../tokens/token.errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { NoAuthorityError } from '../tls/no-authority.error.js';
 import { BodySlowError, BodyStalledError, ContentCodingError } from '../transfer/body.errors.js';
@@ -53,7 +54,11 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
 const BY_CLASS = [
   rule(ParameterInvalidError, 400),
   // RFC 9110, section 15.5.2: a 401 has a challenge.
-  rule(UnauthorizedError, 401, ({ challenge = 'Bearer' }) => ({ 'WWW-Authenticate': challenge })),
+  rule(UnauthorizedError, 401, ({ challenge = 'Bearer realm="berth"' }) => ({
+    'WWW-Authenticate': challenge,
+  })),
+  rule(TokenRequestError, 400),
+  rule(NoTokensError, 404),
   rule(TooManyLoginsError, 429, ({ retryAfterSeconds }) => retryAfter(retryAfterSeconds)),
   rule(NoAuthorityError, 404),
   // RFC 9110, section 15.5.6: a 405 names the methods that work.

@@ -4,6 +4,7 @@ import { DatabaseFullError } from '../database/errors/database-full.error.js';
 import type { RequestRecord } from '../observability/logged-request.js';
 import { RegistryError } from '../oci/errors.js';
 import { type ErrorResponse, responseToError } from './error-responses.js';
+import { oauthError, sendsOauthErrors } from './oauth-error.js';
 import { sendsProblems, problem, PROBLEM_MEDIA_TYPE } from './problem.js';
 import { endAfterBody, hasUnreadBody } from './connection/unread-body.js';
 
@@ -29,7 +30,7 @@ export class RegistryExceptionFilter implements ExceptionFilter<unknown> {
     if (status >= 500 && !isLogged) {
       this.logger.error({ err: exception, requestId: request.id }, 'a request failed');
     }
-    const [contentType, content] = formatErrors(status, errors, request);
+    const [contentType, content] = formatErrors(status, errors, request, exception);
     const body = Buffer.from(JSON.stringify(content));
     response.writeHead(status, {
       ...headers,
@@ -58,9 +59,12 @@ function formatErrors(
   status: number,
   errors: ErrorResponse['errors'],
   request: IdentifiedRequest,
+  exception: unknown,
 ): [contentType: string, content: unknown] {
-  if (!sendsProblems(request.path)) return ['application/json', { errors }];
   const detail = errors.map(({ message }) => message).join('; ');
+  if (sendsOauthErrors(request.path))
+    return ['application/json', { errors, ...oauthError(status, detail, exception) }];
+  if (!sendsProblems(request.path)) return ['application/json', { errors }];
   return [PROBLEM_MEDIA_TYPE, problem(status, detail, requestIdOf(request))];
 }
 

@@ -148,18 +148,12 @@ describe('tokens', () => {
     return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid, typ: 'JWT' }).sign(privateKey);
   }
 
-  it.each([
-    '',
-    '.',
-    '..',
-    'a.b.c',
-    'e30.e30.e30',
-    '.'.repeat(100),
-    'eyJhbGciOiJFUzI1NiJ9..',
-    '\0.\0.\0',
-  ])('refuses garbage: %j', async (token) => {
-    await expect(berth.verifier.verify(token)).rejects.toThrow('the token is');
-  });
+  it.each(['', '.', '..', 'a.b.c', 'e30.e30.e30', '.'.repeat(100), 'eyJhbGciOiJFUzI1NiJ9..', '\0.\0.\0'])(
+    'refuses garbage: %j',
+    async (token) => {
+      await expect(berth.verifier.verify(token)).rejects.toThrow('the token is');
+    },
+  );
 
   it('refuses a token that was changed by one character anywhere', async () => {
     const token = await berth.issue();

@@ -1,0 +1,80 @@
+import { Injectable } from '@nestjs/common';
+import type { AccountRights, SecretRights } from '../accounts/account-rights.js';
+import { LiveRights } from '../accounts/live-rights.js';
+import type { TokenOrigin } from '../tokens/token-claims.js';
+import { type VerifiedToken, TokenVerifier } from '../tokens/token-verifier.js';
+import { TokenInvalidError } from '../tokens/token.errors.js';
+import { UnauthorizedError } from './access.errors.js';
+import type { Caller } from './caller.js';
+
+/**
+ * Turns a token into a caller. The token says who. Whether the account and the credential behind the token
+ * are still good, and what the caller may do, is looked up at each request.
+ */
+@Injectable()
+export class TokenLogin {
+  constructor(
+    private readonly verifier: TokenVerifier,
+    private readonly rights: LiveRights,
+  ) {}
+
+  /**
+   * Also the caller of a late token: see {@link LateTokens}.
+   *
+   * @throws UnauthorizedError
+   */
+  async callerOf(token: string): Promise<Caller> {
+    const { claims, isLate } = await this.verify(token);
+    const { jti: id, access, origin, sub } = claims;
+    const credential = { kind: 'token', id, access, isLate } as const;
+    if (origin.kind === 'anonymous') {
+      const grants = await this.rights.anonymous();
+      // An anonymous token needs what it needed to be issued.
+      if (grants.grants.length === 0) throw refusal('anonymous access has ended');
+      return { name: null, account: null, grants, credential, ceiling: null };
+    }
+    const { account, secret } = await this.behind(origin);
+    if (account.name !== sub) throw refusal('the account of the token does not exist');
+    return { name: sub, account, grants: account.grants, credential, ceiling: secret?.ceiling ?? null };
+  }
+
+  private async verify(token: string): Promise<VerifiedToken> {
+    try {
+      return await this.verifier.verify(token);
+    } catch (error) {
+      if (error instanceof TokenInvalidError) throw refusal(error.message);
+      throw error;
+    }
+  }
+
+  /** The account, and the credential that the token was issued for. @throws UnauthorizedError */
+  private async behind(
+    origin: Exclude<TokenOrigin, { kind: 'anonymous' }>,
+  ): Promise<{ account: AccountRights; secret?: SecretRights }> {
+    if (origin.kind === 'password') {
+      const account = await this.account(origin.accountId);
+      if (account.passwordGeneration !== origin.generation) throw refusal('the password has changed');
+      return { account };
+    }
+    const secret = await this.rights.secret(origin.id);
+    if (secret === undefined || secret.isRevoked) throw refusal('the secret was revoked');
+    if (isPast(secret.expiresAt)) throw refusal('the secret has expired');
+    return { account: await this.account(secret.accountId), secret };
+  }
+
+  private async account(id: string): Promise<AccountRights> {
+    const account = await this.rights.account(id);
+    if (account === undefined) throw refusal('the account of the token does not exist');
+    if (account.isDisabled) throw refusal('the account is disabled');
+    if (isPast(account.expiresAt)) throw refusal('the account has expired');
+    return account;
+  }
+}
+
+function isPast(time: Date | null): boolean {
+  return time !== null && time.getTime() <= Date.now();
+}
+
+function refusal(message: string): UnauthorizedError {
+  return new UnauthorizedError(message, 'invalid_token');
+}
