@@ -20,7 +20,8 @@ describe('PasswordHasher', () => {
   it.each(['2a', '2b', '2y'] as const)(
     'verifies bcrypt hashes of version %s, to be replaced',
     async (version) => {
-      const hash = await bcrypt(PASSWORD, { cost: 4, version });
+      // The versions differ in faults of old programs only.
+      const hash = (await bcrypt(PASSWORD, 4)).replace('2b', version);
       expect(hash).toMatch(`$${version}$04$`);
       expect(await hasher.verify(hash, PASSWORD)).toEqual({ matches: true, needsRehash: true });
       expect(await hasher.verify(hash, WRONG)).toEqual({ matches: false, needsRehash: false });
@@ -48,7 +49,7 @@ describe('PasswordHasher', () => {
   });
 
   it('runs two hashes at a time, and refuses those for which the queue has no room', async () => {
-    const hash = await bcrypt(PASSWORD, { cost: 4 });
+    const hash = await bcrypt(PASSWORD, 4);
     const checks = await Promise.allSettled(Array.from({ length: 80 }, () => hasher.verify(hash, PASSWORD)));
     expect(checks.filter(({ status }) => status === 'fulfilled')).toHaveLength(2 + 64);
     expect(await hasher.verify(hash, PASSWORD)).toEqual({ matches: true, needsRehash: true });
