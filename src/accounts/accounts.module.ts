@@ -4,39 +4,36 @@ import { AccessEpoch } from './access-epoch.js';
 import { AccountService } from './account.service.js';
 import { AccountStore } from './account.store.js';
 import { LiveRights } from './live-rights.js';
+import { FailedLogins } from './logins/failed-logins.js';
+import { LoginService } from './logins/login.service.js';
+import { LoginStore } from './logins/login.store.js';
+import { PasswordLogins } from './logins/password-logins.js';
+import { SecretLogins } from './logins/secret-logins.js';
+import { SuccessfulLogins } from './logins/successful-logins.js';
 import { PasswordHasher } from './passwords/password-hasher.js';
+import { PasswordStore } from './passwords/password.store.js';
 import { RightsStore } from './rights.store.js';
 import { RobotService } from './robot.service.js';
 import { SecretService } from './secret.service.js';
 import { SecretStore } from './secret.store.js';
+import { SecretUses } from './secrets/secret-uses.js';
 import { UserImportService } from './user-import.service.js';
 import { UserService } from './user.service.js';
 
-/** Accounts, groups, grants and secrets: their rows and rules. */
+const RIGHTS = [AccessChanges, AccessEpoch, LiveRights, RightsStore];
+const ACCOUNTS = [AccountService, AccountStore, UserService, UserImportService, RobotService];
+const SECRETS = [SecretService, SecretStore, SecretUses];
+const LOGINS = [
+  ...[LoginService, LoginStore, FailedLogins, SuccessfulLogins],
+  ...[PasswordLogins, PasswordHasher, PasswordStore, SecretLogins],
+];
+
+/** Accounts, groups, grants, secrets and logins: their rows and rules. */
 @Module({
-  providers: [
-    AccessChanges,
-    AccessEpoch,
-    LiveRights,
-    RightsStore,
-    AccountStore,
-    SecretStore,
-    PasswordHasher,
-    AccountService,
-    UserService,
-    UserImportService,
-    RobotService,
-    SecretService,
-  ],
+  providers: [...RIGHTS, ...ACCOUNTS, ...SECRETS, ...LOGINS],
   exports: [
-    AccessChanges,
-    AccessEpoch,
-    LiveRights,
-    AccountService,
-    UserService,
-    UserImportService,
-    RobotService,
-    SecretService,
+    ...[AccessChanges, AccessEpoch, LiveRights, LoginService],
+    ...[AccountService, UserService, UserImportService, RobotService, SecretService],
   ],
 })
 export class AccountsModule {}

@@ -1,8 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-
-/** Every secret begins with it, and no password. */
-const PREFIX = 'berth_';
+import { SECRET_PREFIX } from '../../config/password.js';
 
 const ID_LENGTH = 12;
 const BASE36_DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
@@ -38,14 +36,14 @@ export interface NewSecret {
 export function createSecret(): NewSecret {
   const id = toDigits(randomBytes(16), BASE36_DIGITS, ID_LENGTH);
   const key = toDigits(randomBytes(KEY_BYTES), BASE62_DIGITS, KEY_LENGTH);
-  const body = `${PREFIX}${id}_${key}`;
+  const body = `${SECRET_PREFIX}${id}_${key}`;
   const text = `${body}_${checksumOf(body)}`;
   return { id, text, sha256: hashOf(text) };
 }
 
 /** Whether a text is meant to be a secret. Then it is never taken for a password. */
 export function isMeantAsSecret(text: string): boolean {
-  return text.startsWith(PREFIX);
+  return text.startsWith(SECRET_PREFIX);
 }
 
 /** The id and the hash of a secret. Undefined if the text has another form, or its checksum is wrong. */

@@ -8,6 +8,8 @@ import { DisplacedObjectEntity } from './displaced-object.entity.js';
 import { GrantEntity } from './grant.entity.js';
 import { GroupMemberEntity } from './group-member.entity.js';
 import { GroupEntity } from './group.entity.js';
+import { LoginFailureEntity } from './login-failure.entity.js';
+import { LoginEntity } from './login.entity.js';
 import { ManifestBlobEntity } from './manifest-blob.entity.js';
 import { ManifestChildEntity } from './manifest-child.entity.js';
 import { ManifestMissingReferenceEntity } from './manifest-missing-reference.entity.js';
@@ -48,4 +50,6 @@ export const ENTITIES = [
   AccessTokenEntity,
   TlsAuthorityEntity,
   SigningKeyEntity,
+  LoginFailureEntity,
+  LoginEntity,
 ];

@@ -20,12 +20,13 @@ import { FilledImageSizes1764360000002 } from './1764360000002-filled-image-size
 import { IndexesOfSortedLists1764360000003 } from './1764360000003-indexes-of-sorted-lists.js';
 import { PutManifestFunction1764360000004 } from './1764360000004-put-manifest-function.js';
 import { RemoveManifestFunction1764360000005 } from './1764360000005-remove-manifest-function.js';
-import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
-import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { AccessControl1764400000000 } from './1764400000000-access-control.js';
 import { RepositoryNamesFunction1764400000001 } from './1764400000001-repository-names-function.js';
 import { TlsAuthority1764410000000 } from './1764410000000-tls-authority.js';
+import { Logins1764420000000 } from './1764420000000-logins.js';
 import { SigningKeys1764430000000 } from './1764430000000-signing-keys.js';
+import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
+import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -51,10 +52,11 @@ export const MIGRATIONS = [
   IndexesOfSortedLists1764360000003,
   PutManifestFunction1764360000004,
   RemoveManifestFunction1764360000005,
-  AuditEvents1764450000000,
-  AuditedDeletions1764450000001,
   AccessControl1764400000000,
   RepositoryNamesFunction1764400000001,
   TlsAuthority1764410000000,
+  Logins1764420000000,
   SigningKeys1764430000000,
+  AuditEvents1764450000000,
+  AuditedDeletions1764450000001,
 ];
