@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import type { RunningBerth } from './boot/start-berth.js';
 import { banner, startedFields } from './boot/banner.js';
+import { clientHosts } from './boot/client-addresses.js';
 import { type Command, commandOf, HELP } from './boot/command-line.js';
 import { refuseUnknownHost } from './boot/free-port.js';
 import type { Configuration } from './config/configuration.js';
@@ -51,21 +52,33 @@ async function main(): Promise<void> {
   const log = await openLog(configuration);
   for (const warning of warnings) log.logger.warn(warning);
   const stopping = stopOnSignal(log, configuration);
+  const hosts = clientHosts(configuration);
   const berth = await start(configuration, log.logger);
   stopping.started(berth);
-  announce(log, berth, configuration);
+  await announce(log, berth, configuration, await hosts);
 }
 
-/** Says that requests are served, at every LOG_LEVEL: programs wait for it. */
-function announce(
+/**
+ * Says that requests are served, at every LOG_LEVEL: programs wait for it. A terminal also gets the first
+ * admin's password, once; a log never does.
+ */
+async function announce(
   { logger, output, isPretty }: Log,
   berth: RunningBerth,
   configuration: Configuration,
-): void {
-  const facts = [berth, configuration, VERSION, process.uptime()] as const;
-  if (isPretty) output.write(banner(...facts));
-  else
-    logger.child({}, { level: 'info' }).info(startedFields(...facts), `started: ready at ${berth.url}/v2/`);
+  hosts: readonly string[],
+): Promise<void> {
+  const facts = { berth, configuration, hosts, version: VERSION, startSeconds: process.uptime() };
+  const { name, initial } = berth.firstAdmin ?? {};
+  const showsPassword = isPretty && process.stdout.isTTY;
+  if (initial !== undefined && !showsPassword) {
+    logger.warn(`the password of the first admin, ${name}, is in ${initial.file.path}`);
+  }
+  if (isPretty) output.write(banner(facts, showsPassword));
+  else logger.child({}, { level: 'info' }).info(startedFields(facts), `started: ready at ${berth.url}/v2/`);
+  if (initial === undefined || !showsPassword) return;
+  await output.flush();
+  await initial.file.remove();
 }
 
 /**

@@ -3,6 +3,8 @@ import { AccessChanges } from './access-changes.js';
 import { AccessEpoch } from './access-epoch.js';
 import { AccountService } from './account.service.js';
 import { AccountStore } from './account.store.js';
+import { AdminStore } from './first-run/admin.store.js';
+import { FirstRun } from './first-run/first-run.js';
 import { LiveRights } from './live-rights.js';
 import { FailedLogins } from './logins/failed-logins.js';
 import { LoginService } from './logins/login.service.js';
@@ -30,7 +32,7 @@ const LOGINS = [
 
 /** Accounts, groups, grants, secrets and logins: their rows and rules. */
 @Module({
-  providers: [...RIGHTS, ...ACCOUNTS, ...SECRETS, ...LOGINS],
+  providers: [...RIGHTS, ...ACCOUNTS, ...SECRETS, ...LOGINS, AdminStore, FirstRun],
   exports: [
     ...[AccessChanges, AccessEpoch, LiveRights, LoginService],
     ...[AccountService, UserService, UserImportService, RobotService, SecretService],

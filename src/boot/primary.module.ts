@@ -1,4 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AccessChanges } from '../accounts/access-changes.js';
+import { AdminStore } from '../accounts/first-run/admin.store.js';
+import { FirstRun } from '../accounts/first-run/first-run.js';
+import { PasswordHasher } from '../accounts/passwords/password-hasher.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { ConfigModule } from '../config/config.module.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Database } from '../database/database.js';
@@ -6,11 +11,13 @@ import { DatabaseModule } from '../database/database.module.js';
 import { StorageIdentityModule } from '../storage-identity/storage-identity.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
+import { TlsAuthorityStore } from '../tls/tls-authority.store.js';
+import { TlsAuthority } from '../tls/tls-authority.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
 /**
- * The primary of workers serves no requests. It prepares the storage and releases leases of workers that
- * ended.
+ * The primary of workers serves no requests. It prepares the storage, makes the first admin and the
+ * certificate authority, and releases leases of workers that ended.
  */
 @Module({})
 export class PrimaryModule {
@@ -24,7 +31,11 @@ export class PrimaryModule {
         MaintenanceModule,
         StorageIdentityModule,
       ],
-      providers: [UploadSessionStore],
+      providers: [
+        UploadSessionStore,
+        ...[FirstRun, AdminStore, AccessChanges, PasswordHasher, AuditLog],
+        ...[TlsAuthority, TlsAuthorityStore],
+      ],
     };
   }
 }

@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
+import { type FirstAdmin, FirstRun } from '../accounts/first-run/first-run.js';
 import { crossOriginOptions } from '../access/cross-origin.js';
 import { setUpApiDocs } from './api-docs.js';
 import { AppModule } from '../app.module.js';
@@ -26,6 +27,7 @@ import { prepareStorage } from './prepare-storage.js';
 import type { WorkInProgress } from './work-in-progress.js';
 import { UploadEventLog } from '../events/upload-event-log.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
+import { fingerprintOf } from '../tls/key-pair.js';
 import { TlsCertificates } from '../tls/tls-certificates.js';
 import { ActiveWriters } from '../uploads/session/active-writers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
@@ -35,6 +37,10 @@ export interface RunningBerth {
   readonly url: string;
   readonly database: Database;
   readonly driver: StorageDriver;
+  /** The admin that this start made, or whose first password nobody has replaced. */
+  readonly firstAdmin: FirstAdmin | undefined;
+  /** SHA-256 of the certificate of Berth's own authority, if it has issued the server's: `3F:A2:…`. */
+  readonly authority: string | undefined;
   /** Resolves with a sentence if it can no longer serve: its database has ended, or its workers. */
   readonly died: Promise<string>;
   /** What a stop would wait for. Never rejects. */
@@ -60,9 +66,12 @@ export async function startBerth(configuration: Readonly<Configuration>, logger:
   const cleanup = new CleanupStack();
   return cleanup.closeOnFailure(logger, async () => {
     const { database } = await claimAndOpenDatabase(configuration, logger, cleanup);
-    return serve(configuration, database, logger, cleanup, async (app, driver) => {
+    let firstAdmin: FirstAdmin | undefined;
+    const berth = await serve(configuration, database, logger, cleanup, async (app, driver) => {
       if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.abilities.outlivesProcess);
+      firstAdmin = await app.get(FirstRun).run();
     });
+    return { ...berth, firstAdmin };
   });
 }
 
@@ -106,7 +115,11 @@ export async function serve(
       uploads: app.get(ActiveWriters).count,
       events: app.get(UploadEventLog).count,
     });
-  return { url: urlOf(app, configuration), app, database, driver, died: database.died, work, close };
+  const url = urlOf(app, configuration);
+  const { authority: ca } = app.get(TlsCertificates);
+  const authority = ca === undefined ? undefined : fingerprintOf(ca);
+  const { died } = database;
+  return { url, app, database, driver, firstAdmin: undefined, authority, died, work, close };
 }
 
 function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {
@@ -168,5 +181,7 @@ function describeEndOfGrace(graceMs: number, uploads: number): string {
 
 function urlOf(app: NestExpressApplication, { host, tlsMode }: Configuration): string {
   const { port } = app.getHttpServer().address() as AddressInfo;
-  return `${tlsMode === 'off' ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  // A URL has no zone of an address (`fe80::1%eth0`).
+  const name = host.includes(':') ? `[${host.replace(/%.*/, '')}]` : host;
+  return `${tlsMode === 'off' ? 'http' : 'https'}://${name}:${port}`;
 }

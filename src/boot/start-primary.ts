@@ -1,5 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { FirstRun } from '../accounts/first-run/first-run.js';
 import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 import { DRAIN_MS } from './drain.js';
@@ -9,6 +10,8 @@ import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
 import { PrimaryModule } from './primary.module.js';
+import { fingerprintOf } from '../tls/key-pair.js';
+import { TlsAuthority } from '../tls/tls-authority.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 import { WorkerPool } from './workers/worker-pool.js';
 
@@ -37,6 +40,10 @@ export async function startPrimary(
     const driver = await prepareStorage(app);
     const sessions = app.get(UploadSessionStore);
     if (database.isPrivate) await sessions.releaseAll(driver.abilities.outlivesProcess);
+    // Before the workers start: each of them would make its own.
+    const firstAdmin = await app.get(FirstRun).run();
+    const authority =
+      configuration.tlsMode === 'auto' ? fingerprintOf(await app.get(TlsAuthority).establish()) : undefined;
     // For PORT=0 the port is chosen here: with Node's choice, workers would get another port after all of
     // them ended.
     const port = await freePort(configuration);
@@ -51,6 +58,10 @@ export async function startPrimary(
     cleanup.add(() => pool.stop());
     const url = await pool.start();
     const died = Promise.race([database.died, pool.died]);
-    return { url, database, driver, died, work: () => pool.work(), close: () => cleanup.close() };
+    return {
+      ...{ url, database, driver, firstAdmin, authority, died },
+      work: () => pool.work(),
+      close: () => cleanup.close(),
+    };
   });
 }

@@ -1,0 +1,168 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { NO_REQUEST } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import { StartupError } from '../../common/startup.error.js';
+import { Configuration } from '../../config/configuration.js';
+import type { Transaction } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../access-changes.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { AdminStore, type NamedAccount } from './admin.store.js';
+import { readPasswordFile } from './admin-password.js';
+import { InitialPasswordFile } from './initial-password-file.js';
+import { randomPassword } from '../random-password.js';
+
+/** The administrator whom a start has made, or whose first password nobody has replaced yet. */
+export interface FirstAdmin {
+  readonly name: string;
+  /** Undefined if the password is in the settings. */
+  readonly initial: InitialPassword | undefined;
+}
+
+/** A random password, for a terminal, and the file that has it until somebody has seen it. */
+export interface InitialPassword {
+  readonly text: string;
+  readonly file: InitialPasswordFile;
+}
+
+/** Other replicas may set the password at the same time. */
+const MAX_ATTEMPTS = 5;
+
+/**
+ * Makes the administrator that a registry with access control begins with. `ADMIN_PASSWORD(_FILE)` is applied
+ * at each start, so it is also the way back in. Without it, the first start makes a random password; of all
+ * replicas and workers, only the process that inserted the row has it.
+ */
+@Injectable()
+export class FirstRun {
+  private readonly logger = new Logger('FirstRun');
+
+  constructor(
+    private readonly configuration: Configuration,
+    private readonly changes: AccessChanges,
+    private readonly admins: AdminStore,
+    private readonly hasher: PasswordHasher,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Call it once per start, before the first request, and never in a worker. Does nothing where access is
+   * open.
+   *
+   * @throws StartupError if there would be no administrator, or none whose password somebody knows.
+   */
+  async run(): Promise<FirstAdmin | undefined> {
+    const { access, adminUsername: name, adminPassword, adminPasswordFile } = this.configuration;
+    if (access !== 'token') return undefined;
+    const password =
+      adminPasswordFile === undefined ? adminPassword : await readPasswordFile(adminPasswordFile);
+    if (password !== undefined) {
+      await this.apply(name, password);
+      return { name, initial: undefined };
+    }
+    return this.makeOnce(name);
+  }
+
+  private async apply(name: string, password: string): Promise<void> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const found = await this.admins.find(name);
+      if (found !== undefined && !canBeAdmin(found)) return this.refuseName(name, found);
+      const isSame = found !== undefined && (await this.hasher.verify(found.passwordHash, password)).matches;
+      if (isSame && found.role === 'admin' && !found.disabled && !found.isExpired) return;
+      const hash = isSame ? null : await this.hasher.hash(password);
+      if (await this.changes.run((transaction) => this.set(transaction, name, found, hash))) {
+        this.logger.log(`ADMIN_PASSWORD is now the password of ${name}, which is an admin`);
+        return;
+      }
+    }
+    throw new StartupError(`Others change the account ${name} (ADMIN_USERNAME) all the time: start again.`);
+  }
+
+  /** Returns false if the account has changed since it was found. */
+  private async set(
+    transaction: Transaction,
+    name: string,
+    found: NamedAccount | undefined,
+    hash: string | null,
+  ): Promise<boolean> {
+    const after = { kind: 'user', role: 'admin', disabled: false };
+    if (found === undefined) {
+      if (hash === null || !(await this.admins.insert(transaction, name, hash))) return false;
+      await this.audit.record(transaction, { action: 'account.create', subject: name, after }, NO_REQUEST);
+      return true;
+    }
+    if (!(await this.admins.makeAdmin(transaction, found, hash))) return false;
+    const { role, disabled } = found;
+    if (hash !== null)
+      await this.audit.record(transaction, { action: 'account.password', subject: name }, NO_REQUEST);
+    if (role !== 'admin' || disabled || found.isExpired) {
+      const before = { role, disabled };
+      await this.audit.record(
+        transaction,
+        { action: 'account.update', subject: name, before, after: { role: 'admin', disabled: false } },
+        NO_REQUEST,
+      );
+    }
+    return true;
+  }
+
+  /** If another admin exists, a name that can't be used must not stop a registry that worked before. */
+  private async refuseName(name: string, found: NamedAccount): Promise<void> {
+    const what = found.isDeleted ? 'was deleted, and names are never used again' : 'is a robot';
+    const sentence = `ADMIN_PASSWORD can't be applied: the account ${name} ${what}. Set ADMIN_USERNAME to another name`;
+    if (!(await this.admins.anyAdmin())) throw new StartupError(`${sentence}.`);
+    this.logger.warn(sentence);
+  }
+
+  private async makeOnce(name: string): Promise<FirstAdmin | undefined> {
+    const file = new InitialPasswordFile(this.configuration.dataDir);
+    if (await this.admins.anyAdmin()) return this.leftOver(name, file);
+    const password = randomPassword();
+    const hash = await this.hasher.hash(password);
+    const isMade = await this.changes.run(async (transaction) => {
+      if (await this.admins.anyAdmin(transaction)) return false;
+      if (!(await this.admins.insert(transaction, name, hash))) throw nameTaken(name);
+      const after = { kind: 'user', role: 'admin', disabled: false };
+      await this.audit.record(transaction, { action: 'account.create', subject: name, after }, NO_REQUEST);
+      // Before the commit: an account whose password nobody can know would lock everybody out. It may be
+      // repeated, and at worst it is a password that no account has.
+      await write(file, password);
+      return true;
+    });
+    return isMade ? { name, initial: { text: password, file } } : undefined;
+  }
+
+  /** The password of an earlier start, if it is still the admin's. Otherwise its file is removed. */
+  private async leftOver(name: string, file: InitialPasswordFile): Promise<FirstAdmin | undefined> {
+    const text = await file.read();
+    const found = text === undefined ? undefined : await this.admins.find(name);
+    if (text === undefined || found === undefined) return undefined;
+    const { matches } = await this.hasher.verify(found.passwordHash, text);
+    if (matches) return { name, initial: { text, file } };
+    await file.remove();
+    return undefined;
+  }
+}
+
+function canBeAdmin({ kind, isDeleted }: NamedAccount): boolean {
+  return kind === 'user' && !isDeleted;
+}
+
+function nameTaken(name: string): StartupError {
+  return new StartupError(
+    `There is no admin, and the name ${name} (ADMIN_USERNAME) belongs or belonged to another account: set ` +
+      'ADMIN_PASSWORD to make that user an admin, or ADMIN_USERNAME to another name.',
+  );
+}
+
+async function write(file: InitialPasswordFile, password: string): Promise<void> {
+  try {
+    await file.write(password);
+  } catch (cause) {
+    const why = String(cause).replace(/^Error: /, '');
+    throw new StartupError(
+      `The first admin's password can't be written to ${file.path} (${why}): make DATA_DIR writable, or set ` +
+        'ADMIN_PASSWORD or ADMIN_PASSWORD_FILE.',
+      { cause },
+    );
+  }
+}
