@@ -31,8 +31,8 @@ export class AccessService {
   mountableNames(caller: Caller): readonly NameRange[] {
     const { credential } = caller;
     if (this.isOpen || credential.kind !== 'token') return this.pullableNames(caller);
-    return credential.access
-      .filter(({ type, name }) => type === 'repository' && this.mayPull(caller, name as RepositoryName))
-      .map(({ name }) => onlyName(name));
+    return credential.access.flatMap(({ type, name }) =>
+      type === 'repository' && this.mayPull(caller, name) ? [onlyName(name)] : [],
+    );
   }
 }

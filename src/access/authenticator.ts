@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
-import type { Login } from '../accounts/logins/login.js';
 import { LoginService } from '../accounts/logins/login.service.js';
 import { isMeantAsSecret } from '../accounts/secrets/secret.js';
 import type { RequestRecord } from '../observability/logged-request.js';
 import { UnauthorizedError } from './access.errors.js';
 import { parseAuthorization } from './authorization.js';
-import { ANONYMOUS, type Caller } from './caller.js';
+import { ANONYMOUS, type Caller, callerOf } from './caller.js';
 import { clientOf } from './request-origin.js';
 import { TokenLogin } from './token-login.js';
 
@@ -55,10 +54,6 @@ export class Authenticator {
       'tokens of /auth/token are for /v2: send a user name and a password, or a secret as Bearer',
     );
   }
-}
-
-function callerOf({ account, via, ceiling }: Login): Caller {
-  return { name: account.name, account, grants: account.grants, credential: via, ceiling };
 }
 
 function refusal(message: string): UnauthorizedError {

@@ -1,5 +1,6 @@
 import type { AccountRights } from '../accounts/account-rights.js';
 import { type GrantSet, NO_GRANTS } from '../accounts/grant-set.js';
+import type { Login } from '../accounts/logins/login.js';
 import type { RepositoryAction } from '../accounts/role.js';
 import type { ScopeAccess } from '../tokens/scope.js';
 
@@ -27,6 +28,11 @@ export interface Caller {
   readonly credential: Credential;
   /** Limits the rights of this credential. */
   readonly ceiling: RepositoryAction | null;
+}
+
+/** The caller that has logged in. */
+export function callerOf({ account, via, ceiling }: Login): Caller {
+  return { name: account.name, account, grants: account.grants, credential: via, ceiling };
 }
 
 export const ANONYMOUS: Caller = {

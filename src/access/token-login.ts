@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AccountRights, SecretRights } from '../accounts/account-rights.js';
 import { LiveRights } from '../accounts/live-rights.js';
+import { isInForce } from '../accounts/logins/login.js';
 import type { TokenOrigin } from '../tokens/token-claims.js';
 import { type VerifiedToken, TokenVerifier } from '../tokens/token-verifier.js';
 import { TokenInvalidError } from '../tokens/token.errors.js';
@@ -58,7 +59,7 @@ export class TokenLogin {
     }
     const secret = await this.rights.secret(origin.id);
     if (secret === undefined || secret.isRevoked) throw refusal('the secret was revoked');
-    if (isPast(secret.expiresAt)) throw refusal('the secret has expired');
+    if (!isInForce(secret)) throw refusal('the secret has expired');
     return { account: await this.account(secret.accountId), secret };
   }
 
@@ -66,13 +67,9 @@ export class TokenLogin {
     const account = await this.rights.account(id);
     if (account === undefined) throw refusal('the account of the token does not exist');
     if (account.isDisabled) throw refusal('the account is disabled');
-    if (isPast(account.expiresAt)) throw refusal('the account has expired');
+    if (!isInForce(account)) throw refusal('the account has expired');
     return account;
   }
-}
-
-function isPast(time: Date | null): boolean {
-  return time !== null && time.getTime() <= Date.now();
 }
 
 function refusal(message: string): UnauthorizedError {

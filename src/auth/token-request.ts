@@ -8,7 +8,8 @@ export type TokenForm =
   | { readonly grant: 'refresh_token'; readonly secret: string };
 
 /** The scopes of a query or a form. @throws TooManyScopesError */
-export function requestedScopes({ scope }: JsonObject): ScopeAccess[] {
+export function requestedScopes(from: unknown): ScopeAccess[] {
+  const scope = isJsonObject(from) ? from['scope'] : undefined;
   const values: unknown[] = Array.isArray(scope) ? scope : [scope];
   return parseScopes(values.filter((value) => typeof value === 'string'));
 }

@@ -1,17 +1,20 @@
-import { All, Controller, Get, Req, Res } from '@nestjs/common';
+import { All, Body, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { OpenToAll } from '../access/access.js';
 import { UnauthorizedError } from '../access/access.errors.js';
 import type { AuthorizedRequest } from '../access/access.guard.js';
 import { Authenticator } from '../access/authenticator.js';
-import type { Caller } from '../access/caller.js';
+import { type Caller, callerOf } from '../access/caller.js';
+import { clientOf } from '../access/request-origin.js';
+import type { Login } from '../accounts/logins/login.js';
+import { LoginService } from '../accounts/logins/login.service.js';
 import { LiveRights } from '../accounts/live-rights.js';
 import { Configuration } from '../config/configuration.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import type { ScopeAccess } from '../tokens/scope.js';
 import { NoTokensError } from '../tokens/token.errors.js';
-import { requestedScopes } from './token-request.js';
+import { parseForm, requestedScopes, type TokenForm } from './token-request.js';
 import { TokenService } from './token.service.js';
 
 /**
@@ -25,6 +28,7 @@ export class TokenController {
   constructor(
     private readonly configuration: Configuration,
     private readonly authenticator: Authenticator,
+    private readonly logins: LoginService,
     private readonly rights: LiveRights,
     private readonly tokens: TokenService,
   ) {}
@@ -38,6 +42,20 @@ export class TokenController {
     await this.issue(caller, scopes, request, response);
   }
 
+  /** With a password, or with a secret as the refresh token. containerd and others use it. */
+  @Post()
+  @HttpCode(200)
+  async post(
+    @Body() form: unknown,
+    @Req() request: AuthorizedRequest,
+    @Res() response: Response,
+  ): Promise<void> {
+    this.refuseIfOpen();
+    const credentials = parseForm(form);
+    const scopes = requestedScopes(form);
+    await this.issue(callerOf(await this.login(credentials, request)), scopes, request, response);
+  }
+
   @All()
   others(): never {
     throw new MethodNotAllowedError('GET, HEAD, POST');
@@ -45,6 +63,12 @@ export class TokenController {
 
   private refuseIfOpen(): void {
     if (this.configuration.access !== 'token') throw new NoTokensError();
+  }
+
+  private login(form: TokenForm, request: AuthorizedRequest): Promise<Login> {
+    return form.grant === 'password'
+      ? this.logins.login(form.username, form.password, clientOf(request))
+      : this.logins.loginWithSecret(form.secret, clientOf(request));
   }
 
   private async issue(

@@ -75,10 +75,16 @@ export function withDigest(location: string, digest: string): string {
 
 /** Sends a test's requests to a registry. Tests check the responses. */
 export class RegistryClient {
-  constructor(readonly url: string) {}
+  /** @param authorization the header of each request. */
+  constructor(
+    readonly url: string,
+    private readonly authorization?: string,
+  ) {}
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
-    return fetchTrusting(new URL(path, this.url), { redirect: 'manual', ...init });
+    const headers = new Headers(init?.headers);
+    if (this.authorization !== undefined) headers.set('Authorization', this.authorization);
+    return fetchTrusting(new URL(path, this.url), { redirect: 'manual', ...init, headers });
   }
 
   /** Pushes a blob in one request and returns its digest. */

@@ -113,13 +113,14 @@ export class OwnBerth extends RunningBerth {
   }
 }
 
-/** The program that all spec files of a Jest worker share. The run's clean-up ends it. */
+/** A program that all spec files of a Jest worker share. The run's clean-up ends it. */
 class SharedBerth extends RunningBerth {
-  static async find(): Promise<SharedBerth> {
-    const file = join(runDirectory(), `worker-${process.env['JEST_WORKER_ID'] ?? '1'}.json`);
+  static async find(kind: string, environment: Record<string, string> = {}): Promise<SharedBerth> {
+    const file = join(runDirectory(), `worker-${process.env['JEST_WORKER_ID'] ?? '1'}-${kind}.json`);
     if (!existsSync(file)) {
       const [database, directory] = [await createMigratedDatabase(), await newDirectory()];
-      const address = await launch(directory, settingsOf(directory, { DATABASE_URL: database.url }));
+      const settings = settingsOf(directory, { DATABASE_URL: database.url, ...environment });
+      const address = await launch(directory, settings);
       writeFileSync(file, JSON.stringify(address));
     }
     const address = JSON.parse(readFileSync(file, 'utf8')) as Address;
@@ -130,7 +131,18 @@ class SharedBerth extends RunningBerth {
 
 /** Returns this worker's shared Berth, with default settings. Tests use repository names of their own. */
 export function sharedBerth(): Promise<RunningBerth> {
-  return SharedBerth.find();
+  return SharedBerth.find('open');
+}
+
+/** An address of this machine that the Berth of {@link sharedTokenBerth} takes for a proxy's. */
+export const TRUSTED_PROXY = '127.0.0.9';
+
+/**
+ * Returns this worker's shared Berth with access control. Tests make accounts of their own, and remove what
+ * they grant to everybody.
+ */
+export function sharedTokenBerth(): Promise<RunningBerth> {
+  return SharedBerth.find('token', { ACCESS_MODE: 'token', TRUSTED_PROXIES: TRUSTED_PROXY });
 }
 
 async function newDirectory(): Promise<string> {
