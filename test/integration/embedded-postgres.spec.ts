@@ -102,6 +102,7 @@ describe('the embedded Postgres', () => {
       await writeFile(join(dataDir, 'postgres/PG_VERSION'), '18\n');
       const root = join(dataDir, 'package');
       await mkdir(join(root, 'native/bin'), { recursive: true });
+      await writeFile(join(root, 'package.json'), '{"type":"commonjs"}');
       const source = program(await bench.nodeForEveryUser(), lines, end);
       for (const name of ['initdb', 'postgres']) {
         await writeFile(join(root, 'native/bin', name), source, { mode: 0o755 });
