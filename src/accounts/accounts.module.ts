@@ -5,6 +5,10 @@ import { AccountService } from './account.service.js';
 import { AccountStore } from './account.store.js';
 import { AdminStore } from './first-run/admin.store.js';
 import { FirstRun } from './first-run/first-run.js';
+import { GrantService } from './grants/grant.service.js';
+import { GrantStore } from './grants/grant.store.js';
+import { GroupService } from './groups/group.service.js';
+import { GroupStore } from './groups/group.store.js';
 import { LiveRights } from './live-rights.js';
 import { FailedLogins } from './logins/failed-logins.js';
 import { LoginService } from './logins/login.service.js';
@@ -24,6 +28,7 @@ import { UserService } from './user.service.js';
 
 const RIGHTS = [AccessChanges, AccessEpoch, LiveRights, RightsStore];
 const ACCOUNTS = [AccountService, AccountStore, UserService, UserImportService, RobotService];
+const GROUPS_AND_GRANTS = [GroupService, GroupStore, GrantService, GrantStore];
 const SECRETS = [SecretService, SecretStore, SecretUses];
 const LOGINS = [
   ...[LoginService, LoginStore, FailedLogins, SuccessfulLogins],
@@ -32,10 +37,11 @@ const LOGINS = [
 
 /** Accounts, groups, grants, secrets and logins: their rows and rules. */
 @Module({
-  providers: [...RIGHTS, ...ACCOUNTS, ...SECRETS, ...LOGINS, AdminStore, FirstRun],
+  providers: [...RIGHTS, ...ACCOUNTS, ...GROUPS_AND_GRANTS, ...SECRETS, ...LOGINS, AdminStore, FirstRun],
   exports: [
-    ...[AccessChanges, AccessEpoch, LiveRights, LoginService],
+    ...[AccessChanges, AccessEpoch, LiveRights, RightsStore, LoginService],
     ...[AccountService, UserService, UserImportService, RobotService, SecretService],
+    ...[GroupService, GrantService],
   ],
 })
 export class AccountsModule {}

@@ -54,7 +54,7 @@ export class GrantSet {
 export const NO_GRANTS = new GrantSet([]);
 
 /** `**`, `a/**` and `a/b` for `a/b`. */
-function* patternsMatching(repository: string): Generator<string> {
+export function* patternsMatching(repository: string): Generator<string> {
   yield EVERYTHING;
   for (let slash = repository.indexOf('/'); slash !== -1; slash = repository.indexOf('/', slash + 1)) {
     yield `${repository.slice(0, slash)}${BELOW}`;

@@ -13,6 +13,13 @@ import { RobotTokensController } from './access/robots/robot-tokens.controller.j
 import { RobotsController } from './access/robots/robots.controller.js';
 import { TokensQuery } from './access/tokens/tokens.query.js';
 import { UsersController } from './access/users/users.controller.js';
+import { ExplainController } from './access/explain/explain.controller.js';
+import { ExplainService } from './access/explain/explain.service.js';
+import { GrantsController } from './access/grants/grants.controller.js';
+import { GrantsQuery } from './access/grants/grants.query.js';
+import { GroupMembersController } from './access/groups/group-members.controller.js';
+import { GroupsController } from './access/groups/groups.controller.js';
+import { GroupsQuery } from './access/groups/groups.query.js';
 import { TagEventsController } from './events/tag-events.controller.js';
 import { TagEventsQuery } from './events/tag-events.query.js';
 import { UploadEventsQuery } from './events/upload-events.query.js';
@@ -44,6 +51,10 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     AdminManifestsController,
     RepositoriesController,
     AdminUploadsController,
+    GroupsController,
+    GroupMembersController,
+    GrantsController,
+    ExplainController,
     AuditController,
     MeController,
     UsersController,
@@ -61,6 +72,9 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     UploadsQuery,
     TagEventsQuery,
     UploadEventsQuery,
+    GroupsQuery,
+    GrantsQuery,
+    ExplainService,
     AuditQuery,
     MeService,
     AccountsQuery,

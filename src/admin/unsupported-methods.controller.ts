@@ -9,7 +9,17 @@ import { AdminController } from './admin-controller.js';
 @AdminController('', 'methods')
 @SignedIn()
 export class UnsupportedAdminMethodsController {
-  @All(['overview', 'repositories', 'repositories/*name', 'uploads', 'uploads/:id/events', 'audit', 'me'])
+  @All([
+    'overview',
+    'repositories',
+    'repositories/*name',
+    'uploads',
+    'uploads/:id/events',
+    'me',
+    'audit',
+    'access/explain',
+    'groups/:name/members',
+  ])
   readOnly(): never {
     throw new MethodNotAllowedError('GET, HEAD');
   }
@@ -37,5 +47,25 @@ export class UnsupportedAdminMethodsController {
   @All('me/password')
   password(): never {
     throw new MethodNotAllowedError('PUT');
+  }
+
+  @All(['groups', 'grants'])
+  lists(): never {
+    throw new MethodNotAllowedError('GET, HEAD, POST');
+  }
+
+  @All('groups/:name')
+  group(): never {
+    throw new MethodNotAllowedError('GET, HEAD, PATCH, DELETE');
+  }
+
+  @All('groups/:name/members/:account')
+  member(): never {
+    throw new MethodNotAllowedError('PUT, DELETE');
+  }
+
+  @All('grants/:id')
+  grant(): never {
+    throw new MethodNotAllowedError('DELETE');
   }
 }

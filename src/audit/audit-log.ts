@@ -7,6 +7,8 @@ import type { AuditEvent, AuditFields, AuditOrigin } from './audit-event.js';
 import { auditParameters } from './audit-insertion.js';
 
 const MAX_FIELDS_LENGTH = 16 * 1024;
+/** Of a list in fields that are too long. */
+const MAX_ITEMS = 50;
 const MAX_SUBJECT_LENGTH = 256;
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
@@ -61,11 +63,22 @@ export class AuditLog {
   }
 }
 
-/** As JSON. Fields that are too many are left out, and the event says so. */
+/** As JSON. If it is too long, lists keep their first items, and `omitted` has the number of the others. */
 function bounded(fields: AuditFields | undefined): string | null {
   if (fields === undefined) return null;
   const text = JSON.stringify(fields);
-  return text.length <= MAX_FIELDS_LENGTH
-    ? text
+  if (text.length <= MAX_FIELDS_LENGTH) return text;
+  const lists = Object.entries(fields).filter(
+    ([, value]) => Array.isArray(value) && value.length > MAX_ITEMS,
+  );
+  const shortened = JSON.stringify({
+    ...fields,
+    ...Object.fromEntries(lists.map(([name, value]) => [name, (value as unknown[]).slice(0, MAX_ITEMS)])),
+    omitted: Object.fromEntries(
+      lists.map(([name, value]) => [name, (value as unknown[]).length - MAX_ITEMS]),
+    ),
+  });
+  return shortened.length <= MAX_FIELDS_LENGTH
+    ? shortened
     : JSON.stringify({ omitted: `${text.length} characters, more than ${MAX_FIELDS_LENGTH}` });
 }

@@ -27,6 +27,8 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['Admin: overview', 'The registry at a glance'],
   ['Admin: repositories', 'Repositories, their tags and manifests'],
   ['Admin: uploads', 'Uploads in progress'],
+  ['Admin: groups', 'Groups of accounts'],
+  ['Admin: grants', 'Who may do what on which repositories, and why'],
   ['Admin: audit', 'Who changed, deleted and mounted what, and who signed in'],
   ['Admin: me', 'Who you are, your password and your secrets'],
   ['Admin: users', 'Accounts of people'],

@@ -25,6 +25,8 @@ export type GrantRole = (typeof GRANT_ROLES)[number];
 @Check('grants_group_check', `(subject = 'group') = (group_id IS NOT NULL)`)
 @Check('grants_role_check', `role IN ('pull', 'push', 'maintain')`)
 @Check('grants_anonymous_check', `subject <> 'anonymous' OR role = 'pull'`)
+@Index('grants_subject_id_idx', ['subject', 'id'])
+@Index('grants_pattern_id_idx', ['pattern', 'id'])
 @Index('grants_account_id_pattern_idx', ['accountId', 'pattern'], {
   unique: true,
   where: 'account_id IS NOT NULL',
