@@ -23,7 +23,6 @@ export class ExplainQueryDto {
   @ApiPropertyOptional({
     type: String,
     description: 'A user or robot; without it, callers without credentials',
-    example: EXAMPLE_MEMBER,
   })
   @IsOptional()
   @Matches(ACCOUNT_NAME, { message: `account: ${EXPECTED_ACCOUNT_NAME}` })
@@ -32,7 +31,6 @@ export class ExplainQueryDto {
   @ApiPropertyOptional({
     type: String,
     description: 'The repository to act on. It need not exist',
-    example: EXAMPLE_REPOSITORY,
   })
   @IsOptional()
   @IsString({ message: 'repository: expected a single value' })
@@ -49,7 +47,6 @@ export class ExplainQueryDto {
   @ApiProperty({
     enum: ACTIONS,
     description: 'On a repository `pull`, `push` or `delete`; on the registry `read` or `write`',
-    example: 'push',
   })
   @IsIn(ACTIONS, { message: `action: expected one of ${ACTIONS.join(', ')}` })
   action: RepositoryAction | RegistryAction;
