@@ -27,8 +27,6 @@ import { Logins1764420000000 } from './1764420000000-logins.js';
 import { SigningKeys1764430000000 } from './1764430000000-signing-keys.js';
 import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
-import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
-import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { IndexesOfGrants1764450000002 } from './1764450000002-indexes-of-grants.js';
 
 /** In the order in which they run. */
@@ -60,8 +58,6 @@ export const MIGRATIONS = [
   TlsAuthority1764410000000,
   Logins1764420000000,
   SigningKeys1764430000000,
-  AuditEvents1764450000000,
-  AuditedDeletions1764450000001,
   AuditEvents1764450000000,
   AuditedDeletions1764450000001,
   IndexesOfGrants1764450000002,
