@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Request } from 'express';
-import { registryAddress } from './registry-address.js';
+import { publicAddress, registryAddress } from './registry-address.js';
 
 function requestTo(host: string | undefined, protocol = 'http', localAddress = '10.0.0.7'): Request {
   return { host, protocol, socket: { localAddress, localPort: 5000 } } as unknown as Request;
@@ -53,5 +53,15 @@ describe('registryAddress', () => {
     ['javascript', 'http'],
   ])('has http or https as its scheme: %s', (protocol, scheme) => {
     expect(registryAddress(requestTo('a', protocol)).scheme).toBe(scheme);
+  });
+});
+
+describe('publicAddress', () => {
+  it.each([
+    ['https://registry.example.org', { scheme: 'https', host: 'registry.example.org' }],
+    ['http://registry.example.org:8080', { scheme: 'http', host: 'registry.example.org:8080' }],
+    [undefined, { scheme: 'http', host: 'proxy' }],
+  ])('of %s', (publicUrl, address) => {
+    expect(publicAddress(requestTo('proxy'), { publicUrl })).toEqual(address);
   });
 });

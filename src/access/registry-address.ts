@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import type { Configuration } from '../config/configuration.js';
 
 /** Where clients reach the registry. */
 export interface RegistryAddress {
@@ -26,4 +27,14 @@ export function registryAddress(request: Request): RegistryAddress {
   const { localAddress = 'localhost', localPort } = request.socket;
   const name = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
   return { scheme, host: localPort === undefined ? name : `${name}:${localPort}` };
+}
+
+/** Where clients are told to reach the registry: `PUBLIC_URL`, or the address that this one used. */
+export function publicAddress(
+  request: Request,
+  { publicUrl }: Pick<Configuration, 'publicUrl'>,
+): RegistryAddress {
+  if (publicUrl === undefined) return registryAddress(request);
+  const { protocol, host } = new URL(publicUrl);
+  return { scheme: protocol === 'https:' ? 'https' : 'http', host };
 }

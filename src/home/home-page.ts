@@ -1,16 +1,43 @@
 import { createHash } from 'node:crypto';
-import { isLoopback } from '../common/loopback.js';
 import type { RegistryAddress } from '../access/registry-address.js';
+import { isLoopback } from '../common/loopback.js';
+import type { Configuration } from '../config/configuration.js';
 
-/** How to log in. Access control changes this text. */
-export const LOGIN =
-  'No login is needed: every client that can reach this address may pull, push and delete images.';
+/** How to log in: a sentence and, where a login is needed, lines to copy. */
+export interface Login {
+  readonly text: string;
+  readonly commands: readonly string[];
+}
+
+/** What the page says. */
+export interface HomePage {
+  readonly address: RegistryAddress;
+  readonly version: string;
+  readonly login: Login;
+  /** Whether the server's certificate is of Berth's own authority, which clients must be told to trust. */
+  readonly hasOwnAuthority: boolean;
+  /** Instead of commands, if requests to this address are refused. */
+  readonly refusal: string | undefined;
+}
+
+/** Names no account: everybody may see it. */
+export function describeLogin({ scheme, host }: RegistryAddress, access: Configuration['access']): Login {
+  if (access !== 'token') {
+    const text =
+      'No login is needed: every client that can reach this address may pull, push and delete images.';
+    return { text, commands: [] };
+  }
+  return {
+    text: 'Log in with the name of your account, and its password or one of its secrets (berth_…).',
+    commands: [`docker login ${host}`, `podman login${podmanFlag(scheme)} ${host}`],
+  };
+}
 
 /** @param reason why requests to this address are refused. */
 export function describeRefusal(reason: string): string {
   return (
-    `Requests to this address are refused: ${reason}. With ACCESS_MODE=open, every client that can reach Berth ` +
-    'may pull, push and delete images.'
+    `Requests to this address are refused: ${reason}. With ACCESS_MODE=token, clients that log in may use it; ` +
+    'with ACCESS_MODE=open, every client that can reach Berth may pull, push and delete images.'
   );
 }
 
@@ -46,12 +73,9 @@ export const HOME_PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/**
- * The page for people.
- *
- * @param refusal instead of commands, if requests to this address are refused.
- */
-export function renderHomePage(address: RegistryAddress, version: string, refusal?: string): string {
+/** The page for people. */
+export function renderHomePage(page: HomePage): string {
+  const { address, version, refusal } = page;
   const host = escapeHtml(address.host);
   return `<!doctype html>
 <html lang="en">
@@ -70,7 +94,7 @@ export function renderHomePage(address: RegistryAddress, version: string, refusa
 <main>
 <h2>Address</h2>
 ${lines(host, 'address')}
-${refusal === undefined ? instructions(address.scheme, host) : `<p>${escapeHtml(refusal)}</p>`}
+${refusal === undefined ? instructions(page) : `<p>${escapeHtml(refusal)}</p>`}
 <h2>More</h2>
 <ul>
 <li><a href="/api/docs">Swagger UI</a>: the endpoints of the registry and of the admin API, to try out</li>
@@ -85,18 +109,43 @@ ${refusal === undefined ? instructions(address.scheme, host) : `<p>${escapeHtml(
 }
 
 /** How to use an address. */
-function instructions(scheme: string, host: string): string {
-  const flag = scheme === 'https' ? '' : ' --tls-verify=false';
+function instructions({ address, login, hasOwnAuthority }: HomePage): string {
+  const { scheme } = address;
+  const host = escapeHtml(address.host);
+  const user = login.commands.length === 0 ? '' : '-u my-name ';
+  const authority = hasOwnAuthority ? `--cacert ${directoryOf(host)}/ca.crt ` : '';
   return `<p>Images are named <code>${host}/&lt;repository&gt;:&lt;tag&gt;</code>.</p>
-<h2>Log in</h2>
-<p>${LOGIN}</p>
-<h2>Push an image</h2>
+${hasOwnAuthority ? howToTrust(host) : ''}<h2>Log in</h2>
+<p>${login.text}</p>
+${login.commands.map((command) => `${lines(escapeHtml(command))}\n`).join('')}<h2>Push an image</h2>
 <p>Docker, with an image of yours instead of <code>my-image</code>:</p>
 ${lines(`docker tag my-image ${host}/demo/my-image\ndocker push ${host}/demo/my-image`)}
 ${noteForDocker(scheme, host)}<p>Podman:</p>
-${lines(`podman push${flag} my-image ${host}/demo/my-image`)}
+${lines(`podman push${podmanFlag(scheme)} my-image ${host}/demo/my-image`)}
 <p>See with curl which repositories there are:</p>
-${lines(`curl ${scheme}://${host}/v2/_catalog`)}`;
+${lines(`curl ${user}${authority}${scheme}://${host}/v2/_catalog`)}`;
+}
+
+/** For Docker and Podman on Linux. Berth prints the fingerprint when it starts. */
+function howToTrust(host: string): string {
+  const directory = directoryOf(host);
+  return `<h2>Trust this registry</h2>
+<p>Its certificate is of an authority of its own. With these lines Docker and Podman trust it. They print the
+authority's fingerprint: compare it with the one that Berth printed at its start.</p>
+${lines(
+  `sudo mkdir -p ${directory}\n` +
+    `curl -fsSk https://${host}/auth/ca.crt | sudo tee ${directory}/ca.crt |\n` +
+    '  openssl x509 -noout -fingerprint -sha256',
+)}
+`;
+}
+
+function directoryOf(host: string): string {
+  return `/etc/docker/certs.d/${host}`;
+}
+
+function podmanFlag(scheme: string): string {
+  return scheme === 'https' ? '' : ' --tls-verify=false';
 }
 
 /** Lines to copy: a click selects all of them. */

@@ -4,9 +4,10 @@ import type { Request, Response } from 'express';
 import { OpenToAll } from '../access/access.js';
 import { LoopbackPolicy } from '../access/loopback-policy.js';
 import { VERSION } from '../common/version.js';
+import { Configuration } from '../config/configuration.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
-import { describeRefusal, HOME_PAGE_POLICY, LOGIN, renderHomePage } from './home-page.js';
-import { registryAddress } from '../access/registry-address.js';
+import { describeLogin, describeRefusal, HOME_PAGE_POLICY, renderHomePage } from './home-page.js';
+import { publicAddress } from '../access/registry-address.js';
 
 /**
  * The page at `/`, for a person who opens the registry's address in a browser. Programs that ask for JSON get
@@ -16,11 +17,17 @@ import { registryAddress } from '../access/registry-address.js';
 @Controller()
 @OpenToAll()
 export class HomeController {
-  constructor(private readonly loopback: LoopbackPolicy) {}
+  constructor(
+    private readonly loopback: LoopbackPolicy,
+    private readonly configuration: Configuration,
+  ) {}
 
   @Get()
   home(@Req() request: Request, @Res() response: Response): void {
-    const address = registryAddress(request);
+    const address = publicAddress(request, this.configuration);
+    const { access, tlsMode } = this.configuration;
+    const login = describeLogin(address, access);
+    const hasOwnAuthority = tlsMode === 'auto' && address.scheme === 'https';
     const reason = this.loopback.describeHostRefusal(request.headers.host);
     const refusal = reason === undefined ? undefined : describeRefusal(reason);
     response.set({
@@ -32,7 +39,9 @@ export class HomeController {
       'Content-Security-Policy': HOME_PAGE_POLICY,
     });
     if (request.accepts(['html', 'json']) !== 'json') {
-      response.type('html').send(renderHomePage(address, VERSION, refusal));
+      response
+        .type('html')
+        .send(renderHomePage({ address, version: VERSION, login, hasOwnAuthority, refusal }));
       return;
     }
     response.json({
@@ -40,7 +49,7 @@ export class HomeController {
       version: VERSION,
       registry: address.host,
       url: `${address.scheme}://${address.host}/v2/`,
-      ...(refusal === undefined ? { login: LOGIN } : { refused: refusal }),
+      ...(refusal === undefined ? { login: login.text } : { refused: refusal }),
       links: { swaggerUi: '/api/docs', openApi: '/api/docs-json', ready: '/health/ready' },
     });
   }

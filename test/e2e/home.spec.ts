@@ -101,8 +101,8 @@ describe('GET /', () => {
 
   const REFUSED =
     'Requests to this address are refused: without ACCESS_MODE=open, the Host must be a loopback name: ' +
-    '127.0.0.1, [::1] or localhost. With ACCESS_MODE=open, every client that can reach Berth may pull, push ' +
-    'and delete images.';
+    '127.0.0.1, [::1] or localhost. With ACCESS_MODE=token, clients that log in may use it; with ' +
+    'ACCESS_MODE=open, every client that can reach Berth may pull, push and delete images.';
 
   it.each(['registry.example.org', 'registry.example.com:8443', '$(reboot)', "a'b"])(
     'says that the address is refused, without commands, on loopback: %s',
@@ -143,6 +143,38 @@ describe('GET /', () => {
         expect(page).toContain(`docker push ${new URL(open.url).host}/demo/my-image`);
       },
     );
+  });
+
+  describe('with access control, over TLS', () => {
+    let closed: OwnBerth;
+    beforeAll(async () => {
+      closed = await OwnBerth.start({ ACCESS_MODE: 'token', TLS: 'auto', ADMIN_USERNAME: 'captain' });
+    });
+    afterAll(() => closed.dispose());
+
+    it('says how to trust the registry and how to log in, and names no account', async () => {
+      const page = await (await pageFor('nas.local:5000', closed)).text();
+      expect(page).toContain('Log in with the name of your account');
+      expect(page).toContain('docker login nas.local:5000</pre>');
+      expect(page).toContain('podman login nas.local:5000</pre>');
+      expect(page).toContain(
+        '<pre>sudo mkdir -p /etc/docker/certs.d/nas.local:5000\n' +
+          'curl -fsSk https://nas.local:5000/auth/ca.crt | sudo tee /etc/docker/certs.d/nas.local:5000/ca.crt |\n' +
+          '  openssl x509 -noout -fingerprint -sha256</pre>',
+      );
+      expect(page).toContain(
+        'curl -u my-name --cacert /etc/docker/certs.d/nas.local:5000/ca.crt https://nas.local:5000/v2/_catalog',
+      );
+      expect(page).not.toMatch(/No login|refused|insecure-registries|tls-verify|captain/);
+    });
+
+    it('says it in JSON, too', async () => {
+      const json = await pageFor('nas.local:5000', closed, [['Accept', 'application/json']]);
+      expect(await json.json()).toMatchObject({
+        url: 'https://nas.local:5000/v2/',
+        login: expect.stringContaining('Log in with the name of your account'),
+      });
+    });
   });
 
   it('does not believe forwarded headers without a trusted proxy', async () => {
