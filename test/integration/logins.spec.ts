@@ -103,6 +103,7 @@ describe('logins', () => {
       await change('UPDATE accounts SET disabled = true WHERE name = $1', [disabled]);
       await change('UPDATE accounts SET expires_at = now() WHERE name = $1', [expired]);
       await change('UPDATE accounts SET deleted_at = now() WHERE name = $1', [deleted]);
+      const verify = jest.spyOn(one.hasher, 'verify');
       const attempts = [
         ...[robot, disabled, expired, deleted, 'unknown', name.toUpperCase(), ` ${name}`, '', 'a\0b'].map(
           (as) => login(one, PASSWORD, HOME, as),
@@ -113,6 +114,8 @@ describe('logins', () => {
       expect(errors.every((error) => error instanceof UnauthorizedError)).toBe(true);
       expect(new Set(errors.map((error) => (error as Error).message)).size).toBe(1);
       expect(new Set(errors).size).toBe(errors.length);
+      // All but those without a name or a password cost a hash.
+      expect(verify).toHaveBeenCalledTimes(errors.length - 2);
     });
 
     it('verifies a password once a minute, and once for concurrent requests', async () => {

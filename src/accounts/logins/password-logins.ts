@@ -4,6 +4,7 @@ import { isAccountName } from '../account-name.js';
 import { LiveRights } from '../live-rights.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { type PasswordHolder, PasswordStore } from '../passwords/password.store.js';
+import { clientNetwork } from './client-network.js';
 import { FailedLogins } from './failed-logins.js';
 import { isUsable, type Login, loginRefused, type LoginOrigin } from './login.js';
 import { type VerifiedPassword, VerifiedPasswords } from './verified-passwords.js';
@@ -66,11 +67,12 @@ export class PasswordLogins {
     password: string,
     origin: LoginOrigin,
   ): Promise<VerifiedPassword | undefined> {
-    const shared = `${key} ${origin.clientAddress ?? ''}`;
+    const network = clientNetwork(origin.clientAddress);
+    const shared = `${key} ${network}`;
     const running =
       this.running.get(shared) ??
       this.limiter
-        .run([`${origin.clientAddress ?? ''} ${name}`], () => this.verify(key, name, password, origin))
+        .run([`${network} ${name}`], () => this.verify(key, name, password, origin))
         .finally(() => this.running.delete(shared));
     this.running.set(shared, running);
     return running;

@@ -15,6 +15,9 @@ export const BCRYPT_COSTS = { min: 4, max: 14 } as const;
 
 const CURRENT = `$argon2id$v=19$m=${ARGON2ID.memoryCost},t=${ARGON2ID.timeCost},p=${ARGON2ID.parallelism}$`;
 
+/** A hash that no password has, and that costs as much as a new one: its salt and its bytes are all zero. */
+export const UNMATCHED = `${CURRENT}${'A'.repeat(22)}$${'A'.repeat(43)}`;
+
 /** The format of a stored hash; undefined if Berth can't verify it. */
 export function formatOf(hash: string): 'argon2id' | 'bcrypt' | undefined {
   const cost = bcryptCost(hash);

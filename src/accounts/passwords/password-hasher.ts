@@ -2,16 +2,13 @@ import { hash as hashArgon2, verify as verifyArgon2 } from '@node-rs/argon2';
 import { verify as verifyBcrypt } from '@node-rs/bcrypt';
 import { Injectable } from '@nestjs/common';
 import { ConcurrencyLimiter } from '../../database/concurrency-limiter.js';
-import { ARGON2ID, formatOf, isCurrent } from './hash-format.js';
+import { ARGON2ID, formatOf, isCurrent, UNMATCHED } from './hash-format.js';
 
 /**
  * Layers are hashed and written by the same four threads (libuv's pool), so two stay free for them. The queue
  * is about a second long.
  */
 const LIMITS = { maxRunning: 2, maxRunningPerKey: 2, maxWaiting: 64, maxWaitingPerKey: 64, waitMs: 10_000 };
-
-/** What a name without a password is compared with, so that it costs as much as a wrong password. */
-const NOBODY = 'nobody has this password';
 
 /** The result of {@link PasswordHasher.verify}. */
 export interface PasswordCheck {
@@ -27,7 +24,6 @@ export interface PasswordCheck {
 @Injectable()
 export class PasswordHasher {
   private readonly limiter = new ConcurrencyLimiter(LIMITS);
-  private dummy: Promise<string> | undefined;
 
   /**
    * A new argon2id hash in PHC format, about 100 characters long.
@@ -45,23 +41,10 @@ export class PasswordHasher {
    * @throws ContendedError if too many hashes wait.
    */
   async verify(hash: string | null, password: string): Promise<PasswordCheck> {
-    const format = hash === null ? undefined : formatOf(hash);
-    if (hash === null || format === undefined) {
-      await this.verifyNobody(password);
-      return { matches: false, needsRehash: false };
-    }
-    const verify =
-      format === 'bcrypt' ? () => verifyBcrypt(password, hash) : () => verifyArgon2(hash, password);
+    const stored = hash !== null && formatOf(hash) !== undefined ? hash : UNMATCHED;
+    const isBcrypt = formatOf(stored) === 'bcrypt';
+    const verify = () => (isBcrypt ? verifyBcrypt(password, stored) : verifyArgon2(stored, password));
     const matches = await this.limiter.run([], verify);
-    return { matches, needsRehash: matches && !isCurrent(hash) };
-  }
-
-  private async verifyNobody(password: string): Promise<void> {
-    this.dummy ??= this.hash(NOBODY);
-    const dummy = await this.dummy.catch((error: unknown) => {
-      this.dummy = undefined;
-      throw error;
-    });
-    await this.limiter.run([], () => verifyArgon2(dummy, password));
+    return { matches, needsRehash: matches && !isCurrent(stored) };
   }
 }
