@@ -22,10 +22,14 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   let client: RegistryClient;
   let response: ServerResponse;
   let original: Partial<OpeningStorageDriver>;
+  let small: string;
+  let large: string;
 
   beforeAll(async () => {
     berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '3000' });
     client = new RegistryClient(berth.url);
+    small = await client.pushBlob(name, SMALL);
+    large = await client.pushBlob(name, LARGE);
     const driver = berth.driver as OpeningStorageDriver;
     original = { openObject: driver.openObject.bind(driver), abilities: driver.abilities };
     const server = berth.app.getHttpServer() as NodeJS.EventEmitter;
@@ -46,7 +50,7 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
     Object.assign(berth.driver, { abilities: { ...berth.driver.abilities, opensObjects: false } });
 
   it.each(WAYS)('gets a 503 when the storage times out: %s', async (way) => {
-    const digest = await client.pushBlob(name, way === 'a small blob' ? SMALL : LARGE);
+    const digest = way === 'a small blob' ? small : large;
     const fail = () => {
       // As Node does after the timeout.
       response.emit('timeout', response.socket);
@@ -63,10 +67,9 @@ describe('a blob whose client or storage takes longer than REQUEST_IDLE_TIMEOUT_
   });
 
   it.each(WAYS.slice(1))('is aborted when the client reads nothing: %s', async (way) => {
-    const digest = await client.pushBlob(name, LARGE);
     if (way === 'a stream') streamsOnly();
     const connection = await RawConnection.open(berth.url);
-    await connection.send(requestHead('GET', `/v2/${name}/blobs/${digest}`));
+    await connection.send(requestHead('GET', `/v2/${name}/blobs/${large}`));
     await connection.some();
     expect(response.socket?.timeout).toBe(3_000_000);
     response.emit('timeout', response.socket);
