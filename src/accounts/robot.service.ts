@@ -9,6 +9,7 @@ import { AccessChanges } from './access-changes.js';
 import { auditedSettings } from './account-history.js';
 import type { AccountName } from './account-name.js';
 import { AccountStore } from './account.store.js';
+import { expectFewGrants } from './grants/grant-limit.js';
 import type { Pattern } from './pattern.js';
 import { type IssuedSecret, type SecretOptions, SecretService } from './secret.service.js';
 
@@ -67,8 +68,11 @@ export class RobotService {
   ): Promise<void> {
     const [patterns, roles] = [grants.map(({ pattern }) => pattern), grants.map(({ role }) => role)];
     await queryRows(transaction, INSERT_GRANTS, [id, patterns, roles, origin.actor]);
-    for (const after of grants)
+    await expectFewGrants(transaction, { subject: 'account', id });
+    for (const grant of grants) {
+      const after = { subject: 'account', ...grant };
       await this.audit.record(transaction, { action: 'grant.create', subject: name, after }, origin);
+    }
   }
 }
 

@@ -129,6 +129,22 @@ describe('the access log', () => {
     expect(line).toMatchObject({ errorCode: 'DENIED', layers: 3, msg: 'pushed it', status: 200 });
   });
 
+  it.each([
+    [
+      { name: 'ci', credential: { kind: 'token' } },
+      { account: 'ci', credential: 'token' },
+    ],
+    [{ name: null, credential: { kind: 'token' } }, { credential: 'token' }],
+    [{ name: null, credential: { kind: 'none' } }, {}],
+    [undefined, {}],
+  ])('names the caller %j', async (caller, expected) => {
+    const { account, credential } = await lineOf((request, response) => {
+      Object.assign(request, { caller });
+      response.end();
+    });
+    expect(JSON.parse(JSON.stringify({ account, credential }))).toEqual(expected);
+  });
+
   it('writes a second line if a message comes when the client has left', async () => {
     let line: LoggedRequest['line'] | undefined;
     const { lines } = await linesOf(

@@ -19,4 +19,6 @@ export interface LoggedRequest extends IncomingMessage, RequestRecord {
   readonly originalUrl?: string;
   readonly params?: Readonly<Record<string, unknown>>;
   readonly repository?: string;
+  /** Who sent the request, with which kind of credentials. Its name is known to be that of an account. */
+  readonly caller?: { readonly name: string | null; readonly credential: { readonly kind: string } };
 }

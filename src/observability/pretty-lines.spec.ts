@@ -43,6 +43,10 @@ describe('lines for people', () => {
       { path: '/v2/a/manifests/b', status: 201, msg: `pushed a:b ${DIGEST} 3 layers 24 MB`, layers: 3 },
       'pushed a:b sha256:0123456789ab… 3 layers 24 MB 12 ms 192.168.100.20 skopeo/1.13.3',
     ],
+    [
+      { path: '/v2/a/manifests/b', account: 'ci-robot', credential: 'token' },
+      'GET /v2/a/manifests/b 200 12 ms ci-robot 192.168.100.20 skopeo/1.13.3',
+    ],
     [{ path: '/', userAgent: undefined, clientAddress: undefined }, 'GET / 200 12 ms'],
   ])('make one sentence of %j', (fields, msg) => {
     expect(forPeople({ ...REQUEST, ...fields })).toEqual({ level: 30, msg });

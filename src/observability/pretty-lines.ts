@@ -25,6 +25,8 @@ const HIDDEN = [
   'layers',
   'manifests',
   'contentBytes',
+  'account',
+  'credential',
   'clientAddress',
   'userAgent',
   'context',
@@ -55,7 +57,8 @@ export function forPeople(line: Fields): Fields {
 }
 
 function describeRequest(line: Fields): unknown[] {
-  const { msg, method, path, status, errorCode, durationMs, bytesIn, bytesOut, clientAddress } = line;
+  const { msg, method, path, status, errorCode, durationMs, bytesIn, bytesOut, account, clientAddress } =
+    line;
   const isOrdinary = ['request', 'request aborted', 'request failed'].includes(String(msg));
   const isRefused = Number(status) >= 400;
   const hasContent = status !== null && !isRefused;
@@ -69,6 +72,7 @@ function describeRequest(line: Fields): unknown[] {
     formatDuration(Number(durationMs)),
     Number(bytesIn) > 0 ? `in ${formatBytes(Number(bytesIn))}` : undefined,
     Number(bytesOut) > 0 && hasContent ? `out ${formatBytes(Number(bytesOut))}` : undefined,
+    account,
     clientAddress,
     needsId ? line['requestId'] : program(line['userAgent']),
   ];

@@ -92,9 +92,20 @@ export class RequestLine {
       bytesOut: this.bytesOut(),
       ...this.target(),
       ...this.facts,
+      ...this.sender(),
       clientAddress: request.clientAddress,
       userAgent: userAgent === undefined ? undefined : printable(userAgent, MAX_USER_AGENT_LENGTH),
     };
+  }
+
+  /**
+   * The account, and what it logged in with. A name that was refused is not here: people type passwords
+   * there.
+   */
+  private sender() {
+    const { name, credential } = this.request.caller ?? {};
+    if (credential === undefined || credential.kind === 'none') return undefined;
+    return { account: name ?? undefined, credential: credential.kind };
   }
 
   /** What the request was about. */
