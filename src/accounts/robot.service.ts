@@ -37,8 +37,8 @@ export class RobotService {
   /**
    * Makes a robot with its grants and its first secret, all or nothing.
    *
-   * @throws ConflictException if the name belongs, or belonged, to an account; BadRequestException for two
-   *   grants with one pattern.
+   * @throws ConflictException if the name belongs, or belonged, to an account, or if too many grants would
+   *   reach the robot; BadRequestException for two grants with one pattern.
    */
   create({ name, role, grants, secret }: NewRobot, origin: AuditOrigin): Promise<IssuedSecret> {
     refuseRepeated(grants);

@@ -40,7 +40,7 @@ describe('admin API', () => {
       // The database of these tests is not embedded.
       database: { serverVersion: expect.stringMatching(/^\d+\.\d+/), freeBytes: null },
       hashImplementation: 'openssl',
-      access: { mode: 'open', loopbackOnly: true },
+      access: { mode: 'loopback', loopbackOnly: true },
     });
     const { bavail, bsize } = await statfs(berth.dataDir);
     expect(overview.storage.freeBytes).toBeGreaterThan((bavail * bsize) / 2);

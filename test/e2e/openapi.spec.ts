@@ -233,6 +233,26 @@ describe('the OpenAPI document', () => {
     expect(await new AdminClient(client).get(path)).toMatchObject({ digest });
   });
 
+  it('has bodies of accounts that can be sent', async () => {
+    const admin = new AdminClient(client);
+    for (const [method, path, name] of [
+      ['post', '/api/v1/users', ''],
+      ['patch', '/api/v1/users/{name}', 'alice'],
+      ['post', '/api/v1/users/import', ''],
+      ['post', '/api/v1/robots', ''],
+      ['patch', '/api/v1/robots/{name}', 'ci'],
+      ['post', '/api/v1/robots/{name}/tokens', 'ci'],
+    ] as const) {
+      const { examples = {} } = document.paths[path]![method]!.requestBody!.content['application/json']!;
+      expect([path, Object.keys(examples)]).not.toEqual([path, []]);
+      for (const { value } of Object.values(examples)) {
+        const url = path.replace('/api/v1', '').replace('{name}', name);
+        const { status } = await admin.send(method.toUpperCase(), url, value);
+        expect([path, status >= 200 && status < 300]).toEqual([path, true]);
+      }
+    }
+  });
+
   it('gives every operation a unique id, a declared tag and a successful response', () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
@@ -314,6 +334,16 @@ describe('the OpenAPI document', () => {
       }
     ).components.schemas;
     const admin = new AdminClient(client);
+    const [user, robot] = [`user-${process.pid}`, `robot-${process.pid}`];
+    const made: [string, string, string][] = [
+      ['CreatedUserDto', '/users', user],
+      ['CreatedRobotDto', '/robots', robot],
+      ['CreatedTokenDto', `/robots/${robot}/tokens`, 'second'],
+    ];
+    for (const [schema, path, name] of made) {
+      const keys = Object.keys(await admin.call<object>('POST', path, 201, { name })).sort();
+      expect([schema, Object.keys(schemas[schema]!.properties).sort()]).toEqual([schema, keys]);
+    }
     const returned: [string, string][] = [
       ['OverviewDto', '/overview'],
       ['RepositoryDto', '/repositories/a%2Fb'],
@@ -322,6 +352,11 @@ describe('the OpenAPI document', () => {
       ['ManifestDetailsDto', `/repositories/a%2Fb/manifests/${digestOf(JSON.stringify(image))}`],
       ['UploadDto', `/uploads/${location.split('/').at(-1)!}`],
       ['UploadEventPageDto', `/uploads/${location.split('/').at(-1)!}/events`],
+      ['MeDto', '/me'],
+      ['UserPageDto', '/users'],
+      ['UserDto', `/users/${user}`],
+      ['RobotDto', `/robots/${robot}`],
+      ['TokenPageDto', `/robots/${robot}/tokens`],
     ];
     for (const [schema, path] of returned) {
       const keys = Object.keys(await admin.get<object>(path)).sort();

@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { ACCESS_MODES, type AccessMode } from '../access/access-mode.js';
 
 const FREE_BYTES = {
   type: 'integer',
@@ -43,10 +44,14 @@ export class DatabaseOverviewDto {
 
 export class AccessOverviewDto {
   @ApiProperty({
-    enum: ['open', 'token'],
-    description: '`token`: each request needs rights. `open`: it needs none',
+    enum: ACCESS_MODES,
+    enumName: 'AccessMode',
+    description:
+      '`token`: each request needs rights. `open` and `loopback`: it needs none; `loopback` refuses requests ' +
+      'of other web pages and for other host names',
+    example: 'token',
   })
-  mode: 'open' | 'token';
+  mode: AccessMode;
 
   @ApiProperty({ description: 'Whether the server listens on a loopback address only', example: true })
   loopbackOnly: boolean;

@@ -56,7 +56,7 @@ export class OverviewService {
       database: { description: this.database.description, serverVersion, freeBytes: databaseFree },
       hashImplementation: this.hashers.implementation,
       access: {
-        mode: this.configuration.access === 'token' ? 'token' : 'open',
+        mode: this.configuration.access,
         loopbackOnly: isLoopback(this.configuration.host),
       },
       counts,

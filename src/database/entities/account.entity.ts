@@ -1,4 +1,4 @@
-import { Check, Column, Entity, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryGeneratedColumn, Unique } from 'typeorm';
 import { BYTEWISE, NOW } from './column-types.js';
 
 export const ACCOUNT_KINDS = ['user', 'robot'] as const;
@@ -16,6 +16,7 @@ export type RegistryRole = (typeof REGISTRY_ROLES)[number];
 @Check('accounts_name_check', `name ~ '^[a-z0-9][a-z0-9._-]{1,63}$'`)
 @Check('accounts_kind_check', `kind IN ('user', 'robot')`)
 @Check('accounts_registry_role_check', `registry_role IN ('reader', 'admin')`)
+@Index('accounts_kind_name_idx', ['kind', 'name'], { where: 'deleted_at IS NULL' })
 @Check('accounts_robot_password_check', `kind <> 'robot' OR password_hash IS NULL`)
 export class AccountEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'accounts_pkey' })

@@ -25,6 +25,7 @@ import { RepositoryNamesFunction1764400000001 } from './1764400000001-repository
 import { TlsAuthority1764410000000 } from './1764410000000-tls-authority.js';
 import { Logins1764420000000 } from './1764420000000-logins.js';
 import { SigningKeys1764430000000 } from './1764430000000-signing-keys.js';
+import { IndexOfAccounts1764440000000 } from './1764440000000-index-of-accounts.js';
 import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { IndexesOfGrants1764450000002 } from './1764450000002-indexes-of-grants.js';
@@ -58,6 +59,7 @@ export const MIGRATIONS = [
   TlsAuthority1764410000000,
   Logins1764420000000,
   SigningKeys1764430000000,
+  IndexOfAccounts1764440000000,
   AuditEvents1764450000000,
   AuditedDeletions1764450000001,
   IndexesOfGrants1764450000002,

@@ -12,7 +12,13 @@ import {
   Query,
   Req,
 } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+} from '@nestjs/swagger';
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { SignedIn } from '../../../access/access.js';
 import type { Caller } from '../../../access/caller.js';
@@ -126,6 +132,7 @@ export class MeController {
       'It signs in with your name and may do what you may do, or less. It is in this response only, with ' +
       'lines to paste that sign a program in. A secret with a ceiling can not create secrets.',
   })
+  @ApiBody({ type: NewTokenDto, examples: { token: { value: { name: 'laptop', ceiling: 'pull' } } } })
   @ApiCreatedResponse({ type: CreatedTokenDto, description: 'The secret' })
   @ApiMalformedBody()
   @ApiTooManyTokens()

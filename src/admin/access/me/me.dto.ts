@@ -11,10 +11,9 @@ import {
   type GrantRole,
   type GrantSubject,
 } from '../../../database/entities/grant.entity.js';
+import { ACCESS_MODES, type AccessMode } from '../access-mode.js';
 import { EXAMPLE_GROUP, EXAMPLE_PATTERN, EXAMPLE_USER } from '../examples.js';
 import { CurrentPasswordProperty, PasswordProperty } from '../accounts/password-property.js';
-
-const ACCESS_MODES = ['open', 'loopback', 'token'] as const;
 
 const NULLABLE_TIME = { type: String, format: 'date-time', nullable: true, example: null } as const;
 
@@ -68,7 +67,7 @@ export class MeDto {
       'ignored, so all other fields are empty',
     example: 'token',
   })
-  access: (typeof ACCESS_MODES)[number];
+  access: AccessMode;
 
   @ApiProperty({ type: String, nullable: true, example: EXAMPLE_USER })
   name: string | null;

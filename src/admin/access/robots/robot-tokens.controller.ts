@@ -1,5 +1,11 @@
 import { Body, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Req } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+} from '@nestjs/swagger';
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
@@ -68,6 +74,7 @@ export class RobotTokensController {
     description: 'The secret is in this response only, with lines to paste that sign a program in.',
   })
   @ApiAccountName(EXAMPLE_ROBOT)
+  @ApiBody({ type: NewTokenDto, examples: { token: { value: { name: 'build server' } } } })
   @ApiCreatedResponse({ type: CreatedTokenDto, description: 'The secret' })
   @ApiMalformedBody()
   @ApiUnknownAccount('robot')

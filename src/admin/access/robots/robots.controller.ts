@@ -1,5 +1,11 @@
 import { Body, Delete, Get, HttpCode, HttpStatus, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+} from '@nestjs/swagger';
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
@@ -22,10 +28,15 @@ import { futureTime, secretExpiry } from '../accounts/account-fields.js';
 import { AccountNamePipe, ApiAccountName } from '../accounts/account-parameters.js';
 import { AccountsQuery } from '../accounts/accounts.query.js';
 import { createdToken } from '../tokens/created-token.js';
-import { EXAMPLE_ROBOT } from '../examples.js';
+import { EXAMPLE_PATTERN, EXAMPLE_ROBOT } from '../examples.js';
 import { CreatedRobotDto, NewRobotDto, RobotChangeDto, RobotDto, RobotPageDto } from './robot.dto.js';
 
 const CURSOR = new KeysetCursor('robots', parseAccountName);
+
+const EXAMPLE_NEW_ROBOT: NewRobotDto = {
+  name: EXAMPLE_ROBOT,
+  grants: [{ pattern: EXAMPLE_PATTERN, role: 'push' }],
+};
 
 /** Robots: accounts of programs, which sign in with secrets. */
 @AdminController('robots', 'robots')
@@ -53,6 +64,7 @@ export class RobotsController {
     summary: 'Create a robot, with its grants and its first secret',
     description: 'The secret is in this response only, with lines to paste that sign a program in.',
   })
+  @ApiBody({ type: NewRobotDto, examples: { robot: { value: EXAMPLE_NEW_ROBOT } } })
   @ApiCreatedResponse({ type: CreatedRobotDto, description: 'The robot and its secret' })
   @ApiMalformedBody()
   @ApiTakenName('robot')
@@ -90,6 +102,7 @@ export class RobotsController {
     description: 'It acts at once, in this process; on requests to other replicas within a second.',
   })
   @ApiAccountName(EXAMPLE_ROBOT)
+  @ApiBody({ type: RobotChangeDto, examples: { disable: { value: { disabled: true } } } })
   @ApiOkResponse({ type: RobotDto, description: 'The robot after the change' })
   @ApiMalformedBody()
   @ApiUnknownAccount('robot')

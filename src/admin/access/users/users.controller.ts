@@ -1,5 +1,11 @@
 import { Body, Delete, Get, HttpCode, HttpStatus, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+} from '@nestjs/swagger';
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
@@ -23,7 +29,7 @@ import { AccountsQueryDto } from '../accounts/account.dto.js';
 import { futureTime } from '../accounts/account-fields.js';
 import { AccountNamePipe, ApiAccountName } from '../accounts/account-parameters.js';
 import { AccountsQuery } from '../accounts/accounts.query.js';
-import { EXAMPLE_USER } from '../examples.js';
+import { EXAMPLE_HTPASSWD, EXAMPLE_USER } from '../examples.js';
 import {
   CreatedUserDto,
   NewUserDto,
@@ -59,6 +65,7 @@ export class UsersController {
   @Post()
   @OnRegistry('admin', 'write')
   @ApiOperation({ operationId: 'createUser', summary: 'Create a user' })
+  @ApiBody({ type: NewUserDto, examples: { user: { value: { name: EXAMPLE_USER, role: null } } } })
   @ApiCreatedResponse({ type: CreatedUserDto, description: 'The user, with the password if Berth made it' })
   @ApiMalformedBody()
   @ApiTakenName('user')
@@ -82,6 +89,10 @@ export class UsersController {
     description:
       'All lines or none. Each user keeps its password; its hash is replaced at its first login. The body can ' +
       'have 64 KiB, about 800 users.',
+  })
+  @ApiBody({
+    type: UserImportDto,
+    examples: { users: { value: { htpasswd: EXAMPLE_HTPASSWD, existing: 'skip' } } },
   })
   @ApiOkResponse({ type: UserImportResultDto, description: 'What was imported' })
   @ApiMalformedBody()
@@ -112,6 +123,7 @@ export class UsersController {
     description: 'It acts at once, in this process; on requests to other replicas within a second.',
   })
   @ApiAccountName(EXAMPLE_USER)
+  @ApiBody({ type: UserChangeDto, examples: { role: { value: { role: 'reader' } } } })
   @ApiOkResponse({ type: UserDto, description: 'The user after the change' })
   @ApiMalformedBody()
   @ApiUnknownAccount('user')
