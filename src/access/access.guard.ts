@@ -29,15 +29,19 @@ export interface AuthorizedRequest extends Request, RequestRecord {
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
+  private readonly isOpen: boolean;
+
   constructor(
     private readonly reflector: Reflector,
-    private readonly configuration: Configuration,
+    configuration: Configuration,
     private readonly authenticator: Authenticator,
     private readonly lateTokens: LateTokens,
     private readonly access: AccessService,
     private readonly challenges: Challenges,
     private readonly loopback: LoopbackPolicy,
-  ) {}
+  ) {
+    this.isOpen = configuration.access !== 'token';
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<AuthorizedRequest>();
@@ -48,7 +52,7 @@ export class AccessGuard implements CanActivate {
     if (requirement === undefined) throw new RegistryError('DENIED');
     request.caller = ANONYMOUS;
     if (requirement.type === 'public') return true;
-    if (this.configuration.access === 'token') return this.authorize(request, requirement);
+    if (!this.isOpen) return this.authorize(request, requirement);
     this.loopback.refuseForeign(request);
     parseRepository(request, requirement);
     return true;

@@ -1,12 +1,23 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { AccessEpoch } from '../accounts/access-epoch.js';
 import type { AccountRights, SecretRights } from '../accounts/account-rights.js';
 import { LiveRights } from '../accounts/live-rights.js';
 import { isInForce } from '../accounts/logins/login.js';
-import type { TokenOrigin } from '../tokens/token-claims.js';
-import { type VerifiedToken, TokenVerifier } from '../tokens/token-verifier.js';
+import type { TokenClaims, TokenOrigin } from '../tokens/token-claims.js';
+import { REMEMBERED_TOKENS, TokenVerifier, type VerifiedToken } from '../tokens/token-verifier.js';
 import { TokenInvalidError } from '../tokens/token.errors.js';
 import { UnauthorizedError } from './access.errors.js';
 import type { Caller } from './caller.js';
+
+/** A caller, while rights don't change. */
+interface Known {
+  readonly caller: Caller;
+  /** The epoch of rights that was known before they were read. */
+  readonly epoch: string;
+  /** When the token or something behind it ends, in milliseconds since 1970. */
+  readonly untilMs: number;
+}
 
 /**
  * Turns a token into a caller. The token says who. Whether the account and the credential behind the token
@@ -14,9 +25,13 @@ import type { Caller } from './caller.js';
  */
 @Injectable()
 export class TokenLogin {
+  /** Small GETs send the same token a thousand times a second. */
+  private readonly known = new LRUCache<string, Known>(REMEMBERED_TOKENS);
+
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly rights: LiveRights,
+    private readonly epoch: AccessEpoch,
   ) {}
 
   /**
@@ -25,18 +40,38 @@ export class TokenLogin {
    * @throws UnauthorizedError
    */
   async callerOf(token: string): Promise<Caller> {
-    const { claims, isLate } = await this.verify(token);
-    const { jti: id, access, origin, sub } = claims;
+    const epoch = this.epoch.fresh ?? (await this.epoch.current());
+    const known = this.known.get(token);
+    if (known?.epoch === epoch && Date.now() < known.untilMs) return known.caller;
+    const { claims, isLate, untilMs } = await this.verify(token);
+    const { account, secret, ...caller } = await this.liveCaller(claims, isLate);
+    const ends = [account, secret].map((each) => each?.expiresAt?.getTime() ?? Infinity);
+    const read = { caller: { ...caller, account }, epoch, untilMs: Math.min(untilMs, ...ends) };
+    this.known.set(token, read);
+    return read.caller;
+  }
+
+  private async liveCaller(
+    { jti: id, access, origin, sub }: TokenClaims,
+    isLate: boolean,
+  ): Promise<Caller & { readonly secret: SecretRights | undefined }> {
     const credential = { kind: 'token', id, access, isLate } as const;
     if (origin.kind === 'anonymous') {
       const grants = await this.rights.anonymous();
       // An anonymous token needs what it needed to be issued.
       if (grants.grants.length === 0) throw refusal('anonymous access has ended');
-      return { name: null, account: null, grants, credential, ceiling: null };
+      return { name: null, account: null, grants, credential, ceiling: null, secret: undefined };
     }
     const { account, secret } = await this.behind(origin);
     if (account.name !== sub) throw refusal('the account of the token does not exist');
-    return { name: sub, account, grants: account.grants, credential, ceiling: secret?.ceiling ?? null };
+    return {
+      name: sub,
+      account,
+      grants: account.grants,
+      credential,
+      ceiling: secret?.ceiling ?? null,
+      secret,
+    };
   }
 
   private async verify(token: string): Promise<VerifiedToken> {

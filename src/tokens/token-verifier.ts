@@ -14,14 +14,20 @@ const LEEWAY_SECONDS = 60;
 /** How long after its end a token is good for what it began. The caller decides what that is. */
 const LATE_SECONDS = 24 * 60 * 60;
 
-const MAX_REMEMBERED = 10_000;
-const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
+/** The bounds of what is remembered by tokens. */
+export const REMEMBERED_TOKENS = {
+  max: 10_000,
+  maxSize: 32 * 1024 * 1024,
+  sizeCalculation: (_value: unknown, token: string) => token.length,
+};
 
 /** A token whose signature and claims are good. */
 export interface VerifiedToken {
   readonly claims: TokenClaims;
   /** Its time is over, for less than 24 hours. */
   readonly isLate: boolean;
+  /** Until then `isLate` stays as it is; in milliseconds since 1970. */
+  readonly untilMs: number;
 }
 
 /** A token whose signature was verified with a key. */
@@ -33,11 +39,7 @@ interface Remembered {
 /** Verifies tokens. A token is verified once per process; a remembered one costs no cryptography. */
 @Injectable()
 export class TokenVerifier {
-  private readonly remembered = new LRUCache<string, Remembered>({
-    max: MAX_REMEMBERED,
-    maxSize: MAX_REMEMBERED_BYTES,
-    sizeCalculation: (_value, token) => token.length,
-  });
+  private readonly remembered = new LRUCache<string, Remembered>(REMEMBERED_TOKENS);
 
   constructor(
     private readonly keys: KeyRing,
@@ -54,12 +56,12 @@ export class TokenVerifier {
     const { claims } = isKnown ? known : await this.verifyNew(token);
     const now = Date.now() / 1000;
     if (now < claims.nbf - LEEWAY_SECONDS) throw new TokenInvalidError('the token is not valid yet');
-    const lateBy = now - claims.exp - LEEWAY_SECONDS;
-    if (lateBy >= LATE_SECONDS) {
-      this.remembered.delete(token);
-      throw new TokenInvalidError('the token has expired');
-    }
-    return { claims, isLate: lateBy >= 0 };
+    const end = claims.exp + LEEWAY_SECONDS;
+    const isLate = now >= end;
+    const until = isLate ? end + LATE_SECONDS : end;
+    if (now < until) return { claims, isLate, untilMs: until * 1000 };
+    this.remembered.delete(token);
+    throw new TokenInvalidError('the token has expired');
   }
 
   private async verifyNew(token: string): Promise<Remembered> {

@@ -1,9 +1,11 @@
 import { createPublicKey } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { TokenLogin } from '../../src/access/token-login.js';
 import { AccessChanges } from '../../src/accounts/access-changes.js';
 import { AccessEpoch } from '../../src/accounts/access-epoch.js';
+import { LiveRights } from '../../src/accounts/live-rights.js';
 import { RightsStore } from '../../src/accounts/rights.store.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
@@ -14,6 +16,7 @@ import type { ScopeAccess } from '../../src/tokens/scope.js';
 import { SigningKeyStore } from '../../src/tokens/signing-key.store.js';
 import { TokenIssuer } from '../../src/tokens/token-issuer.js';
 import { TokenVerifier } from '../../src/tokens/token-verifier.js';
+import { AccessFixtures } from '../support/access-fixtures.js';
 import { claimsOf, signedToken, type TokenChanges } from '../support/signed-token.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
@@ -27,6 +30,7 @@ class Process {
   readonly keys: KeyRing;
   readonly issuer: TokenIssuer;
   readonly verifier: TokenVerifier;
+  readonly login: TokenLogin;
   /** Statements that read keys. */
   reads = 0;
   private readonly epoch: AccessEpoch;
@@ -41,11 +45,13 @@ class Process {
       return read();
     };
     this.changes = new AccessChanges(new UnitOfWork(dataSource));
-    this.epoch = new AccessEpoch(new RightsStore(dataSource), configuration, this.changes);
+    const rights = new RightsStore(dataSource);
+    this.epoch = new AccessEpoch(rights, configuration, this.changes);
     this.keys = new KeyRing(store, this.epoch);
     this.rotation = new KeyRotation(store, this.changes, configuration);
     this.issuer = new TokenIssuer(this.keys, this.rotation, configuration);
     this.verifier = new TokenVerifier(this.keys, configuration);
+    this.login = new TokenLogin(this.verifier, new LiveRights(this.epoch, rights), this.epoch);
   }
 
   issue = async () => (await this.issuer.issue('alice', ORIGIN, ACCESS)).token;
@@ -203,6 +209,54 @@ describe('tokens', () => {
     const tokens = await Promise.all(processes.map(({ issue }) => issue()));
     expect(await kids()).toHaveLength(1);
     for (const token of tokens) await berth.noticeChanges().then(() => berth.verifier.verify(token));
+  });
+
+  describe('their caller', () => {
+    afterEach(() => void jest.restoreAllMocks());
+
+    const DAY_MS = DAY_SECONDS * 1000;
+    let next = 0;
+    const inHours = (hours: number) => new Date(Date.now() + hours * 60 * 60 * 1000);
+
+    /** A token for an hour of a new account whose secret, or itself, ends. */
+    async function tokenOf(ends: { account?: Date; secret?: Date }) {
+      const { name, secretId } = await new AccessFixtures(query).account(`ada-${(next += 1)}`);
+      await query('UPDATE accounts SET expires_at = $1 WHERE name = $2', [ends.account ?? null, name]);
+      await query('UPDATE access_tokens SET expires_at = $1 WHERE id = $2', [ends.secret ?? null, secretId]);
+      return signed({ claims: { sub: name, cid: `secret:${secretId}` } });
+    }
+    const pass = (ms: number) => jest.spyOn(Date, 'now').mockReturnValue(Date.now() + ms);
+
+    it('is late when its time is over, and refused a day after', async () => {
+      const token = await tokenOf({});
+      const isLate = async () => {
+        const { credential } = await berth.login.callerOf(token);
+        return credential.kind === 'token' && credential.isLate;
+      };
+      expect([await isLate(), await isLate()]).toEqual([false, false]);
+      pass(2 * 60 * 60 * 1000);
+      expect([await isLate(), await isLate()]).toEqual([true, true]);
+      pass(DAY_MS);
+      await expect(isLate()).rejects.toThrow('the token has expired');
+    });
+
+    it.each([
+      ['account', { account: inHours(0.5) }, 'the account has expired'],
+      ['secret', { secret: inHours(0.5) }, 'the secret has expired'],
+    ])('is refused when its %s ends, by the clock', async (_what, ends, message) => {
+      const token = await tokenOf(ends);
+      expect((await berth.login.callerOf(token)).name).toMatch(/^ada-/);
+      pass(0.6 * 60 * 60 * 1000);
+      await expect(berth.login.callerOf(token)).rejects.toThrow(message);
+    });
+
+    it('is found without a statement while nothing changes', async () => {
+      const token = await tokenOf({});
+      const first = await berth.login.callerOf(token);
+      expect(await berth.login.callerOf(token)).toBe(first);
+      await berth.noticeChanges();
+      expect((await berth.login.callerOf(token)).name).toBe(first.name);
+    });
   });
 
   describe('rotation', () => {
