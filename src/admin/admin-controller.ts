@@ -7,6 +7,8 @@ import {
   ValidationPipe,
 } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { UnauthorizedError } from '../access/access.errors.js';
+import { RegistryError } from '../oci/errors.js';
 import { ApiProblem } from './problem.dto.js';
 
 const validation = new ValidationPipe({
@@ -19,16 +21,20 @@ const validation = new ValidationPipe({
   exceptionFactory: (errors) => new BadRequestException(describe(errors)),
 });
 
+const UNAUTHORIZED = new UnauthorizedError().message;
+
 /** A controller of the admin API: below `/api/v1`, with validated input, under `tag` in Swagger UI. */
 export const AdminController = (path: string, tag: string) =>
   applyDecorators(
     Controller(`api/v1/${path}`),
     UsePipes(validation),
     ApiTags(`Admin: ${tag}`),
+    ApiProblem(401, 'No credentials, or wrong ones; tokens of `/auth/token` are wrong here', UNAUTHORIZED),
     ApiProblem(
       403,
-      'Without `ACCESS_MODE=open`, a request of another web page or for a host name other than loopback',
-      'without ACCESS_MODE=open, requests of other web pages are refused',
+      "The caller's rights do not suffice; or, where access is open on loopback, a request of another web page " +
+        'or for another host name',
+      new RegistryError('DENIED').message,
     ),
     ApiProblem(500, 'A failure that the log explains; it has the request id', 'internal error'),
     ApiProblem(

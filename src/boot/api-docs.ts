@@ -2,6 +2,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NextFunction, Request, Response } from 'express';
 import { VERSION } from '../common/version.js';
+import { addCredentials, documentAccess } from './access-document.js';
 import { completeDistributionPaths } from '../http/openapi/distribution-document.js';
 
 const PATH = 'api/docs';
@@ -54,6 +55,8 @@ export function setUpApiDocs(app: NestExpressApplication): void {
       operationsSorter: 'alpha',
       displayRequestDuration: true,
       defaultModelsExpandDepth: 0,
+      // A closed tab forgets the credentials.
+      persistAuthorization: false,
     },
   });
 }
@@ -65,16 +68,15 @@ function createApiDocument(app: NestExpressApplication): OpenAPIObject {
     .setDescription(
       'An OCI container registry: the distribution spec on `/v2`, the admin API on `/api/v1`. ' +
         'Every path refuses other methods than these with 405 and `Allow`. Every response has ' +
-        "`X-Request-Id`: the request's own, if it is safe to repeat, or a new one. It is in the log, too.",
+        "`X-Request-Id`: the request's own, if it is safe to repeat, or a new one. It is in the log, too. " +
+        'Where access is open, no credentials are needed, and given ones are ignored.',
     )
     .setVersion(VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0');
   for (const [name, description] of TAGS) builder.addTag(name, description);
-  return orderParameters(
-    completeDistributionPaths(
-      SwaggerModule.createDocument(app, builder.build(), { autoTagControllers: false }),
-    ),
-  );
+  const options = { autoTagControllers: false };
+  const document = SwaggerModule.createDocument(app, addCredentials(builder).build(), options);
+  return orderParameters(completeDistributionPaths(documentAccess(app, document)));
 }
 
 /**

@@ -19,6 +19,7 @@ interface Operation {
     { description: string; headers?: Record<string, unknown>; content?: Record<string, Content> }
   >;
   requestBody?: { content: Record<string, Content> };
+  security: Record<string, string[]>[];
 }
 
 interface Document {
@@ -171,10 +172,12 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('describes a refused web page and failures of the registry everywhere', () => {
+  it('requires credentials of all but public endpoints, and describes refusals and failures there', () => {
     for (const { path, operation } of operations) {
-      if (path.startsWith('/health')) continue;
-      expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['403', '500', '503']));
+      const isPublic = path.startsWith('/health');
+      expect([path, operation.security]).toEqual([path, isPublic ? [] : [{ password: [] }, { secret: [] }]]);
+      if (isPublic) continue;
+      expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['401', '403', '500', '503']));
     }
     const { get, delete: remove } = document.paths['/v2/{name}/blobs/{digest}']!;
     expect(get!.responses['307']!.headers).toHaveProperty('Location');

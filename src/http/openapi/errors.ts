@@ -1,7 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { UnauthorizedError } from '../../access/access.errors.js';
 import { parseDigest } from '../../oci/digest.js';
 import { RegistryError } from '../../oci/errors.js';
+import { EXAMPLE_REPOSITORY } from '../../oci/examples.js';
 import { parseRepositoryName } from '../../oci/repository-name.js';
 import { StorageFullError, StorageUnavailableError } from '../../storage/storage.errors.js';
 import { responseToError } from '../error-responses.js';
@@ -29,11 +31,24 @@ export const STORAGE_FULL: ErrorCase = [
   'the disk of the storage or of the database is full',
 ];
 
+function unauthorized(): UnauthorizedError {
+  const error = new UnauthorizedError();
+  error.challenge =
+    'Bearer realm="https://registry.example.org/auth/token",service="berth",' +
+    `scope="repository:${EXAMPLE_REPOSITORY}:pull"`;
+  return error;
+}
+
 /** Errors of every endpoint. */
 export const COMMON_ERRORS: readonly ErrorCase[] = [
   [
-    new RegistryError('DENIED', 'without ACCESS_MODE=open, requests of other web pages are refused'),
-    'without `ACCESS_MODE=open`, a request of another web page or for a host name other than loopback',
+    unauthorized(),
+    'no credentials, wrong ones, or a token without the right; `WWW-Authenticate` says where to get a token',
+  ],
+  [
+    new RegistryError('DENIED'),
+    'a name with a password or a secret whose rights do not suffice; or, where access is open on loopback, a ' +
+      'request of another web page or for another host name',
   ],
   [new Error('unexpected'), 'a failure that the log explains; it has the request id'],
   [
