@@ -15,6 +15,7 @@ import { describeUnknownNames, describeUnusedStores } from './config/setting-nam
 import { refuseLowFileLimit } from './boot/open-file-limit.js';
 import { StartupError } from './common/startup.error.js';
 import { VERSION } from './common/version.js';
+import { checkCertificateFiles } from './tls/certificate-files.js';
 import { BoundedOutput } from './observability/bounded-output.js';
 import { type Log, openLog } from './observability/logger.js';
 import { stopOnSignal } from './boot/stop-on-signal.js';
@@ -33,7 +34,11 @@ async function configure() {
   const fromFile = addDotEnv(process.env);
   await refuseUnknownHost(process.env);
   const configuration = loadConfiguration(process.env);
-  const warnings = [describeUnknownNames(process.env), describeUnusedStores(configuration, process.env)];
+  const warnings = [
+    describeUnknownNames(process.env),
+    describeUnusedStores(configuration, process.env),
+    await checkCertificateFiles(configuration),
+  ];
   return { configuration, fromFile, warnings: warnings.filter((warning) => warning !== undefined) };
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
 import { isLoopback } from '../common/loopback.js';
@@ -49,9 +50,10 @@ export class LoopbackPolicy {
  * without CORS do not, but browsers add `Sec-Fetch-Site` to every request. Following a link is harmless: the
  * page with the link cannot read the response.
  */
-function isFromAnotherPage({ method, headers }: IncomingMessage): boolean {
+function isFromAnotherPage({ method, headers, socket }: IncomingMessage): boolean {
   const { host = '', origin, 'sec-fetch-site': site } = headers;
-  if (origin !== undefined && origin !== `http://${host}`) return true;
+  const scheme = socket instanceof TLSSocket ? 'https' : 'http';
+  if (origin !== undefined && origin !== `${scheme}://${host}`) return true;
   if (site === undefined || site === 'same-origin' || site === 'none') return false;
   const followsLink =
     method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';

@@ -39,6 +39,21 @@ export async function readKeyPair({ tlsCertFile = '', tlsKeyFile = '' }: Files):
   return { cert, key };
 }
 
+/**
+ * Checks the files of `TLS=files`, if it is on. Returns a warning if the certificate is not valid now.
+ *
+ * @throws StartupError
+ */
+export async function checkCertificateFiles(
+  configuration: Files & Pick<Configuration, 'tlsMode'>,
+): Promise<string | undefined> {
+  if (configuration.tlsMode !== 'files') return undefined;
+  const invalidity = describeInvalidity(await readKeyPair(configuration), new Date());
+  return invalidity === undefined
+    ? undefined
+    : `TLS_CERT_FILE (${configuration.tlsCertFile}): ${invalidity}.`;
+}
+
 /** Says what is wrong with the dates of a certificate; undefined if it is valid now. */
 export function describeInvalidity(pair: KeyPair, now: Date): string | undefined {
   const begin = new Date(new X509Certificate(pair.cert).validFrom);
