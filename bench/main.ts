@@ -4,6 +4,7 @@ import { jsonOf, textOf } from './report/report.js';
 import { Benchmark, namesOf } from './run/benchmark.js';
 import { builtMain } from './run/built-berth.js';
 import { Workspace } from './run/workspace.js';
+import { useTls } from './load/scheme.js';
 import { findPeer } from './servers/peer.server.js';
 
 async function main(options: Options): Promise<void> {
@@ -14,6 +15,7 @@ async function main(options: Options): Promise<void> {
   const built = await builtMain(options.dist);
   const peer = options.peer === undefined ? undefined : await findPeer(options.peer);
   if (options.peer !== undefined && !peer) tell(`${options.peer} was not found: only Berth is measured`);
+  if (options.tls) useTls();
   const workspace = await Workspace.open(options.directory);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));

@@ -11,6 +11,7 @@ export const USAGE = `npm run bench -- [options]
   --dist DIR         measures the build in this directory instead of making one in dist
   --peer PATH        the registry to compare with (default docker-registry, where it is on the PATH)
   --no-peer          measures Berth alone
+  --tls              https: both servers with the same new certificate (needs openssl; no limits are measured)
   --directory DIR    where the data lies meanwhile, 20 GB at most (default the system's temporary directory)
   --json FILE        writes all figures to this file, too
   --help             prints this
@@ -27,6 +28,7 @@ export interface Options {
   readonly dist: string | undefined;
   /** Undefined: no peer. */
   readonly peer: string | undefined;
+  readonly tls: boolean;
   readonly directory: string | undefined;
   readonly json: string | undefined;
 }
@@ -46,6 +48,7 @@ export function parseOptions(args: readonly string[]): Options {
       dist: { type: 'string' },
       peer: { type: 'string', default: 'docker-registry' },
       'no-peer': { type: 'boolean', default: false },
+      tls: { type: 'boolean', default: false },
       directory: { type: 'string' },
       json: { type: 'string' },
     },
@@ -61,6 +64,7 @@ export function parseOptions(args: readonly string[]): Options {
     workers: values.workers,
     dist: values.dist,
     peer: values['no-peer'] ? undefined : values.peer,
+    tls: values.tls,
     directory: values.directory,
     json: values.json,
   };

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { HOST } from '../load/connection.js';
 import { MANIFEST_TYPE } from '../load/jobs.js';
+import { usesTls } from '../load/scheme.js';
 import type { Target } from './bench-case.js';
 
 /** Sends a request with an ordinary HTTP client. */
 export async function fetchFrom({ server }: Target, path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(`http://${HOST}:${server.port}${path}`, init);
+  const response = await fetch(`${usesTls() ? 'https' : 'http'}://${HOST}:${server.port}${path}`, init);
   if (!response.ok) throw new Error(`${server.name}: ${path} returned ${response.status}`);
   return response;
 }

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { usesTls } from './scheme.js';
 import { ResponseParser, type ParsedResponse } from './response-parser.js';
 
 export const HOST = '127.0.0.1';
@@ -25,19 +27,16 @@ export class Connection {
   /** @param bufferBytes size of the reused read buffer. */
   static async open(port: number, bufferBytes: number): Promise<Connection> {
     const feed = { take: (_bytes: Buffer, _length: number): void => undefined };
-    const socket = connect({
-      host: HOST,
-      port,
-      noDelay: true,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(bufferBytes),
-        callback: (length, bytes) => {
-          feed.take(bytes as Buffer, length);
-          return true;
-        },
+    const onread: OnReadOpts = {
+      buffer: Buffer.allocUnsafeSlow(bufferBytes),
+      callback: (length, bytes) => {
+        feed.take(bytes as Buffer, length);
+        return true;
       },
-    });
-    await once(socket, 'connect');
+    };
+    const options = { host: HOST, port, noDelay: true, onread };
+    const socket = usesTls() ? connectTls(options) : connect(options);
+    await once(socket, usesTls() ? 'secureConnect' : 'connect');
     return new Connection(socket, feed);
   }
 

@@ -11,6 +11,7 @@ import type { CaseResult } from '../report/results.js';
 import { BerthServer } from '../servers/berth.server.js';
 import { freePort } from '../servers/free-port.js';
 import { PeerServer, type PeerProgram } from '../servers/peer.server.js';
+import { newKeyPair, type KeyPairFiles } from '../servers/key-pair.js';
 import type { RegistryServer } from '../servers/registry-server.js';
 import type { Workspace } from './workspace.js';
 import { openAll, runCase } from './run-group.js';
@@ -27,7 +28,8 @@ export function namesOf(options: Options): string[] {
   return [...cases, ...selectedLimits(options)].map(({ name }) => name);
 }
 
-function selectedLimits({ only, quick }: Options): Limit[] {
+function selectedLimits({ only, quick, tls }: Options): Limit[] {
+  if (tls) return [];
   const sizes = sizesOf(quick);
   return [...physicalLimits(sizes), ...generatorLimits(sizes)].filter(({ name }) => only.test(name));
 }
@@ -105,11 +107,13 @@ export class Benchmark {
   }
 
   private async startServers(): Promise<{ target: Target; end: () => Promise<void> }[]> {
-    const started = [await this.startServer('berth', (directory, port) => this.newBerth(directory, port))];
+    const pair = this.options.tls ? await newKeyPair(await this.workspace.newDirectory('tls')) : undefined;
+    const berth = (directory: string, port: number) => this.newBerth(directory, port, pair);
+    const started = [await this.startServer('berth', berth)];
     const { peer } = this;
     if (peer) {
       started.push(
-        await this.startServer('peer', (directory, port) => new PeerServer(peer, directory, port)),
+        await this.startServer('peer', (directory, port) => new PeerServer(peer, directory, port, pair)),
       );
     }
     return started;
@@ -129,7 +133,8 @@ export class Benchmark {
     return { target: { kind, server, generator: this.generator, sizes: sizesOf(this.options.quick) }, end };
   }
 
-  private newBerth(directory: string, port: number): BerthServer {
-    return new BerthServer(this.main, directory, port, this.options.workers);
+  private newBerth(directory: string, port: number, pair: KeyPairFiles | undefined): BerthServer {
+    const settings = pair && { TLS: 'files', TLS_CERT_FILE: pair.cert, TLS_KEY_FILE: pair.key };
+    return new BerthServer(this.main, directory, port, this.options.workers, settings);
   }
 }

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HOST } from '../load/connection.js';
+import type { KeyPairFiles } from './key-pair.js';
 import { processTree } from './process-tree.js';
 import type { RegistryServer, ServerProcesses } from './registry-server.js';
 import { ServerProcess } from './server-process.js';
@@ -36,6 +37,7 @@ export class PeerServer implements RegistryServer {
     private readonly program: PeerProgram,
     readonly directory: string,
     readonly port: number,
+    private readonly pair?: KeyPairFiles,
   ) {
     this.name = program.name;
   }
@@ -69,6 +71,10 @@ export class PeerServer implements RegistryServer {
 
   /** With the cache of descriptors in memory, as in its packages' file: that is faster. */
   private configuration(): string {
+    const { pair } = this;
+    const tls = pair
+      ? `, tls: {certificate: ${JSON.stringify(pair.cert)}, key: ${JSON.stringify(pair.key)}}`
+      : '';
     return [
       'version: 0.1',
       'log: {level: error, accesslog: {disabled: true}}',
@@ -76,7 +82,7 @@ export class PeerServer implements RegistryServer {
       '  cache: {blobdescriptor: inmemory}',
       `  filesystem: {rootdirectory: ${JSON.stringify(PeerServer.storageOf(this.directory))}}`,
       '  delete: {enabled: true}',
-      `http: {addr: "${HOST}:${this.port}"}`,
+      `http: {addr: "${HOST}:${this.port}"${tls}}`,
       '',
     ].join('\n');
   }

@@ -2,8 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOST } from '../load/connection.js';
+import { usesTls } from '../load/scheme.js';
 
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
@@ -69,10 +71,13 @@ export class ServerProcess {
 
 function returns200(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ host: HOST, port, path: '/v2/', agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
+    const asked = (usesTls() ? requestTls : request)(
+      { host: HOST, port, path: '/v2/', agent: false },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      },
+    );
     asked.on('error', () => resolve(false));
     asked.end();
   });

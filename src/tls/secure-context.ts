@@ -3,8 +3,8 @@ import type { SecureContextOptions } from 'node:tls';
 import type { KeyPair } from './key-pair.js';
 
 /**
- * Node's list with AES-128 before AES-256: the same security in practice, and a quarter less CPU time per
- * byte. Clients without AES in hardware put ChaCha20 first, and get it.
+ * AES-128 first, as Go's servers have it: safe, and a tenth cheaper than AES-256. Clients without AES in
+ * hardware put ChaCha20 first, and get it.
  */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',

@@ -41,6 +41,8 @@ export class TlsLayer {
       if (transport === undefined) return void socket.destroy();
       this.shaking.delete(nameOf(socket));
       setTransport(socket, transport);
+      // As without TLS: a client may end its side and still read the response.
+      socket.allowHalfOpen = true;
       serve(socket);
     });
     this.tls.on('tlsClientError', (error, socket) => {
@@ -67,6 +69,8 @@ export class TlsLayer {
         if (this.shaking.get(name) === socket) this.shaking.delete(name);
       });
       socket.on('error', () => socket.destroy());
+      // In the handshake it would keep the connection of a client that has left until the timeout.
+      socket.allowHalfOpen = false;
       this.tls.emit('connection', socket);
     });
   }
