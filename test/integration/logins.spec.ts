@@ -45,8 +45,11 @@ describe('logins', () => {
   });
 
   /** A user whose hash is cheap to verify; it is replaced by the first login. */
-  async function newAccount(passwordHash: string | null = cheapHash, kind = 'user'): Promise<string> {
-    const fresh = `user-${randomBytes(6).toString('hex')}`;
+  async function newAccount(
+    passwordHash: string | null = cheapHash,
+    kind = 'user',
+    fresh = `user-${randomBytes(6).toString('hex')}`,
+  ): Promise<string> {
     const sql = `INSERT INTO accounts (name, kind, password_hash) VALUES ($1, $2, $3)`;
     await query(sql, [fresh, kind, passwordHash]);
     return fresh;
@@ -377,6 +380,11 @@ describe('logins', () => {
     it('have failures once a minute, without names that do not exist', async () => {
       await fail(4);
       await fail(4, HOME, 'my-own-password');
+      // The id of a secret may look like the name of an account.
+      const { id, text } = createSecret();
+      const namesake = await newAccount(null, 'robot', id);
+      expect(await outcome(loginWithSecret(text))).toBe('refused');
+      expect(await events(namesake)).toEqual([]);
       const minutes = await query('SELECT FROM login_failures WHERE failures > 0 GROUP BY minute');
       const failure = { ...event, action: 'login.failure', actor: null, after: null };
       const found = await events(name);

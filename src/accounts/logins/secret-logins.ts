@@ -43,7 +43,8 @@ export class SecretLogins {
       isUsable(account) &&
       (name === undefined || name === account.name);
     if (!isGood) {
-      const attempt = await this.failures.attempt(name ?? account?.name ?? id, origin);
+      // No account has a name with a space.
+      const attempt = await this.failures.attempt(name ?? account?.name ?? `secret ${id}`, origin);
       await attempt.fail();
       return loginRefused();
     }
