@@ -127,7 +127,9 @@ describe('logins', () => {
       const queries = jest.spyOn(test.dataSource.manager, 'query');
       await Promise.all(Array.from({ length: 10 }, () => login(one)));
       expect(verify).toHaveBeenCalledTimes(1);
-      expect(queries).not.toHaveBeenCalled();
+      // The epoch is read again after a second.
+      const others = queries.mock.calls.filter((call) => !JSON.stringify(call).includes('access_state'));
+      expect(others).toEqual([]);
       queries.mockRestore();
     });
 
