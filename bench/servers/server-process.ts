@@ -41,10 +41,10 @@ export class ServerProcess {
     return this.child.pid;
   }
 
-  /** Waits for the first 200 of `/v2/`. */
+  /** Waits for the first 200 of `/v2/`; with access control it is a 401. */
   async ready(port: number): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
-    while (!(await returns200(port))) {
+    while (!(await serves(port))) {
       if (this.hasEnded) throw new Error(`the server ended: ${this.printed()}`);
       if (performance.now() > deadline) throw new Error(`the server did not start: ${this.printed()}`);
       await sleep(POLL_MS);
@@ -69,13 +69,13 @@ export class ServerProcess {
   }
 }
 
-function returns200(port: number): Promise<boolean> {
+function serves(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const asked = (usesTls() ? requestTls : request)(
       { host: HOST, port, path: '/v2/', agent: false },
       (response) => {
         response.resume();
-        resolve(response.statusCode === 200);
+        resolve(response.statusCode === 200 || response.statusCode === 401);
       },
     );
     asked.on('error', () => resolve(false));

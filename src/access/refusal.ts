@@ -27,7 +27,7 @@ function describe(
   requirement: AccessRequirement,
   repository: RepositoryName | undefined,
 ): string {
-  const who = caller.name ?? 'a caller without an account';
+  const who = caller.name ?? 'an anonymous caller';
   if (requirement.type !== 'repository' || repository === undefined) {
     return `${who} has no access to ${repository ?? 'this'}: it takes a role that an administrator can give`;
   }
@@ -39,6 +39,6 @@ function describe(
     case 'ceiling of the secret':
       return `the secret of ${who} is only for ${caller.ceiling}, so it may not ${what}`;
     default:
-      return `${who} may not ${what}: an administrator can grant it`;
+      return `${who} may not ${what}: ${caller.account === null ? 'log in' : 'an administrator can grant it'}`;
   }
 }
