@@ -36,9 +36,9 @@ export type Deleted = boolean | undefined;
  * `tag_events` and `audit_events` default to it.
  */
 const setting = (name: string, parameter: string) =>
-  `set_config('berth.${name}', coalesce(${parameter}, ''), true) AS ${name}`;
-const FROM_CLIENT = `FROM ${setting('client_address', '$4')}, ${setting('user_agent', '$5')},
-       ${setting('request_id', '$6')}`;
+  `set_config('berth.${name}', coalesce(${parameter}, ''), true)`;
+const FROM_CLIENT = `FROM ROWS FROM (
+  ${setting('client_address', '$4')}, ${setting('user_agent', '$5')}, ${setting('request_id', '$6')}) AS client`;
 
 /**
  * Lists of digests are texts: `pg` escapes and parses each item of an array, which is slow for 100,000 items.

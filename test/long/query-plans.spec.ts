@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { PlannedRegistry } from '../support/query-plans/planned-registry.js';
 import { SqlMethods } from '../support/query-plans/sql-methods.js';
+import { describeAccess } from './query-plans/access.js';
 import { describeAdminLists } from './query-plans/admin-lists.js';
 import { describeBlobPushes } from './query-plans/blob-pushes.js';
 import { describeLists } from './query-plans/lists.js';
@@ -41,6 +42,7 @@ describe('on a large database', () => {
   describeBlobPushes(registry);
   describeManifestPushes(registry);
   describeReaping(registry);
+  describeAccess(registry);
 
   it('every method that sends SQL was called', () => {
     const unused = methods.unused.filter((name) => !NOT_HERE.some((each) => name.startsWith(each)));

@@ -34,8 +34,6 @@ export function eventStatement(columns: string, from: string, filter: string, co
    LIMIT ${limit}`;
   return {
     sql,
-    /** The parameter for `LIMIT`. */
-    limit,
     /** All but the last one, which is the limit. */
     parameters: (filters: readonly string[], { since, until, after }: EventsRequest): string[] => [
       ...filters,

@@ -1,3 +1,4 @@
+import { accessStatements } from './seed-access.js';
 import { uploadStatements } from './seed-uploads.js';
 
 /**
@@ -7,6 +8,7 @@ import { uploadStatements } from './seed-uploads.js';
 export function sizesAt(scale: number) {
   const manifests = Math.round(40_000 * scale);
   return {
+    scale,
     repositories: Math.round(4_000 * scale),
     /** The last tenth of the repositories has nothing. */
     filled: Math.round(3_600 * scale),
@@ -53,6 +55,7 @@ export function seedStatements(sizes: Sizes): string[] {
     ...blobStatements(sizes),
     ...tagStatements(sizes),
     ...uploadStatements(sizes.uploads),
+    ...accessStatements(sizes.scale, BIG_REPOSITORY),
     ...['repositories', 'manifests', 'blobs', 'tag_events', 'upload_events'].map(
       (table) => `SELECT setval(pg_get_serial_sequence('${table}', 'id'), (SELECT max(id) FROM ${table}))`,
     ),

@@ -33,12 +33,17 @@ const summaries = (selection: string) => `
 const LIST = summaries('name > $1 ORDER BY name LIMIT $2');
 const ONE = summaries('name = $1');
 
+// Rows are compared, so that the page is a range of the primary key: for a group of unknown size, the planner
+// read and sorted all members.
 const MEMBERS = `
   SELECT a.id, a.name, a.kind, m.created_at AS "addedAt"
-    FROM group_members m JOIN accounts a ON a.id = m.account_id
-   WHERE m.group_id = (SELECT id FROM groups WHERE name = $1) AND m.account_id > $2
-   ORDER BY m.account_id
-   LIMIT $3`;
+    FROM (SELECT group_id, account_id, created_at FROM group_members
+           WHERE (group_id, account_id) > ((SELECT id FROM groups WHERE name = $1), $2::bigint)
+             AND group_id <= (SELECT id FROM groups WHERE name = $1)
+           ORDER BY group_id, account_id
+           LIMIT $3) AS m
+   CROSS JOIN LATERAL (SELECT id, name, kind FROM accounts WHERE id = m.account_id LIMIT 1) AS a
+   ORDER BY m.account_id`;
 
 /** Reads groups for the admin API. */
 @Injectable()
