@@ -87,6 +87,15 @@ describe('admin API', () => {
     ['DELETE', '/repositories/a%2Fb', 'GET, HEAD'],
     ['PUT', '/repositories/a%2Fb/tags', 'GET, HEAD'],
     ['PATCH', '/uploads/00000000-0000-4000-8000-000000000000', 'GET, HEAD, DELETE'],
+    ['POST', '/me', 'GET, HEAD'],
+    ['GET', '/me/password', 'PUT'],
+    ['PUT', '/me/tokens', 'GET, HEAD, POST'],
+    ['GET', '/me/tokens/0123456789ab', 'DELETE'],
+    ['DELETE', '/users', 'GET, HEAD, POST'],
+    ['PUT', '/users/alice', 'GET, HEAD, PATCH, DELETE'],
+    ['PUT', '/robots/ci', 'GET, HEAD, PATCH, DELETE'],
+    ['PATCH', '/robots/ci/tokens', 'GET, HEAD, POST'],
+    ['PATCH', '/robots/ci/tokens/0123456789ab', 'DELETE'],
   ])('%s %s: 405', async (method, path, allow) => {
     expect((await admin.problem(path, 405, { method })).title).toBe('Method Not Allowed');
     expect((await admin.fetch(path, { method })).headers.get('allow')).toBe(allow);

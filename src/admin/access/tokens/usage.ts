@@ -13,10 +13,13 @@ interface Address {
 }
 
 /**
- * How programs sign in with a secret. Neither the characters of names nor those of secrets need quotes in a
- * shell, so the lines work in every shell.
+ * How programs sign in with a secret. The characters of names and of secrets need no quotes in a shell. In
+ * YAML they do: a name can look like a number. Names of Kubernetes have no `_`, and end with a letter or a
+ * digit.
  */
-export function usageOf({ scheme, host }: Address, name: string, secret: string): Usage {
+export function usageOf({ scheme, host: address }: Address, name: string, secret: string): Usage {
+  // Brackets of IPv6 addresses are special in a shell.
+  const host = address.startsWith('[') ? `'${address}'` : address;
   const flag = scheme === 'https' ? '' : ' --tls-verify=false';
   const kubernetesName = `berth-${name.replace(/[^a-z0-9]+/g, '-').replace(/-$/, '')}`;
   return {
@@ -33,8 +36,8 @@ export function usageOf({ scheme, host }: Address, name: string, secret: string)
       `# Once: echo ${secret} | gh secret set BERTH_TOKEN`,
       '- uses: docker/login-action@v3',
       '  with:',
-      `    registry: ${host}`,
-      `    username: ${name}`,
+      `    registry: '${address}'`,
+      `    username: '${name}'`,
       '    password: ${{ secrets.BERTH_TOKEN }}',
     ].join('\n'),
   };
