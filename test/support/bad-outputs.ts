@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 
@@ -42,6 +42,30 @@ export function deadTerminal(): BadOutput {
   return owned(terminal);
 }
 
+/** A terminal that somebody reads. */
+export interface ReadTerminal extends BadOutput {
+  /** What was printed so far. */
+  text(): string;
+}
+
+/** A terminal whose text is read. */
+export function readTerminal(): ReadTerminal {
+  const { master, terminal } = openTerminal(constants.O_NONBLOCK);
+  const buffer = Buffer.alloc(64 * 1024);
+  let printed = '';
+  const drain = (): string => {
+    try {
+      for (let n = readSync(master, buffer); n > 0; n = readSync(master, buffer))
+        printed += buffer.toString('utf8', 0, n);
+    } catch (error) {
+      // Nothing to read now, or nobody has it open any more.
+      if (!['EAGAIN', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    return printed;
+  };
+  return { ...owned(terminal, master), text: drain };
+}
+
 function owned(...descriptors: [number, ...number[]]): BadOutput {
   return { fd: descriptors[0], close: () => descriptors.forEach((fd) => closeSync(fd)) };
 }
@@ -60,9 +84,9 @@ export function pipe(directory: string): Pipe {
 }
 
 /** Node can't open one. */
-function openTerminal(): { master: number; path: string; terminal: number } {
+function openTerminal(flags = 0): { master: number; path: string; terminal: number } {
   const library = koffi.load(null);
-  const master = openSync('/dev/ptmx', constants.O_RDWR | constants.O_NOCTTY);
+  const master = openSync('/dev/ptmx', constants.O_RDWR | constants.O_NOCTTY | flags);
   library.func('int unlockpt(int)')(master);
   const path = library.func('str ptsname(int)')(master) as string;
   return { master, path, terminal: openSync(path, constants.O_WRONLY | constants.O_NOCTTY) };
