@@ -8,6 +8,9 @@ import { readClaims, type TokenClaims } from './token-claims.js';
 import { MAX_TOKEN_BYTES } from './token-issuer.js';
 import { TokenInvalidError } from './token.errors.js';
 
+/** A JWS in compact form (RFC 7515, section 3.1). A signature with P-256 has 64 bytes. */
+const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]{86}$/;
+
 /** Clocks of replicas may differ by this much. */
 const LEEWAY_SECONDS = 60;
 
@@ -67,6 +70,7 @@ export class TokenVerifier {
   private async verifyNew(token: string): Promise<Remembered> {
     if (token.length > MAX_TOKEN_BYTES) throw new TokenInvalidError('the token is too long');
     const kid = keyIdOf(token);
+    if (!TOKEN.test(token)) throw new TokenInvalidError(MALFORMED);
     const key = await this.keys.find(kid);
     if (key === undefined) throw new TokenInvalidError('the token is signed with an unknown key');
     const expected = { iss: await this.keys.issuer(), aud: this.configuration.authService };

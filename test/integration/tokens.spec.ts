@@ -163,7 +163,8 @@ describe('tokens', () => {
 
   it('refuses a token that was changed by one character anywhere', async () => {
     const token = await berth.issue();
-    for (let at = 0; at < token.length; at += 7) {
+    // The last character has bits that belong to no byte.
+    for (let at = 0; at < token.length - 1; at += 7) {
       const changed = `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
       await expect(berth.verifier.verify(changed)).rejects.toThrow('the token');
     }
