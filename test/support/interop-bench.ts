@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { findProgram, type Output, ToolHome } from './registry-tool.js';
 import { makeOciLayout, type OciLayout } from './oci-layout.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST } from './registry-client.js';
@@ -18,24 +19,36 @@ export interface Served {
   };
 }
 
+/** An address of this machine that is not its own alone, if it has one. */
+function networkAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  return found?.address ?? '127.0.0.1';
+}
+
 /** A registry, images to push to it, and a home for the client that does. */
 export class InteropBench {
   private constructor(
     readonly berth: OwnBerth,
     readonly home: ToolHome,
     readonly layout: OciLayout,
+    /** Where clients reach the registry. */
+    readonly url: URL,
   ) {}
 
-  static async open(): Promise<InteropBench> {
-    const berth = await OwnBerth.start();
-    const home = await ToolHome.create(new URL(berth.url).host);
+  /** @param settings with a HOST for all addresses, clients use one that other machines would use. */
+  static async open(settings: Record<string, string> = {}): Promise<InteropBench> {
+    const berth = await OwnBerth.start(settings);
+    const url = new URL(berth.url);
+    if (url.hostname === '0.0.0.0') url.hostname = networkAddress();
+    const home = await ToolHome.create(url);
     const layout = await makeOciLayout(home.file('layout'), findProgram('busybox') ?? process.execPath);
-    return new InteropBench(berth, home, layout);
+    return new InteropBench(berth, home, layout, url);
   }
 
   /** `host:port`, the first part of every image's name. */
   get registry(): string {
-    return new URL(this.berth.url).host;
+    return this.url.host;
   }
 
   run(program: string, ...args: string[]): Promise<Output> {

@@ -50,8 +50,8 @@ export class ToolHome {
     private readonly environment: Record<string, string>,
   ) {}
 
-  /** @param registry `host:port` that clients reach without TLS. */
-  static async create(registry: string): Promise<ToolHome> {
+  /** @param registry clients reach an http one without TLS; of an https one they know no authority yet. */
+  static async create(registry: URL): Promise<ToolHome> {
     const path = await mkdtemp(join(tmpdir(), 'berth-client-'));
     const file = (name: string) => join(path, name);
     for (const name of ['run', 'tmp', '.docker', '.config/containers'])
@@ -61,7 +61,11 @@ export class ToolHome {
       '{"default":[{"type":"insecureAcceptAnything"}]}',
     );
     await writeFile(file('.docker/config.json'), '{}');
-    await writeFile(file('registries.conf'), `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`);
+    const insecure = registry.protocol === 'http:';
+    await writeFile(
+      file('registries.conf'),
+      `[[registry]]\nlocation = "${registry.host}"\ninsecure = ${insecure}\n`,
+    );
     await writeFile(
       file('storage.conf'),
       `[storage]\ndriver = "vfs"\ngraphroot = "${file('graph')}"\nrunroot = "${file('run')}"\n`,
@@ -89,8 +93,17 @@ export class ToolHome {
     return join(this.path, name);
   }
 
-  /** Runs a command, with a timeout. Rejects with its output if it fails. */
-  run(program: string, args: readonly string[], extra: Record<string, string> = {}): Promise<Output> {
+  /**
+   * Runs a command, with a timeout. Rejects with its output if it fails.
+   *
+   * @param input what it reads from its standard input
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    extra: Record<string, string> = {},
+    input = '',
+  ): Promise<Output> {
     const options = {
       cwd: this.path,
       env: { ...this.environment, ...extra },
@@ -99,10 +112,12 @@ export class ToolHome {
       maxBuffer: OUTPUT_LIMIT_BYTES,
     };
     return new Promise((resolve, reject) => {
-      execFile(program, args, options, (error, stdout, stderr) => {
+      const child = execFile(program, args, options, (error, stdout, stderr) => {
         if (!error) return resolve({ stdout, stderr });
         reject(new Error(`${program} ${args.join(' ')}: ${error.killed ? 'timeout' : stderr || stdout}`));
       });
+      // A program that ended has read what it wanted.
+      child.stdin?.on('error', () => {}).end(input);
     });
   }
 
