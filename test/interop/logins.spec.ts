@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { AccessFixtures, basic } from '../support/access-fixtures.js';
-import { CLIENT_NAMES, type ClientCommands, clientsOf, type Person } from '../support/access-tour.js';
+import {
+  CA_FILE,
+  CLIENT_NAMES,
+  type ClientCommands,
+  clientsOf,
+  type Person,
+} from '../support/access-tour.js';
 import { AdminClient } from '../support/admin-client.js';
 import { authorityOf } from '../support/https-client.js';
 import { InteropBench } from '../support/interop-bench.js';
@@ -56,11 +62,15 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
     const certificates = bench.home.file(`.config/containers/certs.d/${bench.registry}`);
     await mkdir(certificates, { recursive: true });
     const authority = await authorityOf(bench.url.origin);
-    for (const file of [`${certificates}/ca.crt`, bench.home.file('ca.crt')]) await writeFile(file, authority);
+    for (const file of [`${certificates}/ca.crt`, bench.home.file(CA_FILE)]) await writeFile(file, authority);
   }
 
-  async function shell(command: string, { trust }: Pick<ClientCommands, 'trust'>, input = ''): Promise<string> {
-    const SSL_CERT_FILE = bench.home.file('ca.crt');
+  async function shell(
+    command: string,
+    { trust }: Pick<ClientCommands, 'trust'>,
+    input = '',
+  ): Promise<string> {
+    const SSL_CERT_FILE = bench.home.file(CA_FILE);
     const isTls = bench.url.protocol === 'https:';
     const environment: Record<string, string> = isTls && trust === 'SSL_CERT_FILE' ? { SSL_CERT_FILE } : {};
     const { stdout, stderr } = await bench.home.run('sh', ['-ec', command], environment, input);
@@ -136,6 +146,19 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
         await run(client.pull(to));
         await run(client.logout);
       });
+    });
+  });
+
+  describe('where anonymous callers may pull nothing', () => {
+    beforeAll(async () => {
+      const admin = new AdminClient(registry);
+      const { items } = await admin.get<{ items: { id: string }[] }>('/grants?subject=anonymous');
+      for (const { id } of items) await admin.call('DELETE', `/grants/${id}`, 204);
+    });
+
+    it.each(CLIENT_NAMES.filter((program) => findProgram(program)))('%s says: log in', async (program) => {
+      const client = clientsOf(bench)[program];
+      await expect(shell(client.pull('open/app:1.2.3'), client)).rejects.toThrow(/: log in/);
     });
   });
 

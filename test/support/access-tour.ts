@@ -1,7 +1,10 @@
 import type { InteropBench } from './interop-bench.js';
 
 /** How a client trusts a registry whose certificate is of an authority that it does not know. */
-type Trust = 'certs.d' | 'SSL_CERT_FILE';
+type Trust = 'certs.d' | 'SSL_CERT_FILE' | 'a flag';
+
+/** The certificate of the registry's authority, in the home of the clients. */
+export const CA_FILE = 'berth-ca.crt';
 
 /** What a person types into a shell for each step. A step that a client does not have is undefined. */
 export interface ClientCommands {
@@ -70,7 +73,8 @@ export function clientsOf({ registry, layout, home, url }: Place) {
     };
   };
   const crane = `crane${flag('--insecure')}`;
-  const orasPlain = flag('--plain-http');
+  /** For oras and helm; a copy has one for each side. */
+  const transport = (side = '') => (plain ? ` --${side}plain-http` : ` --${side}ca-file ${CA_FILE}`);
   const clients = {
     skopeo: {
       trust: 'certs.d',
@@ -100,28 +104,29 @@ export function clientsOf({ registry, layout, home, url }: Place) {
       remove: (reference) => `${crane} delete ${registry}/${reference}`,
     },
     oras: {
-      trust: 'SSL_CERT_FILE',
-      login: (user) => `oras login${orasPlain} -u ${user} --password-stdin ${registry}`,
+      trust: 'a flag',
+      login: (user) => `oras login${transport()} -u ${user} --password-stdin ${registry}`,
       asksAtLogin: true,
       logout: `oras logout ${registry}`,
       push: (to) =>
-        `oras cp --from-oci-layout${flag('--to-plain-http')} ${layout.directory}:image ${registry}/${to}`,
+        `oras cp --from-oci-layout${transport('to-')} ${layout.directory}:image ${registry}/${to}`,
       pull: (from) =>
-        `oras cp${flag('--from-plain-http')} --to-oci-layout ${registry}/${from} ${home.file('oras')}:v1`,
+        `oras cp${transport('from-')} --to-oci-layout ${registry}/${from} ${home.file('oras')}:v1`,
       copy: (from, to, logins) =>
-        `oras cp${flag('--from-plain-http')}${flag('--to-plain-http')}` +
+        `oras cp${transport('from-')}${transport('to-')}` +
         `${sideLogin('from', logins?.from)}${sideLogin('to', logins?.to)} ${registry}/${from} ${registry}/${to}`,
-      remove: (reference) => `oras manifest delete -f${orasPlain} ${registry}/${reference}`,
+      remove: (reference) => `oras manifest delete -f${transport()} ${registry}/${reference}`,
     },
     helm: {
-      trust: 'SSL_CERT_FILE',
-      login: (user) => `helm registry login${orasPlain} -u ${user} --password-stdin ${registry}`,
+      trust: 'a flag',
+      login: (user) => `helm registry login${transport()} -u ${user} --password-stdin ${registry}`,
       asksAtLogin: true,
       logout: `helm registry logout ${registry}`,
       // The chart's name and version become the last part of the repository's name, and the tag.
-      push: (to) => `helm push${orasPlain} app-1.2.3.tgz oci://${registry}/${to.replace(/\/app:1\.2\.3$/, '')}`,
+      push: (to) =>
+        `helm push${transport()} app-1.2.3.tgz oci://${registry}/${to.replace(/\/app:1\.2\.3$/, '')}`,
       pull: (from) =>
-        `helm pull${orasPlain} oci://${registry}/${from.replace(/:1\.2\.3$/, '')} --version 1.2.3`,
+        `helm pull${transport()} oci://${registry}/${from.replace(/:1\.2\.3$/, '')} --version 1.2.3`,
     },
     cosign: {
       trust: 'SSL_CERT_FILE',
@@ -155,7 +160,9 @@ function sideLogin(side: 'from' | 'to', login: Person | undefined): string {
 
 /** A configuration of Docker with a login of one repository, and one of all others. */
 function twoLogins(registry: string, from: string, logins: CopyLogins): string {
-  const auth = ({ name, password }: Person) => ({ auth: Buffer.from(`${name}:${password}`).toString('base64') });
+  const auth = ({ name, password }: Person) => ({
+    auth: Buffer.from(`${name}:${password}`).toString('base64'),
+  });
   const source = `${registry}/${from.replace(/:.*/, '')}`;
   return JSON.stringify({ auths: { [registry]: auth(logins.to), [source]: auth(logins.from) } });
 }
