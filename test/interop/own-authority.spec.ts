@@ -16,8 +16,7 @@ describeWithClients('skopeo, with TLS=auto', ['skopeo', 'busybox'], () => {
   beforeAll(async () => {
     berth = await OwnBerth.start({ TLS: 'auto' });
     ({ host } = new URL(berth.url));
-    // Its settings allow plain HTTP for another registry, not for this one.
-    home = await ToolHome.create('127.0.0.1:1');
+    home = await ToolHome.create(new URL(berth.url));
     layout = await makeOciLayout(home.file('layout'), findProgram('busybox') ?? process.execPath);
   });
   afterAll(async () => {
