@@ -29,6 +29,7 @@ import { IndexOfAccounts1764440000000 } from './1764440000000-index-of-accounts.
 import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { IndexesOfGrants1764450000002 } from './1764450000002-indexes-of-grants.js';
+import { IndexOfRoles1764450000003 } from './1764450000003-index-of-roles.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -63,4 +64,5 @@ export const MIGRATIONS = [
   AuditEvents1764450000000,
   AuditedDeletions1764450000001,
   IndexesOfGrants1764450000002,
+  IndexOfRoles1764450000003,
 ];

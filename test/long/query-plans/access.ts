@@ -68,7 +68,7 @@ export function describeAccess(registry: PlannedRegistry): void {
 
     let id: string;
     const grant = { subject: 'account', name: 'account-500', pattern: 'a/b' };
-    cost('a new group', 1, () => call('POST', '/groups', 201, { name: 'new-group' }));
+    cost('a new group', 3, () => call('POST', '/groups', 201, { name: 'new-group' }));
     cost('a description', 1, () => call('PATCH', '/groups/new-group', 200, { description: 'new' }));
     cost('a new member', GRANTS, () => call('PUT', `/groups/new-group/members/${GREAT_ACCOUNT}`, 204));
     cost('a member that leaves', 1, () => call('DELETE', `/groups/new-group/members/${GREAT_ACCOUNT}`, 204));
@@ -81,5 +81,33 @@ export function describeAccess(registry: PlannedRegistry): void {
     cost('a grant of a group, which reaches its members', 100, () =>
       call('POST', '/grants', 201, { subject: 'group', name: 'group-500', pattern: 'a/b', role: 'pull' }),
     );
+  });
+
+  describe('accounts', () => {
+    pages('users', '/users');
+    pages('robots', '/robots');
+    const robot = { name: 'new-robot', grants: [{ pattern: 'a/b', role: 'pull' }] };
+    const token = async () => {
+      const { items } = await registry.admin.get<{ items: { id: string }[] }>('/robots/new-robot/tokens');
+      return items[0]?.id ?? '';
+    };
+
+    cost('a new user', 10, () =>
+      call('POST', '/users', 201, { name: 'new-user', password: 'a password of 12' }),
+    );
+    cost('a user', 10, () => registry.admin.get('/users/new-user'));
+    cost('another password', 10, () =>
+      call('PATCH', '/users/new-user', 200, { password: 'another password' }),
+    );
+    cost('a user that is disabled', 10, () => call('PATCH', '/users/new-user', 200, { disabled: true }));
+    cost('the end of a user', 10, () => call('DELETE', '/users/new-user', 204));
+    cost('a new robot', 10, () => call('POST', '/robots', 201, robot));
+    cost('a robot', 10, () => registry.admin.get('/robots/new-robot'));
+    cost('a new secret', 10, () => call('POST', '/robots/new-robot/tokens', 201, { name: 'another' }));
+    cost('the secrets of a robot', 10, token);
+    cost('a secret that is revoked', 10, async () =>
+      call('DELETE', `/robots/new-robot/tokens/${await token()}`, 204),
+    );
+    cost('all secrets', 10, () => call('PATCH', '/robots/new-robot', 200, { revokeTokens: true }));
   });
 }

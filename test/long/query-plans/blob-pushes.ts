@@ -94,7 +94,7 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     const mount = (name: string, query: string, status: number) =>
       send(`/v2/${name}/blobs/uploads/?mount=${query}`, 'POST', status);
 
-    // Its event is in five indexes.
+    // The first event of the audit log looks for space in its table and five indexes.
     cost('from a repository', () => mount('mounted/one', `${digestOf('3003')}&from=${BIG}`, 201), 3);
     cost('from a repository that does not have it', () =>
       mount('mounted/one', `${digestOf('x')}&from=${BIG}`, 202),
