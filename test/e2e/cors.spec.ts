@@ -120,11 +120,13 @@ describe('web pages of CORS_ORIGINS with ACCESS_MODE=token', () => {
   beforeAll(async () => void (berth = await OwnBerth.start({ CORS_ORIGINS: PAGE, ACCESS_MODE: 'token' })));
   afterAll(() => berth.dispose());
 
-  it('can read the challenge of /v2', async () => {
-    const response = await rawRequest(berth.url, 'GET', '/v2/', [['Origin', PAGE]]);
-    expect(response.status).toBe(401);
-    expect(response.headers.get('access-control-allow-origin')).toBe(PAGE);
-    expect(response.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
+  it('can read the challenge of /v2, and the refusal of a token', async () => {
+    for (const path of ['/v2/', '/auth/token?service=berth']) {
+      const response = await rawRequest(berth.url, 'GET', path, [['Origin', PAGE]]);
+      expect([path, response.status]).toEqual([path, 401]);
+      expect(response.headers.get('access-control-allow-origin')).toBe(PAGE);
+      expect(response.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
+    }
   });
 
   it('cannot read /api/v1, and other pages nothing', async () => {

@@ -152,3 +152,104 @@ if (chromium === undefined && !mustRun) {
     expectQuiet();
   });
 });
+
+(chromium === undefined && !mustRun ? describe.skip : describe)('Swagger UI with access control', () => {
+  const PASSWORD = 'correct horse battery';
+  let berth: OwnBerth;
+  let browser: TestBrowser;
+  let page: Page;
+  /** How often the browser would have asked for a password itself. */
+  let nativeDialogs = 0;
+
+  beforeAll(async () => {
+    if (chromium === undefined) throw new Error('CI=true, and there is no chromium');
+    berth = await OwnBerth.start({ ACCESS_MODE: 'token', ADMIN_PASSWORD: PASSWORD });
+    browser = await startChromium(chromium);
+    page = await browser.context.newPage();
+    const devTools = await browser.context.newCDPSession(page);
+    devTools.on('Fetch.requestPaused', ({ requestId }) => {
+      void devTools.send('Fetch.continueRequest', { requestId });
+    });
+    devTools.on('Fetch.authRequired', ({ requestId }) => {
+      nativeDialogs += 1;
+      const authChallengeResponse = { response: 'CancelAuth' } as const;
+      void devTools.send('Fetch.continueWithAuth', { requestId, authChallengeResponse });
+    });
+    await devTools.send('Fetch.enable', { handleAuthRequests: true });
+    page.on('dialog', (dialog) => {
+      nativeDialogs += 1;
+      void dialog.dismiss();
+    });
+    await page.goto(`${berth.url}/api/docs`, { waitUntil: 'networkidle' });
+    await page.getByText('/api/v1/overview', { exact: true }).waitFor();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await berth.dispose();
+  });
+
+  /** Executes an operation of the page. Returns the status and the body that it shows. */
+  async function execute(operationId: string, parameters: Record<string, string> = {}, body?: object) {
+    const operation = page.locator(`[id$="-${operationId}"]`);
+    const tryOut = operation.getByRole('button', { name: 'Try it out' });
+    if (!(await operation.locator('.opblock-body').isVisible())) {
+      await operation.locator('.opblock-summary-control').click();
+      await tryOut.click();
+    }
+    for (const [name, value] of Object.entries(parameters)) {
+      await operation.locator(`tr[data-param-name="${name}"] input`).fill(value);
+    }
+    if (body !== undefined) await operation.locator('textarea.body-param__text').fill(JSON.stringify(body));
+    const answered = page.waitForResponse((response) => /\/(api\/v1|v2)\//.test(response.url()));
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    const response = await answered;
+    return { status: response.status(), text: await response.text() };
+  }
+
+  /** Fills in fields of the dialog, by their ids. Earlier credentials are forgotten. */
+  async function authorize(values: Record<string, string>): Promise<void> {
+    await page.locator('.auth-wrapper .btn.authorize').click();
+    const logout = page.locator('.auth-container button', { hasText: 'Logout' });
+    while ((await logout.count()) > 0) await logout.first().click();
+    for (const [id, value] of Object.entries(values)) await page.locator(`#${id}`).fill(value);
+    const container = page.locator('.auth-container', { has: page.locator(`#${Object.keys(values)[0]}`) });
+    await container.locator('button[type=submit]').click();
+    await page.locator('.modal-ux .close-modal').click();
+  }
+  const authorizeAdmin = () => authorize({ 'auth-basic-username': 'admin', 'auth-basic-password': PASSWORD });
+  const authorizeSecret = (secret: string) => authorize({ 'auth-bearer-value': secret });
+
+  it('refuses without credentials, and the browser asks for none', async () => {
+    for (const operationId of ['getOverview', 'checkSupport']) {
+      expect(await execute(operationId)).toMatchObject({ status: 401 });
+    }
+    expect(nativeDialogs).toBe(0);
+  });
+
+  it('creates a robot and revokes its secret, as an admin who signed in', async () => {
+    await authorizeAdmin();
+    const created = await execute(
+      'createRobot',
+      {},
+      { name: 'ci', grants: [{ pattern: 'a/**', role: 'push' }] },
+    );
+    expect(created).toMatchObject({ status: 201 });
+    const { token } = JSON.parse(created.text) as { token: { id: string; secret: string } };
+    await authorizeSecret(token.secret);
+    const me = await execute('getMe');
+    expect([me.status, JSON.parse(me.text)]).toMatchObject([200, { name: 'ci' }]);
+    await authorizeAdmin();
+    expect(await execute('revokeRobotToken', { name: 'ci', id: token.id })).toMatchObject({ status: 204 });
+    await authorizeSecret(token.secret);
+    expect(await execute('getMe')).toMatchObject({ status: 401 });
+    expect(nativeDialogs).toBe(0);
+  });
+
+  it('forgets the credentials with the page', async () => {
+    await page.reload({ waitUntil: 'networkidle' });
+    expect(await execute('getOverview')).toMatchObject({ status: 401 });
+    const kept = 'localStorage.length + sessionStorage.length + document.cookie.length';
+    expect(await page.evaluate<number>(kept)).toBe(0);
+    expect(nativeDialogs).toBe(0);
+  });
+});
