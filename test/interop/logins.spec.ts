@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { AccessFixtures, basic } from '../support/access-fixtures.js';
-import {
-  CA_FILE,
-  CLIENT_NAMES,
-  type ClientCommands,
-  clientsOf,
-  type Person,
-} from '../support/access-tour.js';
+import { CLIENT_NAMES, type ClientCommands, clientsOf, type Person } from '../support/access-tour.js';
 import { AdminClient } from '../support/admin-client.js';
 import { authorityOf } from '../support/https-client.js';
 import { InteropBench } from '../support/interop-bench.js';
@@ -47,7 +41,7 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
     const ci = await accounts.account('ci', { kind: 'robot', grants: { 'team/**': 'push' } });
     robot = { name: ci.name, password: ci.secret };
     await accounts.grant('anonymous', 'open/**', 'pull');
-    if (bench.url.protocol === 'https:') await trustRegistry();
+    if (bench.url.protocol === 'https:') await bench.trust(await authorityOf(bench.url.origin));
     await push('open/app:1.2.3');
     await push('hidden/app:1.2.3');
     await bench.home.run('mkdir', ['app']);
@@ -57,31 +51,11 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
   });
   afterAll(() => bench.dispose());
 
-  /** The authority's certificate where clients look for it. */
-  async function trustRegistry(): Promise<void> {
-    const certificates = bench.home.file(`.config/containers/certs.d/${bench.registry}`);
-    await mkdir(certificates, { recursive: true });
-    const authority = await authorityOf(bench.url.origin);
-    for (const file of [`${certificates}/ca.crt`, bench.home.file(CA_FILE)]) await writeFile(file, authority);
-  }
-
-  async function shell(
-    command: string,
-    { trust }: Pick<ClientCommands, 'trust'>,
-    input = '',
-  ): Promise<string> {
-    const SSL_CERT_FILE = bench.home.file(CA_FILE);
-    const isTls = bench.url.protocol === 'https:';
-    const environment: Record<string, string> = isTls && trust === 'SSL_CERT_FILE' ? { SSL_CERT_FILE } : {};
-    const { stdout, stderr } = await bench.home.run('sh', ['-ec', command], environment, input);
-    return stdout + stderr;
-  }
-
   /** Pushes the image of the tests as the administrator. */
   async function push(reference: string): Promise<void> {
     const { skopeo } = clientsOf(bench);
     const credentials = `--dest-creds ${ADMIN.name}:${ADMIN.password}`;
-    await shell(skopeo.push(reference).replace('skopeo copy', `skopeo copy ${credentials}`), skopeo);
+    await bench.type(skopeo.push(reference).replace('skopeo copy', `skopeo copy ${credentials}`), skopeo);
   }
 
   describe.each(CLIENT_NAMES)('%s', (program) => {
@@ -95,8 +69,8 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
         await push(own);
       });
 
-      const run = (command: string) => shell(command, client);
-      const login = ({ name, password }: Person) => shell(client.login(name), client, password);
+      const run = (command: string) => bench.type(command, client);
+      const login = ({ name, password }: Person) => bench.type(client.login(name), client, password);
 
       it('says that a password is wrong', async () => {
         if (client.asksAtLogin) return expect(login(WRONG)).rejects.toThrow(WRONG_PASSWORD);
@@ -158,7 +132,7 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
 
     it.each(CLIENT_NAMES.filter((program) => findProgram(program)))('%s says: log in', async (program) => {
       const client = clientsOf(bench)[program];
-      await expect(shell(client.pull('open/app:1.2.3'), client)).rejects.toThrow(/: log in/);
+      await expect(bench.type(client.pull('open/app:1.2.3'), client)).rejects.toThrow(/: log in/);
     });
   });
 

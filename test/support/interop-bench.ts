@@ -1,4 +1,7 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { CA_FILE, type ClientCommands } from './access-tour.js';
 import { findProgram, type Output, ToolHome } from './registry-tool.js';
 import { makeOciLayout, type OciLayout } from './oci-layout.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST } from './registry-client.js';
@@ -19,8 +22,15 @@ export interface Served {
   };
 }
 
+/** With a HOST for all addresses, one that other machines would use. */
+function addressOf(berth: OwnBerth): URL {
+  const url = new URL(berth.url);
+  if (url.hostname === '0.0.0.0') url.hostname = networkAddress();
+  return url;
+}
+
 /** An address of this machine that is not its own alone, if it has one. */
-function networkAddress(): string {
+export function networkAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
   return found?.address ?? '127.0.0.1';
@@ -36,11 +46,13 @@ export class InteropBench {
     readonly url: URL,
   ) {}
 
-  /** @param settings with a HOST for all addresses, clients use one that other machines would use. */
-  static async open(settings: Record<string, string> = {}): Promise<InteropBench> {
+  /** @param reach where clients reach it, for example behind a proxy that this starts. */
+  static async open(
+    settings: Record<string, string> = {},
+    reach: (berth: OwnBerth) => Promise<URL> | URL = addressOf,
+  ): Promise<InteropBench> {
     const berth = await OwnBerth.start(settings);
-    const url = new URL(berth.url);
-    if (url.hostname === '0.0.0.0') url.hostname = networkAddress();
+    const url = await reach(berth);
     const home = await ToolHome.create(url);
     const layout = await makeOciLayout(home.file('layout'), findProgram('busybox') ?? process.execPath);
     return new InteropBench(berth, home, layout, url);
@@ -53,6 +65,22 @@ export class InteropBench {
 
   run(program: string, ...args: string[]): Promise<Output> {
     return this.home.run(program, args);
+  }
+
+  /** Puts the certificate of the registry's authority where clients look for it. */
+  async trust(authority: string): Promise<void> {
+    const directory = this.home.file(`.config/containers/certs.d/${this.registry}`);
+    await mkdir(directory, { recursive: true });
+    for (const file of [join(directory, 'ca.crt'), this.home.file(CA_FILE)]) await writeFile(file, authority);
+  }
+
+  /** Runs a line of a shell for a client, and returns all that it printed. */
+  async type(line: string, { trust }: Pick<ClientCommands, 'trust'>, input = ''): Promise<string> {
+    const isTls = this.url.protocol === 'https:';
+    const environment: Record<string, string> =
+      isTls && trust === 'SSL_CERT_FILE' ? { SSL_CERT_FILE: this.home.file(CA_FILE) } : {};
+    const { stdout, stderr } = await this.home.run('sh', ['-ec', line], environment, input);
+    return stdout + stderr;
   }
 
   /** @param reference `name:tag`, or `name@digest` */

@@ -15,7 +15,14 @@ const LONGEST = [
   ...['drivers/s3-kills', 'drivers/s3-retries', 'drivers/s3-object-store', 'drivers/gcs-driver'],
   ...['drivers/object-store-requests', 'drivers/azure-driver', 'drivers/azure-object-store'],
   ...['long/properties', 'long/workers', 'long/kill', 'long/embedded-postgres', 'long/bench', 'long/stop'],
-  ...['interop/swagger-ui', 'interop/partial-pulls', 'interop/podman', 'interop/skopeo'],
+  ...[
+    'interop/logins',
+    'interop/nginx',
+    'interop/swagger-ui',
+    'interop/partial-pulls',
+    'interop/podman',
+    'interop/skopeo',
+  ],
 ].map((name) => ['', 'test', `${name}.spec.ts`].join(sep).replaceAll('/', sep));
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from '@jest/globals';
 
 /** `.ci/run` installs these: there, a missing one is a failure. */
-const REQUIRED_IN_CI = ['busybox', 'skopeo', 'buildah', 'podman'];
+const REQUIRED_IN_CI = ['busybox', 'skopeo', 'buildah', 'podman', 'nginx'];
 /** For hangs only. */
 const COMMAND_TIMEOUT_MS = 240_000;
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
