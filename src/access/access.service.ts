@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
-import { EVERY_NAME, type NameRange, onlyName } from '../oci/name-range.js';
+import { EVERY_NAME, mergeRanges, type NameRange, onlyName } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Caller } from './caller.js';
 import { isAllowed, type Question } from './decide.js';
@@ -27,12 +27,13 @@ export class AccessService {
     return this.isOpen || account?.registryRole === 'admin' ? [EVERY_NAME] : grants.ranges('pull');
   }
 
-  /** The repositories that this request may mount from. A token limits them to its own. */
+  /** The repositories that this request may mount from. A token limits them to its own. Sorted. */
   mountableNames(caller: Caller): readonly NameRange[] {
     const { credential } = caller;
     if (this.isOpen || credential.kind !== 'token') return this.pullableNames(caller);
-    return credential.access.flatMap(({ type, name }) =>
+    const names = credential.access.flatMap(({ type, name }) =>
       type === 'repository' && this.mayPull(caller, name) ? [onlyName(name)] : [],
     );
+    return mergeRanges(names);
   }
 }

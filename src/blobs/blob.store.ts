@@ -145,6 +145,9 @@ export class BlobStore {
   /**
    * A repository within `ranges` that links the blob. Looks at the first `limit` links only: of a blob that
    * nearly all repositories have, there may be millions.
+   *
+   * @param ranges sorted, and without overlaps: each name is looked up by bisection, since a caller may have
+   *   a thousand of them.
    */
   async repositoryWith(
     digest: Digest,
@@ -159,8 +162,7 @@ export class BlobStore {
                 ORDER BY repository_id
                 LIMIT $4) AS l
          JOIN repositories r ON r.id = l.repository_id
-        WHERE EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS range (from_name, to_name)
-                       WHERE r.name >= from_name AND r.name < to_name)
+        WHERE r.name < ($3::text[])[width_bucket(r.name COLLATE "C", $2::text[])]
         LIMIT 1`,
       [digest, ranges.map(({ from }) => from), ranges.map(({ to }) => to), limit],
     );

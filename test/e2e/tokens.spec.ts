@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
-import { contentHeaders } from '../support/registry-client.js';
+import { contentHeaders, digestOf } from '../support/registry-client.js';
 import { type RunningBerth, sharedBerth, sharedTokenBerth } from '../support/running-berth.js';
 import { signedToken } from '../support/signed-token.js';
 import { until } from '../support/until.js';
@@ -98,6 +98,29 @@ describe('challenges', () => {
       expect(challengeOf(response)).toMatch(/^Bearer realm=.*,error="invalid_token"/);
     },
   );
+});
+
+describe('mounts without a source', () => {
+  const push = (name: string, token: string) =>
+    fetch(`${berth.url}/v2/${name}/blobs/uploads/?digest=${digestOf(name)}`, {
+      method: 'POST',
+      headers: { Authorization: token },
+      body: name,
+    });
+
+  it.each([
+    ['team/z', 201],
+    ['team/a', 201],
+    ['team/m-other', 202],
+    ['team/0', 202],
+  ])('with a token that names other repositories, in any order: from %s %d', async (source, status) => {
+    const scopes = ['team/z', 'team/m', 'team/a'].map((name) => `repository:${name}:pull,push`);
+    const all = await tokenFor(ada, 'repository:team/m-other:push', 'repository:team/0:push', ...scopes);
+    expect((await push(source, all)).status).toBe(201);
+    const token = await tokenFor(ada, ...scopes);
+    const response = await send(`/v2/team/m/blobs/uploads/?mount=${digestOf(source)}`, token, 'POST');
+    expect(response.status).toBe(status);
+  });
 });
 
 describe('/auth/token', () => {
