@@ -7,6 +7,7 @@ import { describeBlobPushes } from './query-plans/blob-pushes.js';
 import { describeLists } from './query-plans/lists.js';
 import { describeManifestPushes } from './query-plans/manifest-pushes.js';
 import { describePulls } from './query-plans/pulls.js';
+import { describeLogins } from './query-plans/logins.js';
 import { describeReaping } from './query-plans/reaping.js';
 
 /** 1: 40,000 manifests and 390,000 links. 25: a million and ten million, which takes minutes. */
@@ -50,6 +51,8 @@ describe('on a large database', () => {
   describeManifestPushes(registry);
   describeReaping(registry);
   describeAccess(registry);
+  // Last: it starts the registry again, with access control.
+  describeLogins(registry);
 
   it('every method that sends SQL was called', () => {
     const unused = methods.unused.filter((name) => !NOT_HERE.some((each) => name.startsWith(each)));

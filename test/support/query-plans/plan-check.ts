@@ -44,6 +44,12 @@ export function costOf({ root }: ExecutedStatement): Cost {
   };
 }
 
+/** The rows of a table that its scans looked at. */
+export function rowsOf(table: string, { root }: ExecutedStatement): number {
+  const scans = nodesOf(root).filter((node) => node['Relation Name'] === table);
+  return scans.reduce((sum, node) => sum + touched(node), 0);
+}
+
 /** What is wrong with how a statement was executed, in a line each. */
 export function faultsOf(statement: ExecutedStatement, { items, tables }: Allowance): string[] {
   const { root } = statement;

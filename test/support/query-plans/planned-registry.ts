@@ -6,10 +6,16 @@ import { digestOf, RegistryClient } from '../registry-client.js';
 import { stopReaperSchedule } from '../reaper-schedule.js';
 import { startTestBerth, type TestBerth } from '../test-berth.js';
 import type { TestDatabase } from '../test-postgres.js';
-import { type Cost, costOf, faultsOf } from './plan-check.js';
+import { type Cost, costOf, faultsOf, rowsOf } from './plan-check.js';
 import { type ExecutedStatement, PlanRecorder } from './plan-recorder.js';
 import { type Sizes, sizesAt } from './seed-statements.js';
 import { createSeededDatabase } from './seeded-database.js';
+
+/**
+ * Of one row by their constraints, and one with two or three rows: there is nothing that an index could
+ * spare.
+ */
+const SMALL_TABLES = ['storage_identity', 'access_state', 'tls_authority', 'signing_keys'];
 
 export interface Figures extends Cost {
   readonly operation: string;
@@ -49,16 +55,28 @@ export class PlannedRegistry {
     const { rows } = await this.observer.query<{ id: string }>('SELECT id FROM storage_identity');
     const adopting = { STORAGE_ADOPT: String(rows[0]?.id) };
     this.berth = await startTestBerth({ DATABASE_URL: this.database.url, ...adopting });
-    this.recorder = new PlanRecorder(this.berth.database);
-    // Of one row by its constraint: there is nothing that an index could spare.
-    const tables = this.berth.database.dataSource.entityMetadatas.filter(
-      ({ tableName }) => !['storage_identity', 'access_state', 'tls_authority'].includes(tableName),
-    );
-    this.tables = new Set(tables.map(({ tableName }) => tableName));
-    this.client = new RegistryClient(this.berth.url);
-    this.admin = new AdminClient(this.client);
+    this.listen();
+    const tables = this.berth.database.dataSource.entityMetadatas.map(({ tableName }) => tableName);
+    this.tables = new Set(tables.filter((name) => !SMALL_TABLES.includes(name)));
     this.smallRepository = await this.repositoryOf(this.sizes.manifests);
     this.emptyRepository = `team-${this.sizes.repositories % 97}/service-${this.sizes.repositories}`;
+  }
+
+  /** Starts it again with settings of its own. Requests are sent by whom `authorization` says. */
+  async restart(environment: Record<string, string>, authorization: string): Promise<void> {
+    await this.berth.restart(environment);
+    this.listen(authorization);
+  }
+
+  /** Sends requests without credentials. */
+  get anonymous(): RegistryClient {
+    return new RegistryClient(this.berth.url);
+  }
+
+  private listen(authorization?: string): void {
+    this.recorder = new PlanRecorder(this.berth.database);
+    this.client = new RegistryClient(this.berth.url, authorization);
+    this.admin = new AdminClient(this.client);
     this.haveObjects();
     stopReaperSchedule(this.berth);
   }
@@ -125,6 +143,11 @@ export class PlannedRegistry {
     // Waits for events that are written after the response.
     await this.berth.app.get(UploadEventLog).onModuleDestroy();
     return this.recorder.take();
+  }
+
+  /** How many rows of a table the statements looked at. */
+  rowsOf(table: string, statements: readonly ExecutedStatement[]): number {
+    return statements.reduce((sum, statement) => sum + rowsOf(table, statement), 0);
   }
 
   /** What is wrong with the plans of statements that are about `items` rows; each statement is named once. */

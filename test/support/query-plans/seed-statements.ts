@@ -1,4 +1,5 @@
 import { accessStatements } from './seed-access.js';
+import { loginStatements } from './seed-logins.js';
 import { uploadStatements } from './seed-uploads.js';
 
 /**
@@ -56,6 +57,7 @@ export function seedStatements(sizes: Sizes): string[] {
     ...tagStatements(sizes),
     ...uploadStatements(sizes.uploads),
     ...accessStatements(sizes.scale, BIG_REPOSITORY),
+    ...loginStatements(sizes.repositories),
     ...['repositories', 'manifests', 'blobs', 'tag_events', 'upload_events'].map(
       (table) => `SELECT setval(pg_get_serial_sequence('${table}', 'id'), (SELECT max(id) FROM ${table}))`,
     ),
