@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import { AccessEpoch } from '../accounts/access-epoch.js';
 import type { AccountRights, SecretRights } from '../accounts/account-rights.js';
+import { EpochCache } from '../accounts/epoch-cache.js';
 import { LiveRights } from '../accounts/live-rights.js';
 import { isInForce } from '../accounts/logins/login.js';
 import type { TokenClaims, TokenOrigin } from '../tokens/token-claims.js';
@@ -10,11 +10,12 @@ import { TokenInvalidError } from '../tokens/token.errors.js';
 import { UnauthorizedError } from './access.errors.js';
 import type { Caller } from './caller.js';
 
+/** The approximate memory of a grant. Each caller may be the only one that still has its grants. */
+const GRANT_BYTES = 300;
+
 /** A caller, while rights don't change. */
 interface Known {
   readonly caller: Caller;
-  /** The epoch of rights that was known before they were read. */
-  readonly epoch: string;
   /** When the token or something behind it ends, in milliseconds since 1970. */
   readonly untilMs: number;
 }
@@ -26,7 +27,11 @@ interface Known {
 @Injectable()
 export class TokenLogin {
   /** Small GETs send the same token a thousand times a second. */
-  private readonly known = new LRUCache<string, Known>(REMEMBERED_TOKENS);
+  private readonly known = new EpochCache<Known>({
+    maxEntries: REMEMBERED_TOKENS.max,
+    maxSize: REMEMBERED_TOKENS.maxSize,
+    sizeOf: ({ caller }, token) => token.length + GRANT_BYTES * caller.grants.grants.length,
+  });
 
   constructor(
     private readonly verifier: TokenVerifier,
@@ -41,13 +46,13 @@ export class TokenLogin {
    */
   async callerOf(token: string): Promise<Caller> {
     const epoch = this.epoch.fresh ?? (await this.epoch.current());
-    const known = this.known.get(token);
-    if (known?.epoch === epoch && Date.now() < known.untilMs) return known.caller;
+    const known = this.known.get(epoch, token);
+    if (known !== undefined && Date.now() < known.untilMs) return known.caller;
     const { claims, isLate, untilMs } = await this.verify(token);
     const { account, secret, ...caller } = await this.liveCaller(claims, isLate);
     const ends = [account, secret].map((each) => each?.expiresAt?.getTime() ?? Infinity);
-    const read = { caller: { ...caller, account }, epoch, untilMs: Math.min(untilMs, ...ends) };
-    this.known.set(token, read);
+    const read = { caller: { ...caller, account }, untilMs: Math.min(untilMs, ...ends) };
+    this.known.set(epoch, token, read);
     return read.caller;
   }
 

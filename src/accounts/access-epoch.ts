@@ -18,8 +18,13 @@ export const OUTAGE_MS = 20_000;
  */
 @Injectable()
 export class AccessEpoch implements OnModuleInit, OnModuleDestroy {
-  private epoch = '';
-  /** When the reading of `epoch` began, on the monotonic clock. */
+  private text: string | undefined;
+  /**
+   * Rises whenever `text` differs from before. After a failover to a replica that lacks the last changes, the
+   * database may have another epoch of the same text.
+   */
+  private epoch = 0;
+  /** When the reading of `text` began, on the monotonic clock. */
   private readAt = -Infinity;
   private reading: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -44,19 +49,22 @@ export class AccessEpoch implements OnModuleInit, OnModuleDestroy {
     clearInterval(this.timer);
   }
 
-  /** The epoch if it was read within the last second. */
-  get fresh(): string | undefined {
+  /** The epoch if it was read within the last second. A later one is greater. */
+  get fresh(): number | undefined {
     return performance.now() - this.readAt <= MAX_AGE_MS ? this.epoch : undefined;
   }
 
   /**
-   * The epoch, not older than a second. If the database is unavailable, waits for it as uploads do.
+   * The epoch as of at most a second before this call. If the database is unavailable, waits for it as uploads
+   * do.
    *
    * @throws what the statement throws when the wait is over.
    */
-  async current(): Promise<string> {
+  async current(): Promise<number> {
+    const oldest = performance.now() - MAX_AGE_MS;
+    // Twice at most, however slow the database is: a second reading begins after this call.
     await outlastOutage(OUTAGE_MS, async () => {
-      while (this.fresh === undefined) await this.read();
+      while (this.readAt < oldest) await this.read();
     });
     return this.epoch;
   }
@@ -75,7 +83,9 @@ export class AccessEpoch implements OnModuleInit, OnModuleDestroy {
 
   private async readOnce(): Promise<void> {
     const began = performance.now();
-    this.epoch = await this.rights.epoch();
+    const text = await this.rights.epoch();
+    if (text !== this.text) this.epoch += 1;
+    this.text = text;
     this.readAt = began;
   }
 }

@@ -1,18 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import type { AccountRights, SecretRights } from './account-rights.js';
-import type { GrantSet } from './grant-set.js';
+import { EpochCache } from './epoch-cache.js';
+import { GrantSet } from './grant-set.js';
 import { RightsStore } from './rights.store.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { AccessEpoch, OUTAGE_MS } from './access-epoch.js';
 
-const MAX_ENTRIES = 10_000;
+/** In grants. A grant takes about 300 bytes, so these are 75 MB. */
+const MAX_SIZE = 250_000;
 
-/** What was read, and the epoch that was known before the read. */
-interface Entry {
-  readonly epoch: string;
-  readonly value: unknown;
-}
+type Rights = AccountRights | SecretRights | GrantSet;
 
 /**
  * Rights as of at most a second ago. They are read once per epoch and kept until it rises. That an account or
@@ -20,7 +17,7 @@ interface Entry {
  */
 @Injectable()
 export class LiveRights {
-  private readonly entries = new LRUCache<string, Entry>({ max: MAX_ENTRIES });
+  private readonly known = new EpochCache<Rights>({ maxEntries: 10_000, maxSize: MAX_SIZE, sizeOf });
   private readonly reads = new Map<string, Promise<unknown>>();
 
   constructor(
@@ -47,24 +44,34 @@ export class LiveRights {
     return this.load('anonymous', () => this.rights.anonymous());
   }
 
-  private async load<T>(key: string, read: () => Promise<T>): Promise<T> {
+  private async load<T extends Rights | undefined>(key: string, read: () => Promise<T>): Promise<T> {
     const epoch = this.epoch.fresh ?? (await this.epoch.current());
-    const known = this.entries.get(key);
+    const known = this.known.get(epoch, key);
     // The key says what the value is.
-    if (known?.epoch === epoch) return known.value as T;
+    if (known !== undefined) return known as T;
     const shared = `${epoch} ${key}`;
     const running = this.reads.get(shared) ?? this.readOnce(shared, key, epoch, read);
     return running as Promise<T>;
   }
 
-  private readOnce<T>(shared: string, key: string, epoch: string, read: () => Promise<T>): Promise<T> {
+  private readOnce<T extends Rights | undefined>(
+    shared: string,
+    key: string,
+    epoch: number,
+    read: () => Promise<T>,
+  ): Promise<T> {
     const running = outlastOutage(OUTAGE_MS, read)
       .then((value) => {
-        if (value !== undefined) this.entries.set(key, { epoch, value });
+        if (value !== undefined) this.known.set(epoch, key, value);
         return value;
       })
       .finally(() => this.reads.delete(shared));
     this.reads.set(shared, running);
     return running;
   }
+}
+
+function sizeOf(rights: Rights): number {
+  if (rights instanceof GrantSet) return 1 + rights.grants.length;
+  return 'grants' in rights ? 1 + rights.grants.grants.length : 1;
 }

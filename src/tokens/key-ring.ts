@@ -9,7 +9,7 @@ const READ_AGAIN_AFTER_MS = 2_000;
 /** The keys that this process knows. */
 interface Keys {
   /** The epoch that was known before they were read. Each change of keys raises it. */
-  readonly epoch: string;
+  readonly epoch: number;
   readonly readAt: number;
   readonly issuer: string;
   /** By `kid`, earliest first. */
@@ -23,7 +23,7 @@ interface Keys {
 @Injectable()
 export class KeyRing {
   private keys: Keys | undefined;
-  private reading: { readonly epoch: string; readonly keys: Promise<Keys> } | undefined;
+  private reading: { readonly epoch: number; readonly keys: Promise<Keys> } | undefined;
 
   constructor(
     private readonly store: SigningKeyStore,
@@ -63,7 +63,7 @@ export class KeyRing {
   }
 
   /** Concurrent calls with an epoch share one statement. It must begin after the epoch was read. */
-  private read(epoch: string): Promise<Keys> {
+  private read(epoch: number): Promise<Keys> {
     if (this.reading?.epoch === epoch) return this.reading.keys;
     const keys = this.readOnce(epoch).finally(() => {
       if (this.reading?.keys === keys) this.reading = undefined;
@@ -72,7 +72,7 @@ export class KeyRing {
     return keys;
   }
 
-  private async readOnce(epoch: string): Promise<Keys> {
+  private async readOnce(epoch: number): Promise<Keys> {
     const readAt = performance.now();
     const { issuer, keys } = await this.store.read();
     const known = this.keys?.byId;

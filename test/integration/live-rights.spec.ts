@@ -92,6 +92,29 @@ describe('live rights', () => {
     expect(outages).toBe(0);
   });
 
+  it('are read from a database that responds only after a second, too', async () => {
+    let now = performance.now();
+    jest.spyOn(performance, 'now').mockImplementation(() => now);
+    const slow = new Process(test.dataSource, () => {
+      now += 1_500;
+      return Promise.resolve();
+    });
+    expect(await reads(slow)).toBe(true);
+  });
+
+  it('are not those of an equal epoch that a failover has lost', async () => {
+    let now = performance.now();
+    jest.spyOn(performance, 'now').mockImplementation(() => now);
+    expect(await reads()).toBe(true);
+    await query('UPDATE access_state SET epoch = epoch - 1');
+    now += 1_001;
+    await here.epoch.current();
+    // A change, which raises the epoch to what it was.
+    await query('DELETE FROM grants');
+    now += 1_001;
+    expect(await reads()).toBe(false);
+  });
+
   it('are never of before a change that this process acknowledged', async () => {
     expect(await reads()).toBe(true);
     await here.changes.run(async (transaction) => {
