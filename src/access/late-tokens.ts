@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import type { DataSource } from 'typeorm';
+import { OUTAGE_MS } from '../accounts/access-epoch.js';
 import { READS } from '../database/connection/connections.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { queryRows } from '../database/query-rows.js';
@@ -9,9 +10,6 @@ import { parseUploadId } from '../oci/upload-id.js';
 import type { AccessRequirement } from './access.js';
 import { UnauthorizedError } from './access.errors.js';
 import type { Caller } from './caller.js';
-
-/** As long as uploads wait for the database. */
-const OUTAGE_MS = 20_000;
 
 /**
  * What a token is still good for in the 24 hours after its end. Clients don't get another one in the middle

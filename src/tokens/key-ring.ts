@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { AccessEpoch } from '../accounts/access-epoch.js';
+import { AccessEpoch, OUTAGE_MS } from '../accounts/access-epoch.js';
+import { outlastOutage } from '../database/outlast-outage.js';
 import { importKey, type PublicJwk, type SigningKey } from './signing-key.js';
 import { SigningKeyStore } from './signing-key.store.js';
 
@@ -74,7 +75,7 @@ export class KeyRing {
 
   private async readOnce(epoch: number): Promise<Keys> {
     const readAt = performance.now();
-    const { issuer, keys } = await this.store.read();
+    const { issuer, keys } = await outlastOutage(OUTAGE_MS, () => this.store.read());
     const known = this.keys?.byId;
     const imported = await Promise.all(
       keys.map(async ({ signsFrom, ...stored }) => {

@@ -158,6 +158,7 @@ describe('live rights', () => {
     ],
     ['another role of a grant', `UPDATE grants SET role = 'pull'`, account],
     ['the end of a grant', 'DELETE FROM grants WHERE account_id IS NOT NULL', account],
+    ['the end of all grants', 'TRUNCATE grants', account],
     ['the end of a membership', 'DELETE FROM group_members', account],
     ['the end of a group', 'DELETE FROM groups', account],
     ['a registry role', `UPDATE accounts SET registry_role = 'admin'`, account],

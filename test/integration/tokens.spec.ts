@@ -33,6 +33,8 @@ class Process {
   readonly login: TokenLogin;
   /** Statements that read keys. */
   reads = 0;
+  /** How many of the next ones fail. */
+  outages = 0;
   private readonly epoch: AccessEpoch;
   private readonly changes: AccessChanges;
 
@@ -42,7 +44,10 @@ class Process {
     const read = store.read.bind(store);
     store.read = () => {
       this.reads += 1;
-      return read();
+      this.outages -= 1;
+      return this.outages < 0
+        ? read()
+        : Promise.reject(Object.assign(new Error('terminating'), { code: '57P01', severity: 'FATAL' }));
     };
     this.changes = new AccessChanges(new UnitOfWork(dataSource));
     const rights = new RightsStore(dataSource);
@@ -96,6 +101,13 @@ describe('tokens', () => {
     const other = new Process(test);
     for (let times = 0; times < 5; times += 1) await other.verifier.verify(token);
     expect(other.reads).toBe(1);
+  });
+
+  it('waits for a database that is away when it reads the keys', async () => {
+    const other = new Process(test);
+    other.outages = 2;
+    await other.verifier.verify(await berth.issue());
+    expect(other.reads).toBe(3);
   });
 
   it('gives tokens ids of their own', async () => {

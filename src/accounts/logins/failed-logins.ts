@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { OUTAGE_MS } from '../access-epoch.js';
 import { outlastOutage } from '../../database/outlast-outage.js';
 import { isAccountName } from '../account-name.js';
 import { TooManyLoginsError } from '../login.errors.js';
@@ -13,9 +14,6 @@ import type { LoginOrigin } from './login.js';
  * buildkit.
  */
 const MAX_FAILURES = { ofName: 10, ofNetwork: 100 };
-
-/** As long as uploads wait for the database. */
-const OUTAGE_MS = 20_000;
 
 /** Refusals are repeated for so long without asking the database. */
 const REFUSAL_MS = 10_000;

@@ -18,7 +18,7 @@ const NAME_CHECK = `name ~ '^[a-z0-9][a-z0-9._-]{1,63}$'`;
 /** A trigger on a table, for changes of rights. New hashes of a password and last uses change none. */
 function raisesEpoch(table: string, updatedColumns?: string): string {
   const update = updatedColumns === undefined ? 'UPDATE' : `UPDATE OF ${updatedColumns}`;
-  return `CREATE TRIGGER ${table}_raise_access_epoch AFTER INSERT OR DELETE OR ${update} ON ${table}
+  return `CREATE TRIGGER ${table}_raise_access_epoch AFTER INSERT OR DELETE OR TRUNCATE OR ${update} ON ${table}
             FOR EACH STATEMENT EXECUTE FUNCTION raise_access_epoch()`;
 }
 
