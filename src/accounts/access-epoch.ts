@@ -55,8 +55,8 @@ export class AccessEpoch implements OnModuleInit, OnModuleDestroy {
   }
 
   /**
-   * The epoch as of at most a second before this call. If the database is unavailable, waits for it as uploads
-   * do.
+   * The epoch as of at most a second before this call. If the database is unavailable, waits for it as
+   * uploads do.
    *
    * @throws what the statement throws when the wait is over.
    */

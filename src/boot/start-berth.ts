@@ -156,7 +156,7 @@ async function createApp(
   });
   if (configuration.corsOrigins.length > 0) app.enableCors(crossOriginOptions(configuration));
   app.use(refuseUndecodablePath);
-  readSmallBodies(app);
+  readSmallBodies(app, configuration);
   setUpApiDocs(app);
   await app.init();
   return app;

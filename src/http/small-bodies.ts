@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import type { Configuration } from '../config/configuration.js';
 import { hasBody } from '../transfer/request-headers.js';
 
 /** Larger than any form or JSON document of these endpoints. */
@@ -9,20 +10,37 @@ const LIMITS = { limit: 64 * 1024, inflate: false } as const;
 /**
  * Reads forms of `/auth/token` and JSON of the admin API into `request.body`. Nothing else is read before its
  * handler: layers and manifests must not be.
+ *
+ * Whoever sends them may not have logged in, so they must arrive within `REQUEST_IDLE_TIMEOUT_SECONDS`, and
+ * not only continue to arrive.
  */
-export function readSmallBodies(app: NestExpressApplication): void {
-  app.use('/auth/token', only('application/x-www-form-urlencoded', express.urlencoded(LIMITS)));
-  app.use('/api/v1', only('application/json', express.json(LIMITS)));
+export function readSmallBodies(app: NestExpressApplication, configuration: Readonly<Configuration>): void {
+  const seconds = configuration.requestIdleTimeoutSeconds;
+  app.use('/auth/token', only('application/x-www-form-urlencoded', express.urlencoded(LIMITS), seconds));
+  app.use('/api/v1', only('application/json', express.json(LIMITS), seconds));
 }
 
 /** Refuses bodies of other types. Errors of the parser may quote the body, so they get another message. */
-function only(type: string, parse: RequestHandler): RequestHandler {
+function only(type: string, parse: RequestHandler, seconds: number): RequestHandler {
   return (request: Request, response: Response, next: NextFunction) => {
     if (!hasBody(request)) return next();
     if (typeof request.is(type) !== 'string')
       return next(new HttpException(`the body's type must be ${type}`, 415));
-    parse(request, response, (error?: unknown) => next(error === undefined ? error : refusal(error, type)));
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      next(tooSlow(seconds));
+    }, seconds * 1000);
+    parse(request, response, (error?: unknown) => {
+      clearTimeout(timer);
+      if (!isLate) next(error === undefined ? error : refusal(error, type));
+    });
   };
+}
+
+function tooSlow(seconds: number): Error {
+  const limit = `${seconds} s, the limit REQUEST_IDLE_TIMEOUT_SECONDS`;
+  return new HttpException(`the body did not arrive within ${limit}`, 408);
 }
 
 function refusal(error: unknown, type: string): Error {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
-import { RawConnection, requestHead } from '../support/raw-http.js';
+import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { OwnBerth } from '../support/running-berth.js';
 
@@ -62,9 +62,17 @@ describe('slow clients', () => {
     beforeAll(() => berth.restart({ REQUEST_MIN_BYTES_PER_SECOND: '1024' }));
 
     /** Sends a byte every 50 ms until there is a response. Returns how many were sent. */
-    async function trickle(method: string, path: string): Promise<[Response, number]> {
+    async function trickle(
+      method: string,
+      path: string,
+      contentType = 'application/octet-stream',
+    ): Promise<[Response, number]> {
       const connection = await RawConnection.open(berth.url);
-      await connection.send(requestHead(method, path, [['Content-Length', 1_000]]));
+      const headers: RawHeaders = [
+        ['Content-Length', 1_000],
+        ['Content-Type', contentType],
+      ];
+      await connection.send(requestHead(method, path, headers));
       const state = { isRefused: false };
       const pending = connection.response().finally(() => (state.isRefused = true));
       let sent = 0;
@@ -91,6 +99,16 @@ describe('slow clients', () => {
     it('13. is refused as an invalid manifest if it is a manifest', async () => {
       const [response] = await trickle('PUT', `/v2/${name}/manifests/trickle`);
       expect(await refusal(response)).toBe('408 MANIFEST_INVALID');
+    });
+
+    // Anybody can send these bodies: they are read before the sender is known.
+    it.each([
+      ['/auth/token', 'application/x-www-form-urlencoded'],
+      ['/api/v1/users', 'application/json'],
+    ])('is refused by %s', async (path, contentType) => {
+      const [response] = await trickle('POST', path, contentType);
+      expect([response.status, response.headers.get('connection')]).toEqual([408, 'close']);
+      expect(await response.text()).toContain('did not arrive within 1 s');
     });
   });
 });
