@@ -30,7 +30,6 @@ import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { IndexesOfGrants1764450000002 } from './1764450000002-indexes-of-grants.js';
 import { IndexOfRoles1764450000003 } from './1764450000003-index-of-roles.js';
-import { IndexOfAdmins1764470000000 } from './1764470000000-index-of-admins.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -66,5 +65,4 @@ export const MIGRATIONS = [
   AuditedDeletions1764450000001,
   IndexesOfGrants1764450000002,
   IndexOfRoles1764450000003,
-  IndexOfAdmins1764470000000,
 ];
