@@ -127,6 +127,8 @@ describe('groups', () => {
     ['POST', '/groups', 400, {}, /^name: expected/],
     ['POST', '/groups', 400, { name: 'ok', description: 5 }, /^description: expected a text/],
     ['POST', '/groups', 400, { name: 'ok', description: 'x'.repeat(257) }, /^description: expected a text/],
+    ['POST', '/groups', 400, { name: 'ok', description: 'a\u0000b' }, /^description: expected a text/],
+    ['PATCH', '/groups/zz-1', 400, { description: 'a\ud800b' }, /^description: expected a text/],
     ['POST', '/groups', 400, { name: 'ok', members: [] }, /unknown parameter "members"/],
     ['PATCH', '/groups/zz-1', 400, {}, /^description: expected a text/],
     ['PATCH', '/groups/nobody', 404, { description: '' }, /^no group has the name nobody/],

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
+import { Matches, ValidateIf } from 'class-validator';
 import {
   ACCOUNT_NAME,
   EXPECTED_ACCOUNT_NAME,
@@ -13,7 +13,9 @@ export const EXAMPLE_GROUP = 'developers';
 export const EXAMPLE_MEMBER = 'alice';
 
 const MAX_DESCRIPTION_LENGTH = 256;
-const EXPECTED_DESCRIPTION = `description: expected a text of at most ${MAX_DESCRIPTION_LENGTH} characters`;
+const EXPECTED_DESCRIPTION = `description: expected a text of at most ${MAX_DESCRIPTION_LENGTH} characters, without control characters`;
+/** PostgreSQL stores neither U+0000 nor halves of surrogate pairs. */
+const DESCRIPTION_TEXT = new RegExp(`^[^\\p{Cc}\\p{Cs}]{0,${MAX_DESCRIPTION_LENGTH}}$`, 'u');
 const DESCRIPTION = {
   type: String,
   maxLength: MAX_DESCRIPTION_LENGTH,
@@ -62,15 +64,13 @@ export class NewGroupDto {
 
   @ApiPropertyOptional({ ...DESCRIPTION, default: '' })
   @ValidateIf((_, value) => value !== undefined)
-  @IsString({ message: EXPECTED_DESCRIPTION })
-  @MaxLength(MAX_DESCRIPTION_LENGTH, { message: EXPECTED_DESCRIPTION })
+  @Matches(DESCRIPTION_TEXT, { message: EXPECTED_DESCRIPTION })
   description: string = '';
 }
 
 export class GroupChangeDto {
   @ApiProperty(DESCRIPTION)
-  @IsString({ message: EXPECTED_DESCRIPTION })
-  @MaxLength(MAX_DESCRIPTION_LENGTH, { message: EXPECTED_DESCRIPTION })
+  @Matches(DESCRIPTION_TEXT, { message: EXPECTED_DESCRIPTION })
   description: string;
 }
 

@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsIn, IsString, ValidateIf, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsIn, IsObject, IsString, ValidateIf, ValidateNested } from 'class-validator';
 import { SECRET_LIFETIME_DAYS } from '../../../accounts/secret.service.js';
 import type { RegistryRole } from '../../../database/entities/account.entity.js';
 import { GRANT_ROLES, type GrantRole } from '../../../database/entities/grant.entity.js';
@@ -11,6 +11,7 @@ import { EXAMPLE_PATTERN, EXAMPLE_ROBOT } from '../examples.js';
 import { CreatedTokenDto } from '../tokens/token.dto.js';
 
 const MAX_GRANTS = 1_000;
+const EXPECTED_GRANTS = 'grants: expected objects with pattern and role';
 
 export class RobotDto extends AccountDto {
   @ApiProperty({ example: EXAMPLE_ROBOT })
@@ -55,7 +56,9 @@ export class NewRobotDto {
   @ValidateIf((_, value) => value !== undefined)
   @ArrayMaxSize(MAX_GRANTS, { message: `grants: expected at most ${MAX_GRANTS}` })
   @IsArray({ message: 'grants: expected a list' })
-  @ValidateNested({ each: true, message: 'grants: expected objects with pattern and role' })
+  @ValidateNested({ each: true, message: EXPECTED_GRANTS })
+  // An empty list in the list has nothing that the rule above could refuse.
+  @IsObject({ each: true, message: EXPECTED_GRANTS })
   @Type(() => RobotGrantDto)
   grants: RobotGrantDto[] = [];
 
