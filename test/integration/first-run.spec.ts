@@ -136,6 +136,11 @@ describe('FirstRun', () => {
     expect(await test.dataSource.query('SELECT expires_at FROM accounts')).toEqual([{ expires_at: null }]);
     expect(await matches(PASSWORD)).toBe(true);
     expect((await actions()).slice(before)).toEqual(['account.password', 'account.update']);
+    const [update] = await test.dataSource.query<{ before: object; after: object }[]>(
+      `SELECT before, after FROM audit_events WHERE action = 'account.update' ORDER BY id DESC LIMIT 1`,
+    );
+    expect(update?.before).toEqual({ role: null, disabled: true, expiresAt: expect.any(String) });
+    expect(update?.after).toEqual({ role: 'admin', disabled: false, expiresAt: null });
     await run({ ADMIN_PASSWORD: OTHER });
     expect(await matches(OTHER)).toBe(true);
   });
@@ -157,6 +162,20 @@ describe('FirstRun', () => {
     await run({ ADMIN_PASSWORD: PASSWORD, ADMIN_USERNAME: 'root' });
     await run({ ADMIN_PASSWORD: PASSWORD });
     expect(await run()).toBeUndefined();
+  });
+
+  it('makes no admin where a robot is one that can sign in', async () => {
+    await test.dataSource.query(
+      `WITH robot AS (
+         INSERT INTO accounts (name, kind, registry_role) VALUES ('terraform', 'robot', 'admin') RETURNING id)
+       INSERT INTO access_tokens (id, account_id, name, sha256) SELECT 'a', id, 'a', '' FROM robot`,
+    );
+    await test.dataSource.query(
+      `INSERT INTO accounts (name, kind, deleted_at) VALUES ('admin', 'user', now())`,
+    );
+    expect(await run()).toBeUndefined();
+    await test.dataSource.query('UPDATE access_tokens SET revoked_at = now()');
+    expect(await run({ ADMIN_USERNAME: 'root' })).toMatchObject({ name: 'root' });
   });
 
   it.each([

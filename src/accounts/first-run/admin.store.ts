@@ -9,6 +9,7 @@ export interface NamedAccount {
   readonly kind: 'user' | 'robot';
   readonly role: 'reader' | 'admin' | null;
   readonly disabled: boolean;
+  readonly expiresAt: Date | null;
   readonly isExpired: boolean;
   readonly isDeleted: boolean;
   readonly passwordHash: string | null;
@@ -16,14 +17,20 @@ export interface NamedAccount {
 }
 
 const FIND = `
-  SELECT id, kind, registry_role AS role, disabled, coalesce(expires_at <= now(), false) AS "isExpired",
-         deleted_at IS NOT NULL AS "isDeleted", password_hash AS "passwordHash",
+  SELECT id, kind, registry_role AS role, disabled, expires_at AS "expiresAt",
+         coalesce(expires_at <= now(), false) AS "isExpired", deleted_at IS NOT NULL AS "isDeleted", password_hash AS "passwordHash",
          password_generation AS "passwordGeneration"
     FROM accounts
    WHERE name = $1`;
 
 const ANY_ADMIN = `
-  SELECT EXISTS (SELECT FROM accounts WHERE kind = 'user' AND registry_role = 'admin') AS "exists"`;
+  SELECT EXISTS (
+           SELECT FROM accounts a
+            WHERE registry_role = 'admin'
+              AND (kind = 'user' OR NOT disabled AND EXISTS (
+                     SELECT FROM access_tokens t
+                      WHERE t.account_id = a.id AND revoked_at IS NULL AND ceiling IS NULL
+                        AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())))) AS "exists"`;
 
 const INSERT = `
   INSERT INTO accounts (name, kind, registry_role, password_hash)
@@ -55,7 +62,7 @@ export class AdminStore {
     return row;
   }
 
-  /** Whether a person is an administrator, disabled ones included. */
+  /** Whether a person is an administrator, disabled ones included, or a robot that can sign in. */
   async anyAdmin(transaction: Transaction = this.dataSource.manager): Promise<boolean> {
     const [row] = await queryRows<{ exists: boolean }>(transaction, ANY_ADMIN);
     return row?.exists === true;

@@ -5,6 +5,7 @@ import { StartupError } from '../../common/startup.error.js';
 import { Configuration } from '../../config/configuration.js';
 import type { Transaction } from '../../database/unit-of-work.js';
 import { AccessChanges } from '../access-changes.js';
+import { auditedSettings } from '../account-history.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { AdminStore, type NamedAccount } from './admin.store.js';
 import { readPasswordFile } from './admin-password.js';
@@ -26,6 +27,8 @@ export interface InitialPassword {
 
 /** Other replicas may set the password at the same time. */
 const MAX_ATTEMPTS = 5;
+
+const AN_ADMIN = auditedSettings({ role: 'admin', disabled: false, expiresAt: null });
 
 /**
  * Makes the administrator that a registry with access control begins with. `ADMIN_PASSWORD(_FILE)` is applied
@@ -84,24 +87,28 @@ export class FirstRun {
     found: NamedAccount | undefined,
     hash: string | null,
   ): Promise<boolean> {
-    const after = { kind: 'user', role: 'admin', disabled: false };
-    if (found === undefined) {
-      if (hash === null || !(await this.admins.insert(transaction, name, hash))) return false;
-      await this.audit.record(transaction, { action: 'account.create', subject: name, after }, NO_REQUEST);
-      return true;
-    }
+    if (found === undefined) return hash !== null && (await this.create(transaction, name, hash));
     if (!(await this.admins.makeAdmin(transaction, found, hash))) return false;
-    const { role, disabled } = found;
-    if (hash !== null)
-      await this.audit.record(transaction, { action: 'account.password', subject: name }, NO_REQUEST);
-    if (role !== 'admin' || disabled || found.isExpired) {
-      const before = { role, disabled };
-      await this.audit.record(
-        transaction,
-        { action: 'account.update', subject: name, before, after: { role: 'admin', disabled: false } },
-        NO_REQUEST,
-      );
+    if (hash !== null) {
+      const { passwordGeneration } = found;
+      const [before, after] = [{ passwordGeneration }, { passwordGeneration: passwordGeneration + 1 }];
+      const event = { action: 'account.password', subject: name, before, after } as const;
+      await this.audit.record(transaction, event, NO_REQUEST);
     }
+    const before = auditedSettings(found);
+    const after = { ...AN_ADMIN, expiresAt: found.isExpired ? null : found.expiresAt };
+    if (JSON.stringify(before) !== JSON.stringify(after)) {
+      const event = { action: 'account.update', subject: name, before, after } as const;
+      await this.audit.record(transaction, event, NO_REQUEST);
+    }
+    return true;
+  }
+
+  /** Returns false if the name is, or was, an account's. */
+  private async create(transaction: Transaction, name: string, hash: string): Promise<boolean> {
+    if (!(await this.admins.insert(transaction, name, hash))) return false;
+    const after = { kind: 'user', ...AN_ADMIN };
+    await this.audit.record(transaction, { action: 'account.create', subject: name, after }, NO_REQUEST);
     return true;
   }
 
@@ -120,9 +127,7 @@ export class FirstRun {
     const hash = await this.hasher.hash(password);
     const isMade = await this.changes.run(async (transaction) => {
       if (await this.admins.anyAdmin(transaction)) return false;
-      if (!(await this.admins.insert(transaction, name, hash))) throw nameTaken(name);
-      const after = { kind: 'user', role: 'admin', disabled: false };
-      await this.audit.record(transaction, { action: 'account.create', subject: name, after }, NO_REQUEST);
+      if (!(await this.create(transaction, name, hash))) throw nameTaken(name);
       // Before the commit: an account whose password nobody can know would lock everybody out. It may be
       // repeated, and at worst it is a password that no account has.
       await write(file, password);
