@@ -1,4 +1,4 @@
-import { lchown, open, readdir, stat } from 'node:fs/promises';
+import { lchown, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunAs } from './run-as.js';
 
@@ -22,14 +22,4 @@ export async function changeOwner(dir: string, runAs: RunAs): Promise<void> {
   }
   // Last: as long as root owns the directory, the next start repeats this.
   await lchown(dir, runAs.uid, runAs.gid);
-}
-
-/** Makes renames in `dir` durable. */
-export async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncDirectory } from '../common/sync-directory.js';
 import { StartupError } from '../common/startup.error.js';
 import { childEnd, eachLine } from './child-exit.js';
 import { dataDirArgument, spawnOptions, type ClusterContext } from './cluster-context.js';
-import { changeOwner, hasCluster, syncDirectory } from './cluster-files.js';
+import { changeOwner, hasCluster } from './cluster-files.js';
 import { DATABASE_USER } from './connection-options.js';
 import { LogTail } from './log-tail.js';
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '../../common/make-directory.js';
+import { syncDirectory } from '../../common/sync-directory.js';
 
 /** `DATA_DIR/initial-admin-password`, which only the user that runs Berth can read. */
 export class InitialPasswordFile {
@@ -25,6 +26,7 @@ export class InitialPasswordFile {
         await file.close();
       }
       await rename(temporary, this.path);
+      await syncDirectory(this.dataDir);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;

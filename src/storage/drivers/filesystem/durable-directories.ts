@@ -1,30 +1,10 @@
-import { lstat, mkdir, open } from 'node:fs/promises';
+import { lstat, mkdir } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import { StorageIdentityError } from '../../storage.errors.js';
 import { errorCode, isMissing } from './filesystem.errors.js';
 
 /** Makes the entries of a directory durable, after a create or rename in it. */
 export type DirectorySync = (path: string) => Promise<void>;
-
-/** Errors of file systems that can't flush directories. PostgreSQL ignores them too (`fsync_fname`). */
-const CANNOT_SYNC = new Set(['EINVAL', 'EBADF', 'ENOTSUP']);
-
-/** fsync(2) of a directory. Does nothing on Windows, whose file systems journal directories. */
-export const syncDirectory: DirectorySync = async (path) => {
-  if (process.platform === 'win32') {
-    return;
-  }
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } catch (error) {
-    if (!CANNOT_SYNC.has(errorCode(error) ?? '')) {
-      throw error;
-    }
-  } finally {
-    await directory.close();
-  }
-};
 
 /**
  * Directories below `top` that survive a crash of the machine. A directory is an entry in its parent, so

@@ -20,6 +20,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { countOpenFilesBelow } from '../../../../test/support/open-files.js';
 import { until } from '../../../../test/support/until.js';
+import { syncDirectory } from '../../../common/sync-directory.js';
 import { type Digest, digestHex, digestOf } from '../../../oci/digest.js';
 import { CheckedStorageDriver } from '../../checked-storage.driver.js';
 import type { OpeningStorageDriver } from '../../driver-abilities.js';
@@ -32,7 +33,6 @@ import {
   StorageUnavailableError,
   UploadStateError,
 } from '../../storage.errors.js';
-import { syncDirectory } from './durable-directories.js';
 import { FilesystemStorageDriver } from './filesystem-storage.driver.js';
 import { OpenFile } from './open-file.js';
 

@@ -3,6 +3,7 @@ import { lstat, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { freeSpaceOf } from '../../../common/free-space.js';
+import { syncDirectory } from '../../../common/sync-directory.js';
 import type { Digest } from '../../../oci/digest.js';
 import { attempt } from '../../attempt.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
@@ -20,7 +21,7 @@ import type { OpeningStorageDriver, OpenObject, UploadReadingStorageDriver } fro
 import { byteRange } from '../../reading.js';
 import { shareSyncs } from './shared-syncs.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
-import { type DirectorySync, DurableDirectories, syncDirectory } from './durable-directories.js';
+import { type DirectorySync, DurableDirectories } from './durable-directories.js';
 import { READ_BYTES } from './file-readable.js';
 import { FileUploadSink } from './file-upload-sink.js';
 import { FilesystemLayout } from './filesystem-layout.js';
