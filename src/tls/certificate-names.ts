@@ -6,15 +6,20 @@ import type { Configuration } from '../config/configuration.js';
 /** A machine with hundreds of addresses gets none of the rest: they would make every handshake longer. */
 const MAX_ADDRESSES = 64;
 
+/** The settings that name this server. */
+export type NamingSettings = Pick<Configuration, 'host' | 'publicUrl' | 'tlsNames'>;
+
 const ANY_ADDRESS = new Set(['0.0.0.0', '::']);
 
 /**
  * The names and addresses by which clients may reach this machine: its host name, also as mDNS announces it
- * (`nas.local`), localhost, the addresses of its interfaces, HOST, and `TLS_NAMES`. In lower case, each one
- * once.
+ * (`nas.local`), localhost, the addresses of its interfaces, and those of `HOST`, `PUBLIC_URL` and
+ * `TLS_NAMES`. In lower case, each one once.
  */
-export function certificateNames({ host, tlsNames }: Pick<Configuration, 'host' | 'tlsNames'>): string[] {
-  const named = [...tlsNames, ...(ANY_ADDRESS.has(host) ? [] : [host])];
+export function certificateNames({ host, publicUrl, tlsNames }: NamingSettings): string[] {
+  // The brackets of an IPv6 address belong to the URL.
+  const published = publicUrl === undefined ? [] : [new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')];
+  const named = [...tlsNames, ...published, ...(ANY_ADDRESS.has(host) ? [] : [host])];
   const all = [...named, ...hostNames(hostname()), 'localhost', '127.0.0.1', '::1', ...addresses()];
   return [...new Set(all.map((name) => name.toLowerCase()).filter(isCertificateName))];
 }

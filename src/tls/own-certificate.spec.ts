@@ -46,7 +46,7 @@ describe('the certificate of TLS=auto', () => {
     const authority = new TlsAuthority(store as unknown as TlsAuthorityStore);
     source = new OwnCertificate(
       authority,
-      { host: '0.0.0.0', tlsNames: [] },
+      { host: '0.0.0.0', publicUrl: undefined, tlsNames: [] },
       () => now,
       () => names,
     );

@@ -1,7 +1,6 @@
 import { Logger } from '@nestjs/common';
-import type { Configuration } from '../config/configuration.js';
 import { issueCertificate } from './certificate-authority.js';
-import { certificateNames } from './certificate-names.js';
+import { certificateNames, type NamingSettings } from './certificate-names.js';
 import type { CertificateSource } from './certificate-source.js';
 import { endOf, type KeyPair } from './key-pair.js';
 import type { TlsAuthority } from './tls-authority.js';
@@ -22,7 +21,7 @@ export class OwnCertificate implements CertificateSource {
 
   constructor(
     private readonly authority: TlsAuthority,
-    private readonly configuration: Pick<Configuration, 'host' | 'tlsNames'>,
+    private readonly configuration: NamingSettings,
     private readonly now: () => Date = () => new Date(),
     private readonly namesOf = certificateNames,
   ) {}
