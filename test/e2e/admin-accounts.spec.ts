@@ -105,7 +105,10 @@ describe('users', () => {
       { action: 'account.password', before: { passwordGeneration: 0 }, after: { passwordGeneration: 1 } },
       {
         action: 'account.delete',
-        before: { kind: 'user', role: null, disabled: true, expiresAt: null, groups: [], grants: [] },
+        before: {
+          ...{ kind: 'user', role: null, disabled: true, expiresAt: null },
+          ...{ groups: [], grants: [], tokens: [] },
+        },
         after: null,
       },
     ]);
@@ -324,6 +327,17 @@ describe('robots', () => {
     await admin.call('DELETE', `/robots/${name}`, 204);
   });
 
+  it('lose their secrets with their deletion, whose event names those that were valid', async () => {
+    const { name, token } = await newRobot();
+    const revoked = await admin.call<Token>('POST', `/robots/${name}/tokens`, 201, { name: 'old' });
+    await admin.call('DELETE', `/robots/${name}/tokens/${revoked.id}`, 204);
+    await admin.call('DELETE', `/robots/${name}`, 204);
+    expect((await eventsOf(name)).at(-1)).toMatchObject({
+      action: 'account.delete',
+      before: { tokens: [{ id: token.id, name }] },
+    });
+  });
+
   it('have further secrets, which are listed without their texts, and revoked', async () => {
     const { name, token: first } = await newRobot();
     const options = { name: 'ci ✓', expiresAt: FUTURE, ceiling: 'pull' };
@@ -369,6 +383,7 @@ describe('robots', () => {
   it.each([
     [{ grants: {} }, 'grants: expected a list'],
     [{ grants: [5] }, 'grants: expected objects with pattern and role'],
+    [{ grants: [[]] }, 'grants: expected objects with pattern and role'],
     [
       { grants: [{ pattern: 'a', role: 'owner' }] },
       'grants: expected in each a role, one of pull, push, maintain',
