@@ -13,7 +13,6 @@ export type RegistryRole = (typeof REGISTRY_ROLES)[number];
  */
 @Entity('accounts')
 @Unique('accounts_name_key', ['name'])
-@Index('accounts_registry_role_idx', ['registryRole'], { where: 'registry_role IS NOT NULL' })
 @Check('accounts_name_check', `name ~ '^[a-z0-9][a-z0-9._-]{1,63}$'`)
 @Check('accounts_kind_check', `kind IN ('user', 'robot')`)
 @Check('accounts_registry_role_check', `registry_role IN ('reader', 'admin')`)
