@@ -7,6 +7,9 @@ import { hasBody } from '../transfer/request-headers.js';
 /** Larger than any form or JSON document of these endpoints. */
 const LIMITS = { limit: 64 * 1024, inflate: false } as const;
 
+/** Deeper than any of these documents. Their validation calls itself for each level. */
+const MAX_LEVELS = 16;
+
 /**
  * Reads forms of `/auth/token` and JSON of the admin API into `request.body`. Nothing else is read before its
  * handler: layers and manifests must not be.
@@ -33,9 +36,24 @@ function only(type: string, parse: RequestHandler, seconds: number): RequestHand
     }, seconds * 1000);
     parse(request, response, (error?: unknown) => {
       clearTimeout(timer);
-      if (!isLate) next(error === undefined ? error : refusal(error, type));
+      if (isLate) return;
+      if (error !== undefined) next(refusal(error, type));
+      else if (hasMoreLevels(request.body))
+        next(new HttpException(`the body has more than ${MAX_LEVELS} levels`, 400));
+      else next();
     });
   };
+}
+
+/** Goes down level by level, not recursively. */
+function hasMoreLevels(body: unknown): boolean {
+  let values: unknown[] = [body];
+  for (let level = 0; values.length > 0 && level < MAX_LEVELS; level += 1) {
+    values = values.flatMap((value): unknown[] =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return values.length > 0;
 }
 
 function tooSlow(seconds: number): Error {

@@ -187,6 +187,12 @@ describe('secrets of a user', () => {
   it.each(['Ab', 'a-b', 'a'.repeat(65)])('have ids of another form than %s', async (id) => {
     await admin.call('DELETE', `/me/tokens/${id}`, 400);
   });
+
+  it('are not made of a document with thousands of levels', async () => {
+    const name: unknown = JSON.parse(`${'['.repeat(10_000)}${']'.repeat(10_000)}`);
+    const { detail } = await admin.call<{ detail: string }>('POST', '/me/tokens', 400, { name });
+    expect(detail).toBe('the body has more than 16 levels');
+  });
 });
 
 describe('changes by an admin', () => {
