@@ -14,7 +14,15 @@ const LONGEST = [
   ],
   ...['drivers/s3-kills', 'drivers/s3-retries', 'drivers/s3-object-store', 'drivers/gcs-driver'],
   ...['drivers/object-store-requests', 'drivers/azure-driver', 'drivers/azure-object-store'],
-  ...['long/properties', 'long/workers', 'long/kill', 'long/embedded-postgres', 'long/bench', 'long/stop'],
+  ...[
+    'long/slow-layers',
+    'long/properties',
+    'long/workers',
+    'long/kill',
+    'long/embedded-postgres',
+    'long/bench',
+    'long/stop',
+  ],
   ...[
     'interop/logins',
     'interop/nginx',
