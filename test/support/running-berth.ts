@@ -44,6 +44,17 @@ export class RunningBerth {
     return this.address.databaseUrl;
   }
 
+  /** What it prints, from the beginning. */
+  get logFile(): string {
+    return this.address.logFile;
+  }
+
+  /** The memory that it has. Linux only. */
+  residentBytes(): number {
+    const status = readFileSync(`/proc/${this.address.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
   /** Runs SQL on its database. */
   async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     const client = new pg.Client({ connectionString: this.databaseUrl });
