@@ -17,6 +17,7 @@ export type RegistryRole = (typeof REGISTRY_ROLES)[number];
 @Check('accounts_kind_check', `kind IN ('user', 'robot')`)
 @Check('accounts_registry_role_check', `registry_role IN ('reader', 'admin')`)
 @Index('accounts_kind_name_idx', ['kind', 'name'], { where: 'deleted_at IS NULL' })
+@Index('accounts_registry_role_idx', ['registryRole'], { where: 'registry_role IS NOT NULL' })
 @Check('accounts_robot_password_check', `kind <> 'robot' OR password_hash IS NULL`)
 export class AccountEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'accounts_pkey' })
