@@ -27,6 +27,7 @@ import type { AccountRights } from '../../../accounts/account-rights.js';
 import { parseAccountName } from '../../../accounts/account-name.js';
 import { SecretService } from '../../../accounts/secret.service.js';
 import { UserService } from '../../../accounts/user.service.js';
+import { Configuration } from '../../../config/configuration.js';
 import { AdminController } from '../../admin-controller.js';
 import { SortedCursor } from '../../paging/sorted-cursor.js';
 import { ApiMalformedParameter, ApiProblem } from '../../problem.dto.js';
@@ -67,6 +68,7 @@ export class MeController {
     private readonly reader: TokensQuery,
     private readonly users: UserService,
     private readonly secrets: SecretService,
+    private readonly configuration: Configuration,
   ) {}
 
   @Get()
@@ -144,7 +146,12 @@ export class MeController {
     refuseCeiling(request.caller);
     const options = { name, expiresAt: secretExpiry('expiresAt', expiresAt), ceiling };
     const owner = { kind, name: parseAccountName(account) };
-    return createdToken(request, account, await this.secrets.create(owner, options, originOf(request)));
+    return createdToken(
+      request,
+      this.configuration,
+      account,
+      await this.secrets.create(owner, options, originOf(request)),
+    );
   }
 
   @Delete('tokens/:id')

@@ -11,6 +11,7 @@ import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
 import type { AccountName } from '../../../accounts/account-name.js';
 import { SecretService } from '../../../accounts/secret.service.js';
+import { Configuration } from '../../../config/configuration.js';
 import { AdminController } from '../../admin-controller.js';
 import { SortedCursor } from '../../paging/sorted-cursor.js';
 import { ApiMalformedParameter } from '../../problem.dto.js';
@@ -44,6 +45,7 @@ export class RobotTokensController {
   constructor(
     private readonly reader: TokensQuery,
     private readonly secrets: SecretService,
+    private readonly configuration: Configuration,
   ) {}
 
   @Get()
@@ -89,7 +91,7 @@ export class RobotTokensController {
       { name, expiresAt: secretExpiry('expiresAt', expiresAt), ceiling },
       originOf(request),
     );
-    return createdToken(request, robot, secret);
+    return createdToken(request, this.configuration, robot, secret);
   }
 
   @Delete(':id')

@@ -13,6 +13,7 @@ import { type AccountName, parseAccountName } from '../../../accounts/account-na
 import { AccountService } from '../../../accounts/account.service.js';
 import { parsePattern } from '../../../accounts/pattern.js';
 import { RobotService } from '../../../accounts/robot.service.js';
+import { Configuration } from '../../../config/configuration.js';
 import { AdminController } from '../../admin-controller.js';
 import { KeysetCursor } from '../../paging/keyset-cursor.js';
 import { ApiMalformedParameter } from '../../problem.dto.js';
@@ -45,6 +46,7 @@ export class RobotsController {
     private readonly reader: AccountsQuery,
     private readonly robots: RobotService,
     private readonly accounts: AccountService,
+    private readonly configuration: Configuration,
   ) {}
 
   @Get()
@@ -80,7 +82,10 @@ export class RobotsController {
       secret: { name, expiresAt: secretExpiry('tokenExpiresAt', tokenExpiresAt), ceiling: null },
     };
     const secret = await this.robots.create(robot, originOf(request));
-    return { ...(await this.reader.robot(name)), token: createdToken(request, name, secret) };
+    return {
+      ...(await this.reader.robot(name)),
+      token: createdToken(request, this.configuration, name, secret),
+    };
   }
 
   @Get(':name')
