@@ -20,7 +20,7 @@ export const PasswordProperty = (name: string, description: string, { required =
       name: 'password',
       validator: {
         validate: (value: unknown) => isPassword(value) && !isMeantAsSecret(value),
-        defaultMessage: () => `${name}: ${PASSWORD_RULE}, not beginning with berth_`,
+        defaultMessage: () => `${name}: ${PASSWORD_RULE}`,
       },
     }),
   );
