@@ -1,13 +1,21 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Logger } from 'pino';
 
+/** Where Nest itself reports the details of its start, with `log`. */
+const CONTEXTS_OF_NEST: ReadonlySet<unknown> = new Set([
+  'InstanceLoader',
+  'NestApplication',
+  'NestFactory',
+  'RouterExplorer',
+  'RoutesResolver',
+]);
+
 /** Nest's logger, writing to pino. `logger.warn({ err }, 'text')` and `logger.warn('text')` both work. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 
   log(message: unknown, ...rest: unknown[]): void {
-    // Nest reports the details of its start with `log`.
-    this.write('debug', message, rest);
+    this.write(CONTEXTS_OF_NEST.has(rest.at(-1)) ? 'debug' : 'info', message, rest);
   }
 
   error(message: unknown, ...rest: unknown[]): void {
@@ -32,7 +40,7 @@ export class NestLogger implements LoggerService {
 
   /** Nest appends the context to the caller's arguments, and `error` a stack before it. */
   private write(
-    level: 'trace' | 'debug' | 'warn' | 'error' | 'fatal',
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal',
     message: unknown,
     rest: unknown[],
   ): void {

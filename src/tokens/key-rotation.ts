@@ -64,6 +64,6 @@ export class KeyRotation implements OnModuleInit, OnModuleDestroy {
       if (due.key !== null) await this.store.insert(made, signsInDays, transaction);
       return due;
     });
-    if (key !== null) this.logger.log({ kid: made.kid, key }, 'made a signing key');
+    if (key !== null) this.logger.debug({ kid: made.kid, key }, 'made a signing key');
   }
 }
