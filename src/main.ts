@@ -82,8 +82,8 @@ async function announce(
   if (isPretty) output.write(banner(facts, showsPassword));
   else logger.child({}, { level: 'info' }).info(startedFields(facts), `started: ready at ${berth.url}/v2/`);
   if (initial === undefined || !showsPassword) return;
-  await output.flush();
-  await initial.file.remove();
+  // A terminal that is frozen or gone has shown nothing: then the next start shows it.
+  if (await output.flush()) await initial.file.remove();
 }
 
 /**

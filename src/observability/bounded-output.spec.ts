@@ -55,7 +55,7 @@ onLinux('BoundedOutput', () => {
       output.write(line(n));
       if (n % 100 === 0) await new Promise(setImmediate);
     }
-    await output.flush();
+    expect(await output.flush()).toBe(true);
     closeSync(fd);
     expect(numbers(readFileSync(path, 'utf8'))).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
   });
@@ -85,7 +85,7 @@ onLinux('BoundedOutput', () => {
       expect(reports).toMatchObject([{ count: n - written.length, cause: { code: 'EAGAIN' } }]);
       expect(reports[0]?.until.getTime()).toBeGreaterThanOrEqual(reports[0]?.since.getTime() ?? Infinity);
       output.write(line(n));
-      await output.flush();
+      expect(await output.flush()).toBe(true);
       expect(numbers(readAll(made))).toEqual([n]);
     }));
 
@@ -95,7 +95,7 @@ onLinux('BoundedOutput', () => {
       const reports: DroppedLines[] = [];
       output.onDropped((dropped) => reports.push(dropped));
       for (let n = 0; n < 1_000; n += 1) output.write(line(n));
-      await output.flush();
+      expect(await output.flush()).toBe(false);
       const written = numbers(readAll(made));
       expect(reports).toMatchObject([{ count: 1_000 - written.length, cause: undefined }]);
     }));
@@ -122,8 +122,8 @@ onLinux('BoundedOutput', () => {
     for (const made of [fullDisk(), stoppedPipe(directory)]) {
       const output = new BoundedOutput(made.fd);
       output.write(line(1));
-      await output.flush();
-      await output.flush();
+      expect(await output.flush()).toBe(false);
+      expect(await output.flush()).toBe(false);
       made.close();
     }
   });

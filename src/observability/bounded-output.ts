@@ -91,11 +91,16 @@ export class BoundedOutput {
     if (this.state === 'idle') this.start();
   }
 
-  /** Resolves when everything was written, or can't be, within a second. Never rejects. */
-  async flush(): Promise<void> {
+  /**
+   * Resolves when everything was written, or can't be, within a second. Returns whether all of it was, the
+   * latest lines included. Never rejects.
+   */
+  async flush(): Promise<boolean> {
+    const isComplete = this.dropped === undefined;
     const settled = new Promise<void>((resolve) => this.flushes.push(resolve));
     if (this.state !== 'writing') this.start();
     await settlesWithin(settled, FLUSH_TIMEOUT_MS);
+    return isComplete && this.waiting.length === 0 && this.current === undefined;
   }
 
   /**
