@@ -26,6 +26,16 @@ describe('describeConfiguration', () => {
     expect(rows).toHaveLength(SETTINGS.filter(({ name }) => !/^STORAGE_(S3|AZURE|GCS)_/.test(name)).length);
   });
 
+  it.each<[NodeJS.ProcessEnv, string, string]>([
+    [{}, 'open, loopback only', 'off'],
+    [{ HOST: '0.0.0.0' }, 'token', 'auto'],
+    [{ HOST: '0.0.0.0', TLS_CERT_FILE: 'tls.crt', TLS_KEY_FILE: 'tls.key' }, 'token', 'files'],
+  ])('resolves defaults that depend on %j', (environment, access, tls) => {
+    const rows = described(environment);
+    expect(rows).toContainEqual(['ACCESS_MODE', access, 'default']);
+    expect(rows).toContainEqual(['TLS', tls, 'default']);
+  });
+
   it.each([
     ['postgres://berth:sesame@db/berth', 'postgres://berth:***@db/berth'],
     ['postgres://berth@db:5433/berth', 'postgres://berth@db:5433/berth'],
