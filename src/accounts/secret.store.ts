@@ -17,6 +17,8 @@ export interface SecretRow extends SecretDescription {
 
 /** How long a secret that ended stays in lists. */
 const KEPT_DAYS = 30;
+/** Of an account. Who makes and revokes secrets all the time must not fill the table. */
+const MAX_ENDED = 1_000;
 
 const IS_ACTIVE = `revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
 
@@ -28,7 +30,11 @@ const INSERT = `
 
 const FORGET = `
   DELETE FROM access_tokens
-   WHERE account_id = $1 AND least(revoked_at, expires_at) < now() - interval '${KEPT_DAYS} days'`;
+   WHERE account_id = $1
+     AND (least(revoked_at, expires_at) < now() - interval '${KEPT_DAYS} days'
+          OR id IN (SELECT id FROM access_tokens
+                     WHERE account_id = $1 AND least(revoked_at, expires_at) <= now()
+                     ORDER BY least(revoked_at, expires_at) DESC, id OFFSET ${MAX_ENDED}))`;
 
 const revoke = (which: string) => `
   UPDATE access_tokens SET revoked_at = now()

@@ -327,6 +327,29 @@ describe('robots', () => {
     await admin.call('DELETE', `/robots/${name}`, 204);
   });
 
+  it('have a bounded number of secrets that ended', async () => {
+    const { name, token } = await newRobot();
+    await berth.query(
+      `INSERT INTO access_tokens (id, account_id, name, sha256, revoked_at, expires_at)
+       SELECT $1 || i, id, i, '', now() - i * interval '1 s',
+              CASE i % 2 WHEN 0 THEN now() + interval '1 day' END
+         FROM accounts, generate_series(1, 1100) i WHERE name = $1`,
+      [name],
+    );
+    await berth.query(
+      `INSERT INTO access_tokens (id, account_id, name, sha256, expires_at)
+       SELECT $1 || '-old', id, 'old', '', now() - interval '31 days' FROM accounts WHERE name = $1`,
+      [name],
+    );
+    const next = await admin.call<Token>('POST', `/robots/${name}/tokens`, 201, { name: 'next' });
+    const kept = await berth.query<{ id: string }>(
+      `SELECT t.id FROM access_tokens t JOIN accounts a ON a.id = account_id WHERE a.name = $1`,
+      [name],
+    );
+    const ended = Array.from({ length: 1_000 }, (_, index) => `${name}${index + 1}`);
+    expect(kept.map(({ id }) => id).sort()).toEqual([...ended, token.id, next.id].sort());
+  });
+
   it('lose their secrets with their deletion, whose event names those that were valid', async () => {
     const { name, token } = await newRobot();
     const revoked = await admin.call<Token>('POST', `/robots/${name}/tokens`, 201, { name: 'old' });

@@ -109,7 +109,7 @@ export class MeController {
   @ApiOperation({
     operationId: 'listOwnTokens',
     summary: 'List your secrets',
-    description: 'Without their texts, which are not stored. Those that ended stay for at least 30 days.',
+    description: 'Without their texts, which are not stored. The last 1,000 that ended stay for 30 days.',
   })
   @ApiOkResponse({ type: TokenPageDto, description: 'A page of secrets' })
   @ApiMalformedParameter()

@@ -53,7 +53,7 @@ export class RobotTokensController {
   @ApiOperation({
     operationId: 'listRobotTokens',
     summary: "List a robot's secrets",
-    description: 'Without their texts, which are not stored. Those that ended stay for at least 30 days.',
+    description: 'Without their texts, which are not stored. The last 1,000 that ended stay for 30 days.',
   })
   @ApiAccountName(EXAMPLE_ROBOT)
   @ApiOkResponse({ type: TokenPageDto, description: 'A page of secrets' })
