@@ -220,12 +220,12 @@ function describeChanges(registry: PlannedRegistry): void {
     });
     change('delete a user', 8, 'DELETE', '/users/account-502', 204);
     change('create a robot', 60, 'POST', '/robots', 201, {
-      name: 'new-robot',
+      name: 'many-grants',
       grants: Array.from({ length: 50 }, (_, n) => ({ pattern: `new/${n}`, role: 'push' })),
     });
     change('create a secret', 150, 'POST', `/robots/${ROBOT}/tokens`, 201, { name: 'another' });
     change('revoke a secret', 1, 'DELETE', `/robots/${ROBOT}/tokens/own1`, 204);
-    change('delete a robot', 60, 'DELETE', '/robots/new-robot', 204);
+    change('delete a robot', 60, 'DELETE', '/robots/many-grants', 204);
 
     it('grant to everybody, which counts the grants of all accounts', async () => {
       await registry.look(`DELETE FROM grants WHERE subject = 'signed-in' AND pattern = 'public/5/**'`);
