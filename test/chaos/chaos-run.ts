@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ChaosAccess } from './chaos-access.js';
 import { Cluster } from './cluster.js';
 import { FaultTimeline } from './fault-timeline.js';
 import { Deadline } from './deadline.js';
@@ -62,7 +63,7 @@ export class ChaosRun {
       throw error;
     });
     this.storageProblem = storage.problem;
-    const cluster = new Cluster(workspace, storage, this.results, this.deadline);
+    const cluster = new Cluster(workspace, storage, this.results, this.deadline, this.settings.isSecured);
     const proxy = new ChaosProxy(cluster.replicas, (path) =>
       this.results.injected('response to a commit lost', path),
     );
@@ -94,13 +95,16 @@ export class ChaosRun {
     await cluster.start();
     const url = await proxy.start();
     this.results.note('the cluster is up');
+    const access = new ChaosAccess(cluster, this.results, this.deadline);
+    if (this.settings.isSecured) await access.prepare(url);
     const timeline = new FaultTimeline();
     const { settings, results, deadline } = this;
     const random = this.seed.fork('images');
-    const images = new ImageLoad(settings, url, cluster, timeline, results, deadline, random);
+    const images = new ImageLoad(settings, url, cluster, timeline, results, deadline, random, access);
     await images.prepare();
     let isOver = false;
     const watching = images.watch(() => isOver);
+    const changing = access.run(() => isOver);
     const injector = new FaultInjector(
       new Faults(cluster, storage, proxy, results, timeline, settings.longFreezeMs),
       this.settings.faultPace,
@@ -111,18 +115,18 @@ export class ChaosRun {
     const faults = injector.run();
     const working = images.run(() => this.deadline.isOver || (isOver && this.areAllOperationsDone));
     try {
-      await this.upload(url, proxy);
+      await this.upload(url, proxy, access);
       this.results.note('the uploads are over');
     } finally {
       injector.finish();
       await faults;
       isOver = true;
-      await Promise.all([working, watching]);
+      await Promise.all([working, watching, changing]);
       images.evaluate();
     }
     proxy.endHanging();
     this.results.note('the faults are over');
-    await new FinalChecks(url, cluster, storage, this.results, this.deadline, images).run();
+    await new FinalChecks(url, cluster, storage, this.results, this.deadline, images, access).run();
     this.results.note('the checks are over');
     this.evaluate();
   }
@@ -141,12 +145,18 @@ export class ChaosRun {
     return this.results.missingOperations(LOAD_OPERATIONS).length === 0;
   }
 
-  private async upload(url: string, proxy: ChaosProxy): Promise<void> {
+  private async upload(url: string, proxy: ChaosProxy, access: ChaosAccess): Promise<void> {
     const begunAt = performance.now();
     const work = async () => {
       for (let plan = this.nextPlan(); plan !== undefined; plan = this.nextPlan()) {
         await delay(Math.max(0, begunAt + plan.startsAtMs - performance.now()));
-        const client = new UploadClient(plan, { url, proxy, results: this.results, deadline: this.deadline });
+        const client = new UploadClient(plan, {
+          url,
+          proxy,
+          access,
+          results: this.results,
+          deadline: this.deadline,
+        });
         this.active.set(plan, client);
         await client.run();
         this.active.delete(plan);

@@ -25,6 +25,7 @@ export class Cluster {
     private readonly storage: ChaosStorage,
     private readonly results: RunResults,
     private readonly deadline: Deadline,
+    private readonly isSecured: boolean,
   ) {
     this.postgres = new ChaosPostgres(join(workspace.root, 'postgres'));
     this.replicas = Array.from({ length: REPLICAS }, (_, index) => {
@@ -82,6 +83,7 @@ export class Cluster {
       UPLOAD_LEASE_SECONDS: String(LEASE_SECONDS),
       SHUTDOWN_GRACE_SECONDS: '1',
       WORKERS: String(index === 0 ? WORKERS_OF_FIRST : 1),
+      ACCESS_MODE: this.isSecured ? 'token' : 'open',
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'json',
       ...this.extraSettings,

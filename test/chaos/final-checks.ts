@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ChaosAccess } from './chaos-access.js';
 import type { Cluster } from './cluster.js';
 import type { Deadline } from './deadline.js';
 import type { ImageLoad } from './image-load.js';
@@ -21,6 +22,7 @@ export class FinalChecks {
     private readonly results: RunResults,
     private readonly deadline: Deadline,
     private readonly images: ImageLoad,
+    private readonly access: ChaosAccess,
   ) {}
 
   async run(): Promise<void> {
@@ -56,7 +58,9 @@ export class FinalChecks {
   }
 
   private async readBack(repository: string, digest: string): Promise<void> {
-    const response = await fetch(new URL(`/v2/${repository}/blobs/${digest}`, this.url));
+    const path = `/v2/${repository}/blobs/${digest}`;
+    const headers = await this.access.headers(this.url, path);
+    const response = await fetch(new URL(path, this.url), { headers });
     const hash = createHash('sha256');
     const body: AsyncIterable<Uint8Array> | null = response.body;
     for await (const chunk of body ?? []) hash.update(chunk);

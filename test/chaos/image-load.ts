@@ -1,3 +1,4 @@
+import type { ChaosAccess } from './chaos-access.js';
 import type { Cluster } from './cluster.js';
 import type { FaultTimeline } from './fault-timeline.js';
 import type { Deadline } from './deadline.js';
@@ -39,9 +40,10 @@ export class ImageLoad {
     private readonly results: RunResults,
     private readonly deadline: Deadline,
     private readonly random: SeededRandom,
+    private readonly access: ChaosAccess,
   ) {
     this.contention = new TagContention(this.config, results);
-    this.observer = new Observer(cluster.replicas, this.observed, timeline, results);
+    this.observer = new Observer(cluster.replicas, this.observed, timeline, results, access, url);
     this.clients = Array.from({ length: settings.imageClients }, (_, index) => {
       return new ImageClient(this.repository(`images/own-${index}`), COMMON_REPOSITORY, this.commonBlobs);
     });
@@ -106,6 +108,6 @@ export class ImageLoad {
   }
 
   private requests(label: string): RetryingRequests {
-    return new RetryingRequests(label, this.url, this.results, this.deadline);
+    return new RetryingRequests(label, this.url, this.results, this.deadline, this.access);
   }
 }

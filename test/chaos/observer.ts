@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChaosAccess } from './chaos-access.js';
 import { chaosRequest } from './client-request.js';
 import type { FaultTimeline, Span } from './fault-timeline.js';
 import type { ImageManifest } from './image-content.js';
@@ -36,6 +37,8 @@ export class Observer {
     private readonly image: ImageManifest,
     private readonly timeline: FaultTimeline,
     private readonly results: RunResults,
+    private readonly access: ChaosAccess,
+    private readonly proxyUrl: string,
   ) {}
 
   /** Observes until `isOver`. */
@@ -107,8 +110,10 @@ export class Observer {
   private async send(replica: Replica, path: string, needs: readonly string[]): Promise<void> {
     const { url, isUp } = replica;
     if (url === undefined || !isUp) return;
+    const headers = await this.access.headers(this.proxyUrl, path);
     const from = performance.now();
-    const { status } = await chaosRequest('GET', new URL(path, url), { idleTimeoutMs: IDLE_TIMEOUT_MS });
+    const options = { headers, idleTimeoutMs: IDLE_TIMEOUT_MS };
+    const { status } = await chaosRequest('GET', new URL(path, url), options);
     const wasUp = replica.isUp && replica.url === url;
     const { index } = replica;
     this.samples.push({ what: path, replica: index, needs, status, wasUp, from, to: performance.now() });

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChaosAccess } from './chaos-access.js';
 import { chaosRequest } from './client-request.js';
 import type { Deadline } from './deadline.js';
 import type { RunResults } from './run-results.js';
@@ -26,6 +27,7 @@ export class RetryingRequests {
     private readonly url: string,
     private readonly results: RunResults,
     private readonly deadline: Deadline,
+    private readonly access: ChaosAccess,
   ) {}
 
   /** Returns the first response that is not "try again later". Rejects at the deadline of the run. */
@@ -36,7 +38,11 @@ export class RetryingRequests {
   ): Promise<FinalResponse> {
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await chaosRequest(method, new URL(path, this.url), {
-        headers: body === undefined ? headers : { ...headers, 'Content-Length': String(body.length) },
+        headers: {
+          ...headers,
+          ...(await this.access.headers(this.url, path)),
+          ...(body && { 'Content-Length': String(body.length) }),
+        },
         ...(body && { body: Readable.from([body]) }),
         idleTimeoutMs: Math.min(IDLE_TIMEOUT_MS.first * 2 ** attempt, IDLE_TIMEOUT_MS.most),
       });

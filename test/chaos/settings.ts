@@ -33,6 +33,8 @@ export interface ChaosSettings {
   readonly taggers: number;
   /** A run that takes longer ends as too slow to tell. */
   readonly limitSeconds: number;
+  /** Clients need tokens. */
+  readonly isSecured: boolean;
 }
 
 /** Settings of every replica: the smallest possible checkpoint, and a lease short enough for a test. */
@@ -94,7 +96,14 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
     maxBytes: number('CHAOS_MAX_BYTES', base.maxBytes),
     spreadSeconds: base.spreadSeconds,
     limitSeconds,
+    isSecured: isSecured(environment),
   };
+}
+
+/** `CHAOS_ACCESS`: `open`, the default, or `token`. */
+function isSecured({ CHAOS_ACCESS: access = 'open' }: NodeJS.ProcessEnv): boolean {
+  if (access !== 'open' && access !== 'token') throw new Error('CHAOS_ACCESS: expected open or token');
+  return access === 'token';
 }
 
 function isLong(environment: NodeJS.ProcessEnv): boolean {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { withDigest } from '../support/registry-client.js';
+import type { ChaosAccess } from './chaos-access.js';
 import { chaosRequest, type ChaosRequestOptions, type Outcome } from './client-request.js';
 import type { Deadline } from './deadline.js';
 import type { RunResults } from './run-results.js';
@@ -23,6 +24,7 @@ export interface ClientContext {
   readonly proxy: ChaosProxy;
   readonly results: RunResults;
   readonly deadline: Deadline;
+  readonly access: ChaosAccess;
 }
 
 /** One upload, by a client that retries: it gets the session's offset and resumes there. */
@@ -270,8 +272,10 @@ export class UploadClient {
     options: Pick<ChaosRequestOptions, 'headers' | 'body' | 'signal'> = {},
   ): Promise<Outcome> {
     const idleTimeoutMs = Math.min(IDLE_TIMEOUT_MS.first * 2 ** this.failures, IDLE_TIMEOUT_MS.most);
-    const outcome = await chaosRequest(method, new URL(path, this.context.url), {
+    const { access, url } = this.context;
+    const outcome = await chaosRequest(method, new URL(path, url), {
       ...options,
+      headers: { ...options.headers, ...(await access.headers(url, path)) },
       idleTimeoutMs,
     });
     const { status, headers, sentBytes, text } = outcome;
