@@ -13,7 +13,7 @@ import { ANONYMOUS, type Caller } from './caller.js';
 import { Challenges } from './challenges.js';
 import { LateTokens } from './late-tokens.js';
 import { LoopbackPolicy } from './loopback-policy.js';
-import { parsePathRepository } from './path-repository.js';
+import { parseAdminPathRepository, parsePathRepository } from './path-repository.js';
 import { refusal } from './refusal.js';
 
 /** A request that the guard has accepted. */
@@ -103,5 +103,6 @@ export class AccessGuard implements CanActivate {
 }
 
 function parseRepository(request: AuthorizedRequest, { type }: AccessRequirement): void {
-  if (type === 'repository' || type === 'admin-repository') request.repository = parsePathRepository(request);
+  if (type === 'repository') request.repository = parsePathRepository(request);
+  if (type === 'admin-repository') request.repository = parseAdminPathRepository(request);
 }

@@ -6,20 +6,21 @@ import {
   type PipeTransform,
 } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
-import type { Request } from 'express';
+import type { AuthorizedRequest } from '../access/access.guard.js';
 import { EXAMPLE_REPOSITORY } from '../oci/examples.js';
-import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
+import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag, type Tag } from '../oci/tag.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
 
 /**
- * The `*name` of a path. OpenAPI clients encode its slashes (`demo%2Fmy-image`). With plain slashes the end
- * of the path decides: `a/tags/tags` are the tags of `a/tags`. This is not `@Param`: with that, the
- * validation pipe would join the segments with commas first.
+ * The repository in the path, as the guard parsed it and decided on it. OpenAPI clients encode the slashes of
+ * its name (`demo%2Fmy-image`). With plain slashes the end of the path decides: `a/tags/tags` are the tags of
+ * `a/tags`.
  */
 export const NameParam = createParamDecorator((_: unknown, context: ExecutionContext): RepositoryName => {
-  const { name } = context.switchToHttp().getRequest<Request>().params;
-  return parseRepositoryName(Array.isArray(name) ? name.join('/') : String(name));
+  const { repository } = context.switchToHttp().getRequest<AuthorizedRequest>();
+  if (repository === undefined) throw new Error('the handler has no repository in its path');
+  return repository;
 });
 
 @Injectable()

@@ -231,6 +231,18 @@ describe('the table of access', () => {
     }
   });
 
+  it('decides on the name that the handler uses, where a path has two', async () => {
+    const grants = { narrow: 'pull', 'wide/manifests/app': 'pull' } as const;
+    const { authorization } = await new AccessFixtures(query).account(freshAccount(), { grants });
+    const statusOf = async (name: string) =>
+      (await send({ method: 'GET', path: `/api/v1/repositories/${name}` }, authorization)).status;
+    const digest = encodeURIComponent(DIGEST);
+    expect(await statusOf('narrow/manifests/app')).toBe(403);
+    expect(await statusOf(`narrow/manifests/${digest}`)).toBe(404);
+    expect(await statusOf('wide/manifests/app')).toBe(404);
+    expect(await statusOf(`wide/manifests/${digest}`)).toBe(403);
+  });
+
   it.each<[string, Record<string, string>]>([
     ['a source that is hidden', { mount: HIDDEN, from: 'hidden/app' }],
     ['a source that is missing', { mount: HIDDEN, from: 'absent/app' }],

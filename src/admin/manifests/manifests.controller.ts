@@ -4,7 +4,7 @@ import { OnAdminRepository } from '../../access/access.js';
 import { parseDigest } from '../../oci/digest.js';
 import { ERROR_CODES } from '../../oci/error-codes.js';
 import { EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
-import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.js';
+import type { RepositoryName } from '../../oci/repository-name.js';
 import { AdminController } from '../admin-controller.js';
 import { SortedCursor } from '../paging/sorted-cursor.js';
 import { ApiRepositoryName, NameParam } from '../path-parameters.js';
@@ -58,8 +58,8 @@ export class AdminManifestsController {
     @NameParam() name: RepositoryName,
     @Param('digest') text: string,
   ): Promise<ManifestDetailsDto | RepositoryDto> {
-    // Only digests have a colon. Without one, the whole path is the name of a repository.
-    if (!text.includes(':')) return this.repositories.get(parseRepositoryName(`${name}/manifests/${text}`));
+    // Only digests have a colon. Without one, the whole path is the name of a repository: the guard knows it.
+    if (!text.includes(':')) return this.repositories.get(name);
     return this.manifests.get(name, parseDigest(text));
   }
 }
