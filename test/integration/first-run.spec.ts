@@ -160,7 +160,7 @@ describe('FirstRun', () => {
     await expect(run()).rejects.toThrow(/^There is no admin, and the name admin \(ADMIN_USERNAME\) belongs/);
     expect(await readdir(dataDir)).toEqual([]);
     await run({ ADMIN_PASSWORD: PASSWORD, ADMIN_USERNAME: 'root' });
-    await run({ ADMIN_PASSWORD: PASSWORD });
+    expect(await run({ ADMIN_PASSWORD: PASSWORD })).toBeUndefined();
     expect(await run()).toBeUndefined();
   });
 

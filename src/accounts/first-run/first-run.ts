@@ -59,22 +59,25 @@ export class FirstRun {
     const password =
       adminPasswordFile === undefined ? adminPassword : await readPasswordFile(adminPasswordFile);
     if (password !== undefined) {
-      await this.apply(name, password);
-      return { name, initial: undefined };
+      return (await this.apply(name, password)) ? { name, initial: undefined } : undefined;
     }
     return this.makeOnce(name);
   }
 
-  private async apply(name: string, password: string): Promise<void> {
+  /** Returns false if the name can't be used. */
+  private async apply(name: string, password: string): Promise<boolean> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const found = await this.admins.find(name);
-      if (found !== undefined && !canBeAdmin(found)) return this.refuseName(name, found);
+      if (found !== undefined && !canBeAdmin(found)) {
+        await this.refuseName(name, found);
+        return false;
+      }
       const isSame = found !== undefined && (await this.hasher.verify(found.passwordHash, password)).matches;
-      if (isSame && found.role === 'admin' && !found.disabled && !found.isExpired) return;
+      if (isSame && found.role === 'admin' && !found.disabled && !found.isExpired) return true;
       const hash = isSame ? null : await this.hasher.hash(password);
       if (await this.changes.run((transaction) => this.set(transaction, name, found, hash))) {
         this.logger.log(`ADMIN_PASSWORD is now the password of ${name}, which is an admin`);
-        return;
+        return true;
       }
     }
     throw new StartupError(`Others change the account ${name} (ADMIN_USERNAME) all the time: start again.`);
