@@ -94,7 +94,8 @@ export class TokenLogin {
   ): Promise<{ account: AccountRights; secret?: SecretRights }> {
     if (origin.kind === 'password') {
       const account = await this.account(origin.accountId);
-      if (account.passwordGeneration !== origin.generation) throw refusal('the password has changed');
+      // A newer generation: another process has set the password, and this one will know it within a second.
+      if (account.passwordGeneration > origin.generation) throw refusal('the password has changed');
       return { account };
     }
     const secret = await this.rights.secret(origin.id);
