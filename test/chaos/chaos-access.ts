@@ -15,16 +15,8 @@ const IDLE_TIMEOUT_MS = 4_000;
 const PAUSE_MS = 200;
 /** A change acts on each request that begins later after it. */
 const SEEN_MS = 1_000;
-/**
- * By how many days keys are aged, and how long until the next time: the next key is made; it signs; it is
- * old; the first key is deleted, which has signed no token that is in use.
- */
-const KEY_STEPS = [
-  [29, 10_000],
-  [1, 30_000],
-  [28, 5_000],
-  [1, 0],
-] as const;
+/** So long after a key began to sign, no token in use is signed with the one before. */
+const KEY_PAUSE_MS = 30_000;
 
 interface Held {
   readonly token: string;
@@ -73,7 +65,7 @@ export class ChaosAccess {
     this.results.rows.push(
       ['changes of access of others', String(changes)],
       ['accounts disabled, requests refused', `${revocations}, ${refusals}`],
-      ['signing keys at the end', String(keys)],
+      ['signing keys', String(keys)],
     );
     if (revocations === 0 || refusals === 0)
       this.results.problem('did not occur: a refusal after a revocation');
@@ -119,19 +111,30 @@ export class ChaosAccess {
     }
   }
 
-  /** Ages the keys, so that the next one is made, signs, and the first one is deleted. */
+  /**
+   * Ages the keys, so that the next one is made by the next process that starts, then signs, and then the
+   * first one is deleted.
+   */
   private async rotateKeys(isOver: () => boolean): Promise<void> {
-    const age = (days: number) =>
-      this.change(`UPDATE signing_keys SET signs_from = signs_from - ${days} * interval '1 day'`);
-    // The next key is published by the next process that starts; a day later it signs.
-    for (const [days, pauseMs] of KEY_STEPS) {
-      while (!isOver() && !(await age(days))) await delay(PAUSE_MS);
-      const end = performance.now() + pauseMs;
-      while (!isOver() && performance.now() < end) await delay(PAUSE_MS);
+    const age = async (days: number) => {
+      const sql = `UPDATE signing_keys SET signs_from = signs_from - ${days} * interval '1 day'`;
+      while (!isOver() && !(await this.change(sql))) await delay(PAUSE_MS);
+    };
+    await age(29);
+    while (!isOver() && this.counts.keys < 2) {
+      await delay(PAUSE_MS);
+      this.counts.keys = await this.countKeys();
     }
+    await age(1);
+    const end = performance.now() + KEY_PAUSE_MS;
+    while (!isOver() && performance.now() < end) await delay(PAUSE_MS);
+    await age(28);
+  }
+
+  private async countKeys(): Promise<number> {
     const sql = 'SELECT count(*)::int AS keys FROM signing_keys';
     const [row] = await this.cluster.postgres.query<{ keys: number }>(sql).catch(() => []);
-    this.counts.keys = row?.keys ?? 0;
+    return row?.keys ?? 0;
   }
 
   /** Each statement raises the epoch: what processes know of rights is read again. */
