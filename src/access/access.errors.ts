@@ -2,4 +2,4 @@ export {
   type AuthenticationFailure,
   TooManyLoginsError,
   UnauthorizedError,
-} from '../accounts/login.errors.js';
+} from '../accounts/logins/login.errors.js';

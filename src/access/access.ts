@@ -1,5 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
-import type { RepositoryAction } from '../accounts/role.js';
+import type { RepositoryAction } from '../accounts/grants/role.js';
 import type { RegistryAction, RegistryResource } from './decide.js';
 
 /** The access that a handler requires. A repository's name is in the path. */

@@ -1,7 +1,7 @@
-import type { AccountRights } from '../accounts/account-rights.js';
-import { type GrantSet, NO_GRANTS } from '../accounts/grant-set.js';
+import type { AccountRights } from '../accounts/rights/account-rights.js';
+import { type GrantSet, NO_GRANTS } from '../accounts/rights/grant-set.js';
 import type { Login } from '../accounts/logins/login.js';
-import type { RepositoryAction } from '../accounts/role.js';
+import type { RepositoryAction } from '../accounts/grants/role.js';
 import type { ScopeAccess } from '../tokens/scope.js';
 
 /** What a request proved who its sender is with. */

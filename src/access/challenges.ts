@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import type { RepositoryAction } from '../accounts/role.js';
+import type { RepositoryAction } from '../accounts/grants/role.js';
 import { isLoopback } from '../common/loopback.js';
 import { Configuration } from '../config/configuration.js';
 import { RegistryError } from '../oci/errors.js';

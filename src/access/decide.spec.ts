@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { AccountRights } from '../accounts/account-rights.js';
-import { type Grant, GrantSet } from '../accounts/grant-set.js';
+import type { AccountRights } from '../accounts/rights/account-rights.js';
+import { type Grant, GrantSet } from '../accounts/rights/grant-set.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
 import { toScope } from '../tokens/scope.js';
 import { ANONYMOUS, type Caller, type Credential } from './caller.js';

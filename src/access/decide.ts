@@ -1,5 +1,5 @@
-import type { Grant } from '../accounts/grant-set.js';
-import type { RepositoryAction } from '../accounts/role.js';
+import type { Grant } from '../accounts/rights/grant-set.js';
+import type { RepositoryAction } from '../accounts/grants/role.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Caller } from './caller.js';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import type { DataSource } from 'typeorm';
-import { OUTAGE_MS } from '../accounts/access-epoch.js';
+import { OUTAGE_MS } from '../accounts/rights/access-epoch.js';
 import { READS } from '../database/connection/connections.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { queryRows } from '../database/query-rows.js';

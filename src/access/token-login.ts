@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { AccessEpoch } from '../accounts/access-epoch.js';
-import type { AccountRights, SecretRights } from '../accounts/account-rights.js';
-import { EpochCache } from '../accounts/epoch-cache.js';
-import { LiveRights } from '../accounts/live-rights.js';
+import { AccessEpoch } from '../accounts/rights/access-epoch.js';
+import type { AccountRights, SecretRights } from '../accounts/rights/account-rights.js';
+import { EpochCache } from '../accounts/rights/epoch-cache.js';
+import { LiveRights } from '../accounts/rights/live-rights.js';
 import { isInForce } from '../accounts/logins/login.js';
 import type { TokenClaims, TokenOrigin } from '../tokens/token-claims.js';
 import { REMEMBERED_TOKENS, TokenVerifier, type VerifiedToken } from '../tokens/token-verifier.js';

@@ -9,7 +9,7 @@ import { type Caller, callerOf } from '../access/caller.js';
 import { clientOf } from '../access/request-origin.js';
 import type { Login } from '../accounts/logins/login.js';
 import { LoginService } from '../accounts/logins/login.service.js';
-import { LiveRights } from '../accounts/live-rights.js';
+import { LiveRights } from '../accounts/rights/live-rights.js';
 import { Configuration } from '../config/configuration.js';
 import { MethodNotAllowedError } from '../oci/errors.js';
 import type { ScopeAccess } from '../tokens/scope.js';

@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AccessChanges } from '../accounts/access-changes.js';
+import { AccessChanges } from '../accounts/rights/access-changes.js';
 import { AdminStore } from '../accounts/first-run/admin.store.js';
 import { FirstRun } from '../accounts/first-run/first-run.js';
 import { PasswordHasher } from '../accounts/passwords/password-hasher.js';

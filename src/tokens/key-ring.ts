@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AccessEpoch, OUTAGE_MS } from '../accounts/access-epoch.js';
+import { AccessEpoch, OUTAGE_MS } from '../accounts/rights/access-epoch.js';
 import { outlastOutage } from '../database/outlast-outage.js';
 import { importKey, type PublicJwk, type SigningKey } from './signing-key.js';
 import { SigningKeyStore } from './signing-key.store.js';

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { AccessChanges } from '../accounts/access-changes.js';
+import { AccessChanges } from '../accounts/rights/access-changes.js';
 import { Configuration } from '../config/configuration.js';
 import { PeriodicTask } from '../maintenance/periodic-task.js';
 import { generateKey, importKey, type SigningKey } from './signing-key.js';

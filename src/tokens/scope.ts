@@ -1,4 +1,4 @@
-import { REPOSITORY_ACTIONS, type RepositoryAction } from '../accounts/role.js';
+import { REPOSITORY_ACTIONS, type RepositoryAction } from '../accounts/grants/role.js';
 import { RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
 import { TooManyScopesError } from './token.errors.js';

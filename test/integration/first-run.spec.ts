@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AccessChanges } from '../../src/accounts/access-changes.js';
+import { AccessChanges } from '../../src/accounts/rights/access-changes.js';
 import { AdminStore } from '../../src/accounts/first-run/admin.store.js';
 import { FirstRun } from '../../src/accounts/first-run/first-run.js';
 import { PasswordHasher } from '../../src/accounts/passwords/password-hasher.js';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { AccessChanges } from '../../src/accounts/access-changes.js';
-import { AccessEpoch } from '../../src/accounts/access-epoch.js';
-import { LiveRights } from '../../src/accounts/live-rights.js';
-import { RightsStore } from '../../src/accounts/rights.store.js';
+import { AccessChanges } from '../../src/accounts/rights/access-changes.js';
+import { AccessEpoch } from '../../src/accounts/rights/access-epoch.js';
+import { LiveRights } from '../../src/accounts/rights/live-rights.js';
+import { RightsStore } from '../../src/accounts/rights/rights.store.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { AccessFixtures, type Login } from '../support/access-fixtures.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hash as bcrypt } from '@node-rs/bcrypt';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { TooManyLoginsError, UnauthorizedError } from '../../src/accounts/login.errors.js';
+import { TooManyLoginsError, UnauthorizedError } from '../../src/accounts/logins/login.errors.js';
 import { createSecret, type NewSecret } from '../../src/accounts/secrets/secret.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { loginReplica, type LoginReplica } from '../support/login-replica.js';

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Logger } from '@nestjs/common';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { TokenLogin } from '../../src/access/token-login.js';
-import { AccessChanges } from '../../src/accounts/access-changes.js';
-import { AccessEpoch } from '../../src/accounts/access-epoch.js';
-import { LiveRights } from '../../src/accounts/live-rights.js';
-import { RightsStore } from '../../src/accounts/rights.store.js';
+import { AccessChanges } from '../../src/accounts/rights/access-changes.js';
+import { AccessEpoch } from '../../src/accounts/rights/access-epoch.js';
+import { LiveRights } from '../../src/accounts/rights/live-rights.js';
+import { RightsStore } from '../../src/accounts/rights/rights.store.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';

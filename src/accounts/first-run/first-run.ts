@@ -4,13 +4,13 @@ import { AuditLog } from '../../audit/audit-log.js';
 import { StartupError } from '../../common/startup.error.js';
 import { Configuration } from '../../config/configuration.js';
 import type { Transaction } from '../../database/unit-of-work.js';
-import { AccessChanges } from '../access-changes.js';
-import { auditedSettings } from '../account-history.js';
+import { AccessChanges } from '../rights/access-changes.js';
+import { auditedSettings } from '../users/account-history.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { AdminStore, type NamedAccount } from './admin.store.js';
 import { readPasswordFile } from './admin-password.js';
 import { InitialPasswordFile } from './initial-password-file.js';
-import { randomPassword } from '../random-password.js';
+import { randomPassword } from '../passwords/random-password.js';
 
 /** The administrator whom a start has made, or whose first password nobody has replaced yet. */
 export interface FirstAdmin {

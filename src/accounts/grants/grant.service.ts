@@ -4,10 +4,10 @@ import { AuditLog } from '../../audit/audit-log.js';
 import type { GrantRole } from '../../database/entities/grant.entity.js';
 import type { Transaction } from '../../database/unit-of-work.js';
 import { RegistryError } from '../../oci/errors.js';
-import { AccessChanges } from '../access-changes.js';
-import type { AccountName } from '../account-name.js';
+import { AccessChanges } from '../rights/access-changes.js';
+import type { AccountName } from '../users/account-name.js';
 import { GroupStore } from '../groups/group.store.js';
-import type { Pattern } from '../pattern.js';
+import type { Pattern } from './pattern.js';
 import { expectFewGrants } from './grant-limit.js';
 import { type GrantHolder, GrantStore } from './grant.store.js';
 

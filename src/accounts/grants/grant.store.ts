@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { GrantRole, GrantSubject } from '../../database/entities/grant.entity.js';
 import { queryRows } from '../../database/query-rows.js';
 import type { Transaction } from '../../database/unit-of-work.js';
-import type { Pattern } from '../pattern.js';
+import type { Pattern } from './pattern.js';
 
 /** Who has a grant, by the id of its row. */
 export type GrantHolder =

@@ -1,8 +1,8 @@
 import { ConflictException, Injectable } from '@nestjs/common';
 import type { AuditOrigin } from '../../audit/audit-event.js';
 import { AuditLog } from '../../audit/audit-log.js';
-import { AccessChanges } from '../access-changes.js';
-import type { AccountName } from '../account-name.js';
+import { AccessChanges } from '../rights/access-changes.js';
+import type { AccountName } from '../users/account-name.js';
 import { expectFewGrants } from '../grants/grant-limit.js';
 import { MemberUnknownError } from './group.errors.js';
 import { GroupStore, type NewGroup } from './group.store.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { queryRows } from '../../database/query-rows.js';
 import type { Transaction } from '../../database/unit-of-work.js';
-import type { AccountName } from '../account-name.js';
+import type { AccountName } from '../users/account-name.js';
 import { AnyAccountUnknownError, GroupUnknownError } from './group.errors.js';
 
 export interface NewGroup {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { OUTAGE_MS } from '../access-epoch.js';
+import { OUTAGE_MS } from '../rights/access-epoch.js';
 import { outlastOutage } from '../../database/outlast-outage.js';
-import { isAccountName } from '../account-name.js';
-import { TooManyLoginsError } from '../login.errors.js';
+import { isAccountName } from '../users/account-name.js';
+import { TooManyLoginsError } from './login.errors.js';
 import { clientNetwork } from './client-network.js';
 import { type Attempt, FAILURE_WINDOW_SECONDS, type FailuresOfMinute, LoginStore } from './login.store.js';
 import type { LoginOrigin } from './login.js';

@@ -1,6 +1,6 @@
 import type { AuditOrigin } from '../../audit/audit-event.js';
-import type { AccountRights } from '../account-rights.js';
-import { UnauthorizedError } from '../login.errors.js';
+import type { AccountRights } from '../rights/account-rights.js';
+import { UnauthorizedError } from './login.errors.js';
 
 /** The request that a login comes with. */
 export type LoginOrigin = Omit<AuditOrigin, 'actor'>;

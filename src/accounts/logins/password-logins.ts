@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ConcurrencyLimiter } from '../../database/concurrency-limiter.js';
-import { isAccountName } from '../account-name.js';
-import { LiveRights } from '../live-rights.js';
+import { isAccountName } from '../users/account-name.js';
+import { LiveRights } from '../rights/live-rights.js';
 import { PasswordHasher } from '../passwords/password-hasher.js';
 import { type PasswordHolder, PasswordStore } from '../passwords/password.store.js';
 import { clientNetwork } from './client-network.js';

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { LiveRights } from '../live-rights.js';
-import { UnauthorizedError } from '../login.errors.js';
+import { LiveRights } from '../rights/live-rights.js';
+import { UnauthorizedError } from './login.errors.js';
 import { parseSecret } from '../secrets/secret.js';
 import { SecretUses } from '../secrets/secret-uses.js';
 import { FailedLogins } from './failed-logins.js';

@@ -62,7 +62,7 @@ export class GrantEntity {
   @JoinColumn({ name: 'group_id', foreignKeyConstraintName: 'grants_group_id_fkey' })
   group: Relation<GroupEntity> | null;
 
-  /** See `src/accounts/pattern.ts`. */
+  /** See `src/accounts/grants/pattern.ts`. */
   @Column(BYTEWISE)
   pattern: string;
 

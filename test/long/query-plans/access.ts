@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
 import { AuditLog } from '../../../src/audit/audit-log.js';
-import { RightsStore } from '../../../src/accounts/rights.store.js';
+import { RightsStore } from '../../../src/accounts/rights/rights.store.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BUSY_ACTOR, GREAT_ACCOUNT, GREAT_GROUP } from '../../support/query-plans/seed-access.js';
 import { BIG_REPOSITORY as BIG } from '../../support/query-plans/seed-statements.js';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditLog } from '../../../src/audit/audit-log.js';
 import { AdminStore } from '../../../src/accounts/first-run/admin.store.js';
-import { RightsStore } from '../../../src/accounts/rights.store.js';
+import { RightsStore } from '../../../src/accounts/rights/rights.store.js';
 import { SecretUses } from '../../../src/accounts/secrets/secret-uses.js';
 import { UnitOfWork, type Transaction } from '../../../src/database/unit-of-work.js';
 import { TlsAuthorityStore } from '../../../src/tls/tls-authority.store.js';

@@ -5,8 +5,8 @@ import {
   ACCOUNT_NAME,
   EXPECTED_ACCOUNT_NAME,
   MAX_ACCOUNT_NAME_LENGTH,
-} from '../../../accounts/account-name.js';
-import { SECRET_LIFETIME_DAYS } from '../../../accounts/secret.service.js';
+} from '../../../accounts/users/account-name.js';
+import { SECRET_LIFETIME_DAYS } from '../../../accounts/secrets/secret.service.js';
 import { REGISTRY_ROLES } from '../../../database/entities/account.entity.js';
 import { IsTime } from '../../time.js';
 

@@ -4,7 +4,7 @@ import {
   type AccountName,
   MAX_ACCOUNT_NAME_LENGTH,
   parseAccountName,
-} from '../../../accounts/account-name.js';
+} from '../../../accounts/users/account-name.js';
 import { EXAMPLE_TOKEN_ID } from '../examples.js';
 
 @Injectable()

@@ -1,10 +1,10 @@
 import { applyDecorators } from '@nestjs/common';
-import { EXPECTED_ACCOUNT_NAME } from '../../../accounts/account-name.js';
-import { AccountUnknownError } from '../../../accounts/account-unknown.error.js';
-import { describeHolder } from '../../../accounts/account.store.js';
-import { LAST_ADMIN } from '../../../accounts/keep-an-admin.js';
-import { SecretUnknownError } from '../../../accounts/secret-unknown.error.js';
-import { tooManySecrets } from '../../../accounts/secret.service.js';
+import { EXPECTED_ACCOUNT_NAME } from '../../../accounts/users/account-name.js';
+import { AccountUnknownError } from '../../../accounts/users/account-unknown.error.js';
+import { describeHolder } from '../../../accounts/users/account.store.js';
+import { LAST_ADMIN } from '../../../accounts/users/keep-an-admin.js';
+import { SecretUnknownError } from '../../../accounts/secrets/secret-unknown.error.js';
+import { tooManySecrets } from '../../../accounts/secrets/secret.service.js';
 import type { AccountKind } from '../../../database/entities/account.entity.js';
 import { ApiProblem } from '../../problem.dto.js';
 import { EXAMPLE_ROBOT, EXAMPLE_USER } from '../examples.js';

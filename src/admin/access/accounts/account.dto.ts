@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
-import { MAX_ACCOUNT_NAME_LENGTH } from '../../../accounts/account-name.js';
+import { MAX_ACCOUNT_NAME_LENGTH } from '../../../accounts/users/account-name.js';
 import { REGISTRY_ROLES, type RegistryRole } from '../../../database/entities/account.entity.js';
 import { EXAMPLE_TIME } from '../../../oci/examples.js';
 import { PageQueryDto } from '../../paging/page-query.dto.js';

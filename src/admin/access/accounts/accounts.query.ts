@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { AccountName } from '../../../accounts/account-name.js';
-import { AccountUnknownError } from '../../../accounts/account-unknown.error.js';
+import type { AccountName } from '../../../accounts/users/account-name.js';
+import { AccountUnknownError } from '../../../accounts/users/account-unknown.error.js';
 import type { AccountKind, RegistryRole } from '../../../database/entities/account.entity.js';
 import { ListQueries } from '../../../database/list-queries.js';
 import type { Page, PageRequest } from '../../../database/page.js';

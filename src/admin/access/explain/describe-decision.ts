@@ -1,7 +1,7 @@
 import type { Caller } from '../../../access/caller.js';
 import type { Question } from '../../../access/decide.js';
-import { type Grant, patternsMatching } from '../../../accounts/grant-set.js';
-import { ACTIONS_OF, type RepositoryAction } from '../../../accounts/role.js';
+import { type Grant, patternsMatching } from '../../../accounts/rights/grant-set.js';
+import { ACTIONS_OF, type RepositoryAction } from '../../../accounts/grants/role.js';
 import { GRANT_ROLES } from '../../../database/entities/grant.entity.js';
 import type { ExplainedDecision } from './explain.service.js';
 

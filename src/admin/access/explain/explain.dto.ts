@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
 import type { RegistryAction, RegistryResource } from '../../../access/decide.js';
-import { ACCOUNT_NAME, EXPECTED_ACCOUNT_NAME } from '../../../accounts/account-name.js';
-import { REPOSITORY_ACTIONS, type RepositoryAction } from '../../../accounts/role.js';
+import { ACCOUNT_NAME, EXPECTED_ACCOUNT_NAME } from '../../../accounts/users/account-name.js';
+import { REPOSITORY_ACTIONS, type RepositoryAction } from '../../../accounts/grants/role.js';
 import {
   GRANT_ROLES,
   GRANT_SUBJECTS,

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { ANONYMOUS, type Caller } from '../../../access/caller.js';
 import { decide, type Question } from '../../../access/decide.js';
-import type { AccountName } from '../../../accounts/account-name.js';
-import type { AccountRights } from '../../../accounts/account-rights.js';
-import type { Grant } from '../../../accounts/grant-set.js';
+import type { AccountName } from '../../../accounts/users/account-name.js';
+import type { AccountRights } from '../../../accounts/rights/account-rights.js';
+import type { Grant } from '../../../accounts/rights/grant-set.js';
 import { AnyAccountUnknownError } from '../../../accounts/groups/group.errors.js';
-import { RightsStore } from '../../../accounts/rights.store.js';
+import { RightsStore } from '../../../accounts/rights/rights.store.js';
 import { describeDecision } from './describe-decision.js';
 
 /** What keeps a caller from doing something. */

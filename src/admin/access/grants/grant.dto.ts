@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsOptional, IsString, Matches, ValidateIf } from 'class-validator';
-import { ACCOUNT_NAME, EXPECTED_ACCOUNT_NAME } from '../../../accounts/account-name.js';
+import { ACCOUNT_NAME, EXPECTED_ACCOUNT_NAME } from '../../../accounts/users/account-name.js';
 import {
   GRANT_ROLES,
   GRANT_SUBJECTS,

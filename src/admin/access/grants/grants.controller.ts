@@ -22,7 +22,7 @@ import type { Response } from 'express';
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
-import { parseAccountName } from '../../../accounts/account-name.js';
+import { parseAccountName } from '../../../accounts/users/account-name.js';
 import { tooManyGrants } from '../../../accounts/grants/grant-limit.js';
 import {
   GrantService,
@@ -30,7 +30,7 @@ import {
   type NamedSubject,
 } from '../../../accounts/grants/grant.service.js';
 import { GroupUnknownError } from '../../../accounts/groups/group.errors.js';
-import { parsePattern } from '../../../accounts/pattern.js';
+import { parsePattern } from '../../../accounts/grants/pattern.js';
 import type { GrantSubject } from '../../../database/entities/grant.entity.js';
 import { AdminController } from '../../admin-controller.js';
 import { KeysetCursor } from '../../paging/keyset-cursor.js';

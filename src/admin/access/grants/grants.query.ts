@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Pattern } from '../../../accounts/pattern.js';
+import type { Pattern } from '../../../accounts/grants/pattern.js';
 import type { GrantRole, GrantSubject } from '../../../database/entities/grant.entity.js';
 import { ListQueries } from '../../../database/list-queries.js';
 import type { Page, PageRequest } from '../../../database/page.js';

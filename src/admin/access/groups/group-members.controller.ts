@@ -3,7 +3,7 @@ import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam } from '@ne
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
-import { MAX_ACCOUNT_NAME_LENGTH, parseAccountName } from '../../../accounts/account-name.js';
+import { MAX_ACCOUNT_NAME_LENGTH, parseAccountName } from '../../../accounts/users/account-name.js';
 import { tooManyGrants } from '../../../accounts/grants/grant-limit.js';
 import { AnyAccountUnknownError, MemberUnknownError } from '../../../accounts/groups/group.errors.js';
 import { GroupService } from '../../../accounts/groups/group.service.js';

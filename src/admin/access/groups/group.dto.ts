@@ -4,7 +4,7 @@ import {
   ACCOUNT_NAME,
   EXPECTED_ACCOUNT_NAME,
   MAX_ACCOUNT_NAME_LENGTH,
-} from '../../../accounts/account-name.js';
+} from '../../../accounts/users/account-name.js';
 import { ACCOUNT_KINDS, type AccountKind } from '../../../database/entities/account.entity.js';
 import { EXAMPLE_TIME } from '../../../oci/examples.js';
 import { NextCursorProperty } from '../../paging/next-cursor.property.js';

@@ -13,7 +13,7 @@ import {
   EXPECTED_ACCOUNT_NAME,
   MAX_ACCOUNT_NAME_LENGTH,
   parseAccountName,
-} from '../../../accounts/account-name.js';
+} from '../../../accounts/users/account-name.js';
 import { GroupUnknownError } from '../../../accounts/groups/group.errors.js';
 import { GroupService } from '../../../accounts/groups/group.service.js';
 import { AdminController } from '../../admin-controller.js';

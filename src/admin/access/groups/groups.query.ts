@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { AccountName } from '../../../accounts/account-name.js';
+import type { AccountName } from '../../../accounts/users/account-name.js';
 import { GroupUnknownError } from '../../../accounts/groups/group.errors.js';
 import type { AccountKind } from '../../../database/entities/account.entity.js';
 import { ListQueries } from '../../../database/list-queries.js';

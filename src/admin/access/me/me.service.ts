@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller, Credential } from '../../../access/caller.js';
-import { LiveRights } from '../../../accounts/live-rights.js';
+import { LiveRights } from '../../../accounts/rights/live-rights.js';
 import { Configuration } from '../../../config/configuration.js';
 import type { CredentialDto, MeDto } from './me.dto.js';
 

@@ -9,8 +9,8 @@ import {
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
-import type { AccountName } from '../../../accounts/account-name.js';
-import { SecretService } from '../../../accounts/secret.service.js';
+import type { AccountName } from '../../../accounts/users/account-name.js';
+import { SecretService } from '../../../accounts/secrets/secret.service.js';
 import { Configuration } from '../../../config/configuration.js';
 import { AdminController } from '../../admin-controller.js';
 import { SortedCursor } from '../../paging/sorted-cursor.js';

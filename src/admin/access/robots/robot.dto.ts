@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsIn, IsObject, IsString, ValidateIf, ValidateNested } from 'class-validator';
-import { SECRET_LIFETIME_DAYS } from '../../../accounts/secret.service.js';
+import { SECRET_LIFETIME_DAYS } from '../../../accounts/secrets/secret.service.js';
 import type { RegistryRole } from '../../../database/entities/account.entity.js';
 import { GRANT_ROLES, type GrantRole } from '../../../database/entities/grant.entity.js';
 import { NextCursorProperty } from '../../paging/next-cursor.property.js';

@@ -9,10 +9,10 @@ import {
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
-import { type AccountName, parseAccountName } from '../../../accounts/account-name.js';
-import { AccountService } from '../../../accounts/account.service.js';
-import { parsePattern } from '../../../accounts/pattern.js';
-import { RobotService } from '../../../accounts/robot.service.js';
+import { type AccountName, parseAccountName } from '../../../accounts/users/account-name.js';
+import { AccountService } from '../../../accounts/users/account.service.js';
+import { parsePattern } from '../../../accounts/grants/pattern.js';
+import { RobotService } from '../../../accounts/users/robot.service.js';
 import { Configuration } from '../../../config/configuration.js';
 import { AdminController } from '../../admin-controller.js';
 import { KeysetCursor } from '../../paging/keyset-cursor.js';

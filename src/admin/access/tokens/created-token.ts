@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { publicAddress } from '../../../access/registry-address.js';
 import type { Configuration } from '../../../config/configuration.js';
-import type { IssuedSecret } from '../../../accounts/secret.service.js';
+import type { IssuedSecret } from '../../../accounts/secrets/secret.service.js';
 import type { CreatedTokenDto } from './token.dto.js';
 import { usageOf } from './usage.js';
 

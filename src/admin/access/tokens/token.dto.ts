@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, OmitType } from '@nestjs/swagger';
 import { IsIn, IsOptional, Matches } from 'class-validator';
-import { SECRET_LIFETIME_DAYS } from '../../../accounts/secret.service.js';
+import { SECRET_LIFETIME_DAYS } from '../../../accounts/secrets/secret.service.js';
 import { EXAMPLE_TIME } from '../../../oci/examples.js';
 import { NextCursorProperty } from '../../paging/next-cursor.property.js';
 import { PageQueryDto } from '../../paging/page-query.dto.js';

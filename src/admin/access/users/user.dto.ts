@@ -1,6 +1,6 @@
 import { ApiProperty, type ApiPropertyOptions, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsString, ValidateIf } from 'class-validator';
-import { EXISTING_NAMES, type ExistingNames } from '../../../accounts/user-import.service.js';
+import { EXISTING_NAMES, type ExistingNames } from '../../../accounts/users/user-import.service.js';
 import type { RegistryRole } from '../../../database/entities/account.entity.js';
 import { NextCursorProperty } from '../../paging/next-cursor.property.js';
 import { AccountDto } from '../accounts/account.dto.js';

@@ -9,11 +9,11 @@ import {
 import type { AuthorizedRequest } from '../../../access/access.guard.js';
 import { OnRegistry } from '../../../access/access.js';
 import { originOf } from '../../../access/request-origin.js';
-import { type AccountName, parseAccountName } from '../../../accounts/account-name.js';
-import { AccountService } from '../../../accounts/account.service.js';
-import { randomPassword } from '../../../accounts/random-password.js';
-import { UserImportService } from '../../../accounts/user-import.service.js';
-import { UserService } from '../../../accounts/user.service.js';
+import { type AccountName, parseAccountName } from '../../../accounts/users/account-name.js';
+import { AccountService } from '../../../accounts/users/account.service.js';
+import { randomPassword } from '../../../accounts/passwords/random-password.js';
+import { UserImportService } from '../../../accounts/users/user-import.service.js';
+import { UserService } from '../../../accounts/users/user.service.js';
 import { AdminController } from '../../admin-controller.js';
 import { KeysetCursor } from '../../paging/keyset-cursor.js';
 import { ApiMalformedParameter } from '../../problem.dto.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { queryRows } from '../database/query-rows.js';
-import { type Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import { queryRows } from '../../database/query-rows.js';
+import { type Transaction, UnitOfWork } from '../../database/unit-of-work.js';
 
 /** Is called after a change, before it is acknowledged. */
 type Listener = () => Promise<void>;

@@ -1,8 +1,8 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { AccessChanges } from './access-changes.js';
 import { RightsStore } from './rights.store.js';
-import { Configuration } from '../config/configuration.js';
-import { outlastOutage } from '../database/outlast-outage.js';
+import { Configuration } from '../../config/configuration.js';
+import { outlastOutage } from '../../database/outlast-outage.js';
 
 const READ_INTERVAL_MS = 500;
 

@@ -1,4 +1,4 @@
-import type { AccountKind, RegistryRole } from '../database/entities/account.entity.js';
+import type { AccountKind, RegistryRole } from '../../database/entities/account.entity.js';
 import type { GrantSet } from './grant-set.js';
 
 /** An account as access control sees it. Deleted accounts have none. */

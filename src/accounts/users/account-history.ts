@@ -1,7 +1,7 @@
-import type { AuditFields } from '../audit/audit-event.js';
-import type { AccountKind } from '../database/entities/account.entity.js';
-import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import type { AuditFields } from '../../audit/audit-event.js';
+import type { AccountKind } from '../../database/entities/account.entity.js';
+import { queryRows } from '../../database/query-rows.js';
+import type { Transaction } from '../../database/unit-of-work.js';
 import type { AccountRow, AccountSettings } from './account.store.js';
 
 /** The fields of an account in the audit log. A password shows as its generation. */

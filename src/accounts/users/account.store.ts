@@ -1,7 +1,7 @@
 import { ConflictException, Injectable } from '@nestjs/common';
-import type { AccountKind, RegistryRole } from '../database/entities/account.entity.js';
-import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import type { AccountKind, RegistryRole } from '../../database/entities/account.entity.js';
+import { queryRows } from '../../database/query-rows.js';
+import type { Transaction } from '../../database/unit-of-work.js';
 import type { AccountName } from './account-name.js';
 import { AccountUnknownError } from './account-unknown.error.js';
 

@@ -1,5 +1,5 @@
-import type { AccountKind } from '../database/entities/account.entity.js';
-import { RegistryError } from '../oci/errors.js';
+import type { AccountKind } from '../../database/entities/account.entity.js';
+import { RegistryError } from '../../oci/errors.js';
 
 /** There is no user, or no robot, of this name. */
 export class AccountUnknownError extends RegistryError {

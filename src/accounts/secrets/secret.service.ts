@@ -1,13 +1,13 @@
 import { ConflictException, Injectable } from '@nestjs/common';
-import type { AuditOrigin } from '../audit/audit-event.js';
-import { AuditLog } from '../audit/audit-log.js';
-import type { AccountKind } from '../database/entities/account.entity.js';
-import type { Transaction } from '../database/unit-of-work.js';
-import { AccessChanges } from './access-changes.js';
-import type { AccountName } from './account-name.js';
-import { type AccountRow, AccountStore } from './account.store.js';
-import { keepAnAdmin } from './keep-an-admin.js';
-import { createSecret } from './secrets/secret.js';
+import type { AuditOrigin } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import type { AccountKind } from '../../database/entities/account.entity.js';
+import type { Transaction } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../rights/access-changes.js';
+import type { AccountName } from '../users/account-name.js';
+import { type AccountRow, AccountStore } from '../users/account.store.js';
+import { keepAnAdmin } from '../users/keep-an-admin.js';
+import { createSecret } from './secret.js';
 import { type SecretDescription, SecretStore } from './secret.store.js';
 import { SecretUnknownError } from './secret-unknown.error.js';
 

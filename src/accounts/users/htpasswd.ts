@@ -1,5 +1,5 @@
 import { EXPECTED_ACCOUNT_NAME, isAccountName } from './account-name.js';
-import { BCRYPT_COSTS, bcryptCost } from './passwords/hash-format.js';
+import { BCRYPT_COSTS, bcryptCost } from '../passwords/hash-format.js';
 
 /** As many accounts as one import makes. */
 const MAX_USERS = 1_000;

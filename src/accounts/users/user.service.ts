@@ -1,14 +1,14 @@
 import { ForbiddenException, Injectable } from '@nestjs/common';
-import type { AuditOrigin } from '../audit/audit-event.js';
-import { AuditLog } from '../audit/audit-log.js';
-import type { RegistryRole } from '../database/entities/account.entity.js';
-import { UnitOfWork } from '../database/unit-of-work.js';
-import { AccessChanges } from './access-changes.js';
+import type { AuditOrigin } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import type { RegistryRole } from '../../database/entities/account.entity.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../rights/access-changes.js';
 import { auditedSettings } from './account-history.js';
 import type { AccountName } from './account-name.js';
 import { AccountService } from './account.service.js';
 import { AccountStore } from './account.store.js';
-import { PasswordHasher } from './passwords/password-hasher.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
 
 export interface NewUser {
   readonly name: AccountName;

@@ -1,7 +1,7 @@
-import type { GrantRole, GrantSubject } from '../database/entities/grant.entity.js';
-import { EVERY_NAME, mergeRanges, type NameRange, namesBelow, onlyName } from '../oci/name-range.js';
-import { BELOW, EVERYTHING } from './pattern.js';
-import { ACTIONS_OF, type RepositoryAction } from './role.js';
+import type { GrantRole, GrantSubject } from '../../database/entities/grant.entity.js';
+import { EVERY_NAME, mergeRanges, type NameRange, namesBelow, onlyName } from '../../oci/name-range.js';
+import { BELOW, EVERYTHING } from '../grants/pattern.js';
+import { ACTIONS_OF, type RepositoryAction } from '../grants/role.js';
 
 /** A grant that reaches a caller. */
 export interface Grant {

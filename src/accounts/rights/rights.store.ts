@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { READS } from '../database/connection/connections.js';
-import type { AccountKind, RegistryRole } from '../database/entities/account.entity.js';
-import { queryRows } from '../database/query-rows.js';
+import { READS } from '../../database/connection/connections.js';
+import type { AccountKind, RegistryRole } from '../../database/entities/account.entity.js';
+import { queryRows } from '../../database/query-rows.js';
 import type { AccountRights, SecretRights } from './account-rights.js';
 import { type Grant, GrantSet } from './grant-set.js';
 

@@ -1,8 +1,8 @@
 import { BadRequestException, ConflictException, Injectable } from '@nestjs/common';
-import type { AuditOrigin } from '../audit/audit-event.js';
-import { AuditLog } from '../audit/audit-log.js';
-import type { Transaction } from '../database/unit-of-work.js';
-import { AccessChanges } from './access-changes.js';
+import type { AuditOrigin } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import type { Transaction } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../rights/access-changes.js';
 import { auditedSettings } from './account-history.js';
 import { parseAccountName } from './account-name.js';
 import { AccountService } from './account.service.js';

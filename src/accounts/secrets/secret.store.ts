@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import { queryRows } from '../../database/query-rows.js';
+import type { Transaction } from '../../database/unit-of-work.js';
 
 /** What its owner sees of a secret. Its text is shown once and not stored. */
 export interface SecretDescription {

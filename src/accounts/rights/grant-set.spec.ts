@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { GRANT_ROLES } from '../database/entities/grant.entity.js';
-import { parseRepositoryName } from '../oci/repository-name.js';
+import { GRANT_ROLES } from '../../database/entities/grant.entity.js';
+import { parseRepositoryName } from '../../oci/repository-name.js';
 import { type Grant, GrantSet } from './grant-set.js';
-import { REPOSITORY_ACTIONS } from './role.js';
+import { REPOSITORY_ACTIONS } from '../grants/role.js';
 
 const grant = (pattern: string, role: Grant['role'] = 'pull'): Grant => ({
   ...{ id: pattern, subject: 'account', group: null },

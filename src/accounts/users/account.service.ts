@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import type { AuditOrigin } from '../audit/audit-event.js';
-import { AuditLog } from '../audit/audit-log.js';
-import type { AccountKind } from '../database/entities/account.entity.js';
-import type { Transaction } from '../database/unit-of-work.js';
-import { AccessChanges } from './access-changes.js';
+import type { AuditOrigin } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import type { AccountKind } from '../../database/entities/account.entity.js';
+import type { Transaction } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../rights/access-changes.js';
 import { auditedAccount, auditedSettings } from './account-history.js';
 import type { AccountName } from './account-name.js';
 import { type AccountRow, type AccountSettings, AccountStore } from './account.store.js';
 import { keepAnAdmin } from './keep-an-admin.js';
-import { PasswordHasher } from './passwords/password-hasher.js';
-import { SecretStore } from './secret.store.js';
+import { PasswordHasher } from '../passwords/password-hasher.js';
+import { SecretStore } from '../secrets/secret.store.js';
 
 /** What changes; undefined stays as it is. */
 export interface AccountChange {

@@ -1,6 +1,6 @@
 import { ConflictException } from '@nestjs/common';
-import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
+import { queryRows } from '../../database/query-rows.js';
+import type { Transaction } from '../../database/unit-of-work.js';
 
 /** Admins that can sign in, and change access, now; and those of them for whom that has no end. */
 interface Admins {

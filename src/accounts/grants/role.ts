@@ -1,4 +1,4 @@
-import type { GrantRole } from '../database/entities/grant.entity.js';
+import type { GrantRole } from '../../database/entities/grant.entity.js';
 
 /** Actions on a repository, named as in Docker's token scopes. */
 export const REPOSITORY_ACTIONS = ['pull', 'push', 'delete'] as const;

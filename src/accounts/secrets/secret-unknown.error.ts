@@ -1,4 +1,4 @@
-import { RegistryError } from '../oci/errors.js';
+import { RegistryError } from '../../oci/errors.js';
 
 /** The account has no secret with this id, or it was revoked before. */
 export class SecretUnknownError extends RegistryError {

@@ -1,17 +1,17 @@
 import { BadRequestException, Injectable } from '@nestjs/common';
-import type { AuditOrigin } from '../audit/audit-event.js';
-import { AuditLog } from '../audit/audit-log.js';
-import type { RegistryRole } from '../database/entities/account.entity.js';
-import type { GrantRole } from '../database/entities/grant.entity.js';
-import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
-import { AccessChanges } from './access-changes.js';
+import type { AuditOrigin } from '../../audit/audit-event.js';
+import { AuditLog } from '../../audit/audit-log.js';
+import type { RegistryRole } from '../../database/entities/account.entity.js';
+import type { GrantRole } from '../../database/entities/grant.entity.js';
+import { queryRows } from '../../database/query-rows.js';
+import type { Transaction } from '../../database/unit-of-work.js';
+import { AccessChanges } from '../rights/access-changes.js';
 import { auditedSettings } from './account-history.js';
 import type { AccountName } from './account-name.js';
 import { AccountStore } from './account.store.js';
-import { expectFewGrants } from './grants/grant-limit.js';
-import type { Pattern } from './pattern.js';
-import { type IssuedSecret, type SecretOptions, SecretService } from './secret.service.js';
+import { expectFewGrants } from '../grants/grant-limit.js';
+import type { Pattern } from '../grants/pattern.js';
+import { type IssuedSecret, type SecretOptions, SecretService } from '../secrets/secret.service.js';
 
 export interface NewRobot {
   readonly name: AccountName;

@@ -1,4 +1,4 @@
-import { RegistryError } from '../oci/errors.js';
+import { RegistryError } from '../../oci/errors.js';
 
 /** Why credentials do not suffice (RFC 6750, section 3.1). */
 export type AuthenticationFailure = 'invalid_token' | 'insufficient_scope';

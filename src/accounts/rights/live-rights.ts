@@ -3,7 +3,7 @@ import type { AccountRights, SecretRights } from './account-rights.js';
 import { EpochCache } from './epoch-cache.js';
 import { GrantSet } from './grant-set.js';
 import { RightsStore } from './rights.store.js';
-import { outlastOutage } from '../database/outlast-outage.js';
+import { outlastOutage } from '../../database/outlast-outage.js';
 import { AccessEpoch, OUTAGE_MS } from './access-epoch.js';
 
 /** In grants. A grant takes about 300 bytes, so these are 75 MB. */

@@ -1,6 +1,6 @@
 import { BadRequestException } from '@nestjs/common';
-import { RegistryError } from '../oci/errors.js';
-import { parseRepositoryName } from '../oci/repository-name.js';
+import { RegistryError } from '../../oci/errors.js';
+import { parseRepositoryName } from '../../oci/repository-name.js';
 
 declare const brand: unique symbol;
 
