@@ -45,7 +45,7 @@ export class AccessLog {
 
   /**
    * Logs a TLS handshake that failed, at `debug`: scanners and clients that don't trust the certificate yet
-   * would fill the log.
+   * would fill the log. A connection that the client has reset has no address any more.
    */
   failedHandshake(socket: Duplex, { code }: NodeJS.ErrnoException): void {
     const clientAddress = 'remoteAddress' in socket ? socket.remoteAddress : undefined;

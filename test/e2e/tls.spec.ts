@@ -70,9 +70,9 @@ describe('TLS=auto, with two workers', () => {
     await expect(openSocket(berth.url, { ...others, ...offered })).rejects.toThrow(/alert|ECONNRESET/);
     const failures = () => Promise.resolve(berth.log().filter(({ msg }) => msg === 'a TLS handshake failed'));
     const lines = await eventually(failures, (found) => found.length > 0);
-    expect(lines).toEqual([
-      expect.objectContaining({ level: 20, clientAddress: '127.0.0.1', errorCode: expect.any(String) }),
-    ]);
+    expect(lines).toEqual([expect.objectContaining({ level: 20, errorCode: expect.any(String) })]);
+    // A connection that the client has reset has no address any more.
+    expect(['127.0.0.1', undefined]).toContain(lines[0]?.['clientAddress']);
   });
 
   it.each([
