@@ -18,7 +18,7 @@ export class DatabaseSpaceGuard implements CanActivate {
   }
 }
 
-/** A token takes no space, and whoever deletes to make room needs one. */
+/** A token takes no space, and a client that deletes to make room needs one. */
 function isLogin(path: string): boolean {
   return path === '/auth/token';
 }

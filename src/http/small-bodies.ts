@@ -14,7 +14,7 @@ const MAX_LEVELS = 16;
  * Reads forms of `/auth/token` and JSON of the admin API into `request.body`. Nothing else is read before its
  * handler: layers and manifests must not be.
  *
- * Whoever sends them may not have logged in, so they must arrive within `REQUEST_IDLE_TIMEOUT_SECONDS`, and
+ * The client may not have logged in, so they must arrive within `REQUEST_IDLE_TIMEOUT_SECONDS`, and
  * not only continue to arrive.
  */
 export function readSmallBodies(app: NestExpressApplication, configuration: Readonly<Configuration>): void {

@@ -84,7 +84,7 @@ export class ChaosAccess {
     const running = this.renewals.get(repository);
     if (running !== undefined) return running;
     const renewal = this.issue(url, repository).finally(() => this.renewals.delete(repository));
-    // Whoever has an older token does not wait for it.
+    // The clients of older tokens do not wait for it.
     renewal.catch(() => undefined);
     this.renewals.set(repository, renewal);
     return renewal;

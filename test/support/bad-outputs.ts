@@ -42,7 +42,7 @@ export function deadTerminal(): BadOutput {
   return owned(terminal);
 }
 
-/** A terminal that somebody reads. */
+/** A terminal that is read. */
 export interface ReadTerminal extends BadOutput {
   /** What was printed so far. */
   text(): string;

@@ -15,7 +15,7 @@ import { SecretUses } from '../../src/accounts/secrets/secret-uses.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 
-/** The parts of a replica that log somebody in. What it knows of others is in the database. */
+/** The parts of a replica that log accounts in. What it knows of others is in the database. */
 export interface LoginReplica {
   readonly logins: LoginService;
   readonly changes: AccessChanges;

@@ -94,7 +94,7 @@ export class ProcessBench {
   }
 }
 
-/** A port that nobody listens on now. */
+/** A port without a listener. */
 export async function freePort(address = '127.0.0.1'): Promise<number> {
   const server = createServer().listen(0, address);
   await once(server, 'listening');

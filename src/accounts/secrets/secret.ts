@@ -19,7 +19,7 @@ export interface NewSecret {
   readonly id: string;
   /** The secret itself. It is shown once and stored nowhere. */
   readonly text: string;
-  /** Of the whole text. A hash for passwords is not needed: nobody can try 2^256 keys. */
+  /** Of the whole text. A hash for passwords is not needed: 2^256 keys can't be tried. */
   readonly sha256: Buffer;
 }
 

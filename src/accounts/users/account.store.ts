@@ -54,7 +54,7 @@ const UPDATE = `UPDATE accounts SET registry_role = $2, disabled = $3, expires_a
 const SET_PASSWORD = `
   UPDATE accounts SET password_hash = $2, password_generation = password_generation + 1 WHERE id = $1`;
 
-/** The row stays, for its name. What belongs to the account goes, so that it reaches nobody. */
+/** The row stays, for its name. What belongs to the account goes, so that it acts no more. */
 const DELETE = [
   `DELETE FROM grants WHERE account_id = $1`,
   `DELETE FROM group_members WHERE account_id = $1`,

@@ -9,7 +9,7 @@ export type RegistryRole = (typeof REGISTRY_ROLES)[number];
 
 /**
  * A user or a robot. The row of a deleted account stays: other rows name accounts, so a name must never
- * belong to somebody else.
+ * belong to another account.
  */
 @Entity('accounts')
 @Unique('accounts_name_key', ['name'])

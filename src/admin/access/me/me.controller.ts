@@ -168,7 +168,7 @@ export class MeController {
   @ApiLastAdmin()
   async revoke(@Param('id', TokenIdPipe) id: TokenId, @Req() request: AuthorizedRequest): Promise<void> {
     const { kind, name } = accountOf(request.caller);
-    // Whoever has a secret may end it.
+    // A secret may always end itself.
     if (!isOwn(request.caller, id)) refuseCeiling(request.caller);
     await this.secrets.revoke({ kind, name: parseAccountName(name) }, id, originOf(request));
   }
