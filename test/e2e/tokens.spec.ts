@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
-import { contentHeaders, digestOf } from '../support/registry-client.js';
+import { contentHeaders, digestOf, errorCode } from '../support/registry-client.js';
 import { type RunningBerth, sharedBerth, sharedTokenBerth } from '../support/running-berth.js';
 import { signedToken } from '../support/signed-token.js';
 import { until } from '../support/until.js';
@@ -124,6 +124,17 @@ describe('mounts without a source', () => {
 });
 
 describe('/auth/token', () => {
+  it('refuses a token of more than 7 KiB: it would not fit the headers of requests', async () => {
+    const scopes = Array.from({ length: 40 }, (_, n) => `repository:team/${n}${'x'.repeat(230)}:pull`);
+    const response = await send(withScopes(...scopes), ada.authorization);
+    expect([response.status, await errorCode(response)]).toEqual([400, 'UNSUPPORTED']);
+    expect((await send(withScopes(...scopes.slice(0, 10)), ada.authorization)).status).toBe(200);
+  });
+
+  it('refuses a form of more than 64 KiB', async () => {
+    expect((await postForm([['scope', 'x'.repeat(64 * 1024)]])).status).toBe(413);
+  });
+
   it('returns a token, and no field that clients misread', async () => {
     const response = await send(withScopes('repository:team/app:push,pull'), ada.authorization);
     expect(response.status).toBe(200);
