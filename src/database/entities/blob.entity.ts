@@ -5,6 +5,7 @@ import { BYTES, BYTEWISE, NOW } from './column-types.js';
 @Entity('blobs')
 @Unique('blobs_object_key_key', ['objectKey'])
 @Index('blobs_created_at_idx', ['createdAt'])
+@Index('blobs_candidate_since_idx', ['candidateSince'], { where: 'candidate_since IS NOT NULL' })
 export class BlobEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'blobs_pkey' })
   id: string;
@@ -18,4 +19,8 @@ export class BlobEntity {
 
   @Column({ ...NOW, name: 'created_at' })
   createdAt: Date;
+
+  /** Since when it may be garbage; null: a repository links it. Set by a trigger (migration `Candidates`). */
+  @Column({ type: 'timestamptz', name: 'candidate_since', nullable: true })
+  candidateSince: Date | null;
 }

@@ -4,6 +4,7 @@ import { AccessTokenEntity } from './access-token.entity.js';
 import { AccountEntity } from './account.entity.js';
 import { BlobDigestEntity } from './blob-digest.entity.js';
 import { BlobEntity } from './blob.entity.js';
+import { DeletionEntity } from './deletion.entity.js';
 import { DisplacedObjectEntity } from './displaced-object.entity.js';
 import { GrantEntity } from './grant.entity.js';
 import { GroupMemberEntity } from './group-member.entity.js';
@@ -14,6 +15,7 @@ import { ManifestBlobEntity } from './manifest-blob.entity.js';
 import { ManifestChildEntity } from './manifest-child.entity.js';
 import { ManifestMissingReferenceEntity } from './manifest-missing-reference.entity.js';
 import { ManifestEntity } from './manifest.entity.js';
+import { ObjectDeletionEntity } from './object-deletion.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
 import { SigningKeyEntity } from './signing-key.entity.js';
@@ -41,6 +43,8 @@ export const ENTITIES = [
   UploadEventEntity,
   UploadClockEntity,
   StorageIdentityEntity,
+  DeletionEntity,
+  ObjectDeletionEntity,
   AuditEventEntity,
   AccessStateEntity,
   AccountEntity,

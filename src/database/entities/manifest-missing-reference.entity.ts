@@ -1,4 +1,4 @@
-import { Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { ManifestEntity } from './manifest.entity.js';
 
 /**
@@ -7,7 +7,7 @@ import { ManifestEntity } from './manifest.entity.js';
  * exists.
  */
 @Entity('manifest_missing_references')
-@Index('manifest_missing_references_digest_idx', ['digest'])
+@Index('manifest_missing_references_digest_repository_id_idx', ['digest', 'repositoryId'])
 export class ManifestMissingReferenceEntity {
   @PrimaryColumn({
     type: 'bigint',
@@ -29,4 +29,8 @@ export class ManifestMissingReferenceEntity {
     foreignKeyConstraintName: 'manifest_missing_references_manifest_id_fkey',
   })
   manifest: Relation<ManifestEntity>;
+
+  /** That of the manifest. A trigger sets it. */
+  @Column({ type: 'bigint', name: 'repository_id', nullable: true })
+  repositoryId: string | null;
 }

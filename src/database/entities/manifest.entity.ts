@@ -13,6 +13,8 @@ import { RepositoryEntity } from './repository.entity.js';
 
 /** A manifest in a repository: its exact bytes, and the fields that lists and referrers return. */
 @Entity('manifests')
+@Index('manifests_deletion_id_idx', ['deletionId'], { where: 'deletion_id IS NOT NULL' })
+@Index('manifests_pushed_at_idx', ['pushedAt', 'id'])
 @Unique('manifests_repository_id_digest_key', ['repositoryId', 'digest'])
 @Index('manifests_repository_id_subject_digest_idx', ['repositoryId', 'subjectDigest', 'digest'], {
   where: 'subject_digest IS NOT NULL',
@@ -79,4 +81,16 @@ export class ManifestEntity {
 
   @Column({ ...NOW, name: 'created_at' })
   createdAt: Date;
+
+  /** The deletion that deleted it; null: it is live. */
+  @Column({ type: 'bigint', name: 'deletion_id', nullable: true })
+  deletionId: string | null;
+
+  /** Whether the collector deleted it, not a request: an index that lists it revives it. */
+  @Column({ type: 'boolean', name: 'is_follower', default: false })
+  isFollower: boolean;
+
+  /** When it was pushed or restored last. */
+  @Column({ ...NOW, name: 'pushed_at' })
+  pushedAt: Date;
 }

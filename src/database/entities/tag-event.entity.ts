@@ -4,6 +4,7 @@ import { RepositoryEntity } from './repository.entity.js';
 
 /** A move of a tag: when, by whom, from and to which digest. Written in the transaction that moves it. */
 @Entity('tag_events')
+@Index('tag_events_deletion_id_idx', ['deletionId'], { where: 'deletion_id IS NOT NULL' })
 @Index('tag_events_repository_id_happened_at_id_idx', ['repositoryId', 'happenedAt', 'id'])
 @Index('tag_events_repository_id_tag_happened_at_id_idx', ['repositoryId', 'tag', 'happenedAt', 'id'])
 export class TagEventEntity {
@@ -36,4 +37,8 @@ export class TagEventEntity {
 
   @Column({ type: 'timestamptz', name: 'happened_at', default: () => 'clock_timestamp()' })
   happenedAt: Date;
+
+  /** The deletion that deleted the tag. */
+  @Column({ type: 'bigint', name: 'deletion_id', nullable: true })
+  deletionId: string | null;
 }

@@ -30,6 +30,10 @@ import { AuditEvents1764450000000 } from './1764450000000-audit-events.js';
 import { AuditedDeletions1764450000001 } from './1764450000001-audited-deletions.js';
 import { IndexesOfGrants1764450000002 } from './1764450000002-indexes-of-grants.js';
 import { IndexOfRoles1764450000003 } from './1764450000003-index-of-roles.js';
+import { Deletions1764500000000 } from './1764500000000-deletions.js';
+import { Candidates1764500000001 } from './1764500000001-candidates.js';
+import { FilledCandidates1764500000002 } from './1764500000002-filled-candidates.js';
+import { IndexesOfCandidates1764500000003 } from './1764500000003-indexes-of-candidates.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -65,4 +69,8 @@ export const MIGRATIONS = [
   AuditedDeletions1764450000001,
   IndexesOfGrants1764450000002,
   IndexOfRoles1764450000003,
+  Deletions1764500000000,
+  Candidates1764500000001,
+  FilledCandidates1764500000002,
+  IndexesOfCandidates1764500000003,
 ];
