@@ -141,6 +141,46 @@ export class Configuration {
   @Integer({ what: 'a number of seconds', min: DAY_SECONDS, max: 10 * YEAR_SECONDS })
   auditRetentionSeconds = YEAR_SECONDS;
 
+  /** Pause between two runs of the collector. */
+  @Env('GC_INTERVAL_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: 7 * DAY_SECONDS, zero: 'only by hand' })
+  gcIntervalSeconds = 60;
+
+  /** How long a blob that nothing needs any more stays, so that a push can finish that has seen it. */
+  @Env('GC_GRACE_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: YEAR_SECONDS })
+  gcGraceSeconds = DAY_SECONDS;
+
+  /** How long a deletion can be undone. */
+  @Env('GC_UNDELETE_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: YEAR_SECONDS })
+  gcUndeleteSeconds = 7 * DAY_SECONDS;
+
+  /** Manifests that were without a tag for this long are deleted. */
+  @Env('GC_UNTAGGED_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: 10 * YEAR_SECONDS, zero: 'never' })
+  gcUntaggedSeconds = 0;
+
+  /** How long the bytes of a collected blob stay, so that pulls and backups in progress can finish. */
+  @Env('GC_READ_WINDOW_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: YEAR_SECONDS })
+  gcReadWindowSeconds = 3600;
+
+  /** Rows that the collector changes in one statement. */
+  @Env('GC_BATCH_ROWS')
+  @Integer({ what: 'a number of rows', min: 1, max: 10_000 })
+  gcBatchRows = 500;
+
+  /** Objects that the collector deletes per second, at most. */
+  @Env('GC_OBJECT_DELETIONS_PER_SECOND')
+  @Integer({ what: 'a number of objects', min: 1, max: 100_000 })
+  gcObjectDeletionsPerSecond = 200;
+
+  /** How long runs of jobs and ended deletions are listed. */
+  @Env('JOB_HISTORY_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 1, max: 10 * YEAR_SECONDS })
+  jobHistorySeconds = 30 * DAY_SECONDS;
+
   /** Transfers stalled for this long are aborted; received bytes are kept. */
   @Env('REQUEST_IDLE_TIMEOUT_SECONDS')
   @Integer({ what: 'a number of seconds', min: 1, max: 3600 })
