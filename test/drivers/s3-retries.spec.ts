@@ -42,6 +42,21 @@ describeWithRadosgw('S3: retries', () => {
     expect(await Promise.all(scenes)).toEqual(CALLS.map(() => 2));
   });
 
+  it('an outage does not use up the retries of later calls', async () => {
+    const scene = await arranged(s3.direct);
+    const store = s3.open(s3.proxy.endpoint, { attempts: 3 });
+    const [[, call] = []] = CALLS;
+    if (call === undefined) throw new Error('there are no calls');
+    s3.proxy.inject({ times: Infinity, fault: INTERNAL });
+    // One after the other: with a quota of 500 and 14 per retry, the last ones would not be retried.
+    for (let n = 0; n < 25; n += 1)
+      await expect(call(store, scene, NOW)).rejects.toBeInstanceOf(StorageUnavailableError);
+    s3.proxy.heal();
+    s3.proxy.inject({ times: 1, fault: INTERNAL });
+    await call(store, scene, NOW);
+    expect(s3.proxy.requests().filter(({ fault }) => fault === 'respond')).toHaveLength(25 * 3 + 1);
+  });
+
   describe('permanent failures', () => {
     it.each(CALLS)('%s rejects as unavailable after its attempts', async (_, call) => {
       const scene = await arranged(s3.direct);

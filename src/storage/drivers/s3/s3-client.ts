@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/s3.settings.js';
+import { UnmeteredRetries } from './unmetered-retries.js';
 import { isChecksumMismatch } from './s3.errors.js';
 import type { S3Options } from './s3.options.js';
 
@@ -28,8 +29,7 @@ export function makeS3Client(
     forcePathStyle: settings.storageS3ForcePathStyle ?? endpoint !== undefined,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...keysOf(settings),
-    maxAttempts: options.attempts,
-    retryMode: 'standard',
+    retryStrategy: new UnmeteredRetries(options.attempts),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
