@@ -1,5 +1,4 @@
-import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
-import { BlobEntity } from './blob.entity.js';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { BYTES, BYTEWISE, NOW } from './column-types.js';
 
 export const UPLOAD_STATES = ['open', 'committing', 'committed', 'cancelled', 'expired'] as const;
@@ -10,7 +9,6 @@ export type UploadState = (typeof UPLOAD_STATES)[number];
 @Check('uploads_state_check', `state IN (${UPLOAD_STATES.map((state) => `'${state}'`).join(', ')})`)
 @Check('uploads_offset_bytes_check', 'offset_bytes >= 0')
 @Index('uploads_state_id_idx', ['state', 'id'])
-@Index('uploads_blob_id_idx', ['blobId'])
 @Index('uploads_lease_holder_idx', ['leaseHolder'], { where: 'lease_holder IS NOT NULL' })
 @Index('uploads_unfinished_updated_at_idx', ['updatedAt'], { where: `state IN ('open', 'committing')` })
 @Index('uploads_unfinished_created_at_id_idx', ['createdAt', 'id'], {
@@ -76,13 +74,9 @@ export class UploadEntity {
   @Column({ ...BYTEWISE, nullable: true })
   digest: string | null;
 
-  /** The committed blob. */
+  /** The id of the committed blob, which may have been collected since. */
   @Column({ type: 'bigint', name: 'blob_id', nullable: true })
   blobId: string | null;
-
-  @ManyToOne(() => BlobEntity, { onDelete: 'SET NULL' })
-  @JoinColumn({ name: 'blob_id', foreignKeyConstraintName: 'uploads_blob_id_fkey' })
-  blob: Relation<BlobEntity> | null;
 
   @Column({ type: 'text', name: 'created_by', nullable: true })
   createdBy: string | null;

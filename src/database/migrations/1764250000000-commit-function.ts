@@ -28,7 +28,7 @@ export class CommitFunction1764250000000 implements MigrationInterface {
  * Locks are taken in this order: content, session, blob, repository. Each statement sees what was committed
  * before it began, so what is read after a lock is what the lock protects.
  */
-const COMMIT_UPLOAD = `
+export const COMMIT_UPLOAD = `
   CREATE FUNCTION commit_upload(
     p_upload uuid, p_version bigint,
     p_repository text, p_canonical text, p_digests text[], p_size_bytes bigint,

@@ -34,6 +34,9 @@ import { Deletions1764500000000 } from './1764500000000-deletions.js';
 import { Candidates1764500000001 } from './1764500000001-candidates.js';
 import { FilledCandidates1764500000002 } from './1764500000002-filled-candidates.js';
 import { IndexesOfCandidates1764500000003 } from './1764500000003-indexes-of-candidates.js';
+import { LinkFunctions1764520000000 } from './1764520000000-link-functions.js';
+import { CommitBesideCollector1764520000001 } from './1764520000001-commit-beside-collector.js';
+import { UploadsWithoutBlobKey1764520000002 } from './1764520000002-uploads-without-blob-key.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -73,4 +76,7 @@ export const MIGRATIONS = [
   Candidates1764500000001,
   FilledCandidates1764500000002,
   IndexesOfCandidates1764500000003,
+  LinkFunctions1764520000000,
+  CommitBesideCollector1764520000001,
+  UploadsWithoutBlobKey1764520000002,
 ];
