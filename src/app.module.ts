@@ -10,6 +10,7 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HomeModule } from './home/home.module.js';
 import { HttpModule } from './http/http.module.js';
+import { JobsModule } from './jobs/jobs.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
@@ -26,6 +27,7 @@ export class AppModule {
         DatabaseModule.forRoot(database),
         StorageModule,
         MaintenanceModule,
+        JobsModule,
         AuditModule,
         EventsModule,
         StorageIdentityModule,

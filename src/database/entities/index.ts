@@ -9,6 +9,8 @@ import { DisplacedObjectEntity } from './displaced-object.entity.js';
 import { GrantEntity } from './grant.entity.js';
 import { GroupMemberEntity } from './group-member.entity.js';
 import { GroupEntity } from './group.entity.js';
+import { JobRunEntity } from './job-run.entity.js';
+import { JobEntity } from './job.entity.js';
 import { LoginFailureEntity } from './login-failure.entity.js';
 import { LoginEntity } from './login.entity.js';
 import { ManifestBlobEntity } from './manifest-blob.entity.js';
@@ -45,6 +47,8 @@ export const ENTITIES = [
   StorageIdentityEntity,
   DeletionEntity,
   ObjectDeletionEntity,
+  JobEntity,
+  JobRunEntity,
   AuditEventEntity,
   AccessStateEntity,
   AccountEntity,

@@ -37,6 +37,7 @@ import { IndexesOfCandidates1764500000003 } from './1764500000003-indexes-of-can
 import { LinkFunctions1764520000000 } from './1764520000000-link-functions.js';
 import { CommitBesideCollector1764520000001 } from './1764520000001-commit-beside-collector.js';
 import { UploadsWithoutBlobKey1764520000002 } from './1764520000002-uploads-without-blob-key.js';
+import { Jobs1764550000000 } from './1764550000000-jobs.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -79,4 +80,5 @@ export const MIGRATIONS = [
   LinkFunctions1764520000000,
   CommitBesideCollector1764520000001,
   UploadsWithoutBlobKey1764520000002,
+  Jobs1764550000000,
 ];
