@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { CheckedStorageDriver } from './checked-storage.driver.js';
-import { canOpen, canReadUploads, canRedirect, type OpenObject } from './driver-abilities.js';
+import {
+  canDeleteMany,
+  canOpen,
+  canReadUploads,
+  canRedirect,
+  type DeletionFailures,
+  type OpenObject,
+} from './driver-abilities.js';
 import { MemoryStorageDriver } from './drivers/memory/memory-storage.driver.js';
 import { type ObjectKey, parseObjectKey } from './object-key.js';
 import { InvalidObjectKeyError } from './storage.errors.js';
@@ -15,12 +22,17 @@ class AbleDriver extends MemoryStorageDriver {
     redirects: true,
     opensObjects: true,
     readsUploads: true,
+    deletesMany: true,
     outlivesProcess: true,
   };
   open: (object: OpenObject) => void = () => undefined;
 
   redirectUrl(key: ObjectKey): Promise<URL> {
     return Promise.resolve(new URL(`https://store.example/${key}`));
+  }
+
+  deleteMany(): Promise<DeletionFailures> {
+    return Promise.resolve(new Map());
   }
 
   openObject(): Promise<OpenObject> {
@@ -31,12 +43,17 @@ class AbleDriver extends MemoryStorageDriver {
 describe('CheckedStorageDriver', () => {
   it('has the abilities of its driver, and no others', async () => {
     const able = new CheckedStorageDriver(new AbleDriver());
-    expect([canRedirect(able), canOpen(able), canReadUploads(able)]).toEqual([true, true, true]);
+    const abilities = [canRedirect(able), canOpen(able), canReadUploads(able), canDeleteMany(able)];
+    expect(abilities).toEqual([true, true, true, true]);
     expect(able.abilities.outlivesProcess).toBe(true);
     expect(await able.redirectUrl?.(KEY)).toEqual(new URL('https://store.example/blobs/one'));
     const plain = new CheckedStorageDriver(new MemoryStorageDriver());
     expect(plain.abilities).toMatchObject({ redirects: false, opensObjects: false });
-    expect([plain.redirectUrl, plain.openObject]).toEqual([undefined, undefined]);
+    expect([plain.redirectUrl, plain.openObject, plain.deleteMany]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   it.each(['', '../x', 'blobs//x'])('checks the keys of optional calls: %j', async (text) => {
@@ -44,6 +61,7 @@ describe('CheckedStorageDriver', () => {
     const key = text as ObjectKey;
     await expect(able.redirectUrl?.(key)).rejects.toBeInstanceOf(InvalidObjectKeyError);
     await expect(able.openObject?.(key)).rejects.toBeInstanceOf(InvalidObjectKeyError);
+    await expect(able.deleteMany?.([KEY, key])).rejects.toBeInstanceOf(InvalidObjectKeyError);
   });
 
   it('closes an object that opens after the abort', async () => {

@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.js';
 import { abortable, completed } from './abortable.js';
 import {
+  type BulkDeletingStorageDriver,
+  canDeleteMany,
   canOpen,
   canReadUploads,
   canRedirect,
@@ -44,6 +46,7 @@ export class CheckedStorageDriver implements StorageDriver {
   readonly redirectUrl?: RedirectingStorageDriver['redirectUrl'];
   readonly openObject?: OpeningStorageDriver['openObject'];
   readonly readUpload?: UploadReadingStorageDriver['readUpload'];
+  readonly deleteMany?: BulkDeletingStorageDriver['deleteMany'];
 
   constructor(private readonly driver: StorageDriver) {
     this.name = driver.name;
@@ -64,6 +67,10 @@ export class CheckedStorageDriver implements StorageDriver {
     if (canReadUploads(driver)) {
       this.readUpload = (upload, sizeBytes, options = {}) =>
         abortableRead(options, () => driver.readUpload(checkedUpload(upload), sizeBytes, options));
+    }
+    if (canDeleteMany(driver)) {
+      this.deleteMany = (keys, options = {}) =>
+        abortable(options, async () => driver.deleteMany(keys.map(parseObjectKey), options));
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from './object-key.js';
 import type { DriverUpload, IoOptions, StorageDriver } from './storage-driver.js';
+import type { StorageError } from './storage.errors.js';
 
 /*
  * The optional abilities of drivers, one interface and one type guard each. A driver declares in `abilities`
@@ -58,4 +59,23 @@ export interface UploadReadingStorageDriver extends StorageDriver {
 
 export function canReadUploads(driver: StorageDriver): driver is UploadReadingStorageDriver {
   return driver.abilities.readsUploads;
+}
+
+/** The objects that could not be deleted, and why. */
+export type DeletionFailures = ReadonlyMap<ObjectKey, StorageError>;
+
+/** Many objects can be deleted with fewer requests, or fewer flushes, than one by one. */
+export interface BulkDeletingStorageDriver extends StorageDriver {
+  /**
+   * Removes objects, up to a few hundred at a time. Those without a failure are gone, or were missing; on a
+   * file system this is durable, unlike after `delete`. Idempotent.
+   *
+   * Rejects with a {@link StorageError} if the storage can't be reached or refuses the whole request. Then
+   * any of the objects may be gone.
+   */
+  deleteMany(keys: readonly ObjectKey[], options?: IoOptions): Promise<DeletionFailures>;
+}
+
+export function canDeleteMany(driver: StorageDriver): driver is BulkDeletingStorageDriver {
+  return driver.abilities.deletesMany;
 }

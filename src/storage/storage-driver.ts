@@ -41,6 +41,8 @@ export interface StorageAbilities {
   readonly opensObjects: boolean;
   /** The driver is an `UploadReadingStorageDriver`. */
   readonly readsUploads: boolean;
+  /** The driver is a `BulkDeletingStorageDriver`. */
+  readonly deletesMany: boolean;
   /**
    * Writes of a killed process may still reach the medium, for example as requests on a network. The next
    * writer of an upload then has to fence it.

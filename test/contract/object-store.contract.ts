@@ -76,6 +76,7 @@ function describeSignals({ store, harness }: Context): void {
     ['put', (on, _, options) => on.put('new', body, options)],
     ['delete of one', (on, _, options) => on.delete(['missing'], options)],
     ['delete of several', (on, _, options) => on.delete(['missing', 'as well'], options)],
+    ['deleteMany', (on, _, options) => on.deleteMany(['missing', 'as well'], options)],
     ['list', (on, _, options) => listedObjects(on, '', options)],
     ['beginMultipart', (on, _, options) => on.beginMultipart('new', options)],
     ['putPart', (on, multipart, options) => on.putPart(multipart, 2, body, options)],

@@ -3,6 +3,7 @@ import { CheckedStorageDriver } from '../../src/storage/checked-storage.driver.j
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 import { type Context, type StorageDriverHarness } from './storage-driver.harness.js';
 import { describeFencing } from './storage-driver-fencing.contract.js';
+import { describeDeletingMany } from './storage-driver-deleting.contract.js';
 import { describeOpening } from './storage-driver-opening.contract.js';
 import { describeAborting, describeFinishing } from './storage-driver-finishing.contract.js';
 import { describeResuming } from './storage-driver-resuming.contract.js';
@@ -21,7 +22,11 @@ import {
 export function describeStorageDriverContract(
   name: string,
   makeHarness: () => Promise<StorageDriverHarness>,
-  { readsUploads = true, opensObjects = false }: { readsUploads?: boolean; opensObjects?: boolean } = {},
+  {
+    readsUploads = true,
+    opensObjects = false,
+    deletesMany = true,
+  }: { readsUploads?: boolean; opensObjects?: boolean; deletesMany?: boolean } = {},
 ): void {
   describe(`storage driver contract: ${name}`, () => {
     let harness: StorageDriverHarness;
@@ -46,12 +51,14 @@ export function describeStorageDriverContract(
     describe('boot', () => describeBoot(context));
     describe('identity', () => describeIdentity(context));
     if (readsUploads) describe('reading unfinished uploads', () => describeReadingUploads(context));
+    if (deletesMany) describe('deleting many objects', () => describeDeletingMany(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
     it('has the abilities that are declared, and no other', () => {
-      expect(driver.abilities).toMatchObject({ readsUploads, opensObjects });
-      const { openObject, readUpload, redirectUrl } = driver as CheckedStorageDriver;
+      expect(driver.abilities).toMatchObject({ readsUploads, opensObjects, deletesMany });
+      const { openObject, readUpload, redirectUrl, deleteMany } = driver as CheckedStorageDriver;
       expect(openObject !== undefined).toBe(opensObjects);
       expect(readUpload !== undefined).toBe(readsUploads);
+      expect(deleteMany !== undefined).toBe(deletesMany);
       expect(redirectUrl !== undefined).toBe(driver.abilities.redirects);
     });
   });

@@ -5,11 +5,13 @@ import type {
   Multipart,
   ObjectStore,
   Part,
+  RefusedDeletions,
   StoredMultipart,
   StoredObject,
 } from '../../src/storage/object-store/object-store.js';
 import type { UploadReadingStorageDriver } from '../../src/storage/driver-abilities.js';
 import { pieceName } from '../../src/storage/object-store/names.js';
+import { expectNoneRefused } from '../../src/storage/object-store/refused-deletions.js';
 import {
   ObjectStorageDriver,
   type ObjectStorageOptions,
@@ -28,6 +30,8 @@ interface StartedMultipart {
 export class MemoryBucket {
   readonly objects = new Map<string, { bytes: Buffer; touchedAt: Date }>();
   readonly multiparts = new Map<string, StartedMultipart>();
+  /** Objects that the bucket refuses to delete: a legal hold. */
+  readonly held = new Set<string>();
   private idCount = 0;
 
   nextId(): string {
@@ -92,10 +96,18 @@ export class MemoryObjectStore implements ObjectStore {
     });
   }
 
-  delete(names: readonly string[], options: IoOptions): Promise<void> {
-    return this.request('delete', names.join(), 0, options, () =>
-      names.forEach((name) => this.bucket.objects.delete(this.prefix + name)),
-    );
+  async delete(names: readonly string[], options: IoOptions): Promise<void> {
+    expectNoneRefused(await this.deleteMany(names, options));
+  }
+
+  deleteMany(names: readonly string[], options: IoOptions): Promise<RefusedDeletions> {
+    return this.request('delete', names.join(), 0, options, () => {
+      const isRefused = (name: string) => this.bucket.held.has(this.prefix + name);
+      names
+        .filter((name) => !isRefused(name))
+        .forEach((name) => this.bucket.objects.delete(this.prefix + name));
+      return new Map(names.filter(isRefused).map((name) => [name, new StorageError(`${name} is held`)]));
+    });
   }
 
   async *list(prefix: string, options: IoOptions): AsyncGenerator<StoredObject, void> {
@@ -190,6 +202,7 @@ export class ReadableObjectStorageDriver extends ObjectStorageDriver implements 
     redirects: false,
     opensObjects: false,
     readsUploads: true,
+    deletesMany: true,
     outlivesProcess: true,
   };
 

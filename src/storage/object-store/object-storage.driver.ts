@@ -10,6 +10,7 @@ import {
   identityBytes,
   parseIdentity,
 } from '../identity-object.js';
+import type { BulkDeletingStorageDriver, DeletionFailures } from '../driver-abilities.js';
 import { type ObjectKey, parseObjectKey } from '../object-key.js';
 import type {
   ByteSpan,
@@ -18,7 +19,6 @@ import type {
   IoOptions,
   ObjectStat,
   StorageAbilities,
-  StorageDriver,
   StoredUpload,
   UploadSink,
 } from '../storage-driver.js';
@@ -58,7 +58,7 @@ const INLINE_BYTES = 64 * 1024;
  * Stores blobs in an object store: uploads as parts, finished without a copy. The vendors' requests are in
  * their {@link ObjectStore}s.
  */
-export class ObjectStorageDriver implements StorageDriver {
+export class ObjectStorageDriver implements BulkDeletingStorageDriver {
   readonly name: string;
   readonly location: string;
   readonly abilities: StorageAbilities;
@@ -78,6 +78,7 @@ export class ObjectStorageDriver implements StorageDriver {
       redirects: sign !== undefined,
       opensObjects: false,
       readsUploads: false,
+      deletesMany: true,
       outlivesProcess: true,
     };
     if (sign !== undefined) {
@@ -150,6 +151,12 @@ export class ObjectStorageDriver implements StorageDriver {
 
   async delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
     if (!isReserved(key)) await this.store.delete([key], options);
+  }
+
+  async deleteMany(keys: readonly ObjectKey[], options: IoOptions = {}): Promise<DeletionFailures> {
+    const names = keys.filter((key) => !isReserved(key));
+    // The names are the keys.
+    return (await this.store.deleteMany(names, options)) as DeletionFailures;
   }
 
   async *list(prefix: string, options: IoOptions = {}): AsyncGenerator<ObjectStat, void> {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ByteSpan, IoOptions } from '../storage-driver.js';
+import type { StorageError } from '../storage.errors.js';
 
 /** Bytes to store, with a checksum by which the store detects corruption in transit. */
 export interface Body {
@@ -24,6 +25,9 @@ export interface Multipart {
   /** The store's id; `''` if the name is enough. */
   readonly id: string;
 }
+
+/** The objects that could not be deleted, by name, and why. */
+export type RefusedDeletions = ReadonlyMap<string, StorageError>;
 
 /** A part that the store has acknowledged. */
 export interface Part {
@@ -84,8 +88,13 @@ export interface ObjectStore {
   get(name: string, span: ByteSpan, options: IoOptions): Promise<Readable>;
   /** Writes an object with one request, and replaces an existing one. */
   put(name: string, body: Body, options: IoOptions): Promise<void>;
-  /** Idempotent. */
+  /** Rejects if one of them could not be deleted. Idempotent. */
   delete(names: readonly string[], options: IoOptions): Promise<void>;
+  /**
+   * The same, but goes on if the store refuses to delete some of them, and returns why. Rejects if the store
+   * can't be reached, or refuses the whole request. Idempotent.
+   */
+  deleteMany(names: readonly string[], options: IoOptions): Promise<RefusedDeletions>;
   /** Lists objects whose name begins with `prefix`, page by page. */
   list(prefix: string, options: IoOptions): AsyncIterable<StoredObject>;
 

@@ -10,9 +10,11 @@ import type {
   Multipart,
   ObjectStore,
   Part,
+  RefusedDeletions,
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
+import { deleteEach } from '../../object-store/refused-deletions.js';
 import type { RetryPolicy } from '../../object-store/retry-policy.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
@@ -142,6 +144,11 @@ export class AzureObjectStore implements ObjectStore {
   async delete(names: readonly string[], options: IoOptions): Promise<void> {
     options.signal?.throwIfAborted();
     await mapBounded(names, this.limits.concurrentDeletes, (name) => this.deleteOne(name, options));
+  }
+
+  async deleteMany(names: readonly string[], options: IoOptions): Promise<RefusedDeletions> {
+    options.signal?.throwIfAborted();
+    return deleteEach(names, this.limits.concurrentDeletes, (name) => this.deleteOne(name, options));
   }
 
   private async deleteOne(name: string, options: IoOptions): Promise<void> {

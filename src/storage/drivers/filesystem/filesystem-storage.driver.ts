@@ -1,6 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, rmdir, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { lstat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { freeSpaceOf } from '../../../common/free-space.js';
 import { syncDirectory } from '../../../common/sync-directory.js';
@@ -17,7 +16,13 @@ import type {
   UploadSink,
 } from '../../storage-driver.js';
 import { ObjectNotFoundError } from '../../storage.errors.js';
-import type { OpeningStorageDriver, OpenObject, UploadReadingStorageDriver } from '../../driver-abilities.js';
+import type {
+  BulkDeletingStorageDriver,
+  DeletionFailures,
+  OpeningStorageDriver,
+  OpenObject,
+  UploadReadingStorageDriver,
+} from '../../driver-abilities.js';
 import { byteRange } from '../../reading.js';
 import { shareSyncs } from './shared-syncs.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
@@ -33,6 +38,7 @@ import {
   writeIdentity,
 } from './filesystem-preparation.js';
 import { isMissing, translateErrors, translateListErrors } from './filesystem.errors.js';
+import { deleteObject, deleteObjects } from './object-deletion.js';
 import { OpenFile } from './open-file.js';
 import { walkObjects } from './object-walk.js';
 import {
@@ -59,12 +65,20 @@ import { walkUploads } from './upload-walk.js';
  * A fenced writer still has its file open and can write to it, even after a rename. So after `fenceUpload`
  * the upload continues in a new file, see {@link finishFile}.
  *
- * A deletion is not flushed: a crash may bring an object back. The contract allows such garbage.
+ * A deletion by `delete` is not flushed: a crash may bring an object back. `deleteMany` flushes.
  */
-export class FilesystemStorageDriver implements OpeningStorageDriver, UploadReadingStorageDriver {
+export class FilesystemStorageDriver
+  implements BulkDeletingStorageDriver, OpeningStorageDriver, UploadReadingStorageDriver
+{
   readonly name = 'filesystem';
   readonly location: string;
-  readonly abilities = { redirects: false, opensObjects: true, readsUploads: true, outlivesProcess: false };
+  readonly abilities = {
+    redirects: false,
+    opensObjects: true,
+    readsUploads: true,
+    deletesMany: true,
+    outlivesProcess: false,
+  };
   private readonly layout: FilesystemLayout;
   private readonly directories: DurableDirectories;
   private readonly sync: DirectorySync;
@@ -130,12 +144,12 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     });
   }
 
-  async delete(key: ObjectKey): Promise<void> {
-    try {
-      await this.onObject(key, 'deleting an object', (path) => this.unlinkObject(key, path));
-    } catch (error) {
-      if (!(error instanceof ObjectNotFoundError)) throw error;
-    }
+  delete(key: ObjectKey): Promise<void> {
+    return deleteObject(key, this.layout);
+  }
+
+  deleteMany(keys: readonly ObjectKey[], options: IoOptions = {}): Promise<DeletionFailures> {
+    return deleteObjects(keys, this.layout, this.sync, options);
   }
 
   list(prefix: string, { signal }: IoOptions = {}): AsyncIterable<ObjectStat> {
@@ -206,16 +220,6 @@ export class FilesystemStorageDriver implements OpeningStorageDriver, UploadRead
     return translateListErrors('listing uploads', walkUploads(this.layout, signal));
   }
 
-  private async unlinkObject(key: ObjectKey, path: string): Promise<void> {
-    try {
-      await this.layout.refuseLinks(dirname(path));
-      expectFile(key, await lstat(path));
-      await unlink(path);
-    } finally {
-      await removeDigestFolder(key, dirname(path));
-    }
-  }
-
   /** Runs `work` on an object's path. If the path is missing, so is the object. */
   private async onObject<T>(key: ObjectKey, action: string, work: (path: string) => Promise<T>): Promise<T> {
     return translateErrors(action, async () => {
@@ -236,15 +240,4 @@ function expectFile(key: ObjectKey, stats: Stats): Stats {
     throw new ObjectNotFoundError(key);
   }
   return stats;
-}
-
-/**
- * Removes a digest's directory with its last object; the shard directories stay. rmdir refuses a directory
- * with entries, and `finishFile` creates a removed one again.
- */
-async function removeDigestFolder(key: ObjectKey, folder: string): Promise<void> {
-  const [top, , , , id, ...more] = key.split('/');
-  if (top === 'blobs' && id !== undefined && more.length === 0) {
-    await rmdir(folder).catch(() => undefined);
-  }
 }

@@ -8,9 +8,11 @@ import type {
   Multipart,
   ObjectStore,
   Part,
+  RefusedDeletions,
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
+import { deleteEach } from '../../object-store/refused-deletions.js';
 import { RetryPolicy } from '../../object-store/retry-policy.js';
 import { withTimeout } from '../../object-store/timeout.js';
 import type { ByteSpan, IoOptions } from '../../storage-driver.js';
@@ -118,7 +120,7 @@ export class GcsObjectStore implements ObjectStore {
         throw error;
       }
       // An emulator without conditions has created it.
-      await this.deleteOne(probe);
+      await this.requestDeletion(probe);
     });
   }
 
@@ -155,10 +157,12 @@ export class GcsObjectStore implements ObjectStore {
 
   async delete(names: readonly string[], { signal }: IoOptions): Promise<void> {
     signal?.throwIfAborted();
-    const possible = names.filter((name) => !this.isTooLong(name));
-    await mapBounded(possible, CONCURRENT_DELETES, (name) =>
-      this.run(`delete ${name}`, signal, () => this.deleteOne(name)),
-    );
+    await mapBounded(names, CONCURRENT_DELETES, (name) => this.deleteOne(name, signal));
+  }
+
+  async deleteMany(names: readonly string[], { signal }: IoOptions): Promise<RefusedDeletions> {
+    signal?.throwIfAborted();
+    return deleteEach(names, CONCURRENT_DELETES, (name) => this.deleteOne(name, signal));
   }
 
   async *list(prefix: string, options: IoOptions): AsyncIterable<StoredObject> {
@@ -252,7 +256,12 @@ export class GcsObjectStore implements ObjectStore {
     ).catch(() => undefined);
   }
 
-  private async deleteOne(name: string): Promise<void> {
+  private async deleteOne(name: string, signal: AbortSignal | undefined): Promise<void> {
+    if (this.isTooLong(name)) return;
+    await this.run(`delete ${name}`, signal, () => this.requestDeletion(name));
+  }
+
+  private async requestDeletion(name: string): Promise<void> {
     await this.file(name).delete({ ignoreNotFound: true });
   }
 

@@ -31,7 +31,13 @@ export const DEFAULT_MEMORY_CAPACITY_BYTES = 1024 ** 3;
  */
 export class MemoryStorageDriver implements UploadReadingStorageDriver {
   readonly name = 'memory';
-  readonly abilities = { redirects: false, opensObjects: false, readsUploads: true, outlivesProcess: false };
+  readonly abilities = {
+    redirects: false,
+    opensObjects: false,
+    readsUploads: true,
+    deletesMany: false,
+    outlivesProcess: false,
+  };
   readonly location = 'memory (lost at exit)';
 
   constructor(private readonly medium = new MemoryMedium(DEFAULT_MEMORY_CAPACITY_BYTES)) {}

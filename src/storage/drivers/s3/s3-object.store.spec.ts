@@ -191,6 +191,20 @@ describe('S3ObjectStore', () => {
     expect(received).toHaveLength(1);
   });
 
+  it('names each object that the store refuses to delete, and deletes throttled ones again', async () => {
+    const refusal = (key: string, code: string) =>
+      `<Error><Key>some/${key}</Key><Code>${code}</Code><Message>no</Message></Error>`;
+    const errors = [refusal('b', 'AccessDenied'), refusal('c', 'SlowDown'), refusal('d', 'NoSuchKey')];
+    respond = ({ method }, response) =>
+      response.end(method === 'POST' ? `<DeleteResult>${errors.join('')}</DeleteResult>` : undefined);
+    const store = open({ storageS3Prefix: 'some/' });
+    const refused = await store.deleteMany(['a', 'b', 'c', 'd'], {});
+    expect([...refused]).toEqual([['b', expect.any(StorageError)]]);
+    expect(refused.get('b')?.message).toMatch(/access to the bucket .* is denied/);
+    expect(received.map(({ method }) => method)).toEqual(['POST', 'DELETE']);
+    expect(received[1]?.url.pathname).toContain('/some/c');
+  });
+
   it('deletes a thousand objects per request', async () => {
     respond = (_, response) => response.end('<DeleteResult/>');
     await open().delete(

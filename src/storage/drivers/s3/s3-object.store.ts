@@ -21,6 +21,7 @@ import type {
   Multipart,
   ObjectStore,
   Part,
+  RefusedDeletions,
   StoredMultipart,
   StoredObject,
 } from '../../object-store/object-store.js';
@@ -28,6 +29,7 @@ import type { ByteSpan, IoOptions } from '../../storage-driver.js';
 import { ObjectNotFoundError, StorageError, UploadStateError } from '../../storage.errors.js';
 import { type S3Call, S3Caller } from './s3-caller.js';
 import { makeS3Client } from './s3-client.js';
+import { expectNoneRefused } from '../../object-store/refused-deletions.js';
 import { deleteObjects } from './s3-deletion.js';
 import { isCode, isInternal, isMissing } from './s3.errors.js';
 import { listMultiparts, listObjects, wholeSeconds } from './s3-listing.js';
@@ -142,7 +144,11 @@ export class S3ObjectStore implements ObjectStore {
     );
   }
 
-  delete(names: readonly string[], options: IoOptions): Promise<void> {
+  async delete(names: readonly string[], options: IoOptions): Promise<void> {
+    expectNoneRefused(await this.deleteMany(names, options));
+  }
+
+  deleteMany(names: readonly string[], options: IoOptions): Promise<RefusedDeletions> {
     return deleteObjects(this.caller, names, options);
   }
 
