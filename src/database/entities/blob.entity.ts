@@ -5,7 +5,7 @@ import { BYTES, BYTEWISE, NOW } from './column-types.js';
 @Entity('blobs')
 @Unique('blobs_object_key_key', ['objectKey'])
 @Index('blobs_created_at_idx', ['createdAt'])
-@Index('blobs_candidate_since_idx', ['candidateSince'], { where: 'candidate_since IS NOT NULL' })
+@Index('blobs_candidate_since_id_idx', ['candidateSince', 'id'], { where: 'candidate_since IS NOT NULL' })
 export class BlobEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'blobs_pkey' })
   id: string;

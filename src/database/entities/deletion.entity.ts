@@ -15,7 +15,12 @@ import { RepositoryEntity } from './repository.entity.js';
 @Entity('deletions')
 @Check('deletions_kind_check', `kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')`)
 @Check('deletions_state_check', `state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')`)
-@Index('deletions_deleted_at_idx', ['deletedAt'], { where: `state IN ('restorable', 'purging')` })
+@Index('deletions_deleted_at_idx', ['deletedAt'], { where: `state = 'restorable'` })
+@Index('deletions_purging_idx', ['id'], { where: `state = 'purging'` })
+@Index('deletions_purge_requested_idx', ['id'], {
+  where: `state = 'restorable' AND purge_requested_at IS NOT NULL`,
+})
+@Index('deletions_ended_at_idx', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 @Index('deletions_unfollowed_idx', ['id'], { where: 'NOT followed' })
 @Index('deletions_repository_id_idx', ['repositoryId'])
 export class DeletionEntity {

@@ -13,7 +13,7 @@ import { RepositoryEntity } from './repository.entity.js';
 
 /** A manifest in a repository: its exact bytes, and the fields that lists and referrers return. */
 @Entity('manifests')
-@Index('manifests_deletion_id_idx', ['deletionId'], { where: 'deletion_id IS NOT NULL' })
+@Index('manifests_deletion_id_id_idx', ['deletionId', 'id'], { where: 'deletion_id IS NOT NULL' })
 @Index('manifests_pushed_at_idx', ['pushedAt', 'id'])
 @Unique('manifests_repository_id_digest_key', ['repositoryId', 'digest'])
 @Index('manifests_repository_id_subject_digest_idx', ['repositoryId', 'subjectDigest', 'digest'], {

@@ -6,7 +6,11 @@ import { RepositoryEntity } from './repository.entity.js';
 /** The link that makes a blob visible in a repository. */
 @Entity('repository_blobs')
 @Index('repository_blobs_blob_id_repository_id_idx', ['blobId', 'repositoryId'])
-@Index('repository_blobs_candidate_since_idx', ['candidateSince'], { where: 'candidate_since IS NOT NULL' })
+@Index(
+  'repository_blobs_candidate_since_repository_id_blob_id_idx',
+  ['candidateSince', 'repositoryId', 'blobId'],
+  { where: 'candidate_since IS NOT NULL' },
+)
 export class RepositoryBlobEntity {
   @PrimaryColumn({ type: 'bigint', name: 'repository_id', primaryKeyConstraintName: 'repository_blobs_pkey' })
   repositoryId: string;

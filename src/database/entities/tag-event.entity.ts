@@ -5,6 +5,9 @@ import { RepositoryEntity } from './repository.entity.js';
 /** A move of a tag: when, by whom, from and to which digest. Written in the transaction that moves it. */
 @Entity('tag_events')
 @Index('tag_events_deletion_id_idx', ['deletionId'], { where: 'deletion_id IS NOT NULL' })
+@Index('tag_events_repository_id_from_digest_happened_at_idx', ['repositoryId', 'fromDigest', 'happenedAt'], {
+  where: 'from_digest IS NOT NULL',
+})
 @Index('tag_events_repository_id_happened_at_id_idx', ['repositoryId', 'happenedAt', 'id'])
 @Index('tag_events_repository_id_tag_happened_at_id_idx', ['repositoryId', 'tag', 'happenedAt', 'id'])
 export class TagEventEntity {

@@ -41,7 +41,7 @@ const UP = [
         CHECK (state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')),
       CONSTRAINT deletions_pkey PRIMARY KEY (id)
     )`,
-  `CREATE INDEX deletions_deleted_at_idx ON deletions (deleted_at) WHERE state IN ('restorable', 'purging')`,
+  `CREATE INDEX deletions_deleted_at_idx ON deletions (deleted_at) WHERE state = 'restorable'`,
   `CREATE INDEX deletions_unfollowed_idx ON deletions (id) WHERE NOT followed`,
   `CREATE INDEX deletions_repository_id_idx ON deletions (repository_id)`,
   `CREATE TABLE object_deletions (

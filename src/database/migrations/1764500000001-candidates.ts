@@ -61,7 +61,7 @@ const UP = [
      PERFORM FROM (SELECT DISTINCT blob_id FROM gone ORDER BY blob_id) AS lost
       CROSS JOIN LATERAL (SELECT FROM blobs WHERE id = lost.blob_id FOR NO KEY UPDATE) AS blob;
      UPDATE blobs AS blob SET candidate_since = lost.since
-       FROM (SELECT blob_id, CASE WHEN min(candidate_since) = '-infinity' THEN '-infinity' ELSE now() END AS since
+       FROM (SELECT blob_id, CASE WHEN min(candidate_since) = '-infinity' THEN '-infinity' ELSE ${SINCE} END AS since
                FROM gone GROUP BY blob_id OFFSET 0) AS lost
       WHERE blob.id = lost.blob_id;
      RETURN NULL;

@@ -38,6 +38,8 @@ import { LinkFunctions1764520000000 } from './1764520000000-link-functions.js';
 import { CommitBesideCollector1764520000001 } from './1764520000001-commit-beside-collector.js';
 import { UploadsWithoutBlobKey1764520000002 } from './1764520000002-uploads-without-blob-key.js';
 import { Jobs1764550000000 } from './1764550000000-jobs.js';
+import { Selections1764530000000 } from './1764530000000-selections.js';
+import { CollectedLinksAndBlobs1764530000001 } from './1764530000001-collected-links-and-blobs.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -81,4 +83,6 @@ export const MIGRATIONS = [
   CommitBesideCollector1764520000001,
   UploadsWithoutBlobKey1764520000002,
   Jobs1764550000000,
+  Selections1764530000000,
+  CollectedLinksAndBlobs1764530000001,
 ];
