@@ -28,6 +28,20 @@ export function auditInsertion(
     SELECT '${action}', ${subject}, ${repository}, ${before}::jsonb, ${after}::jsonb, ${origin} FROM ${from}`;
 }
 
+const setting = (name: string, parameter: number) =>
+  `set_config('berth.${name}', coalesce($${parameter}, ''), true)`;
+
+/**
+ * A FROM clause for a statement that calls a function of the schema. Sets what is known of the request for
+ * the transaction of the statement: columns of `manifests`, `tag_events` and `audit_events` default to it.
+ *
+ * @param first the number of the first of three parameters: client address, user agent and request id.
+ */
+export function fromOrigin(first: number): string {
+  const settings = ['client_address', 'user_agent', 'request_id'].map((name, n) => setting(name, first + n));
+  return `FROM ROWS FROM (${settings.join(', ')}) AS client`;
+}
+
 /** Actor, client address, user agent and request id. */
 export function auditParameters({ actor, clientAddress, userAgent, requestId }: AuditOrigin): unknown[] {
   return [actor, clientAddress, userAgent, requestId];

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import { QueryFailedError } from 'typeorm';
-import { NO_REQUEST } from '../audit/audit-event.js';
 import type { UnitOfWork } from '../database/unit-of-work.js';
-import { ContendedError } from '../database/errors/contended.error.js';
 import { digestOf } from '../oci/digest.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
@@ -14,8 +11,7 @@ import type { IoOptions, StorageDriver } from '../storage/storage-driver.js';
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { BlobService } from './blob.service.js';
 import type { BlobPresence } from './blob-presence.js';
-import { type BlobStore, NEEDED_LINK } from './blob.store.js';
-import type { RepositoryStore } from '../repositories/repository.store.js';
+import type { BlobStore } from './blob.store.js';
 import type { SmallBlobs } from './small-blobs.js';
 
 const DIGEST = digestOf('sha256', Buffer.from(''));
@@ -27,7 +23,6 @@ function serviceOver(driver: object, store: object = {}, presence: object = {}):
   const small = { has: () => false, get: () => Promise.resolve(undefined) };
   return new BlobService(
     { findLinked: () => Promise.resolve(BLOB), ...store } as unknown as BlobStore,
-    {} as RepositoryStore,
     small as unknown as SmallBlobs,
     {
       note: () => undefined,
@@ -169,28 +164,24 @@ describe('BlobService.content', () => {
   });
 });
 
-describe('BlobService.delete', () => {
-  const refused = () =>
-    new QueryFailedError(
-      'DELETE …',
-      [],
-      Object.assign(new Error('violates'), { code: '23503', constraint: NEEDED_LINK }),
+describe('BlobService.stat', () => {
+  const statOf = (isRenewalDue: boolean, renew: () => Promise<boolean>) =>
+    serviceOver({}, { findLinked: () => Promise.resolve({ ...BLOB, isRenewalDue }), renew }).stat(
+      parseRepositoryName('a'),
+      DIGEST,
     );
-  const deletion = (...outcomes: (() => Promise<unknown>)[]) => {
-    const unlink = () => outcomes.shift()?.();
-    return serviceOver({}, { unlink }).delete(parseRepositoryName('a'), DIGEST, NO_REQUEST);
-  };
 
-  it('retries if a new manifest refers to the blob', () =>
-    expect(
-      deletion(
-        () => Promise.reject(refused()),
-        () => Promise.resolve({ deleted: true }),
-      ),
-    ).resolves.toBeUndefined());
+  it('renews a link that the collector might delete soon', async () => {
+    let renewals = 0;
+    const renew = () => Promise.resolve((renewals += 1) > 0);
+    expect(await statOf(true, renew)).toEqual(BLOB);
+    expect(renewals).toBe(1);
+  });
 
-  it('tells the client to retry after a second failure', async () => {
-    const fails = () => Promise.reject(refused());
-    await expect(deletion(fails, fails)).rejects.toThrow(ContendedError);
+  it('does not know a blob whose link is gone when it is renewed', () =>
+    expect(statOf(true, () => Promise.resolve(false))).rejects.toBeInstanceOf(BlobUnknownError));
+
+  it('does not renew another link', async () => {
+    expect(await statOf(false, () => Promise.reject(new Error('renewed')))).toEqual(BLOB);
   });
 });

@@ -1,7 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { AuditOrigin } from '../audit/audit-event.js';
-import { ContendedError } from '../database/errors/contended.error.js';
-import { violates } from '../database/errors/database-errors.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
@@ -21,15 +19,11 @@ import {
 import { StorageError, StorageUnavailableError } from '../storage/storage.errors.js';
 import type { BlobContent, RequestedParts } from './blob-content.js';
 import { BlobPresence } from './blob-presence.js';
-import { type BlobRecord, BlobStore, type Mount, NEEDED_LINK, type Unlinked } from './blob.store.js';
-import { RepositoryStore } from '../repositories/repository.store.js';
+import { type BlobRecord, BlobStore, type LinkedBlob, type Mount } from './blob.store.js';
 import { SmallBlobs } from './small-blobs.js';
 
 /** How many repositories a mount without a source looks at. */
 const MOUNT_CANDIDATES = 10_000;
-
-/** Attempts to unlink a blob while new manifests refer to it. */
-const MAX_UNLINKS = 2;
 
 /** Blobs of one manifest that are looked up in one query. */
 const CHECKED_AT_ONCE = 1_000;
@@ -42,7 +36,6 @@ const CONCURRENT_CHECKS = 32;
 export class BlobService {
   constructor(
     private readonly blobs: BlobStore,
-    private readonly repositories: RepositoryStore,
     private readonly small: SmallBlobs,
     private readonly presence: BlobPresence,
     private readonly unitOfWork: UnitOfWork,
@@ -53,10 +46,19 @@ export class BlobService {
    * The blob, if its object is in the storage. Costs a lookup in memory if the object was seen within the
    * last minute.
    *
+   * A client that finds a blob does not push it, and refers to it later. So the blob stays for at least half
+   * of `GC_GRACE_SECONDS`: if the collector might delete its link earlier, the link is renewed, which takes
+   * one more statement.
+   *
    * @throws BlobUnknownError also if the object is lost; clients then push the content again.
    */
   async stat(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
-    return this.expectPresent(await this.find(repository, digest), digest);
+    const found = await this.find(repository, digest);
+    const blob = await this.expectPresent(found, digest);
+    if (found.isRenewalDue && !(await this.blobs.renew(this.unitOfWork, repository, digest))) {
+      throw new BlobUnknownError(digest);
+    }
+    return blob;
   }
 
   /**
@@ -115,16 +117,10 @@ export class BlobService {
    * the client may pull it.
    */
   async mount(mount: Mount): Promise<boolean> {
-    const { target, source, digest } = mount;
+    const { source, digest } = mount;
     const linked = await this.blobs.findLinked(source, digest);
     if (linked === undefined || (await this.presence.find(linked, digest)) === undefined) return false;
-    return this.unitOfWork.run(async (transaction) => {
-      const blob = await this.blobs.findForLink(transaction, digest);
-      if (blob === undefined) return false;
-      const repositoryId = await this.repositories.ensure(transaction, target);
-      await this.blobs.link(transaction, repositoryId, blob.id, mount);
-      return true;
-    }, target);
+    return this.blobs.mount(this.unitOfWork, mount);
   }
 
   /** Finds a repository within `ranges` that has the blob, for a mount that names no source. */
@@ -133,23 +129,24 @@ export class BlobService {
   }
 
   /**
-   * Removes the blob from the repository. Other repositories keep it.
+   * Removes the blob from the repository. Other repositories keep it. If deleted manifests refer to it, it
+   * comes back with them if they are restored.
    *
-   * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a manifest of the
+   * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a live manifest of the
    *   repository refers to it.
    */
   async delete(repository: RepositoryName, digest: Digest, origin: AuditOrigin): Promise<void> {
-    const { deleted, neededBy } = await this.unlink(repository, digest, origin);
+    const { deleted, neededBy } = await this.blobs.unlink(this.unitOfWork, repository, digest, origin);
     if (neededBy !== undefined) throw new BlobNeededError(neededBy);
     if (!deleted) throw new BlobUnknownError(digest);
   }
 
-  /** Whether the object belongs to a blob, or did before it was displaced. */
+  /** Whether the object belongs to a blob, or did: then it is displaced, or the collector deletes it. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     return this.blobs.usesObject(objectKey);
   }
 
-  private async find(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+  private async find(repository: RepositoryName, digest: Digest): Promise<LinkedBlob> {
     const blob = await this.blobs.findLinked(repository, digest);
     if (blob === undefined) throw new BlobUnknownError(digest);
     return blob;
@@ -197,22 +194,6 @@ export class BlobService {
     if (object.sizeBytes === sizeBytes) return { kind: 'object', object, ...parts };
     await object.close();
     throw new StorageError(`an object has ${object.sizeBytes} bytes instead of ${sizeBytes}`);
-  }
-
-  /**
-   * Retries if a new manifest refers to the blob; the retry finds that manifest.
-   *
-   * @throws ContendedError if that manifest was deleted and another one came.
-   */
-  private async unlink(repository: RepositoryName, digest: Digest, origin: AuditOrigin): Promise<Unlinked> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.blobs.unlink(this.unitOfWork, repository, digest, origin);
-      } catch (error) {
-        if (!violates(error, NEEDED_LINK)) throw error;
-        if (attempt === MAX_UNLINKS) throw new ContendedError({ cause: error });
-      }
-    }
   }
 }
 

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { AuditOrigin } from '../audit/audit-event.js';
-import { auditInsertion, auditParameters } from '../audit/audit-insertion.js';
+import { auditParameters, fromOrigin } from '../audit/audit-insertion.js';
 import { advisoryLockKey } from '../database/advisory-lock.js';
 import { READS } from '../database/connection/connections.js';
+import { Configuration } from '../config/configuration.js';
 import { BatchLoader } from '../database/batch-loader.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
@@ -12,14 +13,20 @@ import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 
-/** The constraint that protects a link while a manifest of the repository refers to its blob. */
-export const NEEDED_LINK = 'manifest_blobs_repository_id_blob_id_fkey';
-
 /** A blob and its object. */
 export interface BlobRecord {
   readonly id: string;
   readonly sizeBytes: number;
   readonly objectKey: ObjectKey;
+}
+
+/** A blob that a repository links. */
+export interface LinkedBlob extends BlobRecord {
+  /**
+   * Whether the link is a candidate for collection that may go within half of `GC_GRACE_SECONDS`. A response
+   * that promises the blob must renew it before.
+   */
+  readonly isRenewalDue: boolean;
 }
 
 /** A blob as Postgres returns it. */
@@ -32,7 +39,7 @@ export interface BlobRow {
 /** The result of deleting a link. If there was no link, `deleted` is false and `neededBy` undefined. */
 export interface Unlinked {
   readonly deleted: boolean;
-  /** The digest of a manifest that refers to the blob. */
+  /** The digest of a live manifest that refers to the blob. */
   readonly neededBy: Digest | undefined;
 }
 
@@ -44,57 +51,62 @@ export interface Mount {
   readonly origin: AuditOrigin;
 }
 
-interface LinkedBlob {
+interface WantedBlob {
   readonly repository: RepositoryName;
   readonly digest: Digest;
 }
+
+type LinkedRow = BlobRow & { is_renewal_due: boolean };
 
 // One index lookup per key: LATERAL and LIMIT force this plan, whatever the planner estimates. The repository
 // is a subquery, here and below: with a join, the planner read every repository that links the blob.
 const FIND_LINKED = `
   SELECT w.n, found.*
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, digest, n)
-   CROSS JOIN LATERAL (SELECT b.id, b.size_bytes, b.object_key
+   CROSS JOIN LATERAL (SELECT b.id, b.size_bytes, b.object_key,
+                              coalesce(l.candidate_since < now() - $3::float8 * interval '1 second', false)
+                                AS is_renewal_due
                          FROM blob_digests d
                          JOIN blobs b ON b.id = d.blob_id
                          JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = (
                                 SELECT id FROM repositories WHERE name = w.repository COLLATE "C")
-                        WHERE d.digest = w.digest COLLATE "C"
+                        WHERE d.digest = w.digest COLLATE "C" AND l.hidden_at IS NULL
                         LIMIT 1) AS found`;
 
-const LINK = `
-  WITH linked AS (
-    INSERT INTO repository_blobs (repository_id, blob_id) VALUES ($1, $2)
-        ON CONFLICT DO NOTHING RETURNING blob_id)
-  ${auditInsertion(
-    'linked',
-    {
-      action: 'blob.mount',
-      subject: '$3',
-      repository: '$4',
-      after: `jsonb_build_object('from', $5::text)`,
-    },
-    6,
-  )}`;
+const RENEW = `
+  UPDATE repository_blobs SET candidate_since = now()
+   WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+     AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)
+     AND hidden_at IS NULL
+  RETURNING blob_id`;
 
-/** The rows of blobs, their digests and the links that make them visible. */
+const MOUNT = `SELECT mount_blob($1, $2, $3, $4) AS mounted ${fromOrigin(5)}`;
+const UNLINK = `SELECT unlinked.* ${fromOrigin(4)} CROSS JOIN unlink_blob($1, $2, $3) AS unlinked`;
+
+/**
+ * The rows of blobs, their digests and the links that make them visible. A link that is hidden makes nothing
+ * visible: the blob was deleted, and only deleted manifests need it.
+ */
 @Injectable()
 export class BlobStore {
-  private readonly linked = new BatchLoader<LinkedBlob, BlobRow>(
+  private readonly linked = new BatchLoader<WantedBlob, LinkedRow>(
     (wanted) => this.loadLinked(wanted),
     ({ repository, digest }) => `${repository} ${digest}`,
   );
 
-  constructor(@Inject(READS) private readonly dataSource: DataSource) {}
+  constructor(
+    @Inject(READS) private readonly dataSource: DataSource,
+    private readonly configuration: Configuration,
+  ) {}
 
   /**
    * The blob with this digest, if the repository links it. Every pull calls this: one indexed query, shared
    * by concurrent reads.
    */
-  async findLinked(repository: RepositoryName, digest: Digest): Promise<BlobRecord | undefined> {
+  async findLinked(repository: RepositoryName, digest: Digest): Promise<LinkedBlob | undefined> {
     const row = await this.linked.load({ repository, digest });
     // Parsed per read: an invalid row must not fail the other reads of the batch.
-    return row && toBlobRecord(row);
+    return row && { ...toBlobRecord(row), isRenewalDue: row.is_renewal_due };
   }
 
   /** The blobs with these digests that the repository links. One query. */
@@ -111,34 +123,32 @@ export class BlobStore {
     return found;
   }
 
-  private async loadLinked(wanted: readonly LinkedBlob[]): Promise<(BlobRow | undefined)[]> {
-    const rows = await queryRows<BlobRow & { n: string }>(this.dataSource.manager, FIND_LINKED, [
+  private async loadLinked(wanted: readonly WantedBlob[]): Promise<(LinkedRow | undefined)[]> {
+    const rows = await queryRows<LinkedRow & { n: string }>(this.dataSource.manager, FIND_LINKED, [
       wanted.map(({ repository }) => repository),
       wanted.map(({ digest }) => digest),
+      this.configuration.gcGraceSeconds / 2,
     ]);
-    const found = new Array<BlobRow | undefined>(wanted.length);
+    const found = new Array<LinkedRow | undefined>(wanted.length);
     for (const row of rows) found[Number(row.n) - 1] = row;
     return found;
   }
 
-  /** The blob with this digest, in any repository. Its row can't be deleted until the transaction ends. */
-  async findForLink(transaction: Transaction, digest: Digest): Promise<BlobRecord | undefined> {
-    const rows = await queryRows<BlobRow>(
-      transaction,
-      `SELECT b.id, b.size_bytes, b.object_key
-         FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
-        WHERE d.digest = $1
-          FOR KEY SHARE OF b`,
-      [digest],
-    );
-    return rows[0] && toBlobRecord(rows[0]);
+  /**
+   * Starts the grace of a link again, so that the collector keeps it for `GC_GRACE_SECONDS`. Returns false if
+   * the repository does not link the blob any more.
+   */
+  async renew(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<boolean> {
+    return (await unitOfWork.statement(RENEW, [repository, digest], [repository])).length > 0;
   }
 
-  /** Whether the object belongs to a blob, or is displaced. */
+  /** Whether the object belongs to a blob, or did: then it is displaced, or the collector deletes it. */
   async usesObject(objectKey: ObjectKey): Promise<boolean> {
     const sql = `SELECT 1 FROM blobs WHERE object_key = $1
                   UNION ALL
-                 SELECT 1 FROM displaced_objects WHERE object_key = $1`;
+                 SELECT 1 FROM displaced_objects WHERE object_key = $1
+                  UNION ALL
+                 SELECT 1 FROM object_deletions WHERE object_key = $1`;
     return (await queryRows(this.dataSource.manager, sql, [objectKey])).length > 0;
   }
 
@@ -157,12 +167,13 @@ export class BlobStore {
     const [row] = await queryRows<{ name: RepositoryName }>(
       this.dataSource.manager,
       `SELECT r.name
-         FROM (SELECT repository_id FROM repository_blobs
+         FROM (SELECT repository_id, hidden_at FROM repository_blobs
                 WHERE blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $1)
                 ORDER BY repository_id
                 LIMIT $4) AS l
          JOIN repositories r ON r.id = l.repository_id
-        WHERE r.name < ($3::text[])[width_bucket(r.name COLLATE "C", $2::text[])]
+        WHERE l.hidden_at IS NULL
+          AND r.name < ($3::text[])[width_bucket(r.name COLLATE "C", $2::text[])]
         LIMIT 1`,
       [digest, ranges.map(({ from }) => from), ranges.map(({ to }) => to), limit],
     );
@@ -182,24 +193,21 @@ export class BlobStore {
     if (row !== undefined) await this.lockContent(transaction, row.digest);
   }
 
-  /** Links the blob, and records a mount in the audit log if the repository did not have it. */
-  async link(transaction: Transaction, repositoryId: string, blobId: string, mount: Mount): Promise<void> {
-    const { target, source, digest, origin } = mount;
-    await queryRows(transaction, LINK, [
-      repositoryId,
-      blobId,
-      digest,
-      target,
-      source,
-      ...auditParameters(origin),
-    ]);
+  /**
+   * Links a blob of the source into the target, in one statement (`mount_blob`, among the migrations). Renews
+   * the link if the target has it, and otherwise records the mount in the audit log. Returns false if the
+   * source does not link the blob.
+   */
+  async mount(unitOfWork: UnitOfWork, { target, source, digest, origin }: Mount): Promise<boolean> {
+    const parameters = [source, target, digest, ...auditParameters(origin)];
+    const [row] = await unitOfWork.statement<{ mounted: boolean }>(MOUNT, parameters, [target]);
+    return row?.mounted === true;
   }
 
   /**
-   * Deletes the link and records that in the audit log, unless a manifest of the repository refers to the
-   * blob, even if it was pushed before the blob. The blob's row and object remain.
-   *
-   * @throws an error that violates `NEEDED_LINK` if such a manifest is pushed at the same time.
+   * Deletes the link and records that in the audit log, unless a live manifest of the repository refers to
+   * the blob, even if it was pushed before the blob. One statement (`unlink_blob`, among the migrations). If
+   * deleted manifests refer to it, the link is hidden instead. The blob's row and object remain.
    */
   async unlink(
     unitOfWork: UnitOfWork,
@@ -207,45 +215,12 @@ export class BlobStore {
     digest: Digest,
     origin: AuditOrigin,
   ): Promise<Unlinked> {
-    const [row] = await unitOfWork.statement<{ deleted: boolean; manifest: Digest | null }>(
-      // The foreign key refuses it as well, but reads all manifests that refer to the blob; this reads one.
-      // The key does not know manifests that were pushed before the blob.
-      `WITH link AS (
-         SELECT repository_id, blob_id FROM repository_blobs
-          WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
-            AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)),
-       referring AS (
-         SELECT m.digest
-           FROM link CROSS JOIN LATERAL (
-                  (SELECT manifest_id FROM manifest_blobs b
-                    WHERE b.blob_id = link.blob_id AND b.repository_id = link.repository_id LIMIT 1)
-                   UNION ALL
-                  (SELECT missing.manifest_id
-                     FROM blob_digests d
-                    CROSS JOIN LATERAL (
-                            SELECT r.manifest_id
-                              FROM manifest_missing_references r
-                             CROSS JOIN LATERAL (
-                                     SELECT FROM manifests
-                                      WHERE id = r.manifest_id AND repository_id = link.repository_id
-                                      LIMIT 1) AS own
-                             WHERE r.digest = d.digest
-                             LIMIT 1) AS missing
-                    WHERE d.blob_id = link.blob_id
-                    LIMIT 1)
-                  LIMIT 1) AS referring
-           JOIN manifests m ON m.id = referring.manifest_id),
-       unlinked AS (
-         DELETE FROM repository_blobs l USING link
-          WHERE l.repository_id = link.repository_id AND l.blob_id = link.blob_id
-            AND NOT EXISTS (SELECT FROM referring)
-         RETURNING l.blob_id),
-       event AS (${auditInsertion('unlinked', { action: 'blob.delete', subject: '$2', repository: '$1' }, 3)})
-       SELECT EXISTS (SELECT FROM unlinked) AS deleted, (SELECT digest FROM referring) AS manifest`,
+    const [row] = await unitOfWork.statement<{ is_deleted: boolean; needed_by: Digest | null }>(
+      UNLINK,
       [repository, digest, ...auditParameters(origin)],
       [repository],
     );
-    return { deleted: row?.deleted === true, neededBy: row?.manifest ?? undefined };
+    return { deleted: row?.is_deleted === true, neededBy: row?.needed_by ?? undefined };
   }
 }
 

@@ -4,12 +4,10 @@ import { BlobService } from './blob.service.js';
 import { BlobStore } from './blob.store.js';
 import { DisplacedObjectStore } from './displaced-object.store.js';
 import { DisplacedObjects } from './displaced-objects.service.js';
-import { RepositoriesModule } from '../repositories/repositories.module.js';
 import { SmallBlobs } from './small-blobs.js';
 
 /** Layers and configs: stat, read, mount, delete, and check that their objects exist. */
 @Module({
-  imports: [RepositoriesModule],
   providers: [BlobService, BlobStore, BlobPresence, DisplacedObjects, DisplacedObjectStore, SmallBlobs],
   exports: [BlobService, BlobStore, BlobPresence, DisplacedObjects, SmallBlobs],
 })

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditOrigin } from '../audit/audit-event.js';
-import { auditParameters } from '../audit/audit-insertion.js';
+import { auditParameters, fromOrigin } from '../audit/audit-insertion.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { Client } from '../events/events.js';
 import type { Digest } from '../oci/digest.js';
@@ -32,24 +32,15 @@ const LARGE_BYTES = 1024 * 1024;
 export type Deleted = boolean | undefined;
 
 /**
- * Sets what is known of the request for the transaction of the statement. Columns of `manifests`,
- * `tag_events` and `audit_events` default to it.
- */
-const setting = (name: string, parameter: string) =>
-  `set_config('berth.${name}', coalesce(${parameter}, ''), true)`;
-const FROM_CLIENT = `FROM ROWS FROM (
-  ${setting('client_address', '$4')}, ${setting('user_agent', '$5')}, ${setting('request_id', '$6')}) AS client`;
-
-/**
  * Lists of digests are texts: `pg` escapes and parses each item of an array, which is slow for 100,000 items.
  */
 const PUT_MANIFEST = `
   SELECT array_to_string(
            put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
                         $10, $11, $12), ' ') AS missing
-    FROM ${setting('client_address', '$13')}`;
-const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${FROM_CLIENT}`;
-const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${FROM_CLIENT}`;
+    FROM set_config('berth.client_address', coalesce($13, ''), true)`;
+const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${fromOrigin(4)}`;
+const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${fromOrigin(4)}`;
 
 /**
  * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migrations

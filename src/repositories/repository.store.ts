@@ -1,29 +1,20 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
-import type { Transaction } from '../database/unit-of-work.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 
-/** The rows of repositories. The first blob or manifest committed to a repository creates it. */
+/**
+ * The rows of repositories. The first blob or manifest committed to a repository creates it: see
+ * `ensure_repository`, among the migrations.
+ */
 @Injectable()
 export class RepositoryStore {
-  /** The repository's id; undefined if it does not exist. */
-  async find(transaction: Transaction, name: RepositoryName): Promise<string | undefined> {
+  /**
+   * The repository's id; undefined if it does not exist. Takes no lock, so it is for reads alone: a write
+   * that relied on it could end in a repository that was deleted meanwhile.
+   */
+  async find(manager: EntityManager, name: RepositoryName): Promise<string | undefined> {
     const sql = 'SELECT id FROM repositories WHERE name = $1';
-    return (await queryRows<{ id: string }>(transaction, sql, [name]))[0]?.id;
-  }
-
-  /** The repository's id. Creates the repository if it does not exist. */
-  async ensure(transaction: Transaction, name: RepositoryName): Promise<string> {
-    const existing = await this.find(transaction, name);
-    if (existing !== undefined) return existing;
-    // If another transaction inserts the same name, this waits for it and then finds its row.
-    await queryRows(
-      transaction,
-      'INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING',
-      [name],
-    );
-    const created = await this.find(transaction, name);
-    if (created === undefined) throw new Error('a repository was deleted while it was being created');
-    return created;
+    return (await queryRows<{ id: string }>(manager, sql, [name]))[0]?.id;
   }
 }

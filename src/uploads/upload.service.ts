@@ -129,6 +129,7 @@ export class UploadService {
    * Idempotent.
    *
    * @throws DigestInvalidError if the bytes have another digest; the session stays open, with all its bytes.
+   *   BlobUploadUnknownError if the session has ended, also if its blob was deleted since.
    */
   async commit(
     reference: UploadReference,
@@ -141,7 +142,7 @@ export class UploadService {
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       // A repeated request, whose first response was lost, succeeds again.
-      if (!(await this.sessions.isCommittedAs(reference, digest))) throw error;
+      if (!(await this.sessions.renewCommitted(reference, digest))) throw error;
     }
   }
 

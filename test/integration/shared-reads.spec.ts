@@ -8,6 +8,7 @@ import { type Digest, parseDigest } from '../../src/oci/digest.js';
 import { parseReference } from '../../src/oci/reference.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
 import { InvalidObjectKeyError } from '../../src/storage/storage.errors.js';
+import { Configuration } from '../../src/config/configuration.js';
 import { interposedQueries } from '../support/interposed-queries.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
@@ -96,7 +97,7 @@ describe('reads that share a query', () => {
     await fc.assert(
       fc.asyncProperty(requestsFor([...pushed, ...MISSING]), async (plan) => {
         const { dataSource, sent } = interposedQueries(berth.database.dataSource);
-        const store = new BlobStore(dataSource);
+        const store = new BlobStore(dataSource, new Configuration());
         const found = await Promise.all(
           plan.map(([name, text]) => store.findLinked(parseRepositoryName(name), parseDigest(text))),
         );
@@ -122,7 +123,7 @@ describe('reads that share a query', () => {
       [bad, name],
     );
     const { dataSource, sent } = interposedQueries(berth.database.dataSource);
-    const store = new BlobStore(dataSource);
+    const store = new BlobStore(dataSource, new Configuration());
     const good = [...blobs].map(([each]) => each.split(' '));
     const wanted = [[name, bad], ...good, [other, bad], [name, bad]];
     const found = await Promise.allSettled(

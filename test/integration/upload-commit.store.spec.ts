@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type BlobRecord, BlobStore } from '../../src/blobs/blob.store.js';
+import { Configuration } from '../../src/config/configuration.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
-import { RepositoryStore } from '../../src/repositories/repository.store.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { type Digest, digestOf } from '../../src/oci/digest.js';
 import { parseRepositoryName } from '../../src/oci/repository-name.js';
@@ -31,9 +31,9 @@ describe('UploadCommitStore', () => {
   beforeAll(async () => {
     test = await createTestDataSource();
     sessions = new UploadSessionStore(test.dataSource);
-    blobs = new BlobStore(test.dataSource);
+    blobs = new BlobStore(test.dataSource, new Configuration());
     store = new UploadCommitStore(test.dataSource, new UnitOfWork(test.dataSource));
-    await new RepositoryStore().ensure(test.dataSource.manager, REPOSITORY);
+    await rows('SELECT ensure_repository($1)', [REPOSITORY]);
   });
   afterAll(() => test.dispose());
   beforeEach(() => void (canonical = digestOf('sha256', Buffer.from(String((contents += 1))))));
@@ -84,7 +84,8 @@ describe('UploadCommitStore', () => {
     const { isFenced, blob } = await commit(lease);
     expect(isFenced).toBe(false);
     expect(blob).toMatchObject({ sizeBytes: 7, objectKey });
-    for (const digest of content().digests) expect(await blobs.findLinked(REPOSITORY, digest)).toEqual(blob);
+    for (const digest of content().digests)
+      expect(await blobs.findLinked(REPOSITORY, digest)).toMatchObject({ ...blob });
     expect(await stateOf(lease)).toEqual({
       state: 'committed',
       blob_id: blob?.id,
@@ -99,7 +100,7 @@ describe('UploadCommitStore', () => {
     const repository = parseRepositoryName('a/new/one');
     const { blob } = await store.commit(lease, { ...content(), repository }, objectOf(lease));
     expect(blob).toBeDefined();
-    expect(await blobs.findLinked(repository, canonical)).toEqual(blob);
+    expect(await blobs.findLinked(repository, canonical)).toMatchObject({ ...blob });
   });
 
   it('is idempotent: repeated, it returns the same and leaves one event', async () => {
@@ -135,7 +136,7 @@ describe('UploadCommitStore', () => {
       const repository = parseRepositoryName('another/one');
       const linked = await store.commit(lease, { ...content(), repository }, object(lease));
       expect(linked).toEqual({ isFenced: false, blob: first });
-      expect(await blobs.findLinked(repository, canonical)).toEqual(first);
+      expect(await blobs.findLinked(repository, canonical)).toMatchObject({ ...first });
       expect(await stateOf(lease)).toMatchObject({
         state: 'committed',
         blob_id: first?.id,
@@ -146,7 +147,7 @@ describe('UploadCommitStore', () => {
     it('adds a digest that was computed now', async () => {
       const digest = digestOf('sha512', Buffer.from('another digest of the content'));
       await store.commit(await begin(), { ...content(), digests: [canonical, digest] });
-      expect(await blobs.findLinked(REPOSITORY, digest)).toEqual(first);
+      expect(await blobs.findLinked(REPOSITORY, digest)).toMatchObject({ ...first });
     });
 
     it('replaces a lost object once, and remembers it', async () => {
@@ -251,7 +252,7 @@ describe('UploadCommitStore', () => {
     /** Starts `work` while another transaction deletes the blob of `canonical`. Returns its outcome. */
     const duringDelete = async <T>(work: () => Promise<T>): Promise<T> => {
       const { blob } = await commit(await begin());
-      const deletions = ['repository_blobs', 'blob_digests', 'uploads'].map(
+      const deletions = ['repository_blobs', 'blob_digests'].map(
         (table) => `DELETE FROM ${table} WHERE blob_id = $1 RETURNING blob_id`,
       );
       const outcome = await test.dataSource.transaction(async (transaction) => {
@@ -270,12 +271,6 @@ describe('UploadCommitStore', () => {
       const lease = await begin();
       const { blob } = await duringDelete(() => commit(lease));
       expect(blob?.objectKey).toBe(objectOf(lease).objectKey);
-    });
-
-    it('and then finds none to link', async () => {
-      const unitOfWork = new UnitOfWork(test.dataSource);
-      const find = () => unitOfWork.run((transaction) => blobs.findForLink(transaction, canonical));
-      expect(await duringDelete(find)).toBeUndefined();
     });
   });
 

@@ -179,10 +179,10 @@ describe('UploadSessionStore', () => {
     expect(await store.markCancelled(lease)).toBeUndefined();
     expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
-    expect(await store.isCommittedAs(reference, DIGEST)).toBe(true);
-    expect(await store.isCommittedAs(reference, parseDigest(`sha256:${'b'.repeat(64)}`))).toBe(false);
+    expect(await store.renewCommitted(reference, DIGEST)).toBe(true);
+    expect(await store.renewCommitted(reference, parseDigest(`sha256:${'b'.repeat(64)}`))).toBe(false);
     const elsewhere = { ...reference, repository: parseRepositoryName('a/c') };
-    expect(await store.isCommittedAs(elsewhere, DIGEST)).toBe(false);
+    expect(await store.renewCommitted(elsewhere, DIGEST)).toBe(false);
   });
 
   it('releases every lease for the only process of a database', async () => {

@@ -4,7 +4,6 @@ import { BlobStore } from '../../src/blobs/blob.store.js';
 import { DisplacedObjectStore } from '../../src/blobs/displaced-object.store.js';
 import { DisplacedObjects } from '../../src/blobs/displaced-objects.service.js';
 import { SmallBlobs } from '../../src/blobs/small-blobs.js';
-import { RepositoryStore } from '../../src/repositories/repository.store.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { DatabaseSpace } from '../../src/database/database-space.js';
 import { Replica } from '../../src/common/replica.js';
@@ -77,7 +76,7 @@ export class TestReplica {
     );
     // Not the calls inside a transaction: a parked caller would keep locks that others wait for.
     const unitOfWork = interposed(transactions, ['run'], (_call, work) => around('transaction', work));
-    const blobStore = new BlobStore(dataSource);
+    const blobStore = new BlobStore(dataSource, configuration);
     const displacedStore = interposed(
       new DisplacedObjectStore(dataSource),
       ['takeDue', 'markRemoving', 'forget'],
@@ -92,14 +91,7 @@ export class TestReplica {
     );
     const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, this.identity, driver);
     const presence = new BlobPresence(driver, displaced, this.identity);
-    const blobs = new BlobService(
-      blobStore,
-      new RepositoryStore(),
-      new SmallBlobs(driver),
-      presence,
-      unitOfWork,
-      driver,
-    );
+    const blobs = new BlobService(blobStore, new SmallBlobs(driver), presence, unitOfWork, driver);
     this.name = replica.name;
     this.events = new UploadEventLog(dataSource);
     this.listener = new DatabaseListener(dataSource, replica);

@@ -43,7 +43,7 @@ const BLOBS = `
          l.blob_id IS NOT NULL AS linked
     FROM (SELECT blob_id FROM manifest_blobs WHERE manifest_id = $1 ORDER BY blob_id LIMIT ${MAX_LISTED}) AS r
     JOIN blobs b ON b.id = r.blob_id
-    LEFT JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = $2
+    LEFT JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = $2 AND l.hidden_at IS NULL
    CROSS JOIN LATERAL (
            SELECT array_agg(digest ORDER BY digest) AS digests FROM blob_digests WHERE blob_id = b.id) AS d
    ORDER BY digest`;

@@ -24,7 +24,7 @@ const summaries = (selection: string) => `
    CROSS JOIN LATERAL (
            SELECT count(*)::float8 AS blobs, coalesce(sum(b.size_bytes), 0)::float8 AS "blobBytes"
              FROM repository_blobs l JOIN blobs b ON b.id = l.blob_id
-            WHERE l.repository_id = r.id) AS linked
+            WHERE l.repository_id = r.id AND l.hidden_at IS NULL) AS linked
    ORDER BY r.name`;
 
 /** All names with the prefix sort before the prefix with a `~`, which sorts after all characters of names. */

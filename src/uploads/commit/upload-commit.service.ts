@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../../blobs/blob-presence.js';
 import type { BlobRecord } from '../../blobs/blob.store.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
-import { digestMismatch } from '../../oci/errors.js';
+import { BlobUploadUnknownError, digestMismatch } from '../../oci/errors.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { canReadUploads } from '../../storage/driver-abilities.js';
 import type { ObjectKey } from '../../storage/object-key.js';
@@ -49,7 +49,7 @@ export class UploadCommitService {
    *
    * @param digests of the session's bytes, the canonical one among them.
    * @throws DigestInvalidError if the bytes have another digest; UploadTakenOverError if this request was
-   *   fenced.
+   *   fenced; BlobUploadUnknownError if the session has become a blob that was deleted since.
    */
   async commit(
     held: HeldSession,
@@ -190,7 +190,9 @@ export class UploadCommitService {
       await this.reaping.markUnreclaimed(held.session.id);
       return undefined;
     }
-    if (blob?.objectKey === object.objectKey) this.presence.note(content.digests);
+    // This statement was repeated, and the blob was collected after the first time.
+    if (blob === undefined) throw new BlobUploadUnknownError(held.session.id);
+    if (blob.objectKey === object.objectKey) this.presence.note(content.digests);
     else await this.discard(held, progress, content.canonical);
     return blob;
   }

@@ -84,7 +84,7 @@ export class UploadCommitStore {
    * Makes the content a blob, links it to the repository and ends the session, in one statement
    * (`commit_upload`, among the migrations). Of several commits of one content the first one wins: the others
    * link its blob. Without an object, links the content if the registry has it, and otherwise returns no
-   * blob.
+   * blob. Returns no blob also if the session has become one that was collected since.
    */
   async commit(lease: Lease, content: NewContent, object?: NewObject): Promise<Committed> {
     const { repository, canonical, digests, sizeBytes } = content;

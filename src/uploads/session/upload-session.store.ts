@@ -77,11 +77,18 @@ export class UploadSessionStore {
     return row && toSession(row);
   }
 
-  /** Whether the session was committed, and its blob has this digest. */
-  async isCommittedAs({ repository, id }: UploadReference, digest: Digest): Promise<boolean> {
-    const sql = `SELECT 1
+  /**
+   * Whether the session was committed as this digest, and its repository still has the blob. Renews the link
+   * if it is a candidate for collection, as the commit did.
+   */
+  async renewCommitted({ repository, id }: UploadReference, digest: Digest): Promise<boolean> {
+    const sql = `UPDATE repository_blobs l
+                    SET candidate_since = CASE WHEN candidate_since IS NULL THEN NULL ELSE now() END
                    FROM uploads u JOIN blob_digests d ON d.blob_id = u.blob_id
-                  WHERE u.id = $1 AND u.repository = $2 AND d.digest = $3`;
+                  WHERE u.id = $1 AND u.repository = $2 AND d.digest = $3
+                    AND l.blob_id = u.blob_id AND l.hidden_at IS NULL
+                    AND l.repository_id = (SELECT id FROM repositories WHERE name = $2)
+                  RETURNING l.blob_id`;
     return (await this.query(sql, [id, repository, digest])).length > 0;
   }
 
