@@ -166,7 +166,7 @@ async function revoke(revocable: Revocable, byToken: boolean): Promise<Answer[]>
     requests.push({ began, status: await probe() });
   }
   await revoked;
-  return requests.map(({ began, status }) => ({ beganMs: Math.round(began - acknowledged), status }));
+  return requests.map(({ began, status }) => ({ beganMs: Math.ceil(began - acknowledged), status }));
 }
 
 /** Returns how many connections it has cut. */
