@@ -21,6 +21,7 @@ export const AUDIT_ACTIONS = {
   'login.failure': 'an account could not sign in; the subject is the account',
   'manifest.delete': 'a manifest was deleted with its tags; the subject is its digest',
   'tag.delete': 'a tag was deleted; the subject is the tag',
+  'repository.delete': 'a repository was deleted; the subject is its name',
   'blob.delete': 'a blob was removed from a repository; the subject is its digest',
   'blob.mount': 'a blob of another repository became visible in this one; the subject is its digest',
 } as const;

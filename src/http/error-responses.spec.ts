@@ -33,6 +33,7 @@ const RESPONSES: Row[] = [
   [() => new ociErrors.NameUnknownError('a'), 404, 'NAME_UNKNOWN'],
   [() => new ociErrors.BlobUnknownError('sha256:a'), 404, 'BLOB_UNKNOWN'],
   [() => new ociErrors.BlobNeededError('sha256:a'), 405, 'DENIED', { Allow: 'GET, HEAD' }],
+  [() => new ociErrors.ManifestNeededError('sha256:a'), 405, 'DENIED', { Allow: 'GET, HEAD, PUT' }],
   [() => new ociErrors.ManifestUnknownError('a'), 404, 'MANIFEST_UNKNOWN'],
   [() => new ociErrors.ManifestInvalidError('a'), 400, 'MANIFEST_INVALID'],
   [() => new ociErrors.SizeInvalidError('a'), 400, 'SIZE_INVALID'],

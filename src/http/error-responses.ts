@@ -9,6 +9,7 @@ import type { ErrorCode } from '../oci/error-codes.js';
 import {
   BlobNeededError,
   ManifestBlobUnknownError,
+  ManifestNeededError,
   ManifestTooLargeError,
   MethodNotAllowedError,
   ParameterInvalidError,
@@ -64,6 +65,7 @@ const BY_CLASS = [
   // RFC 9110, section 15.5.6: a 405 names the methods that work.
   rule(MethodNotAllowedError, 405, ({ allowedMethods }) => ({ Allow: allowedMethods })),
   rule(BlobNeededError, 405, () => ({ Allow: 'GET, HEAD' })),
+  rule(ManifestNeededError, 405, () => ({ Allow: 'GET, HEAD, PUT' })),
   rule(BodyStalledError, 408),
   rule(BodySlowError, 408),
   rule(ManifestTooLargeError, 413),

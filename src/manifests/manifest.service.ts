@@ -12,6 +12,7 @@ import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices }
 import {
   digestMismatch,
   ManifestBlobUnknownError,
+  ManifestNeededError,
   ManifestUnknownError,
   NameUnknownError,
 } from '../oci/errors.js';
@@ -101,14 +102,15 @@ export class ManifestService {
   /**
    * Deletes a tag, or a manifest by its digest together with its tags.
    *
-   * @throws ManifestUnknownError, NameUnknownError
+   * @throws ManifestUnknownError, NameUnknownError; ManifestNeededError if a live index lists the manifest.
    */
   async delete(repository: RepositoryName, reference: Reference, client: AuditOrigin): Promise<void> {
-    const deleted =
+    const { deleted, listedBy } =
       reference.kind === 'tag'
         ? await this.manifests.deleteTag(repository, reference.tag, client)
         : await this.manifests.delete(repository, reference.digest, client);
     if (deleted === undefined) throw new NameUnknownError(repository);
+    if (listedBy !== undefined) throw new ManifestNeededError(listedBy);
     if (!deleted) throw new ManifestUnknownError(formatReference(reference));
   }
 

@@ -28,8 +28,13 @@ export interface NewManifest {
 /** The steps of a push of a larger manifest take turns with other requests. */
 const LARGE_BYTES = 1024 * 1024;
 
-/** Whether something was deleted; undefined if the repository does not exist. */
-export type Deleted = boolean | undefined;
+/** The result of deleting a tag or a manifest. */
+export interface Deletion {
+  /** Undefined if the repository does not exist. */
+  readonly deleted: boolean | undefined;
+  /** The digest of an index that lists the manifest, which is then not deleted. */
+  readonly listedBy: Digest | undefined;
+}
 
 /**
  * Lists of digests are texts: `pg` escapes and parses each item of an array, which is slow for 100,000 items.
@@ -39,12 +44,14 @@ const PUT_MANIFEST = `
            put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
                         $10, $11, $12), ' ') AS missing
     FROM set_config('berth.client_address', coalesce($13, ''), true)`;
-const DELETE_MANIFEST = `SELECT remove_manifest($1, $2, $3) AS deleted ${fromOrigin(4)}`;
-const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted ${fromOrigin(4)}`;
+const DELETE_MANIFEST = `
+  SELECT result.deleted, result.listed_by AS "listedBy"
+    ${fromOrigin(4)} CROSS JOIN LATERAL soft_delete_manifest($1, $2, $3) AS result`;
+const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted, NULL AS "listedBy" ${fromOrigin(4)}`;
 
 /**
  * Writes manifests and tags. Each write is one statement, which calls a function of the schema (migrations
- * `PutManifestFunction` and `AuditedDeletions`). So a push and its tags are atomic, and locks end with the
+ * `RevivingPushes` and `SoftDeletions`). So a push and its tags are atomic, and locks end with the
  * statement (docs/adr/0019).
  */
 @Injectable()
@@ -86,15 +93,15 @@ export class ManifestStore {
   }
 
   /**
-   * Deletes a manifest and its tags, and records that in the audit log. Indexes that list it keep its digest
-   * as a missing reference.
+   * Deletes a manifest and its tags, and records that in the audit log, unless a live index lists it. The
+   * deletion can be undone.
    */
-  async delete(repository: RepositoryName, digest: Digest, client: AuditOrigin): Promise<Deleted> {
+  async delete(repository: RepositoryName, digest: Digest, client: AuditOrigin): Promise<Deletion> {
     return this.deleteBy(DELETE_MANIFEST, repository, digest, client);
   }
 
-  /** Deletes a tag, and records that in the audit log. */
-  async deleteTag(repository: RepositoryName, tag: Tag, client: AuditOrigin): Promise<Deleted> {
+  /** Deletes a tag, and records that in the audit log. The deletion can be undone. */
+  async deleteTag(repository: RepositoryName, tag: Tag, client: AuditOrigin): Promise<Deletion> {
     return this.deleteBy(DELETE_TAG, repository, tag, client);
   }
 
@@ -103,10 +110,11 @@ export class ManifestStore {
     repository: RepositoryName,
     name: Digest | Tag,
     client: AuditOrigin,
-  ): Promise<Deleted> {
+  ): Promise<Deletion> {
+    type Row = { deleted: boolean | null; listedBy: Digest | null };
     const parameters = [repository, name, ...auditParameters(client)];
-    const [row] = await this.unitOfWork.statement<{ deleted: boolean | null }>(sql, parameters, [repository]);
-    return row?.deleted ?? undefined;
+    const [row] = await this.unitOfWork.statement<Row>(sql, parameters, [repository]);
+    return { deleted: row?.deleted ?? undefined, listedBy: row?.listedBy ?? undefined };
   }
 }
 

@@ -69,6 +69,15 @@ export class BlobNeededError extends RegistryError {
   }
 }
 
+/** The manifest cannot be deleted because an index of the repository lists it. */
+export class ManifestNeededError extends RegistryError {
+  constructor(index: string) {
+    super('DENIED', `the index ${index} lists this manifest; delete the index first`, {
+      detail: { manifest: index },
+    });
+  }
+}
+
 /** A Range header that starts beyond the end of the blob. */
 export class RangeNotSatisfiableError extends RegistryError {
   constructor(readonly sizeBytes: number) {

@@ -25,7 +25,7 @@ export class ManifestFunctions1764220000004 implements MigrationInterface {
  * Stores a manifest and sets tags to it. Returns the digests that the manifest refers to and the repository
  * lacks. If there are any, nothing was changed, unless `p_accepts_missing`.
  */
-const PUSH_MANIFEST = `
+export const PUSH_MANIFEST = `
   CREATE FUNCTION push_manifest(
     p_repository text, p_digest text, p_media_type text, p_artifact_type text, p_subject text,
     p_annotations json,
@@ -112,7 +112,7 @@ const PUSH_MANIFEST = `
  * Deletes a manifest and its tags. Indexes that list it keep its digest as a missing reference. Returns null
  * if the repository does not exist, false if the manifest does not exist.
  */
-const DELETE_MANIFEST = `
+export const DELETE_MANIFEST = `
   CREATE FUNCTION delete_manifest(p_repository text, p_digest text, p_actor text) RETURNS boolean
   LANGUAGE plpgsql AS $$
   DECLARE

@@ -32,7 +32,7 @@ export class PutManifestFunction1764360000004 implements MigrationInterface {
  * Order of locks: repository, children by id, links by blob id, the manifest, tags by name. Each statement
  * sees what was committed before it started, so what is read after a lock is what the lock protects.
  */
-const PUT_MANIFEST = `
+export const PUT_MANIFEST = `
   CREATE FUNCTION put_manifest(
     p_repository text, p_digest text, p_media_type text, p_artifact_type text, p_subject text, p_annotations json,
     p_content bytea, p_blobs text[], p_children text[], p_accepts_missing boolean, p_tags text[], p_actor text

@@ -20,7 +20,7 @@ export class AuditedDeletions1764450000001 implements MigrationInterface {
 }
 
 /** As before, with an event. `tag_events` has all tags; the event names up to 100. */
-const AUDITED_REMOVE_MANIFEST = `
+export const AUDITED_REMOVE_MANIFEST = `
   CREATE OR REPLACE FUNCTION remove_manifest(p_repository text, p_digest text, p_actor text)
   RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
@@ -60,7 +60,7 @@ const AUDITED_REMOVE_MANIFEST = `
     RETURN true;
   END $$`;
 
-const AUDITED_DELETE_TAG = `
+export const AUDITED_DELETE_TAG = `
   CREATE OR REPLACE FUNCTION delete_tag(p_repository text, p_tag text, p_actor text)
   RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE

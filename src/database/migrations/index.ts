@@ -40,6 +40,8 @@ import { UploadsWithoutBlobKey1764520000002 } from './1764520000002-uploads-with
 import { Jobs1764550000000 } from './1764550000000-jobs.js';
 import { Selections1764530000000 } from './1764530000000-selections.js';
 import { CollectedLinksAndBlobs1764530000001 } from './1764530000001-collected-links-and-blobs.js';
+import { SoftDeletions1764510000000 } from './1764510000000-soft-deletions.js';
+import { RevivingPushes1764510000001 } from './1764510000001-reviving-pushes.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -85,4 +87,6 @@ export const MIGRATIONS = [
   Jobs1764550000000,
   Selections1764530000000,
   CollectedLinksAndBlobs1764530000001,
+  SoftDeletions1764510000000,
+  RevivingPushes1764510000001,
 ];

@@ -3,12 +3,14 @@ import { ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import {
   ManifestBlobUnknownError,
   ManifestInvalidError,
+  ManifestNeededError,
   ManifestTooLargeError,
   ManifestUnknownError,
   NameUnknownError,
 } from '../../oci/errors.js';
 import {
   EXAMPLE_BLOB_DIGEST,
+  EXAMPLE_MANIFEST_DIGEST,
   EXAMPLE_MANIFESTS,
   EXAMPLE_REPOSITORY,
   EXAMPLE_TAG,
@@ -107,5 +109,14 @@ export const ManifestDeleteDocs = () =>
     NameParam(),
     ReferenceParam(),
     Responds(202, 'Deleted'),
-    Errors(NAME_INVALID, DIGEST_INVALID, [thrownBy(() => parseTag('-')), 'the tag is malformed'], ...UNKNOWN),
+    Errors(
+      NAME_INVALID,
+      DIGEST_INVALID,
+      [thrownBy(() => parseTag('-')), 'the tag is malformed'],
+      ...UNKNOWN,
+      [
+        new ManifestNeededError(EXAMPLE_MANIFEST_DIGEST),
+        'an index of the repository, whose digest is in `detail.manifest`, lists the manifest',
+      ],
+    ),
   );
