@@ -58,7 +58,7 @@ export class ListingService {
          FROM (SELECT media_type AS "mediaType", digest, size_bytes AS size, artifact_type AS "artifactType",
                       annotations, row_number() OVER list = 1
                         OR sum(coalesce(octet_length(annotations::text), 0)) OVER list <= $5 AS fits
-                 FROM manifests
+                 FROM live_manifests
                 WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
                   AND subject_digest = $2 AND digest > $3 ${filter}
                WINDOW list AS (ORDER BY digest)

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { queryRows } from '../database/query-rows.js';
 import type { Digest } from '../oci/digest.js';
 
-/** A row of `manifests`, with the digest and size of its bytes. */
+/** A row of `live_manifests`, with the digest and size of its bytes. */
 export interface ManifestRow {
   readonly id: string;
   readonly digest: Digest;
@@ -33,7 +33,7 @@ export class ManifestContents {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Returns undefined if the row was deleted. */
+  /** Returns undefined if the manifest was deleted. */
   async get(row: ManifestRow): Promise<Buffer | undefined> {
     return this.cached.get(row.digest) ?? this.reads.get(row.id) ?? this.fetch(row);
   }
@@ -58,7 +58,8 @@ export class ManifestContents {
   }
 
   private async loadPiece({ id }: ManifestRow, at: number): Promise<Buffer | undefined> {
-    const sql = 'SELECT substring(content FROM $2::int FOR $3::int) AS piece FROM manifests WHERE id = $1';
+    const sql =
+      'SELECT substring(content FROM $2::int FOR $3::int) AS piece FROM live_manifests WHERE id = $1';
     const parameters = [id, at + 1, PIECE_BYTES];
     const [row] = await queryRows<{ piece: Buffer }>(this.dataSource.manager, sql, parameters);
     return row?.piece;

@@ -98,12 +98,12 @@ const lookUp = (join: string) =>
 
 const BY_TAG = lookUp(
   `JOIN tags t ON t.repository_id = r.id
-   JOIN manifests m ON m.id = t.manifest_id
+   JOIN live_manifests m ON m.id = t.manifest_id
   WHERE r.name = w.repository COLLATE "C" AND t.name = w.reference COLLATE "C"`,
 );
 
 const BY_DIGEST = lookUp(
-  `JOIN manifests m ON m.repository_id = r.id
+  `JOIN live_manifests m ON m.repository_id = r.id
   WHERE r.name = w.repository COLLATE "C" AND m.digest = w.reference COLLATE "C"`,
 );
 

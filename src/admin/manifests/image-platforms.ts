@@ -23,7 +23,7 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const MAX_CONCURRENT_READS = 8;
 const CACHED_MANIFESTS = 10_000;
 
-/** A row of `manifests`. */
+/** A row of `live_manifests`. */
 interface ContentRow {
   readonly digest: Digest;
   readonly content: Buffer;
@@ -62,7 +62,8 @@ export class ImagePlatforms {
       return bytes > MAX_PAGE_BYTES ? [] : [id];
     });
     if (ids.length === 0) return [];
-    return this.lists.run('SELECT digest, content FROM manifests WHERE id = ANY ($1)', [[...new Set(ids)]]);
+    const sql = 'SELECT digest, content FROM live_manifests WHERE id = ANY ($1)';
+    return this.lists.run(sql, [[...new Set(ids)]]);
   }
 
   private async learn(repository: RepositoryName, rows: readonly ContentRow[]): Promise<void> {

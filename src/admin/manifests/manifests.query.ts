@@ -59,14 +59,14 @@ const PAGES = sortedStatements(
   3,
   ({ after, by, value, limit }) => `
   SELECT ${COLUMNS}, ${value} AS "sortValue"
-    FROM (SELECT * FROM manifests m
+    FROM (SELECT * FROM live_manifests m
            WHERE m.repository_id = $2 AND ${after} ORDER BY ${by} LIMIT ${limit}) AS m
    ORDER BY ${by}`,
 );
 
 const ONE = `
   SELECT m.annotations, ${COLUMNS}
-    FROM manifests m
+    FROM live_manifests m
    WHERE m.repository_id = $2 AND m.digest = $3`;
 
 /** Reads manifests for the admin API. */

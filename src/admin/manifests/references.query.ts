@@ -40,7 +40,7 @@ const MAX_LISTED = 1_000;
 /** The first digest is sha256: every blob has one, and it sorts before sha512. */
 const BLOBS = `
   SELECT d.digests[1] AS digest, d.digests, b.size_bytes::float8 AS "sizeBytes",
-         l.blob_id IS NOT NULL AS linked
+         l.blob_id IS NOT NULL AND l.hidden_at IS NULL AS linked
     FROM (SELECT blob_id FROM manifest_blobs WHERE manifest_id = $1 ORDER BY blob_id LIMIT ${MAX_LISTED}) AS r
     JOIN blobs b ON b.id = r.blob_id
     LEFT JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = $2 AND l.hidden_at IS NULL
@@ -53,7 +53,7 @@ const CHILDREN = `
          m.size_bytes AS "manifestSizeBytes"
     FROM (SELECT child_id FROM manifest_children
            WHERE parent_id = $1 ORDER BY child_id LIMIT ${MAX_LISTED}) AS r
-    JOIN manifests m ON m.id = r.child_id
+    JOIN live_manifests m ON m.id = r.child_id
    ORDER BY m.digest`;
 
 const MISSING = `

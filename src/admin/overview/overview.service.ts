@@ -14,11 +14,14 @@ import type { CountsDto, OverviewDto } from './overview.dto.js';
 
 type CountsRow = CountsDto & { serverVersion: string };
 
+/** A deleted repository has no name. Its rows are kept for a while. */
+const IN_LIVE_REPOSITORY = 'JOIN repositories r ON r.id = m.repository_id WHERE r.name IS NOT NULL';
+
 /** One snapshot. `pg` returns `float8` as a number, exact up to 2^53. */
 const COUNTS = `
-  SELECT (SELECT count(*)::float8 FROM repositories) AS repositories,
-         (SELECT count(*)::float8 FROM manifests) AS manifests,
-         (SELECT count(*)::float8 FROM tags) AS tags,
+  SELECT (SELECT count(*)::float8 FROM repositories WHERE name IS NOT NULL) AS repositories,
+         (SELECT count(*)::float8 FROM live_manifests m ${IN_LIVE_REPOSITORY}) AS manifests,
+         (SELECT count(*)::float8 FROM tags m ${IN_LIVE_REPOSITORY}) AS tags,
          b.blobs, b."blobBytes",
          (SELECT count(*)::float8 FROM uploads WHERE state IN ('open', 'committing')) AS "uploadsInProgress",
          current_setting('server_version') AS "serverVersion"

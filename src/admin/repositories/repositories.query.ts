@@ -18,7 +18,7 @@ export interface RepositorySummary {
 const summaries = (selection: string) => `
   SELECT r.name, r.created_at AS "createdAt",
          (SELECT count(*)::float8 FROM tags t WHERE t.repository_id = r.id) AS tags,
-         (SELECT count(*)::float8 FROM manifests m WHERE m.repository_id = r.id) AS manifests,
+         (SELECT count(*)::float8 FROM live_manifests m WHERE m.repository_id = r.id) AS manifests,
          linked.blobs, linked."blobBytes"
     FROM (SELECT id, name, created_at FROM repositories ${selection}) AS r
    CROSS JOIN LATERAL (

@@ -37,7 +37,7 @@ const PAGES = sortedStatements(
          t.updated_at AS "pushedAt", t.updated_by AS "pushedBy", move.client_address AS "clientAddress",
          m.id AS "manifestId", ${value} AS "sortValue"
     FROM tags t
-    JOIN manifests m ON m.id = t.manifest_id
+    JOIN live_manifests m ON m.id = t.manifest_id
     LEFT JOIN LATERAL (
            SELECT e.client_address FROM tag_events e
             WHERE e.repository_id = t.repository_id AND e.tag = t.name
