@@ -37,7 +37,9 @@ export class Cluster {
     });
   }
 
-  async start(): Promise<void> {
+  /** @param settings additional ones. */
+  async start(settings: Record<string, string> = {}): Promise<void> {
+    this.extraSettings = settings;
     this.main = await builtMain();
     await this.postgres.start();
     await this.startReplicas();

@@ -16,6 +16,8 @@ const MEAN_UPLOAD_BYTES = 16 * MIB;
 const MAX_SPARE_BYTES = MIB;
 const FILL_ATTEMPTS = 20;
 
+type DiskSize = Pick<ChaosSettings, 'uploads' | 'maxBytes'>;
+
 /** A directory shared by all replicas, on a disk that can be full. `Workspace` unmounts it. */
 export class DiskStorage implements ChaosStorage, MeasuresUnrecorded {
   readonly problem: string | undefined;
@@ -30,7 +32,7 @@ export class DiskStorage implements ChaosStorage, MeasuresUnrecorded {
     this.problem = typeof disk === 'string' ? disk : undefined;
   }
 
-  static async open(settings: ChaosSettings, path: string): Promise<DiskStorage> {
+  static async open(settings: DiskSize, path: string): Promise<DiskStorage> {
     const diskBytes = diskSizeFor(settings);
     return new DiskStorage(path, diskBytes, await mountSmallDisk(diskBytes, path));
   }
@@ -99,6 +101,6 @@ export class DiskStorage implements ChaosStorage, MeasuresUnrecorded {
 }
 
 /** Enough for all uploads of a run and for discarded bytes. A tmpfs uses memory only for its content. */
-function diskSizeFor({ uploads, maxBytes }: ChaosSettings): number {
+function diskSizeFor({ uploads, maxBytes }: DiskSize): number {
   return 8 * maxBytes + uploads * MEAN_UPLOAD_BYTES;
 }

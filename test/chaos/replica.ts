@@ -31,6 +31,11 @@ export class Replica {
     this.supervision = this.supervise();
   }
 
+  /** Of its process, which is also its process group. */
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
   get isUp(): boolean {
     return this.url !== undefined && !this.frozen;
   }

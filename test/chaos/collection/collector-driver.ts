@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster } from '../cluster.js';
+import type { Deadline } from '../deadline.js';
+import type { Replica } from '../replica.js';
+import type { RunResults } from '../run-results.js';
+import type { SeededRandom } from '../seeded-random.js';
+import type { ReplicaRequests } from './replica-requests.js';
+
+const RUNS = '/api/v1/jobs/collect/runs';
+const POLL_MS = 25;
+/** For hangs only. */
+const RUN_SECONDS = 240;
+/** A run begins this long before its process is killed, at most. */
+const MAX_BEFORE_KILL_MS = 150;
+
+/** Starts collections, and kills the processes that run them. */
+export class CollectorDriver {
+  kills = 0;
+  runs = 0;
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly requests: ReplicaRequests,
+    private readonly results: RunResults,
+    private readonly random: SeededRandom,
+    private readonly deadline: Deadline,
+  ) {}
+
+  /** Collects again and again. Kills the collecting replica in the middle while `wantsKill`. */
+  async work(isOver: () => boolean, wantsKill: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const id = await this.begin();
+      if (wantsKill()) {
+        await delay(this.random.int(0, MAX_BEFORE_KILL_MS));
+        if (await this.killHolder()) this.kills += 1;
+      }
+      await this.end(id);
+      await delay(this.random.int(0, 200));
+    }
+  }
+
+  /** One whole run. */
+  async collect(): Promise<void> {
+    await this.end(await this.begin());
+  }
+
+  /** Runs until nothing is left of what the SQL counts. */
+  async collectUntil(what: string, count: string, seconds = RUN_SECONDS): Promise<void> {
+    await this.deadline.until(
+      what,
+      async () => {
+        await this.collect();
+        const [row] = await this.cluster.postgres.query<{ count: number }>(count);
+        if (row?.count !== 0) await delay(100);
+        return row?.count === 0;
+      },
+      seconds,
+    );
+  }
+
+  /** Starts a run, or finds the one that has not ended. */
+  private async begin(): Promise<string | undefined> {
+    const { status, json, body } = await this.requests.json('POST', RUNS, {});
+    if (status === 409) return this.unfinished();
+    if (status >= 300) {
+      this.requests.wrong(`POST ${RUNS} returned ${status}: ${body.toString('utf8').slice(0, 300)}`);
+      return undefined;
+    }
+    this.runs += 1;
+    return (json as { id: string }).id;
+  }
+
+  private async unfinished(): Promise<string | undefined> {
+    const sql = `SELECT run_id FROM jobs WHERE name = 'collect'`;
+    const [row] = await this.cluster.postgres.query<{ run_id: string | null }>(sql);
+    return row?.run_id ?? undefined;
+  }
+
+  private async end(id: string | undefined): Promise<void> {
+    if (id === undefined) return;
+    const sql = 'SELECT state, error FROM job_runs WHERE id = $1';
+    let run: { state: string; error: string | null } | undefined;
+    const hasEnded = async () => {
+      [run] = await this.cluster.postgres.query<{ state: string; error: string | null }>(sql, [id]);
+      if (run !== undefined && ['queued', 'running'].includes(run.state)) await delay(POLL_MS);
+      return run === undefined || !['queued', 'running'].includes(run.state);
+    };
+    await this.deadline.until(`collection ${id} to end`, hasEnded, RUN_SECONDS);
+    if (run?.state === 'failed') this.requests.wrong(`collection ${id} failed: ${run.error}`);
+  }
+
+  /** Returns false if no process collects any more. */
+  private async killHolder(): Promise<boolean> {
+    const sql = `SELECT holder FROM jobs WHERE name = 'collect' AND holder IS NOT NULL`;
+    const [row] = await this.cluster.postgres.query<{ holder: string }>(sql);
+    const replica = row && (await this.replicaOf(row.holder));
+    if (replica === undefined || !replica.isUp) return false;
+    replica.kill();
+    await replica.gone();
+    this.results.note(`killed replica ${replica.index}, which collected`);
+    await this.cluster.allUp();
+    return true;
+  }
+
+  /** A holder is named `host/pid/uuid`. The process may be a worker of the replica. */
+  private async replicaOf(holder: string): Promise<Replica | undefined> {
+    const stat = await readFile(`/proc/${holder.split('/').at(-2)}/stat`, 'utf8').catch(() => '');
+    // After the name in brackets: state, parent, process group.
+    const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+    return this.cluster.replicas.find(({ pid }) => pid === group);
+  }
+}
