@@ -1,0 +1,67 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HOST } from '../load/connection.js';
+import { BerthServer } from '../servers/berth.server.js';
+
+const POLL_MS = 20;
+const ENDED = ['succeeded', 'failed', 'stopped'];
+
+/** A Berth whose collections are started by hand. */
+export class CollectingBerth {
+  readonly server: BerthServer;
+
+  constructor(
+    main: string,
+    directory: string,
+    readonly port: number,
+    workers: string,
+    settings: Readonly<Record<string, string>>,
+  ) {
+    this.server = new BerthServer(main, directory, port, workers, { GC_INTERVAL_SECONDS: '0', ...settings });
+  }
+
+  /** Deletes a repository, and ends the windows of the deletion: its content is garbage now. */
+  async purgeRepository(name: string): Promise<void> {
+    await this.call('DELETE', `/repositories/${name}`);
+    const { items } = (await this.call('GET', `/deletions?repository=${name}`)) as {
+      items: { id: string }[];
+    };
+    for (const { id } of items) await this.call('POST', `/deletions/${id}/purge`);
+  }
+
+  /** Starts a collection and returns its id. */
+  async startCollection(): Promise<string> {
+    return ((await this.call('POST', '/jobs/collect/runs', {})) as { id: string }).id;
+  }
+
+  async hasEnded(id: string): Promise<boolean> {
+    const { state, error } = (await this.call('GET', `/job-runs/${id}`)) as { state: string; error?: string };
+    if (state === 'failed') throw new Error(`the collection failed: ${error}`);
+    return ENDED.includes(state);
+  }
+
+  async ended(id: string): Promise<void> {
+    while (!(await this.hasEnded(id))) await sleep(POLL_MS);
+  }
+
+  /** Objects in its storage. */
+  async objects(): Promise<number> {
+    const root = join(this.server.directory, 'data/storage/blobs');
+    const entries = await readdir(root, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).length;
+  }
+
+  private async call(method: string, path: string, content?: unknown): Promise<unknown> {
+    const response = await fetch(`http://${HOST}:${this.port}/api/v1${path}`, {
+      method,
+      ...(content !== undefined && {
+        body: JSON.stringify(content),
+        headers: { 'Content-Type': 'application/json' },
+      }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+}
