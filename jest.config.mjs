@@ -24,6 +24,7 @@ const RUNS = {
   interop: ['test/interop'],
   long: ['test/long'],
   chaos: ['test/chaos'],
+  collection: ['test/collection'],
 };
 const directories = process.env.TESTS ? RUNS[process.env.TESTS] : ['src', 'test'];
 if (!directories) throw new Error(`TESTS must be one of ${Object.keys(RUNS).join(', ')}`);

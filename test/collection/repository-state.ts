@@ -1,4 +1,4 @@
-import type { ImageManifest } from '../image-content.js';
+import type { ImageManifest } from '../chaos/image-content.js';
 
 /** A tag that says which manifest it belongs to, as cosign's tags do. */
 const TAG_OF_SUBJECT = /^sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?$/;

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { chaosStorages, type StorageName } from '../settings.js';
+import { STORAGES, type StorageName } from '../chaos/settings.js';
 
 /** The windows of every replica, in seconds. */
 export interface Windows {
@@ -39,28 +39,35 @@ const LONG = {
   kills: 22,
   phases: [UNDELETE, TINY, NO_WINDOWS, UNDELETE, UNTAGGED, TINY],
 };
-const SHORT = { clients: 4, operations: 400, kills: 3, phases: [UNDELETE, TINY] };
+
+/** A run of some seconds. A fixed seed, so that a failure is due to a change of the code. */
+export const SHORT_COLLECTION: CollectionSettings = {
+  ...{ storage: 'filesystem', seed: 15, clients: 4, operations: 400, kills: 2 },
+  phases: [UNDELETE, TINY],
+  limitSeconds: 600,
+};
 
 /**
- * The storages and settings of the runs. `CHAOS=long` is the long run; `CHAOS_STORAGE`, `CHAOS_SEED`,
- * `CHAOS_OPERATIONS` and `CHAOS_KILLS` override its values.
+ * The long run. `COLLECTION_STORAGE` (default: `filesystem`), `COLLECTION_SEED`, `COLLECTION_OPERATIONS`,
+ * `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values.
  */
-export function collectionSettings(environment: NodeJS.ProcessEnv): readonly CollectionSettings[] {
-  const isLong = environment['CHAOS'] === 'long' || environment['CHAOS_STORAGE'] === 's3';
+export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettings {
   const number = (name: string, otherwise: number) => {
     const value = Number(environment[name] ?? otherwise);
     if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${name}: expected a number`);
     return value;
   };
-  const base = isLong ? LONG : SHORT;
-  return chaosStorages(environment).map((storage) => ({
-    ...base,
+  const wanted = environment['COLLECTION_STORAGE'] ?? 'filesystem';
+  const storage = STORAGES.find((name) => name === wanted);
+  if (storage === undefined) throw new Error(`COLLECTION_STORAGE: expected ${STORAGES.join(' or ')}`);
+  return {
+    ...LONG,
     storage,
-    seed: number('CHAOS_SEED', isLong ? randomInt(1, 1_000_000) : 15),
-    operations: number('CHAOS_OPERATIONS', base.operations),
-    kills: number('CHAOS_KILLS', base.kills),
-    limitSeconds: number('CHAOS_SECONDS', 3_600),
-  }));
+    seed: number('COLLECTION_SEED', randomInt(1, 1_000_000)),
+    operations: number('COLLECTION_OPERATIONS', LONG.operations),
+    kills: number('COLLECTION_KILLS', LONG.kills),
+    limitSeconds: number('COLLECTION_SECONDS', 3_600),
+  };
 }
 
 /** The settings of a replica. Runs are started by hand. */

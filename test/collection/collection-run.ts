@@ -1,11 +1,11 @@
-import { Cluster } from '../cluster.js';
-import { Deadline } from '../deadline.js';
-import { DiskStorage } from '../disk-storage.js';
-import { RunResults } from '../run-results.js';
-import { S3Storage } from '../s3-storage.js';
-import { SeededRandom } from '../seeded-random.js';
-import type { ChaosStorage } from '../storage.js';
-import { Workspace } from '../workspace.js';
+import { Cluster } from '../chaos/cluster.js';
+import { Deadline } from '../chaos/deadline.js';
+import { DiskStorage } from '../chaos/disk-storage.js';
+import { RunResults } from '../chaos/run-results.js';
+import { S3Storage } from '../chaos/s3-storage.js';
+import { SeededRandom } from '../chaos/seeded-random.js';
+import type { ChaosStorage } from '../chaos/storage.js';
+import { Workspace } from '../chaos/workspace.js';
 import { BlobContents } from './blob-contents.js';
 import {
   type CollectionSettings,

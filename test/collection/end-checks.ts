@@ -1,6 +1,6 @@
-import type { Cluster } from '../cluster.js';
-import type { RunResults } from '../run-results.js';
-import type { ChaosStorage } from '../storage.js';
+import type { Cluster } from '../chaos/cluster.js';
+import type { RunResults } from '../chaos/run-results.js';
+import type { ChaosStorage } from '../chaos/storage.js';
 import type { CollectorDriver } from './collector-driver.js';
 import type { ModelRepository } from './model-repository.js';
 

@@ -1,4 +1,4 @@
-import { type ImageManifest, indexManifest } from '../image-content.js';
+import { type ImageManifest, indexManifest } from '../chaos/image-content.js';
 import type { ImagePusher } from './image-pusher.js';
 import type { ModelChecks } from './model-checks.js';
 import type { ModelRepository, ModelTools } from './model-repository.js';

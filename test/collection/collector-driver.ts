@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cluster } from '../cluster.js';
-import type { Deadline } from '../deadline.js';
-import type { Replica } from '../replica.js';
-import type { RunResults } from '../run-results.js';
-import type { SeededRandom } from '../seeded-random.js';
+import type { Cluster } from '../chaos/cluster.js';
+import type { Deadline } from '../chaos/deadline.js';
+import type { Replica } from '../chaos/replica.js';
+import type { RunResults } from '../chaos/run-results.js';
+import type { SeededRandom } from '../chaos/seeded-random.js';
 import type { ReplicaRequests } from './replica-requests.js';
 
 const RUNS = '/api/v1/jobs/collect/runs';

@@ -1,4 +1,4 @@
-import type { ImageManifest, SmallBlob } from '../image-content.js';
+import type { ImageManifest, SmallBlob } from '../chaos/image-content.js';
 import type { BlobContents } from './blob-contents.js';
 import type { ModelRepository, ModelTools } from './model-repository.js';
 import type { Reply } from './replica-requests.js';

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chaosRequest } from '../client-request.js';
-import type { Cluster } from '../cluster.js';
-import type { Deadline } from '../deadline.js';
-import type { RunResults } from '../run-results.js';
-import type { SeededRandom } from '../seeded-random.js';
+import { chaosRequest } from '../chaos/client-request.js';
+import type { Cluster } from '../chaos/cluster.js';
+import type { Deadline } from '../chaos/deadline.js';
+import type { RunResults } from '../chaos/run-results.js';
+import type { SeededRandom } from '../chaos/seeded-random.js';
 
 const IDLE_TIMEOUT_MS = 60_000;
 const RETRY_PAUSE_MS = 100;

@@ -1,4 +1,4 @@
-import type { ImageManifest } from '../image-content.js';
+import type { ImageManifest } from '../chaos/image-content.js';
 import type { BlobContents } from './blob-contents.js';
 import type { ModelRepository, ModelTools } from './model-repository.js';
 

@@ -1,5 +1,5 @@
-import type { ImageManifest } from '../image-content.js';
-import { imageManifest, indexManifest } from '../image-content.js';
+import type { ImageManifest } from '../chaos/image-content.js';
+import { imageManifest, indexManifest } from '../chaos/image-content.js';
 import type { BlobContents } from './blob-contents.js';
 import type { ImagePusher } from './image-pusher.js';
 import { ModelChecks } from './model-checks.js';

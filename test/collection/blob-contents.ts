@@ -1,5 +1,5 @@
-import { type SmallBlob, smallBlob } from '../image-content.js';
-import type { SeededRandom } from '../seeded-random.js';
+import { type SmallBlob, smallBlob } from '../chaos/image-content.js';
+import type { SeededRandom } from '../chaos/seeded-random.js';
 
 /** Contents that several clients push, into all repositories. */
 const SHARED = 30;

@@ -1,6 +1,6 @@
-import type { ImageManifest } from '../image-content.js';
-import type { RunResults } from '../run-results.js';
-import type { SeededRandom } from '../seeded-random.js';
+import type { ImageManifest } from '../chaos/image-content.js';
+import type { RunResults } from '../chaos/run-results.js';
+import type { SeededRandom } from '../chaos/seeded-random.js';
 import type { Windows } from './collection-settings.js';
 import type { DeletionRequests } from './deletion-requests.js';
 import type { ReplicaRequests } from './replica-requests.js';

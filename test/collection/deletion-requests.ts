@@ -1,5 +1,5 @@
-import type { Cluster } from '../cluster.js';
-import type { Deadline } from '../deadline.js';
+import type { Cluster } from '../chaos/cluster.js';
+import type { Deadline } from '../chaos/deadline.js';
 import type { Reply, ReplicaRequests } from './replica-requests.js';
 import type { KnownDeletion } from './repository-state.js';
 
