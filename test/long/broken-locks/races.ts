@@ -33,6 +33,19 @@ const FITS = `
                          ON l.repository_id = b.repository_id AND l.blob_id = b.blob_id AND l.hidden_at IS NULL
                       WHERE l.blob_id IS NULL) AS ok`;
 
+function collectLinks(graceSeconds: number): string {
+  return `collect_links(${graceSeconds}, 100, '-infinity', 0, 0)`;
+}
+
+const LINKS = {
+  function: 'collect_links',
+  sleepsBefore: 'DELETE FROM repository_blobs',
+  lock: 'FOR UPDATE SKIP LOCKED',
+  seed: SEED,
+  first: 'SELECT * FROM ' + collectLinks(0),
+};
+const UPLOAD = '00000000-0000-4000-8000-000000000001';
+
 export const LOCK_RACES: readonly LockRace[] = [
   {
     row: 'index PUT / child deleted',
@@ -81,5 +94,54 @@ export const LOCK_RACES: readonly LockRace[] = [
     // What was acknowledged after the deletion is in a repository with a name.
     check: `SELECT (SELECT array_agg(what ORDER BY n) FROM answers) = '{pushed,deleted}'
                 OR EXISTS (SELECT FROM repositories WHERE name = 'r') AS ok`,
+  },
+  {
+    row: 'manifest PUT / link',
+    ...LINKS,
+    second: put(IMAGE, { blobs: [LAYER] }),
+    check: FITS,
+  },
+  {
+    row: 'push or mount of a linked blob / link',
+    ...LINKS,
+    second: 'SELECT link_blob(1001, 1001)',
+    check: 'SELECT EXISTS (SELECT FROM repository_blobs) AS ok',
+  },
+  {
+    row: 'push or mount of a linked blob / link',
+    function: 'link_blob',
+    sleepsBefore: 'RETURN coalesce',
+    lock: 'WHERE link.candidate_since IS NOT NULL OR link.hidden_at IS NOT NULL',
+    without: 'WHERE false',
+    // The grace of the link has ended. A link that is not renewed is collected with the next run.
+    seed: [...SEED, `UPDATE repository_blobs SET candidate_since = now() - interval '1 hour'`],
+    first: 'SELECT link_blob(1001, 1001)',
+    second: 'SELECT pg_sleep(0.5); SELECT * FROM ' + collectLinks(60),
+    check: 'SELECT EXISTS (SELECT FROM repository_blobs) AS ok',
+  },
+  {
+    row: 'HEAD, then PUT / link',
+    ...LINKS,
+    seed: [...SEED, 'CREATE TABLE answers (what text)'],
+    second: `WITH renewed AS (UPDATE repository_blobs SET candidate_since = now() RETURNING true)
+             INSERT INTO answers SELECT 'found' FROM renewed`,
+    check: 'SELECT NOT EXISTS (SELECT FROM answers) OR EXISTS (SELECT FROM repository_blobs) AS ok',
+  },
+  {
+    row: 'commit / blob',
+    function: 'collect_blobs',
+    sleepsBefore: 'INSERT INTO object_deletions',
+    lock: 'FOR UPDATE SKIP LOCKED',
+    seed: [
+      ...SEED,
+      'DELETE FROM repository_blobs',
+      `INSERT INTO uploads (id, repository, state, version, driver_state, midstates, digest)
+       VALUES ('${UPLOAD}', 'r', 'committing', 1, '{}', '[]', '${LAYER}')`,
+    ],
+    first: `SELECT * FROM collect_blobs(0, 100, '-infinity', 0)`,
+    second: `SELECT commit_upload('${UPLOAD}', 1, 'r', '${LAYER}', '{${LAYER}}', 5, 'new-key', NULL, NULL,
+                                  'replica', NULL, NULL, 1)`,
+    check: `SELECT EXISTS (SELECT FROM repository_blobs l JOIN blobs b ON b.id = l.blob_id
+                            WHERE b.object_key NOT IN (SELECT object_key FROM object_deletions)) AS ok`,
   },
 ];
