@@ -33,6 +33,7 @@ const ALLOWED = {
     'database',
     ...BASE,
   ],
+  deletions: ['audit', 'repositories', 'database', ...BASE],
   home: ['access', 'tls', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [
@@ -56,6 +57,7 @@ const ALLOWED = {
     'accounts',
     'audit',
     'jobs',
+    'deletions',
     'uploads',
     'manifests',
     'blobs',

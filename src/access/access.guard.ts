@@ -91,12 +91,7 @@ export class AccessGuard implements CanActivate {
       }
       case 'admin-repository': {
         const { action } = requirement;
-        const repositoryAction = action === 'read' ? 'pull' : 'delete';
-        return (
-          this.access.isAllowed(caller, { registry: 'admin', action }) ||
-          (repository !== undefined &&
-            this.access.isAllowed(caller, { repository, action: repositoryAction }))
-        );
+        return repository !== undefined && this.access.isAllowedInAdminApi(caller, repository, action);
       }
     }
   }

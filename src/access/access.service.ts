@@ -3,7 +3,7 @@ import { Configuration } from '../config/configuration.js';
 import { EVERY_NAME, mergeRanges, type NameRange, onlyName } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { Caller } from './caller.js';
-import { isAllowed, type Question } from './decide.js';
+import { isAllowed, type Question, type RegistryAction } from './decide.js';
 
 /** Decides whether a caller may do something, in every access mode. */
 @Injectable()
@@ -20,6 +20,17 @@ export class AccessService {
 
   mayPull(caller: Caller, repository: RepositoryName): boolean {
     return this.isAllowed(caller, { repository, action: 'pull' });
+  }
+
+  /**
+   * Whether the caller may read or change a repository in the admin API: by its rights on the repository, or
+   * by a role on the registry.
+   */
+  isAllowedInAdminApi(caller: Caller, repository: RepositoryName, action: RegistryAction): boolean {
+    return (
+      this.isAllowed(caller, { registry: 'admin', action }) ||
+      this.isAllowed(caller, { repository, action: action === 'read' ? 'pull' : 'delete' })
+    );
   }
 
   /** The repositories that the caller may pull: its catalogue, whatever its token is for. */

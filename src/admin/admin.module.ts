@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
+import { DeletionsModule } from '../deletions/deletions.module.js';
 import { AuditController } from './access/audit/audit.controller.js';
 import { AuditQuery } from './access/audit/audit.query.js';
 import { AccountsModule } from '../accounts/accounts.module.js';
@@ -20,6 +21,9 @@ import { GrantsQuery } from './access/grants/grants.query.js';
 import { GroupMembersController } from './access/groups/group-members.controller.js';
 import { GroupsController } from './access/groups/groups.controller.js';
 import { GroupsQuery } from './access/groups/groups.query.js';
+import { DeletionAccess } from './deletions/deletion-access.js';
+import { DeletionsController } from './deletions/deletions.controller.js';
+import { DeletionsQuery } from './deletions/deletions.query.js';
 import { TagEventsController } from './events/tag-events.controller.js';
 import { TagEventsQuery } from './events/tag-events.query.js';
 import { UploadEventsQuery } from './events/upload-events.query.js';
@@ -31,6 +35,8 @@ import { OverviewController } from './overview/overview.controller.js';
 import { OverviewService } from './overview/overview.service.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesQuery } from './repositories/repositories.query.js';
+import { UsageController } from './repositories/usage.controller.js';
+import { UsageQuery } from './repositories/usage.query.js';
 import { TagsQuery } from './tags/tags.query.js';
 import { TagsController } from './tags/tags.controller.js';
 import { UnsupportedAdminMethodsController } from './unsupported-methods.controller.js';
@@ -42,14 +48,16 @@ import { UploadsQuery } from './uploads/uploads.query.js';
  * through the service that owns the data.
  */
 @Module({
-  imports: [AccessModule, AccountsModule, BlobsModule, UploadsModule],
+  imports: [AccessModule, AccountsModule, BlobsModule, DeletionsModule, UploadsModule],
   controllers: [
     OverviewController,
     // Before RepositoriesController, whose `*name` would match their paths.
     TagEventsController,
     TagsController,
     AdminManifestsController,
+    UsageController,
     RepositoriesController,
+    DeletionsController,
     AdminUploadsController,
     GroupsController,
     GroupMembersController,
@@ -65,6 +73,9 @@ import { UploadsQuery } from './uploads/uploads.query.js';
   providers: [
     OverviewService,
     RepositoriesQuery,
+    UsageQuery,
+    DeletionsQuery,
+    DeletionAccess,
     TagsQuery,
     ManifestsQuery,
     ReferencesQuery,

@@ -12,7 +12,8 @@ export class UnsupportedAdminMethodsController {
   @All([
     'overview',
     'repositories',
-    'repositories/*name',
+    'deletions',
+    'deletions/:id',
     'uploads',
     'uploads/:id/events',
     'me',
@@ -22,6 +23,16 @@ export class UnsupportedAdminMethodsController {
   ])
   readOnly(): never {
     throw new MethodNotAllowedError('GET, HEAD');
+  }
+
+  @All('repositories/*name')
+  repository(): never {
+    throw new MethodNotAllowedError('GET, HEAD, DELETE');
+  }
+
+  @All(['deletions/:id/restore', 'deletions/:id/purge'])
+  deletion(): never {
+    throw new MethodNotAllowedError('POST');
   }
 
   @All('uploads/:id')

@@ -77,7 +77,12 @@ const OWN: Record<string, Record<string, string>> = {
   '/api/v1/robots/{name}/tokens/{id}': { delete: 'revokeRobotToken' },
   '/api/v1/overview': { get: 'getOverview' },
   '/api/v1/repositories': { get: 'listRepositories' },
-  '/api/v1/repositories/{name}': { get: 'getRepository' },
+  '/api/v1/repositories/{name}': { get: 'getRepository', delete: 'deleteRepository' },
+  '/api/v1/repositories/{name}/usage': { get: 'getRepositoryUsage' },
+  '/api/v1/deletions': { get: 'listDeletions' },
+  '/api/v1/deletions/{id}': { get: 'getDeletion' },
+  '/api/v1/deletions/{id}/restore': { post: 'restoreDeletion' },
+  '/api/v1/deletions/{id}/purge': { post: 'purgeDeletion' },
   '/api/v1/repositories/{name}/events': { get: 'listRepositoryEvents' },
   '/api/v1/repositories/{name}/manifests': { get: 'listManifests' },
   '/api/v1/repositories/{name}/manifests/{digest}': { get: 'describeManifest' },
@@ -131,7 +136,7 @@ describe('the OpenAPI document', () => {
 
   it('says in a short summary what each operation does, beginning with a verb', () => {
     const VERBS =
-      /^(Add|Append|Cancel|Change|Check|Complete|Create|Delete|Get|Import|List|Pull|Push|Remove|Revoke|Show|Start) /;
+      /^(Add|Append|Cancel|Change|Check|Complete|Create|Delete|Get|Import|List|Pull|Purge|Push|Remove|Restore|Revoke|Show|Start) /;
     for (const { operation } of operations) {
       expect(operation.summary).toMatch(VERBS);
       expect(operation.summary.length).toBeLessThanOrEqual(60);

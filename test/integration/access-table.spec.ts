@@ -27,6 +27,8 @@ const PARAMETERS: Readonly<Record<string, string>> = {
 
 /** Deletions must not delete what the other requests read. */
 const NOT_THERE: Readonly<Record<string, string>> = { ':digest': digestOf('gone'), ':reference': 'gone' };
+/** With a secret. A token is for one repository. */
+const REPOSITORY_NOT_THERE: Readonly<Record<string, string>> = { '*name': 'team/gone' };
 
 /** What requests return that are allowed. Of others only that they are not refused is checked here. */
 const SUCCESS: Readonly<Record<string, number>> = {
@@ -95,7 +97,11 @@ async function tokenOf(column: Column): Promise<string> {
 let requests = 0;
 
 async function send({ method, path }: Route, authorization?: string): Promise<Response> {
-  const parameters = method === 'DELETE' ? { ...PARAMETERS, ...NOT_THERE } : PARAMETERS;
+  const parameters = {
+    ...PARAMETERS,
+    ...(method === 'DELETE' && NOT_THERE),
+    ...(method === 'DELETE' && path.startsWith('/api/') && REPOSITORY_NOT_THERE),
+  };
   const url = path.replace(/\*name|:\w+/g, (parameter) => parameters[parameter] ?? 'something');
   const hasManifest = method === 'PUT' && path.includes('/manifests/');
   return fetch(berth.url + url, {

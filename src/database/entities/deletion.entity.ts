@@ -23,6 +23,8 @@ import { RepositoryEntity } from './repository.entity.js';
 @Index('deletions_ended_at_idx', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 @Index('deletions_unfollowed_idx', ['id'], { where: 'NOT followed' })
 @Index('deletions_repository_id_idx', ['repositoryId'])
+@Index('deletions_state_id_idx', ['state', 'id'])
+@Index('deletions_repository_state_id_idx', ['repository', 'state', 'id'])
 export class DeletionEntity {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', primaryKeyConstraintName: 'deletions_pkey' })
   id: string;
@@ -69,4 +71,8 @@ export class DeletionEntity {
   /** When it was restored or purged. */
   @Column({ type: 'timestamptz', name: 'ended_at', nullable: true })
   endedAt: Date | null;
+
+  /** Who restored it, and how far that is: see the migration `Restoration`. */
+  @Column({ type: 'jsonb', nullable: true })
+  restoration: object | null;
 }

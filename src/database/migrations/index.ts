@@ -42,6 +42,7 @@ import { Selections1764530000000 } from './1764530000000-selections.js';
 import { CollectedLinksAndBlobs1764530000001 } from './1764530000001-collected-links-and-blobs.js';
 import { SoftDeletions1764510000000 } from './1764510000000-soft-deletions.js';
 import { RevivingPushes1764510000001 } from './1764510000001-reviving-pushes.js';
+import { Restoration1764540000000 } from './1764540000000-restoration.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -89,4 +90,5 @@ export const MIGRATIONS = [
   CollectedLinksAndBlobs1764530000001,
   SoftDeletions1764510000000,
   RevivingPushes1764510000001,
+  Restoration1764540000000,
 ];
