@@ -33,7 +33,7 @@ const ALLOWED = {
     'database',
     ...BASE,
   ],
-  deletions: ['audit', 'repositories', 'database', ...BASE],
+  deletions: ['jobs', 'audit', 'repositories', 'database', ...BASE],
   home: ['access', 'tls', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [

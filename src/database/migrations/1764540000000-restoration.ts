@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * Restoring and purging deletions, and the indexes of their list. Both lock the deletion's row first and then
  * look at its state. The collector skips locked deletions, so one of them wins.
  *
- * `deletions.restoration` has the fields `actor`, `manifests` and `tags` (how many were restored), `afterTag`
- * (all tags up to this one were tried), `tagsNotRestored` (how many) and `notRestored`: of the first of them
+ * `deletions.restoration` has the fields `actor`, `total` (manifests), `manifests` and `tags` (how many were
+ * restored so far), `afterTag` (all tags up to this one were tried), `tagsNotRestored` (how many) and `notRestored`: of the first of them
  * `tag`, `reason` and, if its manifest is part of another deletion, `deletionId`.
  */
 export class Restoration1764540000000 implements MigrationInterface {
@@ -65,7 +65,10 @@ const RESTORE_BATCH = `
              WHERE deletion_id = own.id AND tag > own.restoration ->> 'afterTag'
              ORDER BY tag, id DESC LIMIT p_limit) AS e;
     IF wanted_tags IS NULL THEN
-      UPDATE deletions SET state = 'restored', ended_at = now() WHERE id = own.id;
+      -- Children that came back with an index of an earlier batch count, too.
+      UPDATE deletions SET state = 'restored', ended_at = now(),
+                           restoration = jsonb_set(restoration, '{manifests}', restoration -> 'total')
+       WHERE id = own.id;
       RETURN false;
     END IF;
 
@@ -128,7 +131,7 @@ const RESTORE_BATCH = `
 
 /**
  * Restores a deletion. A repository gets its name back, or `p_as`. What has at most `p_limit` manifests and
- * tags is restored at once; a larger deletion gets the state `restoring`, and `restore_batch` does the rest.
+ * tags is restored at once; a larger deletion gets the state `restoring`, and the job `restore` does the rest.
  *
  * Returns `{}`, or why it is refused: `{"refused": …}` with the fields that the error needs.
  */
@@ -140,7 +143,8 @@ const RESTORE_DELETION = `
     own deletions;
     current_name text;
     new_name text;
-    is_small boolean;
+    manifest_count bigint;
+    tag_count bigint;
   BEGIN
     SELECT * INTO own FROM deletions WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN RETURN '{"refused": "unknown"}'; END IF;
@@ -172,14 +176,15 @@ const RESTORE_DELETION = `
         RETURN jsonb_build_object('refused', 'repository', 'deletionId',
           (SELECT deletion_id::text FROM repositories WHERE id = own.repository_id));
       END IF;
-      is_small :=
-        (SELECT count(*) FROM (SELECT FROM manifests WHERE deletion_id = own.id LIMIT p_limit + 1) AS m) <= p_limit
-        AND (SELECT count(*) FROM (SELECT FROM tag_events WHERE deletion_id = own.id LIMIT p_limit + 1) AS e) <= p_limit;
+      SELECT count(*) INTO manifest_count FROM manifests WHERE deletion_id = own.id;
+      SELECT count(*) INTO tag_count FROM tag_events WHERE deletion_id = own.id;
       UPDATE deletions SET state = 'restoring', followed = true,
-             restoration = jsonb_build_object('actor', p_actor, 'manifests', 0, 'tags', 0, 'afterTag', '',
-                                              'tagsNotRestored', 0, 'notRestored', '[]'::jsonb)
+             restoration = jsonb_build_object('actor', p_actor, 'total', manifest_count, 'manifests', 0, 'tags', 0,
+                                              'afterTag', '', 'tagsNotRestored', 0, 'notRestored', '[]'::jsonb)
        WHERE id = own.id;
-      IF is_small THEN
+      IF greatest(manifest_count, tag_count) > p_limit THEN
+        PERFORM request_job_run('restore', false, p_actor);
+      ELSE
         LOOP
           EXIT WHEN NOT restore_batch(own.id, p_limit);
         END LOOP;
@@ -193,7 +198,7 @@ const RESTORE_DELETION = `
   END $$`;
 
 /**
- * Asks the collector to purge a deletion without waiting for its windows. Idempotent. Refused if an index of
+ * Asks the collector to purge a deletion without waiting for its windows, and for a run of it. Idempotent. Refused if an index of
  * another deletion lists one of its manifests and can still be restored: it would come back incomplete.
  */
 const REQUEST_PURGE = `
@@ -227,6 +232,7 @@ const REQUEST_PURGE = `
     IF needed IS NOT NULL THEN RETURN needed; END IF;
 
     UPDATE deletions SET purge_requested_at = now() WHERE id = own.id;
+    PERFORM request_job_run('collect', false, p_actor);
     INSERT INTO audit_events (action, actor, subject, repository, before)
     VALUES ('deletion.purge', p_actor, coalesce(own.reference, own.repository), own.repository,
             jsonb_build_object('deletionId', own.id::text, 'kind', own.kind, 'deletedAt', own.deleted_at));
