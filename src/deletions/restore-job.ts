@@ -3,10 +3,7 @@ import type { Job, JobRun } from '../jobs/job.js';
 import { Jobs } from '../jobs/jobs.js';
 import { DeletionStore } from './deletion.store.js';
 
-/**
- * Restores large deletions in batches. A request for one queues a run; the interval is for those whose run
- * was stopped.
- */
+/** Restores large deletions in batches. A request queues a run; the interval is for a run that was stopped. */
 @Injectable()
 export class RestoreJob implements Job {
   readonly name = 'restore';
@@ -22,14 +19,15 @@ export class RestoreJob implements Job {
   }
 
   async *run(run: JobRun): AsyncGenerator<void, void> {
-    for (;;) {
-      const id = await this.deletions.beingRestored();
-      if (id === undefined || run.signal.aborted) return;
-      while (await this.deletions.restoreBatch(id)) {
-        run.count('batches');
+    for (
+      let id = await this.deletions.beingRestored();
+      id !== undefined;
+      id = await this.deletions.beingRestored()
+    ) {
+      do {
         yield;
         if (run.signal.aborted) return;
-      }
+      } while (await this.deletions.restoreBatch(id));
       run.count('deletions');
     }
   }

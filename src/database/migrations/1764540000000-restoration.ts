@@ -5,8 +5,9 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * look at its state. The collector skips locked deletions, so one of them wins.
  *
  * `deletions.restoration` has the fields `actor`, `total` (manifests), `manifests` and `tags` (how many were
- * restored so far), `afterTag` (all tags up to this one were tried), `tagsNotRestored` (how many) and `notRestored`: of the first of them
- * `tag`, `reason` and, if its manifest is part of another deletion, `deletionId`.
+ * restored so far), `afterTag` (all tags up to this one were tried), `tagsNotRestored` (how many) and
+ * `notRestored`: of the first of them `tag`, `reason` and, if its manifest is part of another deletion,
+ * `deletionId`.
  */
 export class Restoration1764540000000 implements MigrationInterface {
   readonly name = 'Restoration1764540000000';
@@ -131,7 +132,7 @@ const RESTORE_BATCH = `
 
 /**
  * Restores a deletion. A repository gets its name back, or `p_as`. What has at most `p_limit` manifests and
- * tags is restored at once; a larger deletion gets the state `restoring`, and the job `restore` does the rest.
+ * tags is restored at once. A larger deletion gets the state `restoring`; the job `restore` does the rest.
  *
  * Returns `{}`, or why it is refused: `{"refused": …}` with the fields that the error needs.
  */
@@ -198,8 +199,9 @@ const RESTORE_DELETION = `
   END $$`;
 
 /**
- * Asks the collector to purge a deletion without waiting for its windows, and for a run of it. Idempotent. Refused if an index of
- * another deletion lists one of its manifests and can still be restored: it would come back incomplete.
+ * Asks the collector to purge a deletion without waiting for its windows, and for a run of it. Idempotent.
+ * Refused if an index of another deletion lists one of its manifests and can still be restored: it would come
+ * back incomplete.
  */
 const REQUEST_PURGE = `
   CREATE FUNCTION request_purge(p_id bigint, p_undelete_seconds float8, p_actor text)
