@@ -23,7 +23,6 @@ export const AUDIT_ACTIONS = {
   'tag.delete': 'a tag was deleted; the subject is the tag',
   'repository.delete': 'a repository was deleted; the subject is its name',
   'blob.delete': 'a blob was removed from a repository; the subject is its digest',
-  'repository.delete': 'a repository was deleted; the subject is its name',
   'deletion.restore':
     'what a deletion deleted was restored; the subject is its tag, its digest, or the name of the repository',
   'deletion.purge': 'a deletion shall be purged at once; the subject is as of deletion.restore',

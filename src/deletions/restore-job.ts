@@ -3,7 +3,7 @@ import type { Job, JobRun } from '../jobs/job.js';
 import { Jobs } from '../jobs/jobs.js';
 import { DeletionStore } from './deletion.store.js';
 
-/** Restores large deletions in batches. A request queues a run; the interval is for a run that was stopped. */
+/** Restores large deletions in batches. A request queues a run; the interval is for a stopped run. */
 @Injectable()
 export class RestoreJob implements Job {
   readonly name = 'restore';
