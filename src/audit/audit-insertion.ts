@@ -36,10 +36,12 @@ const setting = (name: string, parameter: number) =>
  * the transaction of the statement: columns of `manifests`, `tag_events` and `audit_events` default to it.
  *
  * @param first the number of the first of three parameters: client address, user agent and request id.
+ * @param call the function, if it returns columns. Others can be called in the list of SELECT.
  */
-export function fromOrigin(first: number): string {
+export function fromOrigin(first: number, call?: string): string {
   const settings = ['client_address', 'user_agent', 'request_id'].map((name, n) => setting(name, first + n));
-  return `FROM ROWS FROM (${settings.join(', ')}) AS client`;
+  const calls = call === undefined ? settings : [...settings, call];
+  return `FROM ROWS FROM (${calls.join(', ')}) AS result`;
 }
 
 /** Actor, client address, user agent and request id. */

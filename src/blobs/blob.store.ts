@@ -81,7 +81,7 @@ const RENEW = `
   RETURNING blob_id`;
 
 const MOUNT = `SELECT mount_blob($1, $2, $3, $4) AS mounted ${fromOrigin(5)}`;
-const UNLINK = `SELECT unlinked.* ${fromOrigin(4)} CROSS JOIN unlink_blob($1, $2, $3) AS unlinked`;
+const UNLINK = `SELECT is_deleted, needed_by ${fromOrigin(4, 'unlink_blob($1, $2, $3)')}`;
 
 /**
  * The rows of blobs, their digests and the links that make them visible. A link that is hidden makes nothing

@@ -98,7 +98,7 @@ const MOUNT_BLOB = `
 const UNLINK_BLOB = `
   CREATE FUNCTION unlink_blob(
     p_repository text, p_digest text, p_actor text, OUT is_deleted boolean, OUT needed_by text
-  ) LANGUAGE plpgsql AS $$
+  ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
   DECLARE
     own_repository bigint;
     own_blob bigint;
@@ -112,8 +112,8 @@ const UNLINK_BLOB = `
       WHERE repository_id = own_repository AND blob_id = own_blob AND hidden_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN RETURN; END IF;
 
-    -- LATERAL and LIMIT force lookups by index: thousands of manifests may need the blob. A reference is
-    -- missing if the manifest was pushed before the blob.
+    -- Thousands of manifests may need the blob: without a bitmap, this ends at the first live one. A reference
+    -- is missing if the manifest was pushed before the blob.
     SELECT m.digest INTO needed_by
       FROM (SELECT manifest_id FROM manifest_blobs WHERE blob_id = own_blob AND repository_id = own_repository
              UNION ALL

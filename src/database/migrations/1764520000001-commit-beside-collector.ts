@@ -29,6 +29,8 @@ export class CommitBesideCollector1764520000001 implements MigrationInterface {
  * Idempotent, as long as the blob exists. If it was collected meanwhile, a repetition returns no blob: its
  * object may be deleted at any time, and an object key is used once.
  *
+ * `enable_seqscan`: tables of the collector may be empty when the plans are made, and large later.
+ *
  * Locks are taken in this order: content, session, blob, repository, link. Each statement sees what was
  * committed before it began, so what is read after a lock is what the lock protects.
  */
@@ -39,7 +41,7 @@ const COMMIT_BESIDE_COLLECTOR = `
     p_object_key text, p_lost_key text, p_lost_reason text,
     p_replica text, p_actor text, p_client_address text, p_duration_ms bigint,
     OUT is_fenced boolean, OUT stored_id bigint, OUT stored_key text
-  ) LANGUAGE plpgsql AS $$
+  ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
   DECLARE
     previous_state text;
   BEGIN

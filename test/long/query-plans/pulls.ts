@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { expectResponse } from '../../support/query-plans/expect-response.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
 import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
@@ -38,6 +38,21 @@ export function describePulls(registry: PlannedRegistry): void {
     });
     one('the head of a blob', 200, () => `${BIG}/blobs/${digestOf('1001')}`, HEAD);
     one('the head of a blob that all link', 200, () => `${small}/blobs/${EMPTY_JSON}`, HEAD);
+    const headOf = (digest: string) => () =>
+      expectResponse(registry.client.fetch(`/v2/${BIG}/blobs/${digest}`, HEAD), 200);
+    const statementsOfHead = async (digest: string) => (await registry.statementsOf(headOf(digest))).length;
+    it('take one statement for the head of a blob that the collector keeps for now', async () => {
+      expect(await statementsOfHead(digestOf(LAYER))).toBe(1);
+    });
+    it('take one more if the link has to be renewed', async () => {
+      const age = `UPDATE repository_blobs SET candidate_since = '-infinity'
+                    WHERE blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $1)`;
+      await registry.look(age, [digestOf(LAYER)]);
+      expect(await statementsOfHead(digestOf(LAYER))).toBe(2);
+      expect(await statementsOfHead(digestOf(LAYER))).toBe(1);
+      await registry.look(age, [digestOf(LAYER)]);
+      await registry.expectCost(1, headOf(digestOf(LAYER)));
+    });
     it('a blob whose object is lost, and one that is there again', async () => {
       const [lost, back] = [digestOf('1005'), digestOf('1003')];
       await registry.lose(lost);

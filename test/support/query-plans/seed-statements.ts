@@ -89,8 +89,8 @@ function manifestStatements({ manifests, manifestsOfBig, referrersOfOne, filled 
     `INSERT INTO manifest_children (parent_id, child_id)
      SELECT n, n + 20 * k + 1
        FROM generate_series(2, ${manifests - 100}, 20) AS n, generate_series(1, 3) AS k`,
-    `INSERT INTO manifest_missing_references (manifest_id, digest)
-     SELECT n, ${digest(`'missing ' || n`)} FROM generate_series(2, ${manifests}, 20) AS n`,
+    `INSERT INTO manifest_missing_references (manifest_id, digest, repository_id)
+     SELECT id, ${digest(`'missing ' || id`)}, repository_id FROM manifests WHERE id % 20 = 2`,
   ];
 }
 
@@ -104,6 +104,9 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
     `INSERT INTO displaced_objects (object_key, blob_id, reason, look_at)
      SELECT 'blobs/displaced-' || n, ${blobs} - n,
             CASE WHEN n % 2 = 0 THEN 'missing' ELSE 'corrupt' END, now() + interval '1 day'
+       FROM generate_series(1, ${displaced}) AS n`,
+    `INSERT INTO object_deletions (object_key, size_bytes, digest, due_at)
+     SELECT 'blobs/deleted-' || n, 1, ${digest(`'deleted ' || n`)}, now() + interval '1 day'
        FROM generate_series(1, ${displaced}) AS n`,
     `INSERT INTO blob_digests (digest, blob_id)
      SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
