@@ -14,6 +14,7 @@ import {
   StorageIdentityError,
   StorageUnavailableError,
 } from '../storage/storage.errors.js';
+import { StorageClaim } from './storage-claim.js';
 import { type DatabaseIdentity, type KnownObject, StorageIdentityStore } from './storage-identity.store.js';
 import { DAMAGED, describeMismatch, type Mismatch } from './storage-mismatch.js';
 
@@ -47,8 +48,8 @@ const READ_TIMEOUT_MS = 30_000;
  *     not bound    no identity, content    the same, if the storage has a sample of the database's blobs,
  *                                          or, without blobs, one of its uploads (an older installation)
  *     any          anything else           stops, and names the id
- *     id           any, also a damaged     with STORAGE_ADOPT=id: writes a new id to the storage, then to
- *                  identity                the database
+ *     id           any, also a damaged     with STORAGE_ADOPT=id: writes a new id and a new claim to the
+ *                  identity or claim       storage, then the id to the database
  *
  * The storage is always written first. If a start is interrupted between the two writes, the next one repeats
  * them.
@@ -62,6 +63,7 @@ export class StorageIdentity {
 
   constructor(
     private readonly store: StorageIdentityStore,
+    private readonly claim: StorageClaim,
     private readonly exclusive: ExclusiveTask,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(DATABASE) private readonly database: Pick<Database, 'description'>,
@@ -75,7 +77,7 @@ export class StorageIdentity {
    */
   async establish(): Promise<void> {
     const row = await this.row();
-    if (row.isBound && (await this.found()) === row.id) {
+    if (row.isBound && (await this.found()) === row.id && !(await this.adoptsClaim(row))) {
       await this.driver.prepare();
       // Checked again: if a mount changed in between, another storage was prepared.
       if ((await this.found()) === row.id) {
@@ -165,9 +167,11 @@ export class StorageIdentity {
   private async bind(): Promise<void> {
     const row = await this.row();
     const found = await this.found();
-    const id = found === row.id ? found : await this.chooseIdentity(row, found);
+    const isKept = found === row.id && !(await this.adoptsClaim(row));
+    const id = isKept ? found : await this.chooseIdentity(row, found);
     if (found !== id) await this.driver.writeIdentity(id);
     await this.driver.prepare();
+    if (id !== row.id) await this.claim.startAnew(id);
     const isAgreed = (await this.driver.readIdentity()) === id && (await this.store.bind(row.id, id));
     if (!isAgreed) {
       throw new StorageError(
@@ -188,6 +192,15 @@ export class StorageIdentity {
     }
   }
 
+  /** A clone or a restored database has the identity of its storage, but not the claim. */
+  private async adoptsClaim(row: DatabaseIdentity): Promise<boolean> {
+    return this.adopts(row) && (await this.claim.problem()) !== undefined;
+  }
+
+  private adopts({ id }: DatabaseIdentity): boolean {
+    return this.configuration.storageAdopt?.toLowerCase() === id;
+  }
+
   /**
    * The identity that replaces `found` in the storage.
    *
@@ -199,7 +212,7 @@ export class StorageIdentity {
     const present = isEmpty ? 0 : await this.countPresent(known);
     const { location } = this.driver;
     const ofSample = `it has ${present} of ${known.length} checked blobs`;
-    if (this.configuration.storageAdopt?.toLowerCase() === row.id) {
+    if (this.adopts(row)) {
       this.logger.warn(`STORAGE_ADOPT: the database adopts the storage ${location}; ${ofSample}`);
       // A new identity, so that the setting has no effect later, and old copies of either side don't match.
       return randomUUID();

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.js';
 import { abortable, completed } from './abortable.js';
+import type { Claim } from './claim-object.js';
 import {
   type BulkDeletingStorageDriver,
   canDeleteMany,
@@ -84,6 +85,14 @@ export class CheckedStorageDriver implements StorageDriver {
 
   writeIdentity(id: string): Promise<void> {
     return this.driver.writeIdentity(id);
+  }
+
+  readClaim(options: IoOptions = {}): Promise<Claim | undefined> {
+    return abortable(options, () => this.driver.readClaim(options));
+  }
+
+  writeClaim(claim: Claim, options: IoOptions = {}): Promise<void> {
+    return abortable(options, () => this.driver.writeClaim(claim, options));
   }
 
   isEmpty(): Promise<boolean> {

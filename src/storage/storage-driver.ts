@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ByteSpan } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
+import type { Claim } from './claim-object.js';
 import type { ObjectKey } from './object-key.js';
 
 /** What JSON can hold. The driver's state of an upload is in a `jsonb` column of the upload's row. */
@@ -188,6 +189,15 @@ export interface StorageDriver {
    * object: `list` does not show it. May be called before `prepare`.
    */
   writeIdentity(id: string): Promise<void>;
+  /**
+   * Returns the claim that was written last, by any process; undefined if the storage has none. Like the
+   * identity, it is not an object. Costs one small read.
+   *
+   * @throws DamagedClaimError if the stored content isn't a claim.
+   */
+  readClaim(options?: IoOptions): Promise<Claim | undefined>;
+  /** Durably writes or replaces the claim. Call it after `prepare`. */
+  writeClaim(claim: Claim, options?: IoOptions): Promise<void>;
   /**
    * Returns whether the storage holds neither objects, as this driver names them, nor bytes of uploads.
    * Changes nothing. May be called before `prepare`.

@@ -25,6 +25,12 @@ export class StorageIdentityError extends StorageUnavailableError {}
 /** The stored identity is damaged, or was not written by Berth. */
 export class DamagedIdentityError extends StorageError {}
 
+/** The stored claim is damaged, or was not written by Berth. */
+export class DamagedClaimError extends StorageError {}
+
+/** Another database may delete objects in the storage, or none: this one deletes nothing. */
+export class StorageClaimError extends StorageError {}
+
 /** The state of an upload doesn't match the medium, for example because the medium holds fewer bytes. */
 export class UploadStateError extends StorageError {}
 

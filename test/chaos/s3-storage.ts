@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { S3ObjectStore } from '../../src/storage/drivers/s3/s3-object.store.js';
-import { OWN_NAMES } from '../../src/storage/identity-object.js';
+import { OWN_NAMES } from '../../src/storage/own-object.js';
 import { newSuffix, objectKeyOf, pieceName, PIECES } from '../../src/storage/object-store/names.js';
 import { bodyOf } from '../../src/storage/object-store/part-buffer.js';
 import { FaultProxy } from '../support/fault-proxy.js';

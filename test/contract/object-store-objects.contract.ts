@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect, it } from '@jest/globals';
 import { ObjectStorageDriver } from '../../src/storage/object-store/object-storage.driver.js';
 import {
+  DamagedClaimError,
   DamagedIdentityError,
   ObjectNotFoundError,
   StorageError,
@@ -99,6 +100,8 @@ export function describeIdentity({ store }: Context): void {
       await stored(store(), 'berth-identity', Buffer.from(content));
       const driver = new ObjectStorageDriver(store(), { partBytes: 5 * MIB, redirect: false });
       await expect(driver.readIdentity()).rejects.toBeInstanceOf(DamagedIdentityError);
+      await stored(store(), 'berth-claim', Buffer.from(content));
+      await expect(driver.readClaim()).rejects.toBeInstanceOf(DamagedClaimError);
     },
   );
 }

@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Digest } from '../../src/oci/digest.js';
+import type { Claim } from '../../src/storage/claim-object.js';
 import { type ObjectKey, parseObjectKey } from '../../src/storage/object-key.js';
 import type { DriverUpload, IoOptions, ObjectStat, StorageDriver } from '../../src/storage/storage-driver.js';
 import {
@@ -369,6 +370,41 @@ export function describeIdentity({ driver, harness }: Context): void {
     await driver().delete(key);
     expect(await driver().isEmpty()).toBe(true);
     expect(await harness().openHandles()).toBe(0);
+  });
+}
+
+export function describeClaim({ driver, harness }: Context): void {
+  const claim = (number: number): Claim => ({ identity: randomUUID(), number, token: randomUUID() });
+
+  it('has no claim at first, and then the last one written, in every instance', async () => {
+    expect(await driver().readClaim()).toBeUndefined();
+    const again = await harness().reopen();
+    for (const written of [claim(0), claim(1), claim(Number.MAX_SAFE_INTEGER)]) {
+      await driver().writeClaim(written);
+      expect([await driver().readClaim(), await again.readClaim()]).toEqual([written, written]);
+    }
+    expect(await harness().openHandles()).toBe(0);
+  });
+
+  it('is neither an object nor an upload nor content, and is kept by prepare and delete', async () => {
+    const written = claim(7);
+    await driver().writeClaim(written);
+    await driver().prepare();
+    expect(await listed(driver(), '')).toEqual([]);
+    expect(await listedUploads(driver())).toEqual([]);
+    expect(await driver().isEmpty()).toBe(true);
+    await driver().delete(parseObjectKey('berth-claim'));
+    expect(await driver().readClaim()).toEqual(written);
+  });
+
+  it.each([
+    ['an identity', { identity: 'x' }],
+    ['a token', { token: '' }],
+    ['a number', { number: -1 }],
+    ['a number', { number: NaN }],
+  ])('refuses %s that is not valid: %j', async (_, wrong) => {
+    await expect(driver().writeClaim({ ...claim(1), ...wrong })).rejects.toBeInstanceOf(StorageError);
+    expect(await driver().readClaim()).toBeUndefined();
   });
 }
 

@@ -14,6 +14,7 @@ import {
   describeReading,
   describeHostileNames,
   describeSignals,
+  describeClaim,
   describeIdentity,
   describeBoot,
 } from './storage-driver-objects.contract.js';
@@ -50,6 +51,7 @@ export function describeStorageDriverContract(
     describe('aborting calls', () => describeSignals(context));
     describe('boot', () => describeBoot(context));
     describe('identity', () => describeIdentity(context));
+    describe('claim', () => describeClaim(context));
     if (readsUploads) describe('reading unfinished uploads', () => describeReadingUploads(context));
     if (deletesMany) describe('deleting many objects', () => describeDeletingMany(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));

@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Configuration } from '../../src/config/configuration.js';
 import { StartupError } from '../../src/common/startup.error.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
+import { StorageClaim } from '../../src/storage-identity/storage-claim.js';
+import { StorageClaimStore } from '../../src/storage-identity/storage-claim.store.js';
 import { StorageIdentity } from '../../src/storage-identity/storage-identity.js';
 import { StorageIdentityStore } from '../../src/storage-identity/storage-identity.store.js';
 import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
@@ -35,6 +37,8 @@ describe('the identity of storage and database', () => {
     await test.dataSource.query('DELETE FROM uploads');
     await test.dataSource.query('DELETE FROM storage_identity');
     await test.dataSource.query('INSERT INTO storage_identity (id) VALUES (gen_random_uuid())');
+    await test.dataSource.query('DELETE FROM storage_claim');
+    await test.dataSource.query('INSERT INTO storage_claim DEFAULT VALUES');
     logged.length = 0;
     for (const level of ['log', 'warn'] as const) {
       jest
@@ -54,6 +58,7 @@ describe('the identity of storage and database', () => {
   function process(settings: Partial<Configuration> = {}, on: StorageDriver = driver): StorageIdentity {
     return new StorageIdentity(
       new StorageIdentityStore(test.dataSource),
+      new StorageClaim(new StorageClaimStore(test.dataSource), on),
       new ExclusiveTask(test.dataSource),
       on,
       { description: 'PostgreSQL of the test' },

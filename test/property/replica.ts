@@ -10,6 +10,8 @@ import { Replica } from '../../src/common/replica.js';
 import { DatabaseListener } from '../../src/database/connection/database-listener.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { StorageClaim } from '../../src/storage-identity/storage-claim.js';
+import { StorageClaimStore } from '../../src/storage-identity/storage-claim.store.js';
 import { StorageIdentity } from '../../src/storage-identity/storage-identity.js';
 import { StorageIdentityStore } from '../../src/storage-identity/storage-identity.store.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
@@ -82,8 +84,10 @@ export class TestReplica {
       ['takeDue', 'markRemoving', 'forget'],
       around,
     );
+    const claim = new StorageClaim(new StorageClaimStore(dataSource), storage);
     this.identity = new StorageIdentity(
       new StorageIdentityStore(dataSource),
+      claim,
       new ExclusiveTask(dataSource),
       storage,
       { description: 'the database of the test' },
@@ -136,6 +140,7 @@ export class TestReplica {
       displaced,
       new ExclusiveTask(dataSource),
       this.identity,
+      claim,
       driver,
       configuration,
     );

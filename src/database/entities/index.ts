@@ -21,6 +21,7 @@ import { ObjectDeletionEntity } from './object-deletion.entity.js';
 import { RepositoryBlobEntity } from './repository-blob.entity.js';
 import { RepositoryEntity } from './repository.entity.js';
 import { SigningKeyEntity } from './signing-key.entity.js';
+import { StorageClaimEntity } from './storage-claim.entity.js';
 import { StorageIdentityEntity } from './storage-identity.entity.js';
 import { TagEventEntity } from './tag-event.entity.js';
 import { TagEntity } from './tag.entity.js';
@@ -45,6 +46,7 @@ export const ENTITIES = [
   UploadEventEntity,
   UploadClockEntity,
   StorageIdentityEntity,
+  StorageClaimEntity,
   DeletionEntity,
   ObjectDeletionEntity,
   JobEntity,

@@ -43,6 +43,7 @@ import { CollectedLinksAndBlobs1764530000001 } from './1764530000001-collected-l
 import { SoftDeletions1764510000000 } from './1764510000000-soft-deletions.js';
 import { RevivingPushes1764510000001 } from './1764510000001-reviving-pushes.js';
 import { Restoration1764540000000 } from './1764540000000-restoration.js';
+import { StorageClaim1764560000000 } from './1764560000000-storage-claim.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -91,4 +92,5 @@ export const MIGRATIONS = [
   SoftDeletions1764510000000,
   RevivingPushes1764510000001,
   Restoration1764540000000,
+  StorageClaim1764560000000,
 ];

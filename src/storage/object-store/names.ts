@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { OWN_NAMES } from '../identity-object.js';
+import { OWN_NAMES } from '../own-object.js';
 import { type ObjectKey, parseKeySegment, parseObjectKey } from '../object-key.js';
 
 /**

@@ -3,15 +3,11 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Digest } from '../../oci/digest.js';
 import { attempt } from '../attempt.js';
-import {
-  damagedIdentity,
-  IDENTITY_BYTES,
-  IDENTITY_NAME,
-  identityBytes,
-  parseIdentity,
-} from '../identity-object.js';
+import { type Claim, CLAIM } from '../claim-object.js';
 import type { BulkDeletingStorageDriver, DeletionFailures } from '../driver-abilities.js';
+import { IDENTITY } from '../identity-object.js';
 import { type ObjectKey, parseObjectKey } from '../object-key.js';
+import type { OwnObject } from '../own-object.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -92,29 +88,20 @@ export class ObjectStorageDriver implements BulkDeletingStorageDriver {
     return Promise.resolve(undefined);
   }
 
-  async readIdentity(options: IoOptions = {}): Promise<string | undefined> {
-    try {
-      const span = { start: 0, end: IDENTITY_BYTES - 1 };
-      const stream = await readResuming(this.store, IDENTITY_NAME, span, options);
-      return parseIdentity(await buffer(untilAborted(stream, options)), this.location);
-    } catch (error) {
-      if (error instanceof ObjectNotFoundError) return undefined;
-      throw await this.identityFailure(error, options);
-    }
+  readIdentity(options: IoOptions = {}): Promise<string | undefined> {
+    return this.readOwn(IDENTITY, options);
   }
 
-  /** Stores refuse in different ways to read more bytes than an object has, so look at its size. */
-  private async identityFailure(error: unknown, options: IoOptions): Promise<unknown> {
-    if (!(error instanceof StorageError)) return error;
-    const found = await this.store.head(IDENTITY_NAME, options).catch(() => undefined);
-    const isTruncated = found !== undefined && found.sizeBytes < IDENTITY_BYTES;
-    return isTruncated ? damagedIdentity(this.location, error) : error;
+  writeIdentity(id: string): Promise<void> {
+    return this.writeOwn(IDENTITY, id, {});
   }
 
-  async writeIdentity(id: string): Promise<void> {
-    const bytes = identityBytes(id);
-    const md5 = createHash('md5').update(bytes).digest('base64');
-    await this.store.put(IDENTITY_NAME, { bytes, md5 }, {});
+  readClaim(options: IoOptions = {}): Promise<Claim | undefined> {
+    return this.readOwn(CLAIM, options);
+  }
+
+  writeClaim(claim: Claim, options: IoOptions = {}): Promise<void> {
+    return this.writeOwn(CLAIM, claim, options);
   }
 
   async isEmpty(): Promise<boolean> {
@@ -214,6 +201,27 @@ export class ObjectStorageDriver implements BulkDeletingStorageDriver {
       return this.store.abortMultipart({ name: objectKeyOf(id), id: multipart }, [], options);
     }
     await this.finisher.abort(parseState(upload), options);
+  }
+
+  private async readOwn<T>(own: OwnObject<T>, options: IoOptions): Promise<T | undefined> {
+    try {
+      const span = { start: 0, end: own.sizeBytes - 1 };
+      const stream = await readResuming(this.store, own.name, span, options);
+      return own.parse(await buffer(untilAborted(stream, options)), this.location);
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return undefined;
+      if (!(error instanceof StorageError)) throw error;
+      // Stores refuse in different ways to read more bytes than an object has, so look at its size.
+      const found = await this.store.head(own.name, options).catch(() => undefined);
+      const isTruncated = found !== undefined && found.sizeBytes < own.sizeBytes;
+      throw isTruncated ? own.damaged(this.location, error) : error;
+    }
+  }
+
+  private async writeOwn<T>(own: OwnObject<T>, value: T, options: IoOptions): Promise<void> {
+    const bytes = own.toBytes(value);
+    const md5 = createHash('md5').update(bytes).digest('base64');
+    await this.store.put(own.name, { bytes, md5 }, options);
   }
 
   async *listUploads(options: IoOptions = {}): AsyncGenerator<StoredUpload, void> {

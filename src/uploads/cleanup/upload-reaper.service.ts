@@ -14,6 +14,7 @@ import { ExclusiveTask } from '../../maintenance/exclusive-task.js';
 import { PeriodicTask } from '../../maintenance/periodic-task.js';
 import { UploadClock } from '../../maintenance/upload-clock.js';
 import type { UploadId } from '../../oci/upload-id.js';
+import { StorageClaim } from '../../storage-identity/storage-claim.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
 import { STORAGE_DRIVER, type StorageDriver, type StoredUpload } from '../../storage/storage-driver.js';
 import { UploadCommitService } from '../commit/upload-commit.service.js';
@@ -70,6 +71,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly displaced: DisplacedObjects,
     private readonly exclusive: ExclusiveTask,
     private readonly identity: StorageIdentity,
+    private readonly claim: StorageClaim,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     private readonly configuration: Configuration,
   ) {
@@ -89,8 +91,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   /**
    * Runs one round, unless another process does. Returns whether work is left.
    *
-   * @throws StorageIdentityError, having removed nothing, if the storage belongs to another database: then
-   *   bytes without a row are that database's, and objects of this one are elsewhere.
+   * @throws StorageIdentityError or StorageClaimError, having removed nothing, if the storage belongs to
+   *   another database or to another copy of this one: then bytes without a row may be its bytes.
    */
   async reap(): Promise<boolean> {
     const isWorkLeft = await this.exclusive.run('upload reaper', () =>
@@ -130,6 +132,7 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   private async beforeTurn(): Promise<void> {
     // The storage can be exchanged during a round.
     await this.identity.verify();
+    await this.claim.verify();
     await this.jobs.attempt('could not observe the clock', () => this.clock.observe(this.observationSeconds));
   }
 

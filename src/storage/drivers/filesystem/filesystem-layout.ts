@@ -1,7 +1,8 @@
 import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { IDENTITY_NAME, OWN_NAMES } from '../../identity-object.js';
+import { IDENTITY } from '../../identity-object.js';
+import { OWN_NAMES } from '../../own-object.js';
 import {
   ObjectNotFoundError,
   StorageError,
@@ -10,7 +11,7 @@ import {
 } from '../../storage.errors.js';
 import { segmentOwner } from '../segment-name.js';
 import { isMissing } from './filesystem.errors.js';
-import { readIdentityFile } from './identity-file.js';
+import { readOwnFile } from './own-file.js';
 
 /** The top-level directory of unfinished uploads. It contains no objects. */
 const UPLOADS = 'uploads';
@@ -20,6 +21,7 @@ const UPLOADS = 'uploads';
  *
  *     <root>/
  *       berth-identity                      the UUID that the database also has
+ *       berth-claim                         which database may delete objects
  *       blobs/sha256/ab/<hex>/<upload id>   objects, by digest; the upload id makes the key unique
  *       uploads/<upload id>                 unfinished uploads; flat: one per open session
  *       uploads/<upload id>~<random hex>    continued in a new file after a fence
@@ -44,7 +46,7 @@ export class FilesystemLayout {
     this.root = resolve(rootDir);
     this.blobs = join(this.root, 'blobs');
     this.uploads = join(this.root, UPLOADS);
-    this.identity = join(this.root, IDENTITY_NAME);
+    this.identity = join(this.root, IDENTITY.name);
   }
 
   /** From now on {@link expectMounted} rejects unless the storage has this identity. */
@@ -99,7 +101,7 @@ export class FilesystemLayout {
     try {
       const stats = await lstat(this.expectedIdentity === undefined ? this.uploads : this.identity);
       if (this.expectedIdentity === undefined || isSameFile(stats, this.lastSeen)) return;
-      const found = await readIdentityFile(this);
+      const found = await readOwnFile(this.root, IDENTITY);
       if (found === this.expectedIdentity) this.lastSeen = stats;
       else if (found !== undefined) throw this.otherStorage(found, cause);
       else throw this.notMounted(cause);

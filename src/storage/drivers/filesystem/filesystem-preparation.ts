@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { lstat, open, opendir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../../../common/make-directory.js';
+import type { OwnObject } from '../../own-object.js';
 import { StorageError, StorageFullError } from '../../storage.errors.js';
 import type { DirectorySync } from './durable-directories.js';
 import type { FilesystemLayout } from './filesystem-layout.js';
 import { errorCode, isFull, isMissing, storageErrorOf } from './filesystem.errors.js';
-import { readIdentityFile, writeIdentityFile } from './identity-file.js';
 import { walkObjects } from './object-walk.js';
+import { readOwnFile, writeOwnFile } from './own-file.js';
 import { walkUploads } from './upload-walk.js';
 
 const PROBE = Buffer.from('Berth can write here.\n');
@@ -40,24 +41,29 @@ export async function prepareDirectories(layout: FilesystemLayout, sync: Directo
   }
 }
 
-/** Writes the identity and creates a missing root. @throws StorageError as {@link prepareDirectories} */
-export async function writeIdentity(
+/**
+ * Writes an object of Berth's own, and creates a missing root.
+ *
+ * @throws StorageError as {@link prepareDirectories}
+ */
+export async function writeOwn<T>(
   layout: FilesystemLayout,
-  id: string,
+  own: OwnObject<T>,
+  value: T,
   sync: DirectorySync,
 ): Promise<void> {
   try {
     await makeRoot(layout.root, sync);
-    await writeIdentityFile(layout, id, sync);
+    await writeOwnFile(layout.root, own, value, sync);
   } catch (error) {
     throw explain(error, layout.root);
   }
 }
 
 /** Returns undefined if the storage has none. @throws StorageError as {@link prepareDirectories} */
-export async function readIdentity(layout: FilesystemLayout): Promise<string | undefined> {
+export async function readOwn<T>(layout: FilesystemLayout, own: OwnObject<T>): Promise<T | undefined> {
   try {
-    return await readIdentityFile(layout);
+    return await readOwnFile(layout.root, own);
   } catch (error) {
     throw explain(error, layout.root);
   }

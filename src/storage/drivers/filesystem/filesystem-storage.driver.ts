@@ -5,6 +5,8 @@ import { freeSpaceOf } from '../../../common/free-space.js';
 import { syncDirectory } from '../../../common/sync-directory.js';
 import type { Digest } from '../../../oci/digest.js';
 import { attempt } from '../../attempt.js';
+import { type Claim, CLAIM } from '../../claim-object.js';
+import { IDENTITY } from '../../identity-object.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type {
   ByteSpan,
@@ -34,8 +36,8 @@ import {
   checkDirectories,
   isEmptyStorage,
   prepareDirectories,
-  readIdentity,
-  writeIdentity,
+  readOwn,
+  writeOwn,
 } from './filesystem-preparation.js';
 import { isMissing, translateErrors, translateListErrors } from './filesystem.errors.js';
 import { deleteObject, deleteObjects } from './object-deletion.js';
@@ -99,11 +101,20 @@ export class FilesystemStorageDriver
   }
 
   readIdentity(): Promise<string | undefined> {
-    return readIdentity(this.layout);
+    return readOwn(this.layout, IDENTITY);
   }
 
   writeIdentity(id: string): Promise<void> {
-    return writeIdentity(this.layout, id, this.sync);
+    return writeOwn(this.layout, IDENTITY, id, this.sync);
+  }
+
+  readClaim(): Promise<Claim | undefined> {
+    return readOwn(this.layout, CLAIM);
+  }
+
+  async writeClaim(claim: Claim): Promise<void> {
+    await this.layout.expectMounted();
+    await writeOwn(this.layout, CLAIM, claim, this.sync);
   }
 
   isEmpty(): Promise<boolean> {
@@ -113,7 +124,7 @@ export class FilesystemStorageDriver
   /** From now on, a directory at this path with another identity is not this storage. */
   async prepare(): Promise<void> {
     await prepareDirectories(this.layout, this.sync);
-    this.layout.expectIdentity(await readIdentity(this.layout));
+    this.layout.expectIdentity(await this.readIdentity());
   }
 
   check(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Claim } from '../../claim-object.js';
 import type { ObjectKey } from '../../object-key.js';
 import { StorageFullError } from '../../storage.errors.js';
 
@@ -21,6 +22,7 @@ export class MemoryMedium {
   /** The flushed bytes of unfinished uploads, by segment name. */
   readonly segments = new Map<string, MemorySegment>();
   identity: string | undefined;
+  claim: Claim | undefined;
   private usedBytes = 0;
 
   constructor(private readonly capacityBytes: number) {}

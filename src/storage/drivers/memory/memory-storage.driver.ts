@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../../../oci/digest.js';
 import { attempt } from '../../attempt.js';
-import { identityBytes, parseIdentity } from '../../identity-object.js';
+import { type Claim, CLAIM } from '../../claim-object.js';
+import { IDENTITY } from '../../identity-object.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
 import type { UploadReadingStorageDriver } from '../../driver-abilities.js';
 import type {
@@ -52,7 +53,17 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
 
   writeIdentity(id: string): Promise<void> {
     return attempt(() => {
-      this.medium.identity = parseIdentity(identityBytes(id), this.location);
+      this.medium.identity = IDENTITY.parse(IDENTITY.toBytes(id), this.location);
+    });
+  }
+
+  readClaim(): Promise<Claim | undefined> {
+    return attempt(() => this.medium.claim);
+  }
+
+  writeClaim(claim: Claim): Promise<void> {
+    return attempt(() => {
+      this.medium.claim = CLAIM.parse(CLAIM.toBytes(claim), this.location);
     });
   }
 
