@@ -44,9 +44,10 @@ const PUT_MANIFEST = `
            put_manifest($1, $2, $3, $4, $5, $6, $7, string_to_array($8, ' '), string_to_array($9, ' '),
                         $10, $11, $12), ' ') AS missing
     FROM set_config('berth.client_address', coalesce($13, ''), true)`;
+/** OFFSET 0 keeps the call in the subquery, after the settings. A join could be in any order. */
 const DELETE_MANIFEST = `
-  SELECT result.deleted, result.listed_by AS "listedBy"
-    ${fromOrigin(4)} CROSS JOIN LATERAL soft_delete_manifest($1, $2, $3) AS result`;
+  SELECT (result).deleted, (result).listed_by AS "listedBy"
+    FROM (SELECT soft_delete_manifest($1, $2, $3) AS result ${fromOrigin(4)} OFFSET 0) AS call`;
 const DELETE_TAG = `SELECT delete_tag($1, $2, $3) AS deleted, NULL AS "listedBy" ${fromOrigin(4)}`;
 
 /**

@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
+import {
+  digestOf,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  refusal,
+  RegistryClient,
+  specErrors,
+} from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
@@ -154,14 +161,20 @@ describe('tags of manifests', () => {
     expect(await (await pull('back')).text()).toBe(text);
   });
 
-  it('26. a child of an index can be deleted; the index stays', async () => {
+  it('26. DELETE of a manifest that an index lists → 405, which names the index; then 202', async () => {
     await inFreshRepository();
     await put(digest);
     const manifests = [{ mediaType: OCI_MANIFEST, digest, size: text.length }];
     const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
     expect((await client.putManifest(name, 'index', index, { 'Content-Type': OCI_INDEX })).status).toBe(201);
+    const refused = await remove(digest);
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT']);
+    const detail = { manifest: digestOf(index) };
+    expect(await specErrors(refused)).toMatchObject([{ code: 'DENIED', detail }]);
+    expect(await (await pull(digest)).text()).toBe(text);
+    expect((await remove(digestOf(index))).status).toBe(202);
     expect((await remove(digest)).status).toBe(202);
-    expect(await (await pull('index')).text()).toBe(index);
+    expect(await refusal(await pull(digest))).toBe('404 MANIFEST_UNKNOWN');
   });
 
   it('26. DELETE of an unknown manifest → 404; in an unknown repository NAME_UNKNOWN', async () => {
