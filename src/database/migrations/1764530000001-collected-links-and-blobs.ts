@@ -15,9 +15,8 @@ export class CollectedLinksAndBlobs1764530000001 implements MigrationInterface {
 
 /**
  * Settings of each function of the collector. It never waits for requests: it skips rows that they have
- * locked, and any other wait ends its batch after half a
- * second, before Postgres looks for a deadlock.
- * Each row is found by index, whatever the planner estimates.
+ * locked, and any other wait ends its batch after half a second, before Postgres looks for a deadlock. Each
+ * row is found by index, whatever the planner estimates.
  */
 export const AS_COLLECTOR = `LANGUAGE plpgsql SET lock_timeout = '500ms'
   SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off`;
