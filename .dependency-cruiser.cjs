@@ -34,6 +34,7 @@ const ALLOWED = {
     ...BASE,
   ],
   deletions: ['jobs', 'audit', 'repositories', 'database', ...BASE],
+  collection: ['jobs', 'deletions', 'blobs', 'storage-identity', 'storage', 'database', ...BASE],
   home: ['access', 'tls', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [

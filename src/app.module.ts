@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { CollectionModule } from './collection/collection.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Configuration } from './config/configuration.js';
 import type { Database } from './database/database.js';
@@ -31,6 +32,7 @@ export class AppModule {
         AuditModule,
         EventsModule,
         StorageIdentityModule,
+        CollectionModule,
         HttpModule,
         AuthModule,
         AdminModule,

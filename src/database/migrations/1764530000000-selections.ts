@@ -84,8 +84,10 @@ const EXPIRED_DELETIONS = `
   $$`;
 
 /**
- * Manifests of deletions that are being purged, unless an index lists them that is live or can be restored.
- * An index that was pushed without the manifest has a missing reference to it, and does not keep it.
+ * Manifests of deletions that are being purged, unless an index lists them that may become live again: it is
+ * live, or its deletion can be restored, or it is a follower, which a push revives. So an index goes before
+ * its children. An index that was pushed without the manifest has a missing reference to it, and does not
+ * keep it.
  */
 const PURGEABLE_MANIFESTS = `
   CREATE VIEW purgeable_manifests AS
@@ -93,11 +95,13 @@ const PURGEABLE_MANIFESTS = `
     FROM manifests AS m
    WHERE EXISTS (SELECT FROM deletions AS d WHERE d.id = m.deletion_id AND d.state = 'purging' OFFSET 0)
      AND NOT EXISTS (SELECT FROM manifest_children AS c
-                      CROSS JOIN LATERAL (SELECT deletion_id FROM manifests WHERE id = c.parent_id LIMIT 1) AS parent
+                      CROSS JOIN LATERAL (SELECT deletion_id, is_follower FROM manifests
+                                           WHERE id = c.parent_id LIMIT 1) AS parent
                       WHERE c.child_id = m.id
-                        AND NOT EXISTS (SELECT FROM deletions AS d
-                                         WHERE d.id = parent.deletion_id AND d.state IN ('purging', 'purged')
-                                        OFFSET 0)
+                        AND (parent.is_follower
+                             OR NOT EXISTS (SELECT FROM deletions AS d
+                                             WHERE d.id = parent.deletion_id AND d.state IN ('purging', 'purged')
+                                            OFFSET 0))
                         AND NOT EXISTS (SELECT FROM manifest_missing_references AS r
                                          WHERE r.manifest_id = c.parent_id AND r.digest = m.digest OFFSET 0)
                      OFFSET 0)`;

@@ -34,16 +34,19 @@ import { Deletions1764500000000 } from './1764500000000-deletions.js';
 import { Candidates1764500000001 } from './1764500000001-candidates.js';
 import { FilledCandidates1764500000002 } from './1764500000002-filled-candidates.js';
 import { IndexesOfCandidates1764500000003 } from './1764500000003-indexes-of-candidates.js';
+import { SoftDeletions1764510000000 } from './1764510000000-soft-deletions.js';
+import { RevivingPushes1764510000001 } from './1764510000001-reviving-pushes.js';
 import { LinkFunctions1764520000000 } from './1764520000000-link-functions.js';
 import { CommitBesideCollector1764520000001 } from './1764520000001-commit-beside-collector.js';
 import { UploadsWithoutBlobKey1764520000002 } from './1764520000002-uploads-without-blob-key.js';
-import { Jobs1764550000000 } from './1764550000000-jobs.js';
 import { Selections1764530000000 } from './1764530000000-selections.js';
 import { CollectedLinksAndBlobs1764530000001 } from './1764530000001-collected-links-and-blobs.js';
-import { SoftDeletions1764510000000 } from './1764510000000-soft-deletions.js';
-import { RevivingPushes1764510000001 } from './1764510000001-reviving-pushes.js';
+import { FollowedDeletions1764530000002 } from './1764530000002-followed-deletions.js';
+import { PurgedDeletions1764530000003 } from './1764530000003-purged-deletions.js';
+import { UntaggedManifests1764530000004 } from './1764530000004-untagged-manifests.js';
 import { Restoration1764540000000 } from './1764540000000-restoration.js';
 import { StorageClaim1764560000000 } from './1764560000000-storage-claim.js';
+import { Jobs1764550000000 } from './1764550000000-jobs.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -83,14 +86,17 @@ export const MIGRATIONS = [
   Candidates1764500000001,
   FilledCandidates1764500000002,
   IndexesOfCandidates1764500000003,
+  SoftDeletions1764510000000,
+  RevivingPushes1764510000001,
   LinkFunctions1764520000000,
   CommitBesideCollector1764520000001,
   UploadsWithoutBlobKey1764520000002,
-  Jobs1764550000000,
   Selections1764530000000,
   CollectedLinksAndBlobs1764530000001,
-  SoftDeletions1764510000000,
-  RevivingPushes1764510000001,
+  FollowedDeletions1764530000002,
+  PurgedDeletions1764530000003,
+  UntaggedManifests1764530000004,
   Restoration1764540000000,
   StorageClaim1764560000000,
+  Jobs1764550000000,
 ];

@@ -1,0 +1,29 @@
+import { Module } from '@nestjs/common';
+import type { CollectionStage } from './collection-stage.js';
+import { CollectionStore } from './collection.store.js';
+import { COLLECTION_STAGES, Collector } from './collector.js';
+import { BlobsStage } from './stages/blobs.stage.js';
+import { DeletionsStage } from './stages/deletions.stage.js';
+import { FollowersStage } from './stages/followers.stage.js';
+import { LinksStage } from './stages/links.stage.js';
+import { SelfCheckStage } from './stages/self-check.stage.js';
+import { UntaggedStage } from './stages/untagged.stage.js';
+
+/** In the order in which they run: each makes work for the next. The objects of blobs are the last stage. */
+const STAGES = [UntaggedStage, FollowersStage, DeletionsStage, LinksStage, BlobsStage, SelfCheckStage];
+
+/** Collection: what nothing needs any more is deleted. Start reading at {@link Collector}. */
+@Module({
+  providers: [
+    Collector,
+    CollectionStore,
+    ...STAGES,
+    {
+      provide: COLLECTION_STAGES,
+      useFactory: (...stages: CollectionStage[]) => stages,
+      inject: STAGES,
+    },
+  ],
+  exports: [Collector],
+})
+export class CollectionModule {}
