@@ -16,7 +16,6 @@ import { RepositoryEntity } from './repository.entity.js';
 @Check('deletions_kind_check', `kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')`)
 @Check('deletions_state_check', `state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')`)
 @Index('deletions_deleted_at_idx', ['deletedAt'], { where: `state = 'restorable'` })
-@Index('deletions_purging_idx', ['id'], { where: `state = 'purging'` })
 @Index('deletions_purge_requested_idx', ['id'], {
   where: `state = 'restorable' AND purge_requested_at IS NOT NULL`,
 })

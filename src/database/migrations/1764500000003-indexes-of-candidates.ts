@@ -47,7 +47,6 @@ const INDEXES: readonly (readonly [string, string])[] = [
     'tag_events_repository_id_from_digest_happened_at_idx',
     'tag_events (repository_id, from_digest, happened_at) WHERE from_digest IS NOT NULL',
   ],
-  ['deletions_purging_idx', `deletions (id) WHERE state = 'purging'`],
   [
     'deletions_purge_requested_idx',
     `deletions (id) WHERE state = 'restorable' AND purge_requested_at IS NOT NULL`,
