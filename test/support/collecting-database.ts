@@ -139,7 +139,11 @@ export class CollectingDatabase {
       `SELECT put_manifest($1, $2, 'text/plain', NULL, $3, NULL, $4, $5, $6, $7, $8, NULL) AS missing`,
       [
         ...[repository, digestOf(manifest), subject === undefined ? null : digestOf(subject)],
-        ...[Buffer.from(manifest), blobs.map((name) => digestOf(name)), children.map((name) => digestOf(name))],
+        ...[
+          Buffer.from(manifest),
+          blobs.map((name) => digestOf(name)),
+          children.map((name) => digestOf(name)),
+        ],
         ...[acceptsMissing, tags],
       ],
     );
