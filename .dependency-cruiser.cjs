@@ -13,7 +13,7 @@ const ALLOWED = {
   events: ['maintenance', 'database', ...BASE],
   'storage-identity': ['maintenance', 'storage', 'database', ...BASE],
   transfer: ['storage', 'database', ...BASE],
-  audit: ['maintenance', 'database', ...BASE],
+  audit: ['jobs', 'maintenance', 'database', ...BASE],
   accounts: ['audit', 'maintenance', 'database', ...BASE],
   tokens: ['accounts', 'maintenance', 'database', ...BASE],
   access: ['tokens', 'accounts', 'audit', 'maintenance', 'database', ...BASE],

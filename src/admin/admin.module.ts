@@ -27,6 +27,9 @@ import { DeletionsQuery } from './deletions/deletions.query.js';
 import { TagEventsController } from './events/tag-events.controller.js';
 import { TagEventsQuery } from './events/tag-events.query.js';
 import { UploadEventsQuery } from './events/upload-events.query.js';
+import { JobRunsController } from './jobs/job-runs.controller.js';
+import { JobsController } from './jobs/jobs.controller.js';
+import { JobsQuery } from './jobs/jobs.query.js';
 import { ImagePlatforms } from './manifests/image-platforms.js';
 import { AdminManifestsController } from './manifests/manifests.controller.js';
 import { ManifestsQuery } from './manifests/manifests.query.js';
@@ -59,6 +62,8 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     RepositoriesController,
     DeletionsController,
     AdminUploadsController,
+    JobsController,
+    JobRunsController,
     GroupsController,
     GroupMembersController,
     GrantsController,
@@ -81,6 +86,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     ReferencesQuery,
     ImagePlatforms,
     UploadsQuery,
+    JobsQuery,
     TagEventsQuery,
     UploadEventsQuery,
     GroupsQuery,

@@ -27,6 +27,10 @@ export const AUDIT_ACTIONS = {
     'what a deletion deleted was restored; the subject is its tag, its digest, or the name of the repository',
   'deletion.purge': 'a deletion shall be purged at once; the subject is as of deletion.restore',
   'blob.mount': 'a blob of another repository became visible in this one; the subject is its digest',
+  'job.run': 'a run of a background job was requested; the subject is the job',
+  'job.stop': 'a run of a job was asked to stop; the subject is the job',
+  'job.pause': 'a job was paused; the subject is the job',
+  'job.resume': 'a paused job may run again; the subject is the job',
 } as const;
 
 export type AuditAction = keyof typeof AUDIT_ACTIONS;

@@ -29,6 +29,7 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['Admin: repositories', 'Repositories, their tags and manifests'],
   ['Admin: uploads', 'Uploads in progress'],
   ['Admin: deletions', 'What was deleted: restore it, or purge it'],
+  ['Admin: jobs', 'Background jobs: what ran, how far it came, and why it failed'],
   ['Admin: groups', 'Groups of accounts'],
   ['Admin: grants', 'Who may do what on which repositories, and why'],
   ['Admin: audit', 'Who changed, deleted and mounted what, and who signed in'],

@@ -15,6 +15,8 @@ export class HeldRun implements JobRun {
   private readonly logger = new Logger(HeldRun.name);
   private readonly aborting = new AbortController();
   private readonly progress: Record<string, number>;
+  private currentCursor: JsonValue;
+  /** As it was at the end of the last batch. */
   private savedCursor: JsonValue;
 
   constructor(
@@ -24,6 +26,7 @@ export class HeldRun implements JobRun {
     private readonly historySeconds: number,
   ) {
     this.progress = { ...claim.progress };
+    this.currentCursor = claim.cursor;
     this.savedCursor = claim.cursor;
     if (claim.isStopRequested) this.aborting.abort(new JobStoppedError(job.name));
   }
@@ -37,11 +40,11 @@ export class HeldRun implements JobRun {
   }
 
   get cursor(): JsonValue {
-    return this.savedCursor;
+    return this.currentCursor;
   }
 
   saveCursor(cursor: JsonValue): void {
-    if (!this.isDryRun) this.savedCursor = cursor;
+    if (!this.isDryRun) this.currentCursor = cursor;
   }
 
   count(name: string, by = 1): void {
@@ -64,6 +67,11 @@ export class HeldRun implements JobRun {
     this.aborting.abort(new JobInterruptedError(this.job.name));
   }
 
+  /** Gives the run back, so that another process continues it. Without effect if that has been done. */
+  async release(): Promise<void> {
+    await this.store.release(this.claim, this.state);
+  }
+
   /** Runs the job to its end and records how it ended. Rejects only if that could not be recorded. */
   async execute(): Promise<void> {
     let failure: Error | undefined;
@@ -77,7 +85,7 @@ export class HeldRun implements JobRun {
     if (reason instanceof JobLeaseLostError) {
       this.logger.warn({ job, run: runId }, 'lost the lease of a job: another process continues its run');
     } else if (reason instanceof JobInterruptedError) {
-      await this.store.release(this.claim, this.state);
+      await this.release();
     } else if (reason instanceof JobStoppedError) {
       await this.finish('stopped', null);
     } else if (failure !== undefined) {
@@ -101,7 +109,9 @@ export class HeldRun implements JobRun {
     try {
       while (!this.signal.aborted) {
         const startedAt = performance.now();
-        if ((await batches.next()).done === true) return;
+        const { done } = await batches.next();
+        this.savedCursor = this.currentCursor;
+        if (done === true) return;
         const tookMs = performance.now() - startedAt;
         this.look(await this.store.save(this.claim, this.state));
         await this.pause(tookMs);

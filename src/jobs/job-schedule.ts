@@ -5,7 +5,7 @@ import type { Job } from './job.js';
 import type { JobStore } from './job.store.js';
 
 /** A run may be copying a layer, or waiting for the database. */
-const STOP_TIMEOUT_MS = 1_000;
+const STOP_TIMEOUT_MS = { batch: 800, release: 200 };
 
 /** After a start, other processes may have left runs to continue. */
 const FIRST_LOOK_MS = 5_000;
@@ -47,12 +47,18 @@ export class JobSchedule {
     this.look();
   }
 
-  /** Stops the job in this process. Waits up to a second for the batch that runs now. */
+  /**
+   * Stops the job in this process. Waits a moment for the batch that runs now. If it does not end, the run is
+   * given back all the same: the batch can't save anything then.
+   */
   async stop(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);
-    this.run?.interrupt();
-    if (this.looking !== undefined) await settlesWithin(this.looking, STOP_TIMEOUT_MS);
+    const { run, looking } = this;
+    if (looking === undefined) return;
+    run?.interrupt();
+    if (await settlesWithin(looking, STOP_TIMEOUT_MS.batch)) return;
+    await settlesWithin(run?.release().catch(() => undefined) ?? looking, STOP_TIMEOUT_MS.release);
   }
 
   private schedule(delayMs: number): void {

@@ -2,9 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { ExclusiveTask } from './exclusive-task.js';
 import { UploadClock } from './upload-clock.js';
 
-/**
- * The parts of background work: `PeriodicTask`, `ExclusiveTask`, `BatchedJobs`, and a clock for idle time.
- */
+/** Parts of work in the background: `PeriodicTask`, `ExclusiveTask`, and a clock for idle time. */
 @Global()
 @Module({ providers: [ExclusiveTask, UploadClock], exports: [ExclusiveTask, UploadClock] })
 export class MaintenanceModule {}

@@ -8,7 +8,7 @@ import { TakeoverRequests } from './session/takeover-requests.js';
 import { UploadCommitService } from './commit/upload-commit.service.js';
 import { UploadCommitStore } from './commit/upload-commit.store.js';
 import { UploadLeaseService } from './session/upload-lease.service.js';
-import { UploadReaper } from './cleanup/upload-reaper.service.js';
+import { UploadReaper } from './cleanup/upload-reaper.js';
 import { UploadReapingStore } from './cleanup/upload-reaping.store.js';
 import { UploadReclaimService } from './cleanup/upload-reclaim.service.js';
 import { UploadSessionStore } from './session/upload-session.store.js';

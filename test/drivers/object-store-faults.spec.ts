@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { StartupError } from '../../src/common/startup.error.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import type { Fault, FaultRule } from '../support/fault-proxy.js';
+import { reap } from '../support/run-job.js';
 import { describeWithRadosgw } from '../support/radosgw.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
@@ -208,7 +208,7 @@ describeWithRadosgw('faults between Berth and S3', () => {
     await client.pushBlob(name, blob);
     expect(faultCount()).toBe(1);
     expect(await unfinishedUploads(berth.driver)).toHaveLength(1);
-    await withAgedUploads(berth.driver, 2 * 3600, () => berth.app.get(UploadReaper).reap());
+    await withAgedUploads(berth.driver, 2 * 3600, () => reap(berth));
     expect(await unfinishedUploads(berth.driver)).toEqual([]);
     expect((await client.blob(name, digestOf(blob))).equals(blob)).toBe(true);
   });

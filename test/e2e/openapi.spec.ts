@@ -75,6 +75,11 @@ const OWN: Record<string, Record<string, string>> = {
   '/api/v1/robots/{name}': { get: 'getRobot', patch: 'changeRobot', delete: 'deleteRobot' },
   '/api/v1/robots/{name}/tokens': { get: 'listRobotTokens', post: 'createRobotToken' },
   '/api/v1/robots/{name}/tokens/{id}': { delete: 'revokeRobotToken' },
+  '/api/v1/jobs': { get: 'listJobs' },
+  '/api/v1/jobs/{name}/paused': { put: 'setJobPaused' },
+  '/api/v1/jobs/{name}/runs': { get: 'listJobRuns', post: 'startJobRun' },
+  '/api/v1/job-runs/{id}': { get: 'getJobRun' },
+  '/api/v1/job-runs/{id}/stop': { post: 'stopJobRun' },
   '/api/v1/overview': { get: 'getOverview' },
   '/api/v1/repositories': { get: 'listRepositories' },
   '/api/v1/repositories/{name}': { get: 'getRepository', delete: 'deleteRepository' },
@@ -136,7 +141,7 @@ describe('the OpenAPI document', () => {
 
   it('says in a short summary what each operation does, beginning with a verb', () => {
     const VERBS =
-      /^(Add|Append|Cancel|Change|Check|Complete|Create|Delete|Get|Import|List|Pull|Purge|Push|Remove|Restore|Revoke|Show|Start) /;
+      /^(Add|Append|Cancel|Change|Check|Complete|Create|Delete|Get|Import|List|Pull|Purge|Push|Remove|Restore|Revoke|Show|Start|Stop) /;
     for (const { operation } of operations) {
       expect(operation.summary).toMatch(VERBS);
       expect(operation.summary.length).toBeLessThanOrEqual(60);
@@ -361,6 +366,8 @@ describe('the OpenAPI document', () => {
       ['UploadDto', `/uploads/${location.split('/').at(-1)!}`],
       ['UploadEventPageDto', `/uploads/${location.split('/').at(-1)!}/events`],
       ['MeDto', '/me'],
+      ['JobListDto', '/jobs'],
+      ['JobRunPageDto', '/jobs/reap/runs'],
       ['UserPageDto', '/users'],
       ['UserDto', `/users/${user}`],
       ['RobotDto', `/robots/${robot}`],

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { NO_REQUEST } from '../../src/audit/audit-event.js';
 import { AuditLog } from '../../src/audit/audit-log.js';
-import { AuditRetention } from '../../src/audit/audit-retention.service.js';
+import { AuditRetention } from '../../src/audit/audit-retention.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { freshName } from '../support/fresh-name.js';
+import { runJob } from '../support/run-job.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
@@ -103,7 +104,7 @@ describe('the audit log', () => {
   });
 
   describe('retention', () => {
-    const expire = () => berth.app.get(AuditRetention).expire();
+    const expire = () => runJob(berth.app.get(AuditRetention));
     /** The clock was observed for so long. */
     const observe = async (seconds: number) => {
       await query('DELETE FROM upload_clock');
@@ -124,7 +125,7 @@ describe('the audit log', () => {
         [RETENTION],
       );
       await insertAged('young', RETENTION - 60);
-      expect(await expire()).toBe(false);
+      expect(await expire()).toEqual({ deletedEvents: 2441 });
       expect(await subjects('old')).toEqual([]);
       expect(await subjects('young')).toEqual(['young']);
       await expect(query(`DELETE FROM audit_events WHERE subject = 'young'`)).rejects.toThrow(

@@ -4,7 +4,6 @@ import { Logger } from '@nestjs/common';
 import { BlobPresence } from '../../src/blobs/blob-presence.js';
 import { parseObjectKey } from '../../src/storage/object-key.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import {
   digestOf,
   OCI_INDEX,
@@ -13,6 +12,7 @@ import {
   RegistryClient,
   specErrors,
 } from '../support/registry-client.js';
+import { reap as runReaper } from '../support/run-job.js';
 import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -44,7 +44,7 @@ describeOn('filesystem', 'objects that are lost or damaged', ({ environment }) =
     const uploads = `/v2/${freshName('mounted')}/blobs/uploads/?${query.toString()}`;
     return client.fetch(uploads, { method: 'POST' });
   };
-  const reap = (): Promise<boolean> => berth.app.get(UploadReaper).reap();
+  const reap = () => runReaper(berth);
 
   /** Content that two repositories link, and that was pulled once. */
   const pushed = async (sizeBytes: number) => {

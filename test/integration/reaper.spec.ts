@@ -3,17 +3,16 @@ import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
 import { UploadClock1764240000000 } from '../../src/database/migrations/1764240000000-upload-clock.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { abortable } from '../../src/storage/abortable.js';
 import type { IoOptions } from '../../src/storage/storage-driver.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
 import { UploadClock } from '../../src/maintenance/upload-clock.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
+import { reap as runReaper, TestRun } from '../support/run-job.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { eventsOf } from '../support/upload-events.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
@@ -44,7 +43,7 @@ describe('the reaper of files', () => {
       await put(randomUUID(), 2 * 3600);
       const young = await put(randomUUID(), 60);
       const foreign = await put('notes-of-an-operator', 30 * DAY_SECONDS);
-      await berth.app.get(UploadReaper).reap();
+      await runReaper(berth);
       expect((await readdir(uploads)).sort()).toEqual([live, young, foreign].sort());
       expect(await readFile(join(uploads, live), 'utf8')).toBe('never finished');
     } finally {
@@ -74,7 +73,7 @@ describe('the reaper of one registry', () => {
 
   const query = <Row>(sql: string, parameters: unknown[] = []) =>
     queryRows<Row>(berth.database.dataSource.manager, sql, parameters);
-  const reap = () => berth.app.get(UploadReaper).reap();
+  const reap = (run?: TestRun) => runReaper(berth, run);
   const count = async (table: string) => {
     const [row] = await query<{ count: string }>(`SELECT count(*) FROM ${table}`);
     return Number(row?.count);
@@ -167,7 +166,7 @@ describe('the reaper of one registry', () => {
        SELECT gen_random_uuid(), 'started', 0, 'a', now() - interval '1 day' FROM generate_series(1, $1)`,
       [ROWS],
     );
-    while (await reap());
+    await reap();
     const [left] = await query<{ open: string; holding: string }>(
       `SELECT count(*) FILTER (WHERE state = 'open') AS open,
               count(*) FILTER (WHERE holds_bytes) AS holding
@@ -219,43 +218,6 @@ describe('the reaper of one registry', () => {
     await reap();
     await reap();
     expect((await client.fetch(written)).status).toBe(204);
-  });
-
-  it('ends a round after a minute and continues in the next one', async () => {
-    const location = await client.startUpload(freshName());
-    const idle = (rows: number) =>
-      query(
-        `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
-         SELECT gen_random_uuid(), repository, 'open', midstates, driver_state, true,
-                now() - interval '1 hour'
-           FROM uploads, generate_series(1, $2) WHERE id = $1`,
-        [location.split('/').at(-1), rows],
-      );
-    await idle(250);
-    const driver = berth.driver as { abortUpload?: unknown };
-    const abort = berth.driver.abortUpload.bind(driver);
-    const now = performance.now.bind(performance);
-    let ahead = 0;
-    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
-    // Each is as slow as that.
-    driver.abortUpload = (...call: Parameters<typeof abort>) => {
-      ahead += 1_000;
-      return abort(...call);
-    };
-    const isOpen = `uploads WHERE state = 'open' AND updated_at < now() - interval '10 minutes'`;
-    try {
-      expect(await reap()).toBe(true);
-      expect(await count(isOpen)).toBe(150);
-      // The lock is free meanwhile, and newer sessions are found.
-      await berth.app.get(ExclusiveTask).run('upload reaper', () => idle(100).then(() => undefined));
-      expect(await count(isOpen)).toBe(250);
-      while (await reap());
-      expect(await count(isOpen)).toBe(0);
-      expect(await count('uploads WHERE holds_bytes')).toBe(1);
-    } finally {
-      clock.mockRestore();
-      delete driver.abortUpload;
-    }
   });
 
   it('repairs a few commits at a time, each once', async () => {
@@ -325,7 +287,7 @@ describe('the reaper of one registry', () => {
     expect((await client.fetch(idle)).status).toBe(404);
   });
 
-  it('runs every part of a round, and stops at once', async () => {
+  it('gives every part its turn, and stops at once', async () => {
     const location = await client.startUpload(freshName());
     await query(
       `INSERT INTO uploads (id, repository, state, midstates, driver_state, holds_bytes, updated_at)
@@ -337,7 +299,7 @@ describe('the reaper of one registry', () => {
       `INSERT INTO upload_events (upload_id, kind, offset_bytes, replica, happened_at)
        SELECT gen_random_uuid(), 'started', 0, 'a', now() - interval '1 day' FROM generate_series(1, 10)`,
     );
-    const reaper = berth.app.get(UploadReaper);
+    const run = new TestRun();
     const driver = berth.driver as { abortUpload?: unknown };
     const abort = berth.driver.abortUpload.bind(driver);
     let aborted = 0;
@@ -347,11 +309,11 @@ describe('the reaper of one registry', () => {
       // The second batch of sessions: the events had their turn before it.
       if (aborted === 150)
         eventsLeft = await count(`upload_events WHERE happened_at < now() - interval '1 hour'`);
-      if (aborted === 250) void reaper.onModuleDestroy();
+      if (aborted === 250) run.stop();
       return abort(...call);
     };
     try {
-      await reaper.reap();
+      await reap(run);
     } finally {
       delete driver.abortUpload;
     }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageError } from '../../src/storage/storage.errors.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient, withDigest } from '../support/registry-client.js';
+import { reap } from '../support/run-job.js';
 import type { TestStorage } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -43,7 +43,7 @@ export function replicasContract({ driver, environment }: TestStorage): void {
 
   /** Runs the reaper, as if an hour later, and returns what the storage still has of an upload. */
   const leftOf = async ({ location }: UploadProbe) => {
-    await withAgedUploads(first.driver, 2 * 3600, () => first.app.get(UploadReaper).reap());
+    await withAgedUploads(first.driver, 2 * 3600, () => reap(first));
     return (await unfinishedUploads(first.driver)).filter((id) => location.endsWith(id));
   };
 

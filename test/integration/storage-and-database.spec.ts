@@ -6,8 +6,8 @@ import { Logger } from '@nestjs/common';
 import { StartupError } from '../../src/common/startup.error.js';
 import { queryRows } from '../../src/database/query-rows.js';
 import { StorageIdentityError } from '../../src/storage/storage.errors.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
+import { reap as runReaper } from '../support/run-job.js';
 import { describeOn } from '../support/storages.js';
 import { freshName } from '../support/fresh-name.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
@@ -70,7 +70,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
   it('a running Berth reaps nothing in a storage of another database, and is not ready', async () => {
     const [id] = (await unfinishedUploadWithoutRow()) as [string];
     const identity = String(await berth.driver.readIdentity());
-    const reap = () => withAgedUploads(berth.driver, 10_000, () => berth.app.get(UploadReaper).reap());
+    const reap = () => withAgedUploads(berth.driver, 10_000, () => runReaper(berth));
 
     const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     await berth.driver.writeIdentity(randomUUID());
@@ -150,7 +150,7 @@ describe('a disk that is not mounted', () => {
     expect((await client.commit(whole, digestOf(other))).status).toBe(503);
     const fresh = await client.startUpload(name);
     expect((await client.commit(fresh, digestOf('fresh'), 'fresh')).status).toBe(503);
-    await expect(berth.app.get(UploadReaper).reap()).rejects.toBeInstanceOf(StorageIdentityError);
+    await expect(runReaper(berth)).rejects.toBeInstanceOf(StorageIdentityError);
     expect(await readdir(mountPoint)).toEqual([]);
 
     await mount();

@@ -8,6 +8,8 @@ import { Configuration } from '../../src/config/configuration.js';
 import { DatabaseSpace } from '../../src/database/database-space.js';
 import { Replica } from '../../src/common/replica.js';
 import { DatabaseListener } from '../../src/database/connection/database-listener.js';
+import { JobStore } from '../../src/jobs/job.store.js';
+import { Jobs } from '../../src/jobs/jobs.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { StorageClaim } from '../../src/storage-identity/storage-claim.js';
@@ -24,7 +26,7 @@ import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.
 import { UploadClock } from '../../src/maintenance/upload-clock.js';
 import { UploadEventLog } from '../../src/events/upload-event-log.js';
 import { UploadLeaseService } from '../../src/uploads/session/upload-lease.service.js';
-import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.service.js';
+import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.js';
 import { UploadReapingStore } from '../../src/uploads/cleanup/upload-reaping.store.js';
 import { UploadReclaimService } from '../../src/uploads/cleanup/upload-reclaim.service.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
@@ -138,11 +140,11 @@ export class TestReplica {
       this.events,
       new UploadClock(dataSource),
       displaced,
-      new ExclusiveTask(dataSource),
       this.identity,
       claim,
       driver,
       configuration,
+      new Jobs(new JobStore(dataSource, replica), configuration, this.listener),
     );
   }
 

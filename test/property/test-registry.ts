@@ -15,6 +15,7 @@ import { SESSION_COLUMNS, toSession, type UploadRow } from '../../src/uploads/se
 import type { UploadReference, UploadSession } from '../../src/uploads/session/upload-session.js';
 import { readUpload } from '../contract/storage-driver.harness.js';
 import { createMigratedDatabase } from '../support/test-postgres.js';
+import { runJob } from '../support/run-job.js';
 import type { Around } from './interposed.js';
 import { TestReplica } from './replica.js';
 import type { SharedMedium } from './shared-medium.js';
@@ -101,7 +102,7 @@ export class TestRegistry {
       `UPDATE uploads SET updated_at = updated_at - interval '10 minutes' WHERE state <> 'open'`,
     );
     await this.medium.age();
-    await replica.reaper.reap();
+    await runJob(replica.reaper);
   }
 
   /** Lets the session expire, and runs the reaper. */

@@ -1,7 +1,8 @@
 import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { BYTEWISE, NOW } from './column-types.js';
 
-export type JobRunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'stopped';
+export const JOB_RUN_STATES = ['queued', 'running', 'succeeded', 'failed', 'stopped'] as const;
+export type JobRunState = (typeof JOB_RUN_STATES)[number];
 
 /** A run of a job. If its process ends, another process continues it. */
 @Entity('job_runs')

@@ -102,14 +102,17 @@ const FINISH_JOB_RUN = `
     RETURN true;
   END $$`;
 
-/** Gives the claim back before the run has ended, so that another process continues the run at once. */
+/**
+ * Gives the claim back before the run has ended, so that another process continues the run at once. Raises
+ * the fence: the batch may not have ended.
+ */
 const RELEASE_JOB = `
   CREATE FUNCTION release_job(p_name text, p_fence bigint, p_cursor jsonb, p_progress jsonb)
   RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
     v_run_id bigint;
   BEGIN
-    UPDATE jobs SET holder = NULL, lease_expires_at = NULL, cursor = p_cursor
+    UPDATE jobs SET holder = NULL, lease_expires_at = NULL, cursor = p_cursor, fence = fence + 1
      WHERE name = p_name AND fence = p_fence RETURNING run_id INTO v_run_id;
     IF NOT FOUND THEN
       RETURN false;
@@ -119,9 +122,16 @@ const RELEASE_JOB = `
     RETURN true;
   END $$`;
 
+const ORIGIN = 'p_actor text, p_client_address text, p_user_agent text, p_request_id text';
+
+/** Records what an operator asked for in the audit log. */
+const recordEvent = (action: string, subject: string, after = 'NULL') => `
+      INSERT INTO audit_events (action, subject, after, actor, client_address, user_agent, request_id)
+      VALUES (${action}, ${subject}, ${after}, p_actor, p_client_address, p_user_agent, p_request_id);`;
+
 /** Queues a run. Returns its id, or why there is none: another run has not ended, or the job is paused. */
 const REQUEST_JOB_RUN = `
-  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, p_requested_by text)
+  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, ${ORIGIN})
   RETURNS TABLE (run_id bigint, unfinished_run_id bigint, is_paused boolean) LANGUAGE plpgsql AS $$
   DECLARE
     v_job jobs;
@@ -132,8 +142,9 @@ const REQUEST_JOB_RUN = `
     is_paused := v_job.paused;
     IF unfinished_run_id IS NULL AND NOT is_paused THEN
       INSERT INTO job_runs (job, state, is_requested, requested_by, is_dry_run)
-      VALUES (p_name, 'queued', true, p_requested_by, p_is_dry_run) RETURNING id INTO run_id;
+      VALUES (p_name, 'queued', true, p_actor, p_is_dry_run) RETURNING id INTO run_id;
       UPDATE jobs AS j SET run_id = request_job_run.run_id WHERE j.name = p_name;
+      ${recordEvent(`'job.run'`, 'p_name', `jsonb_build_object('run', run_id, 'dryRun', p_is_dry_run)`)}
       PERFORM pg_notify('berth_jobs', p_name);
     END IF;
     RETURN NEXT;
@@ -144,7 +155,7 @@ const REQUEST_JOB_RUN = `
  * such run.
  */
 const STOP_JOB_RUN = `
-  CREATE FUNCTION stop_job_run(p_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+  CREATE FUNCTION stop_job_run(p_id bigint, ${ORIGIN}) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
     v_job jobs;
   BEGIN
@@ -157,6 +168,7 @@ const STOP_JOB_RUN = `
       RETURN false;
     END IF;
     UPDATE job_runs SET stop_requested_at = coalesce(stop_requested_at, now()) WHERE id = p_id;
+    ${recordEvent(`'job.stop'`, 'v_job.name', `jsonb_build_object('run', p_id)`)}
     IF v_job.holder IS NULL THEN
       UPDATE job_runs SET state = 'stopped', ended_at = now() WHERE id = p_id;
       UPDATE jobs SET run_id = NULL, ended_at = now() WHERE name = v_job.name;
@@ -166,19 +178,25 @@ const STOP_JOB_RUN = `
     RETURN true;
   END $$`;
 
-/** Pauses a job, and asks its run to stop; or lets it run again. */
+/** Pauses a job, and asks its run to stop; or lets it run again. Returns false if it was so already. */
 const PAUSE_JOB = `
-  CREATE FUNCTION pause_job(p_name text, p_paused boolean) RETURNS void LANGUAGE plpgsql AS $$
+  CREATE FUNCTION pause_job(p_name text, p_paused boolean, ${ORIGIN}) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
-    v_run_id bigint;
+    v_job jobs;
   BEGIN
-    INSERT INTO jobs AS j (name, paused) VALUES (p_name, p_paused)
-    ON CONFLICT (name) DO UPDATE SET paused = p_paused RETURNING j.run_id INTO v_run_id;
+    INSERT INTO jobs (name) VALUES (p_name) ON CONFLICT DO NOTHING;
+    SELECT * INTO v_job FROM jobs WHERE name = p_name FOR UPDATE;
+    IF v_job.paused = p_paused THEN
+      RETURN false;
+    END IF;
+    UPDATE jobs SET paused = p_paused WHERE name = p_name;
+    ${recordEvent(`CASE WHEN p_paused THEN 'job.pause' ELSE 'job.resume' END`, 'p_name')}
     IF p_paused THEN
-      PERFORM stop_job_run(v_run_id);
+      PERFORM stop_job_run(v_job.run_id, p_actor, p_client_address, p_user_agent, p_request_id);
     ELSE
       PERFORM pg_notify('berth_jobs', p_name);
     END IF;
+    RETURN true;
   END $$`;
 
 const UP = [

@@ -7,9 +7,9 @@ import { newUploadId, type UploadId } from '../../../src/oci/upload-id.js';
 import { StorageError } from '../../../src/storage/storage.errors.js';
 import { UploadEventLog } from '../../../src/events/upload-event-log.js';
 import { UploadClock } from '../../../src/maintenance/upload-clock.js';
-import { UploadReaper } from '../../../src/uploads/cleanup/upload-reaper.service.js';
 import { UploadReapingStore } from '../../../src/uploads/cleanup/upload-reaping.store.js';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
+import { reap } from '../../support/run-job.js';
 import { claimantOf } from '../../support/upload-claims.js';
 
 const DAY_SECONDS = 24 * 60 * 60;
@@ -80,8 +80,8 @@ export function describeReaping(registry: PlannedRegistry): void {
       expect(left).toEqual([]);
     });
 
-    it('does a whole round', async () => {
-      // A few sessions need all statements of a round.
+    it('does a whole run', async () => {
+      // A few sessions need all statements of a run.
       await registry.look(
         `UPDATE uploads SET lease_holder = 'busy', lease_expires_at = now() + interval '5 minutes'
           WHERE state = 'committing'
@@ -98,9 +98,7 @@ export function describeReaping(registry: PlannedRegistry): void {
       // One session can't be cleared up.
       driver.abortUpload = (...call: Parameters<typeof abort>) =>
         (calls += 1) === 1 ? Promise.reject(new StorageError('not now')) : abort(...call);
-      await registry
-        .expectCost(ROWS, () => registry.berth.app.get(UploadReaper).reap())
-        .finally(() => delete driver.abortUpload);
+      await registry.expectCost(ROWS, () => reap(registry.berth)).finally(() => delete driver.abortUpload);
       expect(calls).toBeGreaterThan(SESSIONS);
     });
   });

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { UploadEventLog } from '../../../src/events/upload-event-log.js';
 import { AdminClient } from '../admin-client.js';
 import { digestOf, RegistryClient } from '../registry-client.js';
-import { stopReaperSchedule } from '../reaper-schedule.js';
+import { stopJobs } from '../run-job.js';
 import { startTestBerth, type TestBerth } from '../test-berth.js';
 import type { TestDatabase } from '../test-postgres.js';
 import { type Cost, costOf, faultsOf, rowsOf } from './plan-check.js';
@@ -55,7 +55,7 @@ export class PlannedRegistry {
     const { rows } = await this.observer.query<{ id: string }>('SELECT id FROM storage_identity');
     const adopting = { STORAGE_ADOPT: String(rows[0]?.id) };
     this.berth = await startTestBerth({ DATABASE_URL: this.database.url, ...adopting });
-    this.listen();
+    await this.listen();
     const tables = this.berth.database.dataSource.entityMetadatas.map(({ tableName }) => tableName);
     this.tables = new Set(tables.filter((name) => !SMALL_TABLES.includes(name)));
     this.smallRepository = await this.repositoryOf(this.sizes.manifests);
@@ -65,7 +65,7 @@ export class PlannedRegistry {
   /** Starts it again with settings of its own. Requests are sent by whom `authorization` says. */
   async restart(environment: Record<string, string>, authorization: string): Promise<void> {
     await this.berth.restart(environment);
-    this.listen(authorization);
+    await this.listen(authorization);
   }
 
   /** Sends requests without credentials. */
@@ -73,12 +73,12 @@ export class PlannedRegistry {
     return new RegistryClient(this.berth.url);
   }
 
-  private listen(authorization?: string): void {
+  private async listen(authorization?: string): Promise<void> {
     this.recorder = new PlanRecorder(this.berth.database);
     this.client = new RegistryClient(this.berth.url, authorization);
     this.admin = new AdminClient(this.client);
     this.haveObjects();
-    stopReaperSchedule(this.berth);
+    await stopJobs(this.berth);
   }
 
   async dispose(): Promise<void> {

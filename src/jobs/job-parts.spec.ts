@@ -1,22 +1,21 @@
-import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Logger } from '@nestjs/common';
-import { BatchedJobs, inBatches } from './batched-jobs.js';
+import { inBatches, inTurns, type JobPart } from './job-parts.js';
+import type { JobRun } from './job.js';
 
-describe('BatchedJobs', () => {
+describe('inTurns', () => {
   let stopping: AbortController;
   let warnings: string[];
   let done: string[];
-  let jobs: BatchedJobs;
 
   beforeEach(() => {
     stopping = new AbortController();
     [warnings, done] = [[], []];
-    const logger = { warn: (_: unknown, message: string) => warnings.push(message) };
-    jobs = new BatchedJobs(stopping.signal, logger as unknown as Logger);
   });
+  afterEach(() => void jest.restoreAllMocks());
 
   const noCheck = () => Promise.resolve();
-  const counting = (name: string, batches: number, onBatch = (_batch: number) => {}) => ({
+  const counting = (name: string, batches: number, onBatch = (_batch: number) => {}): JobPart => ({
     failure: `${name} failed`,
     batches: (async function* (): AsyncGenerator<void, void> {
       try {
@@ -31,49 +30,56 @@ describe('BatchedJobs', () => {
       }
     })(),
   });
+  /** Returns the number of batches. */
+  const run = async (partsOf: () => readonly JobPart[], check = noCheck) => {
+    const logger = { warn: (_: unknown, message: string) => warnings.push(message) } as unknown as Logger;
+    let batches = 0;
+    for await (const _ of inTurns({ signal: stopping.signal } as JobRun, logger, partsOf, check))
+      batches += 1;
+    return batches;
+  };
 
-  it('runs a batch of each job in turn until all are done', async () => {
-    const isWorkLeft = await jobs.round([counting('a', 2), counting('b', 1)], noCheck);
-    expect(isWorkLeft).toBe(false);
+  it('runs a batch of each part in turn until all are done', async () => {
+    expect(await run(() => [counting('a', 2), counting('b', 1)])).toBe(3);
     expect(done).toEqual(['a1', 'b1', 'a2', 'b closed', 'a closed']);
   });
 
-  it('continues unfinished jobs in the next round, and starts the others again', async () => {
+  it('starts parts that are done again after a minute, while others continue', async () => {
     const start = performance.now();
     const clock = jest.spyOn(performance, 'now');
-    try {
+    let rounds = 0;
+    await run(() => {
+      rounds += 1;
+      if (rounds === 2) clock.mockRestore();
       const slow = counting('slow', 3, (batch) => batch === 1 && clock.mockReturnValue(start + 120_000));
-      expect(await jobs.round([slow, counting('quick', 0)], noCheck)).toBe(true);
-    } finally {
-      clock.mockRestore();
-    }
-    expect(await jobs.round([counting('slow', 3), counting('quick', 1)], noCheck)).toBe(false);
+      return [slow, counting('quick', rounds - 1)];
+    });
     expect(done).toEqual([
       ...['slow1', 'quick closed'],
       ...['slow2', 'quick1', 'slow3', 'quick closed', 'slow closed'],
     ]);
   });
 
-  it('logs a job that fails, and runs the others', async () => {
+  it('logs a part that fails, runs the others, and fails in the end', async () => {
     const failing = counting('a', 2, () => {
       throw new Error('not now');
     });
-    await jobs.round([failing, counting('b', 1)], noCheck);
+    await expect(run(() => [failing, counting('b', 1)])).rejects.toThrow('a failed: not now');
     expect(warnings).toEqual(['a failed']);
     expect(done).toEqual(['a1', 'a closed', 'b1', 'b closed']);
   });
 
-  it('ends a round, and its jobs, when the check before a turn fails', async () => {
+  it('ends with all its parts when the check before a turn fails', async () => {
     const checks = jest
       .fn(noCheck)
       .mockResolvedValueOnce()
       .mockRejectedValueOnce(new Error('another storage'));
-    await expect(jobs.round([counting('a', 9)], checks)).rejects.toThrow('another storage');
+    await expect(run(() => [counting('a', 9)], checks)).rejects.toThrow('another storage');
     expect(done).toEqual(['a1', 'a closed']);
   });
 
   it('stops after the current batch when its signal aborts', async () => {
-    await jobs.round([counting('a', 9, () => stopping.abort()), counting('b', 9)], noCheck);
+    await run(() => [counting('a', 9, () => stopping.abort()), counting('b', 9)]);
     expect(done).toEqual(['a1', 'a closed']);
   });
 });

@@ -1,17 +1,11 @@
-import {
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DisplacedObjects } from '../../blobs/displaced-objects.service.js';
 import { mapBounded } from '../../common/map-bounded.js';
 import { Configuration } from '../../config/configuration.js';
 import { UploadEventLog } from '../../events/upload-event-log.js';
-import { type BatchedJob, BatchedJobs, inBatches } from '../../maintenance/batched-jobs.js';
-import { ExclusiveTask } from '../../maintenance/exclusive-task.js';
-import { PeriodicTask } from '../../maintenance/periodic-task.js';
+import { inBatches, inTurns, type JobPart } from '../../jobs/job-parts.js';
+import type { Job, JobRun } from '../../jobs/job.js';
+import { Jobs } from '../../jobs/jobs.js';
 import { UploadClock } from '../../maintenance/upload-clock.js';
 import type { UploadId } from '../../oci/upload-id.js';
 import { StorageClaim } from '../../storage-identity/storage-claim.js';
@@ -41,7 +35,7 @@ const MAX_ORPHAN_AGE_SECONDS = 3_600;
 const NO_REQUEST: UploadOrigin = { actor: null, clientAddress: null, userAgent: null };
 
 /**
- * Cleans up after uploads, periodically, in one process at a time:
+ * The job `reap`, which cleans up after uploads:
  *
  * | what | how |
  * |---|---|
@@ -56,10 +50,11 @@ const NO_REQUEST: UploadOrigin = { actor: null, clientAddress: null, userAgent: 
  * It must never touch a live upload: a row ends, which fences its writer, before the bytes are touched.
  */
 @Injectable()
-export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
+export class UploadReaper implements Job, OnModuleInit {
+  readonly name = 'reap';
+  readonly description = 'Removes what interrupted and idle uploads leave';
+  readonly hasDryRun = false;
   private readonly logger = new Logger(UploadReaper.name);
-  private readonly schedule: PeriodicTask;
-  private readonly jobs: BatchedJobs;
 
   constructor(
     private readonly reaping: UploadReapingStore,
@@ -69,75 +64,78 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly events: UploadEventLog,
     private readonly clock: UploadClock,
     private readonly displaced: DisplacedObjects,
-    private readonly exclusive: ExclusiveTask,
     private readonly identity: StorageIdentity,
     private readonly claim: StorageClaim,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     private readonly configuration: Configuration,
-  ) {
-    const intervalMs = this.intervalSeconds * 1000;
-    this.schedule = new PeriodicTask({ name: 'upload reaper', intervalMs, run: () => this.reap() });
-    this.jobs = new BatchedJobs(this.schedule.signal, this.logger);
-  }
+    private readonly jobs: Jobs,
+  ) {}
 
-  onApplicationBootstrap(): void {
-    this.schedule.start();
-  }
-
-  async onModuleDestroy(): Promise<void> {
-    await this.schedule.stop(() => this.jobs.close());
+  onModuleInit(): void {
+    this.jobs.register(this);
   }
 
   /**
-   * Runs one round, unless another process does. Returns whether work is left.
-   *
    * @throws StorageIdentityError or StorageClaimError, having removed nothing, if the storage belongs to
    *   another database or to another copy of this one: then bytes without a row may be its bytes.
    */
-  async reap(): Promise<boolean> {
-    const isWorkLeft = await this.exclusive.run('upload reaper', () =>
-      this.jobs.round(this.allJobs(), () => this.beforeTurn()),
+  run(run: JobRun): AsyncGenerator<void, void> {
+    return inTurns(
+      run,
+      this.logger,
+      () => this.parts(run),
+      () => this.beforeTurn(),
     );
-    return isWorkLeft ?? false;
   }
 
-  private allJobs(): readonly BatchedJob[] {
+  get intervalSeconds(): number {
+    return Math.min(Math.max(this.configuration.uploadTtlSeconds / 4, 1), MAX_INTERVAL_SECONDS);
+  }
+
+  private parts(run: JobRun): readonly JobPart[] {
     const { uploadTtlSeconds, uploadEventRetentionSeconds, uploadLeaseSeconds } = this.configuration;
     const { rows, displaced } = BATCH;
-    const { signal } = this.schedule;
+    const counted = (name: string, size: number, work: () => Promise<number>) =>
+      inBatches(size, async () => {
+        const done = await work();
+        run.count(name, done);
+        return done;
+      });
     return [
       {
         failure: 'could not correct times of uploads in the future',
-        batches: inBatches(rows, () => this.reaping.correctFutureTimes(uploadLeaseSeconds, rows)),
+        batches: counted('correctedTimes', rows, () =>
+          this.reaping.correctFutureTimes(uploadLeaseSeconds, rows),
+        ),
       },
-      { failure: 'could not expire uploads', batches: this.expire() },
-      { failure: 'could not repair commits', batches: this.repairCommits() },
-      { failure: 'could not remove bytes of ended uploads', batches: this.reclaimEnded() },
-      { failure: 'could not remove bytes without an upload', batches: this.removeOrphans() },
+      { failure: 'could not expire uploads', batches: this.expire(run) },
+      { failure: 'could not repair commits', batches: this.repairCommits(run) },
+      { failure: 'could not remove bytes of ended uploads', batches: this.reclaimEnded(run) },
+      { failure: 'could not remove bytes without an upload', batches: this.removeOrphans(run) },
       {
         failure: 'could not check displaced objects',
-        batches: inBatches(displaced, () => this.displaced.reap(displaced, signal)),
+        batches: counted('checkedDisplacedObjects', displaced, () =>
+          this.displaced.reap(displaced, run.signal),
+        ),
       },
       {
         failure: 'could not delete old rows of uploads',
-        batches: inBatches(rows, () => this.reaping.prune(uploadTtlSeconds, rows)),
+        batches: counted('deletedUploads', rows, () => this.reaping.prune(uploadTtlSeconds, rows)),
       },
       {
         failure: 'could not delete old events',
-        batches: inBatches(rows, () => this.events.prune(uploadEventRetentionSeconds, rows)),
+        batches: counted('deletedEvents', rows, () => this.events.prune(uploadEventRetentionSeconds, rows)),
       },
     ];
   }
 
   private async beforeTurn(): Promise<void> {
-    // The storage can be exchanged during a round.
+    // The storage can be exchanged during a run.
     await this.identity.verify();
     await this.claim.verify();
-    await this.jobs.attempt('could not observe the clock', () => this.clock.observe(this.observationSeconds));
-  }
-
-  private get intervalSeconds(): number {
-    return Math.min(Math.max(this.configuration.uploadTtlSeconds / 4, 1), MAX_INTERVAL_SECONDS);
+    await this.clock.observe(this.observationSeconds).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'could not observe the clock');
+    });
   }
 
   /** A hundredth of an upload's time to live. A jump of the clock can cost an upload twice as much. */
@@ -151,21 +149,22 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
     return this.configuration.uploadLeaseSeconds;
   }
 
-  private expire(): AsyncGenerator<void, void> {
+  private expire(run: JobRun): AsyncGenerator<void, void> {
     const request = this.leases.leaseRequest(NO_REQUEST);
     return inBatches(BATCH.sessions, async () => {
       const { uploadTtlSeconds } = this.configuration;
       const expired = await this.reaping.expire(uploadTtlSeconds, BATCH.sessions, request);
-      await this.reclaim(expired);
+      run.count('expiredUploads', expired.length);
+      await this.reclaim(expired, run);
       return expired.length;
     });
   }
 
-  private async *repairCommits(): AsyncGenerator<void, void> {
+  private async *repairCommits(run: JobRun): AsyncGenerator<void, void> {
     const tried = new Set<UploadId>();
     while (tried.size < MAX_COMMITS) {
-      const acquired = await this.acquireInterruptedCommits(tried);
-      await Promise.all(acquired.map((commit) => this.repair(commit, tried)));
+      const acquired = await this.acquireInterruptedCommits(tried, run);
+      await Promise.all(acquired.map((commit) => this.repair(commit, tried, run)));
       if (acquired.length < BATCH.commits) return;
       yield;
     }
@@ -175,9 +174,9 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
    * Acquires up to a batch, one after the other: each query must exclude all that were tried before. If one
    * fails, the commits that were acquired are repaired; the next round tries again.
    */
-  private async acquireInterruptedCommits(tried: Set<UploadId>): Promise<AcquiredSession[]> {
+  private async acquireInterruptedCommits(tried: Set<UploadId>, run: JobRun): Promise<AcquiredSession[]> {
     const batch: AcquiredSession[] = [];
-    while (batch.length < BATCH.commits && !this.schedule.signal.aborted) {
+    while (batch.length < BATCH.commits && !run.signal.aborted) {
       const request = this.leases.leaseRequest(NO_REQUEST);
       const acquired = await this.reaping
         .acquireInterruptedCommit(this.graceSeconds, [...tried], request)
@@ -193,8 +192,8 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** `tried` keeps the commit if it can't be repaired, until the next round. */
-  private async repair(acquired: AcquiredSession, tried: Set<UploadId>): Promise<void> {
-    await this.jobs.attempt('could not repair an interrupted commit', async () => {
+  private async repair(acquired: AcquiredSession, tried: Set<UploadId>, run: JobRun): Promise<void> {
+    await this.attempt(run, 'could not repair an interrupted commit', async () => {
       const held = await this.leases.hold(acquired);
       try {
         await this.commits.resume(held);
@@ -202,22 +201,23 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
         await held.release();
       }
       tried.delete(acquired.session.id);
+      run.count('repairedCommits');
     });
   }
 
-  private reclaimEnded(): AsyncGenerator<void, void> {
+  private reclaimEnded(run: JobRun): AsyncGenerator<void, void> {
     return inBatches(BATCH.sessions, async () => {
       const ended = await this.reaping.findUnreclaimed(this.graceSeconds, BATCH.sessions);
-      const reclaimed = await this.reclaim(ended);
+      const reclaimed = await this.reclaim(ended, run);
       // If none could be removed, the storage is unavailable: the next round tries again.
       return reclaimed === 0 ? 0 : ended.length;
     });
   }
 
   /** Returns the number of sessions whose bytes were removed. */
-  private async reclaim(ended: readonly UploadSession[]): Promise<number> {
+  private async reclaim(ended: readonly UploadSession[], run: JobRun): Promise<number> {
     let reclaimed = 0;
-    await this.forEach(ended, 'could not remove the bytes of an ended upload', async (session) => {
+    await this.forEach(run, ended, 'could not remove the bytes of an ended upload', async (session) => {
       try {
         await this.reclaims.reclaim(session);
         reclaimed += 1;
@@ -226,36 +226,53 @@ export class UploadReaper implements OnApplicationBootstrap, OnModuleDestroy {
         throw error;
       }
     });
+    run.count('reclaimedUploads', reclaimed);
     return reclaimed;
   }
 
-  private async *removeOrphans(): AsyncGenerator<void, void> {
-    const { signal } = this.schedule;
+  private async *removeOrphans(run: JobRun): AsyncGenerator<void, void> {
+    const { signal } = run;
     const ageSeconds = Math.min(this.configuration.uploadTtlSeconds, MAX_ORPHAN_AGE_SECONDS);
     for await (const batch of storedUploadsBefore(Date.now() - 1000 * ageSeconds, this.driver, signal)) {
-      if (batch.size > 0) await this.removeUnlessKnown(batch);
+      if (batch.size > 0) await this.removeUnlessKnown(batch, run);
       yield;
     }
   }
 
-  private async removeUnlessKnown(batch: ReadonlyMap<UploadId, readonly StoredUpload[]>): Promise<void> {
+  private async removeUnlessKnown(
+    batch: ReadonlyMap<UploadId, readonly StoredUpload[]>,
+    run: JobRun,
+  ): Promise<void> {
     const known = await this.reaping.whichHoldBytes([...batch.keys()]);
     const orphans = [...batch].filter(([id]) => !known.has(id)).flatMap(([, stored]) => stored);
     // Again: the storage can have been exchanged while it was listed.
     if (orphans.length > 0) await this.identity.verify();
-    await this.forEach(orphans, 'could not remove bytes without an upload', ({ upload }) =>
-      this.driver.abortUpload(upload),
-    );
+    await this.forEach(run, orphans, 'could not remove bytes without an upload', async ({ upload }) => {
+      await this.driver.abortUpload(upload);
+      run.count('removedOrphans');
+    });
   }
 
-  /** A few at a time, until the process stops. */
+  /** A few at a time, until the run stops. */
   private async forEach<T>(
+    run: JobRun,
     items: readonly T[],
     failure: string,
     work: (item: T) => Promise<void>,
   ): Promise<void> {
     await mapBounded(items, MAX_CONCURRENT, async (item) => {
-      if (!this.schedule.signal.aborted) await this.jobs.attempt(failure, () => work(item));
+      if (!run.signal.aborted) await this.attempt(run, failure, () => work(item));
     });
+  }
+
+  /** Logs and counts a failure: it must not stop the rest. */
+  private async attempt(run: JobRun, failure: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (run.signal.aborted) return;
+      this.logger.warn({ err: error }, failure);
+      run.count('failures');
+    }
   }
 }
