@@ -62,7 +62,7 @@ export function rowOf(method: string, path: string): Row | undefined {
 
 function adminRowOf(isRead: boolean, path: string): Row {
   if (/^me(?:\/|$)/.test(path)) return 'signed in';
-  // The handler decides: a caller that may not read its repository does not find it (admin-deletions.spec).
+  // The handler decides. A caller that may not read its repository does not find it: deletion-rights.spec.
   if (path.startsWith('deletions/:id')) return 'signed in';
   if (path.startsWith('repositories/*name'))
     return isRead ? 'read a repository in the admin API' : 'change a repository in the admin API';
