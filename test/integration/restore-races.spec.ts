@@ -41,7 +41,7 @@ describe('a restore', () => {
   beforeEach(async () => {
     name = freshName();
     // A purge would queue a run of the collector.
-    await query(`SELECT pause_job('collect', true)`);
+    await pause('collect', true);
   });
 
   const query = <Row>(sql: string, parameters: unknown[] = []) =>
@@ -52,6 +52,7 @@ describe('a restore', () => {
     expect((await client.putManifest(name, tag, image)).status).toBe(201);
     return digestOf(image);
   };
+  const pause = (job: string, paused: boolean) => admin.call('PUT', `/jobs/${job}/paused`, 200, { paused });
   const remove = async (reference: string): Promise<string> => {
     const { status } = await client.fetch(`/v2/${name}/manifests/${reference}`, { method: 'DELETE' });
     expect(status).toBe(202);
@@ -191,8 +192,8 @@ describe('a restore', () => {
     const { status } = await whileOpen(RESTORE, [second], () => client.fetch(path, { method: 'DELETE' }));
     expect([status, await statusOf('1.0')]).toEqual([202, 404]);
     const tags = await query(
-      'SELECT FROM tags WHERE manifest_id = (SELECT id FROM manifests WHERE digest = $1 LIMIT 1)',
-      [digest],
+      'SELECT FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)',
+      [name],
     );
     expect(tags).toEqual([]);
   });
@@ -246,7 +247,7 @@ describe('a restore', () => {
     });
 
     it('can be interrupted: meanwhile nothing purges it, and the rest follows', async () => {
-      await query(`SELECT pause_job('restore', true)`);
+      await pause('restore', true);
       const { id, references } = await removeLargeIndex();
       expect((await restore(id))[0]).toBe(202);
       expect(await berth.app.get(DeletionStore).restoreBatch(id)).toBe(true);
@@ -259,7 +260,8 @@ describe('a restore', () => {
       await query('UPDATE deletions SET followed = true');
       await query('SELECT expire_deletions(0, 100)');
       expect(await stateOf(id)).toBe('restoring');
-      await query(`SELECT pause_job('restore', false), request_job_run('restore', false, NULL)`);
+      await pause('restore', false);
+      await admin.call('POST', '/jobs/restore/runs', 202);
       await until('it is restored', async () => (await stateOf(id)) === 'restored');
       for (const reference of references)
         expect([reference, await statusOf(reference)]).toEqual([reference, 200]);
