@@ -20,19 +20,14 @@ export class RevivingPushes1764510000001 implements MigrationInterface {
 }
 
 /**
- * Makes deleted manifests live, and the deleted manifests below them, whatever deleted these. Their links are
- * no longer hidden. Tags don't come back.
- *
- * Locks all these manifests by id, live ones too, and then their links by repository and blob, before it
- * looks at them. So a deletion of a manifest or a link at the same time comes first and is undone, or waits
- * and is refused. LATERAL forces lookups by index, whatever the planner estimates.
+ * Locks these manifests and all below them, live ones too, by id. Returns their ids. LATERAL forces lookups
+ * by index, whatever the planner estimates.
  */
-const REVIVE_MANIFESTS = `
-  CREATE FUNCTION revive_manifests(p_ids bigint[]) RETURNS void
+const LOCK_IMAGES = `
+  CREATE FUNCTION lock_images(p_ids bigint[]) RETURNS bigint[]
   LANGUAGE plpgsql SET enable_seqscan = off AS $$
   DECLARE
     images bigint[];
-    revived bigint[];
   BEGIN
     WITH RECURSIVE image (id) AS (
       SELECT unnest(p_ids)
@@ -43,7 +38,46 @@ const REVIVE_MANIFESTS = `
     SELECT array_agg(id ORDER BY id) INTO images FROM image;
     PERFORM FROM unnest(images) AS image (id)
      CROSS JOIN LATERAL (SELECT FROM manifests WHERE id = image.id FOR NO KEY UPDATE) AS manifest;
+    RETURN images;
+  END $$`;
 
+/**
+ * Which of these deleted manifests can't be revived: they, or manifests below them, are part of a deletion
+ * that is being purged. So manifests below them may be gone. Locks first: what is whole now stays so.
+ */
+const IMAGES_BEING_PURGED = `
+  CREATE FUNCTION images_being_purged(p_ids bigint[]) RETURNS bigint[]
+  LANGUAGE plpgsql SET enable_seqscan = off AS $$
+  BEGIN
+    PERFORM lock_images(p_ids);
+    RETURN ARRAY(
+      WITH RECURSIVE image (top, id) AS (
+        SELECT id, id FROM unnest(p_ids) AS id
+         UNION
+        SELECT i.top, c.child_id
+          FROM image i
+         CROSS JOIN LATERAL (SELECT child_id FROM manifest_children WHERE parent_id = i.id OFFSET 0) AS c)
+      SELECT DISTINCT i.top
+        FROM image i
+       CROSS JOIN LATERAL (SELECT deletion_id FROM manifests WHERE id = i.id OFFSET 0) AS m
+       CROSS JOIN LATERAL (SELECT FROM deletions
+                            WHERE id = m.deletion_id AND state IN ('purging', 'purged') OFFSET 0) AS d);
+  END $$`;
+
+/**
+ * Makes deleted manifests live, and the deleted manifests below them, whatever deleted these. Their links are
+ * no longer hidden. Tags don't come back.
+ *
+ * Locks all these manifests by id, and then their links by repository and blob, before it looks at them. So a
+ * deletion of a manifest or a link at the same time comes first and is undone, or waits and is refused.
+ */
+const REVIVE_MANIFESTS = `
+  CREATE FUNCTION revive_manifests(p_ids bigint[]) RETURNS void
+  LANGUAGE plpgsql SET enable_seqscan = off AS $$
+  DECLARE
+    images bigint[] := lock_images(p_ids);
+    revived bigint[];
+  BEGIN
     WITH changed AS (
       UPDATE manifests m SET deletion_id = NULL, is_follower = false, pushed_at = now()
         FROM (SELECT unnest(images) AS id OFFSET 0) AS image
@@ -75,7 +109,8 @@ const REVIVE_MANIFESTS = `
  *
  * A child is a manifest of the repository, or else a blob of it: caches of BuildKit list layers in an index.
  * References to blobs are rows of `manifest_blobs` in both cases. A child that the collector deleted, because
- * nothing held it, is revived. A child that a request deleted is missing, like a blob whose link is hidden.
+ * nothing held it, is revived, unless it is being purged. A child that a request deleted is missing, like a
+ * blob whose link is hidden.
  *
  * A manifest may have more than 100,000 references, and statistics may be older than most rows of a table.
  * So the plans don't depend on them: LATERAL forces one index lookup per reference, and lists are compared by
@@ -99,6 +134,7 @@ const REVIVING_PUT_MANIFEST = `
     stored_size bigint;
     child_ids bigint[];
     deleted_ids bigint[];
+    purged_ids bigint[];
     found_children text[];
     blob_ids bigint[];
     found_blobs text[];
@@ -118,6 +154,16 @@ const REVIVING_PUT_MANIFEST = `
      CROSS JOIN LATERAL (SELECT id, digest, deletion_id IS NOT NULL AS is_deleted FROM manifests
                           WHERE id = found.id AND (deletion_id IS NULL OR is_follower)
                             FOR KEY SHARE) AS child;
+
+    IF deleted_ids IS NOT NULL THEN
+      purged_ids := images_being_purged(deleted_ids);
+      IF purged_ids <> '{}' THEN
+        SELECT array_agg(m.id), array_agg(m.digest), array_agg(m.id) FILTER (WHERE m.deletion_id IS NOT NULL)
+          INTO child_ids, found_children, deleted_ids
+          FROM (SELECT unnest(child_ids) EXCEPT SELECT unnest(purged_ids)) AS kept (id)
+         CROSS JOIN LATERAL (SELECT id, digest, deletion_id FROM manifests WHERE id = kept.id OFFSET 0) AS m;
+      END IF;
+    END IF;
 
     SELECT array_agg(DISTINCT link.blob_id), array_agg(found.digest) INTO blob_ids, found_blobs
       FROM (SELECT d.blob_id, wanted.digest
@@ -225,8 +271,18 @@ const REVIVING_PUSH_MANIFEST = `
                         p_content, p_blobs, p_children, p_accepts_missing, p_tags, p_actor);
   END $$`;
 
-const UP = [REVIVE_MANIFESTS, REVIVING_PUT_MANIFEST, REVIVING_PUSH_MANIFEST];
+const UP = [
+  LOCK_IMAGES,
+  IMAGES_BEING_PURGED,
+  REVIVE_MANIFESTS,
+  REVIVING_PUT_MANIFEST,
+  REVIVING_PUSH_MANIFEST,
+];
 
 const replacing = (created: string) => created.replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION');
 
-const DOWN = [replacing(PUSH_MANIFEST), replacing(PUT_MANIFEST), 'DROP FUNCTION revive_manifests'];
+const DOWN = [
+  replacing(PUSH_MANIFEST),
+  replacing(PUT_MANIFEST),
+  'DROP FUNCTION revive_manifests, images_being_purged, lock_images',
+];
