@@ -6,12 +6,12 @@ import type { RefusedDeletions } from './object-store.js';
  * Deletes each of `names` by `deleteOne`, at most `limit` at a time, and returns the refusals. Ends with the
  * first error that means that the store is unavailable: the others would fail, too.
  */
-export async function deleteEach(
-  names: readonly string[],
+export async function deleteEach<Name extends string>(
+  names: readonly Name[],
   limit: number,
-  deleteOne: (name: string) => Promise<void>,
-): Promise<RefusedDeletions> {
-  const refused = new Map<string, StorageError>();
+  deleteOne: (name: Name) => Promise<void>,
+): Promise<ReadonlyMap<Name, StorageError>> {
+  const refused = new Map<Name, StorageError>();
   await mapBounded(names, limit, async (name) => {
     try {
       await deleteOne(name);
