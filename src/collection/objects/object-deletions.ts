@@ -16,6 +16,7 @@ import {
   StorageIdentityError,
   StorageUnavailableError,
 } from '../../storage/storage.errors.js';
+import type { CollectionStage } from '../collection-stage.js';
 import { DeletionRate } from './deletion-rate.js';
 import { type DueObject, type FailedDeletion, ObjectDeletionStore } from './object-deletion.store.js';
 
@@ -52,7 +53,7 @@ interface Outcome {
  * a later run, and the run goes on without it.
  */
 @Injectable()
-export class ObjectDeletions {
+export class ObjectDeletions implements CollectionStage {
   readonly name = 'objects';
   private readonly logger = new Logger(ObjectDeletions.name);
   private readonly rate: DeletionRate;
