@@ -16,7 +16,7 @@ const SHORT_SECONDS = 0.05;
 /** Longer than any test. */
 const LONG_SECONDS = 3_600;
 
-const ADMIN = { ...NO_REQUEST, actor: 'admin' };
+const ADMIN = { ...NO_REQUEST, actor: 'admin', requestId: 'a request' };
 
 let test: TestDataSource;
 

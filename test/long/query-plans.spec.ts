@@ -4,6 +4,7 @@ import { SqlMethods } from '../support/query-plans/sql-methods.js';
 import { describeAccess } from './query-plans/access.js';
 import { describeAdminLists } from './query-plans/admin-lists.js';
 import { describeBlobPushes } from './query-plans/blob-pushes.js';
+import { describeJobs } from './query-plans/jobs.js';
 import { describeLists } from './query-plans/lists.js';
 import { describeManifestPushes } from './query-plans/manifest-pushes.js';
 import { describePulls } from './query-plans/pulls.js';
@@ -50,6 +51,7 @@ describe('on a large database', () => {
   describeBlobPushes(registry);
   describeManifestPushes(registry);
   describeReaping(registry);
+  describeJobs(registry);
   describeAccess(registry);
   // Last: it starts the registry again, with access control.
   describeLogins(registry);

@@ -51,9 +51,10 @@ const RUN_COLUMNS = `
 
 const RUNS = `SELECT ${RUN_COLUMNS} FROM job_runs WHERE id = ANY ($1::bigint[])`;
 
+/** Rows are compared, so that the page is a range of the index, whatever the statistics say. */
 const RUNS_OF_JOB = `
   SELECT ${RUN_COLUMNS} FROM job_runs
-   WHERE job = $1 AND id < $2::bigint
+   WHERE (job, id) < ($1, $2::bigint) AND job >= $1
    ORDER BY job DESC, id DESC
    LIMIT $3`;
 

@@ -96,8 +96,11 @@ const FINISH_JOB_RUN = `
      WHERE id = v_run_id AND p_state = 'succeeded' AND NOT is_requested AND p_progress = '{}';
     UPDATE job_runs SET state = p_state, error = p_error, progress = p_progress, ended_at = now()
      WHERE id = v_run_id;
+    -- Rows are compared, so that it is a range of the index, whatever the statistics say.
     DELETE FROM job_runs
-     WHERE id IN (SELECT id FROM (SELECT id, ended_at FROM job_runs WHERE job = p_name ORDER BY id LIMIT 100) AS oldest
+     WHERE id IN (SELECT id FROM (SELECT id, ended_at FROM job_runs
+                                   WHERE (job, id) > (p_name, 0) AND job <= p_name
+                                   ORDER BY job, id LIMIT 100) AS oldest
                    WHERE ended_at < now() - ${seconds('p_history_seconds')});
     RETURN true;
   END $$`;
@@ -129,9 +132,14 @@ const recordEvent = (action: string, subject: string, after = 'NULL') => `
       INSERT INTO audit_events (action, subject, after, actor, client_address, user_agent, request_id)
       VALUES (${action}, ${subject}, ${after}, p_actor, p_client_address, p_user_agent, p_request_id);`;
 
-/** Queues a run. Returns its id, or why there is none: another run has not ended, or the job is paused. */
+/**
+ * Queues a run. Returns its id, or why there is none: another run has not ended, or the job is paused. Other
+ * functions call it without the id of a request: they record in the audit log what was asked of them.
+ */
 const REQUEST_JOB_RUN = `
-  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, ${ORIGIN})
+  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, p_actor text,
+                                  p_client_address text DEFAULT NULL, p_user_agent text DEFAULT NULL,
+                                  p_request_id text DEFAULT NULL)
   RETURNS TABLE (run_id bigint, unfinished_run_id bigint, is_paused boolean) LANGUAGE plpgsql AS $$
   DECLARE
     v_job jobs;
@@ -144,7 +152,9 @@ const REQUEST_JOB_RUN = `
       INSERT INTO job_runs (job, state, is_requested, requested_by, is_dry_run)
       VALUES (p_name, 'queued', true, p_actor, p_is_dry_run) RETURNING id INTO run_id;
       UPDATE jobs AS j SET run_id = request_job_run.run_id WHERE j.name = p_name;
-      ${recordEvent(`'job.run'`, 'p_name', `jsonb_build_object('run', run_id, 'dryRun', p_is_dry_run)`)}
+      IF p_request_id IS NOT NULL THEN
+        ${recordEvent(`'job.run'`, 'p_name', `jsonb_build_object('run', run_id, 'dryRun', p_is_dry_run)`)}
+      END IF;
       PERFORM pg_notify('berth_jobs', p_name);
     END IF;
     RETURN NEXT;

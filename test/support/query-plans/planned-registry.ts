@@ -12,10 +12,12 @@ import { type Sizes, sizesAt } from './seed-statements.js';
 import { createSeededDatabase } from './seeded-database.js';
 
 /**
- * Of one row by their constraints, and one with two or three rows: there is nothing that an index could
+ * Of one row by their constraints, and those with a few rows: there is nothing that an index could
  * spare.
  */
-const SMALL_TABLES = ['storage_identity', 'access_state', 'tls_authority', 'signing_keys'];
+const SMALL_TABLES = [
+  ...['storage_identity', 'storage_claim', 'access_state', 'tls_authority', 'signing_keys', 'jobs'],
+];
 
 export interface Figures extends Cost {
   readonly operation: string;
