@@ -6,7 +6,7 @@
  * | about   | table           | written by                                                        |
  * |---------|-----------------|-------------------------------------------------------------------|
  * | uploads | `upload_events` | the statements of `src/uploads` (see `recordingEvent`)            |
- * | tags    | `tag_events`    | the functions `put_manifest`, `remove_manifest` and `delete_tag`  |
+ * | tags    | `tag_events`    | functions of the schema: `put_manifest`, `delete_tag` and others  |
  */
 
 /** The client whose request changes something. */

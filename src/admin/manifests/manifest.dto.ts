@@ -124,9 +124,8 @@ export class ReferencesDto {
   @ApiProperty({
     type: [String],
     description:
-      'Digests that the repository did not have when the manifest was last pushed, and children that were ' +
-      'deleted since. What arrived later is listed until the manifest is pushed again. Up to 1,000, ' +
-      '`missingCount` may be higher',
+      'Digests that the repository did not have when the manifest was last pushed. What arrived later is ' +
+      'listed until the manifest is pushed again. Up to 1,000, `missingCount` may be higher',
     example: [],
   })
   missing: string[];
