@@ -108,27 +108,35 @@ export class CollectingDatabase {
     return progress;
   }
 
-  /** A blob of 1 byte per character of its name, linked by the repository. */
-  async pushBlob(repository: string, blob: string): Promise<void> {
+  pushBlob(repository: string, blob: string): Promise<void> {
+    return this.pushBlobs(repository, [blob]);
+  }
+
+  /** Blobs of 1 byte per character of their names, linked by the repository. */
+  async pushBlobs(repository: string, blobs: readonly string[]): Promise<void> {
     await this.rows('SELECT ensure_repository($1)', [repository]);
     await this.rows(
-      `WITH blob AS (
+      `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::text[]) AS w (name, digest)),
+       blob AS (
          INSERT INTO blobs (size_bytes, object_key)
-         SELECT length($2), 'blobs/' || $2 || gen_random_uuid()
-          WHERE NOT EXISTS (SELECT FROM blob_digests WHERE digest = $3) RETURNING id),
-       digest AS (INSERT INTO blob_digests (digest, blob_id) SELECT $3, id FROM blob),
-       found AS (SELECT id FROM blob UNION ALL SELECT blob_id FROM blob_digests WHERE digest = $3)
+         SELECT length(name), 'blobs/' || name || ' ' || digest FROM wanted
+          WHERE NOT EXISTS (SELECT FROM blob_digests AS d WHERE d.digest = wanted.digest)
+         RETURNING id, right(object_key, 71) AS digest),
+       own AS (INSERT INTO blob_digests (digest, blob_id) SELECT digest, id FROM blob)
        INSERT INTO repository_blobs (repository_id, blob_id)
-       SELECT (SELECT id FROM repositories WHERE name = $1), id FROM found
+       SELECT (SELECT id FROM repositories WHERE name = $1), id
+         FROM (SELECT id FROM blob
+                UNION ALL
+               SELECT d.blob_id FROM blob_digests AS d JOIN wanted ON wanted.digest = d.digest) AS found
            ON CONFLICT (repository_id, blob_id) DO UPDATE SET candidate_since = now(), hidden_at = NULL`,
-      [repository, blob, digestOf(blob)],
+      [repository, blobs, blobs.map((name) => digestOf(name))],
     );
   }
 
   /** Pushes a manifest, and the blobs that it refers to. Returns the names that are missing. */
   async push(repository: string, manifest: string, content: TestManifest = {}): Promise<string[]> {
     const { blobs = [], children = [], subject, tags = [] } = content;
-    for (const blob of blobs) await this.pushBlob(repository, blob);
+    if (blobs.length > 0) await this.pushBlobs(repository, blobs);
     return this.put(repository, manifest, { blobs, children, tags, ...(subject && { subject }) });
   }
 
@@ -198,7 +206,7 @@ export class CollectingDatabase {
   async links(): Promise<string[]> {
     const rows = await this.rows<{ link: string }>(
       `SELECT coalesce(r.name, r.deleted_name) || ' '
-                || regexp_replace(b.object_key, '^blobs/(.*).{36}$', '\\1')
+                || regexp_replace(b.object_key, '^blobs/(.*) sha256:.*$', '\\1')
                 || CASE WHEN l.hidden_at IS NULL THEN '' ELSE '?' END AS link
          FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.id = l.blob_id
         ORDER BY 1`,
@@ -207,7 +215,7 @@ export class CollectingDatabase {
   }
 
   async blobs(): Promise<string[]> {
-    const sql = `SELECT regexp_replace(object_key, '^blobs/(.*).{36}$', '\\1') AS name FROM blobs ORDER BY 1`;
+    const sql = `SELECT regexp_replace(object_key, '^blobs/(.*) sha256:.*$', '\\1') AS name FROM blobs ORDER BY 1`;
     return (await this.rows<{ name: string }>(sql)).map(({ name }) => name);
   }
 

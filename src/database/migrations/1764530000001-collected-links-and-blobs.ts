@@ -19,7 +19,7 @@ export class CollectedLinksAndBlobs1764530000001 implements MigrationInterface {
  * row is found by index, whatever the planner estimates.
  */
 export const AS_COLLECTOR = `LANGUAGE plpgsql SET lock_timeout = '500ms'
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off`;
+  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off`;
 
 /**
  * Looks at up to `p_limit` links that have been candidates for `p_grace_seconds`, after the position that the

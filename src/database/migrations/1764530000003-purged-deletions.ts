@@ -145,7 +145,7 @@ const PURGE_DELETIONS = `
     deletion_ids bigint[] := '{}';
     deletions_of bigint[] := '{}';
     locked bigint[] := '{}';
-    found bigint[];
+    ids bigint[];
     allowed bigint[];
     at integer;
   BEGIN
@@ -158,14 +158,14 @@ const PURGE_DELETIONS = `
     LOOP
       is_requested := coalesce(is_requested, own.purge_requested_at IS NOT NULL);
       EXIT WHEN is_requested <> (own.purge_requested_at IS NOT NULL);
-      SELECT array_agg(id ORDER BY id DESC) INTO found
+      SELECT array_agg(id ORDER BY id DESC) INTO ids
         FROM (SELECT id FROM manifests
                WHERE deletion_id = own.id AND (own.id > p_deletion OR p_manifest IS NULL OR id < p_manifest)
                ORDER BY id DESC LIMIT size - cardinality(locked) FOR UPDATE SKIP LOCKED) AS m;
       deletion_ids := deletion_ids || own.id;
-      IF found IS NOT NULL THEN
-        locked := locked || found;
-        deletions_of := deletions_of || array_fill(own.id, ARRAY[cardinality(found)]);
+      IF ids IS NOT NULL THEN
+        locked := locked || ids;
+        deletions_of := deletions_of || array_fill(own.id, ARRAY[cardinality(ids)]);
       END IF;
       EXIT WHEN cardinality(locked) >= size;
     END LOOP;
@@ -210,7 +210,7 @@ const PURGE_REPOSITORY = `
   DECLARE
     own bigint;
     own_request timestamptz;
-    found bigint[];
+    ids bigint[];
   BEGIN
     changed := 0;
     purged := 0;
@@ -230,16 +230,16 @@ const PURGE_REPOSITORY = `
       GET DIAGNOSTICS changed = ROW_COUNT;
       IF changed > 0 THEN RETURN; END IF;
 
-      SELECT array_agg(id) INTO found
+      SELECT array_agg(id) INTO ids
         FROM (SELECT id FROM manifests WHERE repository_id = own
                ORDER BY digest LIMIT least(p_limit, 100) FOR UPDATE SKIP LOCKED) AS m;
-      SELECT p.purged, p.deleted INTO purged, changed FROM purge_manifests(found, p_limit) AS p;
+      SELECT p.purged, p.deleted INTO purged, changed FROM purge_manifests(ids, p_limit) AS p;
       IF changed > 0 OR EXISTS (SELECT FROM manifests WHERE repository_id = own) THEN RETURN; END IF;
 
-      SELECT array_agg(blob_id) INTO found
+      SELECT array_agg(blob_id) INTO ids
         FROM (SELECT blob_id FROM repository_blobs WHERE repository_id = own
                ORDER BY blob_id LIMIT p_limit FOR UPDATE SKIP LOCKED) AS link;
-      DELETE FROM repository_blobs WHERE repository_id = own AND blob_id = ANY (found);
+      DELETE FROM repository_blobs WHERE repository_id = own AND blob_id = ANY (ids);
       GET DIAGNOSTICS changed = ROW_COUNT;
       IF changed > 0 OR EXISTS (SELECT FROM repository_blobs WHERE repository_id = own) THEN RETURN; END IF;
 

@@ -73,28 +73,28 @@ const DELETE_UNTAGGED_BY_PUSH = `
   ) ${AS_COLLECTOR} AS $$
   DECLARE
     times timestamptz[];
-    found bigint[];
+    ids bigint[];
     skipped bigint[];
     settled integer;
   BEGIN
-    SELECT array_agg(pushed_at ORDER BY pushed_at, id), array_agg(id ORDER BY pushed_at, id) INTO times, found
+    SELECT array_agg(pushed_at ORDER BY pushed_at, id), array_agg(id ORDER BY pushed_at, id) INTO times, ids
       FROM (SELECT pushed_at, id FROM manifests
              WHERE (pushed_at, id) > (p_pushed_at, p_manifest)
                AND pushed_at <= now() - p_seconds * interval '1 second'
              ORDER BY pushed_at, id LIMIT p_limit) AS m;
-    looked := coalesce(cardinality(found), 0);
+    looked := coalesce(cardinality(ids), 0);
     deleted := 0;
     is_settled := true;
     IF looked = 0 THEN RETURN; END IF;
-    SELECT d.deleted, d.busy INTO deleted, skipped FROM delete_untagged(p_seconds, found) AS d;
+    SELECT d.deleted, d.busy INTO deleted, skipped FROM delete_untagged(p_seconds, ids) AS d;
     SELECT coalesce(min(m.n) - 1, looked) INTO settled
-      FROM unnest(found, times) WITH ORDINALITY AS m (id, pushed_at, n)
+      FROM unnest(ids, times) WITH ORDINALITY AS m (id, pushed_at, n)
      WHERE m.id = ANY (skipped) OR m.pushed_at > ${SETTLED};
     is_settled := settled = looked;
     settled_at := times[settled];
-    settled_manifest := found[settled];
+    settled_manifest := ids[settled];
     p_pushed_at := times[looked];
-    p_manifest := found[looked];
+    p_manifest := ids[looked];
   END $$`;
 
 /** Like `delete_untagged_by_push`, for manifests that lost a tag. Events are looked at by id. */
@@ -174,17 +174,17 @@ const CHECK_BLOBS = `
   CREATE FUNCTION check_blobs(p_limit integer, INOUT p_blob bigint, OUT looked integer, OUT undated integer)
   ${AS_COLLECTOR} AS $$
   DECLARE
-    found bigint[];
+    ids bigint[];
     undated_blobs bigint[];
   BEGIN
-    SELECT array_agg(id ORDER BY id) INTO found
+    SELECT array_agg(id ORDER BY id) INTO ids
       FROM (SELECT id FROM blobs WHERE id > p_blob ORDER BY id LIMIT p_limit) AS blob;
-    looked := coalesce(cardinality(found), 0);
+    looked := coalesce(cardinality(ids), 0);
     undated := 0;
     IF looked = 0 THEN RETURN; END IF;
-    p_blob := found[looked];
+    p_blob := ids[looked];
     SELECT array_agg(blob.id) INTO undated_blobs
-      FROM unnest(found) AS l (id)
+      FROM unnest(ids) AS l (id)
      CROSS JOIN LATERAL (SELECT id FROM unlinked_blobs
                           WHERE id = l.id AND candidate_since IS NULL OFFSET 0) AS blob;
     undated := coalesce(cardinality(undated_blobs), 0);
