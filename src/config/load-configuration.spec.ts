@@ -127,6 +127,33 @@ describe('loadConfiguration', () => {
     expect(attempt).not.toThrow('sesame');
   });
 
+  describe('GC_READ_WINDOW_SECONDS', () => {
+    const s3 = { STORAGE_DRIVER: 's3', STORAGE_S3_BUCKET: 'layers' };
+    const azure = {
+      STORAGE_DRIVER: 'azure',
+      STORAGE_AZURE_CONTAINER: 'layers',
+      STORAGE_AZURE_ACCOUNT_NAME: 'berth',
+    };
+    const gcs = { STORAGE_DRIVER: 'gcs', STORAGE_GCS_BUCKET: 'layers' };
+
+    it.each([s3, azure, gcs])('must be as long as a signed URL: $STORAGE_DRIVER', (store) => {
+      const attempt = () => loadConfiguration({ ...store, GC_READ_WINDOW_SECONDS: '899' });
+      expect(attempt).toThrow(
+        /GC_READ_WINDOW_SECONDS is shorter .+ at least 900, or STORAGE_REDIRECT=false\.$/,
+      );
+      expect(loadConfiguration({ ...store, GC_READ_WINDOW_SECONDS: '900' }).gcReadWindowSeconds).toBe(900);
+    });
+
+    it.each<Record<string, string>>([
+      { ...s3, STORAGE_REDIRECT: 'false' },
+      { STORAGE_DRIVER: 'filesystem' },
+      { STORAGE_DRIVER: 'memory' },
+    ])('may be 0 without redirects: %j', (environment) => {
+      const configuration = loadConfiguration({ ...environment, GC_READ_WINDOW_SECONDS: '0' });
+      expect(configuration.gcReadWindowSeconds).toBe(0);
+    });
+  });
+
   it.each([
     ['PORT', '65536'],
     ['PORT', '80a'],

@@ -7,6 +7,7 @@ import { Configuration } from './configuration.js';
 import { GcsSettings } from './gcs.settings.js';
 import { S3Settings } from './s3.settings.js';
 import { InvalidSettings } from './invalid-settings.js';
+import { checkReadWindow } from './object-store-rules.js';
 import { mistypedNames } from './setting-names.js';
 import { checkTls } from './tls-rules.js';
 
@@ -29,6 +30,7 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   checkNames(set, invalid);
   const configuration = validated(Configuration, set, invalid);
   loadObjectStore(configuration, set, invalid);
+  checkReadWindow(configuration, invalid);
   checkPassword(configuration, invalid);
   checkTls(configuration, invalid);
   checkUrl(configuration.databaseUrl, invalid);

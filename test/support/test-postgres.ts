@@ -44,6 +44,11 @@ export async function createMigratedDatabase(): Promise<TestDatabase> {
   return created;
 }
 
+/** Creates a copy of a database to which nothing is connected. It has the identity of the original. */
+export function createClone({ connection }: TestDatabase): Promise<TestDatabase> {
+  return createFrom({ ...connection, database: 'postgres' }, connection.database);
+}
+
 async function createFrom(server: EmbeddedConnectionOptions, template: string): Promise<TestDatabase> {
   const database = `berth_test_${randomBytes(6).toString('hex')}`;
   await runOn(server, `CREATE DATABASE ${database} TEMPLATE ${template}`);

@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { SIGNED_URL_SECONDS } from '../../config/object-store-rules.js';
 
-/** For a download to start. A download in progress continues after that. */
-const EXPIRY_SECONDS = 15 * 60;
 /**
  * A URL is reused for this long. Its last client has eleven minutes to start, and at least one if a temporary
  * credential expires earlier, because SDKs renew those five minutes ahead.
@@ -18,7 +17,7 @@ export class SignedUrls {
   of(name: string): Promise<URL> {
     const known = this.urls.get(name);
     if (known !== undefined) return known;
-    const signed = this.sign(name, EXPIRY_SECONDS);
+    const signed = this.sign(name, SIGNED_URL_SECONDS);
     this.urls.set(name, signed);
     signed.catch(() => this.urls.delete(name));
     return signed;
