@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
@@ -67,6 +69,14 @@ describe('admin API: jobs', () => {
     );
     return String(run?.id);
   };
+
+  it('lists the jobs that the documentation describes', async () => {
+    const docs = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+    const [, section = ''] = /\n## Jobs\n([^]*?)\n## /.exec(docs) ?? [];
+    const documented = [...section.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+    const { items } = await admin.get<{ items: Job[] }>('/jobs');
+    expect(items.map(({ name }) => name)).toEqual(documented);
+  });
 
   it('runs a job on request, and shows what it did', async () => {
     const location = await client.startUpload('a/b');
