@@ -9,6 +9,7 @@ import { describeLists } from './query-plans/lists.js';
 import { describeManifestPushes } from './query-plans/manifest-pushes.js';
 import { describePulls } from './query-plans/pulls.js';
 import { describeLogins } from './query-plans/logins.js';
+import { describeObjectDeletions } from './query-plans/object-deletions.js';
 import { describeReaping } from './query-plans/reaping.js';
 
 /** 1: 40,000 manifests and 390,000 links. 25: a million and ten million, which takes minutes. */
@@ -27,6 +28,7 @@ const NOT_HERE = [
   'TlsAuthorityStore.',
   // Of tables with one row, or with a few.
   'RightsStore.epoch',
+  'StorageClaimStore.',
   'SigningKeyStore.',
   // It sends nothing itself.
   'AccessChanges.onChange',
@@ -51,6 +53,7 @@ describe('on a large database', () => {
   describeBlobPushes(registry);
   describeManifestPushes(registry);
   describeReaping(registry);
+  describeObjectDeletions(registry);
   describeJobs(registry);
   describeAccess(registry);
   // Last: it starts the registry again, with access control.
