@@ -232,7 +232,10 @@ const REVIVING_PUT_MANIFEST = `
     END IF;
     -- An existing manifest, and content of it that was missing until now.
     IF stored_size <> own_size THEN PERFORM set_image_sizes(ARRAY[own_id]); END IF;
-    DELETE FROM manifest_missing_references WHERE manifest_id = own_id;
+    -- Nearly no manifest has any. A DELETE without rows would call a trigger.
+    IF EXISTS (SELECT FROM manifest_missing_references WHERE manifest_id = own_id) THEN
+      DELETE FROM manifest_missing_references WHERE manifest_id = own_id;
+    END IF;
     INSERT INTO manifest_missing_references (manifest_id, repository_id, digest)
     SELECT own_id, own_repository, unnest(missing) ON CONFLICT DO NOTHING;
 
