@@ -48,7 +48,7 @@ export class CollectionStore {
 
   /** Ids of deletions whose followers were not all found yet, after `after`. */
   async unfollowed(after: string, limit: number): Promise<string[]> {
-    const sql = 'SELECT id FROM deletions WHERE NOT followed AND id > $1 ORDER BY id LIMIT $2';
+    const sql = 'SELECT unfollowed_deletions($1, $2) AS id';
     return (await this.query<{ id: string }>(sql, [after, limit])).map(({ id }) => id);
   }
 
@@ -131,8 +131,7 @@ export class CollectionStore {
 
   /** Ids of deletions of repositories that are being purged, after `after`. */
   async purgingRepositories(after: string, limit: number): Promise<string[]> {
-    const sql = `SELECT id FROM deletions WHERE state = 'purging' AND kind = 'repository' AND id > $1
-                  ORDER BY id LIMIT $2`;
+    const sql = 'SELECT purging_repositories($1, $2) AS id';
     return (await this.query<{ id: string }>(sql, [after, limit])).map(({ id }) => id);
   }
 

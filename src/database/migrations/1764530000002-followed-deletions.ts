@@ -6,13 +6,21 @@ export class FollowedDeletions1764530000002 implements MigrationInterface {
   readonly name = 'FollowedDeletions1764530000002';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    for (const statement of [DELETE_FOLLOWERS, FOLLOW_DELETION]) await queryRunner.query(statement);
+    for (const statement of [UNFOLLOWED_DELETIONS, DELETE_FOLLOWERS, FOLLOW_DELETION])
+      await queryRunner.query(statement);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('DROP FUNCTION follow_deletion, delete_followers');
+    await queryRunner.query('DROP FUNCTION follow_deletion, delete_followers, unfollowed_deletions');
   }
 }
+
+/** The ids of up to `p_limit` deletions that are not followed, after `p_after`. */
+const UNFOLLOWED_DELETIONS = `
+  CREATE FUNCTION unfollowed_deletions(p_after bigint, p_limit integer) RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
+  BEGIN
+    RETURN QUERY SELECT id FROM deletions WHERE NOT followed AND id > p_after ORDER BY id LIMIT p_limit;
+  END $$`;
 
 /**
  * Deletes those of the manifests that nothing holds, as followers of a deletion. Returns how many, and how

@@ -15,7 +15,7 @@ export class PurgedDeletions1764530000003 implements MigrationInterface {
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(SIZES_OF_ALL);
     await queryRunner.query(
-      'DROP FUNCTION prune_deletions, purge_repository, purge_deletions, purge_manifests, expire_deletions',
+      'DROP FUNCTION prune_deletions, purge_repository, purging_repositories, purge_deletions, purge_manifests, expire_deletions',
     );
   }
 }
@@ -198,6 +198,14 @@ const PURGE_DELETIONS = `
     END IF;
   END $$`;
 
+/** The ids of up to `p_limit` deletions of repositories that are being purged, after `p_after`. */
+const PURGING_REPOSITORIES = `
+  CREATE FUNCTION purging_repositories(p_after bigint, p_limit integer) RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
+  BEGIN
+    RETURN QUERY SELECT id FROM deletions WHERE state = 'purging' AND kind = 'repository' AND id > p_after
+                  ORDER BY id LIMIT p_limit;
+  END $$`;
+
 /**
  * Does one step of purging a deleted repository: ends other deletions of it, then deletes up to 100
  * manifests, then links, then events, and at last its row. Returns how many rows it changed, and how many
@@ -293,6 +301,7 @@ const UP = [
   EXPIRE_DELETIONS,
   PURGE_MANIFESTS,
   PURGE_DELETIONS,
+  PURGING_REPOSITORIES,
   PURGE_REPOSITORY,
   PRUNE_DELETIONS,
 ];
