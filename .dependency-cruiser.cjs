@@ -58,6 +58,7 @@ const ALLOWED = {
     'accounts',
     'audit',
     'jobs',
+    'collection',
     'deletions',
     'uploads',
     'manifests',

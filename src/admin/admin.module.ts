@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
+import { ForecastModule } from '../collection/forecast/forecast.module.js';
 import { DeletionsModule } from '../deletions/deletions.module.js';
 import { AuditController } from './access/audit/audit.controller.js';
 import { AuditQuery } from './access/audit/audit.query.js';
@@ -30,6 +31,7 @@ import { UploadEventsQuery } from './events/upload-events.query.js';
 import { JobRunsController } from './jobs/job-runs.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsQuery } from './jobs/jobs.query.js';
+import { GarbageController } from './garbage/garbage.controller.js';
 import { ImagePlatforms } from './manifests/image-platforms.js';
 import { AdminManifestsController } from './manifests/manifests.controller.js';
 import { ManifestsQuery } from './manifests/manifests.query.js';
@@ -51,7 +53,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
  * through the service that owns the data.
  */
 @Module({
-  imports: [AccessModule, AccountsModule, BlobsModule, DeletionsModule, UploadsModule],
+  imports: [AccessModule, AccountsModule, BlobsModule, DeletionsModule, ForecastModule, UploadsModule],
   controllers: [
     OverviewController,
     // Before RepositoriesController, whose `*name` would match their paths.
@@ -61,6 +63,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     UsageController,
     RepositoriesController,
     DeletionsController,
+    GarbageController,
     AdminUploadsController,
     JobsController,
     JobRunsController,

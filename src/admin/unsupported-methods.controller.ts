@@ -13,6 +13,7 @@ export class UnsupportedAdminMethodsController {
     'overview',
     'repositories',
     'deletions',
+    'garbage',
     'deletions/:id',
     'uploads',
     'uploads/:id/events',

@@ -84,6 +84,7 @@ const OWN: Record<string, Record<string, string>> = {
   '/api/v1/repositories': { get: 'listRepositories' },
   '/api/v1/repositories/{name}': { get: 'getRepository', delete: 'deleteRepository' },
   '/api/v1/repositories/{name}/usage': { get: 'getRepositoryUsage' },
+  '/api/v1/garbage': { get: 'getGarbage' },
   '/api/v1/deletions': { get: 'listDeletions' },
   '/api/v1/deletions/{id}': { get: 'getDeletion' },
   '/api/v1/deletions/{id}/restore': { post: 'restoreDeletion' },

@@ -123,6 +123,9 @@ describe('a restore', () => {
     const [status, { detail }] = await whileOpen(RESTORE, [second], () => post(`/deletions/${second}/purge`));
     expect([status, detail]).toEqual([409, `the deletion ${second} was restored already`]);
     expect(await statusOf('1.0')).toBe(200);
+    // A request to purge can be repeated.
+    const third = await remove(digest);
+    for (let n = 0; n < 2; n += 1) expect((await post(`/deletions/${third}/purge`))[0]).toBe(202);
   });
 
   it('beside another restore: one of them is refused', async () => {
