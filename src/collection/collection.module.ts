@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { CollectionStage } from './collection-stage.js';
 import { CollectionStore } from './collection.store.js';
+import { ForecastModule } from './forecast/forecast.module.js';
 import { COLLECTION_STAGES, Collector } from './collector.js';
 import { ObjectDeletionStore } from './objects/object-deletion.store.js';
 import { ObjectDeletions } from './objects/object-deletions.js';
@@ -24,6 +25,7 @@ const STAGES = [
 
 /** Collection: what nothing needs any more is deleted. Start reading at {@link Collector}. */
 @Module({
+  imports: [ForecastModule],
   providers: [
     Collector,
     CollectionStore,

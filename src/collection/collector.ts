@@ -4,6 +4,7 @@ import { ContendedError } from '../database/errors/contended.error.js';
 import type { Job, JobRun } from '../jobs/job.js';
 import { Jobs } from '../jobs/jobs.js';
 import type { CollectionStage } from './collection-stage.js';
+import { ForecastQuery } from './forecast/forecast.query.js';
 
 /** The stages of a collection, in the order in which they run. */
 export const COLLECTION_STAGES = Symbol('COLLECTION_STAGES');
@@ -21,11 +22,12 @@ export class Collector implements Job {
   readonly name = 'collect';
   readonly description = 'Deletes for good what nothing needs any more and what can no longer be restored';
   readonly intervalSeconds: number;
-  readonly hasDryRun = false;
+  readonly hasDryRun = true;
   private readonly logger = new Logger(Collector.name);
 
   constructor(
     @Inject(COLLECTION_STAGES) private readonly stages: readonly CollectionStage[],
+    private readonly forecast: ForecastQuery,
     configuration: Configuration,
     jobs: Jobs,
   ) {
@@ -35,9 +37,10 @@ export class Collector implements Job {
 
   /**
    * One collection: all stages, in turns, until none has work left. If one fails, the others run, and then
-   * this throws its error.
+   * this throws its error. A dry run only counts what they would do.
    */
   async *run(run: JobRun): AsyncGenerator<void, void> {
+    if (run.isDryRun) return await this.dryRun(run);
     const failures: unknown[] = [];
     const unfinished = new Map<CollectionStage, AsyncGenerator<void, void>>();
     try {
@@ -59,6 +62,14 @@ export class Collector implements Job {
       for (const batches of unfinished.values()) await batches.return();
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  private async dryRun(run: JobRun): Promise<void> {
+    const { now, afterWindows, stages } = await this.forecast.measure();
+    run.count('deletionsToFollow', stages.followers.count);
+    for (const [when, total] of Object.entries({ now, afterWindows }))
+      for (const [name, value] of Object.entries(total as object as Record<string, number>))
+        run.count(`${when}.${name}`, value);
   }
 
   /** Returns whether the stage has ended. */

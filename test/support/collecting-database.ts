@@ -1,4 +1,5 @@
 import { Collector } from '../../src/collection/collector.js';
+import { ForecastQuery } from '../../src/collection/forecast/forecast.query.js';
 import { CollectionStore } from '../../src/collection/collection.store.js';
 import { BlobsStage } from '../../src/collection/stages/blobs.stage.js';
 import { DeletionsStage } from '../../src/collection/stages/deletions.stage.js';
@@ -8,6 +9,7 @@ import { SelfCheckStage } from '../../src/collection/stages/self-check.stage.js'
 import { UntaggedStage } from '../../src/collection/stages/untagged.stage.js';
 import { Configuration } from '../../src/config/configuration.js';
 import { queryRows } from '../../src/database/query-rows.js';
+import { ListQueries } from '../../src/database/list-queries.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import type { JobRun, JsonValue } from '../../src/jobs/job.js';
 import type { Jobs } from '../../src/jobs/jobs.js';
@@ -59,7 +61,8 @@ export class CollectingDatabase {
       new SelfCheckStage(store),
     ];
     const jobs = { register: () => undefined } as unknown as Jobs;
-    this.collector = new Collector(stages, configuration, jobs);
+    const forecast = new ForecastQuery(new ListQueries(test.dataSource), configuration);
+    this.collector = new Collector(stages, forecast, configuration, jobs);
     this.set({});
   }
 

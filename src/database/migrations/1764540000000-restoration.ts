@@ -24,13 +24,6 @@ export class Restoration1764540000000 implements MigrationInterface {
 /** How many tags that were not restored are named. */
 const MAX_NAMED = 100;
 
-const ofRequest = (name: string) => `current_setting('berth.${name}', true)`;
-
-/** Queues a run of a job, unless one has not ended, in the name of the request. */
-const requestRun = (job: 'restore' | 'collect') => `
-  request_job_run('${job}', false, p_actor,
-                  ${['client_address', 'user_agent', 'request_id'].map(ofRequest).join(', ')})`;
-
 /**
  * Restores a part of a deletion that is being restored: at most `p_limit` manifests, or if none is left, at
  * most `p_limit` tags. Returns whether anything may be left. In the end the state is `restored`.
@@ -191,7 +184,7 @@ const RESTORE_DELETION = `
                                               'afterTag', '', 'tagsNotRestored', 0, 'notRestored', '[]'::jsonb)
        WHERE id = own.id;
       IF greatest(manifest_count, tag_count) > p_limit THEN
-        PERFORM ${requestRun('restore')};
+        PERFORM request_job_run('restore', false, p_actor);
       ELSE
         LOOP
           EXIT WHEN NOT restore_batch(own.id, p_limit);
@@ -241,7 +234,7 @@ const REQUEST_PURGE = `
     IF needed IS NOT NULL THEN RETURN needed; END IF;
 
     UPDATE deletions SET purge_requested_at = now() WHERE id = own.id;
-    PERFORM ${requestRun('collect')};
+    PERFORM request_job_run('collect', false, p_actor);
     INSERT INTO audit_events (action, actor, subject, repository, before)
     VALUES ('deletion.purge', p_actor, coalesce(own.reference, own.repository), own.repository,
             jsonb_build_object('deletionId', own.id::text, 'kind', own.kind, 'deletedAt', own.deleted_at));
