@@ -88,6 +88,8 @@ export class Cluster {
       ACCESS_MODE: this.isSecured ? 'token' : 'open',
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'json',
+      // The model does not know what follows a deletion. `test/collection` has one that does.
+      GC_INTERVAL_SECONDS: '0',
       ...this.extraSettings,
     };
     const process = new BerthProcess(this.main, settings, this.workspace.root);

@@ -38,7 +38,7 @@ describe('a manifest of 20,000 references', () => {
   it.each([
     ['an image', OCI_MANIFEST, { config: descriptors[0], layers: descriptors.slice(1) }],
     ['an index of blobs', OCI_INDEX, { manifests: descriptors }],
-  ])('is stored, and deleted: %s', async (_, mediaType, fields) => {
+  ])('is stored, deleted and pushed again: %s', async (_, mediaType, fields) => {
     const manifest = JSON.stringify({ schemaVersion: 2, mediaType, ...fields });
     const pushed = await client.putManifest(NAME, 'large', manifest, { 'Content-Type': mediaType });
     expect(pushed.status).toBe(201);
@@ -53,6 +53,11 @@ describe('a manifest of 20,000 references', () => {
     expect([listed.blobs.length, listed.blobCount]).toEqual([1_000, COUNT]);
     const path = `/v2/${NAME}/manifests/${digestOf(manifest)}`;
     expect((await client.fetch(path, { method: 'DELETE' })).status).toBe(202);
-    expect(await query(references, digestOf(manifest))).toEqual([]);
+    expect((await client.fetch(path)).status).toBe(404);
+    // A push makes it live again.
+    expect(await query(references, digestOf(manifest))).toEqual([{ blobs: COUNT, missing: 0 }]);
+    const again = await client.putManifest(NAME, 'large', manifest, { 'Content-Type': mediaType });
+    expect(again.status).toBe(201);
+    expect((await client.fetch(path)).status).toBe(200);
   });
 });
