@@ -190,6 +190,14 @@ describe('UploadCommitStore', () => {
       await expectNothing(await acquire(), true);
     });
 
+    it('with an object that is about to be deleted', async () => {
+      const lease = await begin();
+      const sql = `INSERT INTO object_deletions (object_key, size_bytes, digest, due_at)
+                   VALUES ($1, 7, $2, now()) RETURNING object_key`;
+      await rows(sql, [objectOf(lease).objectKey, canonical]);
+      await expectNothing(lease, false);
+    });
+
     it('without an object, when the registry lacks the content', async () => {
       const lease = await begin();
       const before = await everything();
