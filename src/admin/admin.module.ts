@@ -3,6 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { AccessModule } from '../access/access.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { BlobsModule } from '../blobs/blobs.module.js';
+import { CollectionModule } from '../collection/collection.module.js';
 import { ForecastModule } from '../collection/forecast/forecast.module.js';
 import { DeletionsModule } from '../deletions/deletions.module.js';
 import { AuditController } from './access/audit/audit.controller.js';
@@ -53,7 +54,15 @@ import { UploadsQuery } from './uploads/uploads.query.js';
  * through the service that owns the data.
  */
 @Module({
-  imports: [AccessModule, AccountsModule, BlobsModule, DeletionsModule, ForecastModule, UploadsModule],
+  imports: [
+    AccessModule,
+    AccountsModule,
+    BlobsModule,
+    CollectionModule,
+    DeletionsModule,
+    ForecastModule,
+    UploadsModule,
+  ],
   controllers: [
     OverviewController,
     // Before RepositoriesController, whose `*name` would match their paths.

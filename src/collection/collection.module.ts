@@ -37,6 +37,6 @@ const STAGES = [
       inject: STAGES,
     },
   ],
-  exports: [Collector],
+  exports: [Collector, ObjectDeletions],
 })
 export class CollectionModule {}

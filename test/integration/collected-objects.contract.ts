@@ -167,10 +167,17 @@ export function collectedObjectsContract({ environment }: TestStorage): void {
       client = new RegistryClient(started.url);
       return started;
     };
+    const refusal = async ({ url }: TestBerth) => {
+      const response = await new RegistryClient(url).fetch('/api/v1/garbage');
+      expect(response.status).toBe(200);
+      const garbage = (await response.json()) as { stages: { objects: { refusal: string | null } } };
+      return garbage.stages.objects.refusal;
+    };
     const fails = async (on: TestBerth) => {
       const before = await storedObjects(on.driver);
       await expect(collect(on)).rejects.toBeInstanceOf(StorageClaimError);
       await expect(reap(on)).rejects.toBeInstanceOf(StorageClaimError);
+      expect(await refusal(on)).toContain('this database may not delete objects in the storage');
       expect(await storedObjects(on.driver)).toEqual(before);
     };
     try {
@@ -184,6 +191,7 @@ export function collectedObjectsContract({ environment }: TestStorage): void {
       const original = await open(database, newStorage(environment));
       await original.app.get(StorageClaim).renew();
       await unlink(name, one);
+      expect(await refusal(original)).toBeNull();
       expect(await collect(original)).toMatchObject({ objects: 1 });
       const copy = await open(clone, newStorage(environment));
       // In the clone, nothing needs it.
@@ -204,6 +212,7 @@ export function collectedObjectsContract({ environment }: TestStorage): void {
       await unlink(name, three);
       // Its storage is another database's now.
       await expect(collect(original)).rejects.toThrow(/has the identity/);
+      expect(await refusal(original)).toMatch(/has the identity/);
       await original.dispose();
       await adopted.dispose();
     } finally {

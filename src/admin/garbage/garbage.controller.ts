@@ -2,13 +2,17 @@ import { Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { OnRegistry } from '../../access/access.js';
 import { ForecastQuery } from '../../collection/forecast/forecast.query.js';
+import { ObjectDeletions } from '../../collection/objects/object-deletions.js';
 import { AdminController } from '../admin-controller.js';
 import { GarbageDto } from './garbage.dto.js';
 
 /** What is to be deleted, and when. */
 @AdminController('garbage', 'deletions')
 export class GarbageController {
-  constructor(private readonly forecast: ForecastQuery) {}
+  constructor(
+    private readonly forecast: ForecastQuery,
+    private readonly objects: ObjectDeletions,
+  ) {}
 
   @Get()
   @OnRegistry('admin', 'read')
@@ -21,7 +25,12 @@ export class GarbageController {
   })
   @ApiOkResponse({ type: GarbageDto, description: 'What is there to be collected' })
   async get(): Promise<GarbageDto> {
-    const forecast = await this.forecast.measure();
-    return { ...forecast, repositories: [...forecast.repositories] };
+    const [forecast, refusal] = await Promise.all([this.forecast.measure(), this.objects.refusal()]);
+    const { stages, repositories } = forecast;
+    return {
+      ...forecast,
+      stages: { ...stages, objects: { ...stages.objects, refusal } },
+      repositories: [...repositories],
+    };
   }
 }

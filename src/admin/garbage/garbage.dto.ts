@@ -57,6 +57,15 @@ export class ObjectsStageDto extends GarbageStageDto {
 
   @ApiProperty({ type: String, nullable: true, description: 'Why not, of one of them', example: null })
   lastError: string | null;
+
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description:
+      'Why no object is deleted now: the storage is unavailable, or this database is a clone or was restored',
+    example: null,
+  })
+  refusal: string | null;
 }
 
 export class UntaggedStageDto {

@@ -26,6 +26,9 @@ const MAX_CONCURRENT = 8;
 /** For the storage calls of a batch. Less than the lease of a job. */
 const BATCH_TIMEOUT_MS = 30_000;
 
+/** For an operator who asks whether objects can be deleted. */
+const PROBLEM_TIMEOUT_MS = 5_000;
+
 /**
  * After the storage was unavailable, it is left alone for a multiple of the time that it took to find that.
  * Other stages of a collection don't wait for its timeouts meanwhile.
@@ -86,6 +89,19 @@ export class ObjectDeletions implements CollectionStage {
       const unused = await this.withoutUsed(due, run);
       if (unused.length > 0 && !(await this.deleteBatch(unused, run))) return;
       yield;
+    }
+  }
+
+  /** Why this database may not delete objects in the storage now; null if it may. Never rejects. */
+  async refusal(): Promise<string | null> {
+    try {
+      const problem = await withTimeout({}, PROBLEM_TIMEOUT_MS, async (signal) => {
+        await this.identity.verify();
+        return this.claim.problem({ signal });
+      });
+      return problem ?? null;
+    } catch (error) {
+      return oneLine(error);
     }
   }
 
