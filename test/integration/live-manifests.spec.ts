@@ -13,6 +13,7 @@ const MIGRATIONS = 'database/migrations/';
 const SEES_DELETED: Readonly<Record<string, string>> = {
   'admin/deletions/deletions.query.ts': 'counts what a deletion deleted',
   'admin/repositories/usage.query.ts': 'tells what only deleted manifests need',
+  'collection/forecast/forecast.query.ts': 'counts what will be purged',
 };
 
 /** The same of functions, views and triggers of the schema. */
