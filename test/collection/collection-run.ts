@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { Cluster } from '../chaos/cluster.js';
 import { Deadline } from '../chaos/deadline.js';
 import { DiskStorage } from '../chaos/disk-storage.js';
@@ -6,6 +7,8 @@ import { S3Storage } from '../chaos/s3-storage.js';
 import { SeededRandom } from '../chaos/seeded-random.js';
 import type { ChaosStorage } from '../chaos/storage.js';
 import { Workspace } from '../chaos/workspace.js';
+import { breakLock } from './broken-locks/lock-race.js';
+import { LOCK_RACES } from './broken-locks/races.js';
 import { BlobContents } from './blob-contents.js';
 import {
   type CollectionSettings,
@@ -23,6 +26,8 @@ import { ModelRepository, type ModelTools } from './model-repository.js';
 import { PauseChecks } from './pause-checks.js';
 import { ReplicaRequests } from './replica-requests.js';
 
+/** Between looking and changing, so that requests come between them. */
+const BROKEN_SLEEP_SECONDS = 0.05;
 const STALL_SECONDS = 300;
 const SHARED_REPOSITORY = 'shared/by-all';
 const DISK = { uploads: 10, maxBytes: 8 * 1024 * 1024 };
@@ -45,7 +50,7 @@ export class CollectionRun {
   }
 
   /** Rejects only if the run could not start. Other failures are in the results. */
-  async execute(prepare: (cluster: Cluster) => Promise<void> = () => Promise.resolve()): Promise<void> {
+  async execute(): Promise<void> {
     const workspace = await Workspace.prepare();
     const storage = await this.openStorage(workspace).catch(async (error: unknown) => {
       await workspace.clear();
@@ -55,7 +60,7 @@ export class CollectionRun {
     try {
       const [first = NO_WINDOWS] = this.settings.phases;
       await cluster.start(collectorEnvironment(first));
-      await prepare(cluster);
+      await this.breakLock(cluster);
       await this.deadline.within(() => 'the model', this.perform(cluster, storage));
     } catch (error) {
       this.results.failed(error);
@@ -67,6 +72,19 @@ export class CollectionRun {
       await storage.close();
       await workspace.clear();
     }
+  }
+
+  /** On purpose, to show that the run notices. */
+  private async breakLock(cluster: Cluster): Promise<void> {
+    const { broken } = this.settings;
+    if (broken === undefined) return;
+    const races = LOCK_RACES.filter((race) => race.function === broken);
+    if (races.length === 0) throw new Error(`no race breaks ${broken}`);
+    const client = new pg.Client({ connectionString: cluster.postgres.url });
+    await client.connect();
+    // The first one: a function is broken once.
+    for (const race of races.slice(0, 1)) await breakLock(race, client, BROKEN_SLEEP_SECONDS);
+    await client.end();
   }
 
   private async perform(cluster: Cluster, storage: ChaosStorage): Promise<void> {

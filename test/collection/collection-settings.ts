@@ -20,6 +20,8 @@ export interface CollectionSettings {
   readonly kills: number;
   /** Between two phases the clients pause, and everything is checked. */
   readonly phases: readonly Windows[];
+  /** A function of the schema whose lock is taken out: the run must fail. */
+  readonly broken?: string;
   /** A run that takes longer ends as too slow to tell. */
   readonly limitSeconds: number;
 }
@@ -49,7 +51,8 @@ export const SHORT_COLLECTION: CollectionSettings = {
 
 /**
  * The long run. `COLLECTION_STORAGE` (default: `filesystem`), `COLLECTION_SEED`, `COLLECTION_OPERATIONS`,
- * `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values.
+ * `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values. `COLLECTION_BROKEN` names a function whose
+ * lock is taken out, for example `collect_links`: then the run must fail.
  */
 export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettings {
   const number = (name: string, otherwise: number) => {
@@ -67,6 +70,7 @@ export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettin
     operations: number('COLLECTION_OPERATIONS', LONG.operations),
     kills: number('COLLECTION_KILLS', LONG.kills),
     limitSeconds: number('COLLECTION_SECONDS', 3_600),
+    ...(environment['COLLECTION_BROKEN'] && { broken: environment['COLLECTION_BROKEN'] }),
   };
 }
 

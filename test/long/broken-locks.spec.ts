@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createMigratedDatabase } from '../support/test-postgres.js';
-import { playRace } from './broken-locks/lock-race.js';
-import { LOCK_RACES } from './broken-locks/races.js';
+import { playRace } from '../collection/broken-locks/lock-race.js';
+import { LOCK_RACES } from '../collection/broken-locks/races.js';
 
 /** The races would be worth nothing if they passed without the locks. */
 describe.each(LOCK_RACES)('$row: $function', (race) => {

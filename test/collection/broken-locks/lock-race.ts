@@ -28,7 +28,8 @@ export interface RaceOutcome {
   readonly errors: readonly string[];
 }
 
-const SLEEP = 'PERFORM pg_sleep(0.4);';
+/** Long enough for a request. */
+const SLEEP_SECONDS = 0.4;
 
 /** Plays a race on a new database with the schema, with the lock or without it. */
 export async function playRace(
@@ -41,7 +42,7 @@ export async function playRace(
   await Promise.all(clients.map((client) => client.connect()));
   try {
     for (const statement of race.seed) await one.query(statement);
-    await one.query(changed(race, await definition(one, race.function), withLock));
+    await one.query(changed(race, await definition(one, race.function), SLEEP_SECONDS, withLock));
     const errors: string[] = [];
     const run = (client: pg.Client, sql: string) =>
       client.query(sql).catch((error: unknown) => errors.push(String(error)));
@@ -56,6 +57,11 @@ export async function playRace(
   }
 }
 
+/** Takes the lock out of the function in a database that is used. */
+export async function breakLock(race: LockRace, client: pg.Client, sleepSeconds: number): Promise<void> {
+  await client.query(changed(race, await definition(client, race.function), sleepSeconds, false));
+}
+
 async function definition(client: pg.Client, name: string): Promise<string> {
   const sql = `SELECT pg_get_functiondef(oid) AS text FROM pg_proc WHERE proname = $1`;
   const { rows } = await client.query<{ text: string }>(sql, [name]);
@@ -64,10 +70,10 @@ async function definition(client: pg.Client, name: string): Promise<string> {
   return row.text;
 }
 
-function changed(race: LockRace, text: string, withLock: boolean): string {
+function changed(race: LockRace, text: string, sleepSeconds: number, withLock: boolean): string {
   const at = text.indexOf(race.sleepsBefore);
   if (at < 0) throw new Error(`${race.function} has no ${race.sleepsBefore}`);
-  const slow = `${text.slice(0, at)}${SLEEP}\n${text.slice(at)}`;
+  const slow = `${text.slice(0, at)}PERFORM pg_sleep(${sleepSeconds});\n${text.slice(at)}`;
   if (!slow.includes(race.lock)) throw new Error(`${race.function} has no ${race.lock}`);
   return withLock ? slow : slow.replace(race.lock, race.without ?? '');
 }
