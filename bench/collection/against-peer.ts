@@ -128,6 +128,7 @@ async function deleteManifest(port: number, digest: string): Promise<void> {
     method: 'DELETE',
     headers: { Accept: MANIFEST_TYPE },
   });
+  await response.arrayBuffer();
   if (response.status !== 202) throw new Error(`DELETE of a manifest: ${response.status}`);
 }
 

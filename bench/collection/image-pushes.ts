@@ -38,9 +38,8 @@ export class ImagePushes {
         body: manifestOf(config, layers),
         headers: { 'Content-Type': MANIFEST_TYPE },
       });
-      const text = await response.text();
-      if (response.status !== 201)
-        throw new Error(`PUT of the manifest: ${response.status} ${text.slice(0, 80)}`);
+      const text = response.bytes.toString('utf8', 0, 80);
+      if (response.status !== 201) throw new Error(`PUT of the manifest: ${response.status} ${text}`);
       this.acknowledged.push({ tag, digests: [config, ...layers].map(({ digest }) => digest) });
     } catch (error) {
       this.refused.push(error instanceof Error ? error.message : String(error));
@@ -52,7 +51,6 @@ export class ImagePushes {
     let count = 0;
     for (const { tag, digests } of this.acknowledged) {
       const manifest = await this.fetch(`manifests/${tag}`, { headers: { Accept: MANIFEST_TYPE } });
-      await manifest.arrayBuffer();
       const blobs = await Promise.all(digests.map((digest) => this.isWhole(digest)));
       if (manifest.status !== 200 || blobs.includes(false)) count += 1;
     }
@@ -64,25 +62,37 @@ export class ImagePushes {
     const head = await this.fetch(`blobs/${digest}`, { method: 'HEAD' });
     if (head.status === 200) return;
     const started = await this.fetch('blobs/uploads/', { method: 'POST' });
-    const location = new URL(started.headers.get('location') ?? '', `http://${HOST}:${this.port}`);
+    const location = new URL(started.location, `http://${HOST}:${this.port}`);
     location.searchParams.set('digest', digest);
     const body = Buffer.concat([...content.parts(0, sizeBytes)]);
-    const response = await fetch(location, { method: 'PUT', body });
+    const response = await received(await fetch(location, { method: 'PUT', body }));
     if (response.status !== 201) throw new Error(`PUT of a blob: ${response.status}`);
   }
 
   private async isWhole(digest: string): Promise<boolean> {
-    const response = await this.fetch(`blobs/${digest}`);
-    const bytes = Buffer.from(await response.arrayBuffer());
-    return response.status === 200 && `sha256:${createHash('sha256').update(bytes).digest('hex')}` === digest;
+    // The peer closes the connection if it has no bytes for what its cache knows.
+    const response = await this.fetch(`blobs/${digest}`).catch(() => undefined);
+    if (response?.status !== 200) return false;
+    return `sha256:${createHash('sha256').update(response.bytes).digest('hex')}` === digest;
   }
 
-  private fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://${HOST}:${this.port}/v2/${this.repository}/${path}`, init);
+  private async fetch(path: string, init: RequestInit = {}): Promise<Received> {
+    return received(await fetch(`http://${HOST}:${this.port}/v2/${this.repository}/${path}`, init));
   }
 }
 
-export function manifestOf(config: Content, layers: readonly Content[]): string {
+interface Received {
+  readonly status: number;
+  readonly location: string;
+  readonly bytes: Buffer;
+}
+
+async function received(response: Response): Promise<Received> {
+  const bytes = Buffer.from(await response.arrayBuffer());
+  return { status: response.status, location: response.headers.get('location') ?? '', bytes };
+}
+
+function manifestOf(config: Content, layers: readonly Content[]): string {
   const descriptor = (mediaType: string, { digest, sizeBytes }: Content) => ({
     mediaType,
     digest,
