@@ -9,6 +9,7 @@ import type { SeededRandom } from '../chaos/seeded-random.js';
 
 const IDLE_TIMEOUT_MS = 60_000;
 const RETRY_PAUSE_MS = 100;
+const MAX_ATTEMPTS = 20;
 /** Repeating waits until no statement of the broken attempt can still run. */
 const OLDER_STATEMENTS = `SELECT count(*)::int AS count FROM pg_stat_activity
    WHERE application_name LIKE 'berth%' AND backend_type = 'client backend' AND state <> 'idle'
@@ -41,7 +42,8 @@ export class ReplicaRequests {
     path: string,
     { headers = {}, body }: { headers?: Record<string, string>; body?: Buffer } = {},
   ): Promise<Reply> {
-    for (let wasRepeated = false; ; wasRepeated = true) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const wasRepeated = attempt > 0;
       const sentAt = performance.now();
       const outcome = await chaosRequest(method, new URL(path, await this.replica()), {
         headers: { ...headers, ...(body && { 'Content-Length': String(body.length) }) },
@@ -64,6 +66,7 @@ export class ReplicaRequests {
       await delay(RETRY_PAUSE_MS);
       if (status === undefined) await this.noOlderStatement();
     }
+    throw new Error(`${this.label}: ${method} ${path} failed ${MAX_ATTEMPTS} times`);
   }
 
   /** Sends JSON, or nothing, and returns JSON. */
