@@ -24,6 +24,8 @@ export class RepositoryState {
   readonly tags = new Map<string, string>();
   /** Tags that may exist. */
   readonly unsureTags = new Map<string, string>();
+  /** Tags that went with a manifest, and may come back with it. */
+  private readonly formerTags = new Map<string, string>();
   private readonly live = new Set<string>();
   private readonly unsure = new Set<string>();
   /** Deleted manifests whose followers may go at any time. */
@@ -101,7 +103,10 @@ export class RepositoryState {
 
   /** An acknowledged restore of a tag or manifest. Its tags come back unless their names are taken. */
   restored({ kind, reference, tags }: KnownDeletion): void {
-    if (kind === 'manifest' && reference !== undefined) this.revive(reference);
+    if (kind === 'manifest' && reference !== undefined) {
+      this.revive(reference);
+      this.mayReturn(reference);
+    }
     for (const [tag, digest] of tags) {
       if (this.tags.has(tag)) continue;
       if (this.unsureTags.has(tag)) continue;
@@ -120,7 +125,9 @@ export class RepositoryState {
   /** What a pause has shown: every unsure manifest and tag exists, or doesn't. */
   resolve(found: ReadonlySet<string>, foundTags: ReadonlySet<string>): void {
     for (const digest of this.unsure) if (found.has(digest)) this.live.add(digest);
-    for (const [tag, digest] of this.unsureTags) if (foundTags.has(tag)) this.tags.set(tag, digest);
+    for (const [tag, digest] of this.unsureTags) {
+      (foundTags.has(tag) ? this.tags : this.formerTags).set(tag, digest);
+    }
     this.unsure.clear();
     this.unsureTags.clear();
     this.roots.clear();
@@ -181,6 +188,21 @@ export class RepositoryState {
     this.live.add(digest);
     this.unsure.delete(digest);
     for (const child of this.images.get(digest)?.children ?? []) this.revive(child);
+  }
+
+  /** What the collector may have deleted with a manifest may be restored with it. */
+  private mayReturn(root: string): void {
+    const returning = new Set([root]);
+    for (let before = 0; before !== returning.size; ) {
+      before = returning.size;
+      for (const [tag, digest] of this.formerTags) {
+        if (!this.isTagOf(tag, returning)) continue;
+        returning.add(digest);
+        if (!this.tags.has(tag)) this.unsureTags.set(tag, digest);
+      }
+      for (const digest of this.images.keys()) if (this.isRelated(digest, returning)) returning.add(digest);
+    }
+    for (const digest of returning) if (!this.live.has(digest)) this.unsure.add(digest);
   }
 
   /** Marks what the collector may have deleted by now, or may delete soon. */
