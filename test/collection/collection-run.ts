@@ -41,8 +41,7 @@ export class CollectionRun {
   private readonly random: SeededRandom;
   private windows: Windows = NO_WINDOWS;
   private operationsDone = 0;
-  private kills = 0;
-  private runs = 0;
+  private collector: CollectorDriver | undefined;
 
   constructor(private readonly settings: CollectionSettings) {
     this.random = new SeededRandom(settings.seed);
@@ -88,7 +87,7 @@ export class CollectionRun {
   }
 
   private async perform(cluster: Cluster, storage: ChaosStorage): Promise<void> {
-    const collector = this.newCollector(cluster);
+    const collector = (this.collector = this.newCollector(cluster));
     const clients = this.newClients(cluster);
     const repositories = clients.flatMap((client) => client.repositories);
     const { checks, tools } = this.newChecks(cluster);
@@ -110,9 +109,7 @@ export class CollectionRun {
     for (const kind of this.results.missingOperations(MODEL_OPERATIONS)) {
       this.results.problem(`did not occur: ${kind}`);
     }
-    this.kills = collector.kills;
-    this.runs = collector.runs;
-    if (this.kills < this.settings.kills) this.results.problem(`only ${this.kills} kills`);
+    if (collector.kills < this.settings.kills) this.results.problem(`only ${collector.kills} kills`);
   }
 
   /** All clients work, and collections run, until the phase has its share of operations and kills. */
@@ -188,8 +185,8 @@ export class CollectionRun {
       ...[...results.operations]
         .sort(([a], [b]) => a.localeCompare(b))
         .map(([kind, n]) => [kind, String(n)] as const),
-      ['collections', String(this.runs)],
-      ['kill -9 of the collecting replica', String(this.kills)],
+      ['collections', String(this.collector?.runs)],
+      ['kill -9 of the collecting replica', String(this.collector?.kills)],
       ...results.rows,
       ['responses', responses.map(([status, n]) => `${status}: ${n}`).join(', ')],
       ['live bytes lost', String(results.bytesLost)],

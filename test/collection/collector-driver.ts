@@ -12,7 +12,7 @@ const POLL_MS = 25;
 /** For hangs only. */
 const RUN_SECONDS = 240;
 /** A run begins this long before its process is killed, at most. */
-const MAX_BEFORE_KILL_MS = 150;
+const MAX_BEFORE_KILL_MS = 60;
 
 /** Starts collections, and kills the processes that run them. */
 export class CollectorDriver {
@@ -32,8 +32,7 @@ export class CollectorDriver {
     while (!isOver()) {
       const id = await this.begin();
       if (wantsKill()) {
-        await delay(this.random.int(0, MAX_BEFORE_KILL_MS));
-        if (await this.killHolder()) this.kills += 1;
+        if (await this.killHolder(id)) this.kills += 1;
       }
       await this.end(id);
       await delay(this.random.int(0, 200));
@@ -90,11 +89,16 @@ export class CollectorDriver {
     if (run?.state === 'failed') this.requests.wrong(`collection ${id} failed: ${run.error}`);
   }
 
-  /** Returns false if no process collects any more. */
-  private async killHolder(): Promise<boolean> {
-    const sql = `SELECT holder FROM jobs WHERE name = 'collect' AND holder IS NOT NULL`;
-    const [row] = await this.cluster.postgres.query<{ holder: string }>(sql);
-    const replica = row && (await this.replicaOf(row.holder));
+  /** Kills the process that runs it, soon after it began. Returns false if the run has ended before. */
+  private async killHolder(id: string | undefined): Promise<boolean> {
+    const sql = `SELECT holder FROM jobs WHERE name = 'collect' AND run_id = $1`;
+    const find = async () => (await this.cluster.postgres.query<{ holder: string | null }>(sql, [id]))[0];
+    let row = await find();
+    while (row?.holder === null && !this.deadline.isOver) row = await find();
+    if (row === undefined) return false;
+    await delay(this.random.int(0, MAX_BEFORE_KILL_MS));
+    const holder = (await find())?.holder;
+    const replica = holder ? await this.replicaOf(holder) : undefined;
     if (replica === undefined || !replica.isUp) return false;
     replica.kill();
     await replica.gone();

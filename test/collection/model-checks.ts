@@ -25,14 +25,23 @@ export class ModelChecks {
   /** Pulls every live manifest and tag; what is gone is not there. */
   async everything(on: ModelRepository): Promise<void> {
     const { state } = on;
-    for (const { digest } of state.liveImages()) await this.pull(on, digest);
+    for (const image of state.liveImages()) await this.pull(on, image.digest, { ...image, children: [] });
     for (const [tag, digest] of state.tags) {
       const image = state.images.get(digest);
       if (image) await this.bytes(on, `manifests/${tag}`, image.bytes);
     }
-    for (const { digest } of state.goneImages()) await this.isNotFound(on, `manifests/${digest}`);
-    await this.tagList(on);
+    await this.lists(on);
     for (const { digest } of state.liveImages()) await this.referrers(on, digest);
+  }
+
+  /** Live manifests exist, others don't, and the list of tags is right. */
+  async lists(on: ModelRepository): Promise<void> {
+    const { requests, results } = this.tools;
+    for (const { digest } of on.state.liveImages()) {
+      if (!(await this.exists(on, `manifests/${digest}`))) results.lost(`${on.name} ${digest}`, requests);
+    }
+    for (const { digest } of on.state.goneImages()) await this.isNotFound(on, `manifests/${digest}`);
+    await this.tagList(on);
   }
 
   async isNotFound(on: ModelRepository, path: string): Promise<void> {

@@ -29,7 +29,7 @@ const OPERATIONS = {
   'blob deleted': 4,
   'deletion restored': 6,
   'deletion purged': 2,
-  'repository deleted': 1,
+  'repository deleted': 2,
   'repository restored': 3,
   'image pulled': 6,
   'tag and deletion of a manifest at once': 3,
@@ -255,6 +255,9 @@ export class ModelClient {
     ];
     for (const { digest } of state.liveImages().slice(0, 3)) {
       await this.checks.isNotFound(on, `manifests/${digest}`);
+    }
+    if (this.tools.random.chance(0.6) && (await this.restoreRepository(on))) {
+      this.tools.results.countOperation('repository restored');
     }
     return true;
   }

@@ -5,7 +5,7 @@ import type { ModelRepository, ModelTools } from './model-repository.js';
 
 const UNFOLLOWED = `SELECT count(*)::int AS count FROM deletions WHERE NOT followed AND state <> 'purged'`;
 /** Deletions restored in each repository. */
-const RESTORES = 5;
+const RESTORES = 4;
 const DAY = 86_400;
 
 /** What must be true while no client works. */
@@ -17,21 +17,18 @@ export class PauseChecks {
   ) {}
 
   async run(repositories: readonly ModelRepository[], windows: Windows): Promise<void> {
-    await each(repositories, (on) => this.checks.everything(on));
     await this.collector.collectUntil('every deletion to be followed', UNFOLLOWED);
     await each(repositories, (on) => this.checks.resolve(on));
+    if (windows.untagged === 0) {
+      const isRestorable = windows.undelete >= DAY;
+      if (isRestorable) await each(repositories, (on) => this.restores(on));
+      await this.followers(repositories, isRestorable);
+    }
     await each(repositories, (on) => this.checks.everything(on));
-    if (windows.untagged > 0) return;
-    if (windows.undelete < DAY) return this.followers(repositories);
-    await each(repositories, (on) => this.restores(on));
-    await this.followers(repositories, (on, root) => this.restoreWhole(on, root));
   }
 
   /** Deletes a manifest of each repository: its followers go, and nothing else. */
-  private async followers(
-    repositories: readonly ModelRepository[],
-    then?: (on: ModelRepository, root: string) => Promise<void>,
-  ): Promise<void> {
+  private async followers(repositories: readonly ModelRepository[], isRestorable: boolean): Promise<void> {
     const { random, requests, results } = this.tools;
     const roots = new Map<ModelRepository, string>();
     const before = new Map(repositories.map((on) => [on, on.state.copy()]));
@@ -61,12 +58,12 @@ export class PauseChecks {
         }
       }
       state.resolve(new Set(), new Set());
-      await this.checks.everything(on);
-      if (!then) continue;
-      await then(on, root);
+      await this.checks.lists(on);
       const whole = before.get(on);
-      if (whole) state.become(whole);
-      await this.checks.everything(on);
+      if (!isRestorable || whole === undefined) continue;
+      await this.restoreWhole(on, root);
+      state.become(whole);
+      await this.checks.lists(on);
     }
   }
 
@@ -84,7 +81,7 @@ export class PauseChecks {
       on.restored(known);
       await this.checks.resolve(on);
       on.dropKnown(known);
-      await this.checks.everything(on);
+      await this.checks.lists(on);
     }
   }
 

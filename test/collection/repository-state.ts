@@ -193,7 +193,7 @@ export class RepositoryState {
   /** What the collector may have deleted with a manifest may be restored with it. */
   private mayReturn(root: string): void {
     const returning = new Set([root]);
-    for (let before = 0; before !== returning.size; ) {
+    for (let before = 0; before !== returning.size;) {
       before = returning.size;
       for (const [tag, digest] of this.formerTags) {
         if (!this.isTagOf(tag, returning)) continue;
