@@ -42,6 +42,7 @@ export class CollectionRun {
   private windows: Windows = NO_WINDOWS;
   private operationsDone = 0;
   private collector: CollectorDriver | undefined;
+  private collections = 0;
 
   constructor(private readonly settings: CollectionSettings) {
     this.random = new SeededRandom(settings.seed);
@@ -109,6 +110,10 @@ export class CollectionRun {
     for (const kind of this.results.missingOperations(MODEL_OPERATIONS)) {
       this.results.problem(`did not occur: ${kind}`);
     }
+    const [job] = await cluster.postgres.query<{ fence: string }>(
+      `SELECT fence FROM jobs WHERE name = 'collect'`,
+    );
+    this.collections = Number(job?.fence);
     if (collector.kills < this.settings.kills) this.results.problem(`only ${collector.kills} kills`);
   }
 
@@ -185,7 +190,7 @@ export class CollectionRun {
       ...[...results.operations]
         .sort(([a], [b]) => a.localeCompare(b))
         .map(([kind, n]) => [kind, String(n)] as const),
-      ['collections', String(this.collector?.runs)],
+      ['collections begun or continued', String(this.collections)],
       ['kill -9 of the collecting replica', String(this.collector?.kills)],
       ...results.rows,
       ['responses', responses.map(([status, n]) => `${status}: ${n}`).join(', ')],

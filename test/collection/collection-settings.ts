@@ -74,10 +74,11 @@ export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettin
   };
 }
 
-/** The settings of a replica. Runs are started by hand. */
+/** The settings of a replica. Runs are also started by hand. */
 export function collectorEnvironment({ grace, undelete, read, untagged }: Windows): Record<string, string> {
   return {
-    GC_INTERVAL_SECONDS: '0',
+    // Another replica soon continues a run whose process was killed.
+    GC_INTERVAL_SECONDS: '1',
     GC_GRACE_SECONDS: String(grace),
     GC_UNDELETE_SECONDS: String(undelete),
     GC_READ_WINDOW_SECONDS: String(read),

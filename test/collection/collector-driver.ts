@@ -17,7 +17,6 @@ const MAX_BEFORE_KILL_MS = 60;
 /** Starts collections, and kills the processes that run them. */
 export class CollectorDriver {
   kills = 0;
-  runs = 0;
 
   constructor(
     private readonly cluster: Cluster,
@@ -66,7 +65,6 @@ export class CollectorDriver {
       this.requests.wrong(`POST ${RUNS} returned ${status}: ${body.toString('utf8').slice(0, 300)}`);
       return undefined;
     }
-    this.runs += 1;
     return (json as { id: string }).id;
   }
 

@@ -83,8 +83,7 @@ export class RepositoryState {
 
   tagDeleted(tag: string): KnownDeletion['tags'] {
     const digest = this.tags.get(tag) ?? this.unsureTags.get(tag);
-    this.tags.delete(tag);
-    this.unsureTags.delete(tag);
+    this.dropTag(tag);
     this.settle();
     return new Map(digest === undefined ? [] : [[tag, digest]]);
   }
@@ -95,8 +94,8 @@ export class RepositoryState {
     this.unsure.delete(digest);
     this.roots.add(digest);
     const tags = new Map(this.tagsOf(digest).map((tag) => [tag, digest]));
-    for (const tag of tags.keys()) this.tags.delete(tag);
-    for (const [tag, target] of this.unsureTags) if (target === digest) this.unsureTags.delete(tag);
+    for (const tag of tags.keys()) this.dropTag(tag);
+    for (const [tag, target] of this.unsureTags) if (target === digest) this.dropTag(tag);
     this.settle();
     return tags;
   }
@@ -177,6 +176,13 @@ export class RepositoryState {
       for (const digest of other[name]) this[name].add(digest);
     }
     this.settle();
+  }
+
+  private dropTag(tag: string): void {
+    const digest = this.tags.get(tag) ?? this.unsureTags.get(tag);
+    if (digest !== undefined) this.formerTags.set(tag, digest);
+    this.tags.delete(tag);
+    this.unsureTags.delete(tag);
   }
 
   private tagged(tag: string, digest: string): void {
