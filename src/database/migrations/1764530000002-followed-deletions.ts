@@ -27,7 +27,7 @@ const UNFOLLOWED_DELETIONS = `
  * many it could not lock.
  *
  * A tag, an index or a missing reference that is being written holds a lock on the manifest, or waits for
- * this one and then revives the follower.
+ * this one and then revives the follower. What was pushed or restored after the deletion does not follow it.
  */
 const DELETE_FOLLOWERS = `
   CREATE FUNCTION delete_followers(
@@ -51,7 +51,9 @@ const DELETE_FOLLOWERS = `
     UPDATE manifests SET deletion_id = p_deletion, is_follower = true
      WHERE id = ANY (ARRAY(SELECT m.id
                              FROM unnest(locked) AS l (id)
-                            CROSS JOIN LATERAL (SELECT id FROM unheld_manifests WHERE id = l.id OFFSET 0) AS m));
+                            CROSS JOIN LATERAL (SELECT id, pushed_at FROM unheld_manifests
+                                                 WHERE id = l.id OFFSET 0) AS m
+                            WHERE m.pushed_at <= (SELECT deleted_at FROM deletions WHERE id = p_deletion)));
     GET DIAGNOSTICS deleted = ROW_COUNT;
   END $$`;
 
@@ -144,6 +146,14 @@ const FOLLOW_DELETION = `
                                   WHERE repository_id = own.repository_id AND name = w.name COLLATE "C"
                                     FOR UPDATE SKIP LOCKED) AS t;
             IF n > coalesce(cardinality(locked_tags), 0) THEN p_is_clean := false; END IF;
+            -- After the lock: what was pushed or restored since the deletion stays.
+            SELECT array_agg(t.name), array_agg(t.manifest_id) INTO locked_tags, wanted
+              FROM unnest(locked_tags) AS w (name)
+             CROSS JOIN LATERAL (SELECT name, manifest_id FROM tags
+                                  WHERE repository_id = own.repository_id AND name = w.name COLLATE "C"
+                                    AND updated_at <= deletion.deleted_at OFFSET 0) AS t
+             CROSS JOIN LATERAL (SELECT FROM manifests
+                                  WHERE id = t.manifest_id AND pushed_at <= deletion.deleted_at OFFSET 0) AS m;
             WITH gone AS (
               DELETE FROM tags WHERE repository_id = own.repository_id AND name = ANY (locked_tags)
               RETURNING name, manifest_id)

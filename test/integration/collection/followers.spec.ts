@@ -182,6 +182,18 @@ describe('followers of a deletion', () => {
     expect(await database.blobs()).toEqual(['layer']);
   });
 
+  it('are not what is pushed after the deletion', async () => {
+    database.set(KEEP);
+    const signature = `${schemaTag('gone')}.sig`;
+    await pushAll({ a: {}, b: {}, sig: { tags: [signature] }, gone: { children: ['a', 'b'] } });
+    await database.delete('r', 'gone');
+    await pushAll({ a: {}, late: { subject: 'gone' }, sig: { tags: [signature] } });
+    await database.collect();
+    expect(await database.live()).toEqual(['a', 'late', 'sig']);
+    expect(await database.tags()).toEqual([signature]);
+    expect(await database.rows('SELECT FROM deletions WHERE NOT followed')).toEqual([]);
+  });
+
   it('are not looked for once the deletion was restored', async () => {
     database.set(KEEP);
     await pushAll({ a: {}, gone: { children: ['a'] } });
