@@ -4,6 +4,7 @@ import { SqlMethods } from '../support/query-plans/sql-methods.js';
 import { describeAccess } from './query-plans/access.js';
 import { describeAdminLists } from './query-plans/admin-lists.js';
 import { describeBlobPushes } from './query-plans/blob-pushes.js';
+import { describeCollection } from './query-plans/collection.js';
 import { describeJobs } from './query-plans/jobs.js';
 import { describeLists } from './query-plans/lists.js';
 import { describeManifestPushes } from './query-plans/manifest-pushes.js';
@@ -56,6 +57,7 @@ describe('on a large database', () => {
   describeObjectDeletions(registry);
   describeJobs(registry);
   describeAccess(registry);
+  describeCollection(registry);
   // Last: it starts the registry again, with access control.
   describeLogins(registry);
 
