@@ -13,9 +13,9 @@ export const COLLECTION_STAGES = Symbol('COLLECTION_STAGES');
 const MAX_TURN_MS = 30_000;
 
 /**
- * The job `collect`: finds what nothing needs any more and deletes it, while Berth serves (docs/adr/0030, 0031).
- * Safe beside requests and beside other collectors, since each stage locks rows before it looks at what needs
- * them.
+ * The job `collect`: finds what nothing needs any more and deletes it, while Berth serves (docs/adr/0030,
+ * docs/adr/0031). Safe beside requests and beside other collectors, since each stage locks rows before it
+ * looks at what needs them.
  */
 @Injectable()
 export class Collector implements Job {

@@ -19,6 +19,7 @@ import { RepositoryEntity } from './repository.entity.js';
 @Index('deletions_purge_requested_idx', ['id'], {
   where: `state = 'restorable' AND purge_requested_at IS NOT NULL`,
 })
+@Index('deletions_purging_repositories_idx', ['id'], { where: `state = 'purging' AND kind = 'repository'` })
 @Index('deletions_ended_at_idx', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 @Index('deletions_unfollowed_idx', ['id'], { where: 'NOT followed' })
 @Index('deletions_repository_id_idx', ['repositoryId'])

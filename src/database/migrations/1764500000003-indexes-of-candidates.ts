@@ -51,6 +51,7 @@ const INDEXES: readonly (readonly [string, string])[] = [
     'deletions_purge_requested_idx',
     `deletions (id) WHERE state = 'restorable' AND purge_requested_at IS NOT NULL`,
   ],
+  ['deletions_purging_repositories_idx', `deletions (id) WHERE state = 'purging' AND kind = 'repository'`],
   ['deletions_ended_at_idx', 'deletions (ended_at) WHERE ended_at IS NOT NULL'],
   [
     'manifest_missing_references_digest_repository_id_idx',

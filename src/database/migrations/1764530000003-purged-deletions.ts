@@ -58,10 +58,8 @@ const EXPIRE_DELETIONS = `
     UPDATE deletions
        SET state = CASE kind WHEN 'tag' THEN 'purged' ELSE 'purging' END,
            ended_at = CASE kind WHEN 'tag' THEN now() END
-     WHERE id = ANY (ARRAY(SELECT d.id
-                             FROM unnest(locked) AS l (id)
-                            CROSS JOIN LATERAL (SELECT id FROM expired_deletions(p_undelete_seconds)
-                                                 WHERE id = l.id AND followed) AS d));
+     -- A restore may have been first. What else was selected does not change.
+     WHERE id = ANY (locked) AND state = 'restorable' AND followed;
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
   END $$`;
