@@ -58,7 +58,6 @@ interface FailureFields {
   readonly severity?: unknown;
   readonly syscall?: unknown;
   readonly message?: unknown;
-  readonly constraint?: unknown;
 }
 
 /**
@@ -101,11 +100,6 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 /** Whether a statement did not get a lock within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === LOCK_NOT_AVAILABLE;
-}
-
-/** Whether Postgres refused a statement because of this constraint. */
-export function violates(error: unknown, constraint: string): boolean {
-  return error instanceof QueryFailedError && (error.driverError as FailureFields).constraint === constraint;
 }
 
 /** Whether Postgres rolled a transaction back to resolve a deadlock or the like. It can be run again. */
