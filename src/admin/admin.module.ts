@@ -41,6 +41,7 @@ import { OverviewController } from './overview/overview.controller.js';
 import { OverviewService } from './overview/overview.service.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesQuery } from './repositories/repositories.query.js';
+import { UnsupportedRepositoryMethodsController } from './repositories/unsupported-repository-methods.controller.js';
 import { UsageController } from './repositories/usage.controller.js';
 import { UsageQuery } from './repositories/usage.query.js';
 import { TagsQuery } from './tags/tags.query.js';
@@ -70,6 +71,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     TagsController,
     AdminManifestsController,
     UsageController,
+    UnsupportedRepositoryMethodsController,
     RepositoriesController,
     DeletionsController,
     GarbageController,

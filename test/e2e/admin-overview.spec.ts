@@ -84,7 +84,8 @@ describe('admin API', () => {
 
   it.each([
     ['POST', '/overview', 'GET, HEAD'],
-    ['DELETE', '/repositories/a%2Fb', 'GET, HEAD'],
+    ['PUT', '/repositories/a%2Fb', 'GET, HEAD, DELETE'],
+    ['DELETE', '/repositories/a/b/tags', 'GET, HEAD'],
     ['PUT', '/repositories/a%2Fb/tags', 'GET, HEAD'],
     ['PATCH', '/uploads/00000000-0000-4000-8000-000000000000', 'GET, HEAD, DELETE'],
     ['POST', '/me', 'GET, HEAD'],
