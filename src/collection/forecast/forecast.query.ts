@@ -129,9 +129,12 @@ const total = (now: 'now()' | `'infinity'::timestamptz`) => `
                UNION ALL
               SELECT 1, size_bytes FROM object_deletions WHERE due_at <= ${now}) AS object)`;
 
+/** As times are in all other responses. */
+const iso = (time: string) => `to_char((${time}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
 const stage = (from: string, at: string, bytes: string) => `
   (SELECT jsonb_build_object('count', count(*)::float8, 'bytes', coalesce(sum(${bytes}), 0)::float8,
-                             'nextAt', min(${at}), 'lastAt', max(${at})) FROM ${from})`;
+                             'nextAt', ${iso(`min(${at})`)}, 'lastAt', ${iso(`max(${at})`)}) FROM ${from})`;
 
 /**
  * One statement, so one snapshot. It reads garbage and what is deleted, and not what is live. `pg` returns
@@ -146,7 +149,7 @@ const FORECAST = `
        blobs_ending AS MATERIALIZED (${BLOBS}),
        sized AS MATERIALIZED (${SIZED})
   SELECT jsonb_build_object(
-    'measuredAt', now(),
+    'measuredAt', ${iso('now()')},
     'isComplete', NOT EXISTS (SELECT FROM deletions WHERE NOT followed),
     'stages', jsonb_build_object(
       'untagged', (SELECT jsonb_build_object('enabled', ${UNTAGGED} > 0, 'count', count(*)::float8)
@@ -167,7 +170,7 @@ const FORECAST = `
         FROM (SELECT jsonb_build_object(
                        'repository', coalesce(r.name, r.deleted_name), 'isDeleted', r.name IS NULL,
                        'now', own.now, 'afterWindows', own.after_windows, 'reasons', own.reasons,
-                       'nextAt', own.next_at, 'lastAt', own.last_at) AS row,
+                       'nextAt', ${iso('own.next_at')}, 'lastAt', ${iso('own.last_at')}) AS row,
                      own.bytes, coalesce(r.name, r.deleted_name) AS name
                 FROM (SELECT repository_id, sum(size_bytes) AS bytes, min(goes_at) AS next_at, max(goes_at) AS last_at,
                              ${unlinked('goes_at <= now()')}
