@@ -59,9 +59,11 @@ const OF_ALL = page('true', 2);
 const OF_STATE = `
   SELECT ${COLUMNS} FROM deletions d
    WHERE d.state >= $2 AND (d.state, d.id) < ($2, $3::bigint) ORDER BY d.state DESC, d.id DESC LIMIT $4`;
+/** Ranges of rows, too: with an equality, the planner read all deletions of the repository, and sorted. */
 const inState = (state: string) => `
   SELECT * FROM deletions
-   WHERE repository = $2 AND state >= ${state} AND (repository, state, id) < ($2, ${state}, $3::bigint)
+   WHERE (repository, state, id) > ($2 COLLATE "C", ${state}, 0)
+     AND (repository, state, id) < ($2 COLLATE "C", ${state}, $3::bigint)
    ORDER BY repository DESC, state DESC, id DESC LIMIT`;
 const OF_REPOSITORY_AND_STATE = `SELECT ${COLUMNS} FROM (${inState('$4')} $5) AS d ORDER BY d.id DESC`;
 /** A page of each state, and the newest of all. */
