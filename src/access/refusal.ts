@@ -3,8 +3,9 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import type { AccessRequirement } from './access.js';
 import { UnauthorizedError } from './access.errors.js';
 import type { Caller } from './caller.js';
-import { decide } from './decide.js';
+import { decide, type RegistryAction } from './decide.js';
 
+const VERB = { read: 'read', write: 'change' } as const;
 const ON = { pull: 'pull from', push: 'push to', delete: 'delete in' } as const;
 
 /**
@@ -28,9 +29,10 @@ function describe(
   repository: RepositoryName | undefined,
 ): string {
   const who = caller.name ?? 'an anonymous caller';
-  if (requirement.type !== 'repository' || repository === undefined) {
-    return `${who} has no access to ${repository ?? 'this'}: it takes a role that an administrator can give`;
-  }
+  if (requirement.type === 'registry') return describeRegistry(who, caller, requirement);
+  if (requirement.type === 'admin-repository' && repository !== undefined)
+    return describeAdminRepository(who, caller, requirement.action, repository);
+  if (requirement.type !== 'repository' || repository === undefined) return `${who} has no access to this`;
   const { action } = requirement;
   const what = `${ON[action]} ${repository}`;
   switch (decide(caller, { repository, action }).missing) {
@@ -42,3 +44,31 @@ function describe(
       return `${who} may not ${what}: ${caller.account === null ? 'log in' : 'an administrator can grant it'}`;
   }
 }
+
+function describeAdminRepository(
+  who: string,
+  caller: Caller,
+  action: RegistryAction,
+  repository: RepositoryName,
+): string {
+  const role = `the role ${action === 'read' ? 'pull' : 'maintain'} on it`;
+  return `${who} may not ${VERB[action]} ${repository}: ${limitOf(caller, action) ?? takes(role)}`;
+}
+
+function describeRegistry(
+  who: string,
+  caller: Caller,
+  { resource, action }: Extract<AccessRequirement, { type: 'registry' }>,
+): string {
+  if (decide(caller, { registry: resource, action }).missing === 'scope of the token')
+    return `the token is not for this: get one with the scope registry:${resource}:*`;
+  const roles = action === 'read' ? 'the registry role reader or admin' : 'the registry role admin';
+  return `${who} may not ${VERB[action]} this: ${limitOf(caller, action) ?? takes(roles)}`;
+}
+
+/** A secret with a ceiling changes nothing, whatever the account may do. */
+function limitOf({ ceiling }: Caller, action: RegistryAction): string | undefined {
+  return ceiling !== null && action === 'write' ? `this secret is only for ${ceiling}` : undefined;
+}
+
+const takes = (what: string) => `that takes ${what}, which an administrator can grant`;

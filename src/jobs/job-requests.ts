@@ -75,7 +75,8 @@ export class JobRequests {
 }
 
 export const noDryRun = (job: string) => `dryRun: the job ${job} has no dry run`;
-export const isPaused = (job: string) => `the job ${job} is paused`;
+export const isPaused = (job: string) =>
+  `the job ${job} is paused: resume it first, with PUT /api/v1/jobs/${job}/paused and {"paused": false}`;
 export const isRunning = (job: string, run: string) =>
   `the run ${run} of the job ${job} has not ended: stop it, or wait for its end`;
 export const hasEnded = (run: string) => `the run ${run} has ended`;

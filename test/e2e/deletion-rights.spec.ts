@@ -67,6 +67,21 @@ describe('rights on deletions', () => {
     }
   });
 
+  it.each(['restore', 'purge'])('the refusal of a %s says what it takes', async (verb) => {
+    const caller = new AdminClient(await clientOf({ grants: { [name]: 'push' } }));
+    const { detail } = await caller.problem(`/deletions/${id}/${verb}`, 403, { method: 'POST' });
+    expect(detail).toMatch(/may not change .+: that takes the role maintain on it, which an administrator/);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['GET', '/deletions', /reader or admin: list those of one repository, with \?repository=NAME/],
+    ['GET', '/garbage', /may not read this: that takes the registry role reader or admin/],
+    ['PUT', '/jobs/collect/paused', /may not change this: that takes the registry role admin/],
+  ])('the refusal of %s %s says what it takes', async (method, path, message) => {
+    const caller = new AdminClient(await clientOf({ grants: { '**': 'maintain' } }));
+    expect((await caller.problem(path, 403, { method })).detail).toMatch(message);
+  });
+
   it('the list of all repositories is for admins and readers', async () => {
     for (const [options, status] of [
       [{ role: 'admin' }, 200],

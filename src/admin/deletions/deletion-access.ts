@@ -5,7 +5,12 @@ import type { RegistryAction } from '../../access/decide.js';
 import { refusal } from '../../access/refusal.js';
 import { DeletionUnknownError } from '../../deletions/deletion.errors.js';
 import { DeletionsQuery } from './deletions.query.js';
+import { RegistryError } from '../../oci/errors.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
+
+const LIST_OF_ALL =
+  'the deletions of all repositories take the registry role reader or admin: list those of one repository, ' +
+  'with ?repository=NAME, which takes the role pull on it';
 
 /**
  * Access to one deletion, which only its row says the repository of. It takes the same rights as the
@@ -35,11 +40,11 @@ export class DeletionAccess {
 
   /** @throws RegistryError unless the caller may list the deletions of a repository, or of all. */
   expectList({ caller }: AuthorizedRequest, repository: RepositoryName | undefined): void {
-    const isAllowed =
-      repository === undefined
-        ? this.access.isAllowed(caller, { registry: 'admin', action: 'read' })
-        : this.access.isAllowedInAdminApi(caller, repository, 'read');
-    if (!isAllowed) throw refusal(caller, { type: 'admin-repository', action: 'read' }, repository);
+    if (repository === undefined) {
+      if (!this.access.isAllowed(caller, { registry: 'admin', action: 'read' }))
+        throw new RegistryError('DENIED', LIST_OF_ALL);
+    } else if (!this.access.isAllowedInAdminApi(caller, repository, 'read'))
+      throw refusal(caller, { type: 'admin-repository', action: 'read' }, repository);
   }
 
   /** @throws RegistryError unless the caller may push to the repository. */
