@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import type { Cluster } from '../chaos/cluster.js';
 import type { Deadline } from '../chaos/deadline.js';
 import type { Replica } from '../chaos/replica.js';
@@ -12,7 +13,9 @@ const POLL_MS = 25;
 /** For hangs only. */
 const RUN_SECONDS = 240;
 /** A run begins this long before its process is killed, at most. */
-const MAX_BEFORE_KILL_MS = 60;
+const MAX_BEFORE_KILL_MS = 50;
+/** Runs begin every second. */
+const FIND_MS = 3_000;
 
 /** Starts collections, and kills the processes that run them. */
 export class CollectorDriver {
@@ -89,20 +92,34 @@ export class CollectorDriver {
 
   /** Kills the process that runs it, soon after it began. Returns false if the run has ended before. */
   private async killHolder(id: string | undefined): Promise<boolean> {
-    const sql = `SELECT holder FROM jobs WHERE name = 'collect' AND run_id = $1`;
-    const find = async () => (await this.cluster.postgres.query<{ holder: string | null }>(sql, [id]))[0];
-    let row = await find();
-    while (row?.holder === null && !this.deadline.isOver) row = await find();
-    if (row === undefined) return false;
-    await delay(this.random.int(0, MAX_BEFORE_KILL_MS));
-    const holder = (await find())?.holder;
-    const replica = holder ? await this.replicaOf(holder) : undefined;
+    const holder = await this.holderOf(id);
+    const replica = holder === undefined ? undefined : await this.replicaOf(holder);
     if (replica === undefined || !replica.isUp) return false;
+    await delay(this.random.int(0, MAX_BEFORE_KILL_MS));
     replica.kill();
     await replica.gone();
     this.results.note(`killed replica ${replica.index}, which collected`);
     await this.cluster.allUp();
     return true;
+  }
+
+  /** The process that runs it, as soon as one does. Undefined if the run has ended. */
+  private async holderOf(id: string | undefined): Promise<string | undefined> {
+    const sql = `SELECT holder FROM jobs WHERE name = 'collect' AND (run_id = $1 OR $1 IS NULL)`;
+    // One connection: a new one takes as long as a short run.
+    const client = new pg.Client({ connectionString: this.cluster.postgres.url });
+    await client.connect();
+    try {
+      for (const endsAt = performance.now() + FIND_MS; performance.now() < endsAt;) {
+        const { rows } = await client.query<{ holder: string | null }>(sql, [id ?? null]);
+        const [row] = rows;
+        if (row === undefined) return undefined;
+        if (row.holder !== null) return row.holder;
+      }
+      return undefined;
+    } finally {
+      await client.end();
+    }
   }
 
   /** A holder is named `host/pid/uuid`. The process may be a worker of the replica. */
