@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HOST } from '../load/connection.js';
@@ -9,6 +8,7 @@ import { MANIFEST_TYPE } from '../load/jobs.js';
 import { markdownTable, numberText } from '../report/table.js';
 import type { PeerServer } from '../servers/peer.server.js';
 import type { CollectingBerth } from './collecting-berth.js';
+import { countFiles } from './count-files.js';
 import { ImagePushes } from './image-pushes.js';
 
 /** The same for both. */
@@ -130,9 +130,4 @@ async function deleteManifest(port: number, digest: string): Promise<void> {
   });
   await response.arrayBuffer();
   if (response.status !== 202) throw new Error(`DELETE of a manifest: ${response.status}`);
-}
-
-async function countFiles(directory: string): Promise<number> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).length;
 }

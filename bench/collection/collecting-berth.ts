@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOST } from '../load/connection.js';
 import { BerthServer } from '../servers/berth.server.js';
+import { countFiles } from './count-files.js';
 
 const POLL_MS = 20;
 const ENDED = ['succeeded', 'failed', 'stopped'];
@@ -21,13 +21,15 @@ export class CollectingBerth {
     this.server = new BerthServer(main, directory, port, workers, { GC_INTERVAL_SECONDS: '0', ...settings });
   }
 
-  /** Deletes a repository, and ends the windows of the deletion: its content is garbage now. */
+  /** Deletes a repository and ends the windows of the deletion: its content is garbage. Collects nothing. */
   async purgeRepository(name: string): Promise<void> {
+    await this.call('PUT', '/jobs/collect/paused', { paused: true });
     await this.call('DELETE', `/repositories/${name}`);
     const { items } = (await this.call('GET', `/deletions?repository=${name}`)) as {
       items: { id: string }[];
     };
     for (const { id } of items) await this.call('POST', `/deletions/${id}/purge`);
+    await this.call('PUT', '/jobs/collect/paused', { paused: false });
   }
 
   /** Starts a collection and returns its id. */
@@ -46,10 +48,8 @@ export class CollectingBerth {
   }
 
   /** Objects in its storage. */
-  async objects(): Promise<number> {
-    const root = join(this.server.directory, 'data/storage/blobs');
-    const entries = await readdir(root, { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).length;
+  objects(): Promise<number> {
+    return countFiles(join(this.server.directory, 'data/storage/blobs'));
   }
 
   private async call(method: string, path: string, content?: unknown): Promise<unknown> {
