@@ -65,8 +65,10 @@ const SOFT_DELETE_MANIFEST = `
       RETURN;
     END IF;
 
-    INSERT INTO deletions (repository_id, repository, kind, reference, actor)
-    VALUES (own_repository, p_repository, 'manifest', p_digest, p_actor) RETURNING id INTO own_deletion;
+    -- The time after the locks: what is pushed later does not follow the deletion.
+    INSERT INTO deletions (repository_id, repository, kind, reference, actor, deleted_at)
+    VALUES (own_repository, p_repository, 'manifest', p_digest, p_actor, clock_timestamp())
+    RETURNING id INTO own_deletion;
 
     -- The lock on the manifest prevents new tags on it. Wait for tags that are being moved, and skip them.
     PERFORM FROM tags WHERE manifest_id = own_id ORDER BY name FOR UPDATE;

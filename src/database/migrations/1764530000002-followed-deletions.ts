@@ -6,12 +6,14 @@ export class FollowedDeletions1764530000002 implements MigrationInterface {
   readonly name = 'FollowedDeletions1764530000002';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    for (const statement of [UNFOLLOWED_DELETIONS, DELETE_FOLLOWERS, FOLLOW_DELETION])
+    for (const statement of [UNFOLLOWED_DELETIONS, DELETE_FOLLOWERS, DELETE_FOLLOWING_TAGS, FOLLOW_DELETION])
       await queryRunner.query(statement);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('DROP FUNCTION follow_deletion, delete_followers, unfollowed_deletions');
+    await queryRunner.query(
+      'DROP FUNCTION follow_deletion, delete_following_tags, delete_followers, unfollowed_deletions',
+    );
   }
 }
 
@@ -24,10 +26,10 @@ const UNFOLLOWED_DELETIONS = `
 
 /**
  * Deletes those of the manifests that nothing holds, as followers of a deletion. Returns how many, and how
- * many it could not lock.
+ * many it could not lock. What was pushed or restored after the deletion stays.
  *
  * A tag, an index or a missing reference that is being written holds a lock on the manifest, or waits for
- * this one and then revives the follower. What was pushed or restored after the deletion does not follow it.
+ * this one and then revives the follower.
  */
 const DELETE_FOLLOWERS = `
   CREATE FUNCTION delete_followers(
@@ -58,6 +60,54 @@ const DELETE_FOLLOWERS = `
   END $$`;
 
 /**
+ * Deletes the tags of the referrers tag schema and of cosign that stand for a deleted manifest: `p_tag`, and
+ * `p_tag` with a suffix. Returns what they pointed at, and how many it looked at, deleted, and could not lock.
+ * A tag that was set after the deletion, also to the manifest that it had, stays.
+ */
+const DELETE_FOLLOWING_TAGS = `
+  CREATE FUNCTION delete_following_tags(
+    p_deletion bigint, p_repository bigint, p_tag text,
+    OUT looked integer, OUT deleted integer, OUT busy integer, OUT manifests bigint[]
+  ) ${AS_COLLECTOR} AS $$
+  DECLARE
+    deletion deletions;
+    wanted text[];
+    locked text[];
+    gone text[];
+  BEGIN
+    SELECT array_agg(t.name) INTO wanted
+      FROM unnest(ARRAY['', '.sig', '.att', '.sbom']) AS suffix
+     CROSS JOIN LATERAL (SELECT name FROM tags
+                          WHERE repository_id = p_repository AND name = (p_tag || suffix) COLLATE "C"
+                         OFFSET 0) AS t;
+    looked := coalesce(cardinality(wanted), 0);
+    deleted := 0;
+    busy := 0;
+    IF looked = 0 THEN RETURN; END IF;
+    SELECT array_agg(t.name) INTO locked
+      FROM unnest(wanted) AS w (name)
+     CROSS JOIN LATERAL (SELECT name FROM tags
+                          WHERE repository_id = p_repository AND name = w.name COLLATE "C"
+                            FOR UPDATE SKIP LOCKED) AS t;
+    busy := looked - coalesce(cardinality(locked), 0);
+
+    SELECT * INTO deletion FROM deletions WHERE id = p_deletion;
+    SELECT array_agg(t.name), array_agg(t.manifest_id) INTO gone, manifests
+      FROM unnest(locked) AS l (name)
+     CROSS JOIN LATERAL (SELECT name, manifest_id, updated_at FROM tags
+                          WHERE repository_id = p_repository AND name = l.name COLLATE "C" OFFSET 0) AS t
+     CROSS JOIN LATERAL (SELECT pushed_at FROM live_manifests WHERE id = t.manifest_id OFFSET 0) AS m
+     WHERE greatest(t.updated_at, m.pushed_at) <= deletion.deleted_at;
+    deleted := coalesce(cardinality(gone), 0);
+    WITH deleted_tag AS (
+      DELETE FROM tags WHERE repository_id = p_repository AND name = ANY (gone) RETURNING name, manifest_id)
+    INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor, deletion_id)
+    SELECT p_repository, t.name, (SELECT m.digest FROM live_manifests AS m WHERE m.id = t.manifest_id), NULL,
+           deletion.actor, p_deletion
+      FROM deleted_tag AS t;
+  END $$`;
+
+/**
  * Looks at what up to `p_limit` references of the deletion's manifests lead to, from the position that the
  * last call returned, and deletes what nothing else holds:
  *
@@ -82,8 +132,6 @@ const FOLLOW_DELETION = `
     own record;
     seen integer := 0;
     wanted bigint[];
-    wanted_tags text[];
-    locked_tags text[];
     last_key text;
     found_count integer;
     found_busy integer;
@@ -134,37 +182,10 @@ const FOLLOW_DELETION = `
                      AND digest > p_key COLLATE "C"
                    ORDER BY digest LIMIT p_limit - looked) AS referrer;
         ELSE
-          SELECT array_agg(t.name), count(*) INTO wanted_tags, n
-            FROM unnest(ARRAY['', '.sig', '.att', '.sbom']) AS suffix
-           CROSS JOIN LATERAL (SELECT name FROM tags
-                                WHERE repository_id = own.repository_id
-                                  AND name = (own.tag || suffix) COLLATE "C" OFFSET 0) AS t;
-          IF n > 0 THEN
-            SELECT array_agg(t.name), array_agg(t.manifest_id) INTO locked_tags, wanted
-              FROM unnest(wanted_tags) AS w (name)
-             CROSS JOIN LATERAL (SELECT name, manifest_id FROM tags
-                                  WHERE repository_id = own.repository_id AND name = w.name COLLATE "C"
-                                    FOR UPDATE SKIP LOCKED) AS t;
-            IF n > coalesce(cardinality(locked_tags), 0) THEN p_is_clean := false; END IF;
-            -- After the lock: what was pushed or restored since the deletion stays.
-            SELECT array_agg(t.name), array_agg(t.manifest_id) INTO locked_tags, wanted
-              FROM unnest(locked_tags) AS w (name)
-             CROSS JOIN LATERAL (SELECT name, manifest_id FROM tags
-                                  WHERE repository_id = own.repository_id AND name = w.name COLLATE "C"
-                                    AND updated_at <= deletion.deleted_at OFFSET 0) AS t
-             CROSS JOIN LATERAL (SELECT FROM manifests
-                                  WHERE id = t.manifest_id AND pushed_at <= deletion.deleted_at OFFSET 0) AS m;
-            WITH gone AS (
-              DELETE FROM tags WHERE repository_id = own.repository_id AND name = ANY (locked_tags)
-              RETURNING name, manifest_id)
-            INSERT INTO tag_events (repository_id, tag, from_digest, to_digest, actor, deletion_id)
-            SELECT own.repository_id, gone.name,
-                   (SELECT m.digest FROM manifests AS m WHERE m.id = gone.manifest_id), NULL,
-                   deletion.actor, p_deletion
-              FROM gone;
-            IF locked_tags IS NOT NULL THEN p_is_clean := false; END IF;
-            untagged := untagged + coalesce(cardinality(locked_tags), 0);
-          END IF;
+          SELECT t.looked, t.manifests, t.deleted, t.busy INTO n, wanted, found_count, found_busy
+            FROM delete_following_tags(p_deletion, own.repository_id, own.tag) AS t;
+          untagged := untagged + found_count;
+          IF found_count + found_busy > 0 THEN p_is_clean := false; END IF;
         END CASE;
         looked := looked + n;
         IF wanted IS NOT NULL THEN
