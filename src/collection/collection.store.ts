@@ -195,6 +195,12 @@ export class CollectionStore {
     );
   }
 
+  /** Sets dates that lie far ahead to now. Returns how many. */
+  async correctFutureDates(): Promise<number> {
+    const sql = 'SELECT correct_future_dates($1, $2) AS n';
+    return (await this.one<{ n: number }>(sql, [this.configuration.gcReadWindowSeconds, this.batch])).n;
+  }
+
   /** Rows of a batch. */
   get batch(): number {
     return this.configuration.gcBatchRows;

@@ -3,6 +3,7 @@ import type { JobRun, JsonValue } from '../../jobs/job.js';
 import { positionOf, saveStageCursor, stageCursor } from '../collection-cursor.js';
 import type { CollectionStage } from '../collection-stage.js';
 import { CollectionStore } from '../collection.store.js';
+import { UNTAGGED } from './untagged.stage.js';
 
 const WEEK_MS = 7 * 86_400_000;
 
@@ -13,6 +14,9 @@ const BATCH_ROWS = 2_000;
  * Checks once a week what the collector relies on: each link that nothing needs, and each blob without a
  * link, has a date. If one has none, a trigger was disabled, or there is a bug: it logs an error and sets the
  * date, so that the bytes are collected.
+ *
+ * It also repairs what a jump of the database's clock leaves: dates far ahead, and manifests that the cursors
+ * of `untagged` have passed too early.
  */
 @Injectable()
 export class SelfCheckStage implements CollectionStage {
@@ -26,6 +30,7 @@ export class SelfCheckStage implements CollectionStage {
     if (typeof finishedAt === 'string' && Date.now() - Date.parse(finishedAt) < WEEK_MS) return;
     yield* this.checkLinks(run);
     yield* this.checkBlobs(run);
+    yield* this.correctDates(run);
     if (run.signal.aborted) return;
     const undated = this.undated(run);
     if (undated > 0)
@@ -34,7 +39,18 @@ export class SelfCheckStage implements CollectionStage {
         'links or blobs that nothing needs had no date, so they would never have been collected: ' +
           'it is set now; check that the triggers of the tables manifest_blobs and repository_blobs are enabled',
       );
+    // The next run looks at all manifests without a tag again.
+    saveStageCursor(run, UNTAGGED, {});
     saveStageCursor(run, this.name, { finishedAt: new Date().toISOString() });
+  }
+
+  private async *correctDates(run: JobRun): AsyncGenerator<void, void> {
+    while (!run.signal.aborted) {
+      const corrected = await this.store.correctFutureDates();
+      run.count('correctedDates', corrected);
+      if (corrected === 0) return;
+      yield;
+    }
   }
 
   private async *checkLinks(run: JobRun): AsyncGenerator<void, void> {

@@ -5,6 +5,9 @@ import { positionOf, saveStageCursor, stageCursor } from '../collection-cursor.j
 import type { CollectionStage } from '../collection-stage.js';
 import { CollectionStore } from '../collection.store.js';
 
+/** The name of the stage, and of its part of the cursor. */
+export const UNTAGGED = 'untagged';
+
 /**
  * Deletes manifests that have been without a tag for `GC_UNTAGGED_SECONDS`. A push pays nothing for it: two
  * cursors follow the times of pushes and the events of tags, so that each manifest is looked at when it may
@@ -12,7 +15,7 @@ import { CollectionStore } from '../collection.store.js';
  */
 @Injectable()
 export class UntaggedStage implements CollectionStage {
-  readonly name = 'untagged';
+  readonly name = UNTAGGED;
 
   constructor(
     private readonly store: CollectionStore,

@@ -11,7 +11,7 @@ export class UntaggedManifests1764530000004 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
-      `DROP FUNCTION check_blobs, check_links, delete_untagged_by_event, delete_untagged_by_push, delete_untagged`,
+      `DROP FUNCTION correct_future_dates, check_blobs, check_links, delete_untagged_by_event, delete_untagged_by_push, delete_untagged`,
     );
   }
 }
@@ -194,4 +194,41 @@ const CHECK_BLOBS = `
                                                    FOR NO KEY UPDATE SKIP LOCKED) AS b));
   END $$`;
 
-const UP = [DELETE_UNTAGGED, DELETE_UNTAGGED_BY_PUSH, DELETE_UNTAGGED_BY_EVENT, CHECK_LINKS, CHECK_BLOBS];
+/**
+ * Sets up to `p_limit` dates of each kind that lie more than a day ahead to now: the clock of the database was
+ * ahead when they were written. Otherwise what they belong to would stay for that long. Returns how many.
+ */
+const CORRECT_FUTURE_DATES = `
+  CREATE FUNCTION correct_future_dates(p_read_window_seconds double precision, p_limit integer)
+  RETURNS integer ${AS_COLLECTOR} AS $$
+  DECLARE
+    ahead timestamptz := now() + interval '1 day';
+    changed integer;
+    corrected integer;
+  BEGIN
+    UPDATE repository_blobs AS link SET candidate_since = now()
+      FROM (SELECT repository_id, blob_id FROM repository_blobs WHERE candidate_since > ahead
+             LIMIT p_limit FOR UPDATE SKIP LOCKED) AS found
+     WHERE link.repository_id = found.repository_id AND link.blob_id = found.blob_id;
+    GET DIAGNOSTICS corrected = ROW_COUNT;
+    UPDATE deletions SET deleted_at = now()
+     WHERE id = ANY (ARRAY(SELECT id FROM deletions WHERE state = 'restorable' AND deleted_at > ahead
+                            LIMIT p_limit FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    corrected := corrected + changed;
+    UPDATE object_deletions SET due_at = now() + p_read_window_seconds * interval '1 second'
+     WHERE object_key = ANY (ARRAY(SELECT object_key FROM object_deletions
+                                    WHERE due_at > ahead + p_read_window_seconds * interval '1 second'
+                                    LIMIT p_limit FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN corrected + changed;
+  END $$`;
+
+const UP = [
+  DELETE_UNTAGGED,
+  DELETE_UNTAGGED_BY_PUSH,
+  DELETE_UNTAGGED_BY_EVENT,
+  CHECK_LINKS,
+  CHECK_BLOBS,
+  CORRECT_FUTURE_DATES,
+];

@@ -156,4 +156,19 @@ describe('links and blobs', () => {
     expect(await database.collect()).toMatchObject({ links: 1, blobs: 2 });
     expect(await database.blobs()).toEqual(['needed']);
   });
+
+  it('with a date far ahead get one of today from the weekly check', async () => {
+    await database.pushBlob('r', 'layer');
+    await database.push('r', 'image', { tags: ['v1'] });
+    await database.deleteTag('r', 'v1');
+    await database.rows(`UPDATE repository_blobs SET candidate_since = now() + interval '1 year'`);
+    await database.rows(`UPDATE deletions SET deleted_at = now() + interval '1 year'`);
+    await database.rows(
+      `INSERT INTO object_deletions (object_key, size_bytes, digest, due_at)
+       VALUES ('blobs/x', 1, '', now() + interval '1 year')`,
+    );
+    expect(await database.collect()).toEqual({ correctedDates: 3 });
+    expect(await database.collect()).toMatchObject({ links: 1, blobs: 1, expired: 1 });
+    expect(await database.rows('SELECT FROM object_deletions WHERE due_at > now()')).toEqual([]);
+  });
 });

@@ -114,6 +114,15 @@ describe('manifests without a tag', () => {
     expect(await database.live()).toHaveLength(5);
   });
 
+  it('are looked at again after the weekly check', async () => {
+    await database.push('r', 'a', { tags: ['v1'] });
+    await pass(10_000);
+    // The first collection also checks.
+    expect(await database.collect()).toEqual({});
+    await database.rows('DELETE FROM tags');
+    expect(await database.collect()).toEqual({ untagged: 1 });
+  });
+
   it('stay while the setting is 0', async () => {
     database.set({ gcUntaggedSeconds: 0 });
     await database.push('r', 'a', {});
