@@ -43,7 +43,8 @@ const LOCK_IMAGES = `
 
 /**
  * Which of these deleted manifests can't be revived: they, or manifests below them, are part of a deletion
- * that is being purged. So manifests below them may be gone. Locks first: what is whole now stays so.
+ * that is being purged, or whose purge was requested. So manifests below them may be gone. Locks first: what
+ * is whole now stays so.
  */
 const IMAGES_BEING_PURGED = `
   CREATE FUNCTION images_being_purged(p_ids bigint[]) RETURNS bigint[]
@@ -61,7 +62,9 @@ const IMAGES_BEING_PURGED = `
         FROM image i
        CROSS JOIN LATERAL (SELECT deletion_id FROM manifests WHERE id = i.id OFFSET 0) AS m
        CROSS JOIN LATERAL (SELECT FROM deletions
-                            WHERE id = m.deletion_id AND state IN ('purging', 'purged') OFFSET 0) AS d);
+                            WHERE id = m.deletion_id
+                              AND (state IN ('purging', 'purged') OR purge_requested_at IS NOT NULL)
+                           OFFSET 0) AS d);
   END $$`;
 
 /**

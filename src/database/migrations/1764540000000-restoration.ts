@@ -73,13 +73,15 @@ const RESTORE_BATCH = `
       RETURN false;
     END IF;
 
-    -- A manifest that only the collector deleted comes back with its tag.
+    -- A manifest that only the collector deleted comes back with its tag, unless it is being purged.
     SELECT array_agg(DISTINCT m.id) INTO ids
       FROM unnest(wanted_digests) AS wanted (digest)
      CROSS JOIN LATERAL (SELECT id FROM manifests
                           WHERE repository_id = own.repository_id AND digest = wanted.digest COLLATE "C"
                             AND deletion_id IS NOT NULL AND is_follower) AS m;
-    IF ids IS NOT NULL THEN PERFORM revive_manifests(ids); END IF;
+    IF ids IS NOT NULL THEN
+      PERFORM revive_manifests(ARRAY(SELECT unnest(ids) EXCEPT SELECT unnest(images_being_purged(ids))));
+    END IF;
 
     -- A manifest can't be deleted while it is locked. What the next statement reads stays.
     PERFORM FROM (SELECT DISTINCT m.id

@@ -188,4 +188,24 @@ describe('the end of a deletion', () => {
     await database.collect();
     expect(await database.deleted()).toEqual([]);
   });
+
+  it.each([true, false])(
+    'is not undone by the restore of a tag, or by an index (begun: %s)',
+    async (isBegun) => {
+      database.set({ ...KEEP, gcUntaggedSeconds: 1 });
+      await database.push('r', 'a', { blobs: ['secret'], tags: ['v1'] });
+      await database.deleteTag('r', 'v1');
+      await database.rows(`UPDATE manifests SET pushed_at = now() - interval '1 h'`);
+      await database.rows(`UPDATE tag_events SET happened_at = now() - interval '1 h'`);
+      expect(await database.collect()).toMatchObject({ untagged: 1 });
+      expect(await requestPurge(digestOf('a'))).toEqual({});
+      if (isBegun) await database.rows('SELECT expire_deletions(1000, 500)');
+
+      expect(await database.put('r', 'index', { children: ['a'] }, false)).toEqual(['a']);
+      expect(await database.restore('v1')).toBeUndefined();
+      expect([await database.live(), await database.tags()]).toEqual([[], []]);
+      await database.collect();
+      expect([await database.deleted(), await database.blobs()]).toEqual([[], []]);
+    },
+  );
 });
