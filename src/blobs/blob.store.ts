@@ -73,11 +73,15 @@ const FIND_LINKED = `
                         WHERE d.digest = w.digest COLLATE "C" AND l.hidden_at IS NULL
                         LIMIT 1) AS found`;
 
+// A HEAD does not keep what an operator purges: its link dates from `-infinity`.
 const RENEW = `
-  UPDATE repository_blobs SET candidate_since = now()
+  UPDATE repository_blobs AS link SET candidate_since = now()
    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
      AND blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)
      AND hidden_at IS NULL
+     AND NOT (candidate_since = '-infinity'
+              AND EXISTS (SELECT FROM unneeded_links AS u
+                           WHERE u.repository_id = link.repository_id AND u.blob_id = link.blob_id))
   RETURNING blob_id`;
 
 const MOUNT = `SELECT mount_blob($1, $2, $3, $4) AS mounted ${fromOrigin(5)}`;
@@ -136,7 +140,7 @@ export class BlobStore {
 
   /**
    * Starts the grace of a link again, so that the collector keeps it for `GC_GRACE_SECONDS`. Returns false if
-   * the repository does not link the blob any more.
+   * the repository does not link the blob any more, or if the blob is being purged.
    */
   async renew(unitOfWork: UnitOfWork, repository: RepositoryName, digest: Digest): Promise<boolean> {
     return (await unitOfWork.statement(RENEW, [repository, digest], [repository])).length > 0;

@@ -146,6 +146,19 @@ describe('deletions of blobs', () => {
     });
   });
 
+  it('by a purge are not undone by a HEAD, unless a manifest needs the blob', async () => {
+    for (const isNeeded of [false, true]) {
+      const blob = await requests.unneededBlob();
+      if (isNeeded) expect((await requests.putImage(blob)).status).toBe(201);
+      await races.query(
+        `UPDATE repository_blobs SET candidate_since = '-infinity'
+          WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) RETURNING blob_id`,
+        [blob.name],
+      );
+      expect((await requests.onBlob(blob, 'HEAD')).status).toBe(isNeeded ? 200 : 404);
+    }
+  });
+
   describe('of a whole repository', () => {
     const WRITES: [string, (blob: UnneededBlob, name: RepositoryName) => Promise<Response>][] = [
       ['a push', ({ content }, name) => requests.push(name, content)],
