@@ -174,6 +174,10 @@ describe('admin API: deletions', () => {
         `the repository ${name} exists: restore this one under another name, with {"as": "…"}`,
       );
       expect(await refused(id, 'restore', { as: name })).toContain(`the repository ${name} exists`);
+      const { detail } = await admin.call<{ detail: string }>('POST', `/deletions/${id}/restore`, 400, {
+        as: null,
+      });
+      expect(detail).toBe('as: expected the name of a repository');
       await restore(id, { as: `${name}/restored` });
       expect(await status(old.digest, `${name}/restored`)).toBe(200);
       expect([await status(digest), await status(old.digest)]).toEqual([200, 404]);

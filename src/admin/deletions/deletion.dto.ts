@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString } from 'class-validator';
+import { IsIn, IsOptional, IsString, ValidateIf } from 'class-validator';
 import {
   DELETION_KINDS,
   DELETION_STATES,
@@ -170,7 +170,8 @@ export class RestoreDto {
     maxLength: MAX_REPOSITORY_NAME_LENGTH,
     description: 'Another name for the repository. For the deletion of a repository only',
   })
-  @IsOptional()
+  // Not IsOptional, which would let null pass.
+  @ValidateIf((_, value) => value !== undefined)
   @IsString({ message: 'as: expected the name of a repository' })
   as?: string | undefined;
 }
