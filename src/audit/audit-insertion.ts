@@ -48,16 +48,3 @@ export function fromOrigin(first: number, call?: string): string {
 export function auditParameters({ actor, clientAddress, userAgent, requestId }: AuditOrigin): unknown[] {
   return [actor, clientAddress, userAgent, requestId];
 }
-
-/**
- * A `FROM` that sets what is known of the request for the transaction of its statement. Columns of
- * `manifests`, `tag_events` and `audit_events` default to it. The actor is no part of it.
- *
- * @param first the number of the first of three parameters: client address, user agent and request id.
- */
-export function fromRequest(first: number): string {
-  const settings = ['client_address', 'user_agent', 'request_id'].map(
-    (name, index) => `set_config('berth.${name}', coalesce($${first + index}, ''), true)`,
-  );
-  return `FROM ROWS FROM (${settings.join(', ')}) AS request`;
-}

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
 import type { AuditOrigin } from '../audit/audit-event.js';
-import { auditParameters, fromRequest } from '../audit/audit-insertion.js';
+import { auditParameters, fromOrigin } from '../audit/audit-insertion.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import type { DeletionState } from './deletion.js';
@@ -22,9 +22,9 @@ export type Refusal =
 
 type Outcome = Refusal | { readonly refused?: undefined };
 
-const DELETE_REPOSITORY = `SELECT delete_repository($1, $2)::text AS id ${fromRequest(3)}`;
-const RESTORE = `SELECT restore_deletion($1, $2, $3, $4, $5) AS outcome ${fromRequest(6)}`;
-const PURGE = `SELECT request_purge($1, $2, $3) AS outcome ${fromRequest(4)}`;
+const DELETE_REPOSITORY = `SELECT delete_repository($1, $2)::text AS id ${fromOrigin(3)}`;
+const RESTORE = `SELECT restore_deletion($1, $2, $3, $4, $5) AS outcome ${fromOrigin(6)}`;
+const PURGE = `SELECT request_purge($1, $2, $3) AS outcome ${fromOrigin(4)}`;
 const BATCH = 'SELECT restore_batch($1, $2) AS more';
 const RESTORING = `SELECT id FROM deletions WHERE state = 'restoring' ORDER BY id LIMIT 1`;
 
