@@ -418,6 +418,16 @@ describe('jobs', () => {
     expect(await query('SELECT xmin, * FROM jobs WHERE name = $1', [name])).toEqual(before);
   });
 
+  it.each([0, 3, 60])('looks soon again while another process runs it (interval %s s)', async (interval) => {
+    const [process, other] = [new Process(job(counting(new Gate()))), new Process(job(counting(new Gate())))];
+    await process.listener.onModuleInit();
+    await process.requests.run(name, false, ADMIN);
+    expect((await process.store.claim(name, interval)).claim).toBeDefined();
+    const waitSeconds = interval === 3 ? 3 : 5;
+    expect(await other.store.claim(name, interval)).toEqual({ claim: undefined, waitSeconds });
+    await process.listener.onModuleDestroy();
+  });
+
   it.each([
     ['long ago', '-1 hour', true],
     ['just now', '-1 second', false],

@@ -29,6 +29,9 @@ const SINCE = 'coalesce(j.ended_at, j.created_at)';
 /** A time in the future comes from a clock that was ahead. */
 const IS_DUE = `(${SINCE} <= now() - ${seconds('p_interval_seconds')} OR ${SINCE} > now())`;
 
+/** How soon other processes look again while a run has not ended: its process may be killed. */
+const TAKEOVER_SECONDS = 5;
+
 /**
  * Claims the job if a run is queued, or was interrupted, or is due. The first SELECT takes a lock only if
  * that is so: otherwise the call costs one look at a primary key. Without a claim it returns how long to
@@ -50,8 +53,8 @@ const CLAIM_JOB = `
        FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
       RETURN QUERY
-        SELECT CASE WHEN p_interval_seconds <= 0 THEN p_lease_seconds
-                    WHEN j.run_id IS NOT NULL THEN least(p_interval_seconds, p_lease_seconds)
+        SELECT CASE WHEN j.run_id IS NOT NULL THEN least(nullif(p_interval_seconds, 0), ${TAKEOVER_SECONDS})
+                    WHEN p_interval_seconds <= 0 THEN p_lease_seconds
                     WHEN j.paused THEN p_interval_seconds
                     ELSE greatest(p_interval_seconds - extract(epoch FROM now() - ${SINCE})::float8, 0)
                END, NULL::bigint, NULL::bigint, NULL::boolean, NULL::boolean, NULL::jsonb, NULL::jsonb
