@@ -76,6 +76,11 @@ export function describeCollection(registry: PlannedRegistry): void {
     });
 
     step('checks links', batch, () => store().checkLinks('0', '0', batch()));
+    it('corrects dates that are far ahead', async () => {
+      await registry.look(`UPDATE repository_blobs SET candidate_since = now() + interval '1 year'`);
+      await registry.expectCost(batch(), () => store().correctFutureDates());
+    });
+
     step('checks blobs', batch, () => store().checkBlobs('0', batch()));
   });
 }
