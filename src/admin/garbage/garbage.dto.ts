@@ -147,7 +147,7 @@ export class RepositoryGarbageDto implements RepositoryForecast {
   lastAt: string;
 }
 
-/** What collections will delete if nobody pushes, restores or deletes meanwhile. */
+/** What collections will delete if nothing is pushed, restored or deleted meanwhile. */
 export class GarbageDto implements Forecast {
   @ApiProperty({ format: 'date-time', example: EXAMPLE_TIME })
   measuredAt: string;

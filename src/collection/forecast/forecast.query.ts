@@ -137,7 +137,7 @@ const stage = (from: string, at: string, bytes: string) => `
                              'nextAt', ${iso(`min(${at})`)}, 'lastAt', ${iso(`max(${at})`)}) FROM ${from})`;
 
 /**
- * One statement, so one snapshot. It reads garbage and what is deleted, and not what is live. `pg` returns
+ * One statement, so one snapshot. It reads garbage, what is deleted, and each live manifest. `pg` returns
  * `float8` as a number.
  */
 const FORECAST = `

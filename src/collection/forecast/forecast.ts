@@ -35,7 +35,7 @@ export interface RepositoryForecast {
   readonly lastAt: string;
 }
 
-/** What collections will delete if nobody pushes, restores or deletes meanwhile. */
+/** What collections will delete if nothing is pushed, restored or deleted meanwhile. */
 export interface Forecast {
   readonly measuredAt: string;
   /** False: the collector has yet to find what follows some deletions, so more will go. */

@@ -61,7 +61,7 @@ const DELETE_FOLLOWERS = `
 
 /**
  * Deletes the tags of the referrers tag schema and of cosign that stand for a deleted manifest: `p_tag`, and
- * `p_tag` with a suffix. Returns what they pointed at, and how many it looked at, deleted, and could not lock.
+ * `p_tag` with a suffix. Returns what they pointed at, and how many it looked at, deleted and could not lock.
  * A tag that was set after the deletion, also to the manifest that it had, stays.
  */
 const DELETE_FOLLOWING_TAGS = `

@@ -195,8 +195,8 @@ const CHECK_BLOBS = `
   END $$`;
 
 /**
- * Sets up to `p_limit` dates of each kind that lie more than a day ahead to now: the clock of the database was
- * ahead when they were written. Otherwise what they belong to would stay for that long. Returns how many.
+ * Sets up to `p_limit` dates of each kind that lie more than a day ahead to now: the clock of the database
+ * was ahead when they were written. Otherwise what they belong to would stay for that long. Returns how many.
  */
 const CORRECT_FUTURE_DATES = `
   CREATE FUNCTION correct_future_dates(p_read_window_seconds double precision, p_limit integer)
