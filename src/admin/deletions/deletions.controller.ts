@@ -24,6 +24,11 @@ import { DeletionsQuery } from './deletions.query.js';
 
 const CURSOR = new KeysetCursor('deletions', parseRowId);
 
+const RESTORES = {
+  restore: { value: {} },
+  'a repository as another one': { value: { as: 'demo/restored' } },
+};
+
 const ApiDeletionId = () =>
   ApiParam({ name: 'id', schema: { type: 'string', example: EXAMPLE_DELETION_ID } });
 const ApiMalformedId = () => ApiProblem(400, 'The id is malformed', 'id: expected a number');
@@ -93,7 +98,7 @@ export class DeletionsController {
       'It takes `maintain` on the repository, and `push` on the other name.',
   })
   @ApiDeletionId()
-  @ApiBody({ type: RestoreDto, required: false, examples: { restore: { value: {} } } })
+  @ApiBody({ type: RestoreDto, required: false, examples: RESTORES })
   @ApiOkResponse({ type: DeletionDetailDto, description: 'It is restored' })
   @ApiAcceptedResponse({
     type: DeletionDetailDto,
@@ -130,7 +135,8 @@ export class DeletionsController {
     summary: 'Purge what a deletion deleted, without waiting',
     description:
       'For leaked secrets: the next run of the collector deletes its manifests, and the bytes that nothing else ' +
-      'needs, without any window. It can not be undone. It takes `maintain` on the repository.',
+      'needs, without any window. It can not be undone. While the job `collect` is paused, it waits. What other ' +
+      'manifests need stays, also in other repositories. It takes `maintain` on the repository.',
   })
   @ApiDeletionId()
   @ApiAcceptedResponse({ type: DeletionDetailDto, description: 'The purge is requested' })
