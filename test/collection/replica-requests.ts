@@ -10,6 +10,7 @@ import type { SeededRandom } from '../chaos/seeded-random.js';
 const IDLE_TIMEOUT_MS = 60_000;
 const RETRY_PAUSE_MS = 100;
 const MAX_ATTEMPTS = 20;
+const UNREAD_MS = 1_500;
 /** Repeating waits until no statement of the broken attempt can still run. */
 const OLDER_STATEMENTS = `SELECT count(*)::int AS count FROM pg_stat_activity
    WHERE application_name LIKE 'berth%' AND backend_type = 'client backend' AND state <> 'idle'
@@ -90,6 +91,8 @@ export class ReplicaRequests {
   }
 
   private async noOlderStatement(): Promise<void> {
+    // A statement may have been sent that its session has not read yet: until then, the session looks idle.
+    await delay(UNREAD_MS);
     const brokeAt = Date.now();
     await this.deadline.until('the statements of a killed replica to end', async () => {
       const [row] = await this.cluster.postgres.query<{ count: number }>(OLDER_STATEMENTS, [brokeAt]);
