@@ -21,6 +21,8 @@ export interface GarbageSize {
 const GARBAGE = 'bench/garbage';
 const KEPT = 'bench/kept';
 const CLIENTS = 4;
+/** Images of the garbage that are pushed at the same time. */
+const AT_ONCE = 10;
 
 /** A registry with garbage. */
 interface Collected {
@@ -82,15 +84,19 @@ export async function againstPeer(
 }
 
 async function measure(registry: Collected, generator: LoadGenerator, size: GarbageSize): Promise<string[]> {
-  const { images } = await generator.run({
-    ...{ kind: 'push images', port: registry.port, clients: size.images, parallel: 1, repository: GARBAGE },
-    ...{ layers: size.layers, layerBytes: size.layerBytes, label: 'garbage' },
-  } as const);
+  const manifests: string[] = [];
+  while (manifests.length < size.images) {
+    const { images } = await generator.run({
+      ...{ kind: 'push images', port: registry.port, clients: AT_ONCE, parallel: 1, repository: GARBAGE },
+      ...{ layers: size.layers, layerBytes: size.layerBytes, label: `garbage ${manifests.length}` },
+    } as const);
+    manifests.push(...images.map(({ manifest }) => manifest.digest));
+  }
   const pushes = new ImagePushes(registry.port, KEPT, size.layerBytes);
   // A layer that the kept repository had, and that nothing needs any more.
   const old = Array.from({ length: 20 }, (_, n) => new ContentMaker(size.layerBytes).make(`old ${n}`));
   for (const layer of old) await pushes.provide(layer);
-  await registry.discard(images.map(({ manifest }) => manifest.digest));
+  await registry.discard(manifests);
   const before = await countFiles(registry.blobs);
   let isOver = false;
   const since = performance.now();
