@@ -45,7 +45,7 @@ export function describePulls(registry: PlannedRegistry): void {
       expect(await statementsOfHead(digestOf(LAYER))).toBe(1);
     });
     it('take one more if the link has to be renewed', async () => {
-      const age = `UPDATE repository_blobs SET candidate_since = '-infinity'
+      const age = `UPDATE repository_blobs SET candidate_since = now() - interval '30 days'
                     WHERE blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $1)`;
       await registry.look(age, [digestOf(LAYER)]);
       expect(await statementsOfHead(digestOf(LAYER))).toBe(2);
