@@ -1,5 +1,5 @@
 import { RegistryError } from '../oci/errors.js';
-import type { DeletionState } from './deletion.js';
+import type { DeletionState, TagNotRestored } from './deletion.js';
 
 /** There is no deletion of this id, or the caller may not see it. */
 export class DeletionUnknownError extends RegistryError {
@@ -36,6 +36,13 @@ export function repositoryDeleted(id: string, deletionId: string | null): string
   return deletionId === null
     ? `the repository of the deletion ${id} was purged`
     : `the repository of the deletion ${id} is deleted itself: restore the deletion ${deletionId} first`;
+}
+
+/** The one tag of a deletion can't be restored now. */
+export function tagNotRestored({ tag, reason, deletionId }: TagNotRestored): string {
+  if (reason === 'taken') return `the tag ${tag} points at another manifest now: delete that tag first`;
+  if (deletionId === undefined) return `the manifest of the tag ${tag} was purged`;
+  return `the manifest of the tag ${tag} is deleted itself: restore the deletion ${deletionId} first`;
 }
 
 /** An index that can be restored lists a manifest of the deletion. */

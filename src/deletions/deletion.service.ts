@@ -8,6 +8,7 @@ import {
   nameTaken,
   neededByIndex,
   repositoryDeleted,
+  tagNotRestored,
   tooLate,
   wrongState,
 } from './deletion.errors.js';
@@ -72,6 +73,8 @@ export class DeletionService {
         return new ConflictException(nameTaken(refusal.name));
       case 'repository':
         return new ConflictException(repositoryDeleted(id, refusal.deletionId));
+      case 'tag':
+        return new ConflictException(tagNotRestored(refusal));
       case 'needed':
         return new ConflictException(neededByIndex(refusal.manifest, refusal.index, refusal.deletionId));
     }

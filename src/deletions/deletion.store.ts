@@ -4,7 +4,7 @@ import type { AuditOrigin } from '../audit/audit-event.js';
 import { auditParameters, fromOrigin } from '../audit/audit-insertion.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { RepositoryName } from '../oci/repository-name.js';
-import type { DeletionState } from './deletion.js';
+import type { DeletionState, TagNotRestored } from './deletion.js';
 
 /** Why a request is refused, as the functions of the migration `Restoration` return it. */
 export type Refusal =
@@ -13,6 +13,7 @@ export type Refusal =
   | { readonly refused: 'taken'; readonly name: string }
   | { readonly refused: 'as'; readonly kind: string }
   | { readonly refused: 'repository'; readonly deletionId: string | null }
+  | ({ readonly refused: 'tag' } & TagNotRestored)
   | {
       readonly refused: 'needed';
       readonly manifest: string;

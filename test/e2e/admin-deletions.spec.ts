@@ -139,9 +139,17 @@ describe('admin API: deletions', () => {
     const { digest } = await pushImage(['1.0', '2.0'], ['x']);
     const ofTag = await remove('1.0');
     const ofManifest = await remove(digest);
-    expect(await restore(ofTag.id)).toMatchObject({
-      restoration: { tags: 0, notRestored: [{ tag: '1.0', reason: 'deleted', deletionId: ofManifest.id }] },
-    });
+    expect(await refused(ofTag.id, 'restore')).toBe(
+      `the manifest of the tag 1.0 is deleted itself: restore the deletion ${ofManifest.id} first`,
+    );
+    await restore(ofManifest.id);
+    const other = await pushImage(['1.0'], ['y']);
+    expect(await refused(ofTag.id, 'restore')).toBe(
+      'the tag 1.0 points at another manifest now: delete that tag first',
+    );
+    await remove('1.0');
+    expect(await restore(ofTag.id)).toMatchObject({ state: 'restored', restoration: { tags: 1 } });
+    expect([await status('1.0'), await status(other.digest)]).toEqual([200, 200]);
   });
 
   describe('of a repository', () => {
@@ -203,7 +211,11 @@ describe('admin API: deletions', () => {
       const { digest } = await pushImage(['1.0'], [`secret of ${name}`]);
       const { id } = await remove(digest);
       const deletion = await admin.call<Deletion>('POST', `/deletions/${id}/purge`, 202);
-      expect(deletion).toMatchObject({ restorableUntil: null, purgeRequestedAt: expect.any(String) });
+      expect(deletion).toMatchObject({
+        state: 'purging',
+        restorableUntil: null,
+        purgeRequestedAt: expect.any(String),
+      });
       expect(await auditOf('deletion.purge')).toEqual([digest]);
       await until('it is purged', async () => (await newest()).state === 'purged');
       for (const action of ['restore', 'purge'])

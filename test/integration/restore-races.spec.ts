@@ -164,30 +164,36 @@ describe('a restore', () => {
     expect(await stateOf(id)).toBe('restorable');
   });
 
-  it('of a tag, beside a push of the tag: it reports the tag', async () => {
+  it('of a tag, beside a push of the tag: it is refused', async () => {
     const digest = await pushImage('1.0');
     const other = await pushImage('2.0', 'another layer');
     const id = await remove('1.0');
-    const [, { restoration }] = await whileOpen(
+    const [code, body] = await whileOpen(
       `INSERT INTO tags (repository_id, name, manifest_id)
        SELECT repository_id, '1.0', id FROM manifests WHERE digest = $1
           AND repository_id = (SELECT id FROM repositories WHERE name = $2)`,
       [other, name],
       () => restore(id),
     );
-    expect(restoration).toMatchObject({ tags: 0, notRestored: [{ tag: '1.0', reason: 'taken' }] });
-    expect(await statusOf(digest)).toBe(200);
+    expect([code, body]).toEqual([
+      409,
+      expect.objectContaining({ detail: expect.stringMatching(/^the tag 1.0 points at/) }),
+    ]);
+    expect([await statusOf(digest), await stateOf(id)]).toEqual([200, 'restorable']);
   });
 
-  it('of a tag, beside the deletion of its manifest: it reports the tag, or the tag is deleted', async () => {
+  it('of a tag, beside the deletion of its manifest: it is refused, or the tag is deleted', async () => {
     const digest = await pushImage('1.0');
     const first = await remove('1.0');
-    const [, { restoration }] = await whileOpen(
-      'SELECT soft_delete_manifest($1, $2, NULL)',
-      [name, digest],
-      () => restore(first),
+    const [code, body] = await whileOpen('SELECT soft_delete_manifest($1, $2, NULL)', [name, digest], () =>
+      restore(first),
     );
-    expect(restoration).toMatchObject({ tags: 0, notRestored: [{ tag: '1.0', reason: 'deleted' }] });
+    expect([code, body]).toEqual([
+      409,
+      expect.objectContaining({
+        detail: expect.stringMatching(/^the manifest of the tag 1.0 is deleted itself/),
+      }),
+    ]);
 
     await pushImage('1.0');
     const second = await remove('1.0');

@@ -45,8 +45,7 @@ interface DeletionRow extends ListedDeletion {
 /** `$1`: how long deletions can be restored, in seconds. */
 const COLUMNS = `
   d.id, d.repository, d.kind, d.reference, d.actor, d.reason, d.deleted_at AS "deletedAt", d.state,
-  CASE WHEN d.state = 'restorable' AND d.purge_requested_at IS NULL
-            AND d.deleted_at > now() - $1::float8 * interval '1 second'
+  CASE WHEN d.state = 'restorable' AND d.deleted_at > now() - $1::float8 * interval '1 second'
        THEN d.deleted_at + $1::float8 * interval '1 second' END AS "restorableUntil",
   d.followed, d.purge_requested_at AS "purgeRequestedAt", d.ended_at AS "endedAt"`;
 

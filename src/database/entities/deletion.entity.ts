@@ -16,9 +16,6 @@ import { RepositoryEntity } from './repository.entity.js';
 @Check('deletions_kind_check', `kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')`)
 @Check('deletions_state_check', `state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')`)
 @Index('deletions_deleted_at_idx', ['deletedAt'], { where: `state = 'restorable'` })
-@Index('deletions_purge_requested_idx', ['id'], {
-  where: `state = 'restorable' AND purge_requested_at IS NOT NULL`,
-})
 @Index('deletions_purging_repositories_idx', ['id'], { where: `state = 'purging' AND kind = 'repository'` })
 @Index('deletions_ended_at_idx', ['endedAt'], { where: 'ended_at IS NOT NULL' })
 @Index('deletions_unfollowed_idx', ['id'], { where: 'NOT followed' })

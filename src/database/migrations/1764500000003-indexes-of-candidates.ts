@@ -47,10 +47,6 @@ const INDEXES: readonly (readonly [string, string])[] = [
     'tag_events_repository_id_from_digest_happened_at_idx',
     'tag_events (repository_id, from_digest, happened_at) WHERE from_digest IS NOT NULL',
   ],
-  [
-    'deletions_purge_requested_idx',
-    `deletions (id) WHERE state = 'restorable' AND purge_requested_at IS NOT NULL`,
-  ],
   ['deletions_purging_repositories_idx', `deletions (id) WHERE state = 'purging' AND kind = 'repository'`],
   ['deletions_ended_at_idx', 'deletions (ended_at) WHERE ended_at IS NOT NULL'],
   [

@@ -62,9 +62,7 @@ const IMAGES_BEING_PURGED = `
         FROM image i
        CROSS JOIN LATERAL (SELECT deletion_id FROM manifests WHERE id = i.id OFFSET 0) AS m
        CROSS JOIN LATERAL (SELECT FROM deletions
-                            WHERE id = m.deletion_id
-                              AND (state IN ('purging', 'purged') OR purge_requested_at IS NOT NULL)
-                           OFFSET 0) AS d);
+                            WHERE id = m.deletion_id AND state IN ('purging', 'purged') OFFSET 0) AS d);
   END $$`;
 
 /**

@@ -78,9 +78,6 @@ const EXPIRED_DELETIONS = `
   LANGUAGE sql STABLE AS $$
     SELECT * FROM deletions
      WHERE state = 'restorable' AND deleted_at <= now() - p_undelete_seconds * interval '1 second'
-       AND purge_requested_at IS NULL
-     UNION ALL
-    SELECT * FROM deletions WHERE state = 'restorable' AND purge_requested_at IS NOT NULL
   $$`;
 
 /**

@@ -21,6 +21,9 @@ export class Restoration1764540000000 implements MigrationInterface {
   }
 }
 
+/** Only for use within a function. */
+const NOTHING_RESTORED = 'BR001';
+
 /** How many tags that were not restored are named. */
 const MAX_NAMED = 100;
 
@@ -135,6 +138,7 @@ const RESTORE_BATCH = `
 /**
  * Restores a deletion. A repository gets its name back, or `p_as`. What has at most `p_limit` manifests and
  * tags is restored at once. A larger deletion gets the state `restoring`; the job `restore` does the rest.
+ * The deletion of a tag that can't be restored now stays as it is.
  *
  * Returns `{}`, or why it is refused: `{"refused": …}` with the fields that the error needs.
  */
@@ -148,12 +152,12 @@ const RESTORE_DELETION = `
     new_name text;
     manifest_count bigint;
     tag_count bigint;
+    obstacle jsonb;
   BEGIN
     SELECT * INTO own FROM deletions WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN RETURN '{"refused": "unknown"}'; END IF;
-    IF own.state <> 'restorable' OR own.purge_requested_at IS NOT NULL THEN
-      RETURN jsonb_build_object('refused', 'state', 'state',
-        CASE own.state WHEN 'restorable' THEN 'purging' ELSE own.state END);
+    IF own.state <> 'restorable' THEN
+      RETURN jsonb_build_object('refused', 'state', 'state', own.state);
     END IF;
     IF own.deleted_at <= now() - p_undelete_seconds * interval '1 second' THEN
       RETURN '{"refused": "late"}';
@@ -188,9 +192,18 @@ const RESTORE_DELETION = `
       IF greatest(manifest_count, tag_count) > p_limit THEN
         PERFORM request_job_run('restore', false, p_actor);
       ELSE
-        LOOP
-          EXIT WHEN NOT restore_batch(own.id, p_limit);
-        END LOOP;
+        BEGIN
+          LOOP
+            EXIT WHEN NOT restore_batch(own.id, p_limit);
+          END LOOP;
+          SELECT restoration -> 'notRestored' -> 0 INTO obstacle FROM deletions WHERE id = own.id;
+          -- Of a tag there is nothing else to restore: undoes the above, so that it can be tried again.
+          IF own.kind = 'tag' AND obstacle IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${NOTHING_RESTORED}'; END IF;
+        EXCEPTION WHEN SQLSTATE '${NOTHING_RESTORED}' THEN
+          UPDATE deletions SET state = own.state, followed = own.followed, restoration = own.restoration
+           WHERE id = own.id;
+          RETURN obstacle || '{"refused": "tag"}';
+        END;
       END IF;
     END IF;
 
@@ -229,13 +242,17 @@ const REQUEST_PURGE = `
      CROSS JOIN LATERAL (SELECT id FROM deletions
                           WHERE id = parent.deletion_id
                             AND (state = 'restoring'
-                                 OR state = 'restorable' AND purge_requested_at IS NULL
+                                 OR state = 'restorable'
                                     AND deleted_at > now() - p_undelete_seconds * interval '1 second')
                          OFFSET 0) AS other
      LIMIT 1;
     IF needed IS NOT NULL THEN RETURN needed; END IF;
 
-    UPDATE deletions SET purge_requested_at = now() WHERE id = own.id;
+    -- From now on it can't be restored. A deletion of a tag has nothing to delete.
+    UPDATE deletions SET purge_requested_at = now(),
+                         state = CASE kind WHEN 'tag' THEN 'purged' ELSE 'purging' END,
+                         ended_at = CASE kind WHEN 'tag' THEN now() END
+     WHERE id = own.id;
     PERFORM request_job_run('collect', false, p_actor);
     INSERT INTO audit_events (action, actor, subject, repository, before)
     VALUES ('deletion.purge', p_actor, coalesce(own.reference, own.repository), own.repository,

@@ -202,7 +202,7 @@ describe('the end of a deletion', () => {
       if (isBegun) await database.rows('SELECT expire_deletions(1000, 500)');
 
       expect(await database.put('r', 'index', { children: ['a'] }, false)).toEqual(['a']);
-      expect(await database.restore('v1')).toBeUndefined();
+      expect(await database.restore('v1')).toBe('tag');
       expect([await database.live(), await database.tags()]).toEqual([[], []]);
       await database.collect();
       expect([await database.deleted(), await database.blobs()]).toEqual([[], []]);
