@@ -100,6 +100,9 @@ export class CollectionRun {
       this.results.note(`phase ${index}: ${JSON.stringify(windows)}`);
       await this.load(index, clients, collector);
       await cluster.allUp();
+      // What a pause finds must stay: without this, a manifest without a tag could go a moment later.
+      if (windows.untagged > 0)
+        await cluster.restartReplicas(collectorEnvironment({ ...windows, untagged: 0 }));
       this.results.note(`pause after phase ${index}`);
       await pause.run(repositories, windows);
       this.results.progressed();
