@@ -136,7 +136,6 @@ describe('requests about a blob', () => {
       [0.55, true],
       [0.95, true],
       [1.5, true],
-      [Infinity, true],
     ])('keeps what a HEAD found for half of the grace (at %d of it)', async (age, isRenewed) => {
       const blob = await requests.unneededBlob();
       await races.ageLink(blob, age);
@@ -147,6 +146,13 @@ describe('requests about a blob', () => {
       await races.ageLink(blob, 0.499);
       expect(await races.collect('link')).toBe(0);
       expect((await requests.putImage(blob)).status).toBe(201);
+    });
+
+    it('does not renew a link that is purged', async () => {
+      const blob = await requests.unneededBlob();
+      await races.ageLink(blob, Infinity);
+      expect((await requests.onBlob(blob, 'HEAD')).status).toBe(404);
+      expect(await races.collect('link')).toBe(1);
     });
 
     it('does not renew a link that a manifest needs', async () => {
