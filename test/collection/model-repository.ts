@@ -75,7 +75,9 @@ export class ModelRepository {
   restorable(): KnownDeletion[] {
     const { state } = this;
     return this.deletions.filter(({ kind, reference, tags }) => {
-      if (kind === 'tag') return [...tags.values()].every((digest) => state.isLive(digest));
+      // The restore of a tag is refused if its name is taken.
+      const isFree = (tag: string) => !state.tags.has(tag) && !state.unsureTags.has(tag);
+      if (kind === 'tag') return [...tags].every(([tag, digest]) => state.isLive(digest) && isFree(tag));
       return kind === 'manifest' && reference !== undefined && !state.isUnsure(reference);
     });
   }
