@@ -27,7 +27,7 @@ const DELETE_REPOSITORY = `SELECT delete_repository($1, $2)::text AS id ${fromOr
 const RESTORE = `SELECT restore_deletion($1, $2, $3, $4, $5) AS outcome ${fromOrigin(6)}`;
 const PURGE = `SELECT request_purge($1, $2, $3) AS outcome ${fromOrigin(4)}`;
 const BATCH = 'SELECT restore_batch($1, $2) AS more';
-const RESTORING = `SELECT id FROM deletions WHERE state = 'restoring' ORDER BY id LIMIT 1`;
+const RESTORING = `SELECT id FROM deletions WHERE state = 'restoring' AND id > $1 ORDER BY id LIMIT 1`;
 
 /** Writes deletions. Each change is one statement, which calls a function of the schema. */
 @Injectable()
@@ -57,9 +57,9 @@ export class DeletionStore {
     return this.change(PURGE, [id, this.configuration.gcUndeleteSeconds, ...auditParameters(origin)]);
   }
 
-  /** A deletion that is being restored; undefined if there is none. */
-  async beingRestored(): Promise<string | undefined> {
-    return (await this.unitOfWork.statement<{ id: string }>(RESTORING, []))[0]?.id;
+  /** The first deletion after `id` that is being restored; undefined if there is none. */
+  async beingRestored(id: string): Promise<string | undefined> {
+    return (await this.unitOfWork.statement<{ id: string }>(RESTORING, [id]))[0]?.id;
   }
 
   /** Restores a part of a deletion that is being restored. Returns whether anything may be left. */

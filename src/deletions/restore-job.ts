@@ -3,6 +3,9 @@ import type { Job, JobRun } from '../jobs/job.js';
 import { Jobs } from '../jobs/jobs.js';
 import { DeletionStore } from './deletion.store.js';
 
+/** Ids start at 1. */
+const BEFORE_ALL = '0';
+
 /** Restores large deletions in batches. A request queues a run; the interval is for a stopped run. */
 @Injectable()
 export class RestoreJob implements Job {
@@ -19,16 +22,21 @@ export class RestoreJob implements Job {
   }
 
   async *run(run: JobRun): AsyncGenerator<void, void> {
-    for (
-      let id = await this.deletions.beingRestored();
-      id !== undefined;
-      id = await this.deletions.beingRestored()
-    ) {
-      do {
-        yield;
-        if (run.signal.aborted) return;
-      } while (await this.deletions.restoreBatch(id));
-      run.count('deletions');
+    const failures: unknown[] = [];
+    let id = await this.deletions.beingRestored(BEFORE_ALL);
+    while (id !== undefined) {
+      try {
+        do {
+          yield;
+          if (run.signal.aborted) return;
+        } while (await this.deletions.restoreBatch(id));
+        run.count('deletions');
+      } catch (error) {
+        // It must not keep the others waiting. The next run tries it again.
+        failures.push(error);
+      }
+      id = await this.deletions.beingRestored(id);
     }
+    if (failures.length > 0) throw failures[0];
   }
 }

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import pg from 'pg';
 import { queryRows } from '../../src/database/query-rows.js';
 import { DeletionStore } from '../../src/deletions/deletion.store.js';
+import { RestoreJob } from '../../src/deletions/restore-job.js';
 import { AdminClient } from '../support/admin-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { untilSessionsWait } from '../support/lock-waits.js';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
+import { runJob } from '../support/run-job.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
@@ -274,6 +276,24 @@ describe('a restore', () => {
       await until('it is restored', async () => (await stateOf(id)) === 'restored');
       for (const reference of references)
         expect([reference, await statusOf(reference)]).toEqual([reference, 200]);
+    });
+
+    it('does not wait for an earlier one that fails', async () => {
+      await pause('restore', true);
+      const failing = (await removeLargeIndex()).id;
+      expect((await restore(failing))[0]).toBe(202);
+      name = freshName('another');
+      const { id } = await removeLargeIndex();
+      expect((await restore(id))[0]).toBe(202);
+      await query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$`);
+      await query(`CREATE TRIGGER fail BEFORE UPDATE ON deletions FOR EACH ROW
+                     WHEN (OLD.id = ${Number(failing)}) EXECUTE FUNCTION fail()`);
+      await expect(runJob(berth.app.get(RestoreJob))).rejects.toThrow('no');
+      expect([await stateOf(failing), await stateOf(id)]).toEqual(['restoring', 'restored']);
+      await query('DROP TRIGGER fail ON deletions');
+      await runJob(berth.app.get(RestoreJob));
+      expect(await stateOf(failing)).toBe('restored');
+      await pause('restore', false);
     });
   });
 });
