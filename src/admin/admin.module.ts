@@ -41,7 +41,7 @@ import { OverviewController } from './overview/overview.controller.js';
 import { OverviewService } from './overview/overview.service.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesQuery } from './repositories/repositories.query.js';
-import { UnsupportedRepositoryMethodsController } from './repositories/unsupported-repository-methods.controller.js';
+import { UnsupportedRepositoryMethodsController } from './repositories/unsupported-methods.controller.js';
 import { UsageController } from './repositories/usage.controller.js';
 import { UsageQuery } from './repositories/usage.query.js';
 import { TagsQuery } from './tags/tags.query.js';

@@ -17,8 +17,8 @@ export function checkReadWindow(configuration: Configuration, invalid: InvalidSe
   if (!canRedirect || gcReadWindowSeconds >= SIGNED_URL_SECONDS) return;
   invalid.add(
     ['GC_READ_WINDOW_SECONDS', 'STORAGE_REDIRECT'],
-    `GC_READ_WINDOW_SECONDS is shorter than the ${SIGNED_URL_SECONDS} s that a redirected client has to start ` +
-      `its download: expected at least ${SIGNED_URL_SECONDS}, or STORAGE_REDIRECT=false`,
+    `GC_READ_WINDOW_SECONDS is shorter than the ${SIGNED_URL_SECONDS} s that a redirected client has to ` +
+      `start its download: expected at least ${SIGNED_URL_SECONDS}, or STORAGE_REDIRECT=false`,
   );
 }
 

@@ -47,5 +47,8 @@ export function tagNotRestored({ tag, reason, deletionId }: TagNotRestored): str
 
 /** An index that can be restored lists a manifest of the deletion. */
 export function neededByIndex(manifest: string, index: string, deletionId: string): string {
-  return `the index ${index} lists ${manifest} and can be restored: purge or restore its deletion ${deletionId} first`;
+  return (
+    `the index ${index} lists ${manifest} and can be restored: ` +
+    `purge or restore its deletion ${deletionId} first`
+  );
 }

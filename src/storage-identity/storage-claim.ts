@@ -113,8 +113,8 @@ export class StorageClaim {
   private describe(row: ClaimRow, found: Found): string {
     return (
       `this database may not delete objects in the storage (${this.driver.location}), and deletes none: ` +
-      `${differenceOf(row, found)}. If another Berth uses this storage, give this one a storage of its own. ` +
-      `Otherwise stop all Berths of this database, and start once with STORAGE_ADOPT=${row.identity}`
+      `${differenceOf(row, found)}. If another Berth uses this storage, give this one a storage of its ` +
+      `own. Otherwise stop all Berths of this database, and start once with STORAGE_ADOPT=${row.identity}`
     );
   }
 }

@@ -54,8 +54,8 @@ export class DeletionsController {
     operationId: 'listDeletions',
     summary: 'List deletions, newest first',
     description:
-      'Of all repositories for admins and readers. With `repository` it takes `pull` on it. Deletions that were ' +
-      'restored or purged are listed for `JOB_HISTORY_SECONDS`.',
+      'Of all repositories for admins and readers. With `repository` it takes `pull` on it. Deletions ' +
+      'that were restored or purged are listed for `JOB_HISTORY_SECONDS`.',
   })
   @ApiOkResponse({ type: DeletionPageDto, description: 'A page of deletions' })
   @ApiMalformedParameter()
@@ -94,8 +94,8 @@ export class DeletionsController {
     summary: 'Restore what a deletion deleted',
     description:
       'Its manifests, their children, what was deleted because of them, and the tags whose names are free; ' +
-      '`restoration` names the others. A repository comes back as a whole, under its name or `as` another one. ' +
-      'It takes `maintain` on the repository, and `push` on the other name.',
+      '`restoration` names the others. A repository comes back as a whole, under its name or `as` ' +
+      'another one. It takes `maintain` on the repository, and `push` on the other name.',
   })
   @ApiDeletionId()
   @ApiBody({ type: RestoreDto, required: false, examples: RESTORES })
@@ -134,9 +134,10 @@ export class DeletionsController {
     operationId: 'purgeDeletion',
     summary: 'Purge what a deletion deleted, without waiting',
     description:
-      'For leaked secrets: the next run of the collector deletes its manifests, and the bytes that nothing else ' +
-      'needs, without any window. It can not be undone. While the job `collect` is paused, it waits. What other ' +
-      'manifests need stays, also in other repositories. It takes `maintain` on the repository.',
+      'For leaked secrets: the next run of the collector deletes its manifests, and the bytes that ' +
+      'nothing else needs, without any window. It can not be undone. While the job `collect` is paused, ' +
+      'it waits. What other manifests need stays, also in other repositories. It takes `maintain` on the ' +
+      'repository.',
   })
   @ApiDeletionId()
   @ApiAcceptedResponse({ type: DeletionDetailDto, description: 'The purge is requested' })
@@ -144,7 +145,8 @@ export class DeletionsController {
   @ApiUnknownDeletion()
   @ApiProblem(
     409,
-    'It was restored or purged, or an index of another deletion, which can be restored, lists a manifest of it',
+    'It was restored or purged, or an index of another deletion, which can be restored, lists a manifest ' +
+      'of it',
     neededByIndex(EXAMPLE_BLOB_DIGEST, EXAMPLE_MANIFEST_DIGEST, '8'),
   )
   async purge(@Param('id') text: string, @Req() request: AuthorizedRequest): Promise<DeletionDetailDto> {

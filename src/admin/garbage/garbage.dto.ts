@@ -93,8 +93,8 @@ export class GarbageStagesDto {
 
   @ApiProperty({
     description:
-      'Deletions that can be restored, or are being purged; `bytes` are those of blobs that nothing else in ' +
-      'their repositories needs. `nextAt` and `lastAt` are the ends of `GC_UNDELETE_SECONDS`',
+      'Deletions that can be restored, or are being purged; `bytes` are those of blobs that nothing else ' +
+      'in their repositories needs. `nextAt` and `lastAt` are the ends of `GC_UNDELETE_SECONDS`',
   })
   deletions: GarbageStageDto;
 

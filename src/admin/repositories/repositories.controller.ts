@@ -53,9 +53,9 @@ export class RepositoriesController {
     operationId: 'deleteRepository',
     summary: 'Delete a repository with all that it has',
     description:
-      'At once, whatever its size: its name is free, and no client finds its content. It can be restored for ' +
-      '`GC_UNDELETE_SECONDS` (`POST /api/v1/deletions/{id}/restore`). Its bytes are deleted after that, and after ' +
-      '`GC_GRACE_SECONDS` and `GC_READ_WINDOW_SECONDS`.',
+      'At once, whatever its size: its name is free, and no client finds its content. It can be restored ' +
+      'for `GC_UNDELETE_SECONDS` (`POST /api/v1/deletions/{id}/restore`). Its bytes are deleted after ' +
+      'that, and after `GC_GRACE_SECONDS` and `GC_READ_WINDOW_SECONDS`.',
   })
   @ApiRepositoryName()
   @ApiOkResponse({ type: DeletionDetailDto, description: 'The deletion, whose id can restore it' })

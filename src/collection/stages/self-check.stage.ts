@@ -37,7 +37,8 @@ export class SelfCheckStage implements CollectionStage {
       this.logger.error(
         { undated },
         'links or blobs that nothing needs had no date, so they would never have been collected: ' +
-          'it is set now; check that the triggers of the tables manifest_blobs and repository_blobs are enabled',
+          'it is set now; check that the triggers of the tables manifest_blobs and repository_blobs are ' +
+          'enabled',
       );
     // The next run looks at all manifests without a tag again.
     saveStageCursor(run, UNTAGGED, {});

@@ -74,5 +74,6 @@ const DOWN = [
   `DROP TRIGGER repository_blobs_mark_blobs ON repository_blobs`,
   `DROP TRIGGER manifest_missing_references_mark_links ON manifest_missing_references`,
   `DROP TRIGGER manifest_blobs_mark_links ON manifest_blobs`,
-  `DROP FUNCTION mark_blobs_after_links, mark_links_after_missing_references, mark_links_after_references, mark_links`,
+  `DROP FUNCTION mark_blobs_after_links, mark_links_after_missing_references, mark_links_after_references,
+     mark_links`,
 ];

@@ -15,7 +15,8 @@ export class PurgedDeletions1764530000003 implements MigrationInterface {
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(SIZES_OF_ALL);
     await queryRunner.query(
-      'DROP FUNCTION prune_deletions, purge_repository, purging_repositories, purge_deletions, purge_manifests, expire_deletions',
+      `DROP FUNCTION prune_deletions, purge_repository, purging_repositories, purge_deletions, purge_manifests,
+         expire_deletions`,
     );
   }
 }

@@ -11,7 +11,8 @@ export class UntaggedManifests1764530000004 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
-      `DROP FUNCTION correct_future_dates, check_blobs, check_links, delete_untagged_by_event, delete_untagged_by_push, delete_untagged`,
+      `DROP FUNCTION correct_future_dates, check_blobs, check_links, delete_untagged_by_event,
+         delete_untagged_by_push, delete_untagged`,
     );
   }
 }

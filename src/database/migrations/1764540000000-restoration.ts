@@ -198,7 +198,9 @@ const RESTORE_DELETION = `
           END LOOP;
           SELECT restoration -> 'notRestored' -> 0 INTO obstacle FROM deletions WHERE id = own.id;
           -- Of a tag there is nothing else to restore: undoes the above, so that it can be tried again.
-          IF own.kind = 'tag' AND obstacle IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${NOTHING_RESTORED}'; END IF;
+          IF own.kind = 'tag' AND obstacle IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = '${NOTHING_RESTORED}';
+          END IF;
         EXCEPTION WHEN SQLSTATE '${NOTHING_RESTORED}' THEN
           UPDATE deletions SET state = own.state, followed = own.followed, restoration = own.restoration
            WHERE id = own.id;

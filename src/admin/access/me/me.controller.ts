@@ -88,8 +88,9 @@ export class MeController {
     operationId: 'changeOwnPassword',
     summary: 'Change your password',
     description:
-      'Needs a login with the current password. A secret does not suffice, so that nobody who finds one can ' +
-      'take the account over. Logins with the old password, and the tokens that they got, end; secrets stay.',
+      'Needs a login with the current password. A secret does not suffice: a client that finds one ' +
+      'must not take the account over. Logins with the old password, and the tokens that they got, end; ' +
+      'secrets stay.',
   })
   @ApiNoContentResponse({ description: 'The password is changed' })
   @ApiMalformedBody()
