@@ -51,9 +51,9 @@ export class ModelRepository {
   /** An acknowledged deletion of a tag or manifest. */
   deleted(kind: 'tag' | 'manifest', reference: string): void {
     const { state } = this;
-    const tags = kind === 'tag' ? state.tagDeleted(reference) : state.manifestDeleted(reference);
+    const gone = kind === 'tag' ? state.tagDeleted(reference) : state.manifestDeleted(reference);
     this.forget(reference);
-    this.deletions.push({ kind, repository: this.name, reference, tags });
+    this.deletions.push({ kind, repository: this.name, reference, ...gone });
   }
 
   /** An acknowledged restore. */

@@ -10,6 +10,8 @@ export interface KnownDeletion {
   /** The tag or digest. */
   readonly reference: string | undefined;
   readonly tags: ReadonlyMap<string, string>;
+  /** Tags that went with it, unless they were gone before. */
+  readonly possibleTags?: ReadonlyMap<string, string>;
   /** For a repository: what it had. */
   readonly state?: RepositoryState;
 }
@@ -81,27 +83,27 @@ export class RepositoryState {
     this.settle();
   }
 
-  tagDeleted(tag: string): KnownDeletion['tags'] {
+  tagDeleted(tag: string): Pick<KnownDeletion, 'tags'> {
     const digest = this.tags.get(tag) ?? this.unsureTags.get(tag);
     this.dropTag(tag);
     this.settle();
-    return new Map(digest === undefined ? [] : [[tag, digest]]);
+    return { tags: new Map(digest === undefined ? [] : [[tag, digest]]) };
   }
 
   /** An acknowledged deletion. Returns the tags that went with it. */
-  manifestDeleted(digest: string): KnownDeletion['tags'] {
+  manifestDeleted(digest: string): Pick<KnownDeletion, 'tags' | 'possibleTags'> {
     this.live.delete(digest);
     this.unsure.delete(digest);
     this.roots.add(digest);
     const tags = new Map(this.tagsOf(digest).map((tag) => [tag, digest]));
-    for (const tag of tags.keys()) this.dropTag(tag);
-    for (const [tag, target] of this.unsureTags) if (target === digest) this.dropTag(tag);
+    const possibleTags = new Map([...this.unsureTags].filter(([, target]) => target === digest));
+    for (const tag of [...tags.keys(), ...possibleTags.keys()]) this.dropTag(tag);
     this.settle();
-    return tags;
+    return { tags, possibleTags };
   }
 
   /** An acknowledged restore of a tag or manifest. Its tags come back unless their names are taken. */
-  restored({ kind, reference, tags }: KnownDeletion): void {
+  restored({ kind, reference, tags, possibleTags = new Map() }: KnownDeletion): void {
     if (kind === 'manifest' && reference !== undefined) {
       this.revive(reference);
       this.mayReturn(reference);
@@ -112,6 +114,7 @@ export class RepositoryState {
       if (this.live.has(digest)) this.tagged(tag, digest);
       else this.unsureTags.set(tag, digest);
     }
+    for (const [tag, digest] of possibleTags) if (!this.tags.has(tag)) this.unsureTags.set(tag, digest);
     this.settle();
   }
 
