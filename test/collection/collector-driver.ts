@@ -29,14 +29,15 @@ export class CollectorDriver {
     private readonly deadline: Deadline,
   ) {}
 
-  /** Collects again and again. Kills the collecting replica in the middle while `wantsKill`. */
+  /**
+   * Collects again and again. Kills the collecting replica in the middle while `wantsKill`, also the one that
+   * continues the run: while clients make garbage, a run may not end.
+   */
   async work(isOver: () => boolean, wantsKill: () => boolean): Promise<void> {
     while (!isOver()) {
       const id = await this.begin();
-      if (wantsKill()) {
-        if (await this.killHolder(id)) this.kills += 1;
-      }
-      await this.end(id);
+      if (wantsKill() && (await this.killHolder(id))) this.kills += 1;
+      await this.end(id, () => isOver() || wantsKill());
       await delay(this.random.int(0, 200));
     }
   }
@@ -77,14 +78,15 @@ export class CollectorDriver {
     return row?.run_id ?? undefined;
   }
 
-  private async end(id: string | undefined): Promise<void> {
+  /** Waits for the end of a run, or until `isEnough`. */
+  private async end(id: string | undefined, isEnough = () => false): Promise<void> {
     if (id === undefined) return;
     const sql = 'SELECT state, error FROM job_runs WHERE id = $1';
     let run: { state: string; error: string | null } | undefined;
     const hasEnded = async () => {
       [run] = await this.cluster.postgres.query<{ state: string; error: string | null }>(sql, [id]);
       if (run !== undefined && ['queued', 'running'].includes(run.state)) await delay(POLL_MS);
-      return run === undefined || !['queued', 'running'].includes(run.state);
+      return run === undefined || !['queued', 'running'].includes(run.state) || isEnough();
     };
     await this.deadline.until(`collection ${id} to end`, hasEnded, RUN_SECONDS);
     if (run?.state === 'failed') this.requests.wrong(`collection ${id} failed: ${run.error}`);
