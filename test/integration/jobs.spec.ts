@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { NO_REQUEST } from '../../src/audit/audit-event.js';
 import { Replica } from '../../src/common/replica.js';
 import { Configuration } from '../../src/config/configuration.js';
@@ -6,7 +6,7 @@ import { DatabaseListener } from '../../src/database/connection/database-listene
 import { JobLeaseLostError, JobStoppedError } from '../../src/jobs/job.errors.js';
 import type { Job, JobRun } from '../../src/jobs/job.js';
 import { JobRequests } from '../../src/jobs/job-requests.js';
-import { JobStore } from '../../src/jobs/job.store.js';
+import { type JobClaim, JobStore } from '../../src/jobs/job.store.js';
 import { Jobs } from '../../src/jobs/jobs.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { until } from '../support/until.js';
@@ -274,7 +274,7 @@ describe('jobs', () => {
       expect(end).toMatchObject({ state: 'succeeded', progress: { items: 3 }, replica: other.replica.name });
     });
 
-    it('was frozen, another one continues when the lease has expired, and the first one is fenced', async () => {
+    it('was frozen, another one continues after the lease, and the first one is fenced', async () => {
       const { gate, otherGate, id, held } = await begin(SHORT_SECONDS);
       await expireLease();
       await otherGate.arrival();
@@ -357,6 +357,82 @@ describe('jobs', () => {
     gate.letGo();
   });
 
+  describe('a run that a purge or a restore wants', () => {
+    const want = () => query('SELECT want_job_run($1, $2)', [name, 'ada']);
+    const idle = () => until('the end', async () => (await row())?.['run_id'] === null);
+
+    it('starts at once, also without an interval', async () => {
+      const gate = new Gate();
+      await start(job(counting(gate, 1), 0));
+      await want();
+      await gate.arrival();
+      expect(await runs()).toMatchObject([{ state: 'running', is_requested: true, requested_by: 'ada' }]);
+      gate.letGo();
+      await idle();
+    });
+
+    it('starts after the current run, once', async () => {
+      const gate = new Gate();
+      const { requests, store } = await start(job(counting(gate, 1), 0));
+      const id = await requests.run(name, false, ADMIN);
+      await gate.arrival();
+      for (let n = 0; n < 2; n += 1) await want();
+      await expect(requests.run(name, false, ADMIN)).rejects.toThrow(`the run ${id} of the job ${name} has`);
+      gate.letGo();
+      await ended(id);
+      await gate.arrival();
+      gate.letGo();
+      await idle();
+      expect((await store.claim(name, 0)).claim).toBeUndefined();
+      const of = { state: 'succeeded', is_requested: true };
+      expect(await runs()).toMatchObject([
+        { ...of, id, requested_by: 'admin' },
+        { ...of, requested_by: 'ada' },
+      ]);
+    });
+
+    it('starts after the current run in any process', async () => {
+      const woken = jest.fn();
+      const process = new Process(job(counting(new Gate()), 0));
+      processes.push(process);
+      process.listener.on('berth_jobs', woken);
+      await process.listener.onModuleInit();
+      await process.requests.run(name, true, ADMIN);
+      const { claim } = await process.store.claim(name, 0);
+      await want();
+      await until('two notifications', () => woken.mock.calls.length === 2);
+      const outcome = { cursor: null, progress: {}, state: 'failed', error: 'no' } as const;
+      expect(await process.store.finish(claim as JobClaim, outcome, LONG_SECONDS)).toBe(true);
+      await until('a third one', () => woken.mock.calls.length === 3);
+      expect((await process.store.claim(name, 0)).claim).toMatchObject({ isDryRun: false });
+    });
+
+    it('starts at once when the job is resumed', async () => {
+      const gate = new Gate();
+      const { requests, store } = await start(job(counting(gate, 1), 0));
+      await requests.setPaused(name, true, ADMIN);
+      await want();
+      expect((await store.claim(name, 0)).claim).toBeUndefined();
+      await requests.setPaused(name, false, ADMIN);
+      await gate.arrival();
+      gate.letGo();
+      await idle();
+    });
+  });
+
+  it.each([
+    ['starts a requested run again that a pause stopped', false, true],
+    ['forgets a dry run that a pause stopped', true, false],
+  ])('%s', async (_, isDryRun, isStarted) => {
+    const { requests, store } = new Process(job(counting(new Gate())));
+    const id = await requests.run(name, isDryRun, ADMIN);
+    await requests.setPaused(name, true, ADMIN);
+    expect(await run(id)).toMatchObject({ state: 'stopped' });
+    await requests.setPaused(name, false, ADMIN);
+    const { claim } = await store.claim(name, 0);
+    expect(claim === undefined ? [] : [claim.isDryRun]).toEqual(isStarted ? [false] : []);
+  });
+
   it('pauses as long as the batch took', async () => {
     const times: number[] = [];
     const { requests } = await start(
@@ -376,7 +452,8 @@ describe('jobs', () => {
   it('deletes runs that are older than the history', async () => {
     await query(
       `INSERT INTO job_runs (job, state, is_requested, is_dry_run, ended_at)
-       SELECT $1, 'succeeded', true, false, now() - n * interval '1 minute' FROM generate_series(90, 1, -1) AS n
+       SELECT $1, 'succeeded', true, false, now() - n * interval '1 minute'
+         FROM generate_series(90, 1, -1) AS n
        RETURNING id`,
       [name],
     );

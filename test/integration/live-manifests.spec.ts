@@ -27,6 +27,7 @@ const SCHEMA_SEES_DELETED: Readonly<Record<string, string>> = {
   delete_tag: 'reads the manifest of a tag, which is live',
   restore_deletion: 'restores',
   restore_batch: 'restores',
+  restore_tags: 'restores',
   request_purge: 'looks for indexes that can be restored',
   purgeable_manifests: 'selects deleted manifests for the collector',
   follow_deletion: 'the collector: reads what was deleted',

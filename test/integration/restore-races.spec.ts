@@ -42,7 +42,7 @@ describe('a restore', () => {
   afterAll(() => berth.dispose());
   beforeEach(async () => {
     name = freshName();
-    // A purge would queue a run of the collector.
+    // A purge would start a run of the collector.
     await pause('collect', true);
   });
 
@@ -271,8 +271,8 @@ describe('a restore', () => {
       await query('UPDATE deletions SET followed = true');
       await query('SELECT expire_deletions(0, 100)');
       expect(await stateOf(id)).toBe('restoring');
+      // It begins at once.
       await pause('restore', false);
-      await admin.call('POST', '/jobs/restore/runs', 202);
       await until('it is restored', async () => (await stateOf(id)) === 'restored');
       for (const reference of references)
         expect([reference, await statusOf(reference)]).toEqual([reference, 200]);

@@ -29,6 +29,14 @@ export class JobEntity {
   @Column({ type: 'boolean', default: false })
   paused: boolean;
 
+  /** Since when a run is wanted that starts after that, for a purge or a restore; null: none is. */
+  @Column({ type: 'timestamptz', name: 'wanted_at', nullable: true })
+  wantedAt: Date | null;
+
+  /** The account that wants it; null if unknown. */
+  @Column({ type: 'text', name: 'wanted_by', nullable: true })
+  wantedBy: string | null;
+
   @Column({ ...NOW, name: 'created_at' })
   createdAt: Date;
 

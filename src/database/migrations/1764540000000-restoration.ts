@@ -7,7 +7,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * `deletions.restoration` has the fields `actor`, `total` (manifests), `manifests` and `tags` (how many were
  * restored so far), `afterTag` (all tags up to this one were tried), `tagsNotRestored` (how many) and
  * `notRestored`: of the first of them `tag`, `reason` and, if its manifest is part of another deletion,
- * `deletionId`.
+ * `deletionId`. That of a repository has `actor`, and `as` if it got another name.
  */
 export class Restoration1764540000000 implements MigrationInterface {
   readonly name = 'Restoration1764540000000';
@@ -28,54 +28,19 @@ const NOTHING_RESTORED = 'BR001';
 const MAX_NAMED = 100;
 
 /**
- * Restores a part of a deletion that is being restored: at most `p_limit` manifests, or if none is left, at
- * most `p_limit` tags. Returns whether anything may be left. In the end the state is `restored`.
+ * Restores tags of a deletion, which the caller has locked, with their manifests of that time. The arrays are
+ * sorted by tag. Records in `deletions.restoration` what was restored, and what was not and why.
  *
- * Manifests come first, in the order of the index, so nothing is sorted. An index brings its children with
- * it (`revive_manifests`), so a live index always has live children.
- *
- * Order of locks: the deletion, its repository, manifests by id, tags by name.
+ * Order of locks: manifests by id, tags by name.
  */
-const RESTORE_BATCH = `
-  CREATE FUNCTION restore_batch(p_id bigint, p_limit integer) RETURNS boolean LANGUAGE plpgsql AS $$
+const RESTORE_TAGS = `
+  CREATE FUNCTION restore_tags(own deletions, wanted_tags text[], wanted_digests text[]) RETURNS void
+  LANGUAGE plpgsql AS $$
   DECLARE
-    own deletions;
     ids bigint[];
-    wanted_tags text[];
-    wanted_digests text[];
     made integer;
     failed jsonb;
   BEGIN
-    SELECT * INTO own FROM deletions WHERE id = p_id AND state = 'restoring' FOR UPDATE;
-    IF NOT FOUND THEN RETURN false; END IF;
-    PERFORM FROM repositories WHERE id = own.repository_id FOR KEY SHARE;
-    IF NOT FOUND THEN
-      UPDATE deletions SET state = 'purged', ended_at = now() WHERE id = own.id;
-      RETURN false;
-    END IF;
-
-    SELECT array_agg(m.id) INTO ids FROM (SELECT id FROM manifests WHERE deletion_id = own.id LIMIT p_limit) AS m;
-    IF ids IS NOT NULL THEN
-      PERFORM revive_manifests(ids);
-      UPDATE deletions SET restoration = jsonb_set(restoration, '{manifests}',
-               to_jsonb((restoration ->> 'manifests')::bigint + cardinality(ids)))
-       WHERE id = own.id;
-      RETURN true;
-    END IF;
-
-    SELECT array_agg(e.tag ORDER BY e.tag), array_agg(e.from_digest ORDER BY e.tag)
-      INTO wanted_tags, wanted_digests
-      FROM (SELECT DISTINCT ON (tag) tag, from_digest FROM tag_events
-             WHERE deletion_id = own.id AND tag > own.restoration ->> 'afterTag'
-             ORDER BY tag, id DESC LIMIT p_limit) AS e;
-    IF wanted_tags IS NULL THEN
-      -- Children that came back with an index of an earlier batch count, too.
-      UPDATE deletions SET state = 'restored', ended_at = now(),
-                           restoration = jsonb_set(restoration, '{manifests}', restoration -> 'total')
-       WHERE id = own.id;
-      RETURN false;
-    END IF;
-
     -- A manifest that only the collector deleted comes back with its tag, unless it is being purged.
     SELECT array_agg(DISTINCT m.id) INTO ids
       FROM unnest(wanted_digests) AS wanted (digest)
@@ -114,7 +79,8 @@ const RESTORE_BATCH = `
              'tag', wanted.tag,
              'reason', CASE WHEN held.digest IS NOT NULL THEN 'taken'
                             WHEN m.id IS NULL THEN 'purged' ELSE 'deleted' END,
-             'deletionId', CASE WHEN held.digest IS NULL THEN m.deletion_id::text END)) ORDER BY wanted.tag), '[]')
+             'deletionId', CASE WHEN held.digest IS NULL THEN m.deletion_id::text END))
+             ORDER BY wanted.tag), '[]')
       INTO failed
       FROM unnest(wanted_tags, wanted_digests) AS wanted (tag, digest)
       LEFT JOIN LATERAL (SELECT m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
@@ -132,6 +98,57 @@ const RESTORE_BATCH = `
              'notRestored', jsonb_path_query_array((restoration -> 'notRestored') || failed,
                                                    '$[0 to ${MAX_NAMED - 1}]'))
      WHERE id = own.id;
+  END $$`;
+
+/**
+ * Restores a part of a deletion that is being restored: at most `p_limit` manifests, or if none is left, at
+ * most `p_limit` tags. Returns whether anything may be left. In the end the state is `restored`.
+ *
+ * Manifests come first, in the order of the index, so nothing is sorted. An index brings its children with
+ * it (`revive_manifests`), so a live index always has live children.
+ *
+ * Order of locks: the deletion, its repository, manifests by id, tags by name.
+ */
+const RESTORE_BATCH = `
+  CREATE FUNCTION restore_batch(p_id bigint, p_limit integer) RETURNS boolean LANGUAGE plpgsql AS $$
+  DECLARE
+    own deletions;
+    ids bigint[];
+    wanted_tags text[];
+    wanted_digests text[];
+  BEGIN
+    SELECT * INTO own FROM deletions WHERE id = p_id AND state = 'restoring' FOR UPDATE;
+    IF NOT FOUND THEN RETURN false; END IF;
+    PERFORM FROM repositories WHERE id = own.repository_id FOR KEY SHARE;
+    IF NOT FOUND THEN
+      UPDATE deletions SET state = 'purged', ended_at = now() WHERE id = own.id;
+      RETURN false;
+    END IF;
+
+    SELECT array_agg(m.id) INTO ids
+      FROM (SELECT id FROM manifests WHERE deletion_id = own.id LIMIT p_limit) AS m;
+    IF ids IS NOT NULL THEN
+      PERFORM revive_manifests(ids);
+      UPDATE deletions SET restoration = jsonb_set(restoration, '{manifests}',
+               to_jsonb((restoration ->> 'manifests')::bigint + cardinality(ids)))
+       WHERE id = own.id;
+      RETURN true;
+    END IF;
+
+    SELECT array_agg(e.tag ORDER BY e.tag), array_agg(e.from_digest ORDER BY e.tag)
+      INTO wanted_tags, wanted_digests
+      FROM (SELECT DISTINCT ON (tag) tag, from_digest FROM tag_events
+             WHERE deletion_id = own.id AND tag > own.restoration ->> 'afterTag'
+             ORDER BY tag, id DESC LIMIT p_limit) AS e;
+    IF wanted_tags IS NULL THEN
+      -- Children that came back with an index of an earlier batch count, too.
+      UPDATE deletions SET state = 'restored', ended_at = now(),
+                           restoration = jsonb_set(restoration, '{manifests}', restoration -> 'total')
+       WHERE id = own.id;
+      RETURN false;
+    END IF;
+
+    PERFORM restore_tags(own, wanted_tags, wanted_digests);
     RETURN true;
   END $$`;
 
@@ -174,11 +191,13 @@ const RESTORE_DELETION = `
       END;
       current_name := new_name;
       UPDATE deletions SET state = 'restored', ended_at = now(), followed = true,
-                           restoration = jsonb_build_object('actor', p_actor, 'as', p_as)
+                           restoration = jsonb_build_object(
+                             'actor', p_actor, 'as', nullif(p_as, own.repository))
        WHERE id = own.id;
     ELSE
       IF p_as IS NOT NULL THEN RETURN jsonb_build_object('refused', 'as', 'kind', own.kind); END IF;
-      SELECT name INTO current_name FROM repositories WHERE id = own.repository_id AND name IS NOT NULL FOR KEY SHARE;
+      SELECT name INTO current_name FROM repositories
+       WHERE id = own.repository_id AND name IS NOT NULL FOR KEY SHARE;
       IF NOT FOUND THEN
         RETURN jsonb_build_object('refused', 'repository', 'deletionId',
           (SELECT deletion_id::text FROM repositories WHERE id = own.repository_id));
@@ -186,11 +205,12 @@ const RESTORE_DELETION = `
       SELECT count(*) INTO manifest_count FROM manifests WHERE deletion_id = own.id;
       SELECT count(*) INTO tag_count FROM tag_events WHERE deletion_id = own.id;
       UPDATE deletions SET state = 'restoring', followed = true,
-             restoration = jsonb_build_object('actor', p_actor, 'total', manifest_count, 'manifests', 0, 'tags', 0,
-                                              'afterTag', '', 'tagsNotRestored', 0, 'notRestored', '[]'::jsonb)
+             restoration = jsonb_build_object(
+               'actor', p_actor, 'total', manifest_count, 'manifests', 0, 'tags', 0, 'afterTag', '',
+               'tagsNotRestored', 0, 'notRestored', '[]'::jsonb)
        WHERE id = own.id;
       IF greatest(manifest_count, tag_count) > p_limit THEN
-        PERFORM request_job_run('restore', false, p_actor);
+        PERFORM want_job_run('restore', p_actor);
       ELSE
         BEGIN
           LOOP
@@ -216,7 +236,8 @@ const RESTORE_DELETION = `
   END $$`;
 
 /**
- * Asks the collector to purge a deletion without waiting for its windows, and for a run of it. Idempotent.
+ * Asks the collector to purge a deletion without waiting for its windows, in a run that starts after this.
+ * Idempotent.
  * Refused if an index of another deletion lists one of its manifests and can still be restored: it would come
  * back incomplete.
  */
@@ -255,7 +276,7 @@ const REQUEST_PURGE = `
                          state = CASE kind WHEN 'tag' THEN 'purged' ELSE 'purging' END,
                          ended_at = CASE kind WHEN 'tag' THEN now() END
      WHERE id = own.id;
-    PERFORM request_job_run('collect', false, p_actor);
+    PERFORM want_job_run('collect', p_actor);
     INSERT INTO audit_events (action, actor, subject, repository, before)
     VALUES ('deletion.purge', p_actor, coalesce(own.reference, own.repository), own.repository,
             jsonb_build_object('deletionId', own.id::text, 'kind', own.kind, 'deletedAt', own.deleted_at));
@@ -266,13 +287,14 @@ const UP = [
   `ALTER TABLE deletions ADD COLUMN restoration jsonb`,
   `CREATE INDEX deletions_state_id_idx ON deletions (state, id)`,
   `CREATE INDEX deletions_repository_state_id_idx ON deletions (repository, state, id)`,
+  RESTORE_TAGS,
   RESTORE_BATCH,
   RESTORE_DELETION,
   REQUEST_PURGE,
 ];
 
 const DOWN = [
-  `DROP FUNCTION request_purge, restore_deletion, restore_batch`,
+  `DROP FUNCTION request_purge, restore_deletion, restore_batch, restore_tags`,
   `DROP INDEX deletions_repository_state_id_idx, deletions_state_id_idx`,
   `ALTER TABLE deletions DROP COLUMN restoration`,
 ];

@@ -33,9 +33,9 @@ const IS_DUE = `(${SINCE} <= now() - ${seconds('p_interval_seconds')} OR ${SINCE
 const TAKEOVER_SECONDS = 5;
 
 /**
- * Claims the job if a run is queued, or was interrupted, or is due. The first SELECT takes a lock only if
- * that is so: otherwise the call costs one look at a primary key. Without a claim it returns how long to
- * wait before the next call.
+ * Claims the job if a run is queued, or was interrupted, or is wanted or due. The first SELECT takes a lock
+ * only if that is so: otherwise the call costs one look at a primary key. Without a claim it returns how long
+ * to wait before the next call.
  */
 const CLAIM_JOB = `
   CREATE FUNCTION claim_job(p_name text, p_interval_seconds float8, p_holder text, p_lease_seconds float8)
@@ -48,8 +48,10 @@ const CLAIM_JOB = `
   BEGIN
     SELECT * INTO v_job FROM jobs AS j
      WHERE j.name = p_name
-       AND (j.run_id IS NOT NULL OR NOT j.paused AND p_interval_seconds > 0 AND ${IS_DUE})
-       AND (j.holder IS NULL OR j.holder = p_holder OR j.lease_expires_at <= now() OR NOT ${HOLDER_IS_PRESENT})
+       AND (j.run_id IS NOT NULL
+            OR NOT j.paused AND (j.wanted_at IS NOT NULL OR p_interval_seconds > 0 AND ${IS_DUE}))
+       AND (j.holder IS NULL OR j.holder = p_holder OR j.lease_expires_at <= now()
+            OR NOT ${HOLDER_IS_PRESENT})
        FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
       RETURN QUERY
@@ -67,13 +69,17 @@ const CLAIM_JOB = `
       RETURN;
     END IF;
     IF v_job.run_id IS NULL THEN
-      INSERT INTO job_runs (job, state, is_requested, is_dry_run)
-      VALUES (p_name, 'running', false, false) RETURNING id INTO v_job.run_id;
+      INSERT INTO job_runs (job, state, is_requested, requested_by, is_dry_run)
+      VALUES (p_name, 'running', v_job.wanted_at IS NOT NULL, v_job.wanted_by, false)
+      RETURNING id INTO v_job.run_id;
+      v_job.wanted_at := NULL;
+      v_job.wanted_by := NULL;
     END IF;
     UPDATE job_runs AS r SET state = 'running', replica = p_holder, started_at = coalesce(r.started_at, now())
      WHERE r.id = v_job.run_id RETURNING r.* INTO v_run;
     UPDATE jobs AS j SET fence = j.fence + 1, holder = p_holder, run_id = v_job.run_id,
-                         lease_expires_at = now() + ${seconds('p_lease_seconds')}
+                         lease_expires_at = now() + ${seconds('p_lease_seconds')},
+                         wanted_at = v_job.wanted_at, wanted_by = v_job.wanted_by
      WHERE j.name = p_name;
     RETURN QUERY SELECT 0::float8, v_job.fence + 1, v_run.id, v_run.is_dry_run,
                         v_run.stop_requested_at IS NOT NULL, v_job.cursor, v_run.progress;
@@ -85,9 +91,9 @@ const FINISH_JOB_RUN = `
                                  p_progress jsonb, p_history_seconds float8)
   RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
-    v_run_id bigint;
+    v_job jobs;
   BEGIN
-    SELECT run_id INTO v_run_id FROM jobs WHERE name = p_name AND fence = p_fence FOR UPDATE;
+    SELECT * INTO v_job FROM jobs WHERE name = p_name AND fence = p_fence FOR UPDATE;
     IF NOT FOUND THEN
       RETURN false;
     END IF;
@@ -96,15 +102,18 @@ const FINISH_JOB_RUN = `
      WHERE name = p_name;
     -- Of the many runs that found nothing to do, the time of the last one is enough.
     DELETE FROM job_runs
-     WHERE id = v_run_id AND p_state = 'succeeded' AND NOT is_requested AND p_progress = '{}';
+     WHERE id = v_job.run_id AND p_state = 'succeeded' AND NOT is_requested AND p_progress = '{}';
     UPDATE job_runs SET state = p_state, error = p_error, progress = p_progress, ended_at = now()
-     WHERE id = v_run_id;
+     WHERE id = v_job.run_id;
     -- Rows are compared, so that it is a range of the index, whatever the statistics say.
     DELETE FROM job_runs
      WHERE id IN (SELECT id FROM (SELECT id, ended_at FROM job_runs
                                    WHERE (job, id) > (p_name, 0) AND job <= p_name
                                    ORDER BY job, id LIMIT 100) AS oldest
                    WHERE ended_at < now() - ${seconds('p_history_seconds')});
+    IF v_job.wanted_at IS NOT NULL THEN
+      PERFORM pg_notify('berth_jobs', p_name);
+    END IF;
     RETURN true;
   END $$`;
 
@@ -135,14 +144,9 @@ const recordEvent = (action: string, subject: string, after = 'NULL') => `
       INSERT INTO audit_events (action, subject, after, actor, client_address, user_agent, request_id)
       VALUES (${action}, ${subject}, ${after}, p_actor, p_client_address, p_user_agent, p_request_id);`;
 
-/**
- * Queues a run. Returns its id, or why there is none: another run has not ended, or the job is paused. Other
- * functions call it without the id of a request: they record in the audit log what was asked of them.
- */
+/** Queues a run. Returns its id, or why there is none: another run has not ended, or the job is paused. */
 const REQUEST_JOB_RUN = `
-  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, p_actor text,
-                                  p_client_address text DEFAULT NULL, p_user_agent text DEFAULT NULL,
-                                  p_request_id text DEFAULT NULL)
+  CREATE FUNCTION request_job_run(p_name text, p_is_dry_run boolean, ${ORIGIN})
   RETURNS TABLE (run_id bigint, unfinished_run_id bigint, is_paused boolean) LANGUAGE plpgsql AS $$
   DECLARE
     v_job jobs;
@@ -155,12 +159,22 @@ const REQUEST_JOB_RUN = `
       INSERT INTO job_runs (job, state, is_requested, requested_by, is_dry_run)
       VALUES (p_name, 'queued', true, p_actor, p_is_dry_run) RETURNING id INTO run_id;
       UPDATE jobs AS j SET run_id = request_job_run.run_id WHERE j.name = p_name;
-      IF p_request_id IS NOT NULL THEN
-        ${recordEvent(`'job.run'`, 'p_name', `jsonb_build_object('run', run_id, 'dryRun', p_is_dry_run)`)}
-      END IF;
+      ${recordEvent(`'job.run'`, 'p_name', `jsonb_build_object('run', run_id, 'dryRun', p_is_dry_run)`)}
       PERFORM pg_notify('berth_jobs', p_name);
     END IF;
     RETURN NEXT;
+  END $$`;
+
+/**
+ * Makes sure that a run starts after the caller's transaction: at once, or after the current run, or when the
+ * job is resumed. For functions of the schema: they record in the audit log what was asked of them.
+ */
+const WANT_JOB_RUN = `
+  CREATE FUNCTION want_job_run(p_name text, p_actor text) RETURNS void LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO jobs (name, wanted_at, wanted_by) VALUES (p_name, now(), p_actor)
+        ON CONFLICT (name) DO UPDATE SET wanted_at = excluded.wanted_at, wanted_by = excluded.wanted_by;
+    PERFORM pg_notify('berth_jobs', p_name);
   END $$`;
 
 /**
@@ -185,13 +199,16 @@ const STOP_JOB_RUN = `
     IF v_job.holder IS NULL THEN
       UPDATE job_runs SET state = 'stopped', ended_at = now() WHERE id = p_id;
       UPDATE jobs SET run_id = NULL, ended_at = now() WHERE name = v_job.name;
-    ELSE
-      PERFORM pg_notify('berth_jobs', v_job.name);
     END IF;
+    -- Its process stops it, or a run that is wanted starts.
+    PERFORM pg_notify('berth_jobs', v_job.name);
     RETURN true;
   END $$`;
 
-/** Pauses a job, and asks its run to stop; or lets it run again. Returns false if it was so already. */
+/**
+ * Pauses a job, and asks its run to stop; or lets it run again. If that run was requested, another one starts
+ * when the job is resumed. Returns false if the job was so already.
+ */
 const PAUSE_JOB = `
   CREATE FUNCTION pause_job(p_name text, p_paused boolean, ${ORIGIN}) RETURNS boolean LANGUAGE plpgsql AS $$
   DECLARE
@@ -205,6 +222,10 @@ const PAUSE_JOB = `
     UPDATE jobs SET paused = p_paused WHERE name = p_name;
     ${recordEvent(`CASE WHEN p_paused THEN 'job.pause' ELSE 'job.resume' END`, 'p_name')}
     IF p_paused THEN
+      UPDATE jobs SET wanted_at = now(), wanted_by = r.requested_by
+        FROM job_runs AS r
+       WHERE jobs.name = p_name AND jobs.wanted_at IS NULL
+         AND r.id = v_job.run_id AND r.is_requested AND NOT r.is_dry_run;
       PERFORM stop_job_run(v_job.run_id, p_actor, p_client_address, p_user_agent, p_request_id);
     ELSE
       PERFORM pg_notify('berth_jobs', p_name);
@@ -221,6 +242,8 @@ const UP = [
       run_id bigint,
       cursor jsonb,
       paused boolean NOT NULL DEFAULT false,
+      wanted_at timestamptz,
+      wanted_by text,
       created_at timestamptz NOT NULL DEFAULT now(),
       ended_at timestamptz,
       error text,
@@ -240,7 +263,8 @@ const UP = [
       started_at timestamptz,
       stop_requested_at timestamptz,
       ended_at timestamptz,
-      CONSTRAINT job_runs_state_check CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'stopped')),
+      CONSTRAINT job_runs_state_check
+        CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'stopped')),
       CONSTRAINT job_runs_pkey PRIMARY KEY (id)
     )`,
   `CREATE INDEX job_runs_job_id_idx ON job_runs (job, id)`,
@@ -248,11 +272,13 @@ const UP = [
   FINISH_JOB_RUN,
   RELEASE_JOB,
   REQUEST_JOB_RUN,
+  WANT_JOB_RUN,
   STOP_JOB_RUN,
   PAUSE_JOB,
 ];
 
 const DOWN = [
-  `DROP FUNCTION pause_job, stop_job_run, request_job_run, release_job, finish_job_run, claim_job`,
+  `DROP FUNCTION pause_job, stop_job_run, want_job_run, request_job_run, release_job, finish_job_run,
+     claim_job`,
   `DROP TABLE job_runs, jobs`,
 ];
