@@ -11,6 +11,7 @@ interface Deletion {
   kind: string;
   reference: string | null;
   state: string;
+  restoredAs: string | null;
   restorableUntil: string | null;
   deletedAt: string;
   endedAt: string | null;
@@ -168,7 +169,9 @@ describe('admin API: deletions', () => {
       await admin.problem(`/repositories/${name}`, 404);
       await admin.problem(`/repositories/${name}`, 404, { method: 'DELETE' });
 
-      expect(await restore(deletion.id)).toMatchObject({ state: 'restored', restoration: null });
+      expect(await restore(deletion.id)).toMatchObject({
+        ...{ state: 'restored', restoredAs: null, restoration: null },
+      });
       for (const path of paths) expect((await client.fetch(`/v2/${name}/${path}`)).status).toBe(200);
       expect(await auditOf('repository.delete')).toEqual([name]);
       expect(await auditOf('deletion.restore')).toEqual([name]);
@@ -186,7 +189,10 @@ describe('admin API: deletions', () => {
         as: null,
       });
       expect(detail).toBe('as: expected the name of a repository');
-      await restore(id, { as: `${name}/restored` });
+      expect((await newest()).restoredAs).toBeNull();
+      const restoredAs = `${name}/restored`;
+      expect(await restore(id, { as: restoredAs })).toMatchObject({ restoredAs });
+      expect(await newest()).toMatchObject({ id, repository: name, restoredAs });
       expect(await status(old.digest, `${name}/restored`)).toBe(200);
       expect([await status(digest), await status(old.digest)]).toEqual([200, 404]);
     });

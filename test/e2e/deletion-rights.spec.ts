@@ -91,13 +91,17 @@ describe('rights on deletions', () => {
       expect((await new AdminClient(await clientOf(options)).fetch('/deletions')).status).toBe(status);
   });
 
-  it('a restore under another name takes the push of that name, and the rights under both of them', async () => {
+  it('a restore under another name takes push on that name, and the rights on both', async () => {
     const as = `${name}/restored`;
     const narrow = new AdminClient(await clientOf({ grants: { [name]: 'maintain' } }));
     const { detail } = await narrow.call<{ detail: string }>('POST', `/deletions/${id}/restore`, 403, { as });
     expect(detail).toContain(`may not push to ${as}`);
     const wide = new AdminClient(await clientOf({ grants: { [name]: 'maintain', [as]: 'push' } }));
     await wide.call('POST', `/deletions/${id}/restore`, 200, { as });
+    const listed = async (by: AdminClient) =>
+      (await by.get<{ items: object[] }>(`/deletions?repository=${name}`)).items[0];
+    expect(await listed(wide)).toMatchObject({ id, restoredAs: as });
+    expect(await listed(narrow)).toMatchObject({ id, restoredAs: null });
     // The tag was deleted under the old name, and would come back under the new one.
     expect((await narrow.send('GET', `/deletions/${ofTag}`)).status).toBe(404);
     expect((await wide.send('GET', `/deletions/${ofTag}`)).status).toBe(200);

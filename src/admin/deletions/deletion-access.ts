@@ -47,6 +47,16 @@ export class DeletionAccess {
       throw refusal(caller, { type: 'admin-repository', action: 'read' }, repository);
   }
 
+  /** The deletion without the name of a repository that the caller may not read. */
+  visible<T extends { readonly restoredAs: RepositoryName | null }>(
+    { caller }: AuthorizedRequest,
+    row: T,
+  ): T {
+    const { restoredAs } = row;
+    const isVisible = restoredAs === null || this.access.isAllowedInAdminApi(caller, restoredAs, 'read');
+    return isVisible ? row : { ...row, restoredAs: null };
+  }
+
   /** @throws RegistryError unless the caller may push to the repository. */
   expectPush({ caller }: AuthorizedRequest, repository: RepositoryName): void {
     if (!this.access.isAllowed(caller, { repository, action: 'push' }))

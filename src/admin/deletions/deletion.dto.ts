@@ -96,6 +96,15 @@ export class DeletionDto {
   state: DeletionState;
 
   @ApiProperty({
+    ...TEXT,
+    description:
+      'Of a repository: the other name that it was restored under. Null if there is none, or if the caller ' +
+      'may not read the repository of that name',
+    example: null,
+  })
+  restoredAs: string | null;
+
+  @ApiProperty({
     ...TIME,
     description:
       'Until when it can be restored: `GC_UNDELETE_SECONDS` after the deletion; null if it can not',

@@ -66,7 +66,8 @@ export class DeletionsController {
     const name = repository === undefined ? undefined : parseRepositoryName(repository);
     this.access.expectList(request, name);
     const page = await this.reader.list({ repository: name, state }, { after: CURSOR.decode(cursor), limit });
-    return CURSOR.pageDto(page, ({ id }) => id);
+    const items = page.items.map((item) => this.access.visible(request, item));
+    return CURSOR.pageDto({ ...page, items }, ({ id }) => id);
   }
 
   @Get(':id')
@@ -83,7 +84,7 @@ export class DeletionsController {
   async get(@Param('id') text: string, @Req() request: AuthorizedRequest): Promise<DeletionDetailDto> {
     const id = parseRowId(text);
     await this.access.expect(request, id, 'read');
-    return this.reader.get(id);
+    return this.access.visible(request, await this.reader.get(id));
   }
 
   @Post(':id/restore')
@@ -136,7 +137,7 @@ export class DeletionsController {
     description:
       'For leaked secrets: the next run of the collector deletes its manifests, and the bytes that ' +
       'nothing else needs, without any window. It can not be undone. While the job `collect` is paused, ' +
-      'it waits. What other manifests need stays, also in other repositories. It takes `maintain` on the ' +
+      'it waits until that is resumed. What other manifests need stays, also in other repositories. It takes `maintain` on the ' +
       'repository.',
   })
   @ApiDeletionId()

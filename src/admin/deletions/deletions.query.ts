@@ -21,13 +21,14 @@ export interface ListedDeletion {
   readonly reason: string | null;
   readonly deletedAt: Date;
   readonly state: DeletionState;
+  readonly restoredAs: RepositoryName | null;
   readonly restorableUntil: Date | null;
   readonly followed: boolean;
   readonly purgeRequestedAt: Date | null;
   readonly endedAt: Date | null;
 }
 
-/** The column `restoration`; of a repository it has the actor alone. */
+/** The column `restoration`; of a repository it has other fields. */
 interface Restoration {
   readonly actor: string | null;
   readonly manifests?: number;
@@ -45,6 +46,7 @@ interface DeletionRow extends ListedDeletion {
 /** `$1`: how long deletions can be restored, in seconds. */
 const COLUMNS = `
   d.id, d.repository, d.kind, d.reference, d.actor, d.reason, d.deleted_at AS "deletedAt", d.state,
+  d.restoration ->> 'as' AS "restoredAs",
   CASE WHEN d.state = 'restorable' AND d.deleted_at > now() - $1::float8 * interval '1 second'
        THEN d.deleted_at + $1::float8 * interval '1 second' END AS "restorableUntil",
   d.followed, d.purge_requested_at AS "purgeRequestedAt", d.ended_at AS "endedAt"`;
@@ -75,10 +77,12 @@ const OF_REPOSITORY = `
 const ONE = `
   SELECT ${COLUMNS}, d.restoration,
          CASE WHEN d.kind = 'repository'
-              THEN (SELECT count(*) FROM manifests WHERE repository_id = d.repository_id AND d.state <> 'restored')
+              THEN (SELECT count(*) FROM manifests
+                     WHERE repository_id = d.repository_id AND d.state <> 'restored')
               ELSE (SELECT count(*) FROM manifests WHERE deletion_id = d.id) END::float8 AS manifests,
          CASE WHEN d.kind = 'repository'
-              THEN (SELECT count(*) FROM tags WHERE repository_id = d.repository_id AND d.state <> 'restored')
+              THEN (SELECT count(*) FROM tags
+                     WHERE repository_id = d.repository_id AND d.state <> 'restored')
               ELSE (SELECT count(*) FROM tag_events WHERE deletion_id = d.id) END::float8 AS tags
     FROM deletions d WHERE d.id = $2`;
 const NAMES = `
