@@ -1,26 +1,16 @@
-import { availableParallelism } from 'node:os';
-import { Transform } from 'class-transformer';
-import {
-  IsBoolean,
-  IsIn,
-  IsOptional,
-  IsString,
-  IsUUID,
-  Matches,
-  ValidateBy,
-  type ValidationArguments,
-} from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsString, IsUUID, Matches } from 'class-validator';
 import { isLoopback } from '../common/loopback.js';
 import { AreAddressRanges } from './address-range.js';
 import type { AzureSettings } from './azure.settings.js';
 import { AsBoolean, AsList, Env, hidden, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
-import { Integer, parseDecimal } from './integer.js';
+import { Integer } from './integer.js';
 import { AreOrigins, IsOrigin } from './origins.js';
 import { IsPassword } from './password.js';
 import type { S3Settings } from './s3.settings.js';
 import { AreCertificateNames } from './certificate-name.js';
+import { automaticWorkers, IsNumberOfWorkers } from './workers.js';
 
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -31,7 +21,6 @@ export const TLS_MODES = ['files', 'auto', 'off'] as const;
 
 const MIB = 1024 * 1024;
 const TIB = 1024 * 1024 * MIB;
-const MAX_WORKERS = 64;
 const DAY_SECONDS = 24 * 60 * 60;
 const YEAR_SECONDS = 365 * DAY_SECONDS;
 
@@ -48,18 +37,7 @@ export class Configuration {
 
   /** Number of processes that serve on this host; `auto`: one per core. See {@link processes}. */
   @Env('WORKERS')
-  @Transform(({ value }: { value: unknown }) => parseDecimal(value))
-  @IsIn(['auto', ...Array.from({ length: MAX_WORKERS }, (_, index) => index + 1)], {
-    message: `expected a number of processes from 1 to ${MAX_WORKERS}, or auto`,
-  })
-  @ValidateBy({
-    name: 'oneWithMemory',
-    validator: {
-      validate: (value: unknown, { object }: ValidationArguments) =>
-        value === 1 || (object as Configuration).storageDriver !== 'memory',
-      defaultMessage: () => 'expected 1 with STORAGE_DRIVER=memory: processes do not share memory',
-    },
-  })
+  @IsNumberOfWorkers()
   workers: number | 'auto' = 1;
 
   /** How long requests may take to finish at a stop. Then uploads are checkpointed and aborted. */
@@ -308,7 +286,7 @@ export class Configuration {
 
   /** `workers` as a number. With 1, the main process serves requests itself. */
   get processes(): number {
-    return this.workers === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : this.workers;
+    return this.workers === 'auto' ? automaticWorkers() : this.workers;
   }
 
   /** `tls` with its default: where access control is for other machines, passwords need TLS. */
