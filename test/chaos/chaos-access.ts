@@ -143,7 +143,8 @@ export class ChaosAccess {
       const n = this.counts.changes;
       const other = `(SELECT id FROM accounts WHERE name = 'other-robot')`;
       const statements = [
-        `INSERT INTO grants (subject, account_id, pattern, role) SELECT 'account', ${other}, 'other/${n}', 'pull'`,
+        `INSERT INTO grants (subject, account_id, pattern, role)
+         SELECT 'account', ${other}, 'other/${n}', 'pull'`,
         `DELETE FROM grants WHERE account_id = ${other}`,
         `UPDATE access_tokens SET ceiling = 'pull' WHERE account_id = ${other}`,
       ];

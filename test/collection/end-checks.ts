@@ -6,7 +6,8 @@ import type { ModelRepository } from './model-repository.js';
 
 /** What waits for a collection. After all windows it reaches 0. */
 const LEFT_TO_DO = `
-  SELECT ((SELECT count(*) FROM deletions WHERE state IN ('restorable', 'restoring', 'purging') OR NOT followed)
+  SELECT ((SELECT count(*) FROM deletions
+            WHERE state IN ('restorable', 'restoring', 'purging') OR NOT followed)
         + (SELECT count(*) FROM repositories WHERE name IS NULL)
         + (SELECT count(*) FROM repository_blobs WHERE candidate_since IS NOT NULL)
         + (SELECT count(*) FROM blobs WHERE candidate_since IS NOT NULL)

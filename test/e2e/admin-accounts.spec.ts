@@ -302,7 +302,8 @@ describe('robots', () => {
       expect([program, text]).toEqual([program, expect.stringContaining(name)]);
     }
     const rows = await berth.query(
-      `SELECT pattern, role FROM grants JOIN accounts a ON a.id = account_id WHERE a.name = $1 ORDER BY grants.id`,
+      `SELECT pattern, role FROM grants JOIN accounts a ON a.id = account_id
+        WHERE a.name = $1 ORDER BY grants.id`,
       [name],
     );
     expect(rows).toEqual(grants);
@@ -390,7 +391,8 @@ describe('robots', () => {
     const id = `(SELECT id FROM accounts WHERE name = $1)`;
     await berth.query(
       `INSERT INTO access_tokens (id, account_id, name, sha256, revoked_at)
-       SELECT left(md5(random()::text), 12), ${id}, 'old', ''::bytea, now() - interval '31 days' FROM generate_series(1, 5)
+       SELECT left(md5(random()::text), 12), ${id}, 'old', ''::bytea, now() - interval '31 days'
+         FROM generate_series(1, 5)
         UNION ALL
        SELECT left(md5(random()::text), 12), ${id}, 'new', ''::bytea, NULL FROM generate_series(1, 99)`,
       [name],

@@ -64,7 +64,8 @@ describe('admin API: jobs', () => {
        RETURNING id`,
     );
     await berth.query(
-      `UPDATE jobs SET run_id = $1, holder = NULL, paused = false, lease_expires_at = NULL WHERE name = 'reap'`,
+      `UPDATE jobs SET run_id = $1, holder = NULL, paused = false, lease_expires_at = NULL
+        WHERE name = 'reap'`,
       [run?.id],
     );
     return String(run?.id);

@@ -116,7 +116,8 @@ describe('deletions of blobs', () => {
     it('are undone when the manifest is restored', async () => {
       await hide();
       await races.query(
-        `SELECT revive_manifests(ARRAY(SELECT m.id FROM manifests m JOIN repositories r ON r.id = m.repository_id
+        `SELECT revive_manifests(ARRAY(SELECT m.id FROM manifests m
+                                         JOIN repositories r ON r.id = m.repository_id
                                         WHERE r.name = $1))`,
         [blob.name],
       );

@@ -180,7 +180,8 @@ describe('requests about a blob', () => {
       return blob;
     };
     const keyOf = async (digest: string) => {
-      const sql = `SELECT object_key AS key FROM blobs b JOIN blob_digests d ON d.blob_id = b.id WHERE digest = $1`;
+      const sql = `SELECT object_key AS key FROM blobs b JOIN blob_digests d ON d.blob_id = b.id
+                    WHERE digest = $1`;
       return (await races.query<{ key: string }>(sql, [digest]))[0]?.key;
     };
 

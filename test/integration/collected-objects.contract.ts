@@ -157,7 +157,7 @@ export function collectedObjectsContract({ environment }: TestStorage): void {
     });
   });
 
-  it('of a database and its clone: only one of them deletes, until the other adopts the storage', async () => {
+  it('of a database and its clone: only one deletes, until the other adopts the storage', async () => {
     const database = await createMigratedDatabase();
     let clone: TestDatabase | undefined;
     const digests: string[] = [];

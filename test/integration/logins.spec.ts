@@ -133,7 +133,7 @@ describe('logins', () => {
       queries.mockRestore();
     });
 
-    it('shares the verification of a wrong password between concurrent requests, and keeps nothing', async () => {
+    it('shares the verification of a wrong password between requests, and keeps nothing', async () => {
       const verify = jest.spyOn(one.hasher, 'verify');
       const burst = await Promise.all(Array.from({ length: 20 }, () => outcome(login(one, WRONG))));
       expect(new Set(burst)).toEqual(new Set(['refused']));
@@ -165,7 +165,8 @@ describe('logins', () => {
 
     it('replaces a bcrypt hash, without a change of rights', async () => {
       const state = async () => {
-        const sql = `SELECT epoch, password_generation, password_hash FROM access_state, accounts WHERE name = $1`;
+        const sql = `SELECT epoch, password_generation, password_hash FROM access_state, accounts
+                      WHERE name = $1`;
         return (await query<Record<string, unknown>>(sql, [name]))[0]!;
       };
       const before = await state();
@@ -206,7 +207,8 @@ describe('logins', () => {
       ],
       [
         'of a deleted account',
-        'UPDATE accounts SET deleted_at = now() WHERE id = (SELECT account_id FROM access_tokens WHERE id = $1)',
+        `UPDATE accounts SET deleted_at = now()
+          WHERE id = (SELECT account_id FROM access_tokens WHERE id = $1)`,
       ],
     ])('is refused if the secret is %s', async (_, sql) => {
       const { id, text } = await newSecret();
@@ -337,7 +339,8 @@ describe('logins', () => {
 
     it('leave no old rows, and no names', async () => {
       await query(
-        `INSERT INTO login_failures SELECT 'old', n, now() - interval '12 min', 1, false FROM generate_series(1, 10) n`,
+        `INSERT INTO login_failures
+         SELECT 'old', n, now() - interval '12 min', 1, false FROM generate_series(1, 10) n`,
       );
       await fail(1, HOME, 'my-own-password');
       const rows = await query<Record<string, unknown>>('SELECT * FROM login_failures');
@@ -357,7 +360,8 @@ describe('logins', () => {
   describe('in the audit log', () => {
     const events = (subject: string) =>
       query(
-        `SELECT action, actor, client_address, request_id, after FROM audit_events WHERE subject = $1 ORDER BY id`,
+        `SELECT action, actor, client_address, request_id, after FROM audit_events
+          WHERE subject = $1 ORDER BY id`,
         [subject],
       );
     const event = { action: 'login', actor: expect.anything(), client_address: HOME, request_id: 'r' };

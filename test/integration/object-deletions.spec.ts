@@ -89,7 +89,8 @@ describe.each(DRIVERS)('deletions of objects: %s', (_, open) => {
     }
     await test.dataSource.query(
       `DELETE FROM object_deletions; DELETE FROM displaced_objects; DELETE FROM blobs;
-       UPDATE storage_identity SET bound_at = NULL; UPDATE storage_claim SET token = NULL, former_token = NULL`,
+       UPDATE storage_identity SET bound_at = NULL;
+       UPDATE storage_claim SET token = NULL, former_token = NULL`,
     );
     claim = new StorageClaim(new StorageClaimStore(test.dataSource), driver);
     identity = new StorageIdentity(

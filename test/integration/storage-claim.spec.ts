@@ -38,7 +38,8 @@ describe('the claim to delete objects', () => {
     jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     await original.dataSource.query(
       `DELETE FROM storage_identity; DELETE FROM storage_claim;
-       INSERT INTO storage_identity (id) VALUES (gen_random_uuid()); INSERT INTO storage_claim DEFAULT VALUES`,
+       INSERT INTO storage_identity (id) VALUES (gen_random_uuid());
+       INSERT INTO storage_claim DEFAULT VALUES`,
     );
     await start(original);
     await claimOf(original).verify();

@@ -287,7 +287,7 @@ describe('tokens', () => {
       expect((await berth.keys.signer())?.kid).toBe((await kids()).at(expected.signer === 'first' ? 0 : -1));
     });
 
-    it('publishes a key, signs with it after a day, and accepts the old one for three days more', async () => {
+    it('publishes a key, signs with it after a day, and accepts the old one three days more', async () => {
       const token = await berth.issue();
       await age(29.5);
       await berth.rotation.run();

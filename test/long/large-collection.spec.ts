@@ -20,7 +20,8 @@ const SEED = [
   `SET session_replication_role = replica`,
   `INSERT INTO repositories (id, name) SELECT n, 'r' || n FROM generate_series(1, ${REPOSITORIES}) AS n`,
   `INSERT INTO manifests (id, repository_id, digest, media_type, content, size_bytes)
-   SELECT n, 1 + n % ${REPOSITORIES}, ${sha256(`'manifest ' || n`)}, 'text/plain', convert_to(n::text, 'UTF8'), 1
+   SELECT n, 1 + n % ${REPOSITORIES}, ${sha256(`'manifest ' || n`)}, 'text/plain',
+          convert_to(n::text, 'UTF8'), 1
      FROM generate_series(1, ${MANIFESTS}) AS n`,
   `INSERT INTO blobs (id, size_bytes, object_key)
    SELECT n, 1000, 'blobs/' || n FROM generate_series(1, ${5 * MANIFESTS}) AS n`,

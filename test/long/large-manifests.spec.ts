@@ -43,7 +43,8 @@ describe('a manifest of 20,000 references', () => {
     const pushed = await client.putManifest(NAME, 'large', manifest, { 'Content-Type': mediaType });
     expect(pushed.status).toBe(201);
     const references = `SELECT (SELECT count(*)::int FROM manifest_blobs WHERE manifest_id = m.id) AS blobs,
-                               (SELECT count(*)::int FROM manifest_missing_references WHERE manifest_id = m.id) AS missing
+                               (SELECT count(*)::int FROM manifest_missing_references
+                                 WHERE manifest_id = m.id) AS missing
                           FROM manifests m WHERE digest = $1`;
     expect(await query(references, digestOf(manifest))).toEqual([{ blobs: COUNT, missing: 0 }]);
     const shown = await client.fetch(`/api/v1/repositories/${NAME}/manifests/${digestOf(manifest)}`);

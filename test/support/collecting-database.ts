@@ -211,14 +211,17 @@ export class CollectingDatabase {
       `SELECT coalesce(r.name, r.deleted_name) || ' '
                 || regexp_replace(b.object_key, '^blobs/(.*) sha256:.*$', '\\1')
                 || CASE WHEN l.hidden_at IS NULL THEN '' ELSE '?' END AS link
-         FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.id = l.blob_id
+         FROM repository_blobs l
+         JOIN repositories r ON r.id = l.repository_id
+         JOIN blobs b ON b.id = l.blob_id
         ORDER BY 1`,
     );
     return rows.map(({ link }) => link);
   }
 
   async blobs(): Promise<string[]> {
-    const sql = `SELECT regexp_replace(object_key, '^blobs/(.*) sha256:.*$', '\\1') AS name FROM blobs ORDER BY 1`;
+    const sql = `SELECT regexp_replace(object_key, '^blobs/(.*) sha256:.*$', '\\1') AS name FROM blobs
+                  ORDER BY 1`;
     return (await this.rows<{ name: string }>(sql)).map(({ name }) => name);
   }
 

@@ -21,7 +21,8 @@ interface KeyRow {
 /** Signs a token with the newest key in the database, as who reads the database can. */
 export async function signedToken(query: Query, changes: TokenChanges = {}): Promise<string> {
   const [row] = await query<KeyRow>(
-    `SELECT kid, private_jwk AS jwk, issuer::text FROM signing_keys, access_state ORDER BY signs_from DESC LIMIT 1`,
+    `SELECT kid, private_jwk AS jwk, issuer::text FROM signing_keys, access_state
+      ORDER BY signs_from DESC LIMIT 1`,
   );
   if (row === undefined) throw new Error('there is no signing key yet');
   const key = await importJWK({ kty: 'EC', crv: 'P-256', ...row.jwk }, 'ES256');

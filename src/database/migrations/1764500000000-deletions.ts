@@ -36,7 +36,8 @@ const UP = [
       followed boolean NOT NULL DEFAULT false,
       purge_requested_at timestamptz,
       ended_at timestamptz,
-      CONSTRAINT deletions_kind_check CHECK (kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')),
+      CONSTRAINT deletions_kind_check 
+        CHECK (kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')),
       CONSTRAINT deletions_state_check
         CHECK (state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')),
       CONSTRAINT deletions_pkey PRIMARY KEY (id)
@@ -89,5 +90,6 @@ const DOWN = [
   `ALTER TABLE repository_blobs DROP COLUMN candidate_since, DROP COLUMN hidden_at`,
   `ALTER TABLE manifests DROP COLUMN deletion_id, DROP COLUMN is_follower, DROP COLUMN pushed_at`,
   `DROP TABLE object_deletions, deletions`,
-  `ALTER TABLE repositories ALTER COLUMN name SET NOT NULL, DROP COLUMN deleted_name, DROP COLUMN deletion_id`,
+  `ALTER TABLE repositories
+     ALTER COLUMN name SET NOT NULL, DROP COLUMN deleted_name, DROP COLUMN deletion_id`,
 ];

@@ -50,7 +50,8 @@ const UP = [
   `CREATE FUNCTION mark_links_after_missing_references() RETURNS trigger LANGUAGE plpgsql AS $$
    BEGIN
      PERFORM mark_links(array_agg(gone.repository_id), array_agg(d.blob_id))
-        FROM gone CROSS JOIN LATERAL (SELECT blob_id FROM blob_digests WHERE digest = gone.digest OFFSET 0) AS d
+        FROM gone
+       CROSS JOIN LATERAL (SELECT blob_id FROM blob_digests WHERE digest = gone.digest OFFSET 0) AS d
       HAVING count(*) > 0;
      RETURN NULL;
    END $$`,
@@ -61,7 +62,8 @@ const UP = [
      PERFORM FROM (SELECT DISTINCT blob_id FROM gone ORDER BY blob_id) AS lost
       CROSS JOIN LATERAL (SELECT FROM blobs WHERE id = lost.blob_id FOR NO KEY UPDATE) AS blob;
      UPDATE blobs AS blob SET candidate_since = lost.since
-       FROM (SELECT blob_id, CASE WHEN min(candidate_since) = '-infinity' THEN '-infinity' ELSE ${SINCE} END AS since
+       FROM (SELECT blob_id,
+                    CASE WHEN min(candidate_since) = '-infinity' THEN '-infinity' ELSE ${SINCE} END AS since
                FROM gone GROUP BY blob_id OFFSET 0) AS lost
       WHERE blob.id = lost.blob_id;
      RETURN NULL;

@@ -18,7 +18,8 @@ export class FilledCandidates1764500000002 implements MigrationInterface {
       'SELECT min(manifest_id) AS first, max(manifest_id) AS last FROM manifest_missing_references',
       `UPDATE manifest_missing_references r SET repository_id = m.repository_id
          FROM manifests m
-        WHERE m.id = r.manifest_id AND r.repository_id IS NULL AND r.manifest_id >= $1 AND r.manifest_id < $2`,
+        WHERE m.id = r.manifest_id AND r.repository_id IS NULL
+          AND r.manifest_id >= $1 AND r.manifest_id < $2`,
     );
     await inSteps(
       queryRunner,

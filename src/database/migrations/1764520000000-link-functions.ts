@@ -35,7 +35,8 @@ const ENSURE_REPOSITORY = `
       IF FOUND THEN RETURN found_id; END IF;
       -- If another statement inserts it at the same time, this one waits and then reads that row, unless the
       -- repository was deleted meanwhile.
-      INSERT INTO repositories (name) VALUES (p_name) ON CONFLICT (name) DO NOTHING RETURNING id INTO found_id;
+      INSERT INTO repositories (name) VALUES (p_name) ON CONFLICT (name) DO NOTHING
+        RETURNING id INTO found_id;
       IF FOUND THEN RETURN found_id; END IF;
     END LOOP;
   END $$`;
@@ -112,8 +113,8 @@ const UNLINK_BLOB = `
       WHERE repository_id = own_repository AND blob_id = own_blob AND hidden_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN RETURN; END IF;
 
-    -- Thousands of manifests may need the blob: without a bitmap, this ends at the first live one. A reference
-    -- is missing if the manifest was pushed before the blob.
+    -- Thousands of manifests may need the blob: without a bitmap, this ends at the first live one. A
+    -- reference is missing if the manifest was pushed before the blob.
     SELECT m.digest INTO needed_by
       FROM (SELECT manifest_id FROM manifest_blobs WHERE blob_id = own_blob AND repository_id = own_repository
              UNION ALL

@@ -54,7 +54,8 @@ const UNHELD_MANIFESTS = `
                       CROSS JOIN LATERAL (SELECT FROM live_manifests WHERE id = c.parent_id LIMIT 1) AS parent
                       WHERE c.child_id = m.id OFFSET 0)
      AND NOT EXISTS (SELECT FROM manifest_missing_references AS r
-                      CROSS JOIN LATERAL (SELECT FROM live_manifests WHERE id = r.manifest_id LIMIT 1) AS parent
+                      CROSS JOIN LATERAL (SELECT FROM live_manifests
+                                           WHERE id = r.manifest_id LIMIT 1) AS parent
                       WHERE r.digest = m.digest AND r.repository_id = m.repository_id OFFSET 0)
      AND NOT EXISTS (SELECT FROM live_manifests AS subject
                       WHERE subject.repository_id = m.repository_id AND subject.digest = m.subject_digest
@@ -97,7 +98,8 @@ const PURGEABLE_MANIFESTS = `
                       WHERE c.child_id = m.id
                         AND (parent.is_follower
                              OR NOT EXISTS (SELECT FROM deletions AS d
-                                             WHERE d.id = parent.deletion_id AND d.state IN ('purging', 'purged')
+                                             WHERE d.id = parent.deletion_id
+                                               AND d.state IN ('purging', 'purged')
                                             OFFSET 0))
                         AND NOT EXISTS (SELECT FROM manifest_missing_references AS r
                                          WHERE r.manifest_id = c.parent_id AND r.digest = m.digest OFFSET 0)

@@ -19,7 +19,8 @@ export class FollowedDeletions1764530000002 implements MigrationInterface {
 
 /** The ids of up to `p_limit` deletions that are not followed, after `p_after`. */
 const UNFOLLOWED_DELETIONS = `
-  CREATE FUNCTION unfollowed_deletions(p_after bigint, p_limit integer) RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
+  CREATE FUNCTION unfollowed_deletions(p_after bigint, p_limit integer)
+  RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
   BEGIN
     RETURN QUERY SELECT id FROM deletions WHERE NOT followed AND id > p_after ORDER BY id LIMIT p_limit;
   END $$`;
@@ -149,7 +150,8 @@ const FOLLOW_DELETION = `
     END IF;
 
     FOR own IN SELECT m.id, m.repository_id, m.digest,
-                      left(split_part(m.digest, ':', 1), 32) || '-' || left(split_part(m.digest, ':', 2), 64) AS tag
+                      left(split_part(m.digest, ':', 1), 32) || '-'
+                        || left(split_part(m.digest, ':', 2), 64) AS tag
                  FROM manifests AS m
                 WHERE m.deletion_id = p_deletion AND m.id >= p_manifest
                 ORDER BY m.id LIMIT p_limit
@@ -173,8 +175,8 @@ const FOLLOW_DELETION = `
                    WHERE manifest_id = own.id AND digest > p_key COLLATE "C"
                    ORDER BY digest LIMIT p_limit - looked) AS r
             LEFT JOIN LATERAL (SELECT id FROM manifests
-                                WHERE repository_id = own.repository_id AND digest = r.digest OFFSET 0) AS child
-                   ON true;
+                                WHERE repository_id = own.repository_id AND digest = r.digest
+                               OFFSET 0) AS child ON true;
         WHEN 3 THEN
           SELECT array_agg(id), max(digest), count(*) INTO wanted, last_key, n
             FROM (SELECT id, digest FROM manifests
@@ -189,7 +191,8 @@ const FOLLOW_DELETION = `
         END CASE;
         looked := looked + n;
         IF wanted IS NOT NULL THEN
-          SELECT f.deleted, f.busy INTO found_count, found_busy FROM delete_followers(p_deletion, wanted) AS f;
+          SELECT f.deleted, f.busy INTO found_count, found_busy
+            FROM delete_followers(p_deletion, wanted) AS f;
           deleted := deleted + found_count;
           IF found_count + found_busy > 0 THEN p_is_clean := false; END IF;
         END IF;

@@ -15,8 +15,8 @@ export class PurgedDeletions1764530000003 implements MigrationInterface {
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(SIZES_OF_ALL);
     await queryRunner.query(
-      `DROP FUNCTION prune_deletions, purge_repository, purging_repositories, purge_deletions, purge_manifests,
-         expire_deletions`,
+      `DROP FUNCTION prune_deletions, purge_repository, purging_repositories, purge_deletions,
+         purge_manifests, expire_deletions`,
     );
   }
 }
@@ -38,7 +38,8 @@ const SIZES_OF_ALL = sizesAfterDelete('SELECT array_agg(DISTINCT parent_id) FROM
 const SIZES_OF_LIVE = sizesAfterDelete(`
       SELECT array_agg(m.id)
         FROM (SELECT DISTINCT parent_id FROM changed) AS parent
-       CROSS JOIN LATERAL (SELECT id, repository_id FROM live_manifests WHERE id = parent.parent_id OFFSET 0) AS m
+       CROSS JOIN LATERAL (SELECT id, repository_id FROM live_manifests
+                            WHERE id = parent.parent_id OFFSET 0) AS m
        CROSS JOIN LATERAL (SELECT FROM repositories
                             WHERE id = m.repository_id AND name IS NOT NULL OFFSET 0) AS named`);
 
@@ -97,7 +98,8 @@ const PURGE_MANIFESTS = `
         UPDATE manifests SET is_follower = false WHERE id = own AND is_follower;
         DELETE FROM manifest_children
          WHERE child_id = own
-           AND parent_id = ANY (ARRAY(SELECT parent_id FROM manifest_children WHERE child_id = own LIMIT p_limit));
+           AND parent_id = ANY (ARRAY(SELECT parent_id FROM manifest_children WHERE child_id = own
+                                       LIMIT p_limit));
         GET DIAGNOSTICS n = ROW_COUNT;
         IF n = p_limit THEN RETURN; END IF;
         DELETE FROM manifest_blobs
@@ -199,7 +201,8 @@ const PURGE_DELETIONS = `
 
 /** The ids of up to `p_limit` deletions of repositories that are being purged, after `p_after`. */
 const PURGING_REPOSITORIES = `
-  CREATE FUNCTION purging_repositories(p_after bigint, p_limit integer) RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
+  CREATE FUNCTION purging_repositories(p_after bigint, p_limit integer)
+  RETURNS SETOF bigint ${AS_COLLECTOR} AS $$
   BEGIN
     RETURN QUERY SELECT id FROM deletions WHERE state = 'purging' AND kind = 'repository' AND id > p_after
                   ORDER BY id LIMIT p_limit;
@@ -225,9 +228,12 @@ const PURGE_REPOSITORY = `
     SELECT purge_requested_at INTO own_request FROM deletions
      WHERE id = p_deletion AND state = 'purging' AND kind = 'repository' FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN RETURN; END IF;
-    SELECT id INTO own FROM repositories WHERE deletion_id = p_deletion AND name IS NULL FOR UPDATE SKIP LOCKED;
+    SELECT id INTO own FROM repositories
+     WHERE deletion_id = p_deletion AND name IS NULL FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-      IF EXISTS (SELECT FROM repositories WHERE deletion_id = p_deletion AND name IS NULL) THEN RETURN; END IF;
+      IF EXISTS (SELECT FROM repositories WHERE deletion_id = p_deletion AND name IS NULL) THEN
+        RETURN;
+      END IF;
     ELSE
       PERFORM set_config('berth.skip_windows', CASE WHEN own_request IS NULL THEN '' ELSE 'on' END, true);
       UPDATE deletions SET repository_id = NULL, followed = true, ended_at = coalesce(ended_at, now()),

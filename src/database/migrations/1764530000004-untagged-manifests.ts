@@ -151,7 +151,8 @@ const CHECK_LINKS = `
     undated_repositories bigint[];
     undated_blobs bigint[];
   BEGIN
-    SELECT array_agg(repository_id ORDER BY repository_id, blob_id), array_agg(blob_id ORDER BY repository_id, blob_id)
+    SELECT array_agg(repository_id ORDER BY repository_id, blob_id),
+           array_agg(blob_id ORDER BY repository_id, blob_id)
       INTO repositories, blobs
       FROM (SELECT repository_id, blob_id FROM repository_blobs
              WHERE (repository_id, blob_id) > (p_repository, p_blob)
@@ -191,7 +192,8 @@ const CHECK_BLOBS = `
     undated := coalesce(cardinality(undated_blobs), 0);
     UPDATE blobs SET candidate_since = now()
      WHERE id = ANY (ARRAY(SELECT b.id FROM unnest(undated_blobs) AS u (id)
-                            CROSS JOIN LATERAL (SELECT id FROM blobs WHERE id = u.id AND candidate_since IS NULL
+                            CROSS JOIN LATERAL (SELECT id FROM blobs
+                                                 WHERE id = u.id AND candidate_since IS NULL
                                                    FOR NO KEY UPDATE SKIP LOCKED) AS b));
   END $$`;
 

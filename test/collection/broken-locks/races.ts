@@ -27,10 +27,12 @@ const SEED = [
 const FITS = `
   SELECT NOT EXISTS (SELECT FROM manifest_children c JOIN live_manifests p ON p.id = c.parent_id
                        JOIN manifests m ON m.id = c.child_id WHERE m.deletion_id IS NOT NULL)
-     AND NOT EXISTS (SELECT FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE m.deletion_id IS NOT NULL)
+     AND NOT EXISTS (SELECT FROM tags t JOIN manifests m ON m.id = t.manifest_id
+                      WHERE m.deletion_id IS NOT NULL)
      AND NOT EXISTS (SELECT FROM manifest_blobs b JOIN live_manifests m ON m.id = b.manifest_id
                        LEFT JOIN repository_blobs l
-                         ON l.repository_id = b.repository_id AND l.blob_id = b.blob_id AND l.hidden_at IS NULL
+                         ON l.repository_id = b.repository_id AND l.blob_id = b.blob_id
+                        AND l.hidden_at IS NULL
                       WHERE l.blob_id IS NULL) AS ok`;
 
 function collectLinks(graceSeconds: number): string {

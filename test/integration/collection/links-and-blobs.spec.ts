@@ -55,7 +55,8 @@ describe('links and blobs', () => {
   it('leave the keys of all objects of a blob', async () => {
     await database.pushBlob('r', 'blob');
     await database.rows(
-      `INSERT INTO displaced_objects (object_key, blob_id, reason) SELECT 'displaced', id, 'missing' FROM blobs`,
+      `INSERT INTO displaced_objects (object_key, blob_id, reason)
+       SELECT 'displaced', id, 'missing' FROM blobs`,
     );
     await database.rows(`INSERT INTO blob_digests SELECT 'sha512:1', id FROM blobs`);
     expect(await database.collect()).toEqual({ links: 1, blobs: 1, blobBytes: 4 });

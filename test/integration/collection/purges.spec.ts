@@ -16,7 +16,8 @@ describe('the end of a deletion', () => {
   const deletions = () =>
     database.rows<{ kind: string; state: string }>('SELECT kind, state FROM deletions ORDER BY id');
   const requestPurge = async (reference: string) => {
-    const sql = `SELECT request_purge(id, 1000, NULL) AS result FROM deletions WHERE $1 IN (reference, repository)`;
+    const sql = `SELECT request_purge(id, 1000, NULL) AS result FROM deletions
+                  WHERE $1 IN (reference, repository)`;
     return (await database.rows<{ result: { refused?: string } }>(sql, [reference]))[0]?.result;
   };
   const objects = () =>

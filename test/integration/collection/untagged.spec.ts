@@ -137,8 +137,8 @@ describe('manifests without a tag', () => {
     await database.push('r', 'b', { tags: ['v1'] });
     await database.rows(`UPDATE tag_events SET happened_at = happened_at + interval '1 year'`);
     await database.push('r', 'c', { tags: ['v1'] });
-    await database.rows(`UPDATE tag_events SET happened_at = now() - interval '1 h' WHERE from_digest IS NOT NULL
-                            AND happened_at < now() + interval '1 day'`);
+    await database.rows(`UPDATE tag_events SET happened_at = now() - interval '1 h'
+                          WHERE from_digest IS NOT NULL AND happened_at < now() + interval '1 day'`);
     await database.rows(`UPDATE manifests SET pushed_at = pushed_at - interval '1 h'`);
     expect(await database.collect()).toMatchObject({ untagged: 1 });
     expect(await database.deleted()).toEqual(['b']);
@@ -147,9 +147,9 @@ describe('manifests without a tag', () => {
   it('leave the bytes of one image after a tag was moved 1,000 times', async () => {
     await database.pushBlobs('r', ['base', ...numbered('layer', 1_000)]);
     await database.rows(
-      `SELECT put_manifest('r', 'sha256:' || encode(sha256(convert_to('image ' || n, 'UTF8')), 'hex'), 'text/plain',
-                           NULL, NULL, NULL, convert_to('image ' || n, 'UTF8'), ARRAY[$1, ($2::text[])[n]], '{}', false,
-                           '{latest}', NULL)
+      `SELECT put_manifest('r', 'sha256:' || encode(sha256(convert_to('image ' || n, 'UTF8')), 'hex'),
+                           'text/plain', NULL, NULL, NULL, convert_to('image ' || n, 'UTF8'),
+                           ARRAY[$1, ($2::text[])[n]], '{}', false, '{latest}', NULL)
          FROM generate_series(1, 1000) AS n`,
       [digestOf('base'), numbered('layer', 1_000).map((name) => digestOf(name))],
     );

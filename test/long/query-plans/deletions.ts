@@ -77,12 +77,13 @@ export function describeDeletions(registry: PlannedRegistry): void {
         `WITH deletion AS (
            INSERT INTO deletions (repository_id, repository, kind, state, restoration)
            SELECT id, name, 'manifest', 'restoring',
-                  '{"actor": null, "total": 0, "manifests": 0, "tags": 0, "afterTag": "", "tagsNotRestored": 0,
-                    "notRestored": []}'::jsonb
+                  '{"actor": null, "total": 0, "manifests": 0, "tags": 0, "afterTag": "",
+                    "tagsNotRestored": 0, "notRestored": []}'::jsonb
              FROM repositories WHERE name = $1 RETURNING *),
          gone AS (
            UPDATE manifests m SET deletion_id = d.id FROM deletion d
-            WHERE m.id IN (SELECT id FROM manifests WHERE repository_id = d.repository_id ORDER BY id LIMIT 3000))
+            WHERE m.id IN (SELECT id FROM manifests WHERE repository_id = d.repository_id
+                            ORDER BY id LIMIT 3000))
          SELECT id FROM deletion`,
         [BIG],
       );

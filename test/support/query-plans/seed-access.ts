@@ -13,7 +13,8 @@ export function accessStatements(scale: number, bigRepository: string): string[]
   const [accounts, groups, events] = [20_000, 4_000, 100_000].map((count) => Math.round(count * scale));
   return [
     `INSERT INTO accounts (name, kind, registry_role)
-     SELECT 'account-' || n, CASE WHEN n % 3 = 0 THEN 'robot' ELSE 'user' END, CASE WHEN n % 1000 = 0 THEN 'reader' END
+     SELECT 'account-' || n, CASE WHEN n % 3 = 0 THEN 'robot' ELSE 'user' END,
+            CASE WHEN n % 1000 = 0 THEN 'reader' END
        FROM generate_series(1, ${accounts}) AS n`,
     `INSERT INTO groups (name) SELECT 'group-' || n FROM generate_series(1, ${groups}) AS n`,
     `INSERT INTO group_members (group_id, account_id)
@@ -28,12 +29,14 @@ export function accessStatements(scale: number, bigRepository: string): string[]
      SELECT 'group', n, 'shared/group-' || n, 'pull' FROM generate_series(1, ${groups}) AS n
       UNION ALL
      SELECT 'group', 1, 'great/app-' || n, 'pull' FROM generate_series(1, ${OWN_GRANTS / 2}) AS n`,
-    `INSERT INTO grants (subject, pattern, role) VALUES ('signed-in', 'public/**', 'pull'), ('anonymous', 'open', 'pull')`,
+    `INSERT INTO grants (subject, pattern, role)
+     VALUES ('signed-in', 'public/**', 'pull'), ('anonymous', 'open', 'pull')`,
     `INSERT INTO access_tokens (id, account_id, name, sha256)
      SELECT 'secret' || n, n, 'seeded', '\\x00' FROM generate_series(1, ${accounts}) AS n`,
     `INSERT INTO audit_events (action, actor, subject, repository, happened_at)
      SELECT CASE WHEN n % ${OTHERS} = 0 THEN 'blob.delete'
-                 ELSE (ARRAY['login', 'login.failure', 'grant.create', 'grant.delete', 'account.create'])[1 + n % 5] END,
+                 ELSE (ARRAY['login', 'login.failure', 'grant.create', 'grant.delete',
+                             'account.create'])[1 + n % 5] END,
             CASE WHEN n % ${OTHERS} = 0 THEN '${BUSY_ACTOR}' ELSE 'account-' || n % ${accounts} END,
             'subject-' || n, CASE WHEN n % ${OTHERS} = 0 THEN '${bigRepository}' END,
             now() - n * interval '1 minute'

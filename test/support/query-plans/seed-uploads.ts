@@ -23,8 +23,8 @@ const HOLDS_BYTES = 'k <= 16';
 /** Upload sessions in all states, their events, and observations of the clock. */
 export function uploadStatements(uploads: number): string[] {
   return [
-    `INSERT INTO uploads (id, repository, state, midstates, driver_state, version, lease_holder, lease_expires_at,
-                        last_holder, holds_bytes, digest, blob_id, created_at, updated_at)
+    `INSERT INTO uploads (id, repository, state, midstates, driver_state, version, lease_holder,
+                        lease_expires_at, last_holder, holds_bytes, digest, blob_id, created_at, updated_at)
    SELECT gen_random_uuid(), format('team-%s/service-%s', n % 97, n % 3000), ${STATE},
           '${MIDSTATES}', '{"sizeBytes": 0}', 1,
           CASE WHEN ${IS_HELD} THEN 'replica-' || n / 80 % 50 END,
