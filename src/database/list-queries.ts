@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { ConcurrencyLimiter, WAITING_LIMITS } from './concurrency-limiter.js';
 import { READS } from './connection/connections.js';
 import { type Page, toPage } from './page.js';
@@ -28,5 +28,20 @@ export class ListQueries {
    */
   async page<Row>(sql: string, parameters: readonly unknown[], limit: number): Promise<Page<Row>> {
     return toPage(await this.run<Row>(sql, [...parameters, limit + 1]), limit);
+  }
+
+  /**
+   * Runs `work`, whose statements all see the same snapshot of the database. They can't write, and hold no
+   * locks that writes wait for: it is not a transaction in the sense of `UnitOfWork`.
+   *
+   * @throws ContendedError if too many list queries wait.
+   */
+  snapshot<T>(work: (reads: EntityManager) => Promise<T>): Promise<T> {
+    return this.limiter.run([], () =>
+      this.reads.transaction('REPEATABLE READ', async (manager) => {
+        await manager.query('SET TRANSACTION READ ONLY');
+        return work(manager);
+      }),
+    );
   }
 }

@@ -5,7 +5,10 @@ import { ContendedError } from './errors/contended.error.js';
 import { asDatabaseError, isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
 
-/** An open transaction. Stores take it as a parameter; only {@link UnitOfWork} opens one. */
+/**
+ * An open transaction. Stores take it as a parameter; only {@link UnitOfWork} opens one. Snapshots that only
+ * read are those of `ListQueries`.
+ */
 export type Transaction = EntityManager;
 
 const MAX_ATTEMPTS = 3;

@@ -20,6 +20,18 @@ const [SHARED, LIVE, DELETED, UNNEEDED, OF_DELETED_REPOSITORY, CHILD, OTHER_CHIL
 /** The config of each image: `{}`. */
 const CONFIG = 2;
 
+/** These go with manifests without a tag, and with what follows them. */
+const OWN = {
+  child: layer('0', 10),
+  late: layer('1', 20),
+  referrer: layer('2', 40),
+  signature: layer('3', 80),
+  image: layer('4', 160),
+  twoImages: layer('5', 320),
+};
+/** These stay, because something with a tag needs them, in the last case in another repository. */
+const [KEPT, OF_SHARED_CHILD, ELSEWHERE] = [layer('k', 640), layer('x', 5), layer('e', 1280)];
+
 describe('what collections will delete', () => {
   let berth: TestBerth;
   let client: RegistryClient;
@@ -27,9 +39,10 @@ describe('what collections will delete', () => {
 
   beforeAll(async () => {
     // The collector runs only when a test asks for it.
-    berth = await startTestBerth({ GC_INTERVAL_SECONDS: '0' });
+    berth = await startTestBerth({ GC_INTERVAL_SECONDS: '0', MANIFEST_MISSING_REFERENCES: 'accept' });
     listen();
     await makeGarbage();
+    await makeUntagged();
     await collect();
   });
   afterAll(() => berth.dispose());
@@ -78,15 +91,46 @@ describe('what collections will delete', () => {
       [CHILD, OTHER_CHILD].map(async (text) => pushImage('index', `of-${text[0]}`, [text])),
     );
     for (const text of [CHILD, OTHER_CHILD]) await remove('index', `of-${text[0]}`);
+    const index = await pushIndex('index', children, 'latest');
+    await remove('index', index);
+    await remove('index', String(children[0]));
+  }
+
+  /** Pushes an index, without a tag if none is given. */
+  async function pushIndex(name: string, children: readonly string[], tag?: string): Promise<string> {
     const manifests = children.map((digest) => ({ mediaType: OCI_MANIFEST, digest, size: 1 }));
     const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
-    await client.putManifest('index', 'latest', index, { 'Content-Type': OCI_INDEX });
-    await remove('index', digestOf(index));
-    await remove('index', String(children[0]));
-    // Lost its tag, and is collected only if GC_UNTAGGED_SECONDS says so.
+    const headers = { 'Content-Type': OCI_INDEX };
+    expect((await client.putManifest(name, tag ?? digestOf(index), index, headers)).status).toBe(201);
+    return digestOf(index);
+  }
+
+  async function pushUntagged(layers: readonly string[], extra: Record<string, unknown> = {}) {
+    const image = JSON.stringify(await client.makeImage('untagged', layers, extra));
+    expect((await client.putManifest('untagged', digestOf(image), image)).status).toBe(201);
+    return digestOf(image);
+  }
+
+  /** What is collected only if GC_UNTAGGED_SECONDS says so. */
+  async function makeUntagged(): Promise<void> {
     await pushImage('shares', '2.0', [SHARED, SHARED]);
     await remove('shares', '2.0');
+    await pushImage('elsewhere', '1.0', [ELSEWHERE]);
+    await pushImage('untagged', 'kept', [KEPT]);
+    const child = await pushUntagged([OWN.child, KEPT, ELSEWHERE]);
+    const shared = await pushUntagged([KEPT, OF_SHARED_CHILD]);
+    await pushIndex('untagged', [shared], 'index');
+    const late = digestOf(JSON.stringify(await client.makeImage('untagged', [OWN.late])));
+    const index = await pushIndex('untagged', [child, shared, late]);
+    await pushUntagged([OWN.late]);
+    await pushUntagged([OWN.referrer], { subject: { mediaType: OCI_INDEX, digest: index, size: 1 } });
+    await pushImage('untagged', `${index.replace(':', '-')}.sig`, [OWN.signature]);
+    await pushUntagged([OWN.image, OWN.twoImages]);
+    await pushUntagged([OWN.twoImages]);
   }
+
+  /** The image of `shares`, the index, and the two that share a layer; the others follow the index. */
+  const UNTAGGED = { count: 4, bytes: Object.values(OWN).join('').length };
 
   const unlinkedBytes = {
     live: DELETED.length + UNNEEDED.length,
@@ -111,7 +155,7 @@ describe('what collections will delete', () => {
     });
     const none = { count: 0, bytes: 0, nextAt: null, lastAt: null };
     expect(stages).toMatchObject({
-      untagged: { enabled: false, count: 1 },
+      untagged: { enabled: false, ...UNTAGGED },
       followers: { count: 0 },
       deletions: { count: 4, bytes: AFTER.bytesUnlinked - UNNEEDED.length },
       links: { count: 1, bytes: UNNEEDED.length },
@@ -146,25 +190,27 @@ describe('what collections will delete', () => {
     expect(daysUntil(of('gone')?.lastAt ?? null)).toBe(7);
   });
 
-  it('is what a run then does, to the byte', async () => {
-    const stored = async () => {
-      const [links] = await query<{ n: number; bytes: number }>(
-        `SELECT count(*)::float8 AS n, sum(b.size_bytes)::float8 AS bytes
-           FROM repository_blobs l JOIN blobs b ON b.id = l.blob_id`,
-      );
-      const [blobs] = await query<{ n: number }>('SELECT count(*)::float8 AS n FROM blobs');
-      const root = join(berth.dataDir, 'storage', 'blobs');
-      const entries = await readdir(root, { recursive: true, withFileTypes: true });
-      const files = entries.filter((entry) => entry.isFile());
-      const sizes = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))));
-      return {
-        links: links?.n ?? 0,
-        bytesUnlinked: links?.bytes ?? 0,
-        blobs: blobs?.n ?? 0,
-        objects: files.length,
-        bytesFreed: sizes.reduce((sum, { size }) => sum + size, 0),
-      };
+  /** What the registry has. */
+  const stored = async () => {
+    const [links] = await query<{ n: number; bytes: number }>(
+      `SELECT count(*)::float8 AS n, sum(b.size_bytes)::float8 AS bytes
+         FROM repository_blobs l JOIN blobs b ON b.id = l.blob_id`,
+    );
+    const [blobs] = await query<{ n: number }>('SELECT count(*)::float8 AS n FROM blobs');
+    const root = join(berth.dataDir, 'storage', 'blobs');
+    const entries = await readdir(root, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    const sizes = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))));
+    return {
+      links: links?.n ?? 0,
+      bytesUnlinked: links?.bytes ?? 0,
+      blobs: blobs?.n ?? 0,
+      objects: files.length,
+      bytesFreed: sizes.reduce((sum, { size }) => sum + size, 0),
     };
+  };
+
+  it('is what a run then does, to the byte', async () => {
     const before = await stored();
     await berth.restart(NO_WINDOWS);
     listen();
@@ -183,5 +229,18 @@ describe('what collections will delete', () => {
     const names = Object.keys(NOTHING) as (keyof typeof NOTHING)[];
     expect(Object.fromEntries(names.map((name) => [name, before[name] - after[name]]))).toEqual(AFTER);
     expect(await garbage()).toMatchObject({ now: NOTHING, afterWindows: NOTHING, repositories: [] });
+  });
+
+  it('is what a run then does with manifests without a tag, to the byte', async () => {
+    await berth.restart({ ...NO_WINDOWS, GC_UNTAGGED_SECONDS: '1' });
+    listen();
+    expect((await garbage()).stages.untagged).toEqual({ enabled: true, ...UNTAGGED });
+    // As if a second had passed.
+    await query(`UPDATE manifests SET pushed_at = pushed_at - interval '1 s'`);
+    await query(`UPDATE tag_events SET happened_at = happened_at - interval '1 s'`);
+    const before = await stored();
+    expect(await collect()).toMatchObject({ untagged: UNTAGGED.count, followers: 4, followerTags: 1 });
+    expect(before.bytesFreed - (await stored()).bytesFreed).toBe(UNTAGGED.bytes);
+    expect((await garbage()).stages.untagged).toEqual({ enabled: true, count: 0, bytes: 0 });
   });
 });

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { ForecastQuery } from '../../src/collection/forecast/forecast.query.js';
+import { ListQueries } from '../../src/database/list-queries.js';
 import { CollectingDatabase } from '../support/collecting-database.js';
 import { tableReads } from '../support/table-reads.js';
 
@@ -89,6 +91,18 @@ describe('a collection of a large registry', () => {
     const { progress, reads } = await collect('nothing to do');
     expect(progress).toEqual({});
     expect(reads.byIndex + reads.byScan).toBeLessThanOrEqual(50);
+  });
+
+  it('forecasts what 10 % of the manifests, which have no tag, alone need', async () => {
+    const [expected] = await inSession<{ count: number; bytes: number }>([
+      `SELECT ${MANIFESTS / 10} AS count, 1000::float8 * count(*) AS bytes
+         FROM (SELECT FROM manifest_blobs GROUP BY blob_id HAVING bool_and(manifest_id % 10 = 0)) AS own`,
+    ]);
+    const startedAt = performance.now();
+    const lists = new ListQueries(database.dataSource);
+    const { stages } = await new ForecastQuery(lists, database.configuration).measure();
+    figures.push({ what: 'forecast', seconds: ((performance.now() - startedAt) / 1_000).toFixed(3) });
+    expect(stages.untagged).toEqual({ enabled: false, ...expected });
   });
 
   it('finds what 1 % of the manifests alone needed by index', async () => {

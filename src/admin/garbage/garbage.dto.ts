@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { Forecast, RepositoryForecast } from '../../collection/forecast/forecast.js';
+import type { Forecast, RepositoryForecast, UntaggedForecast } from '../../collection/forecast/forecast.js';
 import { EXAMPLE_REPOSITORY, EXAMPLE_TIME } from '../../oci/examples.js';
 
 const count = (example: number, description?: string) =>
@@ -8,6 +8,7 @@ const bytes = (example: number, description?: string) =>
   ({ type: 'integer', format: 'int64', minimum: 0, example, ...(description && { description }) }) as const;
 const time = (description: string) =>
   ({ type: String, format: 'date-time', nullable: true, description, example: EXAMPLE_TIME }) as const;
+const UNLESS_IN_TIME = 'Null if the registry is too large to measure it within 10 s';
 
 export class RepositoryGarbageTotalDto {
   @ApiProperty(count(3, 'Links of blobs to the repository that go'))
@@ -68,15 +69,30 @@ export class ObjectsStageDto extends GarbageStageDto {
   refusal: string | null;
 }
 
-export class UntaggedStageDto {
+export class UntaggedStageDto implements UntaggedForecast {
   @ApiProperty({
     description: 'Whether the collector deletes them: `GC_UNTAGGED_SECONDS` is not 0',
     example: false,
   })
   enabled: boolean;
 
-  @ApiProperty(count(4, 'Live manifests that no tag, index, subject or missing reference holds'))
-  count: number;
+  @ApiProperty({
+    ...count(4, 'Live manifests that no tag, index, subject or missing reference holds. ' + UNLESS_IN_TIME),
+    nullable: true,
+  })
+  count: number | null;
+
+  @ApiProperty({
+    ...bytes(
+      20_971_520,
+      'What the storage would lose if these manifests were deleted, with what follows them: children and ' +
+        'referrers that nothing else holds, and signatures. Not in `now` and `afterWindows`, nor in ' +
+        '`repositories`, before they are deleted. ' +
+        UNLESS_IN_TIME,
+    ),
+    nullable: true,
+  })
+  bytes: number | null;
 }
 
 export class FollowersStageDto {
@@ -85,7 +101,7 @@ export class FollowersStageDto {
 }
 
 export class GarbageStagesDto {
-  @ApiProperty({ description: 'Manifests without a tag' })
+  @ApiProperty({ description: 'Manifests without a tag, also where the collector does not delete them' })
   untagged: UntaggedStageDto;
 
   @ApiProperty({ description: 'What follows deletions: children, referrers, signatures' })

@@ -1,16 +1,17 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { Configuration } from '../../config/configuration.js';
 import { oneAtATime } from '../../common/one-at-a-time.js';
+import { isCanceled } from '../../database/errors/database-errors.js';
 import { ListQueries } from '../../database/list-queries.js';
+import { queryRows } from '../../database/query-rows.js';
 import type { Forecast } from './forecast.js';
 
 const seconds = (parameter: string) => `${parameter}::float8 * interval '1 second'`;
 const UNDELETE = seconds('$1');
 const GRACE = seconds('$2');
 const READ_WINDOW = seconds('$3');
-/** 0: never. */
-const UNTAGGED = '$4::float8';
-const MAX_REPOSITORIES = '$5::integer';
+const MAX_REPOSITORIES = '$4::integer';
 
 /**
  * When each deletion ends, and whether an operator ended its windows. `expired_deletions` is what the next
@@ -37,7 +38,8 @@ const MANIFESTS = `
     FROM ends e
     JOIN manifests m ON m.deletion_id = e.id
    CROSS JOIN LATERAL (
-           SELECT max(CASE WHEN p.deletion_id IS NULL THEN 'infinity' ELSE coalesce(pe.ends_at, 'infinity') END) AS ends_at
+           SELECT max(CASE WHEN p.deletion_id IS NULL THEN 'infinity'
+                           ELSE coalesce(pe.ends_at, 'infinity') END) AS ends_at
              FROM manifest_children c JOIN manifests p ON p.id = c.parent_id
              LEFT JOIN ends pe ON pe.id = p.deletion_id
             WHERE c.child_id = m.id) AS parents
@@ -60,7 +62,8 @@ const IS_HELD = `
            WHERE r.blob_id = need.blob_id AND r.repository_id = need.repository_id
              AND (m.deletion_id IS NULL OR m.deletion_id NOT IN (SELECT id FROM ends)) OFFSET 0)
   OR EXISTS (SELECT FROM blob_digests d
-              JOIN manifest_missing_references r ON r.digest = d.digest AND r.repository_id = need.repository_id
+              JOIN manifest_missing_references r
+                ON r.digest = d.digest AND r.repository_id = need.repository_id
               JOIN manifests m ON m.id = r.manifest_id
              WHERE d.blob_id = need.blob_id
                AND (m.deletion_id IS NULL OR m.deletion_id NOT IN (SELECT id FROM ends)) OFFSET 0)`;
@@ -87,14 +90,16 @@ const LINKS = `
      UNION ALL
     SELECT l.repository_id, l.blob_id, 'repository',
            r.skips AND EXISTS (SELECT FROM manifest_blobs m
-                                WHERE m.blob_id = l.blob_id AND m.repository_id = l.repository_id OFFSET 0), r.ends_at
+                                WHERE m.blob_id = l.blob_id AND m.repository_id = l.repository_id OFFSET 0),
+           r.ends_at
       FROM repositories_ending r JOIN repository_blobs l ON l.repository_id = r.id) AS link
    ORDER BY repository_id, blob_id, goes_at, reason DESC`;
 
 /** Blobs that lose their last link, and those without one. Objects that were displaced go with them. */
 const BLOBS = `
   SELECT b.id, b.size_bytes, b.size_bytes * (1 + displaced.n) AS object_bytes, 1 + displaced.n AS objects,
-         gone.goes_at, CASE WHEN gone.skips THEN gone.goes_at ELSE gone.goes_at + ${READ_WINDOW} END AS freed_at,
+         gone.goes_at,
+         CASE WHEN gone.skips THEN gone.goes_at ELSE gone.goes_at + ${READ_WINDOW} END AS freed_at,
          gone.repositories, gone.repository_id
     FROM (SELECT blob_id, count(*) AS links, max(goes_at) AS goes_at,
                  (array_agg(skips ORDER BY goes_at DESC, skips DESC))[1] AS skips,
@@ -103,7 +108,8 @@ const BLOBS = `
            UNION ALL
           SELECT u.id, 0, now(), u.candidate_since = '-infinity', 0, NULL
             FROM blobs candidate
-           CROSS JOIN LATERAL (SELECT id, candidate_since FROM unlinked_blobs u WHERE u.id = candidate.id OFFSET 0) AS u
+           CROSS JOIN LATERAL (SELECT id, candidate_since FROM unlinked_blobs u
+                                WHERE u.id = candidate.id OFFSET 0) AS u
            WHERE candidate.candidate_since IS NOT NULL) AS gone
     JOIN blobs b ON b.id = gone.blob_id
    CROSS JOIN LATERAL (SELECT count(*) AS n FROM displaced_objects d WHERE d.blob_id = b.id) AS displaced
@@ -124,7 +130,8 @@ const unlinked = (when: string) => `
 const total = (now: 'now()' | `'infinity'::timestamptz`) => `
   (SELECT ${unlinked(`goes_at <= ${now}`)} FROM sized)
   || (SELECT jsonb_build_object('blobs', ${count(`goes_at <= ${now}`)}) FROM blobs_ending)
-  || (SELECT jsonb_build_object('objects', coalesce(sum(n), 0)::float8, 'bytesFreed', coalesce(sum(bytes), 0)::float8)
+  || (SELECT jsonb_build_object('objects', coalesce(sum(n), 0)::float8,
+                                'bytesFreed', coalesce(sum(bytes), 0)::float8)
         FROM (SELECT objects AS n, object_bytes AS bytes FROM blobs_ending WHERE freed_at <= ${now}
                UNION ALL
               SELECT 1, size_bytes FROM object_deletions WHERE due_at <= ${now}) AS object)`;
@@ -136,10 +143,7 @@ const stage = (from: string, at: string, bytes: string) => `
   (SELECT jsonb_build_object('count', count(*)::float8, 'bytes', coalesce(sum(${bytes}), 0)::float8,
                              'nextAt', ${iso(`min(${at})`)}, 'lastAt', ${iso(`max(${at})`)}) FROM ${from})`;
 
-/**
- * One statement, so one snapshot. It reads garbage, what is deleted, and each live manifest. `pg` returns
- * `float8` as a number.
- */
+/** It reads garbage and what is deleted. `pg` returns `float8` as a number. */
 const FORECAST = `
   WITH ends AS MATERIALIZED (${ENDS}),
        repositories_ending AS MATERIALIZED (${REPOSITORIES}),
@@ -152,8 +156,6 @@ const FORECAST = `
     'measuredAt', ${iso('now()')},
     'isComplete', NOT EXISTS (SELECT FROM deletions WHERE NOT followed),
     'stages', jsonb_build_object(
-      'untagged', (SELECT jsonb_build_object('enabled', ${UNTAGGED} > 0, 'count', count(*)::float8)
-                     FROM unheld_manifests m JOIN repositories r ON r.id = m.repository_id AND r.name IS NOT NULL),
       'followers', (SELECT jsonb_build_object('count', count(*)::float8) FROM deletions WHERE NOT followed),
       'deletions', ${stage(`(SELECT e.ends_at FROM ends e) AS e`, 'ends_at', '0')}
         || (SELECT jsonb_build_object('bytes', ${sum('size_bytes', `reason <> 'unneeded'`)}) FROM sized),
@@ -172,12 +174,15 @@ const FORECAST = `
                        'now', own.now, 'afterWindows', own.after_windows, 'reasons', own.reasons,
                        'nextAt', ${iso('own.next_at')}, 'lastAt', ${iso('own.last_at')}) AS row,
                      own.bytes, coalesce(r.name, r.deleted_name) AS name
-                FROM (SELECT repository_id, sum(size_bytes) AS bytes, min(goes_at) AS next_at, max(goes_at) AS last_at,
+                FROM (SELECT repository_id, sum(size_bytes) AS bytes,
+                             min(goes_at) AS next_at, max(goes_at) AS last_at,
                              ${unlinked('goes_at <= now()')}
-                               || jsonb_build_object('bytesFreed', ${sum('size_bytes', 'is_freed AND freed_at <= now()')})
+                               || jsonb_build_object(
+                                    'bytesFreed', ${sum('size_bytes', 'is_freed AND freed_at <= now()')})
                                AS now,
                              ${unlinked('true')}
-                               || jsonb_build_object('bytesFreed', ${sum('size_bytes', 'is_freed')}) AS after_windows,
+                               || jsonb_build_object('bytesFreed', ${sum('size_bytes', 'is_freed')})
+                               AS after_windows,
                              jsonb_build_object(${['unneeded', 'deleted', 'repository']
                                .map((reason) => `'${reason}', ${sum('size_bytes', `reason = '${reason}'`)}`)
                                .join(', ')}) AS reasons
@@ -186,8 +191,17 @@ const FORECAST = `
                 JOIN repositories r ON r.id = own.repository_id) AS listed)
   ) AS forecast`;
 
+/** It looks at all manifests, by index. */
+const UNTAGGED = 'SELECT manifests::float8 AS count, bytes::float8 AS bytes FROM untagged_forecast()';
+
+/** How long the part about manifests without a tag may take. */
+const UNTAGGED_TIMEOUT_MS = 10_000;
+
 /** Repositories that a forecast lists: those with most bytes. */
 const LISTED_REPOSITORIES = 100;
+
+type Untagged = Pick<Forecast['stages']['untagged'], 'count' | 'bytes'>;
+type Measured = Omit<Forecast, 'stages'> & { readonly stages: Omit<Forecast['stages'], 'untagged'> };
 
 /** Says what collections will delete, with the selections of the collector, without deleting anything. */
 @Injectable()
@@ -200,12 +214,31 @@ export class ForecastQuery {
     private readonly configuration: Configuration,
   ) {}
 
-  private async query(): Promise<Forecast> {
+  private query(): Promise<Forecast> {
     const { gcUndeleteSeconds, gcGraceSeconds, gcReadWindowSeconds, gcUntaggedSeconds } = this.configuration;
-    const [row] = await this.lists.run<{ forecast: Forecast }>(FORECAST, [
-      ...[gcUndeleteSeconds, gcGraceSeconds, gcReadWindowSeconds, gcUntaggedSeconds, LISTED_REPOSITORIES],
-    ]);
-    if (row === undefined) throw new Error('the forecast returned no row');
-    return row.forecast;
+    return this.lists.snapshot(async (reads) => {
+      const [row] = await queryRows<{ forecast: Measured }>(reads, FORECAST, [
+        ...[gcUndeleteSeconds, gcGraceSeconds, gcReadWindowSeconds, LISTED_REPOSITORIES],
+      ]);
+      if (row === undefined) throw new Error('the forecast returned no row');
+      const untagged = { enabled: gcUntaggedSeconds > 0, ...(await this.untagged(reads)) };
+      return { ...row.forecast, stages: { untagged, ...row.forecast.stages } };
+    });
+  }
+
+  /**
+   * The last statement of the snapshot: if Postgres cancels it, which aborts the transaction, nothing else is
+   * lost. The limit ends with the transaction.
+   */
+  private async untagged(reads: EntityManager): Promise<Untagged> {
+    await reads.query(`SET LOCAL statement_timeout = ${UNTAGGED_TIMEOUT_MS}`);
+    try {
+      const [row] = await queryRows<Untagged>(reads, UNTAGGED);
+      if (row === undefined) throw new Error('the forecast of manifests without a tag returned no row');
+      return row;
+    } catch (error) {
+      if (!isCanceled(error)) throw error;
+      return { count: null, bytes: null };
+    }
   }
 }

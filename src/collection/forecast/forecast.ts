@@ -18,6 +18,21 @@ export interface ForecastStage {
   readonly lastAt: string | null;
 }
 
+/**
+ * Live manifests that nothing holds, whether the collector deletes them or not. Null where the registry is
+ * too large to measure it in time.
+ */
+export interface UntaggedForecast {
+  readonly enabled: boolean;
+  /** Manifests that nothing holds now, without those that follow them. */
+  readonly count: number | null;
+  /**
+   * Bytes of the objects that the storage would lose after all windows if these manifests, and what follows
+   * them, were deleted. In no total: those have what is deleted already.
+   */
+  readonly bytes: number | null;
+}
+
 export interface RepositoryTotal {
   readonly links: number;
   readonly bytesUnlinked: number;
@@ -41,7 +56,7 @@ export interface Forecast {
   /** False: the collector has yet to find what follows some deletions, so more will go. */
   readonly isComplete: boolean;
   readonly stages: {
-    readonly untagged: { readonly enabled: boolean; readonly count: number };
+    readonly untagged: UntaggedForecast;
     readonly followers: { readonly count: number };
     readonly deletions: ForecastStage;
     readonly links: ForecastStage;

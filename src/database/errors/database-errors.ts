@@ -32,6 +32,8 @@ const UNAVAILABLE_MESSAGES = [
 
 /** `lock_timeout` expired. */
 const LOCK_NOT_AVAILABLE = '55P03';
+/** `statement_timeout` expired, or an operator canceled the statement. */
+const QUERY_CANCELED = '57014';
 const DISK_FULL = '53100';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
@@ -100,6 +102,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 /** Whether a statement did not get a lock within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === LOCK_NOT_AVAILABLE;
+}
+
+/** Whether Postgres canceled a statement, at its `statement_timeout` mostly. */
+export function isCanceled(error: unknown): boolean {
+  return sqlState(error) === QUERY_CANCELED;
 }
 
 /** Whether Postgres rolled a transaction back to resolve a deadlock or the like. It can be run again. */

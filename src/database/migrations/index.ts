@@ -47,6 +47,7 @@ import { UntaggedManifests1764530000004 } from './1764530000004-untagged-manifes
 import { Restoration1764540000000 } from './1764540000000-restoration.js';
 import { StorageClaim1764560000000 } from './1764560000000-storage-claim.js';
 import { Jobs1764550000000 } from './1764550000000-jobs.js';
+import { UntaggedForecast1764600000000 } from './1764600000000-untagged-forecast.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -99,4 +100,5 @@ export const MIGRATIONS = [
   Restoration1764540000000,
   StorageClaim1764560000000,
   Jobs1764550000000,
+  UntaggedForecast1764600000000,
 ];
