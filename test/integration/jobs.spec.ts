@@ -433,6 +433,18 @@ describe('jobs', () => {
     expect(claim === undefined ? [] : [claim.isDryRun]).toEqual(isStarted ? [false] : []);
   });
 
+  it('does not start a run again that an operator stopped before the pause', async () => {
+    const { requests, store } = new Process(job(counting(new Gate())));
+    const id = await requests.run(name, false, ADMIN);
+    const { claim } = await store.claim(name, 0);
+    await requests.stop(id, ADMIN);
+    await requests.setPaused(name, true, ADMIN);
+    const outcome = { cursor: null, progress: {}, state: 'stopped', error: null } as const;
+    await store.finish(claim as JobClaim, outcome, LONG_SECONDS);
+    await requests.setPaused(name, false, ADMIN);
+    expect((await store.claim(name, 0)).claim).toBeUndefined();
+  });
+
   it('pauses as long as the batch took', async () => {
     const times: number[] = [];
     const { requests } = await start(

@@ -225,7 +225,7 @@ const PAUSE_JOB = `
       UPDATE jobs SET wanted_at = now(), wanted_by = r.requested_by
         FROM job_runs AS r
        WHERE jobs.name = p_name AND jobs.wanted_at IS NULL
-         AND r.id = v_job.run_id AND r.is_requested AND NOT r.is_dry_run;
+         AND r.id = v_job.run_id AND r.is_requested AND NOT r.is_dry_run AND r.stop_requested_at IS NULL;
       PERFORM stop_job_run(v_job.run_id, p_actor, p_client_address, p_user_agent, p_request_id);
     ELSE
       PERFORM pg_notify('berth_jobs', p_name);
