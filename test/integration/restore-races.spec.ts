@@ -130,6 +130,14 @@ describe('a restore', () => {
     for (let n = 0; n < 2; n += 1) expect((await post(`/deletions/${third}/purge`))[0]).toBe(202);
   });
 
+  it('gives way to a purge, which begins when the collector is resumed', async () => {
+    const id = await remove(await pushImage('1.0'));
+    expect((await post(`/deletions/${id}/purge`))[0]).toBe(202);
+    expect(await stateOf(id)).toBe('purging');
+    await pause('collect', false);
+    await until('it is purged', async () => (await stateOf(id)) === 'purged');
+  });
+
   it('beside another restore: one of them is refused', async () => {
     await pushImage('1.0');
     const id = await remove('1.0');
