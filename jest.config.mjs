@@ -1,17 +1,5 @@
 import { availableParallelism } from 'node:os';
-
-// Native ESM: Nest 12 is ESM only. Jest is started with --experimental-vm-modules (see package.json).
-const swc = [
-  '@swc/jest',
-  {
-    jsc: {
-      target: 'es2023',
-      parser: { syntax: 'typescript', decorators: true },
-      transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
-    },
-    module: { type: 'es6' },
-  },
-];
+import { SWC } from './test/support/swc.mjs';
 
 /** The directories of each run. TESTS names a run; without it Jest finds every spec. */
 const RUNS = {
@@ -32,8 +20,11 @@ if (!directories) throw new Error(`TESTS must be one of ${Object.keys(RUNS).join
 export default {
   // Errors and typed arrays are those of Node, as in production.
   testEnvironment: '<rootDir>/test/support/shared-realm.environment.ts',
+  // Evaluates `src` and packages once per worker.
+  runtime: '<rootDir>/test/support/native-modules.runtime.cjs',
+  // Native ESM: Nest 12 is ESM only. Jest is started with --experimental-vm-modules (see package.json).
   extensionsToTreatAsEsm: ['.ts'],
-  transform: { '^.+\\.ts$': swc },
+  transform: { '^.+\\.ts$': ['@swc/jest', SWC] },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testMatch: directories.map((directory) => `<rootDir>/${directory}/**/*.spec.ts`),
   collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts'],

@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { GcsSettings } from '../../src/config/gcs.settings.js';
 import { GcsObjectStore } from '../../src/storage/drivers/gcs/gcs-object.store.js';
 import { StorageError, StorageUnavailableError } from '../../src/storage/storage.errors.js';
+import { nodeGlobal } from '../support/node-global.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { GcsHarness } from '../support/gcs-server/gcs-harness.js';
 import { bodyOf, listed, NOW, stored } from '../contract/object-store.harness.js';
@@ -83,11 +84,11 @@ describe('messages about the settings of GCS', () => {
   });
 
   it("the SDK's variable for an emulator, which would override the setting", async () => {
-    process.env['STORAGE_EMULATOR_HOST'] = 'http://127.0.0.1:1';
+    nodeGlobal.process.env['STORAGE_EMULATOR_HOST'] = 'http://127.0.0.1:1';
     try {
       expect((await failure({})).message).toMatch(/STORAGE_EMULATOR_HOST overrides.*STORAGE_GCS_ENDPOINT/);
     } finally {
-      delete process.env['STORAGE_EMULATOR_HOST'];
+      delete nodeGlobal.process.env['STORAGE_EMULATOR_HOST'];
     }
   });
 

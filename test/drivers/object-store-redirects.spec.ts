@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { describeError } from '../../src/observability/logger.js';
+import { nodeGlobal } from '../support/node-global.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { partsOf } from '../support/multipart-parts.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
@@ -103,12 +104,12 @@ describeOnSigningStorages('redirects to the store', ({ driver, environment: shar
   it('18. requests within a minute get the same URL, with any Range', async () => {
     const { href } = await locationOf();
     // A URL signed a minute later would differ.
-    setClockForward(60_000);
+    const setClockBack = setClockForward(60_000);
     try {
       expect((await locationOf()).href).toBe(href);
       expect((await locationOf(client, { Range: 'bytes=5-9' })).href).toBe(href);
     } finally {
-      jest.useRealTimers();
+      setClockBack();
     }
   });
 
@@ -182,21 +183,14 @@ function accountOf({ origin, pathname }: URL): string {
   return `${origin}/${pathname.split('/')[1]}`;
 }
 
-/** Changes `Date` alone, not timers. `jest.useRealTimers` ends it. */
-function setClockForward(ms: number): void {
-  jest.useFakeTimers({
-    now: Date.now() + ms,
-    doNotFake: [
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setInterval',
-      'clearInterval',
-      'setTimeout',
-      'clearTimeout',
-    ],
+/** Moves `Date` alone, not timers. Returns what ends it. */
+function setClockForward(ms: number): () => void {
+  const { Date: Now } = nodeGlobal;
+  const now = () => Now.now() + ms;
+  nodeGlobal.Date = new Proxy(Now, {
+    construct: (target, given, self) =>
+      Reflect.construct(target, given.length === 0 ? [now()] : given, self) as Date,
+    get: (target, name, self): unknown => (name === 'now' ? now : Reflect.get(target, name, self)),
   });
+  return () => void (nodeGlobal.Date = Now);
 }

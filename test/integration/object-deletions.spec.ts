@@ -28,6 +28,7 @@ import {
 } from '../../src/storage/storage.errors.js';
 import { listed, stored } from '../contract/storage-driver.harness.js';
 import { MemoryBucket, MemoryObjectStore } from '../support/memory-object-store.js';
+import { nodeGlobal } from '../support/node-global.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
 /** Of all drivers: the call that deletes. */
@@ -315,9 +316,9 @@ describe.each(DRIVERS)('deletions of objects: %s', (_, open) => {
   it('makes progress on a storage that is too slow for a whole batch', async () => {
     await collected(8);
     // The timeout of a batch comes at once.
-    const set = globalThis.setTimeout;
+    const set = nodeGlobal.setTimeout;
     jest
-      .spyOn(globalThis, 'setTimeout')
+      .spyOn(nodeGlobal, 'setTimeout')
       .mockImplementation((work: () => void, ms?: number) => set(work, ms === 30_000 ? 40 : ms));
     let inFlight = 0;
     interfere((original) => async (keys, signal) => {

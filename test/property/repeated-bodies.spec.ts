@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hurryRetries } from './hurry-retries.js';
-import type { TestRegistry as Registry } from './test-registry.js';
+import { TestRegistry } from './test-registry.js';
+import { clientPlan, RepeatingClient } from './repeating-client.js';
+import { runs } from './runs.js';
+import { MEDIA } from './shared-medium.js';
 
 hurryRetries();
-const { TestRegistry } = await import('./test-registry.js');
-const { clientPlan, RepeatingClient } = await import('./repeating-client.js');
-const { runs } = await import('./runs.js');
-const { MEDIA } = await import('./shared-medium.js');
 
 describe.each(['filesystem', 'memory', 'objects'] as const)(
   'a client that sends bodies again, at any Location that it was given (%s)',
   (kind) => {
-    let registry: Registry;
+    let registry: TestRegistry;
 
     beforeAll(async () => {
       registry = await TestRegistry.create(MEDIA[kind]);

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hurryRetries } from './hurry-retries.js';
-import type { TestRegistry as Registry } from './test-registry.js';
+import { TestRegistry } from './test-registry.js';
+import { playRace, raceOf } from './race-play.js';
+import { runs } from './runs.js';
+import { MEDIA } from './shared-medium.js';
 
 hurryRetries();
-const { TestRegistry } = await import('./test-registry.js');
-const { playRace, raceOf } = await import('./race-play.js');
-const { runs } = await import('./runs.js');
-const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
   { kind: 'filesystem', numRuns: 6 },
@@ -16,7 +15,7 @@ const KINDS = [
 ] as const;
 
 describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ kind, numRuns }) => {
-  let registry: Registry;
+  let registry: TestRegistry;
 
   beforeAll(async () => {
     registry = await TestRegistry.create(MEDIA[kind]);

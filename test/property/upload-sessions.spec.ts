@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hurryRetries } from './hurry-retries.js';
-import type { TestRegistry as Registry } from './test-registry.js';
+import { TestRegistry } from './test-registry.js';
+import { sessionCommands } from './session-commands.js';
+import { RegistryModel } from './session-model.js';
+import { SessionsUnderTest } from './sessions-under-test.js';
+import { runs } from './runs.js';
+import { MEDIA } from './shared-medium.js';
 
 hurryRetries();
-const { TestRegistry } = await import('./test-registry.js');
-const { sessionCommands } = await import('./session-commands.js');
-const { RegistryModel } = await import('./session-model.js');
-const { SessionsUnderTest } = await import('./sessions-under-test.js');
-const { runs } = await import('./runs.js');
-const { MEDIA } = await import('./shared-medium.js');
 
 const KINDS = [
   { kind: 'filesystem', numRuns: 12 },
@@ -20,7 +19,7 @@ const KINDS = [
 describe.each(KINDS)(
   'an upload session under any sequence of requests and faults ($kind)',
   ({ kind, numRuns }) => {
-    let registry: Registry;
+    let registry: TestRegistry;
 
     beforeAll(async () => {
       registry = await TestRegistry.create(MEDIA[kind]);

@@ -21,13 +21,13 @@ const SHARED = [
     'Uint32Array',
     'Float32Array',
   ],
-  ...['Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView'],
+  ...['Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView', 'Date'],
 ] as const;
 
 /**
- * Runs tests with the errors and typed arrays of Node itself. By default each test file has its own, so that
- * `instanceof Error` is false for an error of Node's. Errors that the engine throws within a test file keep
- * the prototypes of the file, which therefore inherit from those of Node.
+ * Runs tests with the errors, typed arrays and dates of Node itself. By default each test file has its own,
+ * so that `instanceof Error` is false for an error of Node's. Errors that the engine throws within a test
+ * file keep the prototypes of the file, which therefore inherit from those of Node.
  */
 export default class SharedRealmEnvironment extends TestEnvironment {
   private readonly storages = new Set<AsyncLocalStorage<unknown>>();
@@ -41,6 +41,8 @@ export default class SharedRealmEnvironment extends TestEnvironment {
       Object.setPrototypeOf(own, shared);
       Reflect.set(this.global, name, globalThis[name]);
     }
+    const [{ globalConfig }] = args;
+    Reflect.set(this.global, 'nodeGlobal', globalConfig.collectCoverage ? this.global : globalThis);
     this.watchStorages();
   }
 
