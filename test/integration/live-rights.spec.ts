@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { AccessChanges } from '../../src/accounts/rights/access-changes.js';
 import { AccessEpoch } from '../../src/accounts/rights/access-epoch.js';
@@ -40,17 +40,20 @@ describe('live rights', () => {
   const query = (sql: string, parameters: unknown[] = []): Promise<unknown> =>
     test.dataSource.query(sql, parameters);
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     test = await createTestDataSource();
     accounts = new AccessFixtures(query);
+  });
+  beforeEach(async () => {
+    await query('TRUNCATE accounts, groups, grants CASCADE');
     ada = await accounts.account('ada', { grants: { 'team/**': 'push' } });
     here = new Process(test.dataSource);
   });
-  afterEach(async () => {
+  afterEach(() => {
     jest.restoreAllMocks();
     here.epoch.onModuleDestroy();
-    await test.dispose();
   });
+  afterAll(() => test.dispose());
 
   const reads = async (who = here) =>
     (await who.rights.accountNamed('ada'))?.grants.allows('team/app', 'push');
