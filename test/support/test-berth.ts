@@ -11,6 +11,8 @@ import { createMigratedDatabase } from './test-postgres.js';
 export interface TestBerth extends Berth {
   readonly dataDir: string;
   readonly databaseUrl: string;
+  /** Runs SQL on its database. */
+  query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /** Stops it and starts it again on the same database and directory. */
   restart(environment?: Record<string, string>): Promise<void>;
   /** Stops it and removes its database and directory. */
@@ -18,18 +20,22 @@ export interface TestBerth extends Berth {
 }
 
 /**
- * @param environment settings besides those that separate tests.
+ * Starts a registry in this process. A first one takes a second, each later one a small part of it.
+ *
+ * @param environment settings besides those that separate tests; with `DATABASE_URL` it shares another
+ * program's database.
  * @param logger for tests that read the log. Without it nothing is logged.
  */
 export async function startTestBerth(
   environment: Record<string, string> = {},
   logger?: Logger,
 ): Promise<TestBerth> {
-  const database = await createMigratedDatabase();
+  const database = environment['DATABASE_URL'] ? undefined : await createMigratedDatabase();
+  const databaseUrl = database?.url ?? environment['DATABASE_URL'] ?? '';
   const dataDir = await mkdtemp(join(tmpdir(), 'berth-e2e-'));
   const fixed = {
     DATA_DIR: dataDir,
-    DATABASE_URL: database.url,
+    DATABASE_URL: databaseUrl,
     PORT: '0',
     DATABASE_POOL_SIZE: '6',
     // Many tests restart it in the middle of requests.
@@ -40,7 +46,7 @@ export async function startTestBerth(
     return startBerth(configuration, logger ?? (await createLogger(configuration, process.stdout)));
   };
   const remove = async () => {
-    await database.drop();
+    await database?.drop();
     await rm(dataDir, { recursive: true, force: true });
   };
   let running = await start({}).catch(async (error: unknown) => {
@@ -49,7 +55,8 @@ export async function startTestBerth(
   });
   const berth: Omit<TestBerth, keyof Berth> = {
     dataDir,
-    databaseUrl: database.url,
+    databaseUrl,
+    query: (sql, parameters = []) => running.database.dataSource.query(sql, parameters),
     restart: async (extra = {}) => {
       await running.close();
       running = await start(extra);
