@@ -123,7 +123,9 @@ describe('GET /', () => {
 
   describe('with ACCESS_MODE=open', () => {
     let open: OwnBerth;
-    beforeAll(async () => void (open = await OwnBerth.start({ ACCESS_MODE: 'open' })));
+    beforeAll(async () => {
+      open = await OwnBerth.start({ ACCESS_MODE: 'open', TRUSTED_PROXIES: '127.0.0.1' });
+    });
     afterAll(() => open.dispose());
 
     it('names the address of the Host header', async () => {
@@ -143,6 +145,19 @@ describe('GET /', () => {
         expect(page).toContain(`docker push ${new URL(open.url).host}/demo/my-image`);
       },
     );
+
+    it('believes a trusted proxy, but takes no commands from it', async () => {
+      const pageWith = async (forwardedHost: string) => {
+        const headers = { 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': 'https' };
+        return (await fetch(open.url, { headers })).text();
+      };
+      const page = await pageWith('registry.example.com');
+      expect(page).toContain('docker push registry.example.com/demo/my-image');
+      expect(page).toContain('podman push my-image registry.example.com/demo/my-image');
+      expect(page).toContain('curl https://registry.example.com/v2/_catalog');
+      expect(page).not.toContain('insecure-registries');
+      expect(await pageWith('a;reboot')).not.toContain('reboot');
+    });
   });
 
   describe('with access control, over TLS', () => {
@@ -182,24 +197,6 @@ describe('GET /', () => {
     const page = await (await client.fetch('/', { headers })).text();
     expect(page).not.toContain('evil.example');
     expect(page).not.toContain('https://');
-  });
-
-  it('believes a trusted proxy, but takes no commands from it', async () => {
-    const behind = await OwnBerth.start({ TRUSTED_PROXIES: '127.0.0.1', ACCESS_MODE: 'open' });
-    try {
-      const pageWith = async (forwardedHost: string) => {
-        const headers = { 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': 'https' };
-        return (await fetch(behind.url, { headers })).text();
-      };
-      const page = await pageWith('registry.example.com');
-      expect(page).toContain('docker push registry.example.com/demo/my-image');
-      expect(page).toContain('podman push my-image registry.example.com/demo/my-image');
-      expect(page).toContain('curl https://registry.example.com/v2/_catalog');
-      expect(page).not.toContain('insecure-registries');
-      expect(await pageWith('a;reboot')).not.toContain('reboot');
-    } finally {
-      await behind.dispose();
-    }
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('refuses %s', async (method) => {

@@ -123,7 +123,7 @@ describe('TLS=auto, with two workers', () => {
     await durable(location, 2 * MIB);
     await berth.kill();
     await connection.rest();
-    await berth.startAgain();
+    await berth.startAgain({ WORKERS: '1' });
     client = new RegistryClient(berth.url);
     expect(await authorityOf(berth.url)).toBe(authority);
     const offset = await durable(location, 2 * MIB);

@@ -12,6 +12,7 @@ const servers = useOtherServers();
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it.each([
     ['STORAGE_DRIVER', 'floppy', 'STORAGE_DRIVER – expected one of filesystem, memory'],
+    ['ADMIN_PASSWORD', SECRET, 'ADMIN_PASSWORD – expected 12 to 256 bytes without control characters'],
     ['HOST', '256.0.0.1', 'HOST – expected an IP address or a host name'],
     [
       'STORAGE_DRVER',
@@ -22,11 +23,21 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     expect(await refusal(bench, { [name]: value })).toContain(sentence);
   });
 
+  it('a line of .env that is not a setting', async () => {
+    await bench.write('.env', `PORT=0\nDATABASE_URL postgres://u:${SECRET}@127.0.0.1/db\n`);
+    expect(await refusal(bench, {}).finally(() => bench.remove('.env'))).toMatch(/not a setting: line 2\./);
+  });
+
   it('an address of another machine', async () => {
     const settings = { HOST: '192.0.2.1', ACCESS_MODE: 'open', DATABASE_URL: database.url };
     expect(await refusal(bench, settings)).toBe(
       'HOST (192.0.2.1) is not an address of this machine: set HOST to one, or to 0.0.0.0 for all of them.',
     );
+  });
+
+  it('a data directory below a file', async () => {
+    const dataDir = join(await bench.write('file', ''), 'data');
+    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) is not writable \(ENOTDIR/);
   });
 
   it('a data directory that cannot be created', async () => {
@@ -38,6 +49,13 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     const root = join(await bench.write('file', ''), 'blobs');
     const sentence = await refusal(bench, { STORAGE_FILESYSTEM_ROOT: root });
     expect(sentence).toMatch(/^The storage can't be used: .+ is not a directory/);
+  });
+
+  it('a storage directory below a file, with an external database', async () => {
+    const root = join(await bench.write('file', ''), 'blobs');
+    const url = database.url.replace(/^postgres:\/\/([^@]+)@/, `postgres://$1:${SECRET}@`);
+    const sentence = await refusal(bench, { DATABASE_URL: url, STORAGE_FILESYSTEM_ROOT: root });
+    expect(sentence).toMatch(/^The storage can't be used: /);
   });
 
   it.each(['1', '2'])('a storage of another database, with WORKERS=%s', async (WORKERS) => {

@@ -6,13 +6,16 @@ import type { BerthProcess } from '../support/berth-process.js';
 import { useProcessBench } from '../support/set-up.js';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
-import type { LogLine } from '../support/running-berth.js';
 
-const bench = useProcessBench();
+/** One data directory for all tests, which run in this order. */
+const bench = useProcessBench({ keepProcesses: true });
+let dataDir: string;
+beforeAll(() => void (dataDir = bench.newDataDir()));
+let image: Awaited<ReturnType<RegistryClient['makeImage']>>;
+let digest: string | null;
 
 describe('a start with nothing but a data directory', () => {
-  it('serves on loopback, prints its addresses, and keeps images over a restart', async () => {
-    const dataDir = bench.newDataDir();
+  it('serves on loopback and prints its addresses', async () => {
     const first = bench.start({ DATA_DIR: dataDir, LOG_FORMAT: 'pretty' });
     const url = await first.url();
     const lines = first.stdout.trimEnd().split('\n');
@@ -38,52 +41,52 @@ describe('a start with nothing but a data directory', () => {
     const { database } = await new AdminClient(client).get<{ database: { freeBytes: number } }>('/overview');
     expect(database.freeBytes).toBeGreaterThan((bavail * bsize) / 2);
     expect(database.freeBytes).toBeLessThan(bavail * bsize * 2);
-    const image = await client.makeImage('kept', ['one layer', 'another layer']);
+    image = await client.makeImage('kept', ['one layer', 'another layer']);
     const pushed = await client.putManifest('kept', 'v1', image);
     expect(pushed.status).toBe(201);
+    digest = pushed.headers.get('docker-content-digest');
     first.signal('SIGTERM');
     await first.ended();
-
-    const second = bench.start({ DATA_DIR: dataDir });
-    const again = new RegistryClient(await second.url());
-    // Without a terminal, the log has only JSON, and one line says what the banner says.
-    const started: LogLine = JSON.parse(second.stdout) as LogLine;
-    expect(started).toMatchObject({
-      msg: `started: ready at ${again.url}/v2/`,
-      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-      url: again.url,
-      storage: 'filesystem',
-      storageLocation: `${dataDir}/storage`,
-      database: `embedded PostgreSQL in ${dataDir}/postgres`,
-      access: 'loopback',
-      workers: 1,
-      durationMs: expect.any(Number),
-    });
-    const manifest = await again.fetch('/v2/kept/manifests/v1');
-    expect(manifest.headers.get('docker-content-digest')).toBe(pushed.headers.get('docker-content-digest'));
-    expect(await manifest.json()).toEqual(image);
-    const layer = await again.fetch(`/v2/kept/blobs/${image.layers[1]?.digest ?? ''}`);
-    expect(await layer.text()).toBe('another layer');
-    second.signal('SIGTERM');
-    // Node prints a warning to stderr for a V8 option that `main.ts` sets and this V8 lacks.
-    expect(await second.ended()).toMatchObject({ code: 0, stderr: '' });
   });
 });
 
-/** One process for all tests. */
-describe('a start with settings', () => {
-  const started = useProcessBench({ keepProcesses: true });
+describe('a second start, with settings', () => {
   let berth: BerthProcess;
   let url: string;
-  let dataDir: string;
 
   beforeAll(async () => {
-    dataDir = started.newDataDir();
-    await started.write('.env', `DATA_DIR=./${basename(dataDir)}\nPORT=1\n`);
+    await bench.write('.env', `DATA_DIR=./${basename(dataDir)}\nPORT=1\n`);
     const others = { PGSSLMODE: 'require', PGHOST: 'db.example', PGUSER: 'other', PGDATABASE: 'other' };
-    berth = started.start({ ...others, STORAGE_ROOT: '/x' });
+    berth = bench.start({ ...others, STORAGE_ROOT: '/x' });
     url = await berth.url();
-    await started.remove('.env');
+    await bench.remove('.env');
+  });
+
+  it('keeps the images', async () => {
+    const client = new RegistryClient(url);
+    const manifest = await client.fetch('/v2/kept/manifests/v1');
+    expect(manifest.headers.get('docker-content-digest')).toBe(digest);
+    expect(await manifest.json()).toEqual(image);
+    const layer = await client.fetch(`/v2/kept/blobs/${image.layers[1]?.digest ?? ''}`);
+    expect(await layer.text()).toBe('another layer');
+  });
+
+  it('says in one line of JSON what a banner says', () => {
+    const lines = berth.stdout.trimEnd().split('\n');
+    expect(berth.log(/^/)).toHaveLength(lines.length);
+    expect(berth.log(/^started: /)).toEqual([
+      expect.objectContaining({
+        msg: `started: ready at ${url}/v2/`,
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+        url,
+        storage: 'filesystem',
+        storageLocation: `${dataDir}/storage`,
+        database: `embedded PostgreSQL in ${dataDir}/postgres`,
+        access: 'loopback',
+        workers: 1,
+        durationMs: expect.any(Number),
+      }),
+    ]);
   });
 
   it('reads .env, takes DATA_DIR relative to the working directory, and ignores PG* variables', async () => {
@@ -98,12 +101,18 @@ describe('a start with settings', () => {
   });
 
   it('refuses its data directory to a second Berth', async () => {
-    const { code, stdout, stderr } = await started.start({ DATA_DIR: dataDir }).ended();
+    const { code, stdout, stderr } = await bench.start({ DATA_DIR: dataDir }).ended();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe(
       `DATA_DIR (${dataDir}) is in use by another Berth (pid ${berth.pid}): ` +
         'stop it, or set another DATA_DIR for this one.\n',
     );
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
+  });
+
+  it('ends cleanly', async () => {
+    berth.signal('SIGTERM');
+    // Node prints a warning to stderr for a V8 option that `main.ts` sets and this V8 lacks.
+    expect(await berth.ended()).toMatchObject({ code: 0, stderr: '' });
   });
 });

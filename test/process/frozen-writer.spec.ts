@@ -19,19 +19,21 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
   let shared: string;
   const whole = patternBytes(4 * MIB, 11);
 
-  beforeAll(() => void (shared = bench.newDataDir()));
-
-  const startTwo = async (leaseSeconds: number) => {
-    const settings = {
+  const start = (leaseSeconds: number) =>
+    bench.start({
+      DATA_DIR: bench.newDataDir(),
       DATABASE_URL: database.url,
       STORAGE_FILESYSTEM_ROOT: `${shared}/storage`,
       UPLOAD_CHECKPOINT_BYTES: String(MIB),
       UPLOAD_LEASE_SECONDS: String(leaseSeconds),
-    };
-    const start = () => bench.start({ ...settings, DATA_DIR: bench.newDataDir() });
-    frozen = start();
-    urls = { frozen: await frozen.url(), other: await start().url() };
-  };
+    });
+
+  beforeAll(async () => {
+    shared = bench.newDataDir();
+    frozen = start(2);
+    const other = start(2);
+    urls = { frozen: await frozen.url(), other: await other.url() };
+  });
 
   /** Stops a writer when some of its bytes are acknowledged, some only written, and some not yet received. */
   const freeze = async (probe: UploadProbe): Promise<{ patch: SlowRequest; acknowledged: number }> => {
@@ -52,7 +54,6 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
   };
 
   it('changes neither acknowledged bytes nor those of its successor', async () => {
-    await startTwo(2);
     const probe = await UploadProbe.begin(urls.other, shared);
     const { patch, acknowledged } = await freeze(probe);
     // This request waits for the lease to lapse.
@@ -82,9 +83,10 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
   });
 
   it('releases its upload at once when it is killed, before its lease expires', async () => {
-    await bench.clear();
+    await frozen.kill();
     // Longer than any request waits.
-    await startTwo(300);
+    frozen = start(300);
+    urls.frozen = await frozen.url();
     const probe = await UploadProbe.begin(urls.other, shared);
     const { acknowledged } = await freeze(probe);
     await frozen.kill();

@@ -1,23 +1,12 @@
-import { describe, expect, it } from '@jest/globals';
-import { TIMEOUT_MS, useLateDatabase, WAITING } from '../support/late-database.js';
+import { describe, it } from '@jest/globals';
+import { useLateDatabase } from '../support/late-database.js';
 
 const late = useLateDatabase();
 
-// test/long/late-database.spec.ts has the same with workers and with the other signal.
+// test/long/late-database.spec.ts has the same with workers and the other signal, and the end of the wait.
 describe('a start before its external database', () => {
   it('waits for it and reports that', async () => {
     await late.expectPatience();
-  });
-
-  it('fails with a sentence that names how long it waited', async () => {
-    const port = await late.freePort();
-    const { code, stdout, stderr } = await late.bench.start(late.settings(port, 1)).ended(TIMEOUT_MS);
-    expect(code).toBe(1);
-    expect(stdout).toMatch(WAITING);
-    expect(stderr).toMatch(
-      /^Can't use the database of DATABASE_URL: connect ECONNREFUSED \S+; waited \d+ s for it \(DATABASE_WAIT_SECONDS\)\.\n$/,
-    );
-    expect(stderr).toContain(`127.0.0.1:${port}`);
   });
 
   it('ends at once on SIGTERM', async () => {

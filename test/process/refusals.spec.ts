@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
-import { join } from 'node:path';
 import { portInUse, refusal, SECRET } from '../support/refused-start.js';
 import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
 
+// test/long/refusals.spec.ts has more of them. Units decide the sentences.
 const bench = useProcessBench();
 const database = useTestDatabase();
 const servers = useOtherServers();
@@ -11,7 +11,6 @@ const servers = useOtherServers();
 describe('a start that fails ends with one sentence, exit code 1 and no process left:', () => {
   it.each([
     ['DATABASE_URL', `mysql://u:${SECRET}@127.0.0.1/db`, 'DATABASE_URL – expected postgres://'],
-    ['ADMIN_PASSWORD', SECRET, 'ADMIN_PASSWORD – expected 12 to 256 bytes without control characters'],
     [
       'HOST',
       'no-such-host.invalid',
@@ -34,21 +33,11 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     );
   });
 
-  it('a line of .env that is not a setting', async () => {
-    await bench.write('.env', `PORT=0\nDATABASE_URL postgres://u:${SECRET}@127.0.0.1/db\n`);
-    expect(await refusal(bench, {}).finally(() => bench.remove('.env'))).toMatch(/not a setting: line 2\./);
-  });
-
   it('a port in use, before a database is created', async () => {
     const { port } = await servers.listen();
     const dataDir = bench.newDataDir();
     expect(await refusal(bench, { PORT: String(port), DATA_DIR: dataDir })).toBe(portInUse(port));
     expect(await readdir(dataDir)).toEqual(expect.not.arrayContaining(['postgres']));
-  });
-
-  it('a data directory below a file', async () => {
-    const dataDir = join(await bench.write('file', ''), 'data');
-    expect(await refusal(bench, { DATA_DIR: dataDir })).toMatch(/^DATA_DIR \(.+\) is not writable \(ENOTDIR/);
   });
 });
 
@@ -71,11 +60,5 @@ describe('an unusable database ends the start with one sentence, without the pas
     expect(await refusal(bench, { DATABASE_URL: withSecret('_not') })).toMatch(
       /^Can't use the database of DATABASE_URL: database "berth_test_\w+_not" does not exist\.$/,
     );
-  });
-
-  it('a storage directory below a file', async () => {
-    const root = join(await bench.write('file', ''), 'blobs');
-    const sentence = await refusal(bench, { DATABASE_URL: withSecret(''), STORAGE_FILESYSTEM_ROOT: root });
-    expect(sentence).toMatch(/^The storage can't be used: /);
   });
 });
