@@ -98,7 +98,7 @@ export const MIGRATIONS = [
   PurgedDeletions1764530000003,
   UntaggedManifests1764530000004,
   Restoration1764540000000,
-  StorageClaim1764560000000,
   Jobs1764550000000,
+  StorageClaim1764560000000,
   UntaggedForecast1764600000000,
 ];
