@@ -234,11 +234,12 @@ export class RepositoryState {
     }
   }
 
-  /** A child or a referrer of one of them, or what its tag names. */
+  /** A child or a referrer of one of them, or what a tag points at that stands for one. */
   private isRelated(digest: string, lost: ReadonlySet<string>): boolean {
     const subject = this.images.get(digest)?.subject;
     if (subject !== undefined && lost.has(subject)) return true;
-    if (this.tagsOf(digest).some((tag) => this.isTagOf(tag, lost))) return true;
+    const tags = [...this.tags, ...this.unsureTags];
+    if (tags.some(([tag, target]) => target === digest && this.isTagOf(tag, lost))) return true;
     return [...lost].some((parent) => this.images.get(parent)?.children.includes(digest));
   }
 
