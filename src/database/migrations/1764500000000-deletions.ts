@@ -36,7 +36,7 @@ const UP = [
       followed boolean NOT NULL DEFAULT false,
       purge_requested_at timestamptz,
       ended_at timestamptz,
-      CONSTRAINT deletions_kind_check 
+      CONSTRAINT deletions_kind_check
         CHECK (kind IN ('tag', 'manifest', 'repository', 'untagged', 'retention')),
       CONSTRAINT deletions_state_check
         CHECK (state IN ('restorable', 'restoring', 'restored', 'purging', 'purged')),

@@ -237,9 +237,8 @@ const RESTORE_DELETION = `
 
 /**
  * Asks the collector to purge a deletion without waiting for its windows, in a run that starts after this.
- * Idempotent.
- * Refused if an index of another deletion lists one of its manifests and can still be restored: it would come
- * back incomplete.
+ * Idempotent. Refused if an index of another deletion lists one of its manifests and can still be restored:
+ * it would come back incomplete.
  */
 const REQUEST_PURGE = `
   CREATE FUNCTION request_purge(p_id bigint, p_undelete_seconds float8, p_actor text)
