@@ -3,9 +3,22 @@ import Sequencer from '@jest/test-sequencer';
 
 /** The longest spec files of each run, the longest ones first. */
 const LONGEST = [
-  ...['e2e/faults', 'process/stop', 'e2e/upload-restarts', 'process/refusals', 'process/frozen-writer'],
-  ...['property/upload-races', 'e2e/upload-slow-clients', 'integration/replicas', 'integration/reaper'],
-  ...['process/boot', 'process/workers', 'integration/upload-faults', 'integration/lost-objects'],
+  // Only one of the first three needs the built program, which takes some seconds to build.
+  ...[
+    'process/stop',
+    'integration/schema',
+    'property/upload-races',
+    'e2e/faults',
+    'process/workers',
+    'e2e/tls',
+  ],
+  ...[
+    'contract/filesystem-driver',
+    'process/frozen-writer',
+    'e2e/upload-slow-clients',
+    'e2e/upload-restarts',
+  ],
+  ...['process/boot', 'process/first-run', 'process/refusals', 'integration/access-table'],
   ...[
     'drivers/s3-driver',
     'drivers/gcs-faults',
