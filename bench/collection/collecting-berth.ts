@@ -21,7 +21,7 @@ export class CollectingBerth {
     this.server = new BerthServer(main, directory, port, workers, { GC_INTERVAL_SECONDS: '0', ...settings });
   }
 
-  /** Deletes a repository and ends the windows of the deletion: its content is garbage. Collects nothing. */
+  /** Deletes a repository and ends the windows of the deletion, so that its content is garbage. */
   async purgeRepository(name: string): Promise<void> {
     await this.call('PUT', '/jobs/collect/paused', { paused: true });
     await this.call('DELETE', `/repositories/${name}`);
@@ -29,12 +29,20 @@ export class CollectingBerth {
       items: { id: string }[];
     };
     for (const { id } of items) await this.call('POST', `/deletions/${id}/purge`);
-    await this.call('PUT', '/jobs/collect/paused', { paused: false });
   }
 
-  /** Starts a collection and returns its id. */
+  /** Lets the collection begin that the purge waits for. Returns its id. */
   async startCollection(): Promise<string> {
-    return ((await this.call('POST', '/jobs/collect/runs', {})) as { id: string }).id;
+    const before = await this.newestRun();
+    await this.call('PUT', '/jobs/collect/paused', { paused: false });
+    let run = await this.newestRun();
+    for (; run === undefined || run === before; run = await this.newestRun()) await sleep(1);
+    return run;
+  }
+
+  private async newestRun(): Promise<string | undefined> {
+    const { items } = (await this.call('GET', '/jobs/collect/runs?limit=1')) as { items: { id: string }[] };
+    return items[0]?.id;
   }
 
   async hasEnded(id: string): Promise<boolean> {
