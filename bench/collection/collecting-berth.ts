@@ -5,7 +5,6 @@ import { BerthServer } from '../servers/berth.server.js';
 import { countFiles } from './count-files.js';
 
 const POLL_MS = 20;
-const ENDED = ['succeeded', 'failed', 'stopped'];
 
 /** A Berth whose collections are started by hand. */
 export class CollectingBerth {
@@ -36,7 +35,7 @@ export class CollectingBerth {
     const before = await this.newestRun();
     await this.call('PUT', '/jobs/collect/paused', { paused: false });
     let run = await this.newestRun();
-    for (; run === undefined || run === before; run = await this.newestRun()) await sleep(1);
+    for (; run === undefined || run === before; run = await this.newestRun()) await sleep(POLL_MS);
     return run;
   }
 
@@ -47,8 +46,8 @@ export class CollectingBerth {
 
   async hasEnded(id: string): Promise<boolean> {
     const { state, error } = (await this.call('GET', `/job-runs/${id}`)) as { state: string; error?: string };
-    if (state === 'failed') throw new Error(`the collection failed: ${error}`);
-    return ENDED.includes(state);
+    if (state === 'failed' || state === 'stopped') throw new Error(`the collection ${state}: ${error}`);
+    return state === 'succeeded';
   }
 
   async ended(id: string): Promise<void> {

@@ -67,6 +67,8 @@ export class Collector implements Job {
   private async dryRun(run: JobRun): Promise<void> {
     const { now, afterWindows, stages } = await this.forecast.measure();
     run.count('deletionsToFollow', stages.followers.count);
+    run.count('untagged.count', stages.untagged.count ?? 0);
+    run.count('untagged.bytes', stages.untagged.bytes ?? 0);
     for (const [when, total] of Object.entries({ now, afterWindows }))
       for (const [name, value] of Object.entries(total as object as Record<string, number>))
         run.count(`${when}.${name}`, value);

@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { ConcurrencyLimiter, WAITING_LIMITS } from './concurrency-limiter.js';
 import { READS } from './connection/connections.js';
 import { type Page, toPage } from './page.js';
+import { asDatabaseError } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
 
 /**
@@ -37,11 +38,15 @@ export class ListQueries {
    * @throws ContendedError if too many list queries wait.
    */
   snapshot<T>(work: (reads: EntityManager) => Promise<T>): Promise<T> {
-    return this.limiter.run([], () =>
-      this.reads.transaction('REPEATABLE READ', async (manager) => {
-        await manager.query('SET TRANSACTION READ ONLY');
-        return work(manager);
-      }),
-    );
+    return this.limiter.run([], async () => {
+      try {
+        return await this.reads.transaction('REPEATABLE READ', async (manager) => {
+          await manager.query('SET TRANSACTION READ ONLY');
+          return work(manager);
+        });
+      } catch (error) {
+        throw asDatabaseError(error);
+      }
+    });
   }
 }

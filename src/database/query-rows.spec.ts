@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { isDatabaseUnavailable } from './errors/database-errors.js';
+import { ListQueries } from './list-queries.js';
 import { queryRows } from './query-rows.js';
 
-describe('queryRows', () => {
+describe('a connection that is reset during the handshake', () => {
   /** Resets each connection when it receives data. */
   let server: Server;
   let pool: pg.Pool;
@@ -24,9 +25,17 @@ describe('queryRows', () => {
     server.close();
   });
 
-  it('reports a connection that is reset during the handshake as an unavailable database', async () => {
-    const manager = { query: () => pool.connect() } as unknown as EntityManager;
-    const failure: unknown = await queryRows(manager, 'SELECT 1').catch((error: unknown) => error);
+  it.each<[string, () => Promise<unknown>]>([
+    ['a statement', () => queryRows({ query: () => pool.connect() } as unknown as EntityManager, 'SELECT 1')],
+    [
+      'a snapshot',
+      () => {
+        const reads = { options: {}, transaction: () => pool.connect() } as unknown as DataSource;
+        return new ListQueries(reads).snapshot(() => Promise.resolve());
+      },
+    ],
+  ])('means to %s that the database is unavailable', async (_, call) => {
+    const failure: unknown = await call().catch((error: unknown) => error);
     expect(failure).toMatchObject({ message: expect.stringContaining('ECONNRESET') });
     expect(isDatabaseUnavailable(failure)).toBe(true);
   });

@@ -6,7 +6,7 @@ import { DeletionStore } from './deletion.store.js';
 /** Ids start at 1. */
 const BEFORE_ALL = '0';
 
-/** Restores large deletions in batches. A request queues a run; the interval is for a stopped run. */
+/** Restores large deletions in batches. A request wants a run; the interval is for a stopped run. */
 @Injectable()
 export class RestoreJob implements Job {
   readonly name = 'restore';

@@ -10,11 +10,8 @@ const STOP_TIMEOUT_MS = { batch: 800, release: 200 };
 /** After a start, other processes may have left runs to continue. */
 const FIRST_LOOK_MS = 5_000;
 
-/** After a failure, of a job without an interval. */
-const FALLBACK_SECONDS = 60;
-
-/** Timers can't be longer than 24 days. */
-const MAX_WAIT_SECONDS = 24 * 60 * 60;
+/** However long the interval is: a notification is lost if the database is away. */
+const MAX_WAIT_SECONDS = 60;
 
 /** Processes look between 0.9 and 1.1 intervals after the last run, so not all at the same time. */
 const JITTER = { from: 0.9, range: 0.2 };
@@ -72,16 +69,20 @@ export class JobSchedule {
     this.looking ??= this.lookUntilIdle().finally(() => (this.looking = undefined));
   }
 
-  /** Again if it was woken meanwhile: the request may be newer than what was read. */
+  /**
+   * Again after a run, since another one may be wanted, and if it was woken meanwhile: the request may be
+   * newer than what was read.
+   */
   private async lookUntilIdle(): Promise<void> {
     const { intervalSeconds } = this.job;
-    let waitSeconds = intervalSeconds > 0 ? intervalSeconds : FALLBACK_SECONDS;
+    let waitSeconds: number | undefined;
     try {
       do waitSeconds = await this.claimAndRun();
-      while (this.wasWoken());
+      while (!this.isStopped && (waitSeconds === undefined || this.wasWoken()));
     } catch (error) {
       this.warn(error);
     }
+    waitSeconds ??= intervalSeconds > 0 ? intervalSeconds : MAX_WAIT_SECONDS;
     const jitterSeconds = JITTER.range * intervalSeconds * Math.random();
     this.schedule(1000 * Math.min(waitSeconds + jitterSeconds, MAX_WAIT_SECONDS));
   }
@@ -89,11 +90,11 @@ export class JobSchedule {
   private wasWoken(): boolean {
     const { isWoken } = this;
     this.isWoken = false;
-    return isWoken && !this.isStopped;
+    return isWoken;
   }
 
-  /** Returns how long to wait. */
-  private async claimAndRun(): Promise<number> {
+  /** Returns how long to wait; undefined after a run. */
+  private async claimAndRun(): Promise<number | undefined> {
     const intervalSeconds = JITTER.from * this.job.intervalSeconds;
     const result = await this.store.claim(this.job.name, intervalSeconds);
     if (result.claim === undefined) return result.waitSeconds;
@@ -104,7 +105,7 @@ export class JobSchedule {
     } finally {
       this.run = undefined;
     }
-    return intervalSeconds > 0 ? intervalSeconds : FALLBACK_SECONDS;
+    return undefined;
   }
 
   private warn(error: unknown): void {

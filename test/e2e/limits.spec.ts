@@ -48,8 +48,11 @@ describe('limits', () => {
       let sent = 0;
       // On a busy machine the connection may be closed before this process has read the response.
       const closed = () => (state.isRefused = true);
-      for (; !state.isRefused && sent < SIZE; sent += piece.length)
+      for (; !state.isRefused && sent < SIZE; sent += piece.length) {
         await connection.send(httpChunk(piece)).catch(closed);
+        // What the kernel takes at once gives this process no time to read the response.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       expect(await refusal(await response)).toBe('413 MANIFEST_INVALID');
       expect(sent).toBeGreaterThan(4 * MIB);
       // Berth reads up to 64 MiB more, so that the client can read the response. Then it closes the

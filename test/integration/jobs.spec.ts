@@ -407,6 +407,21 @@ describe('jobs', () => {
       expect((await process.store.claim(name, 0)).claim).toMatchObject({ isDryRun: false });
     });
 
+    it('is tried again a minute after it failed, and is looked for meanwhile', async () => {
+      const { store } = new Process(job(counting(new Gate())));
+      await want();
+      const { claim } = await store.claim(name, LONG_SECONDS);
+      const outcome = { cursor: null, progress: {}, state: 'failed', error: 'no' } as const;
+      await store.finish(claim as JobClaim, outcome, LONG_SECONDS);
+      expect(await store.claim(name, LONG_SECONDS)).toEqual({ claim: undefined, waitSeconds: 5 });
+      await query(
+        `UPDATE jobs SET wanted_at = wanted_at - interval '1 minute' WHERE name = $1 RETURNING name`,
+        [name],
+      );
+      expect((await store.claim(name, LONG_SECONDS)).claim).toMatchObject({ isDryRun: false });
+      expect((await runs()).at(-1)).toMatchObject({ state: 'running', requested_by: 'ada' });
+    });
+
     it('starts at once when the job is resumed', async () => {
       const gate = new Gate();
       const { requests, store } = await start(job(counting(gate, 1), 0));

@@ -218,7 +218,7 @@ describe('the forecast for manifests without a tag', () => {
     await push('deleted', { blobs: [layer(1)] });
     await database.delete('r', 'deleted');
     // As Postgres does at the limit.
-    const cancel = `IF current_setting('statement_timeout') = '10s' THEN RAISE query_canceled; END IF;`;
+    const cancel = `IF current_setting('statement_timeout') = '5s' THEN RAISE query_canceled; END IF;`;
     const [row] = await database.rows<{ sql: string }>(
       `SELECT pg_get_functiondef('untagged_forecast'::regproc) AS sql`,
     );

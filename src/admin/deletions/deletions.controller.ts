@@ -137,8 +137,8 @@ export class DeletionsController {
     description:
       'For leaked secrets: the next run of the collector deletes its manifests, and the bytes that ' +
       'nothing else needs, without any window. It can not be undone. While the job `collect` is paused, ' +
-      'it waits until that is resumed. What other manifests need stays, also in other repositories. It takes `maintain` on the ' +
-      'repository.',
+      'it waits until that is resumed. What other manifests need stays, also in other repositories. It ' +
+      'takes `maintain` on the repository.',
   })
   @ApiDeletionId()
   @ApiAcceptedResponse({ type: DeletionDetailDto, description: 'The purge is requested' })

@@ -21,7 +21,7 @@ export class GarbageController {
     summary: 'Show what will be deleted from the storage, and when',
     description:
       'Per stage of the collection, in total and per repository: how much, why, and when it goes, exact ' +
-      'in one snapshot. It deletes nothing. Its time grows with the garbage, and by at most 10 s with the ' +
+      'in one snapshot. It deletes nothing. Its time grows with the garbage, and by at most 5 s with the ' +
       'number of manifests.',
   })
   @ApiOkResponse({ type: GarbageDto, description: 'What is there to be collected' })

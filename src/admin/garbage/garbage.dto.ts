@@ -8,7 +8,7 @@ const bytes = (example: number, description?: string) =>
   ({ type: 'integer', format: 'int64', minimum: 0, example, ...(description && { description }) }) as const;
 const time = (description: string) =>
   ({ type: String, format: 'date-time', nullable: true, description, example: EXAMPLE_TIME }) as const;
-const UNLESS_IN_TIME = 'Null if the registry is too large to measure it within 10 s';
+const UNLESS_IN_TIME = 'Null if the registry is too large to measure it within 5 s';
 
 export class RepositoryGarbageTotalDto {
   @ApiProperty(count(3, 'Links of blobs to the repository that go'))

@@ -105,7 +105,8 @@ export class JobsController {
     summary: 'Change whether a job is paused',
     description:
       'A paused job starts no runs. The run that has begun is asked to stop. When the job is resumed, a run ' +
-      'starts at once if that one was requested, or if a purge or a restore has asked for one meanwhile.',
+      'starts at once if that one was requested and no dry run, or if a purge or a restore has asked for one ' +
+      'meanwhile.',
   })
   @ApiJobName()
   @ApiOkResponse({ type: JobDto, description: 'The job after the change' })

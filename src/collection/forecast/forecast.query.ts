@@ -1,8 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Configuration } from '../../config/configuration.js';
 import { oneAtATime } from '../../common/one-at-a-time.js';
-import { isCanceled } from '../../database/errors/database-errors.js';
+import { isStatementError } from '../../database/errors/database-errors.js';
 import { ListQueries } from '../../database/list-queries.js';
 import { queryRows } from '../../database/query-rows.js';
 import type { Forecast } from './forecast.js';
@@ -195,7 +195,7 @@ const FORECAST = `
 const UNTAGGED = 'SELECT manifests::float8 AS count, bytes::float8 AS bytes FROM untagged_forecast()';
 
 /** How long the part about manifests without a tag may take. */
-const UNTAGGED_TIMEOUT_MS = 10_000;
+const UNTAGGED_TIMEOUT_MS = 5_000;
 
 /** Repositories that a forecast lists: those with most bytes. */
 const LISTED_REPOSITORIES = 100;
@@ -208,6 +208,7 @@ type Measured = Omit<Forecast, 'stages'> & { readonly stages: Omit<Forecast['sta
 export class ForecastQuery {
   /** It reads all garbage. */
   readonly measure = oneAtATime(() => this.query());
+  private readonly logger = new Logger(ForecastQuery.name);
 
   constructor(
     private readonly lists: ListQueries,
@@ -227,8 +228,8 @@ export class ForecastQuery {
   }
 
   /**
-   * The last statement of the snapshot: if Postgres cancels it, which aborts the transaction, nothing else is
-   * lost. The limit ends with the transaction.
+   * The last statement of the snapshot: if it fails, mostly at its limit, it aborts the transaction, and
+   * nothing else is lost. The limit ends with the transaction.
    */
   private async untagged(reads: EntityManager): Promise<Untagged> {
     await reads.query(`SET LOCAL statement_timeout = ${UNTAGGED_TIMEOUT_MS}`);
@@ -237,7 +238,8 @@ export class ForecastQuery {
       if (row === undefined) throw new Error('the forecast of manifests without a tag returned no row');
       return row;
     } catch (error) {
-      if (!isCanceled(error)) throw error;
+      if (!isStatementError(error)) throw error;
+      this.logger.warn({ err: error }, 'the forecast of manifests without a tag failed');
       return { count: null, bytes: null };
     }
   }

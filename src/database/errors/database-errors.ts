@@ -32,8 +32,6 @@ const UNAVAILABLE_MESSAGES = [
 
 /** `lock_timeout` expired. */
 const LOCK_NOT_AVAILABLE = '55P03';
-/** `statement_timeout` expired, or an operator canceled the statement. */
-const QUERY_CANCELED = '57014';
 const DISK_FULL = '53100';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
@@ -104,9 +102,9 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === LOCK_NOT_AVAILABLE;
 }
 
-/** Whether Postgres canceled a statement, at its `statement_timeout` mostly. */
-export function isCanceled(error: unknown): boolean {
-  return sqlState(error) === QUERY_CANCELED;
+/** Whether Postgres ended a statement with an error, and kept the connection. */
+export function isStatementError(error: unknown): boolean {
+  return error instanceof QueryFailedError && (error.driverError as FailureFields).severity === 'ERROR';
 }
 
 /** Whether Postgres rolled a transaction back to resolve a deadlock or the like. It can be run again. */

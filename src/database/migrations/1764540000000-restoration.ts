@@ -275,7 +275,7 @@ const REQUEST_PURGE = `
                          state = CASE kind WHEN 'tag' THEN 'purged' ELSE 'purging' END,
                          ended_at = CASE kind WHEN 'tag' THEN now() END
      WHERE id = own.id;
-    PERFORM want_job_run('collect', p_actor);
+    IF own.kind <> 'tag' THEN PERFORM want_job_run('collect', p_actor); END IF;
     INSERT INTO audit_events (action, actor, subject, repository, before)
     VALUES ('deletion.purge', p_actor, coalesce(own.reference, own.repository), own.repository,
             jsonb_build_object('deletionId', own.id::text, 'kind', own.kind, 'deletedAt', own.deleted_at));

@@ -29,8 +29,11 @@ const SINCE = 'coalesce(j.ended_at, j.created_at)';
 /** A time in the future comes from a clock that was ahead. */
 const IS_DUE = `(${SINCE} <= now() - ${seconds('p_interval_seconds')} OR ${SINCE} > now())`;
 
-/** How soon other processes look again while a run has not ended: its process may be killed. */
-const TAKEOVER_SECONDS = 5;
+/** How soon processes look again while a run has not ended, whose process may be killed, or is wanted. */
+const LOOK_SECONDS = 5;
+
+/** After a wanted run has failed, how long until the next one. */
+const RETRY_SECONDS = 60;
 
 /**
  * Claims the job if a run is queued, or was interrupted, or is wanted or due. The first SELECT takes a lock
@@ -49,13 +52,14 @@ const CLAIM_JOB = `
     SELECT * INTO v_job FROM jobs AS j
      WHERE j.name = p_name
        AND (j.run_id IS NOT NULL
-            OR NOT j.paused AND (j.wanted_at IS NOT NULL OR p_interval_seconds > 0 AND ${IS_DUE}))
+            OR NOT j.paused AND (j.wanted_at <= now() OR p_interval_seconds > 0 AND ${IS_DUE}))
        AND (j.holder IS NULL OR j.holder = p_holder OR j.lease_expires_at <= now()
             OR NOT ${HOLDER_IS_PRESENT})
        FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
       RETURN QUERY
-        SELECT CASE WHEN j.run_id IS NOT NULL THEN least(nullif(p_interval_seconds, 0), ${TAKEOVER_SECONDS})
+        SELECT CASE WHEN j.run_id IS NOT NULL OR j.wanted_at IS NOT NULL AND NOT j.paused
+                      THEN least(nullif(p_interval_seconds, 0), ${LOOK_SECONDS})
                     WHEN p_interval_seconds <= 0 THEN p_lease_seconds
                     WHEN j.paused THEN p_interval_seconds
                     ELSE greatest(p_interval_seconds - extract(epoch FROM now() - ${SINCE})::float8, 0)
@@ -69,8 +73,9 @@ const CLAIM_JOB = `
       RETURN;
     END IF;
     IF v_job.run_id IS NULL THEN
-      INSERT INTO job_runs (job, state, is_requested, requested_by, is_dry_run)
-      VALUES (p_name, 'running', v_job.wanted_at IS NOT NULL, v_job.wanted_by, false)
+      INSERT INTO job_runs (job, state, is_requested, is_wanted, requested_by, is_dry_run)
+      VALUES (p_name, 'running', v_job.wanted_at IS NOT NULL, v_job.wanted_at IS NOT NULL, v_job.wanted_by,
+              false)
       RETURNING id INTO v_job.run_id;
       v_job.wanted_at := NULL;
       v_job.wanted_by := NULL;
@@ -85,7 +90,10 @@ const CLAIM_JOB = `
                         v_run.stop_requested_at IS NOT NULL, v_job.cursor, v_run.progress;
   END $$`;
 
-/** Ends a run of the claim with this fence, and deletes old runs. Returns false if the claim is lost. */
+/**
+ * Ends a run of the claim with this fence, and deletes old runs. Returns false if the claim is lost. A wanted
+ * run that failed is still wanted.
+ */
 const FINISH_JOB_RUN = `
   CREATE FUNCTION finish_job_run(p_name text, p_fence bigint, p_state text, p_error text, p_cursor jsonb,
                                  p_progress jsonb, p_history_seconds float8)
@@ -113,6 +121,9 @@ const FINISH_JOB_RUN = `
                    WHERE ended_at < now() - ${seconds('p_history_seconds')});
     IF v_job.wanted_at IS NOT NULL THEN
       PERFORM pg_notify('berth_jobs', p_name);
+    ELSIF p_state = 'failed' THEN
+      UPDATE jobs SET wanted_at = now() + ${seconds(String(RETRY_SECONDS))}, wanted_by = r.requested_by
+        FROM job_runs AS r WHERE jobs.name = p_name AND r.id = v_job.run_id AND r.is_wanted;
     END IF;
     RETURN true;
   END $$`;
@@ -254,6 +265,7 @@ const UP = [
       job text COLLATE "C" NOT NULL,
       state text NOT NULL,
       is_requested boolean NOT NULL,
+      is_wanted boolean NOT NULL DEFAULT false,
       requested_by text,
       is_dry_run boolean NOT NULL,
       replica text,
