@@ -22,6 +22,10 @@ export class JobRunEntity {
   @Column({ type: 'boolean', name: 'is_requested' })
   isRequested: boolean;
 
+  /** Whether a purge or a restore asked for it: then it is tried again until it succeeds. */
+  @Column({ type: 'boolean', name: 'is_wanted', default: false })
+  isWanted: boolean;
+
   /** The account that requested it; null if unknown. */
   @Column({ type: 'text', name: 'requested_by', nullable: true })
   requestedBy: string | null;

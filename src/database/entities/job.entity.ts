@@ -29,7 +29,7 @@ export class JobEntity {
   @Column({ type: 'boolean', default: false })
   paused: boolean;
 
-  /** Since when a run is wanted that starts after that, for a purge or a restore; null: none is. */
+  /** From when on a run is wanted that starts after that, for a purge or a restore; null: none is. */
   @Column({ type: 'timestamptz', name: 'wanted_at', nullable: true })
   wantedAt: Date | null;
 
