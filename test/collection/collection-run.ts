@@ -120,7 +120,10 @@ export class CollectionRun {
     if (collector.kills < this.settings.kills) this.results.problem(`only ${collector.kills} kills`);
   }
 
-  /** All clients work, and collections run, until the phase has its share of operations and kills. */
+  /**
+   * All clients work, and collections run, until the phase has its share of operations and kills. In the last
+   * phase, until each kind of operation has occurred.
+   */
   private async load(
     phase: number,
     clients: readonly ModelClient[],
@@ -128,8 +131,10 @@ export class CollectionRun {
   ): Promise<void> {
     const { phases, operations, kills } = this.settings;
     const share = (phase + 1) / phases.length;
+    const isComplete = () => share < 1 || this.results.missingOperations(MODEL_OPERATIONS).length === 0;
     const isOver = () =>
-      this.deadline.isOver || (this.operationsDone >= operations * share && collector.kills >= kills * share);
+      this.deadline.isOver ||
+      (this.operationsDone >= operations * share && collector.kills >= kills * share && isComplete());
     // Kills are spread over the operations.
     const wantsKill = () =>
       collector.kills < Math.ceil(kills * Math.min(share, this.operationsDone / operations));
