@@ -13,9 +13,8 @@ describe('a start before its external database', () => {
     const { code, stdout, stderr } = await late.bench.start(late.settings(port, 1)).ended(TIMEOUT_MS);
     expect(code).toBe(1);
     expect(stdout).toMatch(WAITING);
-    expect(stderr).toMatch(
-      /^Can't use the database of DATABASE_URL: connect ECONNREFUSED \S+; waited \d+ s for it \(DATABASE_WAIT_SECONDS\)\.\n$/,
-    );
+    expect(stderr).toMatch(/^Can't use the database of DATABASE_URL: connect ECONNREFUSED \S+; /);
+    expect(stderr).toMatch(/; waited \d+ s for it \(DATABASE_WAIT_SECONDS\)\.\n$/);
     expect(stderr).toContain(`127.0.0.1:${port}`);
   });
 

@@ -104,9 +104,9 @@ export class JobsController {
     operationId: 'setJobPaused',
     summary: 'Change whether a job is paused',
     description:
-      'A paused job starts no runs. The run that has begun is asked to stop. When the job is resumed, a run ' +
-      'starts at once if that one was requested and no dry run, or if a purge or a restore has asked for one ' +
-      'meanwhile.',
+      'A paused job starts no runs. The run that has begun is asked to stop. When the job is resumed, a ' +
+      'run starts at once if the stopped one was requested and no dry run, or if a purge or a restore has ' +
+      'asked for one meanwhile.',
   })
   @ApiJobName()
   @ApiOkResponse({ type: JobDto, description: 'The job after the change' })
