@@ -57,8 +57,17 @@ describe('lines for people', () => {
     [{ level: 30, status: 400, msg: 'request', errorCode: 'UNKNOWN', bytesIn: 7, bytesOut: 9 }],
   ])('have the request id of failures instead of the client: %j', (fields) => {
     const { level, status } = fields;
-    const msg = `GET / ${status} UNKNOWN 12 ms in 7 B 192.168.100.20 ${REQUEST.requestId}`;
+    const msg = `GET / ${status} UNKNOWN 12 ms in 7 B 192.168.100.20 7f3c9b1e…`;
     expect(forPeople({ ...REQUEST, path: '/', ...fields })).toEqual({ level, msg });
+  });
+
+  it('fit 120 columns with a refusal', async () => {
+    const path = '/v2/demo/my-image/manifests/1.0';
+    const refusal = { method: 'PUT', path, status: 400, errorCode: 'MANIFEST_INVALID', bytesIn: 195_000 };
+    const line = { ...REQUEST, ...refusal, time: '2026-01-02T03:04:05.678Z' };
+    const text = (await prettyLines())(JSON.stringify(line)).trimEnd();
+    expect(text).toMatch(/400 MANIFEST_INVALID .* 7f3c9b1e…$/);
+    expect(text.length).toBeLessThanOrEqual(120);
   });
 
   it('have the request id of an error as a field', () => {

@@ -83,11 +83,11 @@ function program(userAgent: unknown): string | undefined {
   return typeof userAgent === 'string' ? userAgent.split(' ', 1)[0]?.slice(0, MAX_AGENT_LENGTH) : undefined;
 }
 
-/** Digests and ids of uploads by their first digits, as people know them from other tools. */
+/** Digests and ids by their first digits, as people know them from other tools. */
 function shortened(text: string): string {
   return text
     .replace(/\b(sha\d{3}:[0-9a-f]{12})[0-9a-f]{52,}/g, '$1…')
-    .replace(/(\buploads?[ /][0-9a-f]{8})-[0-9a-f-]{27}/g, '$1…');
+    .replace(/\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '$1…');
 }
 
 /** Text from outside must not add lines or control the terminal. Only stacks have several lines. */

@@ -64,8 +64,8 @@ function listOf(field: string, onDescriptor: (descriptor: Descriptor) => void): 
 }
 
 /**
- * Decodes the fields of a manifest that Berth reads, and checks that its schema version is 2. Other requests
- * are served meanwhile, also for large manifests.
+ * Decodes the fields of a manifest that Berth reads. Other requests are served meanwhile, also for large
+ * manifests.
  *
  * @param lists gets the descriptors of `layers` and `manifests`, which are empty in the result.
  * @throws ManifestInvalidError if the bytes are not UTF-8 or JSON, or have a byte order mark, which clients'
@@ -81,9 +81,6 @@ export async function decodeManifest(bytes: Uint8Array, lists: DescriptorLists):
   if (value.schemaVersion === 1 || isPresent(value.fsLayers)) {
     throw schema1Error();
   }
-  if (value.schemaVersion !== 2) {
-    throw new ManifestInvalidError('schemaVersion: expected 2');
-  }
   return value;
 }
 
@@ -91,14 +88,18 @@ export async function decodeManifest(bytes: Uint8Array, lists: DescriptorLists):
  * Decides a manifest's media type: by its Content-Type, else its `mediaType` field, else its shape. All that
  * are present must agree, so that no two clients interpret the same bytes differently (CVE-2021-41190).
  *
- * @throws ManifestInvalidError if they disagree, Berth does not accept the type, or clients can't read a
- *   manifest of this type because of its `mediaType` field.
+ * @throws ManifestInvalidError if they disagree, Berth does not accept the type, the schema version is not 2
+ *   (types that Berth does not accept may have none), or clients can't read a manifest of this type because
+ *   of its `mediaType` field.
  */
 export function resolveMediaType(manifest: JsonObject, contentType: string | undefined): ManifestMediaType {
   const pushed = fromContentType(contentType);
   const declared = fromField(manifest.mediaType);
   if (pushed !== undefined && declared !== undefined && pushed !== declared) {
     throw new ManifestInvalidError(`the Content-Type ${pushed} contradicts the mediaType field ${declared}`);
+  }
+  if (manifest.schemaVersion !== 2) {
+    throw new ManifestInvalidError('schemaVersion: expected 2');
   }
   const isIndex = isPresent(manifest.manifests);
   const isImage = isPresent(manifest.config) || isPresent(manifest.layers);
