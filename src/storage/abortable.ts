@@ -32,7 +32,7 @@ export async function abortable<T>(
 export async function completed<T>(
   { signal }: IoOptions,
   work: () => Promise<T>,
-  discard: (late: T) => unknown,
+  discard: (late: T) => unknown = () => undefined,
 ): Promise<T> {
   signal?.throwIfAborted();
   try {

@@ -7,6 +7,7 @@ import {
   canOpen,
   canReadUploads,
   canRedirect,
+  canStore,
   type DeletionFailures,
   type OpenObject,
 } from './driver-abilities.js';
@@ -23,6 +24,7 @@ class AbleDriver extends MemoryStorageDriver {
     opensObjects: true,
     readsUploads: true,
     deletesMany: true,
+    storesUploads: true,
     outlivesProcess: true,
   };
   open: (object: OpenObject) => void = () => undefined;
@@ -43,8 +45,8 @@ class AbleDriver extends MemoryStorageDriver {
 describe('CheckedStorageDriver', () => {
   it('has the abilities of its driver, and no others', async () => {
     const able = new CheckedStorageDriver(new AbleDriver());
-    const abilities = [canRedirect(able), canOpen(able), canReadUploads(able), canDeleteMany(able)];
-    expect(abilities).toEqual([true, true, true, true]);
+    const guards = [canRedirect, canOpen, canReadUploads, canDeleteMany, canStore];
+    expect(guards.map((guard) => guard(able))).toEqual([true, true, true, true, true]);
     expect(able.abilities.outlivesProcess).toBe(true);
     expect(await able.redirectUrl?.(KEY)).toEqual(new URL('https://store.example/blobs/one'));
     const plain = new CheckedStorageDriver(new MemoryStorageDriver());

@@ -8,8 +8,11 @@ import {
   canOpen,
   canReadUploads,
   canRedirect,
+  canStore,
+  MAX_STORED_UPLOAD_BYTES,
   type OpeningStorageDriver,
   type RedirectingStorageDriver,
+  type StoringStorageDriver,
   type UploadReadingStorageDriver,
 } from './driver-abilities.js';
 import {
@@ -31,6 +34,7 @@ import type {
   StoredUpload,
   UploadSink,
 } from './storage-driver.js';
+import { StorageError } from './storage.errors.js';
 
 /**
  * The wrapper around every driver. It checks keys, upload ids, digests and abort signals, so a driver only
@@ -48,6 +52,7 @@ export class CheckedStorageDriver implements StorageDriver {
   readonly openObject?: OpeningStorageDriver['openObject'];
   readonly readUpload?: UploadReadingStorageDriver['readUpload'];
   readonly deleteMany?: BulkDeletingStorageDriver['deleteMany'];
+  readonly storeUpload?: StoringStorageDriver['storeUpload'];
 
   constructor(private readonly driver: StorageDriver) {
     this.name = driver.name;
@@ -72,6 +77,17 @@ export class CheckedStorageDriver implements StorageDriver {
     if (canDeleteMany(driver)) {
       this.deleteMany = (keys, options = {}) =>
         abortable(options, async () => driver.deleteMany(keys.map(parseObjectKey), options));
+    }
+    if (canStore(driver)) {
+      this.storeUpload = (upload, digest, bytes, options = {}) =>
+        completed(options, async () =>
+          driver.storeUpload(
+            checkedUpload(upload),
+            checkedDigest(digest, upload),
+            checkedContent(bytes),
+            options,
+          ),
+        );
     }
   }
 
@@ -187,6 +203,16 @@ async function* abortableList<T>(
 function checkedUpload(upload: DriverUpload): DriverUpload {
   parseKeySegment(upload.id);
   return upload;
+}
+
+/** @throws StorageError */
+function checkedContent(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteLength > MAX_STORED_UPLOAD_BYTES) {
+    throw new StorageError(
+      `${bytes.byteLength} bytes can't be stored in one call: at most ${MAX_STORED_UPLOAD_BYTES}`,
+    );
+  }
+  return bytes;
 }
 
 /** @throws InvalidObjectKeyError if the digest can't be part of a key. */

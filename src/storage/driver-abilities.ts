@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Digest } from '../oci/digest.js';
 import type { ObjectKey } from './object-key.js';
 import type { DriverUpload, IoOptions, StorageDriver } from './storage-driver.js';
 import type { StorageError } from './storage.errors.js';
@@ -78,4 +79,37 @@ export interface BulkDeletingStorageDriver extends StorageDriver {
 
 export function canDeleteMany(driver: StorageDriver): driver is BulkDeletingStorageDriver {
   return driver.abilities.deletesMany;
+}
+
+/** The longest content that `storeUpload` takes. */
+export const MAX_STORED_UPLOAD_BYTES = 64 * 1024;
+
+/** Small content can be stored in one call, with fewer flushes than an upload needs. */
+export interface StoringStorageDriver extends StorageDriver {
+  /**
+   * Makes `bytes`, the whole content of an upload that has no recorded bytes, a visible, durable object and
+   * returns its key: the one of `objectKeyOf`. As `openUpload` at offset 0, `write`, `flush` and
+   * `finishUpload` would, but the upload's sinks, files and other calls are neither used nor changed. So
+   * concurrent calls don't disturb each other, nor a writer that was fenced or should have been.
+   *
+   * Idempotent: it may be repeated after an error or a crash at any point, and when the object exists. After
+   * an error the object is missing or whole. After an abort it rejects only when it can have no more effect.
+   *
+   * What earlier sinks wrote without a recorded offset stays, until `abortUpload` removes it. So does what a
+   * crash during this call leaves, which `listUploads` finds.
+   *
+   * @param digest the sha256 digest of `bytes`. No driver verifies it.
+   * @param bytes at most {@link MAX_STORED_UPLOAD_BYTES}. The driver owns the buffer until the call settles.
+   * @throws UploadStateError if the state has bytes; StorageError
+   */
+  storeUpload(
+    upload: DriverUpload,
+    digest: Digest,
+    bytes: Uint8Array,
+    options?: IoOptions,
+  ): Promise<ObjectKey>;
+}
+
+export function canStore(driver: StorageDriver): driver is StoringStorageDriver {
+  return driver.abilities.storesUploads;
 }

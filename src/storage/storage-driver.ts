@@ -44,6 +44,8 @@ export interface StorageAbilities {
   readonly readsUploads: boolean;
   /** The driver is a `BulkDeletingStorageDriver`. */
   readonly deletesMany: boolean;
+  /** The driver is a `StoringStorageDriver`. */
+  readonly storesUploads: boolean;
   /**
    * Writes of a killed process may still reach the medium, for example as requests on a network. The next
    * writer of an upload then has to fence it.

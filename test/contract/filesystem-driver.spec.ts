@@ -21,4 +21,4 @@ async function makeHarness(): Promise<StorageDriverHarness> {
   };
 }
 
-describeStorageDriverContract('filesystem', makeHarness, { opensObjects: true });
+describeStorageDriverContract('filesystem', makeHarness, { opensObjects: true, storesUploads: true });

@@ -13,5 +13,5 @@ describeStorageDriverContract(
       dispose: () => Promise.resolve(),
     });
   },
-  { deletesMany: false },
+  { deletesMany: false, storesUploads: true },
 );

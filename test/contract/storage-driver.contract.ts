@@ -7,6 +7,7 @@ import { describeDeletingMany } from './storage-driver-deleting.contract.js';
 import { describeOpening } from './storage-driver-opening.contract.js';
 import { describeAborting, describeFinishing } from './storage-driver-finishing.contract.js';
 import { describeResuming } from './storage-driver-resuming.contract.js';
+import { describeStoring } from './storage-driver-storing.contract.js';
 import { describeOneUpload, describeReadingUploads } from './storage-driver-uploads.contract.js';
 import {
   describeObjects,
@@ -27,7 +28,8 @@ export function describeStorageDriverContract(
     readsUploads = true,
     opensObjects = false,
     deletesMany = true,
-  }: { readsUploads?: boolean; opensObjects?: boolean; deletesMany?: boolean } = {},
+    storesUploads = false,
+  }: { readsUploads?: boolean; opensObjects?: boolean; deletesMany?: boolean; storesUploads?: boolean } = {},
 ): void {
   describe(`storage driver contract: ${name}`, () => {
     let harness: StorageDriverHarness;
@@ -55,12 +57,14 @@ export function describeStorageDriverContract(
     if (readsUploads) describe('reading unfinished uploads', () => describeReadingUploads(context));
     if (deletesMany) describe('deleting many objects', () => describeDeletingMany(context));
     if (opensObjects) describe('holding objects open', () => describeOpening(context));
+    if (storesUploads) describe('storing whole uploads', () => describeStoring(context));
     it('has the abilities that are declared, and no other', () => {
-      expect(driver.abilities).toMatchObject({ readsUploads, opensObjects, deletesMany });
-      const { openObject, readUpload, redirectUrl, deleteMany } = driver as CheckedStorageDriver;
+      expect(driver.abilities).toMatchObject({ readsUploads, opensObjects, deletesMany, storesUploads });
+      const { openObject, readUpload, redirectUrl, deleteMany, storeUpload } = driver as CheckedStorageDriver;
       expect(openObject !== undefined).toBe(opensObjects);
       expect(readUpload !== undefined).toBe(readsUploads);
       expect(deleteMany !== undefined).toBe(deletesMany);
+      expect(storeUpload !== undefined).toBe(storesUploads);
       expect(redirectUrl !== undefined).toBe(driver.abilities.redirects);
     });
   });

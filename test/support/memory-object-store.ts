@@ -203,6 +203,7 @@ export class ReadableObjectStorageDriver extends ObjectStorageDriver implements 
     opensObjects: false,
     readsUploads: true,
     deletesMany: true,
+    storesUploads: false,
     outlivesProcess: true,
   };
 

@@ -75,6 +75,7 @@ export class ObjectStorageDriver implements BulkDeletingStorageDriver {
       opensObjects: false,
       readsUploads: false,
       deletesMany: true,
+      storesUploads: false,
       outlivesProcess: true,
     };
     if (sign !== undefined) {

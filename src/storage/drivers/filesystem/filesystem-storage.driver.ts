@@ -23,10 +23,12 @@ import type {
   DeletionFailures,
   OpeningStorageDriver,
   OpenObject,
+  StoringStorageDriver,
   UploadReadingStorageDriver,
 } from '../../driver-abilities.js';
 import { byteRange } from '../../reading.js';
 import { shareSyncs } from './shared-syncs.js';
+import { newSegmentName } from '../segment-name.js';
 import { segmentNames, UploadSegments } from '../upload-segments.js';
 import { type DirectorySync, DurableDirectories } from './durable-directories.js';
 import { READ_BYTES } from './file-readable.js';
@@ -54,6 +56,7 @@ import {
   removeFiles,
 } from './upload-files.js';
 import { finishFile } from './finish-file.js';
+import { storeFile } from './store-file.js';
 import { walkUploads } from './upload-walk.js';
 
 /**
@@ -70,7 +73,7 @@ import { walkUploads } from './upload-walk.js';
  * A deletion by `delete` is not flushed: a crash may bring an object back. `deleteMany` flushes.
  */
 export class FilesystemStorageDriver
-  implements BulkDeletingStorageDriver, OpeningStorageDriver, UploadReadingStorageDriver
+  implements BulkDeletingStorageDriver, OpeningStorageDriver, StoringStorageDriver, UploadReadingStorageDriver
 {
   readonly name = 'filesystem';
   readonly location: string;
@@ -79,6 +82,7 @@ export class FilesystemStorageDriver
     opensObjects: true,
     readsUploads: true,
     deletesMany: true,
+    storesUploads: true,
     outlivesProcess: false,
   };
   private readonly layout: FilesystemLayout;
@@ -214,6 +218,17 @@ export class FilesystemStorageDriver
       const key = this.objectKeyOf(upload, digest);
       const segments = UploadSegments.recordedAt(upload, sizeBytes);
       await finishFile({ segments, target: layout.objectPath(key) }, { layout, directories, signal });
+      return key;
+    });
+  }
+
+  storeUpload(upload: DriverUpload, digest: Digest, bytes: Uint8Array): Promise<ObjectKey> {
+    const { layout, directories } = this;
+    return translateErrors('storing an upload', async () => {
+      const key = this.objectKeyOf(upload, digest);
+      const { id } = UploadSegments.recordedAt(upload, 0);
+      const source = layout.segmentPath(newSegmentName(id));
+      await storeFile({ source, target: layout.objectPath(key), bytes }, { layout, directories });
       return key;
     });
   }

@@ -4,7 +4,7 @@ import { attempt } from '../../attempt.js';
 import { type Claim, CLAIM } from '../../claim-object.js';
 import { IDENTITY } from '../../identity-object.js';
 import { blobObjectKey, type ObjectKey } from '../../object-key.js';
-import type { UploadReadingStorageDriver } from '../../driver-abilities.js';
+import type { StoringStorageDriver, UploadReadingStorageDriver } from '../../driver-abilities.js';
 import type {
   ByteSpan,
   DriverUpload,
@@ -30,13 +30,14 @@ export const DEFAULT_MEMORY_CAPACITY_BYTES = 1024 ** 3;
  * Blobs in the memory of this process, for tests and first tries. Unlike what the contract promises, nothing
  * survives a restart, and replicas share nothing.
  */
-export class MemoryStorageDriver implements UploadReadingStorageDriver {
+export class MemoryStorageDriver implements StoringStorageDriver, UploadReadingStorageDriver {
   readonly name = 'memory';
   readonly abilities = {
     redirects: false,
     opensObjects: false,
     readsUploads: true,
     deletesMany: false,
+    storesUploads: true,
     outlivesProcess: false,
   };
   readonly location = 'memory (lost at exit)';
@@ -154,6 +155,23 @@ export class MemoryStorageDriver implements UploadReadingStorageDriver {
       if (existing === undefined) {
         this.medium.reserve(sizeBytes);
         this.medium.objects.set(key, { chunks, sizeBytes, modifiedAt: new Date() });
+      }
+      return key;
+    });
+  }
+
+  storeUpload(upload: DriverUpload, digest: Digest, bytes: Uint8Array): Promise<ObjectKey> {
+    return attempt(() => {
+      const key = this.objectKeyOf(upload, digest);
+      UploadSegments.recordedAt(upload, 0);
+      if (!this.medium.objects.has(key)) {
+        this.medium.reserve(bytes.byteLength);
+        const object = {
+          chunks: [Buffer.from(bytes)],
+          sizeBytes: bytes.byteLength,
+          modifiedAt: new Date(),
+        };
+        this.medium.objects.set(key, object);
       }
       return key;
     });
