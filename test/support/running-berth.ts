@@ -49,6 +49,10 @@ export class RunningBerth {
     return this.address.logFile;
   }
 
+  get pid(): number {
+    return this.address.pid;
+  }
+
   /** The memory that it has. Linux only. */
   residentBytes(): number {
     const status = readFileSync(`/proc/${this.address.pid}/status`, 'utf8');
