@@ -16,7 +16,7 @@ export function allGroups(sizes: Sizes): CaseGroup[] {
     manifestReads(),
     blobReads(sizes),
     ...blobPushes(sizes),
-    imageTransfers(sizes),
+    ...imageTransfers(sizes),
     mounts(),
     ...longLists(sizes),
     referrers(sizes),

@@ -1,16 +1,17 @@
 import type { PushedBlob, UploadForm } from '../load/jobs.js';
 import { defineGroup, megabytesPerSecond, perSecond, type BenchCase, type CaseGroup } from './bench-case.js';
 import { verifyDigest } from './check.js';
-import { sizeText, type Sizes } from './sizes.js';
+import { connectionsText, sizeText, type Sizes } from './sizes.js';
 
 const REPOSITORY = 'bench/pushed';
-const MANY = 16;
+const CONNECTIONS = [8, 16];
 /** Contents prepared before each round: more than any registry accepts in a second. */
 const MAX_SMALL_PUSHES_PER_SECOND = 10_000;
 
 const FORMS: readonly (readonly [UploadForm, string])[] = [
   ['put', 'POST + PUT'],
   ['patch', 'POST + PATCH + PUT'],
+  ['stream', 'POST + chunked PATCH + PUT'],
   ['chunks', 'POST + PATCH of 16 MiB each + PUT'],
 ];
 
@@ -23,28 +24,32 @@ interface Pushed {
 export function blobPushes(sizes: Sizes): CaseGroup[] {
   const seed = (): Promise<Pushed> => Promise.resolve({ last: undefined });
   return [
-    defineGroup('small pushes', seed, [smallPushes(sizes)]),
+    defineGroup(
+      'small pushes',
+      seed,
+      CONNECTIONS.map((count) => smallPushes(sizes, count)),
+    ),
     ...FORMS.map(([form, name]) =>
       defineGroup(`large pushes by ${form}`, seed, [largePush(sizes, form, name)]),
     ),
   ];
 }
 
-function smallPushes({ smallBlobBytes: sizeBytes }: Sizes): BenchCase<Pushed> {
+function smallPushes({ smallBlobBytes: sizeBytes }: Sizes, connections: number): BenchCase<Pushed> {
   return {
-    name: `blob push ${sizeText(sizeBytes)}, POST + PUT, ${MANY} connections`,
+    name: `blob push ${sizeText(sizeBytes)}, POST + PUT, ${connectionsText(connections)}`,
     unit: 'pushes/s',
     run: async ({ generator, server }, pushed, { number, seconds }) => {
       const result = await generator.run({
         kind: 'push',
         port: server.port,
-        connections: MANY,
+        connections,
         repository: REPOSITORY,
         form: 'put',
         sizeBytes,
         count: Math.ceil(seconds * MAX_SMALL_PUSHES_PER_SECOND),
         seconds,
-        label: `small round ${number}`,
+        label: `small round ${number} of ${connections}`,
       });
       pushed.last = result.blobs.at(-1);
       return perSecond(result);

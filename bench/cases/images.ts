@@ -15,62 +15,91 @@ const REPOSITORY = 'bench/images';
 const UPLOADS = 5;
 const DOWNLOADS = 3;
 
-/** The last pushed images. */
 interface Pushed {
-  images: readonly PushedImage[];
+  /** Pushed before the first case, for the pulls. */
+  readonly first: readonly PushedImage[];
+  last: readonly PushedImage[];
 }
 
-/** Several clients push and pull whole images at once, as docker does. */
-export function imageTransfers(sizes: Sizes): CaseGroup {
-  const what = `of ${sizes.layers} layers of ${sizeText(sizes.layerBytes)}, ${sizes.clients} clients`;
+interface Clients {
+  readonly count: number;
+  /** `patch`: each layer in a PATCH with its length. `stream`: in chunked PATCHes, as docker does. */
+  readonly form: 'patch' | 'stream';
+}
+
+/**
+ * Several clients push and pull whole images at once, as docker does. One group for each way to push, so that
+ * the disk holds the data of one at a time.
+ */
+export function imageTransfers(sizes: Sizes): CaseGroup[] {
+  const most = sizes.clients.at(-1) ?? 1;
+  const groups = sizes.clients.map((count) =>
+    imageGroup(sizes, { count, form: 'patch' }, count === most ? [pullCase(sizes, most)] : []),
+  );
+  return [...groups, imageGroup(sizes, { count: most, form: 'stream' }, [])];
+}
+
+function imageGroup(sizes: Sizes, clients: Clients, pulls: BenchCase<Pushed>[]): CaseGroup {
+  const what = whatText(sizes, clients.count);
   const push: BenchCase<Pushed> = {
-    name: `image push ${what}`,
+    name: `image push ${what}${clients.form === 'stream' ? ', chunked PATCHes' : ''}`,
     unit: 'images/s',
     run: async (target, pushed, { number }) => {
-      const result = await pushImages(target, `round ${number}`);
-      pushed.images = result.images;
+      const result = await pushImages(target, clients, `round ${number}`);
+      pushed.last = result.images;
       return perSecond(result);
     },
-    verify: verifyImages,
+    verify: (target, { last }) => verifyImages(target, last),
   };
-  const pull: BenchCase<Pushed> = {
-    name: `image pull ${what}`,
+  const seed = async (target: Target): Promise<Pushed> => {
+    const { images } = await pushImages(target, clients, 'seed');
+    return { first: images, last: images };
+  };
+  return defineGroup(`images by ${clients.form}, ${clients.count} clients`, seed, [push, ...pulls]);
+}
+
+function pullCase(sizes: Sizes, count: number): BenchCase<Pushed> {
+  return {
+    name: `image pull ${whatText(sizes, count)}`,
     unit: 'MB/s',
-    run: async ({ generator, server }, { images }) =>
+    run: async ({ generator, server }, { first }) =>
       megabytesPerSecond(
         await generator.run({
           kind: 'pull images',
           port: server.port,
           parallel: DOWNLOADS,
           repository: REPOSITORY,
-          images,
+          images: first,
         }),
       ),
-    verify: verifyImages,
+    verify: (target, { first }) => verifyImages(target, first),
   };
-  const seed = async (target: Target): Promise<Pushed> => ({
-    images: (await pushImages(target, 'seed')).images,
-  });
-  return defineGroup('images', seed, [push, pull]);
+}
+
+function whatText({ layers, layerBytes }: Sizes, clients: number): string {
+  return `of ${layers} layers of ${sizeText(layerBytes)}, ${clients} clients`;
 }
 
 function pushImages(
   { generator, server, sizes }: Target,
+  { count, form }: Clients,
   label: string,
 ): ReturnType<Target['generator']['run']> {
   return generator.run({
     kind: 'push images',
     port: server.port,
-    clients: sizes.clients,
+    clients: count,
     parallel: UPLOADS,
     repository: REPOSITORY,
+    form,
     layers: sizes.layers,
     layerBytes: sizes.layerBytes,
-    label,
+    // A quick run has all groups on one server.
+    label: `${form}/${count}/${label}`,
   });
 }
 
-async function verifyImages(target: Target, { images }: Pushed): Promise<void> {
+async function verifyImages(target: Target, images: readonly PushedImage[]): Promise<void> {
   for (const { tag, manifest, blobs } of images) {
     await verifyDigest(target, `/v2/${REPOSITORY}/manifests/${tag}`, manifest.digest);
     for (const { digest } of blobs) await verifyDigest(target, `/v2/${REPOSITORY}/blobs/${digest}`, digest);

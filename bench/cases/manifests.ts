@@ -58,6 +58,7 @@ export async function pushSmallImage(
 ): Promise<PushedImage> {
   const { images } = await generator.run({
     kind: 'push images',
+    form: 'patch',
     port: server.port,
     clients: 1,
     parallel: 1,

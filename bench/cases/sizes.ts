@@ -12,7 +12,8 @@ export interface Sizes {
   readonly largePushesPerRound: number;
   readonly layers: number;
   readonly layerBytes: number;
-  readonly clients: number;
+  /** Numbers of clients that push images at once, in ascending order. */
+  readonly clients: readonly number[];
   /** Number of tags of a repository, and of repositories. */
   readonly listed: number;
   readonly referrers: number;
@@ -29,7 +30,7 @@ export const FULL: Sizes = {
   largePushesPerRound: 2,
   layers: 10,
   layerBytes: 5 * MIB,
-  clients: 8,
+  clients: [4, 8],
   listed: 100_000,
   referrers: 1000,
   memoryBytes: [16 * MIB, 64 * MIB, 256 * MIB],
@@ -43,7 +44,7 @@ export const QUICK: Sizes = {
   largePushesPerRound: 1,
   layers: 3,
   layerBytes: MIB,
-  clients: 2,
+  clients: [2],
   listed: 1000,
   referrers: 100,
   memoryBytes: [4 * MIB],

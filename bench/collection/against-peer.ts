@@ -88,7 +88,12 @@ async function measure(registry: Collected, generator: LoadGenerator, size: Garb
   while (manifests.length < size.images) {
     const { images } = await generator.run({
       ...{ kind: 'push images', port: registry.port, clients: AT_ONCE, parallel: 1, repository: GARBAGE },
-      ...{ layers: size.layers, layerBytes: size.layerBytes, label: `garbage ${manifests.length}` },
+      ...{
+        form: 'patch',
+        layers: size.layers,
+        layerBytes: size.layerBytes,
+        label: `garbage ${manifests.length}`,
+      },
     } as const);
     manifests.push(...images.map(({ manifest }) => manifest.digest));
   }

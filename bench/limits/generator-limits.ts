@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 import { connectionsText, sizeText, type Sizes } from '../cases/sizes.js';
-import { median } from '../report/statistics.js';
 import { withChildServer } from './child-server.js';
 import { getLimit } from './get-limit.js';
-import type { Limit, LimitContext, LimitFigure } from './limit.js';
+import type { Limit } from './limit.js';
+import { pushLimit, type LimitedPush } from './push-limit.js';
 
 const CANNED = join(import.meta.dirname, '../load/canned-server.js');
 const MANIFEST_BYTES = 600;
-const MAX_PUSHES_PER_SECOND = 50_000;
 
 /** The generator's speed against a server that does almost nothing: the limit of what can be measured. */
 export function generatorLimits(sizes: Sizes): Limit[] {
@@ -15,8 +14,9 @@ export function generatorLimits(sizes: Sizes): Limit[] {
     ...[1, 32, 128].map((connections) => gets(MANIFEST_BYTES, connections, 'requests/s')),
     gets(sizes.mediumBlobBytes, 16, 'MB/s'),
     gets(sizes.largeBlobBytes, 1, 'MB/s'),
-    pushes(sizes.smallBlobBytes, 16, 'pushes/s'),
-    pushes(sizes.largeBlobBytes, 1, 'MB/s'),
+    pushes({ sizeBytes: sizes.smallBlobBytes, connections: 16, form: 'put', unit: 'pushes/s' }),
+    pushes({ sizeBytes: sizes.largeBlobBytes, connections: 1, form: 'put', unit: 'MB/s' }),
+    pushes({ sizeBytes: sizes.largeBlobBytes, connections: 1, form: 'stream', unit: 'MB/s' }),
   ];
 }
 
@@ -32,39 +32,12 @@ function gets(bodyBytes: number, connections: number, unit: 'requests/s' | 'MB/s
   };
 }
 
-function pushes(sizeBytes: number, connections: number, unit: 'pushes/s' | 'MB/s'): Limit {
+function pushes(push: LimitedPush): Limit {
+  const { sizeBytes, connections, form, unit } = push;
+  const how = form === 'stream' ? ' in chunks' : '';
   return {
-    name: `generator: push ${sizeText(sizeBytes)} to a canned server, ${connectionsText(connections)}`,
+    name: `generator: push ${sizeText(sizeBytes)}${how} to a canned server, ${connectionsText(connections)}`,
     unit,
-    measure: (context) =>
-      withChildServer(context, CANNED, (port) => measurePushes(context, port, sizeBytes, connections, unit)),
+    measure: (context) => withChildServer(context, CANNED, (port) => pushLimit(context, port, push)),
   };
-}
-
-async function measurePushes(
-  { generator, rounds, seconds }: LimitContext,
-  port: number,
-  sizeBytes: number,
-  connections: number,
-  unit: 'pushes/s' | 'MB/s',
-): Promise<LimitFigure> {
-  const values: number[] = [];
-  let generatorCpu = 0;
-  for (let round = 0; round <= rounds; round += 1) {
-    const result = await generator.run({
-      kind: 'push',
-      port,
-      connections,
-      repository: 'canned',
-      form: 'put',
-      sizeBytes,
-      count: unit === 'MB/s' ? 8 : Math.ceil(seconds * MAX_PUSHES_PER_SECOND),
-      seconds,
-      label: `canned ${round}`,
-    });
-    if (round === 0) continue;
-    values.push((unit === 'MB/s' ? result.bytes / 1e6 : result.latenciesMs.length) / result.seconds);
-    generatorCpu = Math.max(generatorCpu, result.generatorCpu);
-  }
-  return { value: median(values), generatorCpu };
 }

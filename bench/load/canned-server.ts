@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { ChunkCounter } from './chunk-counter.js';
 
 /**
  * Sends prepared bytes and discards request bodies: the least work of a server, to measure the generator's
@@ -14,10 +15,12 @@ const small = new Map<number, Buffer>();
 
 const server = createServer({ noDelay: true }, (socket) => {
   let bodyLeft = 0;
+  let chunks: ChunkCounter | undefined;
   let reply = CREATED;
   let head = '';
   socket.on('error', () => socket.destroy());
   socket.on('data', (bytes: Buffer) => {
+    if (chunks) return countChunks(bytes, 0);
     if (bodyLeft > 0) {
       bodyLeft -= bytes.length;
       if (bodyLeft === 0) socket.write(reply);
@@ -31,9 +34,19 @@ const server = createServer({ noDelay: true }, (socket) => {
     head = '';
     if (request.startsWith('GET ')) return sendBytes(socket, Number(/^GET \/(\d+)/.exec(request)?.[1]));
     reply = request.startsWith('PUT ') ? CREATED : STARTED;
+    if (/\r\ntransfer-encoding: chunked/i.test(request)) {
+      chunks = new ChunkCounter();
+      return countChunks(bytes, end + 4);
+    }
     bodyLeft = Number(/\r\ncontent-length: (\d+)/i.exec(request)?.[1] ?? 0) - (bytes.length - end - 4);
     if (bodyLeft === 0) socket.write(reply);
   });
+  const countChunks = (bytes: Buffer, from: number): void => {
+    chunks?.feed(bytes, from, bytes.length);
+    if (chunks?.complete !== true) return;
+    chunks = undefined;
+    socket.write(reply);
+  };
 });
 server.listen(0, '127.0.0.1', () => process.send?.(server.address()));
 process.on('disconnect', () => process.exit());

@@ -24,10 +24,10 @@ export interface RequestsJob {
 }
 
 /**
- * `put`: POST, and a PUT with the content. `patch`: POST, one PATCH, PUT. `chunks`: POST, a PATCH per chunk,
- * PUT.
+ * `put`: POST, and a PUT with the content. `patch`: POST, one PATCH with a Content-Length, PUT. `stream`: the
+ * same with `Transfer-Encoding: chunked`, as docker pushes. `chunks`: POST, a PATCH per 16 MiB, PUT.
  */
-export type UploadForm = 'put' | 'patch' | 'chunks';
+export type UploadForm = 'put' | 'patch' | 'stream' | 'chunks';
 
 /** Pushes new blobs, for some seconds or until there are `count`. */
 export interface PushJob {
@@ -51,6 +51,7 @@ export interface ImagePushJob {
   /** Concurrent uploads or downloads per client. */
   readonly parallel: number;
   readonly repository: string;
+  readonly form: UploadForm;
   readonly layers: number;
   readonly layerBytes: number;
   readonly label: string;

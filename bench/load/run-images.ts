@@ -24,6 +24,7 @@ interface PreparedImage {
  */
 export async function runImagePushes(job: ImagePushJob): Promise<JobResult> {
   const maker = new ContentMaker(job.layerBytes);
+  if (job.form === 'stream') maker.prepareChunked();
   const images = Array.from({ length: job.clients }, (_, n) => prepareImage(maker, job, n));
   const clients = await openClients(job.port, images.length, job.parallel);
   try {
@@ -75,7 +76,7 @@ async function pushImage(
 async function pushBlob(connection: Connection, job: ImagePushJob, blob: Content): Promise<void> {
   const head = requestHead(job.port, 'HEAD', `/v2/${job.repository}/blobs/${blob.digest}`);
   expectStatus(await connection.exchange(head, [], true), 404, 'the HEAD of a new blob');
-  await upload(connection, job, blob, 'patch');
+  await upload(connection, job, blob, job.form);
 }
 
 async function pullImage(

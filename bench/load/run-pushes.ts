@@ -10,6 +10,7 @@ const MAX_TOLD = 1000;
 /** Pushes unique blobs on all connections. Contents and digests are made before the measurement. */
 export async function runPushes(job: PushJob): Promise<JobResult> {
   const maker = new ContentMaker(job.sizeBytes);
+  if (job.form === 'stream') maker.prepareChunked();
   const contents = Array.from({ length: job.count }, (_, n) => maker.make(`${job.label}/${n}`));
   const connections = await openConnections(job.port, job.connections);
   try {

@@ -5,6 +5,7 @@ import type { UploadForm } from './jobs.js';
 import { pathOf, requestHead, withQuery } from './request-text.js';
 
 const CHUNK_BYTES = 16 * 1024 * 1024;
+const CHUNKED = { 'Transfer-Encoding': 'chunked' };
 
 /** The repository to push to. */
 export interface Destination {
@@ -24,10 +25,17 @@ export async function upload(
   );
   let path = pathOf(expectStatus(started, 202, 'the POST of an upload').location);
   const { sizeBytes } = content;
-  if (form !== 'put') {
+  if (form === 'stream') {
+    path = await patch(connection, port, path, CHUNKED, content.chunkedParts());
+  } else if (form !== 'put') {
     const step = form === 'chunks' ? CHUNK_BYTES : sizeBytes;
     for (let from = 0; from < sizeBytes; from += step) {
-      path = await patch(connection, port, path, content, from, Math.min(from + step, sizeBytes), form);
+      const to = Math.min(from + step, sizeBytes);
+      const headers = {
+        'Content-Length': `${to - from}`,
+        ...(form === 'chunks' && { 'Content-Range': `${from}-${to - 1}` }),
+      };
+      path = await patch(connection, port, path, headers, content.parts(from, to));
     }
   }
   const body = form === 'put' ? sizeBytes : 0;
@@ -42,17 +50,11 @@ async function patch(
   connection: Connection,
   port: number,
   path: string,
-  content: Content,
-  from: number,
-  to: number,
-  form: UploadForm,
+  framing: Readonly<Record<string, string>>,
+  body: Iterable<Buffer>,
 ): Promise<string> {
-  const head = requestHead(port, 'PATCH', path, {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': `${to - from}`,
-    ...(form === 'chunks' && { 'Content-Range': `${from}-${to - 1}` }),
-  });
-  const response = await connection.exchange(head, content.parts(from, to));
+  const headers = { 'Content-Type': 'application/octet-stream', ...framing };
+  const response = await connection.exchange(requestHead(port, 'PATCH', path, headers), body);
   return pathOf(expectStatus(response, 202, 'the PATCH of an upload').location);
 }
 
