@@ -12,6 +12,7 @@ export const USAGE = `npm run bench -- [options]
   --peer PATH        the registry to compare with (default docker-registry, where it is on the PATH)
   --no-peer          measures Berth alone
   --tls              https: both servers with the same new certificate (needs openssl; no limits are measured)
+  --without-sha      as on a processor without SHA instructions: servers and limits don't use them (x86 only)
   --directory DIR    where the data lies meanwhile, 20 GB at most (default the system's temporary directory)
   --json FILE        writes all figures to this file, too
   --help             prints this
@@ -29,6 +30,7 @@ export interface Options {
   /** Undefined: no peer. */
   readonly peer: string | undefined;
   readonly tls: boolean;
+  readonly withoutSha: boolean;
   readonly directory: string | undefined;
   readonly json: string | undefined;
 }
@@ -49,11 +51,14 @@ export function parseOptions(args: readonly string[]): Options {
       peer: { type: 'string', default: 'docker-registry' },
       'no-peer': { type: 'boolean', default: false },
       tls: { type: 'boolean', default: false },
+      'without-sha': { type: 'boolean', default: false },
       directory: { type: 'string' },
       json: { type: 'string' },
     },
   });
   const { quick } = values;
+  if (values['without-sha'] && process.arch !== 'x64')
+    throw new Error('--without-sha needs an x86 processor');
   return {
     list: values.list,
     help: values.help,
@@ -65,6 +70,7 @@ export function parseOptions(args: readonly string[]): Options {
     dist: values.dist,
     peer: values['no-peer'] ? undefined : values.peer,
     tls: values.tls,
+    withoutSha: values['without-sha'],
     directory: values.directory,
     json: values.json,
   };

@@ -1,28 +1,36 @@
 import type { CaseResult, Figures } from './results.js';
 import { markdownTable, numberText } from './table.js';
 
+type Column = readonly [title: string, cell: (result: CaseResult) => string];
+
 /** A row per case. Without a peer, its columns are left out. */
 export function caseTable(results: readonly CaseResult[], peerName: string | undefined): string {
-  if (peerName === undefined) {
-    const header = ['case', 'unit', 'Berth', 'p50 / p99 ms'];
-    return markdownTable(
-      header,
-      results.map(({ name, unit, berth }) => [name, unit, numberText(berth.median), latencyText(berth)]),
-    );
-  }
-  const header = ['case', 'unit', 'Berth', peerName, 'ratio', 'Berth p50 / p99 ms', 'peer p50 / p99 ms'];
+  const columns = peerName === undefined ? berthColumns() : comparingColumns(peerName);
   return markdownTable(
-    header,
-    results.map(({ name, unit, berth, peer, ratio }) => [
-      name,
-      unit,
-      numberText(berth.median),
-      numberText(peer?.median ?? null),
-      ratio === null ? '—' : `${numberText(ratio)}×`,
-      latencyText(berth),
-      latencyText(peer),
-    ]),
+    ['case', 'unit', ...columns.map(([title]) => title)],
+    results.map((result) => [result.name, result.unit, ...columns.map(([, cell]) => cell(result))]),
   );
+}
+
+function berthColumns(): Column[] {
+  return [
+    ['Berth', ({ berth }) => numberText(berth.median)],
+    ['CPU ms', ({ berth }) => numberText(berth.cpuMs)],
+    ['p50 / p99 ms', ({ berth }) => latencyText(berth)],
+  ];
+}
+
+function comparingColumns(peerName: string): Column[] {
+  return [
+    ['Berth', ({ berth }) => numberText(berth.median)],
+    [peerName, ({ peer }) => numberText(peer?.median ?? null)],
+    ['ratio', ({ ratio }) => ratioText(ratio)],
+    ['Berth CPU ms', ({ berth }) => numberText(berth.cpuMs)],
+    ['peer CPU ms', ({ peer }) => numberText(peer?.cpuMs ?? null)],
+    ['CPU ratio', ({ cpuRatio }) => ratioText(cpuRatio)],
+    ['Berth p50 / p99 ms', ({ berth }) => latencyText(berth)],
+    ['peer p50 / p99 ms', ({ peer }) => latencyText(peer)],
+  ];
 }
 
 /** Why the peer was not measured, a line per reason. */
@@ -30,6 +38,10 @@ export function notes(results: readonly CaseResult[]): string[] {
   return results.flatMap(({ name, withoutPeer }) =>
     withoutPeer === null ? [] : [`${name}: ${withoutPeer}`],
   );
+}
+
+function ratioText(ratio: number | null): string {
+  return ratio === null ? '—' : `${numberText(ratio)}×`;
 }
 
 function latencyText(figures: Figures | null): string {

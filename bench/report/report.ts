@@ -1,8 +1,9 @@
-import { cpus } from 'node:os';
 import type { LimitResult } from '../limits/limit.js';
 import type { Options } from '../options.js';
+import { withoutShaText } from '../servers/without-sha.js';
 import { caseTable, notes } from './case-table.js';
 import { limitTable } from './limit-table.js';
+import { machineText, thisMachine } from './machine.js';
 import { memoryTable } from './memory-table.js';
 import type { CaseResult } from './results.js';
 
@@ -16,10 +17,8 @@ export interface Report {
 
 /** Markdown tables with notes. */
 export function textOf({ cases, limits, peer, options }: Report): string {
-  const { workers, rounds, seconds, quick } = options;
   const parts = [
-    `${machineText()}; WORKERS=${workers}; ${rounds} rounds of ${seconds} s` +
-      `${quick ? '; a quick run, not for comparison' : ''}\n`,
+    `${headText(options)}\n`,
     cases.length === 0 ? '' : caseTable(cases, peer),
     memoryTable(cases, peer),
     limits.length === 0 ? '' : limitTable(limits),
@@ -29,14 +28,25 @@ export function textOf({ cases, limits, peer, options }: Report): string {
 }
 
 export function jsonOf({ cases, limits, peer, options }: Report): string {
-  const { rounds, seconds, workers, quick } = options;
-  const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version };
-  const report = { machine, options: { rounds, seconds, workers, quick }, peer: peer ?? null, cases, limits };
+  const { rounds, seconds, workers, quick, withoutSha } = options;
+  const report = {
+    machine: thisMachine(),
+    options: { rounds, seconds, workers, quick, withoutSha },
+    peer: peer ?? null,
+    cases,
+    limits,
+  };
   return `${JSON.stringify(report, null, 2)}\n`;
 }
 
-function machineText(): string {
-  return `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`;
+function headText({ workers, rounds, seconds, quick, withoutSha }: Options): string {
+  return [
+    machineText(thisMachine()),
+    ...(withoutSha ? [`SHA instructions not used: ${withoutShaText()}`] : []),
+    `WORKERS=${workers}`,
+    `${rounds} rounds of ${seconds} s`,
+    ...(quick ? ['a quick run, not for comparison'] : []),
+  ].join('; ');
 }
 
 /** With a whole core the generator would be the bottleneck. */

@@ -1,6 +1,10 @@
 import { COSTS, type CaseInfo, type Measured } from '../cases/bench-case.js';
 import { median, quantile } from './statistics.js';
 
+/** Details of a round: CPU time, user and system, per request, push or image. */
+export const SERVING_CPU = 'CPU ms per request';
+export const DATABASE_CPU = 'PostgreSQL CPU ms per request';
+
 /** The result of one registry in one case. */
 export interface Figures {
   readonly median: number;
@@ -11,6 +15,8 @@ export interface Figures {
   readonly requests: number;
   /** The generator's largest share of a core in all rounds. */
   readonly generatorCpu: number | null;
+  /** CPU time of all processes, with PostgreSQL, per request, push or image; null without requests. */
+  readonly cpuMs: number | null;
   readonly details: Readonly<Record<string, number>>;
 }
 
@@ -21,6 +27,8 @@ export interface CaseResult {
   readonly peer: Figures | null;
   /** How many times better Berth is: the median of the rounds' ratios. */
   readonly ratio: number | null;
+  /** How many times less CPU time Berth takes: the median of the rounds' ratios. */
+  readonly cpuRatio: number | null;
   readonly withoutPeer: string | null;
 }
 
@@ -28,6 +36,7 @@ export function figuresOf(rounds: readonly Measured[]): Figures {
   const latencies = sortedLatencies(rounds);
   const cpu = rounds.flatMap(({ generatorCpu }) => generatorCpu ?? []);
   const values = rounds.map(({ value }) => value);
+  const cpuMs = median(rounds.map(cpuOf));
   return {
     median: median(values),
     rounds: values,
@@ -35,6 +44,7 @@ export function figuresOf(rounds: readonly Measured[]): Figures {
     p99Ms: latencies.length === 0 ? null : quantile(latencies, 0.99),
     requests: latencies.length,
     generatorCpu: cpu.length === 0 ? null : Math.max(...cpu),
+    cpuMs: Number.isNaN(cpuMs) ? null : cpuMs,
     details: medianDetails(rounds),
   };
 }
@@ -49,14 +59,22 @@ export function caseResult(
     const other = peer?.[round]?.value ?? NaN;
     return lowerIsBetter ? other / value : value / other;
   });
+  const cpuRatio = median(berth.map((round, n) => cpuOf(peer?.[n]) / cpuOf(round)));
   return {
     name,
     unit,
     berth: figuresOf(berth),
     peer: peer === undefined ? null : figuresOf(peer),
     ratio: peer === undefined ? null : median(ratios),
+    cpuRatio: Number.isFinite(cpuRatio) ? cpuRatio : null,
     withoutPeer: withoutPeer ?? null,
   };
+}
+
+/** NaN for a round that was not measured. */
+function cpuOf(round: Measured | undefined): number {
+  const { [SERVING_CPU]: serving = NaN, [DATABASE_CPU]: database = NaN } = round?.details ?? {};
+  return serving + database;
 }
 
 function medianDetails(rounds: readonly Measured[]): Record<string, number> {

@@ -13,6 +13,7 @@ import { freePort } from '../servers/free-port.js';
 import { PeerServer, type PeerProgram } from '../servers/peer.server.js';
 import { newKeyPair, type KeyPairFiles } from '../servers/key-pair.js';
 import type { RegistryServer } from '../servers/registry-server.js';
+import { WITHOUT_SHA } from '../servers/without-sha.js';
 import type { Workspace } from './workspace.js';
 import { openAll, runCase } from './run-group.js';
 
@@ -111,9 +112,14 @@ export class Benchmark {
     const berth = (directory: string, port: number) => this.newBerth(directory, port, pair);
     const started = [await this.startServer('berth', berth)];
     const { peer } = this;
+    const { withoutSha } = this.options;
     if (peer) {
       started.push(
-        await this.startServer('peer', (directory, port) => new PeerServer(peer, directory, port, pair)),
+        await this.startServer(
+          'peer',
+          (directory, port) =>
+            new PeerServer(peer, directory, port, { pair, env: withoutSha ? WITHOUT_SHA.peer : {} }),
+        ),
       );
     }
     return started;
@@ -134,7 +140,10 @@ export class Benchmark {
   }
 
   private newBerth(directory: string, port: number, pair: KeyPairFiles | undefined): BerthServer {
-    const settings = pair && { TLS: 'files', TLS_CERT_FILE: pair.cert, TLS_KEY_FILE: pair.key };
+    const settings = {
+      ...(pair && { TLS: 'files', TLS_CERT_FILE: pair.cert, TLS_KEY_FILE: pair.key }),
+      ...(this.options.withoutSha && WITHOUT_SHA.berth),
+    };
     return new BerthServer(this.main, directory, port, this.options.workers, settings);
   }
 }

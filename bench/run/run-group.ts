@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { CaseInfo, CaseGroup, Measured, OpenGroup, Target } from '../cases/bench-case.js';
-import { caseResult, type CaseResult } from '../report/results.js';
-import { cpuSeconds } from '../servers/process-cpu.js';
+import { caseResult, DATABASE_CPU, SERVING_CPU, type CaseResult } from '../report/results.js';
+import { cpuSecondsOf } from '../servers/process-cpu.js';
 
 /** A registry with the seed of a group. */
 export interface Contestant {
@@ -50,14 +50,14 @@ export async function openAll(group: CaseGroup, targets: readonly Target[]): Pro
 
 /** Adds the server's CPU time per request, push or image. */
 async function withCpu({ server }: Target, work: () => Promise<Measured>): Promise<Measured> {
-  const { serving, database } = server.processes();
-  const before = [cpuSeconds(serving), cpuSeconds(database)] as const;
+  const before = cpuSecondsOf(server);
   const measured = await work();
   const requests = measured.latenciesMs.length;
   if (requests === 0) return measured;
+  const after = cpuSecondsOf(server);
   const details = {
-    'CPU ms per request': ((cpuSeconds(serving) - before[0]) * 1000) / requests,
-    'PostgreSQL CPU ms per request': ((cpuSeconds(database) - before[1]) * 1000) / requests,
+    [SERVING_CPU]: ((after.serving - before.serving) * 1000) / requests,
+    [DATABASE_CPU]: ((after.database - before.database) * 1000) / requests,
   };
   return { ...measured, details: { ...measured.details, ...details } };
 }

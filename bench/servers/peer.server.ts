@@ -21,11 +21,18 @@ export async function findPeer(path: string): Promise<PeerProgram | undefined> {
     const { stdout } = await promisify(execFile)(path, ['--version']);
     // `docker-registry github.com/docker/distribution 2.8.2+ds1`, `registry
     // github.com/distribution/distribution/v3 v3.1.0`
+    // `…/v3 v3.1.1+unknown` if it was built outside its repository.
     const version = stdout.trim().split(/\s+/).at(-1) ?? '';
-    return { path, name: `distribution ${version.replace(/^v/, '')}` };
+    return { path, name: `distribution ${version.replace(/^v|\+unknown$/g, '')}` };
   } catch {
     return undefined;
   }
+}
+
+export interface PeerSettings {
+  /** For https. */
+  readonly pair?: KeyPairFiles | undefined;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The Go registry with the file system driver, configured as its packages do, without access log. */
@@ -37,7 +44,7 @@ export class PeerServer implements RegistryServer {
     private readonly program: PeerProgram,
     readonly directory: string,
     readonly port: number,
-    private readonly pair?: KeyPairFiles,
+    private readonly settings: PeerSettings = {},
   ) {
     this.name = program.name;
   }
@@ -54,7 +61,7 @@ export class PeerServer implements RegistryServer {
       cwd: this.directory,
       log: join(this.directory, 'log'),
       // Version 3 sends traces otherwise.
-      env: { PATH: process.env['PATH'] ?? '', OTEL_TRACES_EXPORTER: 'none' },
+      env: { PATH: process.env['PATH'] ?? '', OTEL_TRACES_EXPORTER: 'none', ...this.settings.env },
     });
     await this.process.ready(this.port);
   }
@@ -71,7 +78,7 @@ export class PeerServer implements RegistryServer {
 
   /** With the cache of descriptors in memory, as in its packages' file: that is faster. */
   private configuration(): string {
-    const { pair } = this;
+    const { pair } = this.settings;
     const tls = pair
       ? `, tls: {certificate: ${JSON.stringify(pair.cert)}, key: ${JSON.stringify(pair.key)}}`
       : '';

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { buffer, text } from 'node:stream/consumers';
+import { ContentMaker } from '../../bench/load/content.js';
 import { ResponseParser, type ParsedResponse } from '../../bench/load/response-parser.js';
 import type { Sample } from '../../bench/soak/sampler.js';
 import { judge } from '../../bench/soak/verdict.js';
@@ -19,13 +24,23 @@ interface Ended {
 
 interface FoundCase {
   readonly name: string;
-  readonly berth: { readonly median: number; readonly requests: number; readonly p99Ms: number | null };
+  readonly berth: {
+    readonly median: number;
+    readonly requests: number;
+    readonly p99Ms: number | null;
+    readonly cpuMs: number | null;
+  };
   readonly peer: { readonly median: number } | null;
   readonly ratio: number | null;
 }
 
 const START = 'start on existing data, to the first 200';
-const CASES = ['manifest GET by tag, 1 connection', 'blob push 4 KiB, POST + PUT, 16 connections', START];
+const CASES = [
+  'manifest GET by tag, 1 connection',
+  'blob push 4 KiB, POST + PUT, 8 connections',
+  'blob push 4 KiB, POST + PUT, 16 connections',
+  START,
+];
 
 /** A peer that starts, and then fails every request. */
 const USELESS_PEER = `#!${process.execPath}
@@ -88,6 +103,7 @@ describe('npm run bench', () => {
     if (code !== 0) throw new Error(`the benchmark failed: ${stderr}`);
     const { cases } = JSON.parse(await readFile(json, 'utf8')) as { cases: FoundCase[] };
     expect(cases.map(({ name }) => name)).toEqual(CASES);
+    expect(stdout).toMatch(/^\d+ × .+ with(out)? SHA instructions, Node v/);
     for (const { name, berth, peer } of cases) {
       expect(stdout).toContain(`| ${name}`);
       expect(berth.median).toBeGreaterThan(0);
@@ -95,6 +111,7 @@ describe('npm run bench', () => {
       if (name === START) continue;
       expect(berth.requests).toBeGreaterThan(1);
       expect(berth.p99Ms).toBeGreaterThan(0);
+      expect(berth.cpuMs).toBeGreaterThan(0);
     }
     await expectNothingLeft();
   });
@@ -105,7 +122,7 @@ describe('npm run bench', () => {
     const { code, stdout, stderr } = await start(['--peer', peer, '--only', 'blob push 4 KiB']).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(
-      'blob push 4 KiB, POST + PUT, 16 connections, distribution 0: ' +
+      'blob push 4 KiB, POST + PUT, 8 connections, distribution 0: ' +
         'the POST of an upload returned 500 instead of 202',
     );
     await expectNothingLeft();
@@ -166,6 +183,31 @@ describe('the verdict of a soak', () => {
   ])('%s', (_, name, of, verdict) => {
     expect(judge(samples(of, name)).map((finding) => finding.verdict)).toEqual([verdict]);
   });
+});
+
+describe('a chunked body', () => {
+  it.each([64, 100, 32 * 1024, 32 * 1024 + 63, 32 * 1024 + 64, 5 * 32 * 1024])(
+    'of %i bytes',
+    async (size) => {
+      const content = new ContentMaker(size).make('chunked');
+      const plain = Buffer.concat([...content.parts(0, size)]);
+      const server = createServer((request, response) => {
+        void buffer(request).then((body) => response.end(createHash('sha256').update(body).digest('hex')));
+      });
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const { port } = server.address() as AddressInfo;
+      try {
+        const socket = connect(port, '127.0.0.1');
+        socket.write('PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n');
+        for (const part of content.chunkedParts()) socket.write(part);
+        const digest = createHash('sha256').update(plain).digest('hex');
+        expect(await text(socket)).toContain(`\r\n\r\n${digest}`);
+        expect(content.digest).toBe(`sha256:${digest}`);
+      } finally {
+        server.close();
+      }
+    },
+  );
 });
 
 describe('ResponseParser', () => {
