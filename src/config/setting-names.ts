@@ -68,7 +68,7 @@ export function describeUnusedStores(
   const unused = SETTINGS.filter(({ settings }) => !inUse.some((each) => each instanceof settings));
   const names = unused.flatMap(({ name }) => (isSet(environment, name) ? [name] : []));
   if (names.length === 0) return undefined;
-  return `Settings that have no effect with STORAGE_DRIVER=${storageDriver}: ${names.join(', ')}.`;
+  return `Settings that have no effect with STORAGE_DRIVER=${storageDriver}: ${names.sort().join(', ')}.`;
 }
 
 function isSet(environment: NodeJS.ProcessEnv, name: string): boolean {

@@ -1,26 +1,31 @@
+const { readFileSync } = require('node:fs');
 const { register } = require('node:module');
 const { dirname, isAbsolute, join, resolve, sep } = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { SyntheticModule } = require('node:vm');
+const { Script, SyntheticModule } = require('node:vm');
 const { default: Runtime } = require('jest-runtime');
 
 const ROOT = join(__dirname, '../..');
-const TESTS = join(ROOT, 'test') + sep;
 const SOURCES = join(ROOT, 'src') + sep;
 
+const PACKAGES = `${sep}node_modules${sep}`;
+
+/** By path. */
+const scripts = new Map();
 let isRegistered = false;
 
 /**
  * Evaluates `src` and the packages once per worker, in Node itself as in production, and not once per file in
  * Jest's VM: that took longer than most files. Only the tests and what they share are evaluated per file.
- * Units beside the code stay as they are: they replace timers and clocks, which Node's own modules don't see.
+ * Files with fake timers evaluate everything themselves: Node's own modules don't see the fake ones.
  */
 module.exports = class NativeModulesRuntime extends Runtime {
   constructor(...args) {
     super(...args);
     const [, environment, , , , { collectCoverage }, testPath] = args;
+    this.compileOncePerWorker(environment);
     // Jest measures only what it evaluates itself.
-    if (!testPath.startsWith(TESTS) || collectCoverage) return;
+    if (collectCoverage || readFileSync(testPath, 'utf8').includes('useFakeTimers(')) return;
     const modules = new Map();
     const loader = this.esmLoader;
     const resolveModule = loader.resolveModule.bind(loader);
@@ -41,6 +46,23 @@ module.exports = class NativeModulesRuntime extends Runtime {
     }
     if (specifier === '@jest/globals' || this._resolution.isCoreModule(specifier)) return undefined;
     return specifier;
+  }
+
+  /** Jest evaluates its own packages for each file: they need not be compiled each time, too. */
+  compileOncePerWorker(environment) {
+    const { executor } = this;
+    const compile = executor.compile.bind(executor);
+    executor.compile = (source, filename) => {
+      const context = environment.getVmContext();
+      if (context === null || !filename.includes(PACKAGES) || source.includes('import(')) {
+        return compile(source, filename);
+      }
+      if (!scripts.has(filename)) {
+        const code = `(function (${executor.injectedModuleParameters.join(', ')}) {${source}\n})`;
+        scripts.set(filename, new Script(code, { filename }));
+      }
+      return scripts.get(filename).runInContext(context);
+    };
   }
 
   /** Modules live longer than a file: what it replaced in them is put back. */
