@@ -39,6 +39,8 @@ export interface CaseInfo {
   readonly withoutPeer?: string;
   /** Measured once, without warm-up: for cases that take long and don't vary. */
   readonly single?: boolean;
+  /** Count the flushes of files in an extra round that is not timed. */
+  readonly flushes?: boolean;
 }
 
 /** A case of a group. `S`: what the group seeded on a target. */

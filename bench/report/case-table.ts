@@ -5,7 +5,9 @@ type Column = readonly [title: string, cell: (result: CaseResult) => string];
 
 /** A row per case. Without a peer, its columns are left out. */
 export function caseTable(results: readonly CaseResult[], peerName: string | undefined): string {
-  const columns = peerName === undefined ? berthColumns() : comparingColumns(peerName);
+  const all = peerName === undefined ? berthColumns() : comparingColumns(peerName);
+  const counted = results.some(({ berth, peer }) => berth.flushes ?? peer?.flushes);
+  const columns = all.filter(([title]) => counted || !title.endsWith('flushes'));
   return markdownTable(
     ['case', 'unit', ...columns.map(([title]) => title)],
     results.map((result) => [result.name, result.unit, ...columns.map(([, cell]) => cell(result))]),
@@ -16,6 +18,7 @@ function berthColumns(): Column[] {
   return [
     ['Berth', ({ berth }) => numberText(berth.median)],
     ['CPU ms', ({ berth }) => numberText(berth.cpuMs)],
+    ['flushes', ({ berth }) => flushesText(berth)],
     ['p50 / p99 ms', ({ berth }) => latencyText(berth)],
   ];
 }
@@ -28,6 +31,8 @@ function comparingColumns(peerName: string): Column[] {
     ['Berth CPU ms', ({ berth }) => numberText(berth.cpuMs)],
     ['peer CPU ms', ({ peer }) => numberText(peer?.cpuMs ?? null)],
     ['CPU ratio', ({ cpuRatio }) => ratioText(cpuRatio)],
+    ['Berth flushes', ({ berth }) => flushesText(berth)],
+    ['peer flushes', ({ peer }) => flushesText(peer)],
     ['Berth p50 / p99 ms', ({ berth }) => latencyText(berth)],
     ['peer p50 / p99 ms', ({ peer }) => latencyText(peer)],
   ];
@@ -42,6 +47,13 @@ export function notes(results: readonly CaseResult[]): string[] {
 
 function ratioText(ratio: number | null): string {
   return ratio === null ? '—' : `${numberText(ratio)}×`;
+}
+
+/** Those of the registry + those of its PostgreSQL. */
+function flushesText(figures: Figures | null): string {
+  if (!figures?.flushes) return '—';
+  const { serving, database } = figures.flushes;
+  return database === 0 ? numberText(serving) : `${numberText(serving)} + ${numberText(database)}`;
 }
 
 function latencyText(figures: Figures | null): string {

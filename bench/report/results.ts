@@ -1,4 +1,5 @@
 import { COSTS, type CaseInfo, type Measured } from '../cases/bench-case.js';
+import type { FlushCounts } from '../servers/flush-watch.js';
 import { median, quantile } from './statistics.js';
 
 /** Details of a round: CPU time, user and system, per request, push or image. */
@@ -17,7 +18,15 @@ export interface Figures {
   readonly generatorCpu: number | null;
   /** CPU time of all processes, with PostgreSQL, per request, push or image; null without requests. */
   readonly cpuMs: number | null;
+  /** Per push; null where they were not counted. */
+  readonly flushes: FlushCounts | null;
   readonly details: Readonly<Record<string, number>>;
+}
+
+/** What a case measured of one registry. */
+export interface CaseRounds {
+  readonly rounds: readonly Measured[];
+  readonly flushes: FlushCounts | null;
 }
 
 export interface CaseResult {
@@ -32,7 +41,7 @@ export interface CaseResult {
   readonly withoutPeer: string | null;
 }
 
-export function figuresOf(rounds: readonly Measured[]): Figures {
+export function figuresOf({ rounds, flushes }: CaseRounds): Figures {
   const latencies = sortedLatencies(rounds);
   const cpu = rounds.flatMap(({ generatorCpu }) => generatorCpu ?? []);
   const values = rounds.map(({ value }) => value);
@@ -45,21 +54,22 @@ export function figuresOf(rounds: readonly Measured[]): Figures {
     requests: latencies.length,
     generatorCpu: cpu.length === 0 ? null : Math.max(...cpu),
     cpuMs: Number.isNaN(cpuMs) ? null : cpuMs,
+    flushes,
     details: medianDetails(rounds),
   };
 }
 
 export function caseResult(
   { name, unit, withoutPeer }: CaseInfo,
-  berth: readonly Measured[],
-  peer: readonly Measured[] | undefined,
+  berth: CaseRounds,
+  peer: CaseRounds | undefined,
 ): CaseResult {
   const lowerIsBetter = COSTS.includes(unit);
-  const ratios = berth.map(({ value }, round) => {
-    const other = peer?.[round]?.value ?? NaN;
+  const ratios = berth.rounds.map(({ value }, round) => {
+    const other = peer?.rounds[round]?.value ?? NaN;
     return lowerIsBetter ? other / value : value / other;
   });
-  const cpuRatio = median(berth.map((round, n) => cpuOf(peer?.[n]) / cpuOf(round)));
+  const cpuRatio = median(berth.rounds.map((round, n) => cpuOf(peer?.rounds[n]) / cpuOf(round)));
   return {
     name,
     unit,

@@ -1,7 +1,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { CaseInfo, CaseGroup, Measured, OpenGroup, Target } from '../cases/bench-case.js';
-import { caseResult, DATABASE_CPU, SERVING_CPU, type CaseResult } from '../report/results.js';
+import {
+  caseResult,
+  DATABASE_CPU,
+  SERVING_CPU,
+  type CaseResult,
+  type CaseRounds,
+} from '../report/results.js';
+import { FlushWatch, type FlushCounts } from '../servers/flush-watch.js';
 import { cpuSecondsOf } from '../servers/process-cpu.js';
 
 /** A registry with the seed of a group. */
@@ -35,10 +42,19 @@ export async function runCase(
       if (number > 0) measured.get(target)?.push(result);
     }
   }
-  for (const { target, group } of participants) await named(info, target, () => group.verify(info.name));
-  const of = (kind: Target['kind']): Measured[] | undefined =>
-    [...measured].find(([target]) => target.kind === kind)?.[1];
-  return caseResult(info, of('berth') ?? [], of('peer'));
+  const flushes = new Map<Target['kind'], FlushCounts>();
+  for (const { target, group } of participants) {
+    const extra = () => group.run(info.name, { number: rounds + 1, seconds: pace.seconds });
+    const counts =
+      info.flushes === true && (await named(info, target, () => flushesPerRequest(target, extra)));
+    if (counts) flushes.set(target.kind, counts);
+    await named(info, target, () => group.verify(info.name));
+  }
+  const of = (kind: Target['kind']): CaseRounds | undefined => {
+    const found = [...measured].find(([target]) => target.kind === kind);
+    return found && { rounds: found[1], flushes: flushes.get(kind) ?? null };
+  };
+  return caseResult(info, of('berth') ?? { rounds: [], flushes: null }, of('peer'));
 }
 
 export async function openAll(group: CaseGroup, targets: readonly Target[]): Promise<Contestant[]> {
@@ -46,6 +62,24 @@ export async function openAll(group: CaseGroup, targets: readonly Target[]): Pro
   for (const target of targets)
     contestants.push({ target, group: await named(group, target, () => group.open(target)) });
   return contestants;
+}
+
+/** Undefined where calls can't be counted. */
+async function flushesPerRequest(
+  { server }: Target,
+  work: () => Promise<Measured>,
+): Promise<FlushCounts | undefined> {
+  const watch = await FlushWatch.start(server);
+  if (!watch) return undefined;
+  const requests = await work()
+    .then(({ latenciesMs }) => latenciesMs.length)
+    .finally(() => watch.stop());
+  const { serving, database, writeBacks } = await watch.stop();
+  return {
+    serving: serving / requests,
+    database: database / requests,
+    writeBacks: writeBacks / requests,
+  };
 }
 
 /** Adds the server's CPU time per request, push or image. */
