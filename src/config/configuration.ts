@@ -94,6 +94,12 @@ export class Configuration {
   @IsBoolean({ message: 'expected true or false' })
   storageRedirect = true;
 
+  /** Whether large layers are read from their connections directly, if that works with the running Node. */
+  @Env('DIRECT_READS')
+  @AsBoolean()
+  @IsBoolean({ message: 'expected true or false' })
+  directReads = true;
+
   /** Maximum bytes of an upload to resend after a crash. */
   @Env('UPLOAD_CHECKPOINT_BYTES')
   @Integer({ what: 'a number of bytes', min: MIB, max: 1024 * MIB })

@@ -1,42 +1,83 @@
-/** Larger buffers are not faster (measured from 64 KiB to 1 MiB). */
-const LARGE_BYTES = 512 * 1024;
-const SMALL_BYTES = 64 * 1024;
-
-/** What a buffer is for. Each use has its own limit, so that slow downloads take no buffer from uploads. */
+/** What a buffer is for. Each use has its own limits, so that slow downloads take no buffer from uploads. */
 export type BufferUse = 'receive' | 'send';
 
-/** Two for each of 32 uploads (32 MiB) and 24 downloads (24 MiB). */
-const MAX_LARGE: Readonly<Record<BufferUse, number>> = { receive: 64, send: 48 };
+/** A size of pooled buffers, and how many of them each use may have at once. */
+export interface BufferSize {
+  readonly bytes: number;
+  readonly max: Readonly<Record<BufferUse, number>>;
+}
+
+const SMALL_BYTES = 64 * 1024;
+
+/**
+ * In all 48 MiB for uploads, two buffers each: large ones for the first eight of them, medium ones for the
+ * next sixteen. And 24 MiB for 24 downloads. A piece of an upload costs two calls on other threads, so larger
+ * buffers make uploads faster, up to 2 MiB (measured). Downloads gain nothing beyond 512 KiB.
+ */
+const SIZES: readonly BufferSize[] = [
+  { bytes: 2 * 1024 * 1024, max: { receive: 16, send: 0 } },
+  { bytes: 512 * 1024, max: { receive: 32, send: 48 } },
+];
+
+/** A buffer in use. */
+interface Acquired {
+  /** The pooled buffer that it is a part of. */
+  readonly whole: Buffer;
+  readonly shelf: Shelf;
+  readonly use: BufferUse;
+}
+
+/** The buffers of one size. */
+class Shelf {
+  private readonly free: Buffer[] = [];
+  private readonly inUse: Record<BufferUse, number> = { receive: 0, send: 0 };
+
+  constructor(readonly size: BufferSize) {}
+
+  take(use: BufferUse): Buffer | undefined {
+    if (this.inUse[use] >= this.size.max[use]) return undefined;
+    this.inUse[use] += 1;
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.size.bytes);
+  }
+
+  /** @param whole undefined if it can't be used again. */
+  putBack(use: BufferUse, whole: Buffer | undefined): void {
+    this.inUse[use] -= 1;
+    if (whole !== undefined) this.free.push(whole);
+  }
+}
 
 /**
  * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The
- * pool has at most `maxLarge` large buffers for each use. When all of them are in use, for example by slow
- * clients, callers get small ones that are not pooled. So the memory is bounded by the large buffers and 64
- * KiB for each further one.
+ * pool has a limited number of buffers of each size. When all of them are in use, for example by slow
+ * clients, callers get smaller ones, and at last small ones that are not pooled. So the memory is bounded by
+ * the pooled buffers and 64 KiB for each further one.
  */
 export class BufferPool {
-  private readonly free: Buffer[] = [];
-  /** Each acquired buffer, with the large buffer that it is a part of. */
-  private readonly acquired = new Map<Buffer, { readonly whole: Buffer; readonly use: BufferUse }>();
-  private readonly inUse: Record<BufferUse, number> = { receive: 0, send: 0 };
+  private readonly shelves: readonly Shelf[];
+  private readonly acquired = new Map<Buffer, Acquired>();
 
-  constructor(private readonly maxLarge = MAX_LARGE) {}
+  /** @param sizes from large to small. */
+  constructor(sizes: readonly BufferSize[] = SIZES) {
+    this.shelves = sizes.map((size) => new Shelf(size));
+  }
 
-  /** The number of large buffers that were acquired and neither released nor discarded. */
-  get largeInUse(): number {
+  /** The number of pooled buffers that were acquired and neither released nor discarded. */
+  get pooledInUse(): number {
     return this.acquired.size;
   }
 
-  /** Returns a buffer of `wantedBytes`, but at most 512 KiB. Release it when nothing reads it any more. */
+  /** Returns a buffer of at most `wantedBytes`. Release it when nothing reads it any more. */
   acquire(use: BufferUse, wantedBytes: number): Buffer {
-    if (wantedBytes <= SMALL_BYTES || this.inUse[use] >= this.maxLarge[use]) {
-      return this.acquireSmall(wantedBytes);
+    for (const [index, shelf] of this.shelves.entries()) {
+      const nextBytes = this.shelves[index + 1]?.size.bytes ?? SMALL_BYTES;
+      const whole = wantedBytes > nextBytes ? shelf.take(use) : undefined;
+      if (whole === undefined) continue;
+      const buffer = whole.subarray(0, wantedBytes);
+      this.acquired.set(buffer, { whole, shelf, use });
+      return buffer;
     }
-    const whole = this.free.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
-    const buffer = whole.subarray(0, wantedBytes);
-    this.acquired.set(buffer, { whole, use });
-    this.inUse[use] += 1;
-    return buffer;
+    return this.acquireSmall(wantedBytes);
   }
 
   /** Returns a buffer of at most 64 KiB, which is not pooled. */
@@ -45,16 +86,18 @@ export class BufferPool {
   }
 
   release(buffer: Buffer): void {
-    const whole = this.acquired.get(buffer)?.whole;
-    this.discard(buffer);
-    if (whole !== undefined) this.free.push(whole);
+    this.remove(buffer, true);
   }
 
   /** Removes a buffer that something may still read from the pool. Releasing it later has no effect. */
   discard(buffer: Buffer): void {
+    this.remove(buffer, false);
+  }
+
+  private remove(buffer: Buffer, isReusable: boolean): void {
     const entry = this.acquired.get(buffer);
     if (entry === undefined) return;
     this.acquired.delete(buffer);
-    this.inUse[entry.use] -= 1;
+    entry.shelf.putBack(entry.use, isReusable ? entry.whole : undefined);
   }
 }

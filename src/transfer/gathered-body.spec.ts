@@ -16,7 +16,7 @@ describe('GatheredBody', () => {
   const server = createServer((incoming, response) => handle(incoming, response));
 
   beforeEach(async () => {
-    buffers = new BufferPool({ receive: 4, send: 4 });
+    buffers = new BufferPool([{ bytes: LARGE, max: { receive: 4, send: 4 } }]);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
@@ -70,7 +70,7 @@ describe('GatheredBody', () => {
           const read = nextBody((body) => readAll(body, () => turns.next().value as number));
           send(content, saysItsLength ? { 'Content-Length': whole.length } : {});
           expect(Buffer.concat(await read).equals(whole)).toBe(true);
-          expect(buffers.largeInUse).toBe(0);
+          expect(buffers.pooledInUse).toBe(0);
         },
       ),
       { numRuns: 40 },
@@ -113,7 +113,7 @@ describe('GatheredBody', () => {
     socket.write('PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 64000000\r\n\r\n');
     socket.write(Buffer.alloc(64_000_000));
     expect(await read).toBeLessThan(3 * LARGE);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('yields the bytes received before the connection failed, then throws', async () => {
@@ -129,7 +129,7 @@ describe('GatheredBody', () => {
     const { bytes, failure } = await read;
     expect(bytes).toBeGreaterThan(100_000);
     expect(failure).toMatchObject({ code: 'ECONNRESET' });
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('throws at once if the connection failed before the first read', async () => {
@@ -144,13 +144,13 @@ describe('GatheredBody', () => {
       setImmediate(() => socket.destroy()),
     );
     expect(await read).toMatchObject({ code: expect.stringMatching(/ECONNRESET|PREMATURE_CLOSE/) });
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('ends early without closing the connection, so that a response can be sent', async () => {
     const left = nextBody(async (body) => {
       for await (const _ of body) break;
-      return buffers.largeInUse;
+      return buffers.pooledInUse;
     });
     const outgoing = request({ port: port(), method: 'PATCH' }).on('error', () => undefined);
     outgoing.write(Buffer.alloc(100_000));

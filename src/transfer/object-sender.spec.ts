@@ -86,7 +86,7 @@ describe('ObjectSender', () => {
   afterEach(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   const ask = () => get({ port: (server.address() as AddressInfo).port, agent: false });
@@ -186,10 +186,10 @@ describe('ObjectSender', () => {
       const responses = await Promise.all(requests.map((request) => once(request, 'response')));
       // None of them reads, so the kernel's buffers are full and the last chunk is still being sent.
       for (const [response] of responses as [IncomingMessage][]) response.on('error', () => undefined);
-      await until('buffers on their way', () => buffers.largeInUse >= 10);
+      await until('buffers on their way', () => buffers.pooledInUse >= 10);
       requests.forEach((request) => request.destroy());
       await Promise.all(sent);
-      expect(buffers.largeInUse).toBe(0);
+      expect(buffers.pooledInUse).toBe(0);
     }
     expect(sent).toHaveLength(50);
   });
@@ -233,7 +233,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
   it('releases the buffer that was read ahead for a slow client, and continues with small ones', async () => {
     const sent = send(1);
     await written(1);
-    await until('the second buffer', () => object.reads.length === 2 && buffers.largeInUse === 1);
+    await until('the second buffer', () => object.reads.length === 2 && buffers.pooledInUse === 1);
     const received: Buffer[] = [];
     for (let next = 0; !response.isEnded; next += 1) {
       await until('a write, or the end', () => response.writes.length > next || response.isEnded);
@@ -246,17 +246,17 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     expect(received.slice(0, 3).map(({ length }) => length)).toEqual([LARGE, 64 * 1024, 64 * 1024]);
     expect(Buffer.concat(received).equals(CONTENT)).toBe(true);
     expect(object.reads.slice(0, 3)).toEqual([0, LARGE, LARGE]);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('keeps both buffers for a client that is not slow', async () => {
     const sent = send(3_600_000);
     await written(1);
     await until('the second buffer', () => object.reads.length === 2 && object.reading === 0);
-    expect(buffers.largeInUse).toBe(2);
+    expect(buffers.pooledInUse).toBe(2);
     response.leave();
     await sent;
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('does not reuse a buffer that the kernel may still read, even after a late confirmation', async () => {
@@ -264,7 +264,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     await written(1);
     response.leave();
     await sent;
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
     response.writes[0]?.done();
     const memory = response.writes[0]?.chunk.buffer;
     expect([1, 2, 3].map(() => buffers.acquire('send', LARGE).buffer)).not.toContain(memory);
@@ -277,7 +277,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     await sent;
     expect(response.isEnded).toBe(false);
     expect(response.writes).toHaveLength(1);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 
   it('reads nothing for a client that has disconnected', async () => {
@@ -299,7 +299,7 @@ describe('ObjectSender, whose client does not take what it is sent', () => {
     });
     await send();
     expect(response.writes).toEqual([]);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
     expect(buffers.acquire('send', LARGE).buffer).toBe(reads[0]?.buffer);
   });
 });

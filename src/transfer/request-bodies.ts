@@ -4,6 +4,8 @@ import { Configuration } from '../config/configuration.js';
 import { parseContentRange } from '../oci/content-range.js';
 import { BlobUploadInvalidError, ManifestTooLargeError } from '../oci/errors.js';
 import { BufferPool } from './buffer-pool.js';
+import { MIN_DIRECT_BYTES } from './direct/direct-body.js';
+import { DirectReads } from './direct/direct-reads.js';
 import { GatheredBody } from './gathered-body.js';
 import { HEARTBEAT, readBody, type UploadBody } from './read-body.js';
 import { contentLength, refuseContentCoding, singleHeader } from './request-headers.js';
@@ -16,6 +18,7 @@ const GATHERED_BYTES = 64 * 1024;
 export class RequestBodies {
   constructor(
     private readonly buffers: BufferPool,
+    private readonly direct: DirectReads,
     private readonly configuration: Configuration,
   ) {}
 
@@ -64,7 +67,13 @@ export class RequestBodies {
 
   private source(request: IncomingMessage, lengthBytes = chunkedLength(request)): AsyncIterable<Uint8Array> {
     if (lengthBytes <= GATHERED_BYTES) return streamSource(request);
-    return { [Symbol.asyncIterator]: () => new GatheredBody(request, lengthBytes, this.buffers) };
+    return { [Symbol.asyncIterator]: () => this.largeBody(request, lengthBytes) };
+  }
+
+  private largeBody(request: IncomingMessage, lengthBytes: number): AsyncIterator<Uint8Array> {
+    const isLarge = lengthBytes >= MIN_DIRECT_BYTES && !request.complete;
+    const direct = isLarge ? this.direct.open(request, lengthBytes) : undefined;
+    return direct ?? new GatheredBody(request, lengthBytes, this.buffers);
   }
 }
 

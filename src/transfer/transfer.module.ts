@@ -1,6 +1,8 @@
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
+import { Configuration } from '../config/configuration.js';
 import { BodyMemory } from './body-memory.js';
 import { BufferPool } from './buffer-pool.js';
+import { DirectReads } from './direct/direct-reads.js';
 import { ObjectSender } from './object-sender.js';
 import { RequestBodies } from './request-bodies.js';
 
@@ -10,6 +12,14 @@ import { RequestBodies } from './request-bodies.js';
     BodyMemory,
     RequestBodies,
     { provide: BufferPool, useFactory: () => new BufferPool() },
+    {
+      provide: DirectReads,
+      useFactory: ({ directReads }: Configuration, buffers: BufferPool) =>
+        directReads
+          ? DirectReads.prepare(buffers, (warning) => new Logger('DirectReads').warn(warning))
+          : DirectReads.off(buffers),
+      inject: [Configuration, BufferPool],
+    },
     {
       provide: ObjectSender,
       useFactory: (buffers: BufferPool) => new ObjectSender(buffers),

@@ -45,7 +45,7 @@ describe('readers that disconnect in the middle of a blob', () => {
     const aborted = () => lines.filter(({ msg }) => msg === 'request aborted');
     await until('the objects to be released', () => held.now === 0);
     await until('the lines', () => aborted().length === requests);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
     expect(await countOpenFilesBelow(join(berth.dataDir, 'storage/blobs'))).toBe(0);
     expect(aborted().map(({ clientAddress }) => clientAddress)).toEqual(Array(requests).fill('127.0.0.1'));
   }
@@ -56,7 +56,7 @@ describe('readers that disconnect in the middle of a blob', () => {
       const connection = await RawConnection.open(berth.url);
       await connection.send(get.repeat(8));
       await until('the object', () => held.now === 1);
-      await until('buffers', () => buffers.largeInUse >= 1);
+      await until('buffers', () => buffers.pooledInUse >= 1);
       connection.leave();
       // The other requests never started.
       await expectReleased(1);
@@ -82,6 +82,6 @@ describe('readers that disconnect in the middle of a blob', () => {
     const digest = digestOf(LAYER);
     expect(digestOf(await client.blob(name, digest))).toBe(digest);
     await until('the object to be released', () => held.now === 0);
-    expect(buffers.largeInUse).toBe(0);
+    expect(buffers.pooledInUse).toBe(0);
   });
 });
