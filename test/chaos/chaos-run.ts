@@ -63,7 +63,7 @@ export class ChaosRun {
       throw error;
     });
     this.storageProblem = storage.problem;
-    const cluster = new Cluster(workspace, storage, this.results, this.deadline, this.settings.isSecured);
+    const cluster = new Cluster(workspace, storage, this.results, this.deadline, this.settings);
     const proxy = new ChaosProxy(cluster.replicas, (path) =>
       this.results.injected('response to a commit lost', path),
     );

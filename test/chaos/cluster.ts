@@ -2,16 +2,25 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BerthProcess } from '../support/berth-process.js';
 import { builtMain } from '../support/built-berth.js';
+import { ORDINARY_BODIES } from '../support/ordinary-bodies.js';
 import type { Deadline } from './deadline.js';
 import { type Workspace } from './workspace.js';
 import type { RunResults } from './run-results.js';
 import { ChaosPostgres } from './postgres.js';
 import { Replica } from './replica.js';
-import { CHECKPOINT_BYTES, LEASE_SECONDS, REPLICAS, WORKERS_OF_FIRST } from './settings.js';
+import {
+  CHECKPOINT_BYTES,
+  type ChaosSettings,
+  LEASE_SECONDS,
+  REPLICAS,
+  WORKERS_OF_FIRST,
+} from './settings.js';
 import type { ChaosStorage } from './storage.js';
 
 const START_SECONDS = 300;
 const STOP_MS = 60_000;
+
+export type ClusterOptions = Pick<ChaosSettings, 'isSecured'> & Partial<Pick<ChaosSettings, 'bodies'>>;
 
 /** Several replicas, one Postgres, one storage. */
 export class Cluster {
@@ -25,7 +34,7 @@ export class Cluster {
     private readonly storage: ChaosStorage,
     private readonly results: RunResults,
     private readonly deadline: Deadline,
-    private readonly isSecured: boolean,
+    private readonly options: ClusterOptions,
   ) {
     this.postgres = new ChaosPostgres(join(workspace.root, 'postgres'));
     this.replicas = Array.from({ length: REPLICAS }, (_, index) => {
@@ -75,6 +84,11 @@ export class Cluster {
     await Promise.all(this.replicas.map((replica) => replica.stop()));
   }
 
+  private readsOrdinarily(index: number): boolean {
+    const { bodies = 'mixed' } = this.options;
+    return bodies === 'ordinary' || (bodies === 'mixed' && index === REPLICAS - 1);
+  }
+
   private async spawn(index: number): Promise<BerthProcess> {
     const settings = {
       PORT: '0',
@@ -85,11 +99,12 @@ export class Cluster {
       UPLOAD_LEASE_SECONDS: String(LEASE_SECONDS),
       SHUTDOWN_GRACE_SECONDS: '1',
       WORKERS: String(index === 0 ? WORKERS_OF_FIRST : 1),
-      ACCESS_MODE: this.isSecured ? 'token' : 'open',
+      ACCESS_MODE: this.options.isSecured ? 'token' : 'open',
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'json',
       // The model does not know what follows a deletion. `test/collection` has one that does.
       GC_INTERVAL_SECONDS: '0',
+      ...(this.readsOrdinarily(index) ? ORDINARY_BODIES : {}),
       ...this.extraSettings,
     };
     const process = new BerthProcess(this.main, settings, this.workspace.root);

@@ -29,10 +29,10 @@ export function resultsTable(
     ['problems', String(results.problemCount)],
   ];
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  const { storage, seed, maxBytes } = settings;
+  const { storage, seed, maxBytes, bodies } = settings;
   const title =
     `chaos on ${storage}: seed ${seed}, ${begun} uploads of at most ${grouped(maxBytes)} bytes, ` +
-    `${REPLICAS} replicas, ${seconds} s`;
+    `${REPLICAS} replicas, ${bodies} bodies, ${seconds} s`;
   return [
     '',
     title,

@@ -35,7 +35,12 @@ export interface ChaosSettings {
   readonly limitSeconds: number;
   /** Clients need tokens. */
   readonly isSecured: boolean;
+  /** How replicas read large bodies: `mixed` is both ways, one of them in the last replica. */
+  readonly bodies: BodyReading;
 }
+
+const BODY_READINGS = ['direct', 'ordinary', 'mixed'] as const;
+type BodyReading = (typeof BODY_READINGS)[number];
 
 /** Settings of every replica: the smallest possible checkpoint, and a lease short enough for a test. */
 export const CHECKPOINT_BYTES = MIB;
@@ -97,7 +102,15 @@ export function chaosSettings(environment: NodeJS.ProcessEnv, storage: StorageNa
     spreadSeconds: base.spreadSeconds,
     limitSeconds,
     isSecured: isSecured(environment),
+    bodies: bodyReading(environment),
   };
+}
+
+/** `CHAOS_BODIES`: `mixed`, the default, `direct` or `ordinary`. */
+function bodyReading({ CHAOS_BODIES: wanted = 'mixed' }: NodeJS.ProcessEnv): BodyReading {
+  const found = BODY_READINGS.find((name) => name === wanted);
+  if (found === undefined) throw new Error(`CHAOS_BODIES: expected ${BODY_READINGS.join(' or ')}`);
+  return found;
 }
 
 /** `CHAOS_ACCESS`: `open`, the default, or `token`. */

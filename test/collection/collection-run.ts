@@ -56,7 +56,7 @@ export class CollectionRun {
       await workspace.clear();
       throw error;
     });
-    const cluster = new Cluster(workspace, storage, this.results, this.deadline, false);
+    const cluster = new Cluster(workspace, storage, this.results, this.deadline, { isSecured: false });
     try {
       const [first = NO_WINDOWS] = this.settings.phases;
       await cluster.start(collectorEnvironment(first));

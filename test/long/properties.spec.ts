@@ -4,6 +4,7 @@
  */
 process.env['PROPERTY_RUNS'] ??= '5';
 process.env['PROPERTY_SEED'] ??= '2015';
+await import('../property/body-streams.spec.js');
 await import('../property/object-uploads.spec.js');
 await import('../property/repeated-bodies.spec.js');
 await import('../property/upload-races.spec.js');

@@ -94,6 +94,11 @@ export class RawConnection {
     this.socket.destroy();
   }
 
+  /** Closes the connection with a reset: the server loses what it has not read. Not over TLS. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
   private async readHead(): Promise<{ status: number; headers: Headers }> {
     await this.receiveUntil(() => this.received.includes('\r\n\r\n'));
     const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { builtMain } from './built-berth.js';
 import { runDirectory } from './once-per-run.js';
+import { ORDINARY_BODIES } from './ordinary-bodies.js';
 import { createMigratedDatabase, type TestDatabase } from './test-postgres.js';
 
 /** One line of the log. */
@@ -147,6 +148,11 @@ class SharedBerth extends RunningBerth {
 /** Returns this worker's shared Berth, with default settings. Tests use repository names of their own. */
 export function sharedBerth(): Promise<RunningBerth> {
   return SharedBerth.find('open');
+}
+
+/** Returns this worker's shared Berth that reads large bodies as it reads small ones. */
+export function sharedFallbackBerth(): Promise<RunningBerth> {
+  return SharedBerth.find('ordinary-bodies', { ...ORDINARY_BODIES });
 }
 
 /** An address of this machine that the Berth of {@link sharedTokenBerth} takes for a proxy's. */

@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+
+/** `sl local_address rem_address st tx_queue:rx_queue …`, in hexadecimal: see proc(5). */
+const ROW = /^ *\d+: \w+:(\w{4}) \w+:(\w{4}) \w\w (\w{8}):(\w{8}) /gm;
+
+/**
+ * How many bytes clients of this machine have sent to the server at `url` that it has not read yet: those
+ * that wait in its sockets, and those that are still to be transmitted. Linux and IPv4 only.
+ */
+export function unreadBytes(url: string): number {
+  const port = Number(new URL(url).port);
+  let bytes = 0;
+  for (const [, local = '', remote = '', sending = '', received = ''] of readFileSync(
+    '/proc/net/tcp',
+    'utf8',
+  ).matchAll(ROW)) {
+    if (parseInt(local, 16) === port) bytes += parseInt(received, 16);
+    if (parseInt(remote, 16) === port) bytes += parseInt(sending, 16);
+  }
+  return bytes;
+}
