@@ -1,8 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { pino } from 'pino';
-import { describeError } from '../../src/observability/logger.js';
 import { nodeGlobal } from '../support/node-global.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { partsOf } from '../support/multipart-parts.js';
@@ -25,16 +22,7 @@ describeOnSigningStorages('redirects to the store', ({ driver, environment: shar
   beforeAll(async () => {
     const { STORAGE_REDIRECT: _, ...unset } = shared;
     environment = unset;
-    const log = new Writable({
-      write: (line: Buffer, _encoding, done) => {
-        logged.push(line.toString());
-        done();
-      },
-    });
-    berth = await startTestBerth(
-      environment,
-      pino({ level: 'trace', serializers: { err: describeError } }, log),
-    );
+    berth = await startTestBerth({ ...environment, LOG_LEVEL: 'trace' }, (line) => void logged.push(line));
     client = new RegistryClient(berth.url);
     await client.pushBlob(name, BLOB);
   });

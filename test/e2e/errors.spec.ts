@@ -4,7 +4,7 @@ import { RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { until } from '../support/until.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
-import { bytesArrived } from './support/stored-files.js';
+import { bytesArrived } from '../support/stored-files.js';
 
 describe('errors', () => {
   let berth: RunningBerth;

@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { withoutDatabase } from '../support/database-outage.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { withSmallDisk } from '../support/small-disk.js';
 import { freshName } from '../support/fresh-name.js';
-import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 const MIB = 1024 * 1024;
 
@@ -47,41 +44,5 @@ describe('an outage of the database', () => {
     expect(committed.status).toBe(201);
     const served = await client.fetch(String(committed.headers.get('location')));
     expect(digestOf(new Uint8Array(await served.arrayBuffer()))).toBe(digestOf(blob));
-  });
-});
-
-describe('the disk is full', () => {
-  it('keeps what was acknowledged, returns 507, and continues when there is room again', async () => {
-    await withSmallDisk(8 * MIB, async (root) => {
-      const berth = await OwnBerth.start({
-        STORAGE_FILESYSTEM_ROOT: join(root, 'storage'),
-        UPLOAD_CHECKPOINT_BYTES: String(MIB),
-      });
-      try {
-        const client = new RegistryClient(berth.url);
-        const blob = randomBytes(5 * MIB);
-        const location = await client.startUpload(freshName());
-        await client.fetch(location, { method: 'PATCH', body: blob.subarray(0, 2 * MIB) });
-        const ballast = join(root, 'ballast');
-        await writeFile(ballast, Buffer.alloc(4 * MIB));
-
-        const failed = await client.fetch(location, { method: 'PATCH', body: blob.subarray(2 * MIB) });
-        expect(failed.status).toBe(507);
-        await failed.arrayBuffer();
-        const range = String((await client.fetch(location)).headers.get('range'));
-        const offset = Number(range.split('-')[1]) + 1;
-        // The first 2 MiB, and the complete checkpoints after them.
-        expect(offset).toBeGreaterThanOrEqual(2 * MIB);
-        expect(offset).toBeLessThan(5 * MIB);
-
-        await rm(ballast);
-        const rest = { method: 'PATCH', body: blob.subarray(offset) };
-        expect((await client.fetch(location, rest)).status).toBe(202);
-        const committed = await client.fetch(`${location}?digest=${digestOf(blob)}`, { method: 'PUT' });
-        expect(committed.status).toBe(201);
-      } finally {
-        await berth.dispose();
-      }
-    });
   });
 });

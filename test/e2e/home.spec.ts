@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { requestHead, RawConnection, type RawHeaders, rawRequest } from '../support/raw-http.js';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { homePage } from '../support/home-page.js';
+import { rawRequest } from '../support/raw-http.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('GET /', () => {
   let berth: RunningBerth;
@@ -13,23 +14,6 @@ describe('GET /', () => {
     client = new RegistryClient(berth.url);
     ({ host } = new URL(berth.url));
   });
-
-  /** A request with exactly this `Host`. */
-  async function pageFor(
-    hostHeader: string,
-    at = berth,
-    headers: RawHeaders = [],
-    path = '/',
-  ): Promise<Response> {
-    const connection = await RawConnection.open(at.url);
-    try {
-      const head = requestHead('GET', path, headers).replace('Host: localhost', `Host: ${hostHeader}`);
-      await connection.send(head);
-      return await connection.response();
-    } finally {
-      connection.leave();
-    }
-  }
 
   it.each([
     'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
@@ -107,11 +91,11 @@ describe('GET /', () => {
   it.each(['registry.example.org', 'registry.example.com:8443', '$(reboot)', "a'b"])(
     'says that the address is refused, without commands, on loopback: %s',
     async (foreign) => {
-      expect((await pageFor(foreign, berth, [], '/v2/')).status).toBe(403);
-      const page = await (await pageFor(foreign)).text();
+      expect((await homePage(berth.url, foreign, [], '/v2/')).status).toBe(403);
+      const page = await (await homePage(berth.url, foreign)).text();
       expect(page).toContain(`<p>${REFUSED}</p>`);
       expect(page).not.toMatch(/docker push|podman|curl|No login is needed|reboot/);
-      const json = await pageFor(foreign, berth, [['Accept', 'application/json']]);
+      const json = await homePage(berth.url, foreign, [['Accept', 'application/json']]);
       expect(await json.json()).toEqual({
         ...{ name: 'berth', version: '0.1.0', refused: REFUSED },
         registry: expect.any(String),
@@ -120,77 +104,6 @@ describe('GET /', () => {
       });
     },
   );
-
-  describe('with ACCESS_MODE=open', () => {
-    let open: OwnBerth;
-    beforeAll(async () => {
-      open = await OwnBerth.start({ ACCESS_MODE: 'open', TRUSTED_PROXIES: '127.0.0.1' });
-    });
-    afterAll(() => open.dispose());
-
-    it('names the address of the Host header', async () => {
-      const page = await (await pageFor('registry.example.com:8443', open)).text();
-      expect(page).toContain('docker push registry.example.com:8443/demo/my-image');
-      expect(page).toContain('"insecure-registries": ["registry.example.com:8443"]');
-      expect(page).not.toContain('refused');
-    });
-
-    it.each(['$(reboot)', 'a;reboot', "a'b", 'a&b', '!!'])(
-      'does not take commands from the Host header: %s',
-      async (hostile) => {
-        const response = await pageFor(hostile, open);
-        expect(response.status).toBe(200);
-        const page = await response.text();
-        expect(page).not.toContain(hostile);
-        expect(page).toContain(`docker push ${new URL(open.url).host}/demo/my-image`);
-      },
-    );
-
-    it('believes a trusted proxy, but takes no commands from it', async () => {
-      const pageWith = async (forwardedHost: string) => {
-        const headers = { 'X-Forwarded-Host': forwardedHost, 'X-Forwarded-Proto': 'https' };
-        return (await fetch(open.url, { headers })).text();
-      };
-      const page = await pageWith('registry.example.com');
-      expect(page).toContain('docker push registry.example.com/demo/my-image');
-      expect(page).toContain('podman push my-image registry.example.com/demo/my-image');
-      expect(page).toContain('curl https://registry.example.com/v2/_catalog');
-      expect(page).not.toContain('insecure-registries');
-      expect(await pageWith('a;reboot')).not.toContain('reboot');
-    });
-  });
-
-  describe('with access control, over TLS', () => {
-    let closed: OwnBerth;
-    beforeAll(async () => {
-      closed = await OwnBerth.start({ ACCESS_MODE: 'token', TLS: 'auto', ADMIN_USERNAME: 'captain' });
-    });
-    afterAll(() => closed.dispose());
-
-    it('says how to trust the registry and how to log in, and names no account', async () => {
-      const page = await (await pageFor('nas.local:5000', closed)).text();
-      expect(page).toContain('Log in with the name of your account');
-      expect(page).toContain('docker login nas.local:5000</pre>');
-      expect(page).toContain('podman login nas.local:5000</pre>');
-      expect(page).toContain(
-        '<pre>sudo mkdir -p /etc/docker/certs.d/nas.local:5000\n' +
-          'curl -fsSk https://nas.local:5000/auth/ca.crt | sudo tee /etc/docker/certs.d/nas.local:5000/ca.crt |\n' +
-          '  openssl x509 -noout -fingerprint -sha256</pre>',
-      );
-      expect(page).toContain(
-        'curl -u my-name --cacert /etc/docker/certs.d/nas.local:5000/ca.crt https://nas.local:5000/v2/_catalog',
-      );
-      expect(page).not.toMatch(/No login|refused|insecure-registries|tls-verify|captain/);
-    });
-
-    it('says it in JSON, too', async () => {
-      const json = await pageFor('nas.local:5000', closed, [['Accept', 'application/json']]);
-      expect(await json.json()).toMatchObject({
-        url: 'https://nas.local:5000/v2/',
-        login: expect.stringContaining('Log in with the name of your account'),
-      });
-    });
-  });
 
   it('does not believe forwarded headers without a trusted proxy', async () => {
     const headers = { 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'https' };

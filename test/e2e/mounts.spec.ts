@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
-import { blobFiles, uploadFiles } from './support/stored-files.js';
+import { blobFiles, uploadFiles } from '../support/stored-files.js';
 
 describe('mounts', () => {
   let berth: RunningBerth;

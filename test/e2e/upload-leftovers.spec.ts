@@ -6,7 +6,7 @@ import { RawConnection, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 import { until } from '../support/until.js';
-import { blobFiles, uploadFiles, uploadId } from './support/stored-files.js';
+import { blobFiles, uploadFiles, uploadId } from '../support/stored-files.js';
 
 const KIB = 1024;
 /** More bytes than a driver keeps in an upload's row. */

@@ -4,7 +4,7 @@ import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 import { patternBytes } from '../support/upload-probe.js';
-import { bytesArrived, uploadFiles, uploadId } from './support/stored-files.js';
+import { bytesArrived, uploadFiles, uploadId } from '../support/stored-files.js';
 
 /** More bytes than a driver keeps in an upload's row. */
 const LAYER_BYTES = 100 * 1024;

@@ -5,7 +5,7 @@ import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 import { eventually } from '../support/until.js';
-import { bytesArrived } from './support/stored-files.js';
+import { bytesArrived } from '../support/stored-files.js';
 
 const KIB = 1024;
 

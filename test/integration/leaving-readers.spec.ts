@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { pino } from 'pino';
 import { BufferPool } from '../../src/transfer/buffer-pool.js';
 import { countOpenFilesBelow } from '../support/open-files.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
@@ -28,8 +27,7 @@ describe('readers that disconnect in the middle of a blob', () => {
   let get: string;
 
   beforeAll(async () => {
-    const write = (text: string) => void lines.push(JSON.parse(text) as Line);
-    berth = await startTestBerth({}, pino({ level: 'info' }, { write }));
+    berth = await startTestBerth({}, (line) => void lines.push(JSON.parse(line) as Line));
     client = new RegistryClient(berth.url);
     held = new HeldObjects(berth.driver);
     buffers = berth.app.get(BufferPool, { strict: false });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { authorityOf, fetchTrusting } from '../support/https-client.js';
 import { CLEAN_EXIT, expectPostgresGone, isListening } from '../support/process-bench.js';
 import { eventually, isAlive } from '../support/process-tree.js';
 import { portInUse } from '../support/refused-start.js';
@@ -54,6 +55,19 @@ onLinux('workers over an external database', () => {
   it('are replaced when one is killed, and its uploads resume at once', async () => {
     const environment = { ...over(), ...CHECKPOINT_SETTINGS };
     await expectReplacedWorker(bench.start(environment), environment.DATA_DIR);
+  });
+
+  it('serve TLS with certificates of the same authority', async () => {
+    const berth = bench.start({ ...over(), TLS: 'auto' });
+    const url = new URL('/auth/ca.crt', await berth.url());
+    const workers = await fullPool(berth);
+    const authority = await authorityOf(url.origin);
+    await eventually('responses of all workers', async () => {
+      const response = await fetchTrusting(url, { headers: { Connection: 'close' } }, authority);
+      expect(await response.text()).toBe(authority);
+      const pids = new Set(berth.log(/^request/).map(({ pid }) => pid));
+      return workers.every((pid) => pids.has(pid)) || undefined;
+    });
   });
 });
 

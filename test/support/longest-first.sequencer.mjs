@@ -15,8 +15,8 @@ const LONGEST = [
   ...[
     'contract/filesystem-driver',
     'process/frozen-writer',
-    'e2e/upload-slow-clients',
-    'e2e/upload-restarts',
+    'integration/upload-slow-clients',
+    'integration/upload-restarts',
   ],
   ...['process/boot', 'process/first-run', 'process/refusals', 'integration/access-table'],
   ...[

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from 'pino';
 import { type Berth, startBerth } from '../../src/boot/start-berth.js';
 import { loadConfiguration } from '../../src/config/load-configuration.js';
 import { createLogger } from '../../src/observability/logger.js';
@@ -14,7 +13,7 @@ export interface TestBerth extends Berth {
   /** Runs SQL on its database. */
   query<Row>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /** Stops it and starts it again on the same database and directory. */
-  restart(environment?: Record<string, string>): Promise<void>;
+  restart(environment?: Record<string, string>, whileStopped?: () => Promise<void>): Promise<void>;
   /** Stops it and removes its database and directory. */
   dispose(): Promise<void>;
 }
@@ -24,11 +23,11 @@ export interface TestBerth extends Berth {
  *
  * @param environment settings besides those that separate tests; with `DATABASE_URL` it shares another
  * program's database.
- * @param logger for tests that read the log. Without it nothing is logged.
+ * @param log is called with each line of the log, in JSON. Without it nothing is logged.
  */
 export async function startTestBerth(
   environment: Record<string, string> = {},
-  logger?: Logger,
+  log?: (line: string) => void,
 ): Promise<TestBerth> {
   const database = environment['DATABASE_URL'] ? undefined : await createMigratedDatabase();
   const databaseUrl = database?.url ?? environment['DATABASE_URL'] ?? '';
@@ -42,8 +41,9 @@ export async function startTestBerth(
     SHUTDOWN_GRACE_SECONDS: '0',
   };
   const start = async (extra: Record<string, string>) => {
-    const configuration = loadConfiguration({ LOG_LEVEL: 'silent', ...fixed, ...environment, ...extra });
-    return startBerth(configuration, logger ?? (await createLogger(configuration, process.stdout)));
+    const logging = { LOG_LEVEL: log ? 'info' : 'silent', LOG_FORMAT: 'json' };
+    const configuration = loadConfiguration({ ...logging, ...fixed, ...environment, ...extra });
+    return startBerth(configuration, await createLogger(configuration, { write: log ?? (() => undefined) }));
   };
   const remove = async () => {
     await database?.drop();
@@ -57,8 +57,9 @@ export async function startTestBerth(
     dataDir,
     databaseUrl,
     query: (sql, parameters = []) => running.database.dataSource.query(sql, parameters),
-    restart: async (extra = {}) => {
+    restart: async (extra = {}, whileStopped = () => Promise.resolve()) => {
       await running.close();
+      await whileStopped();
       running = await start(extra);
     },
     dispose: async () => {

@@ -3,7 +3,7 @@ import { httpChunk, RawConnection, type RawHeaders, requestHead } from '../../su
 import { digestOf, OCI_MANIFEST, refusal } from '../../support/registry-client.js';
 import { freshName } from '../../support/fresh-name.js';
 import { eventually } from '../../support/until.js';
-import { bytesArrived, uploadFiles } from '../support/stored-files.js';
+import { bytesArrived, uploadFiles } from '../../support/stored-files.js';
 import { BLOB, useStoredContent } from './stored-content.js';
 
 describe('bad input: wrong lengths', () => {

@@ -4,21 +4,21 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { RawConnection, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
-import { OwnBerth } from '../support/running-berth.js';
-import { bytesArrived, uploadFile } from './support/stored-files.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
+import { bytesArrived, uploadFile } from '../support/stored-files.js';
 
 const KIB = 1024;
 
-const afterRestart = async (berth: OwnBerth) => {
+const afterRestart = async (berth: TestBerth) => {
   await berth.restart();
   return new RegistryClient(berth.url);
 };
 
 describe('an upload and a restart', () => {
-  let berth: OwnBerth;
+  let berth: TestBerth;
   const name = freshName('restart');
   beforeAll(async () => {
-    berth = await OwnBerth.start();
+    berth = await startTestBerth();
   });
   afterAll(() => berth.dispose());
 
@@ -86,12 +86,12 @@ describe('an upload and a restart', () => {
       const torn = await before.startUpload(name);
       await before.patch(torn, 'kept');
 
-      await berth.stop();
-      const hashed = await open(uploadFile(berth, changed), 'r+');
-      await hashed.write(Buffer.alloc(bytes.length), 0, bytes.length, 0);
-      await hashed.close();
-      await appendFile(uploadFile(berth, torn), ' torn by a crash');
-      await berth.startAgain();
+      await berth.restart({}, async () => {
+        const hashed = await open(uploadFile(berth, changed), 'r+');
+        await hashed.write(Buffer.alloc(bytes.length), 0, bytes.length, 0);
+        await hashed.close();
+        await appendFile(uploadFile(berth, torn), ' torn by a crash');
+      });
       client = new RegistryClient(berth.url);
       locations = { committed, repeated, changed, torn };
     });

@@ -1,7 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunningBerth } from '../../support/running-berth.js';
-import { until } from '../../support/until.js';
+import { until } from './until.js';
+
+/** A Berth whose storage is in its data directory. */
+interface Stored {
+  readonly dataDir: string;
+}
 
 /** The UUID of a session, from its location. */
 export function uploadId(location: string): string {
@@ -9,17 +13,17 @@ export function uploadId(location: string): string {
 }
 
 /** The file that the `filesystem` driver keeps an upload's bytes in. */
-export function uploadFile({ dataDir }: RunningBerth, location: string): string {
+export function uploadFile({ dataDir }: Stored, location: string): string {
   return join(dataDir, 'storage', 'uploads', uploadId(location));
 }
 
 /** The files of uploads that are not finished. */
-export function uploadFiles({ dataDir }: RunningBerth): Promise<string[]> {
+export function uploadFiles({ dataDir }: Stored): Promise<string[]> {
   return readdir(join(dataDir, 'storage', 'uploads'));
 }
 
 /** The files of finished blobs, by path below `blobs/`. */
-export async function blobFiles({ dataDir }: RunningBerth): Promise<string[]> {
+export async function blobFiles({ dataDir }: Stored): Promise<string[]> {
   const root = join(dataDir, 'storage', 'blobs');
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
@@ -28,7 +32,7 @@ export async function blobFiles({ dataDir }: RunningBerth): Promise<string[]> {
 }
 
 /** Waits until the storage has that many bytes of an upload, acknowledged or not. */
-export async function bytesArrived(berth: RunningBerth, location: string, bytes: number): Promise<void> {
+export async function bytesArrived(berth: Stored, location: string, bytes: number): Promise<void> {
   const arrived = () =>
     stat(uploadFile(berth, location)).then(
       ({ size }) => size >= bytes,

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
-import { OwnBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 /** Sorted by bytes. Every human collation sorts differently. */
 const TAGS = ['-', '0', '1.0', '10', '2', 'A', 'Z', '_x', 'a', 'aB', 'a_b', 'ab', 'z'].slice(1);
 const REPOSITORIES = ['a', 'a-b', 'a.b', 'a/b', 'a/b/c', 'a0', 'a_b', 'b', 'z/z'];
 
 describe('lists', () => {
-  let berth: OwnBerth;
+  let berth: TestBerth;
   let client: RegistryClient;
   const name = 'a/b';
 
   beforeAll(async () => {
-    berth = await OwnBerth.start();
+    berth = await startTestBerth();
     client = new RegistryClient(berth.url);
     for (const repository of [...REPOSITORIES].reverse()) await client.pushBlob(repository, repository);
     const image = JSON.stringify(await client.makeImage(name));

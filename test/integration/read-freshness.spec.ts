@@ -2,20 +2,21 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
-import { OwnBerth, type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const LAYER = 'a layer that is small enough to be remembered';
 
-/** One replica makes changes; the other one, which caches what it served, is read. */
+/** One replica makes changes; the other one, in another process, which caches what it served, is read. */
 describe('what one replica acknowledged the other one serves', () => {
   let first: RunningBerth;
-  let second: OwnBerth;
+  let second: TestBerth;
   let writer: RegistryClient;
   let reader: RegistryClient;
 
   beforeAll(async () => {
     first = await sharedBerth();
-    second = await OwnBerth.start({
+    second = await startTestBerth({
       DATABASE_URL: first.databaseUrl,
       STORAGE_FILESYSTEM_ROOT: join(first.dataDir, 'storage'),
     });

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
 import { refusal, RegistryClient, specErrors } from '../support/registry-client.js';
-import { OwnBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const PASSWORD = 'correct horse battery';
 const WRONG = 'wrong and typed into the log?';
 
 describe('logins', () => {
-  let berth: OwnBerth;
+  const lines: string[] = [];
+  let berth: TestBerth;
   let client: RegistryClient;
   let accounts: AccessFixtures;
   let alice: Login;
@@ -18,7 +19,8 @@ describe('logins', () => {
 
   beforeAll(async () => {
     // Each test has a client address of its own, since failed logins are counted by address.
-    berth = await OwnBerth.start({ ACCESS_MODE: 'token', TRUSTED_PROXIES: '127.0.0.1,::1' });
+    const environment = { ACCESS_MODE: 'token', TRUSTED_PROXIES: '127.0.0.1,::1' };
+    berth = await startTestBerth(environment, (line) => void lines.push(line));
     client = new RegistryClient(berth.url);
     accounts = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
     alice = await accounts.account('alice');
@@ -107,7 +109,7 @@ describe('logins', () => {
     ]) {
       await (await get('/v2/', authorization)).text();
     }
-    const log = JSON.stringify(berth.log());
+    const log = lines.join('');
     expect(log).toContain('/v2/');
     for (const secret of [
       typed,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { type RawHeaders, rawRequest } from '../support/raw-http.js';
-import { OwnBerth, sharedBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 const PAGE = 'https://ui.example.org';
 const OTHER = 'https://other.example.org';
@@ -13,10 +13,10 @@ describe.each([
   ['*', '*'],
 ])('web pages with CORS_ORIGINS: %s', (_, origins) => {
   const isAll = origins === '*';
-  let berth: OwnBerth;
+  let berth: TestBerth;
   let digest: string;
   beforeAll(async () => {
-    berth = await OwnBerth.start({ CORS_ORIGINS: origins });
+    berth = await startTestBerth({ CORS_ORIGINS: origins });
     digest = await new RegistryClient(berth.url).pushBlob('cors', 'content');
   });
   afterAll(() => berth.dispose());
@@ -116,8 +116,8 @@ describe.each([
 });
 
 describe('web pages of CORS_ORIGINS with ACCESS_MODE=token', () => {
-  let berth: OwnBerth;
-  beforeAll(async () => void (berth = await OwnBerth.start({ CORS_ORIGINS: PAGE, ACCESS_MODE: 'token' })));
+  let berth: TestBerth;
+  beforeAll(async () => void (berth = await startTestBerth({ CORS_ORIGINS: PAGE, ACCESS_MODE: 'token' })));
   afterAll(() => berth.dispose());
 
   it('can read the challenge of /v2, and the refusal of a token', async () => {
@@ -143,10 +143,13 @@ describe('web pages of CORS_ORIGINS with ACCESS_MODE=token', () => {
 });
 
 describe('web pages without CORS_ORIGINS', () => {
+  let berth: TestBerth;
+  beforeAll(async () => void (berth = await startTestBerth()));
+  afterAll(() => berth.dispose());
+
   it('get no headers, and OPTIONS is no method', async () => {
-    const { url } = await sharedBerth();
-    const own = await rawRequest(url, 'GET', '/v2/', []);
-    const preflight = await rawRequest(url, 'OPTIONS', '/v2/', []);
+    const own = await rawRequest(berth.url, 'GET', '/v2/', []);
+    const preflight = await rawRequest(berth.url, 'OPTIONS', '/v2/', []);
     expect([own.status, corsHeaders(own)]).toEqual([200, []]);
     expect([preflight.status, corsHeaders(preflight)]).toEqual([405, []]);
   });

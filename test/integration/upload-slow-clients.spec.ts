@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, refusal, RegistryClient } from '../support/registry-client.js';
 import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
-import { OwnBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 describe('slow clients', () => {
-  let berth: OwnBerth;
+  let berth: TestBerth;
   let client: RegistryClient;
   const name = freshName('slow');
 
   beforeAll(async () => {
-    berth = await OwnBerth.start({ REQUEST_IDLE_TIMEOUT_SECONDS: '1', REQUEST_MIN_BYTES_PER_SECOND: '1' });
+    berth = await startTestBerth({ REQUEST_IDLE_TIMEOUT_SECONDS: '1', REQUEST_MIN_BYTES_PER_SECOND: '1' });
     client = new RegistryClient(berth.url);
   });
   afterAll(() => berth.dispose());
