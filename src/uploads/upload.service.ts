@@ -9,35 +9,23 @@ import {
   type DigestAlgorithm,
   digestAlgorithm,
 } from '../oci/digest.js';
-import {
-  BlobUploadInvalidError,
-  BlobUploadUnknownError,
-  RegistryError,
-  SizeInvalidError,
-} from '../oci/errors.js';
+import { BlobUploadInvalidError, BlobUploadUnknownError, RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
-import { canReadUploads } from '../storage/driver-abilities.js';
+import { canReadUploads, canStore, MAX_STORED_UPLOAD_BYTES } from '../storage/driver-abilities.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
 import { UploadStateError } from '../storage/storage.errors.js';
-import { HEARTBEAT, readBody, type UploadBody } from '../transfer/read-body.js';
+import type { UploadBody } from '../transfer/read-body.js';
 import { UploadReclaimService } from './cleanup/upload-reclaim.service.js';
 import { UploadCommitService } from './commit/upload-commit.service.js';
 import { digestsOf } from './hash/digests-of.js';
-import { HASHER_FACTORY, type HasherFactory, type Midstate } from './hash/hasher.js';
+import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
-import { bodyStartOf } from './session/body-start.js';
 import type { HeldSession } from './session/held-session.js';
-import { RepeatedBytes } from './session/repeated-bytes.js';
-import { UploadLeaseService } from './session/upload-lease.service.js';
-import {
-  heartbeatMs,
-  type UploadOrigin,
-  type UploadReference,
-  type UploadSession,
-} from './session/upload-session.js';
+import { ReceivedBody } from './session/received-body.js';
+import { type AcquisitionOptions, UploadLeaseService } from './session/upload-lease.service.js';
+import type { UploadOrigin, UploadReference, UploadSession } from './session/upload-session.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
-import { UploadWriter } from './session/upload-writer.js';
 import { failureKind, UploadTakenOverError } from './upload.errors.js';
 
 /**
@@ -46,6 +34,9 @@ import { failureKind, UploadTakenOverError } from './upload.errors.js';
  *     start ──► append* ──► commit        each: acquire the session, raising its fencing version
  *        └────────┴──► cancel             bytes → driver and hashes → checkpoint (fenced UPDATE)
  *                                         release, also when the client disconnects: what arrived is kept
+ *
+ * Content that arrives in one small body takes fewer steps: acquiring the session records its digest, the
+ * driver stores it in one call, and the commit records the rest.
  */
 @Injectable()
 export class UploadService {
@@ -115,12 +106,12 @@ export class UploadService {
   ): Promise<{ offsetBytes: number }> {
     return this.withSession(reference, origin, async (held) => {
       expectOpen(held.session);
-      const start = bodyStartOf(held.session, body);
-      return this.withWriter(held, async (writer) => {
-        await this.receive(body, start, writer, held);
-        await writer.checkpoint({ release: true });
-        return { offsetBytes: writer.offset };
-      });
+      return this.withBody(held, body, (received) =>
+        received.append(async (writer) => {
+          await writer.checkpoint({ release: true });
+          return { offsetBytes: writer.offset };
+        }),
+      );
     });
   }
 
@@ -137,8 +128,9 @@ export class UploadService {
     body: UploadBody | undefined,
     origin: UploadOrigin,
   ): Promise<void> {
+    const intent = this.intentOf(digest, body);
     try {
-      await this.withSession(reference, origin, (held) => this.commitHeld(held, digest, body));
+      await this.withSession(reference, origin, (held) => this.commitHeld(held, digest, body), { intent });
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       // A repeated request, whose first response was lost, succeeds again.
@@ -158,7 +150,7 @@ export class UploadService {
     origin: UploadOrigin,
   ): Promise<void> {
     const session = await this.start(repository, digestAlgorithm(digest), origin);
-    await this.withSession(session, origin, async (held) => {
+    const commit = async (held: HeldSession) => {
       try {
         await this.commitHeld(held, digest, body);
       } catch (error) {
@@ -166,7 +158,8 @@ export class UploadService {
         await this.cancelHeld(held).catch(() => undefined);
         throw error;
       }
-    });
+    };
+    await this.withSession(session, origin, commit, { intent: this.intentOf(digest, body) });
   }
 
   /**
@@ -184,7 +177,7 @@ export class UploadService {
     reference: UploadReference,
     origin: UploadOrigin,
     work: (held: HeldSession) => Promise<T>,
-    options?: { readonly toEnd: boolean },
+    options?: AcquisitionOptions,
   ): Promise<T> {
     const held = await this.leases.acquire(reference, origin, options);
     try {
@@ -205,70 +198,26 @@ export class UploadService {
     }
   }
 
-  /** Opens a writer at the end of the session for `work`. If that fails, what arrived before is kept. */
-  private async withWriter<T>(held: HeldSession, work: (writer: UploadWriter) => Promise<T>): Promise<T> {
-    const { driver, hashers } = this;
-    const { uploadCheckpointBytes: checkpointBytes } = this.configuration;
-    const writer = await UploadWriter.open(held, { driver, hashers, checkpointBytes });
+  private async withBody<T>(
+    held: HeldSession,
+    body: UploadBody,
+    work: (received: ReceivedBody) => Promise<T>,
+  ): Promise<T> {
+    const { driver, hashers, configuration, space } = this;
+    const received = new ReceivedBody(held, body, { driver, hashers, configuration, space });
     try {
-      return await work(writer);
-    } catch (error) {
-      await writer.salvage();
-      throw error;
+      return await work(received);
     } finally {
-      await writer.close();
+      await received.close();
     }
   }
 
-  /** Reads the body into the writer, without the bytes that the session has already. */
-  private async receive(
-    body: UploadBody,
-    start: Midstate,
-    writer: UploadWriter,
-    held: HeldSession,
-  ): Promise<void> {
-    held.beginBody(start);
-    const repeated = new RepeatedBytes(held.session, start, this.hashers);
-    try {
-      await this.receiveRest(body, repeated, writer, held);
-    } finally {
-      repeated.dispose();
-    }
-  }
-
-  /** Checkpoints while the body stalls or is repeated, so that the lease is renewed. */
-  private async receiveRest(
-    body: UploadBody,
-    repeated: RepeatedBytes,
-    writer: UploadWriter,
-    held: HeldSession,
-  ): Promise<void> {
-    const { signal, lease } = held;
-    const limit = body.range === undefined ? Infinity : body.range.end + 1;
-    const { requestIdleTimeoutSeconds, requestMinBytesPerSecond: minBytesPerSecond } = this.configuration;
-    const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
-    const chunks = readBody(body.source, {
-      errorCode: 'BLOB_UPLOAD_INVALID',
-      heartbeatMs: Math.min(heartbeatMs(lease), idleTimeoutMs / 4),
-      idleTimeoutMs,
-      minBytesPerSecond,
-      signal,
-    });
-    for await (const received of chunks) {
-      if (received === HEARTBEAT) {
-        await writer.checkpoint();
-        continue;
-      }
-      const chunk = await repeated.skip(received);
-      await this.space.expectRoom('push', chunk.length);
-      const room = limit - writer.offset;
-      await writer.write(chunk.length > room ? chunk.subarray(0, room) : chunk);
-      if (chunk.length > room) throw new SizeInvalidError('the body is longer than its Content-Range says');
-    }
-    repeated.expectCompared();
-    if (writer.offset < limit && limit !== Infinity) {
-      throw new SizeInvalidError('the body is shorter than its Content-Range says');
-    }
+  /** The digest to record when the session is acquired, if the body may be stored at once. */
+  private intentOf(digest: Digest, body: UploadBody | undefined): Digest | undefined {
+    const { lengthBytes = Infinity } = body ?? {};
+    const isSmall = lengthBytes > 0 && lengthBytes <= MAX_STORED_UPLOAD_BYTES;
+    const isStorable = isSmall && canStore(this.driver) && digestAlgorithm(digest) === CANONICAL_ALGORITHM;
+    return isStorable ? digest : undefined;
   }
 
   private async commitHeld(held: HeldSession, digest: Digest, body: UploadBody | undefined): Promise<void> {
@@ -276,16 +225,19 @@ export class UploadService {
     if (session.state === 'committing') {
       if (session.digest !== digest)
         throw new BlobUploadInvalidError('the upload is being committed as another digest');
-      await this.commits.resume(held);
-    } else if (body === undefined) {
-      await this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
-    } else {
-      const start = bodyStartOf(session, body);
-      await this.withWriter(held, async (writer) => {
-        await this.receive(body, start, writer, held);
-        await this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest);
-      });
+      return this.commits.resume(held);
     }
+    if (session.digest !== null && session.digest !== digest) await this.commits.forgetIntent(held);
+    if (body === undefined) {
+      return this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
+    }
+    await this.withBody(held, body, async (received) => {
+      const content = await received.whole(digest);
+      if (content !== undefined) return this.commits.store(held, content);
+      await received.append(async (writer) =>
+        this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest),
+      );
+    });
   }
 
   private async cancelHeld(held: HeldSession): Promise<void> {

@@ -137,10 +137,12 @@ describe('UploadSessionStore', () => {
   it('gives a session of an ended holder to the next request, unless it has a new holder', async () => {
     const lost = await acquire('a');
     const gone = { leaseHolder: 'a', version: lost.version };
-    expect(await store.acquire(reference, claimantOf('b'), { ...gone, leaseHolder: 'x' })).toBeUndefined();
-    const next = await store.acquire(reference, claimantOf('b'), gone);
+    expect(
+      await store.acquire(reference, claimantOf('b'), { gone: { ...gone, leaseHolder: 'x' } }),
+    ).toBeUndefined();
+    const next = await store.acquire(reference, claimantOf('b'), { gone });
     expect(next).toMatchObject({ needsFence: true, lease: { version: lost.version + 1 } });
-    expect(await store.acquire(reference, claimantOf('c'), gone)).toBeUndefined();
+    expect(await store.acquire(reference, claimantOf('c'), { gone })).toBeUndefined();
   });
 
   it('records offset, midstates and driver state together, and reads them back the same', async () => {

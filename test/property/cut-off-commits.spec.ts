@@ -43,22 +43,27 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     },
   );
 
-  /** A request that hangs before its object is made, until `proceed` is called. */
-  const stuckCommit = async (bytes: Buffer) => {
+  /**
+   * A request that hangs before its object is made, until `proceed` is called.
+   *
+   * @param isWhole whether it brings the bytes, or the session has them.
+   */
+  const stuckCommit = async (bytes: Buffer, isWhole = false) => {
     let proceed = () => {};
     let arrived = () => {};
     const gate = new Promise<void>((resolve) => (proceed = resolve));
     const reached = new Promise<void>((resolve) => (arrived = resolve));
     const a = await registry.startReplica(async (call, work) => {
-      if (call !== 'finishUpload') return work();
+      if (call !== 'finishUpload' && call !== 'storeUpload') return work();
       arrived();
       await gate;
       return work();
     });
     const b = await registry.startReplica();
     const one = await a.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
-    if (bytes.length > 0) await a.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
-    const committing = a.uploads.commit(one, digestOf('sha256', bytes), undefined, UNKNOWN_ORIGIN);
+    if (bytes.length > 0 && !isWhole) await a.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
+    const body = isWhole ? whole(bytes) : undefined;
+    const committing = a.uploads.commit(one, digestOf('sha256', bytes), body, UNKNOWN_ORIGIN);
     const outcome = committing.then(
       () => 'committed',
       (error: unknown) => (error as Error).name,
@@ -69,10 +74,11 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   };
 
   it.each([
-    ['bytes', Buffer.from('content')],
-    ['no bytes', Buffer.of()],
-  ])('leaves no object of %s if it was cancelled before it continued', async (_, bytes) => {
-    const { one, b, proceed, outcome } = await stuckCommit(bytes);
+    ['bytes', Buffer.from('content'), false],
+    ['bytes that it brought', Buffer.from('content'), true],
+    ['no bytes', Buffer.of(), false],
+  ])('leaves no object of %s if it was cancelled before it continued', async (_, bytes, isWhole) => {
+    const { one, b, proceed, outcome } = await stuckCommit(bytes, isWhole);
     await b.uploads.cancel(one, UNKNOWN_ORIGIN);
     proceed();
     expect(await outcome).not.toBe('committed');
@@ -80,13 +86,14 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   });
 
   it.each([
-    ['bytes', Buffer.from('content')],
-    ['no bytes', Buffer.of()],
-  ])('leaves no second object of %s if another request resumed it', async (_, bytes) => {
+    ['bytes', Buffer.from('content'), false],
+    ['bytes that it brought', Buffer.from('content'), true],
+    ['no bytes', Buffer.of(), false],
+  ])('leaves no second object of %s if another request resumed it', async (_, bytes, isWhole) => {
     const digest = digestOf('sha256', bytes);
-    const { one, b, proceed, outcome } = await stuckCommit(bytes);
+    const { one, b, proceed, outcome } = await stuckCommit(bytes, isWhole);
     await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
-    await b.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN);
+    await b.uploads.commit(one, digest, isWhole ? whole(bytes) : undefined, UNKNOWN_ORIGIN);
     proceed();
     expect(await outcome).not.toBe('committed');
     await registry.expectNothingLeftOver(b);

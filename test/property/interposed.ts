@@ -1,3 +1,4 @@
+import type { StoringStorageDriver } from '../../src/storage/driver-abilities.js';
 import type { StorageDriver } from '../../src/storage/storage-driver.js';
 
 /** Wraps a call by name: performs it later, in part, or not at all. */
@@ -28,7 +29,11 @@ export function interposedDriver(driver: StorageDriver, around: Around): Storage
     return interposed(sink, ['write', 'flush', 'close'], around);
   };
   const opening = overriding(driver, { openUpload });
-  return interposed(opening, ['openUpload', 'fenceUpload', 'finishUpload', 'abortUpload', 'delete'], around);
+  return interposed<StorageDriver & Partial<StoringStorageDriver>>(
+    opening,
+    ['openUpload', 'fenceUpload', 'finishUpload', 'storeUpload', 'abortUpload', 'delete'],
+    around,
+  );
 }
 
 /** The same object with some methods replaced. */

@@ -259,6 +259,30 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
     await kill(scene, null);
   });
 
+/** Interrupts a push of the whole content, which is not recorded before it is committed. */
+const crashInStore: Play<{ chunk: Buffer; call: 'storeUpload' | 'commit'; how: 'fails' | 'is killed' }> = (
+  scene,
+  { chunk, call, how },
+) =>
+  afterAcquiring(scene, async () => {
+    const { model, real, session, place, replica } = scene;
+    const isEmpty = session.state === 'open' && session.bytes.length === 0;
+    if (!isEmpty || chunk.length === 0 || model.hasBlob(chunk) || !real.storesUploads) return;
+    const body = new FedBody();
+    body.feed(chunk, 'end');
+    const reached = replica.faults.arm(call, 'before', how === 'fails' ? 'throws' : 'hangs');
+    const digest = digestOf('sha256', chunk);
+    const outcome = outcomeOf(
+      replica.uploads
+        .commit(session.reference, digest, body.as(undefined, chunk.length), UNKNOWN_ORIGIN)
+        .then(() => 'ok'),
+    );
+    if (how === 'fails') return expect(await outcome).toBe(INJECTED);
+    await Promise.race([reached, outcome]);
+    model.stall(session, stalledRequest(real, place, outcome, undefined));
+    await kill(scene, null);
+  });
+
 const nothing: Play<null> = () => Promise.resolve();
 
 const chunk = bodyPlan.chunk;
@@ -291,6 +315,15 @@ export const sessionCommands: fc.Arbitrary<Command>[] = [
     'CrashInCommit',
     fc.record({ when: fc.constantFrom('before', 'after'), how: fc.constantFrom('fails', 'is killed') }),
     crashInCommit,
+  ),
+  step(
+    'CrashInStore',
+    fc.record({
+      chunk,
+      call: fc.constantFrom('storeUpload', 'commit'),
+      how: fc.constantFrom('fails', 'is killed'),
+    }),
+    crashInStore,
   ),
   step(
     'PushWhole',

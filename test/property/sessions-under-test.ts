@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals';
 import { digestOf } from '../../src/oci/digest.js';
+import { canStore } from '../../src/storage/driver-abilities.js';
 import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { FaultPoint } from './fault-point.js';
 import { FedBody } from './fed-body.js';
@@ -31,6 +32,11 @@ export class SessionsUnderTest {
   static async start(registry: TestRegistry, isLateFlushRefused: boolean): Promise<SessionsUnderTest> {
     const replicas = await Promise.all([1, 2, 3].map(() => serve(registry)));
     return new SessionsUnderTest(registry, isLateFlushRefused, replicas);
+  }
+
+  /** Whether small content is stored in one call. */
+  get storesUploads(): boolean {
+    return canStore(this.registry.driver);
   }
 
   replica(place: number): ServedReplica {

@@ -70,7 +70,10 @@ export class UploadEntity {
   @Column({ type: 'boolean', name: 'holds_bytes', default: true })
   holdsBytes: boolean;
 
-  /** The digest that the client sent to commit; set from `committing` on. */
+  /**
+   * The digest that the client sent to commit; set from `committing` on. In an open session: a request was
+   * about to store its whole content under this digest, so there may be an object.
+   */
   @Column({ ...BYTEWISE, nullable: true })
   digest: string | null;
 

@@ -48,6 +48,7 @@ import { Restoration1764540000000 } from './1764540000000-restoration.js';
 import { StorageClaim1764560000000 } from './1764560000000-storage-claim.js';
 import { Jobs1764550000000 } from './1764550000000-jobs.js';
 import { UntaggedForecast1764600000000 } from './1764600000000-untagged-forecast.js';
+import { CommitOfStoredContent1764610000000 } from './1764610000000-commit-of-stored-content.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -101,4 +102,5 @@ export const MIGRATIONS = [
   Jobs1764550000000,
   StorageClaim1764560000000,
   UntaggedForecast1764600000000,
+  CommitOfStoredContent1764610000000,
 ];

@@ -4,7 +4,7 @@ import type { BlobRecord } from '../../blobs/blob.store.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
 import { BlobUploadUnknownError, digestMismatch } from '../../oci/errors.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
-import { canReadUploads } from '../../storage/driver-abilities.js';
+import { canReadUploads, canStore } from '../../storage/driver-abilities.js';
 import type { ObjectKey } from '../../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { UploadReapingStore } from '../cleanup/upload-reaping.store.js';
@@ -12,7 +12,9 @@ import { UploadReclaimService } from '../cleanup/upload-reclaim.service.js';
 import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from '../session/held-session.js';
+import type { WholeContent } from '../session/received-body.js';
 import type { UploadProgress } from '../session/upload-session.js';
+import { UploadSessionStore } from '../session/upload-session.store.js';
 import { digestLike } from '../session/upload-writer.js';
 import { UploadTakenOverError } from '../upload.errors.js';
 import { ObjectVerifier, type Verdict } from './object-verifier.js';
@@ -23,18 +25,31 @@ import {
   UploadCommitStore,
 } from './upload-commit.store.js';
 
+/** How a session ends. */
+interface Ending {
+  /** Of the session before: the bytes that a duplicate leaves. */
+  readonly progress: UploadProgress;
+  readonly content: NewContent;
+  /** Makes the object. Idempotent. */
+  readonly make: () => Promise<ObjectKey>;
+}
+
 /**
  * The end of an upload: `open → committing → committed`. Costs the same for any size, since the driver has
  * the bytes in place. Can be repeated after a crash at any point:
  *
  *     row: committing ──► driver: finish (idempotent) ──► one statement: blob, link, row: committed
+ *
+ * Content that the driver stores whole is not recorded first, so its session stays open until the blob
+ * exists: `open → committed`. The row has its digest since the session was acquired.
  */
 @Injectable()
 export class UploadCommitService {
   private readonly logger = new Logger(UploadCommitService.name);
 
   constructor(
-    private readonly store: UploadCommitStore,
+    private readonly sessions: UploadSessionStore,
+    private readonly statements: UploadCommitStore,
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
     private readonly presence: BlobPresence,
@@ -66,10 +81,40 @@ export class UploadCommitService {
         digests: verified,
         sizeBytes: progress.offsetBytes,
       };
-      const marked = await this.store.markCommitting(held.lease, progress, wanted, content.canonical);
+      const marked = await this.statements.markCommitting(held.lease, progress, wanted, content.canonical);
       if (marked === undefined) throw new UploadTakenOverError();
-      await held.end(() => this.finish(held, progress, content, marked.existing));
+      const make = () => this.finishUpload(held, progress, content.canonical);
+      await held.end(() => this.finish(held, { progress, content, make }, marked.existing));
     });
+  }
+
+  /**
+   * Stores the whole content of a held session that has no bytes, and commits it. Can be repeated like
+   * `commit`, with the same content.
+   *
+   * @throws UploadTakenOverError, BlobUploadUnknownError: see `commit`.
+   */
+  async store(held: HeldSession, { bytes, digests }: WholeContent): Promise<void> {
+    const { driver } = this;
+    const { session, intent } = held;
+    if (!canStore(driver) || intent === undefined) throw new Error('the session was not acquired to store');
+    const { id, repository, driverState: state } = session;
+    const content = { repository, canonical: canonicalOf(digests), digests, sizeBytes: bytes.length };
+    const make = () => driver.storeUpload({ id, state }, content.canonical, bytes);
+    await held.keepAlive(() =>
+      held.end(() => this.finish(held, { progress: session, content, make }, intent.existing)),
+    );
+  }
+
+  /**
+   * Removes the object that an earlier request on this open session may have stored (`store`) and not
+   * committed. No blob has it, nor will: a commit would have ended the session, and a writer that still
+   * stores it is fenced.
+   */
+  async forgetIntent(held: HeldSession): Promise<void> {
+    const { id, driverState: state, digest } = held.session;
+    if (digest !== null) await this.driver.delete(this.driver.objectKeyOf({ id, state }, digest));
+    if (!(await this.sessions.forgetIntent(held.lease))) throw new UploadTakenOverError();
   }
 
   /**
@@ -126,15 +171,15 @@ export class UploadCommitService {
   /** Returns the blob that the session became, or undefined if this request was fenced. */
   private async finish(
     held: HeldSession,
-    progress: UploadProgress,
-    content: NewContent,
+    ending: Ending,
     existing: BlobRecord | undefined,
   ): Promise<BlobRecord | undefined> {
+    const { progress, content } = ending;
     const verdict =
       existing && (await this.verifier.verify(existing, content.canonical, { signal: held.signal }));
     if (verdict === 'intact' || verdict === 'unverified') {
       // The usual case: most layers are in the registry, and only have to be linked.
-      const { isFenced, blob } = await this.store.commit(held.lease, content);
+      const { isFenced, blob } = await this.statements.commit(held.lease, content);
       if (isFenced) return undefined;
       if (blob !== undefined) {
         if (verdict === 'intact') this.presence.note(content.digests);
@@ -144,7 +189,7 @@ export class UploadCommitService {
     }
     const replaces = existing && (await this.replacedBy(content.canonical, existing, verdict));
     await this.identity.verifyStorageIfStale();
-    const objectKey = await this.finishUpload(held, progress, content.canonical);
+    const objectKey = await this.makeObject(held, ending);
     return this.recordObject(held, progress, content, { objectKey, replaces });
   }
 
@@ -163,19 +208,22 @@ export class UploadCommitService {
     return { objectKey, reason: verdict };
   }
 
-  private async finishUpload(
-    { session }: HeldSession,
-    progress: UploadProgress,
-    canonical: Digest,
-  ): Promise<ObjectKey> {
+  private async makeObject({ session }: HeldSession, { make }: Ending): Promise<ObjectKey> {
     try {
-      const upload = { id: session.id, state: progress.driverState };
-      return await this.driver.finishUpload(upload, canonical, progress.offsetBytes);
+      return await make();
     } catch (error) {
       // The call may still take effect, after the session was ended and reclaimed.
       await this.reaping.markUnreclaimed(session.id).catch(() => undefined);
       throw error;
     }
+  }
+
+  private finishUpload(
+    { session: { id } }: HeldSession,
+    { driverState: state, offsetBytes }: UploadProgress,
+    canonical: Digest,
+  ): Promise<ObjectKey> {
+    return this.driver.finishUpload({ id, state }, canonical, offsetBytes);
   }
 
   private async recordObject(
@@ -184,7 +232,7 @@ export class UploadCommitService {
     content: NewContent,
     object: NewObject,
   ): Promise<BlobRecord | undefined> {
-    const { isFenced, blob } = await this.store.commit(held.lease, content, object);
+    const { isFenced, blob } = await this.statements.commit(held.lease, content, object);
     if (isFenced) {
       // The session may have been ended and reclaimed before the object existed.
       await this.reaping.markUnreclaimed(held.session.id);

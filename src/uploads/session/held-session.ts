@@ -1,7 +1,7 @@
 import { isSampled } from '../../events/recording-event.js';
 import type { Midstate } from '../hash/hasher.js';
 import { UploadTakenOverError } from '../upload.errors.js';
-import type { UploadSessionStore } from './upload-session.store.js';
+import type { CommitIntent, UploadSessionStore } from './upload-session.store.js';
 import { heartbeatMs, type Lease, type UploadProgress, type UploadSession } from './upload-session.js';
 
 /**
@@ -14,12 +14,14 @@ export class HeldSession {
   private isReleased = false;
 
   /**
+   * @param intent set if the whole content may be stored at once.
    * @param signal aborts when another request wants the session, or when the process stops.
    * @param unregister called when the session is released.
    */
   constructor(
     readonly session: UploadSession,
     readonly lease: Lease,
+    readonly intent: CommitIntent | undefined,
     readonly signal: AbortSignal,
     private readonly sessions: UploadSessionStore,
     private readonly unregister: () => void,

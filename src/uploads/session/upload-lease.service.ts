@@ -10,7 +10,12 @@ import { ActiveWriters } from './active-writers.js';
 import { HeldSession } from './held-session.js';
 import { type Conflict, TakeoverRequests } from './takeover-requests.js';
 import type { Lease, LeaseRequest, UploadOrigin, UploadReference, UploadSession } from './upload-session.js';
-import { type AcquiredSession, UploadSessionStore } from './upload-session.store.js';
+import { type AcquiredSession, type AcquireOptions, UploadSessionStore } from './upload-session.store.js';
+
+export interface AcquisitionOptions extends Pick<AcquireOptions, 'intent'> {
+  /** Whether the caller writes no more bytes to the session. */
+  readonly toEnd?: boolean;
+}
 
 /** How long a request waits for the current writer to release the session. */
 const TAKEOVER_TIMEOUT_MS = 5_000;
@@ -47,21 +52,20 @@ export class UploadLeaseService {
   /**
    * Acquires a session.
    *
-   * @param toEnd whether the caller writes no more bytes to it.
    * @throws BlobUploadUnknownError if the session does not exist or has ended; UploadBusyError if its writer
    *   doesn't release it within 5 s.
    */
   async acquire(
     reference: UploadReference,
     origin: UploadOrigin,
-    { toEnd = false } = {},
+    { toEnd = false, intent }: AcquisitionOptions = {},
   ): Promise<HeldSession> {
     const request = this.leaseRequest(origin);
     const deadline = performance.now() + TAKEOVER_TIMEOUT_MS;
     let conflict: Conflict | undefined;
     for (;;) {
       const gone = conflict?.isGone === true ? conflict.with : undefined;
-      const acquired = await this.sessions.acquire(reference, request, gone);
+      const acquired = await this.sessions.acquire(reference, request, { gone, intent });
       if (acquired !== undefined) return this.hold(acquired, { toEnd });
       const session = await this.findUnended(reference);
       if (performance.now() >= deadline) throw new UploadBusyError(request.leaseSeconds);
@@ -73,14 +77,18 @@ export class UploadLeaseService {
   }
 
   /** Holds a session whose row was acquired. If that fails, the lease is released. */
-  async hold({ session, lease, needsFence }: AcquiredSession, { toEnd = false } = {}): Promise<HeldSession> {
+  async hold(
+    { session, lease, needsFence, intent }: AcquiredSession,
+    { toEnd = false } = {},
+  ): Promise<HeldSession> {
     let unregister: () => void = () => undefined;
     try {
       const { signal, done } = this.writers.register(lease);
       unregister = done;
       const fence = needsFence && session.state === 'open' && !toEnd;
       const driverState = fence ? await this.fence(session, lease) : session.driverState;
-      return new HeldSession({ ...session, driverState }, lease, signal, this.sessions, unregister);
+      const current = { ...session, driverState };
+      return new HeldSession(current, lease, intent, signal, this.sessions, unregister);
     } catch (error) {
       await this.sessions.release(lease).catch(() => undefined);
       unregister();

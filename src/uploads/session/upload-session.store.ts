@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { type BlobRecord, type BlobRow, toBlobRecord } from '../../blobs/blob.store.js';
 import { outlastOutage } from '../../database/outlast-outage.js';
 import { queryRows } from '../../database/query-rows.js';
 import { recordingEvent } from '../../events/recording-event.js';
@@ -26,10 +27,29 @@ const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 
 /** A session with the lease that was just acquired. */
 export interface AcquiredSession {
+  /** With the digest that the row had before. */
   readonly session: UploadSession;
   readonly lease: Lease;
   /** Whether an earlier writer never released the session and may still be writing: it must be fenced. */
   readonly needsFence: boolean;
+  /** Set if the session has no bytes and its row names the digest that was asked for. */
+  readonly intent?: CommitIntent | undefined;
+}
+
+/**
+ * The row of an open session without bytes has the digest of the content that the request is about to store.
+ * So an object without a blob, which a crash can leave, is found.
+ */
+export interface CommitIntent {
+  /** The blob that has the content now, if any. */
+  readonly existing: BlobRecord | undefined;
+}
+
+export interface AcquireOptions {
+  /** The holder that is known to have ended, with the version that it was seen with. */
+  readonly gone?: Pick<UploadSession, 'leaseHolder' | 'version'> | undefined;
+  /** The sha256 digest of the content that the request is about to store: see {@link CommitIntent}. */
+  readonly intent?: Digest | undefined;
 }
 
 export interface CheckpointOptions {
@@ -95,30 +115,37 @@ export class UploadSessionStore {
   /**
    * Acquires a session that is free, whose lease has expired, or whose holder is `gone`. Raises the fencing
    * version. Returns undefined if another writer holds the session, or if it does not exist or has ended.
-   *
-   * @param gone the holder that is known to have ended, with the version that it was seen with.
    */
   async acquire(
     { repository, id }: UploadReference,
     request: LeaseRequest,
-    gone?: Pick<UploadSession, 'leaseHolder' | 'version'>,
+    { gone, intent }: AcquireOptions = {},
   ): Promise<AcquiredSession | undefined> {
-    // The inner SELECT locks the row: the event needs the values from before the update.
+    // The inner SELECT locks the row: the event needs the values from before the update. An intent is never
+    // replaced: the object of the first one may exist.
     const acquire = `UPDATE uploads u
           SET version = version + 1, lease_holder = $4, last_holder = $4, lease_expires_at = ${LEASE_END},
               updated_at = now(),
-              abandoned = abandoned OR abandoned_by IS NOT NULL
-         FROM (SELECT id AS free_id, lease_holder AS abandoned_by, last_holder AS previous_holder
+              abandoned = abandoned OR abandoned_by IS NOT NULL,
+              digest = CASE WHEN state = 'open' AND offset_bytes = 0 THEN coalesce(digest, $7) ELSE digest END
+         FROM (SELECT id AS free_id, lease_holder AS abandoned_by, last_holder AS previous_holder,
+                      digest AS previous_digest
                  FROM uploads
                 WHERE id = $1 AND repository = $2 AND state IN ('open', 'committing')
                   AND (lease_holder IS NULL OR lease_expires_at < clock_timestamp()
                        OR (lease_holder = $5 AND version = $6))
                   FOR UPDATE) free
+         LEFT JOIN LATERAL (SELECT b.id AS known_id, b.size_bytes, b.object_key
+                              FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
+                             WHERE d.digest = $7
+                             LIMIT 1) known ON true
         WHERE u.id = free_id
-        RETURNING ${SESSION_COLUMNS}, abandoned, abandoned_by, previous_holder`;
+        RETURNING ${SESSION_COLUMNS}, abandoned, abandoned_by, previous_holder, previous_digest,
+                  known_id, size_bytes, object_key`;
     const { replica, leaseSeconds } = request;
-    const [row] = await this.query<UploadRow & { abandoned: boolean }>(
-      ...recordingEvent(acquire, [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version], {
+    const parameters = [id, repository, leaseSeconds, replica, gone?.leaseHolder, gone?.version, intent];
+    const [row] = await this.query<AcquiredRow>(
+      ...recordingEvent(acquire, parameters, {
         kind: `CASE WHEN abandoned_by IS NULL THEN 'resumed' ELSE 'takeover' END`,
         // Behind a load balancer every chunk can reach another replica: sampled after 32 acquisitions.
         when: `abandoned_by IS NOT NULL
@@ -127,9 +154,15 @@ export class UploadSessionStore {
       }),
     );
     if (row === undefined) return undefined;
-    const session = toSession(row);
+    const session = toSession({ ...row, digest: row.previous_digest });
     const lease = { ...request, uploadId: id, version: session.version, acquiredAt: performance.now() };
-    return { session, lease, needsFence: row.abandoned };
+    const isIntended = intent !== undefined && session.state === 'open' && session.offsetBytes === 0;
+    return {
+      session,
+      lease,
+      needsFence: row.abandoned,
+      ...(isIntended && row.digest === intent && { intent: { existing: knownBlob(row) } }),
+    };
   }
 
   /**
@@ -224,6 +257,16 @@ export class UploadSessionStore {
   }
 
   /**
+   * Removes the digest that an earlier request stored content for (see {@link CommitIntent}), once its object
+   * is removed. Returns false if the writer was fenced.
+   */
+  async forgetIntent({ uploadId, version }: Lease): Promise<boolean> {
+    const sql = `UPDATE uploads SET digest = NULL
+                  WHERE id = $1 AND version = $2 AND state = 'open' RETURNING id`;
+    return (await this.query(sql, [uploadId, version])).length > 0;
+  }
+
+  /**
    * Cancels the session and returns it. Returns undefined if the writer was fenced or has committed the
    * session.
    */
@@ -242,4 +285,16 @@ export class UploadSessionStore {
   private query<Row>(sql: string, parameters: readonly unknown[]): Promise<Row[]> {
     return queryUploads<Row>(this.dataSource, sql, parameters);
   }
+}
+
+interface AcquiredRow extends UploadRow {
+  abandoned: boolean;
+  previous_digest: Digest | null;
+  known_id: string | null;
+  size_bytes: string | null;
+  object_key: string | null;
+}
+
+function knownBlob({ known_id: id, ...row }: AcquiredRow): BlobRecord | undefined {
+  return id === null ? undefined : toBlobRecord({ ...row, id } as BlobRow);
 }

@@ -36,7 +36,10 @@ export interface UploadSession extends UploadReference, UploadProgress {
   readonly version: number;
   /** The process that has the lease; null if the session is free. */
   readonly leaseHolder: string | null;
-  /** The digest that the client named; set from `committing` on. */
+  /**
+   * The digest that the client named; set from `committing` on. In an open session: a request was about to
+   * store its whole content, which has this sha256 digest, so there may be an object.
+   */
   readonly digest: Digest | null;
   /** The blob that the upload became; set when committed. */
   readonly blobId: string | null;

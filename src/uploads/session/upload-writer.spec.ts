@@ -56,7 +56,7 @@ describe('UploadWriter', () => {
   });
 
   const holding = (row: UploadSession) =>
-    new HeldSession(row, lease, new AbortController().signal, sessions, () => undefined);
+    new HeldSession(row, lease, undefined, new AbortController().signal, sessions, () => undefined);
   const open = (row = session) => UploadWriter.open(holding(row), options);
 
   it('checkpoints when enough bytes were written', async () => {

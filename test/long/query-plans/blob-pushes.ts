@@ -37,11 +37,11 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
       await registry.lose(digestOf('2002'));
       await registry.expectCost(1, () => registry.client.pushBlob(BIG, '2002'));
     });
-    it.each([BIG, 'not/there/yet'])('take four statements for content that is new (%s)', async (name) => {
+    it.each([BIG, 'not/there/yet'])('take three statements for content that is new (%s)', async (name) => {
       const executed = await registry.statementsOf(() => registry.client.pushBlob(name, `new in ${name}`));
       // Not the statements inside commit_upload, nor those that check foreign keys.
       const sent = executed.filter(({ sql }) => sql.includes('$1') && !sql.startsWith('SELECT 1 FROM ONLY'));
-      expect(sent).toHaveLength(4);
+      expect(sent).toHaveLength(3);
     });
     cost('wait for another commit of the same content', async () => {
       const content = 'committed by another';
