@@ -14,7 +14,6 @@ const DIGEST = digestOf(BLOB);
 describeOnSigningStorages('redirects to the store', ({ driver, environment: shared }) => {
   const name = freshName();
   const path = `/v2/${name}/blobs/${DIGEST}`;
-  const logged: string[] = [];
   let environment: Record<string, string>;
   let berth: TestBerth;
   let client: RegistryClient;
@@ -22,7 +21,7 @@ describeOnSigningStorages('redirects to the store', ({ driver, environment: shar
   beforeAll(async () => {
     const { STORAGE_REDIRECT: _, ...unset } = shared;
     environment = unset;
-    berth = await startTestBerth({ ...environment, LOG_LEVEL: 'trace' }, (line) => void logged.push(line));
+    berth = await startTestBerth({ ...environment, LOG_LEVEL: 'trace' });
     client = new RegistryClient(berth.url);
     await client.pushBlob(name, BLOB);
   });
@@ -120,7 +119,7 @@ describeOnSigningStorages('redirects to the store', ({ driver, environment: shar
     expect(secretOf().length).toBeGreaterThan(5);
     // A client that confuses the hosts sends the signature to Berth.
     await client.fetch(path + location.search);
-    const log = logged.join('');
+    const log = JSON.stringify(berth.log());
     expect(log).toContain(path);
     for (const secret of [signature, encodeURIComponent(signature), secretOf()]) {
       expect(log).not.toContain(secret);

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RawConnection, type RawHeaders, requestHead } from '../support/raw-http.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../support/registry-client.js';
 import { freshName } from '../support/fresh-name.js';
-import { type RunningBerth, sharedBerth, sharedTokenBerth } from '../support/running-berth.js';
+import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 
 describe('Expect: 100-continue', () => {
   let berth: RunningBerth;
@@ -22,18 +22,6 @@ describe('Expect: 100-continue', () => {
     );
     return connection;
   };
-
-  it('requests no body of a client that has not logged in', async () => {
-    const { url } = await sharedTokenBerth();
-    const connection = await RawConnection.open(url);
-    const head = [
-      ['Content-Length', 100_000_000],
-      ['Expect', '100-continue'],
-    ] as const;
-    await connection.send(requestHead('PUT', `/v2/${name}/manifests/large`, head));
-    expect(String(await connection.some())).toMatch(/^HTTP\/1\.1 401 /);
-    connection.leave();
-  });
 
   const unknown = `/v2/${name}/blobs/uploads/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`;
 

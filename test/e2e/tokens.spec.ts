@@ -1,22 +1,24 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
+import { RawConnection, requestHead } from '../support/raw-http.js';
 import { contentHeaders, digestOf, errorCode } from '../support/registry-client.js';
-import { type RunningBerth, sharedBerth, sharedTokenBerth } from '../support/running-berth.js';
+import { OwnBerth, sharedBerth } from '../support/running-berth.js';
 import { signedToken } from '../support/signed-token.js';
 import { until } from '../support/until.js';
 
-let berth: RunningBerth;
+let berth: OwnBerth;
 let ada: Login;
 let reader: Login;
 
 beforeAll(async () => {
-  berth = await sharedTokenBerth();
+  berth = await OwnBerth.start({ ACCESS_MODE: 'token' });
   const accounts = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
   const own = String(Date.now());
   ada = await accounts.account(`ada-${own}`, { grants: { 'team/**': 'push' } });
   reader = await accounts.account(`reader-${own}`, { grants: { 'team/**': 'maintain' }, ceiling: 'pull' });
 });
+afterAll(() => berth.dispose());
 afterEach(() => berth.query(`DELETE FROM grants WHERE subject = 'anonymous'`));
 
 const send = (path: string, authorization?: string, method = 'GET') =>
@@ -310,4 +312,15 @@ describe('a token', () => {
       expect.stringMatching(/^Bearer realm="berth",error="invalid_token"/),
     ]);
   });
+});
+
+it('requests no body of a client that has not logged in', async () => {
+  const connection = await RawConnection.open(berth.url);
+  const head = [
+    ['Content-Length', 100_000_000],
+    ['Expect', '100-continue'],
+  ] as const;
+  await connection.send(requestHead('PUT', '/v2/a/manifests/large', head));
+  expect(String(await connection.some())).toMatch(/^HTTP\/1\.1 401 /);
+  connection.leave();
 });

@@ -10,16 +10,10 @@ import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { HeldObjects } from './support/held-objects.js';
 
-interface Line {
-  msg: string;
-  clientAddress?: string;
-}
-
 describe('readers that disconnect in the middle of a blob', () => {
   /** Larger than the kernel's buffers for a client that reads nothing. */
   const LAYER = randomBytes(24 * 1024 * 1024);
   const name = freshName('leaving');
-  const lines: Line[] = [];
   let berth: TestBerth;
   let client: RegistryClient;
   let held: HeldObjects;
@@ -27,20 +21,20 @@ describe('readers that disconnect in the middle of a blob', () => {
   let get: string;
 
   beforeAll(async () => {
-    berth = await startTestBerth({}, (line) => void lines.push(JSON.parse(line) as Line));
+    berth = await startTestBerth({ LOG_LEVEL: 'info' });
     client = new RegistryClient(berth.url);
     held = new HeldObjects(berth.driver);
     buffers = berth.app.get(BufferPool, { strict: false });
     get = requestHead('GET', `/v2/${name}/blobs/${await client.pushBlob(name, LAYER)}`);
   });
   beforeEach(() => {
-    lines.length = 0;
+    berth.forgetLog();
   });
   afterAll(() => berth.dispose());
 
   /** Waits until no object is open and each request is logged. */
   async function expectReleased(requests: number): Promise<void> {
-    const aborted = () => lines.filter(({ msg }) => msg === 'request aborted');
+    const aborted = () => berth.log().filter(({ msg }) => msg === 'request aborted');
     await until('the objects to be released', () => held.now === 0);
     await until('the lines', () => aborted().length === requests);
     expect(buffers.pooledInUse).toBe(0);
@@ -50,7 +44,7 @@ describe('readers that disconnect in the middle of a blob', () => {
 
   it('releases the resources of pipelined requests', async () => {
     for (let round = 0; round < 3; round += 1) {
-      lines.length = 0;
+      berth.forgetLog();
       const connection = await RawConnection.open(berth.url);
       await connection.send(get.repeat(8));
       await until('the object', () => held.now === 1);

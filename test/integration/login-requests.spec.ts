@@ -9,7 +9,6 @@ const PASSWORD = 'correct horse battery';
 const WRONG = 'wrong and typed into the log?';
 
 describe('logins', () => {
-  const lines: string[] = [];
   let berth: TestBerth;
   let client: RegistryClient;
   let accounts: AccessFixtures;
@@ -19,8 +18,8 @@ describe('logins', () => {
 
   beforeAll(async () => {
     // Each test has a client address of its own, since failed logins are counted by address.
-    const environment = { ACCESS_MODE: 'token', TRUSTED_PROXIES: '127.0.0.1,::1' };
-    berth = await startTestBerth(environment, (line) => void lines.push(line));
+    const environment = { ACCESS_MODE: 'token', TRUSTED_PROXIES: '127.0.0.1,::1', LOG_LEVEL: 'info' };
+    berth = await startTestBerth(environment);
     client = new RegistryClient(berth.url);
     accounts = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
     alice = await accounts.account('alice');
@@ -109,7 +108,7 @@ describe('logins', () => {
     ]) {
       await (await get('/v2/', authorization)).text();
     }
-    const log = lines.join('');
+    const log = JSON.stringify(berth.log());
     expect(log).toContain('/v2/');
     for (const secret of [
       typed,

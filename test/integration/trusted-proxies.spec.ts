@@ -1,16 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RawConnection, rawRequest } from '../support/raw-http.js';
-import type { LogLine } from '../support/running-berth.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 describe('behind a proxy in TRUSTED_PROXIES', () => {
-  const lines: LogLine[] = [];
   let berth: TestBerth;
   beforeAll(async () => {
-    const environment = { TRUSTED_PROXIES: '127.0.0.0/8, 10.1.0.0/16' };
-    berth = await startTestBerth(environment, (line) => void lines.push(JSON.parse(line) as LogLine));
+    const environment = { TRUSTED_PROXIES: '127.0.0.0/8, 10.1.0.0/16', LOG_LEVEL: 'info' };
+    berth = await startTestBerth(environment);
   });
   afterAll(() => berth.dispose());
 
@@ -28,7 +26,7 @@ describe('behind a proxy in TRUSTED_PROXIES', () => {
     const path = `/v2/proxied/blobs/uploads/`;
     const response = await fetch(`${berth.url}${path}`, { method: 'POST', headers });
     expect(response.status).toBe(202);
-    const own = () => lines.filter(({ requestId }) => requestId === id);
+    const own = () => berth.log().filter(({ requestId }) => requestId === id);
     await until('the line of the request', () => own().length > 0);
     expect(own()).toMatchObject([{ clientAddress: address }]);
     const uploadId = response.headers.get('docker-upload-uuid');

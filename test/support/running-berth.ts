@@ -155,17 +155,6 @@ export function sharedFallbackBerth(): Promise<RunningBerth> {
   return SharedBerth.find('ordinary-bodies', { ...ORDINARY_BODIES });
 }
 
-/** An address of this machine that the Berth of {@link sharedTokenBerth} takes for a proxy's. */
-export const TRUSTED_PROXY = '127.0.0.9';
-
-/**
- * Returns this worker's shared Berth with access control. Tests make accounts of their own, and remove what
- * they grant to everybody.
- */
-export function sharedTokenBerth(): Promise<RunningBerth> {
-  return SharedBerth.find('token', { ACCESS_MODE: 'token', TRUSTED_PROXIES: TRUSTED_PROXY });
-}
-
 async function newDirectory(): Promise<string> {
   const directory = await mkdtemp(join(runDirectory(), 'berth-'));
   await mkdir(join(directory, 'data'));

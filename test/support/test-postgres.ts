@@ -51,7 +51,8 @@ export function createClone({ connection }: TestDatabase): Promise<TestDatabase>
 
 async function createFrom(server: EmbeddedConnectionOptions, template: string): Promise<TestDatabase> {
   const database = `berth_test_${randomBytes(6).toString('hex')}`;
-  await runOn(server, `CREATE DATABASE ${database} TEMPLATE ${template}`);
+  // Without durability, copies of files take less than half the time of the default, pages in the WAL.
+  await runOn(server, `CREATE DATABASE ${database} TEMPLATE ${template} STRATEGY FILE_COPY`);
   return {
     connection: { ...server, database },
     url: urlOf(server, database),

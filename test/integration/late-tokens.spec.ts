@@ -1,19 +1,21 @@
 import { get } from 'node:http';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, type Login } from '../support/access-fixtures.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { type RunningBerth, sharedTokenBerth, TRUSTED_PROXY } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { signedToken } from '../support/signed-token.js';
 import { until } from '../support/until.js';
 
 const REPOSITORY = 'team/late';
+/** An address of this machine. */
+const TRUSTED_PROXY = '127.0.0.9';
 const HOUR_SECONDS = 60 * 60;
 /** Tokens of these tests are for an hour. */
 const LATE = 2 * HOUR_SECONDS;
 const TOO_LATE = 26 * HOUR_SECONDS;
 
 describe('a token that has expired', () => {
-  let berth: RunningBerth;
+  let berth: TestBerth;
   let accounts: AccessFixtures;
   let ada: Login;
   let bob: Login;
@@ -22,11 +24,12 @@ describe('a token that has expired', () => {
     berth.query<Row>(sql, parameters);
 
   beforeAll(async () => {
-    berth = await sharedTokenBerth();
+    berth = await startTestBerth({ ACCESS_MODE: 'token', TRUSTED_PROXIES: TRUSTED_PROXY });
     accounts = new AccessFixtures(query);
     ada = await accounts.account(`ada-${Date.now()}`, { grants: { 'team/**': 'push' } });
     bob = await accounts.account(`bob-${Date.now()}`, { grants: { 'team/**': 'push' } });
   });
+  afterAll(() => berth.dispose());
 
   /** A token with all that its account may do, issued so long ago. */
   async function token({ name, secretId }: Login, ageSeconds: number): Promise<string> {

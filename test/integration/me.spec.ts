@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { type RunningBerth, sharedBerth, sharedTokenBerth } from '../support/running-berth.js';
+import { sharedBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 interface Token {
@@ -14,7 +15,7 @@ interface Token {
 const [PASSWORD, NEW_PASSWORD] = ['the first password', 'the second password'];
 const FUTURE = '2999-01-31T12:00:00.000Z';
 
-let berth: RunningBerth;
+let berth: TestBerth;
 let fixtures: AccessFixtures;
 let adminLogin: Login;
 let admin: AdminClient;
@@ -36,11 +37,12 @@ async function newUser(fields: object = {}) {
 }
 
 beforeAll(async () => {
-  berth = await sharedTokenBerth();
+  berth = await startTestBerth({ ACCESS_MODE: 'token', LOG_LEVEL: 'info' });
   fixtures = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
   adminLogin = await fixtures.account(fresh('admin'), { role: 'admin' });
   admin = as(adminLogin.authorization);
 });
+afterAll(() => berth.dispose());
 
 describe('GET /api/v1/me', () => {
   it('describes a login by password', async () => {

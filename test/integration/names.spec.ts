@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
 import { AdminClient } from '../support/admin-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import { type RunningBerth, sharedTokenBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 
 /** Where the name of the account is kept that a request came from. */
 describe('the name of the account', () => {
-  let berth: RunningBerth;
+  let berth: TestBerth;
   let login: Login;
   let admin: AdminClient;
   let client: RegistryClient;
@@ -18,13 +18,14 @@ describe('the name of the account', () => {
   const source = freshName('named/source');
 
   beforeAll(async () => {
-    berth = await sharedTokenBerth();
+    berth = await startTestBerth({ ACCESS_MODE: 'token', LOG_LEVEL: 'info' });
     const fixtures = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
     login = await fixtures.account(own, { grants: { [name]: 'maintain', [source]: 'push' } });
     const { authorization } = await fixtures.account(`${own}-admin`, { role: 'admin' });
     admin = new AdminClient(new RegistryClient(berth.url, authorization));
     client = new RegistryClient(berth.url, login.authorization);
   });
+  afterAll(() => berth.dispose());
 
   const columns = async (sql: string, parameters: unknown[] = [name]) =>
     (await berth.query<{ actor: string | null }>(sql, parameters)).map(({ actor }) => actor);

@@ -1,12 +1,12 @@
-import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, type AccountOptions } from '../support/access-fixtures.js';
 import { AdminClient } from '../support/admin-client.js';
 import { freshName } from '../support/fresh-name.js';
 import { RegistryClient } from '../support/registry-client.js';
-import { type RunningBerth, sharedTokenBerth } from '../support/running-berth.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 
 describe('rights on deletions', () => {
-  let berth: RunningBerth;
+  let berth: TestBerth;
   let accounts: AccessFixtures;
   let admin: AdminClient;
   let name: string;
@@ -15,9 +15,10 @@ describe('rights on deletions', () => {
   let ofTag: string;
 
   beforeAll(async () => {
-    berth = await sharedTokenBerth();
+    berth = await startTestBerth({ ACCESS_MODE: 'token' });
     accounts = new AccessFixtures((sql, parameters) => berth.query(sql, parameters));
   });
+  afterAll(() => berth.dispose());
 
   beforeEach(async () => {
     name = freshName();
