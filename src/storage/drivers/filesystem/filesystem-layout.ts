@@ -24,7 +24,7 @@ const UPLOADS = 'uploads';
  *       berth-claim                         which database may delete objects
  *       blobs/sha256/ab/<hex>/<upload id>   objects, by digest; the upload id makes the key unique
  *       uploads/<upload id>                 unfinished uploads; flat: one per open session
- *       uploads/<upload id>~<random hex>    continued in a new file after a fence
+ *       uploads/<upload id>~<random hex>    continued in a new file after a fence; or stored in one call
  *       uploads/.probe-<uuid>               exists during a probe
  *
  * A key is the path below the root. Objects at other paths (`old/layout/layer.tar`) can be read, listed and

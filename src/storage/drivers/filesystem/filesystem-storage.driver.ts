@@ -70,6 +70,8 @@ import { walkUploads } from './upload-walk.js';
  * A fenced writer still has its file open and can write to it, even after a rename. So after `fenceUpload`
  * the upload continues in a new file, see {@link finishFile}.
  *
+ * Small content takes one call and three flushes: {@link storeFile}.
+ *
  * A deletion by `delete` is not flushed: a crash may bring an object back. `deleteMany` flushes.
  */
 export class FilesystemStorageDriver
