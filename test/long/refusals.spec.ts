@@ -90,6 +90,17 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
 });
 
 describe('an unusable database ends the start with one sentence, without the password:', () => {
+  it('no server listens', async () => {
+    const port = await servers.freePort();
+    const settings = {
+      DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db`,
+      DATABASE_WAIT_SECONDS: '0',
+    };
+    expect(await refusal(bench, settings)).toBe(
+      `Can't use the database of DATABASE_URL: connect ECONNREFUSED 127.0.0.1:${port}.`,
+    );
+  });
+
   it('another kind of server listens', async () => {
     const { server, port } = await servers.listen();
     server.on('connection', (socket) =>

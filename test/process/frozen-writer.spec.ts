@@ -1,10 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
 import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import type { SlowRequest } from '../support/slow-request.js';
+import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
@@ -13,27 +14,29 @@ const MIB = 1024 * 1024;
 /** A process is stopped for longer than its lease, and continued. */
 describe('a Berth that was frozen in the middle of a PATCH', () => {
   const bench = useProcessBench({ keepProcesses: true });
-  const database = useTestDatabase();
+  const database = useTestDatabase({ migrated: true });
   let frozen: BerthProcess;
   let urls: { frozen: string; other: string };
   let shared: string;
   const whole = patternBytes(4 * MIB, 11);
 
+  const settings = (leaseSeconds: number) => ({
+    DATABASE_URL: database.url,
+    STORAGE_FILESYSTEM_ROOT: `${shared}/storage`,
+    UPLOAD_CHECKPOINT_BYTES: String(MIB),
+    UPLOAD_LEASE_SECONDS: String(leaseSeconds),
+  });
   const start = (leaseSeconds: number) =>
-    bench.start({
-      DATA_DIR: bench.newDataDir(),
-      DATABASE_URL: database.url,
-      STORAGE_FILESYSTEM_ROOT: `${shared}/storage`,
-      UPLOAD_CHECKPOINT_BYTES: String(MIB),
-      UPLOAD_LEASE_SECONDS: String(leaseSeconds),
-    });
+    bench.start({ DATA_DIR: bench.newDataDir(), ...settings(leaseSeconds) });
 
+  let other: TestBerth;
   beforeAll(async () => {
     shared = bench.newDataDir();
     frozen = start(2);
-    const other = start(2);
-    urls = { frozen: await frozen.url(), other: await other.url() };
+    other = await startTestBerth(settings(2));
+    urls = { frozen: await frozen.url(), other: other.url };
   });
+  afterAll(() => other.dispose());
 
   /** Stops a writer when some of its bytes are acknowledged, some only written, and some not yet received. */
   const freeze = async (probe: UploadProbe): Promise<{ patch: SlowRequest; acknowledged: number }> => {

@@ -45,17 +45,6 @@ describe('an unusable database ends the start with one sentence, without the pas
   const withSecret = (path: string) =>
     database.url.replace(/^postgres:\/\/([^@]+)@/, `postgres://$1:${SECRET}@`) + path;
 
-  it('no server listens', async () => {
-    const port = await servers.freePort();
-    const settings = {
-      DATABASE_URL: `postgres://u:${SECRET}@127.0.0.1:${port}/db`,
-      DATABASE_WAIT_SECONDS: '0',
-    };
-    expect(await refusal(bench, settings)).toBe(
-      `Can't use the database of DATABASE_URL: connect ECONNREFUSED 127.0.0.1:${port}.`,
-    );
-  });
-
   it('no such database', async () => {
     expect(await refusal(bench, { DATABASE_URL: withSecret('_not') })).toMatch(
       /^Can't use the database of DATABASE_URL: database "berth_test_\w+_not" does not exist\.$/,

@@ -3,36 +3,90 @@ import { once } from 'node:events';
 import { readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import type { BerthProcess } from '../support/berth-process.js';
 import { CLEAN_EXIT, expectPostgresGone, isListening, stopped } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
 import { digestOf } from '../support/registry-client.js';
-import { useProcessBench, useTestDatabase } from '../support/set-up.js';
+import { useProcessBench } from '../support/set-up.js';
 import { SlowRequest } from '../support/slow-request.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
 
-const bench = useProcessBench();
-const database = useTestDatabase({ migrated: true });
-/** One cluster for the tests that need the embedded database: to make one takes longer than to stop it. */
+/** One data directory for all tests, which run in this order. */
+const bench = useProcessBench({ keepProcesses: true });
 let dataDir: string;
+/** The Berth that the first test leaves. */
+let next: BerthProcess;
 beforeAll(() => void (dataDir = bench.newDataDir()));
+
+describe('a stop in the middle of uploads', () => {
+  it('lets requests finish within the grace period, and keeps the bytes of the others', async () => {
+    const berth = bench.start({
+      ...{ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '5' },
+      UPLOAD_CHECKPOINT_BYTES: String(64 * MIB),
+    });
+    const url = await berth.url();
+    const sent = 100_000;
+    const uploads = await Promise.all(
+      Array.from({ length: 20 }, async (_, seed) => {
+        const whole = patternBytes(2 * sent, seed);
+        const probe = await UploadProbe.begin(url, dataDir, `many/${seed}`);
+        // Every fourth request is a closing PUT; those with odd numbers stall.
+        const put = new URL(`${probe.location}?digest=${digestOf(whole)}`, url);
+        const request = seed % 4 === 0 ? new SlowRequest('PUT', put) : probe.patch(url);
+        await request.send(whole.subarray(0, sent));
+        return { seed, whole, probe, request };
+      }),
+    );
+    await bytesStored(dataDir, uploads.length * sent);
+    berth.signal('SIGTERM');
+    while (await isListening(url)) await new Promise((resolve) => setImmediate(resolve));
+
+    const finishing = uploads.filter(({ seed }) => seed % 2 === 0);
+    for (const { whole, request } of finishing) {
+      await request.send(whole.subarray(sent));
+      request.end();
+    }
+    for (const { seed, request } of finishing) {
+      expect([seed, await request.status]).toEqual([seed, seed % 4 === 0 ? 201 : 202]);
+    }
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
+    expect(berth.log(/^stop|grace/)).toMatchObject([
+      {
+        msg: 'stopping (SIGTERM): waits up to 5 s for 20 requests, 20 uploads',
+        stop: { requests: 20, uploads: 20 },
+      },
+      { msg: expect.stringMatching(/^the 5 s of grace are over: \d+ uploads? keeps? /) },
+      { stop: { exitCode: 0 } },
+    ]);
+    const stalled = uploads.filter(({ seed }) => seed % 2 === 1);
+    for (const { request } of stalled) expect([undefined, 503]).toContain(await request.status);
+
+    next = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
+    const nextUrl = await next.url();
+    for (const { seed, whole, probe } of uploads) {
+      if (seed % 4 !== 0)
+        expect([seed, await probe.offset(nextUrl)]).toEqual([seed, seed % 2 === 0 ? 2 * sent : sent]);
+      expect(await probe.finish(nextUrl, whole)).toBe(digestOf(whole));
+    }
+  });
+});
 
 describe('a stop', () => {
   it('is clean on Ctrl-C below npm, which sends signals more than once, with idle connections', async () => {
-    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
-    const url = await berth.url();
+    const url = await next.url();
     await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}/v2/`)));
     const silent = connect(Number(new URL(url).port), '127.0.0.1');
     await once(silent, 'connect');
     const signals = () => {
-      berth.signalGroup('SIGINT');
-      for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) berth.signal(signal);
+      next.signalGroup('SIGINT');
+      for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) next.signal(signal);
     };
-    expect(await stopped(berth, dataDir, signals)).toMatchObject(CLEAN_EXIT);
+    expect(await stopped(next, dataDir, signals)).toMatchObject(CLEAN_EXIT);
     // All are pending at once: the kernel may deliver them in any order, to any thread.
     const stopping = expect.stringMatching(/^stopping \(SIG(INT|TERM)\): nothing to wait for$/);
-    expect(berth.log(/^stop/)).toMatchObject([
+    expect(next.log(/^stop/)).toMatchObject([
       { msg: stopping, stop: { requests: 0, uploads: 0 } },
       { msg: expect.stringMatching(/^stopped in /), stop: { exitCode: 0, durationMs: expect.any(Number) } },
     ]);
@@ -58,60 +112,6 @@ describe('a second signal', () => {
     ]);
     await patch.status;
     await expectPostgresGone(dataDir);
-  });
-});
-
-describe('a stop in the middle of uploads', () => {
-  it('lets requests finish within the grace period, and keeps the bytes of the others', async () => {
-    const directory = bench.newDataDir();
-    const settings = {
-      ...{ DATA_DIR: directory, DATABASE_URL: database.url, SHUTDOWN_GRACE_SECONDS: '5' },
-      UPLOAD_CHECKPOINT_BYTES: String(64 * MIB),
-    };
-    const berth = bench.start(settings);
-    const url = await berth.url();
-    const sent = 100_000;
-    const uploads = await Promise.all(
-      Array.from({ length: 20 }, async (_, seed) => {
-        const whole = patternBytes(2 * sent, seed);
-        const probe = await UploadProbe.begin(url, directory, `many/${seed}`);
-        // Every fourth request is a closing PUT; those with odd numbers stall.
-        const put = new URL(`${probe.location}?digest=${digestOf(whole)}`, url);
-        const request = seed % 4 === 0 ? new SlowRequest('PUT', put) : probe.patch(url);
-        await request.send(whole.subarray(0, sent));
-        return { seed, whole, probe, request };
-      }),
-    );
-    await bytesStored(directory, uploads.length * sent);
-    berth.signal('SIGTERM');
-    while (await isListening(url)) await new Promise((resolve) => setImmediate(resolve));
-
-    const finishing = uploads.filter(({ seed }) => seed % 2 === 0);
-    for (const { whole, request } of finishing) {
-      await request.send(whole.subarray(sent));
-      request.end();
-    }
-    for (const { seed, request } of finishing) {
-      expect([seed, await request.status]).toEqual([seed, seed % 4 === 0 ? 201 : 202]);
-    }
-    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
-    expect(berth.log(/^stop|grace/)).toMatchObject([
-      {
-        msg: 'stopping (SIGTERM): waits up to 5 s for 20 requests, 20 uploads',
-        stop: { requests: 20, uploads: 20 },
-      },
-      { msg: expect.stringMatching(/^the 5 s of grace are over: \d+ uploads? keeps? /) },
-      { stop: { exitCode: 0 } },
-    ]);
-    const stalled = uploads.filter(({ seed }) => seed % 2 === 1);
-    for (const { request } of stalled) expect([undefined, 503]).toContain(await request.status);
-
-    const next = await bench.start(settings).url();
-    for (const { seed, whole, probe } of uploads) {
-      if (seed % 4 !== 0)
-        expect([seed, await probe.offset(next)]).toEqual([seed, seed % 2 === 0 ? 2 * sent : sent]);
-      expect(await probe.finish(next, whole)).toBe(digestOf(whole));
-    }
   });
 });
 

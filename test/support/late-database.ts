@@ -22,7 +22,7 @@ function startingUp(): Buffer {
 /** Starts of Berth before its external database. */
 export function useLateDatabase() {
   const bench = useProcessBench();
-  const database = useTestDatabase();
+  const database = useTestDatabase({ migrated: true });
   const others = useOtherServers();
   const servers: Server[] = [];
   afterEach(() => {
