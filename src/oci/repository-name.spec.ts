@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { anyText } from '../../test/support/any-text.js';
 import { NameInvalidError } from './errors.js';
 import { parseRepositoryName } from './repository-name.js';
 
@@ -67,7 +68,7 @@ describe('parseRepositoryName', () => {
 
   it('throws only NAME_INVALID for any text', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+      fc.property(anyText(300), (text) => {
         try {
           expect(parseRepositoryName(text)).toBe(text);
         } catch (error) {

@@ -45,11 +45,13 @@ describe('MultipartByteranges', () => {
         const body = bodyOf(...spans);
         const bytes = body.ofBytes(BLOB);
         expect(bytes.length).toBe(body.sizeBytes);
-        expect(partsOf(body.contentType, bytes)).toEqual(
+        // Texts: Jest compares the bytes of buffers one by one.
+        const parts = partsOf(body.contentType, bytes);
+        expect(parts.map((part) => ({ ...part, bytes: part.bytes.toString('latin1') }))).toEqual(
           spans.map((span) => ({
             type: TYPE,
             range: `bytes ${span.start}-${span.end}/${BLOB.length}`,
-            bytes: bytesOf(span),
+            bytes: bytesOf(span).toString('latin1'),
           })),
         );
       }),

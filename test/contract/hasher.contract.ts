@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { createHash, randomBytes } from 'node:crypto';
 import { DIGEST_ALGORITHMS, digestOf, type DigestAlgorithm } from '../../src/oci/digest.js';
 import type { Hasher, HasherFactory, Midstate } from '../../src/uploads/hash/hasher.js';
+import { ASYNC_THRESHOLD_BYTES } from '../../src/uploads/hash/openssl-hasher.js';
 import { verifyHasherFactory } from '../../src/uploads/hash/hasher-verification.js';
 import {
   deserializeMidstate,
@@ -198,7 +199,7 @@ export function hasherContract(
       });
 
       it('accepts more concurrent updates than a queue holds', async () => {
-        const message = randomBytes(256 * 1024);
+        const message = randomBytes(ASYNC_THRESHOLD_BYTES);
         const hashers = Array.from({ length: 400 }, () => factory.create(algorithm));
         await Promise.all(hashers.map((hasher) => hasher.update(message)));
         const expected = digestOf(algorithm, message);

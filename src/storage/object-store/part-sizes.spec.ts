@@ -14,18 +14,16 @@ describe('part sizes', () => {
   );
 
   it('are equal at first, and never shrink', () => {
-    for (let index = 1; index < 10_000; index += 1) {
-      expect(partSize(index, 8 * MIB)).toBeGreaterThanOrEqual(partSize(index - 1, 8 * MIB));
-    }
+    const sizes = Array.from({ length: 10_000 }, (_, index) => partSize(index, 8 * MIB));
+    expect(sizes).toEqual(sizes.toSorted((a, b) => a - b));
     expect(partSize(EQUAL_PARTS - 1, 8 * MIB)).toBe(8 * MIB);
     expect(partSize(EQUAL_PARTS, 8 * MIB)).toBe(16 * MIB);
   });
 
   it('add up', () => {
+    const sizes = Array.from({ length: 10_000 }, (_, index) => partSize(index, 7));
     let total = 0;
-    for (let count = 0; count < 10_000; count += 1) {
-      expect(partsSize(count, 7)).toBe(total);
-      total += partSize(count, 7);
-    }
+    const totals = sizes.map((size) => (total += size) - size);
+    expect(sizes.map((_, count) => partsSize(count, 7))).toEqual(totals);
   });
 });

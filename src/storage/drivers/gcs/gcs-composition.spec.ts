@@ -35,7 +35,9 @@ describe('a composition', () => {
         const composed = new Composed(parts);
         const last = await new GcsComposition(composed).reduce(parts);
         expect(last.length).toBeLessThanOrEqual(MAX_SOURCES);
-        expect(last.flatMap((name) => composed.objects.get(name))).toEqual(parts);
+        // Texts: to compare 5,000 elements takes Jest many times as long.
+        const contents = last.flatMap((name) => composed.objects.get(name));
+        expect(contents.join()).toBe(parts.join());
         expect(composed.requests.every((sources) => sources > 1 && sources <= MAX_SOURCES)).toBe(true);
       }),
       { numRuns: 50 },
