@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** `sl local_address rem_address st tx_queue:rx_queue …`, in hexadecimal: see proc(5). */
 const ROW = /^ *\d+: \w+:(\w{4}) \w+:(\w{4}) \w\w (\w{8}):(\w{8}) /gm;
@@ -18,4 +18,26 @@ export function unreadBytes(url: string): number {
     if (parseInt(remote, 16) === port) bytes += parseInt(sending, 16);
   }
   return bytes;
+}
+
+/** How many sockets of a process have more than one descriptor. Linux only. */
+export function duplicatedSockets(pid: number): number {
+  const seen = new Set<string>();
+  let duplicates = 0;
+  for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
+    const target = targetOf(pid, descriptor);
+    if (!target.startsWith('socket:')) continue;
+    if (seen.has(target)) duplicates += 1;
+    seen.add(target);
+  }
+  return duplicates;
+}
+
+/** A descriptor may be closed after it was listed. */
+function targetOf(pid: number, descriptor: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+  } catch {
+    return '';
+  }
 }

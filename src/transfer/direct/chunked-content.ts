@@ -46,8 +46,11 @@ export class ChunkedContent implements BodyContent {
     spans.length = 0;
     const bodyBytes = framing.read(raw, spans);
     // The parser refuses what is malformed.
-    const parsed = this.parser.count(framing.isMalformed ? raw : raw.subarray(0, bodyBytes));
-    if (framing.isDone !== this.request.complete) this.request.socket.destroy();
+    const counted = framing.isMalformed ? raw : raw.subarray(0, bodyBytes);
+    const parsed = this.parser.count(counted);
+    // What the parser has refused gets a response.
+    const isRefused = parsed < counted.length;
+    if (!isRefused && framing.isDone !== this.request.complete) this.request.socket.destroy();
     const contentBytes = moveTogether(raw, spans, parsed);
     const isOver = framing.isDone || framing.isMalformed || parsed < bodyBytes;
     const rest = framing.isDone ? raw.subarray(bodyBytes) : undefined;
