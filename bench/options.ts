@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { s3Store, type S3Store } from './servers/s3-bucket.js';
 
 export const USAGE = `npm run bench -- [options]
 
@@ -12,6 +13,8 @@ export const USAGE = `npm run bench -- [options]
   --peer PATH        the registry to compare with (default docker-registry, where it is on the PATH)
   --no-peer          measures Berth alone
   --tls              https: both servers with the same new certificate (needs openssl; no limits are measured)
+  --s3 URL           both servers over the object store at this URL, with the keys in AWS_ACCESS_KEY_ID and
+                     AWS_SECRET_ACCESS_KEY: the pushes only, and no limits
   --without-sha      as on a processor without SHA instructions: servers and limits don't use them (x86 only)
   --directory DIR    where the data lies meanwhile, 20 GB at most (default the system's temporary directory)
   --json FILE        writes all figures to this file, too
@@ -31,6 +34,8 @@ export interface Options {
   readonly peer: string | undefined;
   readonly tls: boolean;
   readonly withoutSha: boolean;
+  /** Undefined: the file system. */
+  readonly s3: S3Store | undefined;
   readonly directory: string | undefined;
   readonly json: string | undefined;
 }
@@ -51,6 +56,7 @@ export function parseOptions(args: readonly string[]): Options {
       peer: { type: 'string', default: 'docker-registry' },
       'no-peer': { type: 'boolean', default: false },
       tls: { type: 'boolean', default: false },
+      s3: { type: 'string' },
       'without-sha': { type: 'boolean', default: false },
       directory: { type: 'string' },
       json: { type: 'string' },
@@ -71,6 +77,7 @@ export function parseOptions(args: readonly string[]): Options {
     peer: values['no-peer'] ? undefined : values.peer,
     tls: values.tls,
     withoutSha: values['without-sha'],
+    s3: values.s3 === undefined ? undefined : s3Store(values.s3),
     directory: values.directory,
     json: values.json,
   };

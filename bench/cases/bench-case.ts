@@ -1,6 +1,7 @@
 import type { JobResult } from '../load/jobs.js';
 import type { LoadGenerator } from '../load/load-generator.js';
 import type { RegistryServer } from '../servers/registry-server.js';
+import type { S3Bucket } from '../servers/s3-bucket.js';
 import type { Sizes } from './sizes.js';
 
 export type Unit = 'requests/s' | 'pushes/s' | 'MB/s' | 'images/s' | 'ms' | 'MiB';
@@ -14,6 +15,8 @@ export interface Target {
   readonly server: RegistryServer;
   readonly generator: LoadGenerator;
   readonly sizes: Sizes;
+  /** Of a run over an object store. */
+  readonly bucket?: S3Bucket | undefined;
 }
 
 export interface Round {
@@ -39,8 +42,8 @@ export interface CaseInfo {
   readonly withoutPeer?: string;
   /** Measured once, without warm-up: for cases that take long and don't vary. */
   readonly single?: boolean;
-  /** Count the flushes of files in an extra round that is not timed. */
-  readonly flushes?: boolean;
+  /** A push: its flushes are counted in an extra round, and it is measured over an object store, too. */
+  readonly isPush?: boolean;
 }
 
 /** A case of a group. `S`: what the group seeded on a target. */

@@ -39,7 +39,7 @@ function smallPushes({ smallBlobBytes: sizeBytes }: Sizes, connections: number):
   return {
     name: `blob push ${sizeText(sizeBytes)}, POST + PUT, ${connectionsText(connections)}`,
     unit: 'pushes/s',
-    flushes: true,
+    isPush: true,
     run: async ({ generator, server }, pushed, { number, seconds }) => {
       const result = await generator.run({
         kind: 'push',
@@ -63,7 +63,7 @@ function largePush(sizes: Sizes, form: UploadForm, name: string): BenchCase<Push
   return {
     name: `blob push ${sizeText(sizes.largeBlobBytes)}, ${name}, 1 connection`,
     unit: 'MB/s',
-    flushes: true,
+    isPush: true,
     run: async ({ generator, server }, pushed, { number }) => {
       const result = await generator.run({
         kind: 'push',

@@ -44,7 +44,7 @@ function imageGroup(sizes: Sizes, clients: Clients, pulls: BenchCase<Pushed>[]):
   const push: BenchCase<Pushed> = {
     name: `image push ${what}${clients.form === 'stream' ? ', chunked PATCHes' : ''}`,
     unit: 'images/s',
-    flushes: true,
+    isPush: true,
     run: async (target, pushed, { number }) => {
       const result = await pushImages(target, clients, `round ${number}`);
       pushed.last = result.images;

@@ -26,7 +26,7 @@ function gets(bodyBytes: number, connections: number, unit: 'requests/s' | 'MB/s
     name: `generator: GET ${size} of a canned server, ${connectionsText(connections)}`,
     unit,
     measure: (context) =>
-      withChildServer(context, CANNED, (port) =>
+      withChildServer(context, { program: CANNED }, (port) =>
         getLimit(context, { port, path: `/${bodyBytes}`, bodyBytes, connections, unit }),
       ),
   };
@@ -38,6 +38,7 @@ function pushes(push: LimitedPush): Limit {
   return {
     name: `generator: push ${sizeText(sizeBytes)}${how} to a canned server, ${connectionsText(connections)}`,
     unit,
-    measure: (context) => withChildServer(context, CANNED, (port) => pushLimit(context, port, push)),
+    measure: (context) =>
+      withChildServer(context, { program: CANNED }, (port) => pushLimit(context, port, push)),
   };
 }

@@ -6,6 +6,8 @@ export interface LimitContext {
   readonly workspace: Workspace;
   readonly generator: LoadGenerator;
   readonly sizes: Sizes;
+  /** Of programs that hash. */
+  readonly env: Readonly<Record<string, string>>;
   readonly rounds: number;
   readonly seconds: number;
 }
@@ -13,7 +15,7 @@ export interface LimitContext {
 /** A limit of any registry, measured on the same machine in the same run. */
 export interface Limit {
   readonly name: string;
-  readonly unit: 'requests/s' | 'pushes/s' | 'MB/s';
+  readonly unit: 'requests/s' | 'pushes/s' | 'files/s' | 'flushes/s' | 'MB/s';
   /** Undefined if a program is missing on this machine. */
   measure(context: LimitContext): Promise<LimitFigure | undefined>;
 }

@@ -13,6 +13,7 @@ import { freePort } from '../servers/free-port.js';
 import { PeerServer, type PeerProgram } from '../servers/peer.server.js';
 import { newKeyPair, type KeyPairFiles } from '../servers/key-pair.js';
 import type { RegistryServer } from '../servers/registry-server.js';
+import { berthStorage, peerStorage, S3Bucket } from '../servers/s3-bucket.js';
 import { WITHOUT_SHA } from '../servers/without-sha.js';
 import type { Workspace } from './workspace.js';
 import { openAll, runCase } from './run-group.js';
@@ -29,20 +30,25 @@ export function namesOf(options: Options): string[] {
   return [...cases, ...selectedLimits(options)].map(({ name }) => name);
 }
 
-function selectedLimits({ only, quick, tls }: Options): Limit[] {
-  if (tls) return [];
-  const sizes = sizesOf(quick);
+function selectedLimits(options: Options): Limit[] {
+  const { only, tls, s3 } = options;
+  if (tls || s3) return [];
+  const sizes = sizesOf(options);
   return [...physicalLimits(sizes), ...generatorLimits(sizes)].filter(({ name }) => only.test(name));
 }
 
-function selectedGroups({ only, quick }: Options): Selection[] {
-  return allGroups(sizesOf(quick))
-    .map((group) => ({ group, cases: group.cases.filter(({ name }) => only.test(name)) }))
+function selectedGroups(options: Options): Selection[] {
+  const { only, s3 } = options;
+  const isMeasured = ({ name, isPush }: CaseInfo): boolean => only.test(name) && (isPush ?? s3 === undefined);
+  return allGroups(sizesOf(options))
+    .map((group) => ({ group, cases: group.cases.filter(isMeasured) }))
     .filter(({ cases }) => cases.length > 0);
 }
 
-function sizesOf(quick: boolean): Sizes {
-  return quick ? QUICK : FULL;
+function sizesOf({ quick, s3 }: Options): Sizes {
+  const sizes = quick ? QUICK : FULL;
+  // What a round has pushed fits into the memory of a small store.
+  return s3 ? { ...sizes, largePushesPerRound: 1 } : sizes;
 }
 
 /** Runs the groups one after the other, each with its own servers and directories. */
@@ -72,12 +78,14 @@ export class Benchmark {
 
   private async runLimits(): Promise<LimitResult[]> {
     const { workspace, generator } = this;
-    const { rounds, seconds, quick } = this.options;
+    const { rounds, seconds, withoutSha } = this.options;
+    const env = withoutSha ? WITHOUT_SHA.berth : {};
+    const context = { workspace, generator, sizes: sizesOf(this.options), env, rounds, seconds };
     const results: LimitResult[] = [];
     for (const limit of selectedLimits(this.options)) {
       const { name, unit } = limit;
       this.progress(name);
-      const figure = await limit.measure({ workspace, generator, sizes: sizesOf(quick), rounds, seconds });
+      const figure = await limit.measure(context);
       if (figure) results.push({ name, unit, ...figure });
     }
     return results;
@@ -109,41 +117,53 @@ export class Benchmark {
 
   private async startServers(): Promise<{ target: Target; end: () => Promise<void> }[]> {
     const pair = this.options.tls ? await newKeyPair(await this.workspace.newDirectory('tls')) : undefined;
-    const berth = (directory: string, port: number) => this.newBerth(directory, port, pair);
-    const started = [await this.startServer('berth', berth)];
+    const started = [await this.startServer('berth', (...where) => this.newBerth(pair, ...where))];
     const { peer } = this;
-    const { withoutSha } = this.options;
-    if (peer) {
-      started.push(
-        await this.startServer(
-          'peer',
-          (directory, port) =>
-            new PeerServer(peer, directory, port, { pair, env: withoutSha ? WITHOUT_SHA.peer : {} }),
-        ),
-      );
-    }
+    if (peer) started.push(await this.startServer('peer', (...where) => this.newPeer(peer, pair, ...where)));
     return started;
   }
 
   private async startServer(
     kind: Target['kind'],
-    make: (directory: string, port: number) => RegistryServer,
+    make: (directory: string, port: number, bucket: S3Bucket | undefined) => RegistryServer,
   ): Promise<{ target: Target; end: () => Promise<void> }> {
     const directory = await this.workspace.newDirectory(kind);
-    const server = make(directory, await freePort());
+    const { s3 } = this.options;
+    const bucket = s3 && (await S3Bucket.create(s3));
+    const server = make(directory, await freePort(), bucket);
     const end = this.workspace.add(async () => {
       await server.stop();
+      await bucket?.remove();
       await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     });
     await server.start();
-    return { target: { kind, server, generator: this.generator, sizes: sizesOf(this.options.quick) }, end };
+    const { generator } = this;
+    return { target: { kind, server, generator, sizes: sizesOf(this.options), bucket }, end };
   }
 
-  private newBerth(directory: string, port: number, pair: KeyPairFiles | undefined): BerthServer {
+  private newBerth(
+    pair: KeyPairFiles | undefined,
+    directory: string,
+    port: number,
+    bucket: S3Bucket | undefined,
+  ): BerthServer {
+    const { workers, withoutSha } = this.options;
     const settings = {
       ...(pair && { TLS: 'files', TLS_CERT_FILE: pair.cert, TLS_KEY_FILE: pair.key }),
-      ...(this.options.withoutSha && WITHOUT_SHA.berth),
+      ...(withoutSha && WITHOUT_SHA.berth),
+      ...(bucket && berthStorage(bucket)),
     };
-    return new BerthServer(this.main, directory, port, this.options.workers, settings);
+    return new BerthServer(this.main, directory, port, workers, settings);
+  }
+
+  private newPeer(
+    program: PeerProgram,
+    pair: KeyPairFiles | undefined,
+    directory: string,
+    port: number,
+    bucket: S3Bucket | undefined,
+  ): PeerServer {
+    const env = this.options.withoutSha ? WITHOUT_SHA.peer : {};
+    return new PeerServer(program, directory, port, { pair, env, storage: bucket && peerStorage(bucket) });
   }
 }

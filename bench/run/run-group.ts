@@ -35,7 +35,7 @@ export async function runCase(
   const rounds = info.single === true ? 1 : pace.rounds;
   for (let number = info.single === true ? 1 : 0; number <= rounds; number += 1) {
     for (const { target, group } of number % 2 === 0 ? participants : [...participants].reverse()) {
-      await writeBack(target);
+      await settle(target);
       const result = await named(info, target, () =>
         withCpu(target, () => group.run(info.name, { number, seconds: pace.seconds })),
       );
@@ -46,7 +46,7 @@ export async function runCase(
   for (const { target, group } of participants) {
     const extra = () => group.run(info.name, { number: rounds + 1, seconds: pace.seconds });
     const counts =
-      info.flushes === true && (await named(info, target, () => flushesPerRequest(target, extra)));
+      info.isPush === true && (await named(info, target, () => flushesPerRequest(target, extra)));
     if (counts) flushes.set(target.kind, counts);
     await named(info, target, () => group.verify(info.name));
   }
@@ -96,8 +96,12 @@ async function withCpu({ server }: Target, work: () => Promise<Measured>): Promi
   return { ...measured, details: { ...measured.details, ...details } };
 }
 
-/** Flushes the writes of one server, so that they don't slow the next one. */
-async function writeBack({ server }: Target): Promise<void> {
+/**
+ * Flushes the writes of one server, so that they don't slow the next one. A bucket is emptied, so that it
+ * doesn't have to hold all rounds.
+ */
+async function settle({ server, bucket }: Target): Promise<void> {
+  await bucket?.empty();
   await promisify(execFile)('sync', ['-f', server.directory]).catch(() => promisify(execFile)('sync'));
 }
 

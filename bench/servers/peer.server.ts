@@ -33,6 +33,8 @@ export interface PeerSettings {
   /** For https. */
   readonly pair?: KeyPairFiles | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /** A line of its file, instead of the file system driver. */
+  readonly storage?: string | undefined;
 }
 
 /** The Go registry with the file system driver, configured as its packages do, without access log. */
@@ -87,10 +89,14 @@ export class PeerServer implements RegistryServer {
       'log: {level: error, accesslog: {disabled: true}}',
       'storage:',
       '  cache: {blobdescriptor: inmemory}',
-      `  filesystem: {rootdirectory: ${JSON.stringify(PeerServer.storageOf(this.directory))}}`,
+      `  ${this.settings.storage ?? this.fileSystem()}`,
       '  delete: {enabled: true}',
       `http: {addr: "${HOST}:${this.port}"${tls}}`,
       '',
     ].join('\n');
+  }
+
+  private fileSystem(): string {
+    return `filesystem: {rootdirectory: ${JSON.stringify(PeerServer.storageOf(this.directory))}}`;
   }
 }

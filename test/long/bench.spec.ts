@@ -14,6 +14,7 @@ import type { Sample } from '../../bench/soak/sampler.js';
 import { judge } from '../../bench/soak/verdict.js';
 import { builtMain } from '../support/built-berth.js';
 import { compileSources } from '../support/compiled-sources.js';
+import { describeWithRadosgw, sharedRadosgw } from '../support/radosgw.js';
 import { until } from '../support/until.js';
 
 interface Ended {
@@ -182,6 +183,30 @@ describe('the verdict of a soak', () => {
     ['a machine that gets slower', 'latency p99, ms', (index) => 100 * index, 'not judged'],
   ])('%s', (_, name, of, verdict) => {
     expect(judge(samples(of, name)).map((finding) => finding.verdict)).toEqual([verdict]);
+  });
+});
+
+describeWithRadosgw('npm run bench over S3', () => {
+  it('measures pushes', async () => {
+    const { endpoint, accessKeyId, secretAccessKey } = await sharedRadosgw();
+    const [compiled, main] = [await compileSources(['bench']), await builtMain()];
+    const only = ['--quick', '--rounds', '1', '--seconds', '0.1', '--only', 'push 4 KiB.* 8 |manifest'];
+    const args = [...only, '--no-peer', '--s3', endpoint, '--dist', dirname(dirname(main))];
+    const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    try {
+      const child = spawn(process.execPath, [join(compiled, 'bench/main.js'), ...args], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [output, progress] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      if (output === '') throw new Error(`the benchmark failed: ${progress}`);
+      expect(output).toContain('; over S3; ');
+      expect(output.match(/^\| \w+ \w+ .*?connections?/gm)).toEqual([
+        '| blob push 4 KiB, POST + PUT, 8 connections',
+      ]);
+    } finally {
+      await rm(compiled, { recursive: true });
+    }
   });
 });
 

@@ -3,6 +3,7 @@
 # It listens on loopback.
 #   radosgw.sh start DIR RGW_PORT MON_PORT   returns when the server responds; all its files are in DIR
 #   radosgw.sh stop DIR                      stops the server, even while it starts
+# RADOSGW_BYTES is how much it holds (4 GiB), RADOSGW_GC_SECONDS when it frees what is deleted (after 30 s).
 # The OSD chooses its ports between 6800 and 7300. Needs root and the Debian packages radosgw, ceph-mon,
 # ceph-osd and ceph-common (--no-install-recommends). Keys: testkey, testsecret.
 #
@@ -78,7 +79,7 @@ paxos propose interval = 0.05
 paxos min wait = 0.01
 osd crush chooseleaf type = 0
 osd objectstore = memstore
-memstore device bytes = 4294967296
+memstore device bytes = ${RADOSGW_BYTES:-4294967296}
 osd memory target = 939524096
 osd max object name len = 2048
 osd class update on start = false
@@ -103,8 +104,8 @@ rgw thread pool size = 32
 rgw cache lru size = 1000
 rgw multipart min part size = 1024
 rgw enable usage log = false
-rgw gc obj min wait = 30
-rgw gc processor period = 10
+rgw gc obj min wait = ${RADOSGW_GC_SECONDS:-30}
+rgw gc processor period = ${RADOSGW_GC_SECONDS:-10}
 rgw gc processor max time = 10
 CONF
 
