@@ -31,6 +31,11 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
     cost('commit again, after a lost response', () => send(withDigest(location, digest), 'PUT', 201));
     cost('are not there any more', () => send(location, 'PATCH', 404, 'more'));
     cost('are cancelled', async () => send(await begin(), 'DELETE', 204));
+    cost('have another digest than the one that they were to be stored under', async () => {
+      const location = await begin();
+      await send(withDigest(location, digestOf('else')), 'PUT', 400, 'stored later');
+      await send(withDigest(location, digestOf('stored later')), 'PUT', 201);
+    });
     cost('are made in one request', () => registry.client.pushBlob(BIG, 'whole'));
     cost('are of what another repository has', () => registry.client.pushBlob('some/other', 'whole'));
     it('make up for bytes that are lost', async () => {
