@@ -35,6 +35,14 @@ export interface Measured {
   readonly details?: Readonly<Record<string, number>>;
 }
 
+/** What a registry on this machine can hardly exceed in a case: a limit, or a part of it. */
+export interface Bound {
+  /** Name of the limit. */
+  readonly limit: string;
+  /** The limit in the case's unit is its figure divided by this. */
+  readonly divisor: number;
+}
+
 export interface CaseInfo {
   readonly name: string;
   readonly unit: Unit;
@@ -44,6 +52,7 @@ export interface CaseInfo {
   readonly single?: boolean;
   /** A push: its flushes are counted in an extra round, and it is measured over an object store, too. */
   readonly isPush?: boolean;
+  readonly bound?: Bound;
 }
 
 /** A case of a group. `S`: what the group seeded on a target. */

@@ -1,3 +1,4 @@
+import { bareUploadsName, smallFilesName } from '../limits/limit-names.js';
 import type { PushedBlob, UploadForm } from '../load/jobs.js';
 import { defineGroup, megabytesPerSecond, perSecond, type BenchCase, type CaseGroup } from './bench-case.js';
 import { verifyDigest } from './check.js';
@@ -40,6 +41,7 @@ function smallPushes({ smallBlobBytes: sizeBytes }: Sizes, connections: number):
     name: `blob push ${sizeText(sizeBytes)}, POST + PUT, ${connectionsText(connections)}`,
     unit: 'pushes/s',
     isPush: true,
+    bound: { limit: smallFilesName(sizeBytes, connections), divisor: 1 },
     run: async ({ generator, server }, pushed, { number, seconds }) => {
       const result = await generator.run({
         kind: 'push',
@@ -64,6 +66,7 @@ function largePush(sizes: Sizes, form: UploadForm, name: string): BenchCase<Push
     name: `blob push ${sizeText(sizes.largeBlobBytes)}, ${name}, 1 connection`,
     unit: 'MB/s',
     isPush: true,
+    bound: { limit: bareUploadsName(sizes.largeBlobBytes, 1), divisor: 1 },
     run: async ({ generator, server }, pushed, { number }) => {
       const result = await generator.run({
         kind: 'push',

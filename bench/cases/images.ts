@@ -1,3 +1,4 @@
+import { bareUploadsName, LAYERS_AT_ONCE } from '../limits/limit-names.js';
 import type { PushedImage } from '../load/jobs.js';
 import {
   defineGroup,
@@ -45,6 +46,10 @@ function imageGroup(sizes: Sizes, clients: Clients, pulls: BenchCase<Pushed>[]):
     name: `image push ${what}${clients.form === 'stream' ? ', chunked PATCHes' : ''}`,
     unit: 'images/s',
     isPush: true,
+    bound: {
+      limit: bareUploadsName(sizes.layerBytes, LAYERS_AT_ONCE),
+      divisor: (sizes.layers * sizes.layerBytes) / 1e6,
+    },
     run: async (target, pushed, { number }) => {
       const result = await pushImages(target, clients, `round ${number}`);
       pushed.last = result.images;

@@ -3,6 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sizeText, type Sizes } from '../cases/sizes.js';
 import { withChild } from './child-server.js';
+import { smallFilesName } from './limit-names.js';
 import type { Limit, LimitContext, LimitFigure } from './limit.js';
 import { medianRate } from './median-rate.js';
 
@@ -32,7 +33,7 @@ export function diskLimits(sizes: Sizes): Limit[] {
 
 function smallFiles(bytes: number, atOnce: number): Limit {
   return {
-    name: `limit: durable files of ${sizeText(bytes)}, ${atOnce} at once`,
+    name: smallFilesName(bytes, atOnce),
     unit: 'files/s',
     measure: async (context) => {
       const directory = await context.workspace.newDirectory('files');

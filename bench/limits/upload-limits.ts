@@ -1,13 +1,12 @@
 import { join } from 'node:path';
-import { connectionsText, sizeText, type Sizes } from '../cases/sizes.js';
+import { sizeText, type Sizes } from '../cases/sizes.js';
 import { withChild, withChildServer } from './child-server.js';
+import { bareUploadsName, LAYERS_AT_ONCE } from './limit-names.js';
 import type { Limit } from './limit.js';
 import { pushLimit } from './push-limit.js';
 
 const HASH = join(import.meta.dirname, 'hash.js');
 const BARE_UPLOADS = join(import.meta.dirname, 'bare-uploads.js');
-/** Clients that push images have more uploads at once. With this many, the machine is busy. */
-const LAYERS_AT_ONCE = 16;
 
 /** What a push takes without HTTP, database and directories: reading, hashing, writing and flushing. */
 export function uploadLimits(sizes: Sizes): Limit[] {
@@ -27,9 +26,7 @@ export function uploadLimits(sizes: Sizes): Limit[] {
 
 function bareUploads(sizeBytes: number, connections: number): Limit {
   return {
-    name:
-      `limit: receive + sha256 + write + fdatasync of ${sizeText(sizeBytes)}, ` +
-      connectionsText(connections),
+    name: bareUploadsName(sizeBytes, connections),
     unit: 'MB/s',
     measure: async (context) => {
       if (process.platform !== 'linux') return undefined;

@@ -1,16 +1,29 @@
+import type { LimitResult } from '../limits/limit.js';
 import type { CaseResult, Figures } from './results.js';
 import { markdownTable, numberText } from './table.js';
 
+const NONE = numberText(null);
+
 type Column = readonly [title: string, cell: (result: CaseResult) => string];
 
-/** A row per case. Without a peer, its columns are left out. */
-export function caseTable(results: readonly CaseResult[], peerName: string | undefined): string {
-  const all = peerName === undefined ? berthColumns() : comparingColumns(peerName);
-  const counted = results.some(({ berth, peer }) => berth.flushes ?? peer?.flushes);
-  const columns = all.filter(([title]) => counted || !title.endsWith('flushes'));
+/**
+ * A row per case. Columns without figures are left out: the peer's without a peer, flushes without
+ * strace, bounds without their limits.
+ */
+export function caseTable(
+  results: readonly CaseResult[],
+  peerName: string | undefined,
+  limits: readonly LimitResult[],
+): string {
+  const values = new Map(limits.map(({ name, value }) => [name, value]));
+  const columns: Column[] = [
+    ...(peerName === undefined ? berthColumns() : comparingColumns(peerName)),
+    ['bound', ({ bound }) => numberText(bound && (values.get(bound.limit) ?? NaN) / bound.divisor)],
+  ];
+  const used = columns.filter(([, cell]) => results.some((result) => cell(result) !== NONE));
   return markdownTable(
-    ['case', 'unit', ...columns.map(([title]) => title)],
-    results.map((result) => [result.name, result.unit, ...columns.map(([, cell]) => cell(result))]),
+    ['case', 'unit', ...used.map(([title]) => title)],
+    results.map((result) => [result.name, result.unit, ...used.map(([, cell]) => cell(result))]),
   );
 }
 
@@ -46,17 +59,17 @@ export function notes(results: readonly CaseResult[]): string[] {
 }
 
 function ratioText(ratio: number | null): string {
-  return ratio === null ? '—' : `${numberText(ratio)}×`;
+  return ratio === null ? NONE : `${numberText(ratio)}×`;
 }
 
 /** Those of the registry + those of its PostgreSQL. */
 function flushesText(figures: Figures | null): string {
-  if (!figures?.flushes) return '—';
+  if (!figures?.flushes) return NONE;
   const { serving, database } = figures.flushes;
   return database === 0 ? numberText(serving) : `${numberText(serving)} + ${numberText(database)}`;
 }
 
 function latencyText(figures: Figures | null): string {
-  if (!figures || figures.p50Ms === null) return '—';
+  if (!figures || figures.p50Ms === null) return NONE;
   return `${numberText(figures.p50Ms)} / ${numberText(figures.p99Ms)}`;
 }

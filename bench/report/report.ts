@@ -19,7 +19,7 @@ export interface Report {
 export function textOf({ cases, limits, peer, options }: Report): string {
   const parts = [
     `${headText(options)}\n`,
-    cases.length === 0 ? '' : caseTable(cases, peer),
+    cases.length === 0 ? '' : caseTable(cases, peer, limits),
     memoryTable(cases, peer),
     limits.length === 0 ? '' : limitTable(limits),
     [...notes(cases), ...generatorNote(cases)].map((line) => `- ${line}\n`).join(''),

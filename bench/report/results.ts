@@ -1,4 +1,4 @@
-import { COSTS, type CaseInfo, type Measured } from '../cases/bench-case.js';
+import { COSTS, type Bound, type CaseInfo, type Measured } from '../cases/bench-case.js';
 import type { FlushCounts } from '../servers/flush-watch.js';
 import { median, quantile } from './statistics.js';
 
@@ -39,6 +39,7 @@ export interface CaseResult {
   /** How many times less CPU time Berth takes: the median of the rounds' ratios. */
   readonly cpuRatio: number | null;
   readonly withoutPeer: string | null;
+  readonly bound: Bound | null;
 }
 
 export function figuresOf({ rounds, flushes }: CaseRounds): Figures {
@@ -60,7 +61,7 @@ export function figuresOf({ rounds, flushes }: CaseRounds): Figures {
 }
 
 export function caseResult(
-  { name, unit, withoutPeer }: CaseInfo,
+  { name, unit, withoutPeer, bound }: CaseInfo,
   berth: CaseRounds,
   peer: CaseRounds | undefined,
 ): CaseResult {
@@ -78,6 +79,7 @@ export function caseResult(
     ratio: peer === undefined ? null : median(ratios),
     cpuRatio: Number.isFinite(cpuRatio) ? cpuRatio : null,
     withoutPeer: withoutPeer ?? null,
+    bound: bound ?? null,
   };
 }
 
