@@ -7,6 +7,7 @@ export const USAGE = `npm run bench -- [options]
   --only PATTERN     runs the cases whose name matches this regular expression
   --quick            small sizes, short rounds: shows that everything works, not how fast
   --rounds N         measured rounds per case (default 5)
+  --warm-up N        rounds before them (default 5)
   --seconds S        length of a round, of those that are cut by time (default 1)
   --workers N        Berth's WORKERS (default auto)
   --dist DIR         measures the build in this directory instead of making one in dist
@@ -27,6 +28,7 @@ export interface Options {
   readonly only: RegExp;
   readonly quick: boolean;
   readonly rounds: number;
+  readonly warmUp: number;
   readonly seconds: number;
   readonly workers: string;
   readonly dist: string | undefined;
@@ -50,6 +52,7 @@ export function parseOptions(args: readonly string[]): Options {
       only: { type: 'string', default: '' },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      'warm-up': { type: 'string' },
       seconds: { type: 'string' },
       workers: { type: 'string', default: 'auto' },
       dist: { type: 'string' },
@@ -71,6 +74,7 @@ export function parseOptions(args: readonly string[]): Options {
     only: new RegExp(values.only, 'i'),
     quick,
     rounds: positive('--rounds', values.rounds ?? (quick ? '2' : '5')),
+    warmUp: positive('--warm-up', values['warm-up'] ?? (quick ? '1' : '5')),
     seconds: positive('--seconds', values.seconds ?? (quick ? '0.2' : '1')),
     workers: values.workers,
     dist: values.dist,

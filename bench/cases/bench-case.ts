@@ -20,7 +20,7 @@ export interface Target {
 }
 
 export interface Round {
-  /** 0: the warm-up. */
+  /** 0 and less: the warm-up. */
   readonly number: number;
   readonly seconds: number;
 }

@@ -75,7 +75,7 @@ function largePush(sizes: Sizes, form: UploadForm, name: string): BenchCase<Push
         repository: REPOSITORY,
         form,
         sizeBytes: sizes.largeBlobBytes,
-        count: number === 0 ? 1 : sizes.largePushesPerRound,
+        count: number < 1 ? 1 : sizes.largePushesPerRound,
         label: `${form} round ${number}`,
       });
       pushed.last = result.blobs.at(-1);

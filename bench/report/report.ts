@@ -28,10 +28,10 @@ export function textOf({ cases, limits, peer, options }: Report): string {
 }
 
 export function jsonOf({ cases, limits, peer, options }: Report): string {
-  const { rounds, seconds, workers, quick, withoutSha, s3 } = options;
+  const { rounds, warmUp, seconds, workers, quick, withoutSha, s3 } = options;
   const report = {
     machine: thisMachine(),
-    options: { rounds, seconds, workers, quick, withoutSha, s3: s3 !== undefined },
+    options: { rounds, warmUp, seconds, workers, quick, withoutSha, s3: s3 !== undefined },
     peer: peer ?? null,
     cases,
     limits,
@@ -39,13 +39,13 @@ export function jsonOf({ cases, limits, peer, options }: Report): string {
   return `${JSON.stringify(report, null, 2)}\n`;
 }
 
-function headText({ workers, rounds, seconds, quick, withoutSha, s3 }: Options): string {
+function headText({ workers, rounds, warmUp, seconds, quick, withoutSha, s3 }: Options): string {
   return [
     machineText(thisMachine()),
     ...(withoutSha ? [`SHA instructions not used: ${withoutShaText()}`] : []),
     ...(s3 ? ['over S3'] : []),
     `WORKERS=${workers}`,
-    `${rounds} rounds of ${seconds} s`,
+    `${rounds} rounds of ${seconds} s after ${warmUp}`,
     ...(quick ? ['a quick run, not for comparison'] : []),
   ].join('; ');
 }

@@ -19,6 +19,7 @@ export interface Contestant {
 
 export interface Pace {
   readonly rounds: number;
+  readonly warmUp: number;
   readonly seconds: number;
 }
 
@@ -33,7 +34,8 @@ export async function runCase(
   );
   const measured = new Map<Target, Measured[]>(participants.map(({ target }) => [target, []]));
   const rounds = info.single === true ? 1 : pace.rounds;
-  for (let number = info.single === true ? 1 : 0; number <= rounds; number += 1) {
+  const first = info.single === true ? 1 : 1 - pace.warmUp;
+  for (let number = first; number <= rounds; number += 1) {
     for (const { target, group } of number % 2 === 0 ? participants : [...participants].reverse()) {
       await settle(target);
       const result = await named(info, target, () =>
