@@ -158,6 +158,8 @@ const failInAppend: Play<{ chunks: readonly Buffer[]; call: FailingCall; when: '
 ) => {
   const { model, session, replica } = scene;
   if (session.state !== 'open' || Buffer.concat(chunks).length === 0) return;
+  // The holder on the same replica would meet the fault instead, while it releases the session.
+  if (session.holder?.replica === replica) return;
   await afterAcquiring(scene, async () => {
     const body = new FedBody();
     body.feed(...chunks, 'end');
@@ -260,14 +262,15 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
   });
 
 /** Interrupts a push of the whole content, which is not recorded before it is committed. */
-const crashInStore: Play<{ chunk: Buffer; call: 'storeUpload' | 'commit'; how: 'fails' | 'is killed' }> = (
-  scene,
-  { chunk, call, how },
-) =>
-  afterAcquiring(scene, async () => {
-    const { model, real, session, place, replica } = scene;
-    const isEmpty = session.state === 'open' && session.bytes.length === 0;
-    if (!isEmpty || chunk.length === 0 || model.hasBlob(chunk) || !real.storesUploads) return;
+const crashInStore: Play<{
+  chunk: Buffer;
+  call: 'storeUpload' | 'commit';
+  how: 'fails' | 'is killed';
+}> = async (scene, { chunk, call, how }) => {
+  const { model, real, session, place, replica } = scene;
+  const isEmpty = session.state === 'open' && session.bytes.length === 0 && model.isFree(session);
+  if (!isEmpty || chunk.length === 0 || model.hasBlob(chunk) || !real.storesUploads) return;
+  await afterAcquiring(scene, async () => {
     const body = new FedBody();
     body.feed(chunk, 'end');
     const reached = replica.faults.arm(call, 'before', how === 'fails' ? 'throws' : 'hangs');
@@ -282,6 +285,7 @@ const crashInStore: Play<{ chunk: Buffer; call: 'storeUpload' | 'commit'; how: '
     model.stall(session, stalledRequest(real, place, outcome, undefined));
     await kill(scene, null);
   });
+};
 
 const nothing: Play<null> = () => Promise.resolve();
 

@@ -82,6 +82,11 @@ export class RegistryModel {
     return holder;
   }
 
+  /** Whether a new request acquires the session without another one that releases it. */
+  isFree({ holder, isLapsed }: SessionModel): boolean {
+    return holder === undefined || isLapsed || this.gone.has(holder.replica);
+  }
+
   stall(session: SessionModel, request: StalledRequest): void {
     session.holder = request;
     session.isLapsed = false;
