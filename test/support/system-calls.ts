@@ -64,6 +64,17 @@ export class SystemCallTrace {
     return new SystemCallTrace(strace, log);
   }
 
+  /** Ends the trace of a process that was killed. Strace may wait for one of its threads for ever. */
+  async abandon(): Promise<void> {
+    const { strace } = this;
+    if (strace.exitCode === null && strace.signalCode === null) {
+      const gone = once(strace, 'exit');
+      strace.kill('SIGKILL');
+      await gone;
+    }
+    await rm(this.log, { force: true });
+  }
+
   /** Stops tracing and returns the calls, in the order in which they ended. The process continues. */
   async detach(): Promise<SystemCall[]> {
     if (this.strace.exitCode === null && this.strace.signalCode === null) {
