@@ -21,8 +21,9 @@ async function main(): Promise<void> {
   const { rounds, seconds, workers, dist, directory } = parseOptions(process.argv.slice(2));
   const built = await builtMain(dist);
   const workspace = await Workspace.open(directory);
+  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));
+    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
   }
   try {
     const generator = LoadGenerator.start();

@@ -20,8 +20,9 @@ async function main(): Promise<void> {
   const { rounds, seconds, workers, quick } = options;
   const built = await builtMain(options.dist);
   const workspace = await Workspace.open(options.directory);
+  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));
+    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
   }
   try {
     const generator = LoadGenerator.start();

@@ -73,8 +73,9 @@ function tell(line: string): void {
 try {
   const settings = soakSettings(process.env);
   const workspace = await Workspace.open(settings.directory);
+  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => void workspace.dispose().finally(() => process.exit(130)));
+    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
   }
   try {
     process.exitCode = (await soak(settings, workspace)) ? 0 : 1;
