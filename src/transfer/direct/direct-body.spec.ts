@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -75,6 +76,26 @@ describe('DirectBody', () => {
     }
     return Buffer.concat([...parts, '0\r\n\r\n'].map((part) => Buffer.from(part)));
   }
+
+  it('leaves a body to Node of which Node has more than a buffer', async () => {
+    const content = randomBytes(3 * LARGE);
+    // Node also has as much after a body that was read directly, if the next one was in the same read.
+    const other = createServer({ highWaterMark: 4 * LARGE });
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const socket = connect((other.address() as AddressInfo).port, '127.0.0.1');
+    const requested = once(other, 'request') as Promise<[IncomingMessage]>;
+    socket.write(`${HEAD}Content-Length: ${content.length}\r\n\r\n`);
+    socket.write(content.subarray(1));
+    const [incoming] = await requested;
+    while (incoming.readableLength <= LARGE) await turn();
+    expect(DirectBody.open(incoming, content.length, buffers, duplicate)).toBeUndefined();
+    expect(buffers.pooledInUse).toBe(0);
+    socket.write(content.subarray(0, 1));
+    expect((await buffer(incoming)).length).toBe(content.length);
+    socket.destroy();
+    other.close();
+  });
 
   it.each(['sized', 'chunked'])('reads %s bodies and the request behind them', async (form) => {
     await fc.assert(

@@ -30,7 +30,8 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
   private readonly stopWatching: () => void;
 
   /**
-   * Returns undefined if the connection can't be read directly, or if no large buffers are free.
+   * Returns undefined if the connection can't be read directly, or if no large buffers are free. Also if Node
+   * has more of the body than fits into one: so it is if the body came right behind another one.
    *
    * @param lengthBytes the length of the body; `Infinity` if it is chunked.
    */
@@ -43,7 +44,8 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
     const acquire = (): Buffer => buffers.acquire('receive', lengthBytes);
     const pair = [acquire(), acquire()] as const;
     const release = () => pair.forEach((buffer) => buffers.release(buffer));
-    const isLarge = pair.every(({ length }) => length >= MIN_DIRECT_BYTES);
+    const neededBytes = Math.max(MIN_DIRECT_BYTES, request.readableLength);
+    const isLarge = pair.every(({ length }) => length >= neededBytes);
     const connection = isLarge ? DirectConnection.open(request, duplicate) : undefined;
     if (connection !== undefined) return new DirectBody(request, connection, lengthBytes, pair, release);
     release();
@@ -73,7 +75,7 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
     else connection.start(this);
   }
 
-  /** Takes what Node has read of the body already: at most two chunks of its own. */
+  /** Takes what Node has read of the body already. `open` has checked that it fits. */
   private takeBuffered(): number {
     let bytes = 0;
     for (;;) {
