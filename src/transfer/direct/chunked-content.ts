@@ -50,7 +50,8 @@ export class ChunkedContent implements BodyContent {
     const parsed = this.parser.count(counted);
     // What the parser has refused gets a response.
     const isRefused = parsed < counted.length;
-    if (!isRefused && framing.isDone !== this.request.complete) this.request.socket.destroy();
+    const isAgreed = !framing.isMalformed && framing.isDone === this.request.complete;
+    if (!isRefused && !isAgreed) this.request.socket.destroy();
     const contentBytes = moveTogether(raw, spans, parsed);
     const isOver = framing.isDone || framing.isMalformed || parsed < bodyBytes;
     const rest = framing.isDone ? raw.subarray(bodyBytes) : undefined;

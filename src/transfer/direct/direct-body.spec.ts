@@ -199,6 +199,21 @@ describe('DirectBody', () => {
     });
   });
 
+  it('throws at a chunk whose size only Node accepts', async () => {
+    const read = nextBody(async (body) => {
+      let received = 0;
+      while (received < 2 * LARGE) received += (await body.next()).value?.length ?? 0;
+      socket.write(`${'f'.repeat(15)}\r\nxyz`);
+      return failureOf(body);
+    });
+    const socket = open();
+    const whole = chunked(randomBytes(2 * LARGE), () => 32_768);
+    socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    socket.write(whole.subarray(0, -'0\r\n\r\n'.length));
+    expect(await read).toEqual(expect.any(Error));
+    expect(buffers.pooledInUse).toBe(0);
+  });
+
   it('leaves the rest of a body to Node, if it ends early', async () => {
     const read = nextBody(async (body, incoming) => {
       const first = (await body.next()).value?.length ?? 0;
