@@ -227,7 +227,6 @@ export class UploadService {
         throw new BlobUploadInvalidError('the upload is being committed as another digest');
       return this.commits.resume(held);
     }
-    if (session.digest !== null && session.digest !== digest) await this.commits.forgetIntent(held);
     if (body === undefined) {
       return this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
     }

@@ -50,7 +50,7 @@ describe('UploadCommitStore', () => {
   /** The lease of a session that is being committed as `canonical`. */
   const begin = async (): Promise<Lease> => {
     const lease = await acquire();
-    expect(await store.markCommitting(lease, PROGRESS, canonical, canonical)).toBeDefined();
+    expect(await store.markCommitting(lease, PROGRESS, { digest: canonical, canonical })).toBeDefined();
     return lease;
   };
   const content = (): NewContent => ({
@@ -117,7 +117,7 @@ describe('UploadCommitStore', () => {
     const lease = await begin();
     const { blob } = await store.commit(lease, { ...content(), digests: [canonical] }, objectOf(lease));
     const other = await acquire();
-    expect(await store.markCommitting(other, PROGRESS, otherOf(canonical), canonical)).toEqual({
+    expect(await store.markCommitting(other, PROGRESS, { digest: otherOf(canonical), canonical })).toEqual({
       existing: blob,
     });
   });

@@ -87,7 +87,9 @@ describe('UploadSessionStore', () => {
     expect(await store.checkpoint(stale, PROGRESS)).toBe(false);
     expect(await store.recordFence(stale, { parts: [] })).toBe(false);
     expect(await store.renew(stale)).toBe(false);
-    expect(await commits.markCommitting(stale, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
+    expect(
+      await commits.markCommitting(stale, PROGRESS, { digest: DIGEST, canonical: DIGEST }),
+    ).toBeUndefined();
     expect(await store.markCancelled(stale)).toBeUndefined();
     await store.release(stale);
     expect(await store.find(reference)).toMatchObject({
@@ -130,7 +132,9 @@ describe('UploadSessionStore', () => {
     const later = { ...PROGRESS, offsetBytes: 20 };
     expect(await store.checkpoint(lease, later, { release: true })).toBe(true);
     expect(await store.checkpoint(lease, PROGRESS)).toBe(false);
-    expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
+    expect(
+      await commits.markCommitting(lease, PROGRESS, { digest: DIGEST, canonical: DIGEST }),
+    ).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ offsetBytes: 20, leaseHolder: null });
   });
 
@@ -172,14 +176,16 @@ describe('UploadSessionStore', () => {
 
   it('leaves a committed session committed, even if its writer missed the response', async () => {
     const lease = await acquire('a');
-    await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST);
+    await commits.markCommitting(lease, PROGRESS, { digest: DIGEST, canonical: DIGEST });
     const { repository, id } = reference;
     const content = { repository, canonical: DIGEST, digests: [DIGEST], sizeBytes: PROGRESS.offsetBytes };
     const object = { objectKey: parseObjectKey(`blobs/${id}`), replaces: undefined };
     const { blob } = await commits.commit(lease, content, object);
 
     expect(await store.markCancelled(lease)).toBeUndefined();
-    expect(await commits.markCommitting(lease, PROGRESS, DIGEST, DIGEST)).toBeUndefined();
+    expect(
+      await commits.markCommitting(lease, PROGRESS, { digest: DIGEST, canonical: DIGEST }),
+    ).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
     expect(await store.renewCommitted(reference, DIGEST)).toBe(true);
     expect(await store.renewCommitted(reference, parseDigest(`sha256:${'b'.repeat(64)}`))).toBe(false);

@@ -84,20 +84,49 @@ describe('a push in one body', () => {
     });
   });
 
-  it('removes the object of a digest before another one replaces it', async () => {
+  it('leaves the object of a digest to the collector when another one replaces it', async () => {
     const { faults, a, b, one } = await begin();
     void faults.arm('commit', 'before', 'throws');
     await put(a, one, CONTENT);
-    const interrupted = await b.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
-    for (const when of ['before', 'after'] as const) {
-      void faults.arm('delete', when, 'throws');
-      expect(await put(a, one, OTHER)).toBe('InjectedError');
-      expect((await row(one))?.digest).toBe(digestOf('sha256', CONTENT));
-    }
-    expect(await put(b, interrupted, CONTENT)).toBe('ok');
-    expect(await put(a, one, OTHER)).toBe('ok');
+    const digest = digestOf('sha256', CONTENT);
+    void faults.arm('markCommitting', 'before', 'throws');
+    expect(await put(a, one, OTHER)).toBe('InjectedError');
+    expect((await row(one))?.digest).toBe(digest);
+    expect(await registry.query('SELECT FROM object_deletions')).toEqual([]);
+    await b.uploads.commit(one, digestOf('sha256', OTHER), undefined, UNKNOWN_ORIGIN);
+    expect(await registry.query('SELECT digest FROM object_deletions')).toEqual([{ digest }]);
     await registry.expectNothingLeftOver(b);
   });
+
+  it.each(['openUpload', 'markCommitting', 'finishUpload', 'commit'])(
+    'loses no blob if a request with another digest is frozen before its call %s',
+    async (call) => {
+      const { faults, a, b, one } = await begin();
+      void faults.arm('commit', 'before', 'throws');
+      await put(a, one, CONTENT);
+      let freeze: () => void = () => undefined;
+      let thaw: () => void = () => undefined;
+      const frozen = new Promise<void>((resolve) => (freeze = resolve));
+      const thawed = new Promise<void>((resolve) => (thaw = resolve));
+      const c = await registry.startReplica(async (name, work) => {
+        if (name === call) {
+          freeze();
+          await thawed;
+        }
+        return work();
+      });
+      const other = put(c, one, OTHER);
+      await frozen;
+      await registry.lapse(one);
+      const outcomes = [await put(b, one, CONTENT)];
+      thaw();
+      outcomes.push(await other);
+      const isTooLate = call === 'finishUpload' || call === 'commit';
+      expect(outcomes).toEqual([isTooLate ? 'BlobUploadInvalidError' : 'ok', 'UploadTakenOverError']);
+      if (!isTooLate) expect(await registry.pull(digestOf('sha256', CONTENT))).toEqual(CONTENT);
+      await registry.expectNothingLeftOver(b);
+    },
+  );
 
   it('links content that the registry has, without storing it', async () => {
     const { faults, a, b, one } = await begin();

@@ -112,7 +112,6 @@ export class TestReplica {
     );
     const reclaims = new UploadReclaimService(reaping, blobs, driver, hashers);
     const commits = new UploadCommitService(
-      sessions,
       committing,
       reaping,
       reclaims,

@@ -163,9 +163,14 @@ export class TestRegistry {
     await this.query(TABLES.map((table) => `DELETE FROM ${table}`).join('; '));
   }
 
+  /** Whether the collector will delete the object. */
+  private async isDeleted(key: ObjectKey): Promise<boolean> {
+    return (await this.query('SELECT FROM object_deletions WHERE object_key = $1', key)).length > 0;
+  }
+
   private async expectBlobs(): Promise<void> {
     const objects: string[] = [];
-    for await (const { key } of this.driver.list('')) objects.push(key);
+    for await (const { key } of this.driver.list('')) if (!(await this.isDeleted(key))) objects.push(key);
     const blobs = await this.query<{ object_key: string }>('SELECT object_key FROM blobs');
     expect(objects.sort()).toEqual(blobs.map((blob) => blob.object_key).sort());
     for (const { digest } of await this.query<{ digest: Digest }>('SELECT digest FROM blob_digests')) {
@@ -181,6 +186,7 @@ const TABLES = [
   'repository_blobs',
   'blob_digests',
   'displaced_objects',
+  'object_deletions',
   'blobs',
   'repositories',
 ];

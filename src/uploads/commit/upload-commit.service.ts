@@ -13,12 +13,12 @@ import { digestsOf } from '../hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from '../session/held-session.js';
 import type { WholeContent } from '../session/received-body.js';
-import type { UploadProgress } from '../session/upload-session.js';
-import { UploadSessionStore } from '../session/upload-session.store.js';
+import type { UploadProgress, UploadSession } from '../session/upload-session.js';
 import { digestLike } from '../session/upload-writer.js';
 import { UploadTakenOverError } from '../upload.errors.js';
 import { ObjectVerifier, type Verdict } from './object-verifier.js';
 import {
+  type LeftoverObject,
   type NewContent,
   type NewObject,
   type ReplacedObject,
@@ -48,7 +48,6 @@ export class UploadCommitService {
   private readonly logger = new Logger(UploadCommitService.name);
 
   constructor(
-    private readonly sessions: UploadSessionStore,
     private readonly statements: UploadCommitStore,
     private readonly reaping: UploadReapingStore,
     private readonly reclaims: UploadReclaimService,
@@ -81,7 +80,12 @@ export class UploadCommitService {
         digests: verified,
         sizeBytes: progress.offsetBytes,
       };
-      const marked = await this.statements.markCommitting(held.lease, progress, wanted, content.canonical);
+      const leftover = this.leftoverOf(held.session, content.canonical);
+      const marked = await this.statements.markCommitting(held.lease, progress, {
+        digest: wanted,
+        canonical: content.canonical,
+        leftover,
+      });
       if (marked === undefined) throw new UploadTakenOverError();
       const make = () => this.finishUpload(held, progress, content.canonical);
       await held.end(() => this.finish(held, { progress, content, make }, marked.existing));
@@ -106,15 +110,13 @@ export class UploadCommitService {
     );
   }
 
-  /**
-   * Removes the object that an earlier request on this open session may have stored (`store`) and not
-   * committed. No blob has it, nor will: a commit would have ended the session, and a writer that still
-   * stores it is fenced.
-   */
-  async forgetIntent(held: HeldSession): Promise<void> {
-    const { id, driverState: state, digest } = held.session;
-    if (digest !== null) await this.driver.delete(this.driver.objectKeyOf({ id, state }, digest));
-    if (!(await this.sessions.forgetIntent(held.lease))) throw new UploadTakenOverError();
+  /** The object of another digest that an earlier request on the open session may have stored (`store`). */
+  private leftoverOf(
+    { id, state, driverState, digest }: UploadSession,
+    canonical: Digest,
+  ): LeftoverObject | undefined {
+    if (state !== 'open' || digest === null || digest === canonical) return undefined;
+    return { objectKey: this.driver.objectKeyOf({ id, state: driverState }, digest), digest };
   }
 
   /**

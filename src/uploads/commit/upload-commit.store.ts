@@ -19,6 +19,20 @@ export interface NewContent {
   readonly sizeBytes: number;
 }
 
+/** What a session is about to become. */
+export interface CommitTarget {
+  /** The digest that the client named. */
+  readonly digest: Digest;
+  readonly canonical: Digest;
+  readonly leftover?: LeftoverObject | undefined;
+}
+
+/** An object of the session that may exist, and that no blob can have any more. */
+export interface LeftoverObject {
+  readonly objectKey: ObjectKey;
+  readonly digest: Digest;
+}
+
 /** The object of a new blob. */
 export interface NewObject {
   readonly objectKey: ObjectKey;
@@ -37,6 +51,9 @@ export interface Committed {
   readonly blob: BlobRecord | undefined;
 }
 
+/** A writer that was frozen may still store an object after its session has another digest. */
+const LATE_STORE = `interval '10 minutes'`;
+
 /**
  * The statements that commit an upload, fenced as those of `UploadSessionStore`. Few, since they dominate
  * small pushes.
@@ -49,14 +66,14 @@ export class UploadCommitStore {
   ) {}
 
   /**
-   * From here on the session can only become `digest`, and its time to live starts again. Returns the blob
-   * that has the content now, if any; undefined if the writer was fenced.
+   * From here on the session can only become `digest`, and its time to live starts again. So its leftover
+   * object is the collector's now. Returns the blob that has the content now, if any; undefined if the
+   * writer was fenced.
    */
   async markCommitting(
     lease: Lease,
     progress: UploadProgress,
-    digest: Digest,
-    canonical: Digest,
+    { digest, canonical, leftover }: CommitTarget,
   ): Promise<{ readonly existing: BlobRecord | undefined } | undefined> {
     const [row] = await queryUploads<{ [Column in keyof BlobRow]: BlobRow[Column] | null }>(
       this.dataSource,
@@ -68,6 +85,10 @@ export class UploadCommitStore {
                 updated_at = CASE WHEN state = 'open' THEN now() ELSE updated_at END
           WHERE id = $1 AND version = $2 AND state IN ('open', 'committing') AND offset_bytes <= $4
           RETURNING id
+       ), leaving AS (
+         INSERT INTO object_deletions (object_key, size_bytes, digest, due_at)
+         SELECT $9::text, 0, $10::text, now() + ${LATE_STORE} FROM marked WHERE $9::text IS NOT NULL
+             ON CONFLICT (object_key) DO NOTHING
        )
        SELECT existing.*
          FROM marked
@@ -75,7 +96,10 @@ export class UploadCommitStore {
                               FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
                              WHERE d.digest = $8
                              LIMIT 1) AS existing ON true`,
-      [lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress), digest, canonical],
+      [
+        ...[lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress)],
+        ...[digest, canonical, leftover?.objectKey, leftover?.digest],
+      ],
     );
     return row && { existing: row.id === null ? undefined : toBlobRecord(row as BlobRow) };
   }

@@ -257,16 +257,6 @@ export class UploadSessionStore {
   }
 
   /**
-   * Removes the digest that an earlier request stored content for (see {@link CommitIntent}), once its object
-   * is removed. Returns false if the writer was fenced.
-   */
-  async forgetIntent({ uploadId, version }: Lease): Promise<boolean> {
-    const sql = `UPDATE uploads SET digest = NULL
-                  WHERE id = $1 AND version = $2 AND state = 'open' RETURNING id`;
-    return (await this.query(sql, [uploadId, version])).length > 0;
-  }
-
-  /**
    * Cancels the session and returns it. Returns undefined if the writer was fenced or has committed the
    * session.
    */

@@ -100,7 +100,9 @@ export class LinkRequests {
     if (lease === undefined) throw new Error('not acquired');
     const content = { repository: name, canonical: digest, digests: [digest], sizeBytes: 7 };
     const storeOf = (unitOfWork: UnitOfWork) => new UploadCommitStore(dataSource, unitOfWork);
-    await this.berth.app.get(UploadCommitStore).markCommitting(lease, progress, digest, digest);
+    await this.berth.app
+      .get(UploadCommitStore)
+      .markCommitting(lease, progress, { digest, canonical: digest });
     return (unitOfWork) => storeOf(unitOfWork).commit(lease, content);
   }
 
