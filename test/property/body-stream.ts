@@ -201,8 +201,9 @@ export function sentStream({ bodies, fault, expectsContinue, cuts }: StreamPlan,
       const isHeader = faultHere?.at === 'the header' || faultHere?.at === 'the size';
       send(isHeader ? faultHere.text : `${sizeOf(plan.chunks[n])}\r\n`);
       if (isHeader) {
-        // Little: a client that still sends when it is refused may not get the response.
-        keep(piece.subarray(0, 64));
+        // Only a little: a client that still sends when it is refused may not get the response. And random
+        // bytes: if the parser accepts the header, it must refuse what follows.
+        keep(patternBytes(Math.min(piece.length, 64), 9));
         isBroken = true;
       }
       if (faultHere?.at === 'the end') {

@@ -51,7 +51,9 @@ describe('bodies on a connection', () => {
   }
 
   async function outcomeOn(berth: RunningBerth, plan: StreamPlan): Promise<Outcome> {
-    const location = await new RegistryClient(berth.url).startUpload(name);
+    const start = () => new RegistryClient(berth.url).startUpload(name);
+    // Retried once: the connection that the client kept may have been closed meanwhile.
+    const location = await start().catch(start);
     const { segments, content, responses: count, isUnfinished } = sentStream(plan, location);
     const connection = await RawConnection.open(berth.url);
     const responses: object[] = [];
