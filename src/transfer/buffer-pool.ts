@@ -37,7 +37,7 @@ class Shelf {
   take(use: BufferUse): Buffer | undefined {
     if (this.inUse[use] >= this.size.max[use]) return undefined;
     this.inUse[use] += 1;
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.size.bytes);
+    return this.free.pop() ?? Buffer.from(new SharedArrayBuffer(this.size.bytes));
   }
 
   /** @param whole undefined if it can't be used again. */
@@ -48,7 +48,8 @@ class Shelf {
 }
 
 /**
- * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. The
+ * Reusable buffers for bytes in and out: allocating a buffer of this size costs more than filling it. Threads
+ * that write files share their memory. The
  * pool has a limited number of buffers of each size. When all of them are in use, for example by slow
  * clients, callers get smaller ones, and at last small ones that are not pooled. So the memory is bounded by
  * the pooled buffers and 64 KiB for each further one.

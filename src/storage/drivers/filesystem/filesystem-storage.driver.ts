@@ -56,6 +56,8 @@ import {
   removeFiles,
 } from './upload-files.js';
 import { finishFile } from './finish-file.js';
+import { SlicedFile } from './sliced-file.js';
+import { WriteThreads } from './write-threads.js';
 import { storeFile } from './store-file.js';
 import { walkUploads } from './upload-walk.js';
 
@@ -90,6 +92,7 @@ export class FilesystemStorageDriver
   private readonly layout: FilesystemLayout;
   private readonly directories: DurableDirectories;
   private readonly sync: DirectorySync;
+  private readonly threads = new WriteThreads();
 
   constructor(
     rootDir: string,
@@ -188,7 +191,11 @@ export class FilesystemStorageDriver
       const file = await openEnd(layout.segmentPath(segments.open.name), segments.open);
       // No flush has reported this file yet, so its directory entry may not be durable.
       const isNew = recorded.open.startBytes === recorded.open.endBytes;
-      return new FileUploadSink(file, segments, isNew ? () => this.sync(layout.uploads) : undefined);
+      return new FileUploadSink(
+        new SlicedFile(file, this.threads),
+        segments,
+        isNew ? () => this.sync(layout.uploads) : undefined,
+      );
     });
   }
 
