@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { BufferPool } from './buffer-pool.js';
 
-const LARGE = 2 * 1024 * 1024;
+const LARGE = 1024 * 1024;
 const MEDIUM = 512 * 1024;
 const SMALL = 64 * 1024;
 
@@ -30,7 +30,7 @@ describe('BufferPool', () => {
   it('returns the smallest pooled buffer that has the size', () => {
     const buffers = new BufferPool();
     const taken = [SMALL + 1, MEDIUM, MEDIUM + 1].map((bytes) => buffers.acquire('receive', bytes));
-    expect(taken.map(({ buffer }) => buffer.byteLength)).toEqual([MEDIUM, MEDIUM, LARGE]);
+    expect(taken.map(({ buffer }) => buffer.byteLength)).toEqual([MEDIUM / 2, MEDIUM, LARGE]);
   });
 
   it('returns smaller buffers beyond its maximum of large ones', () => {

@@ -10,13 +10,14 @@ export interface BufferSize {
 const SMALL_BYTES = 64 * 1024;
 
 /**
- * In all 48 MiB for uploads, two buffers each: large ones for the first eight of them, medium ones for the
- * next sixteen. And 24 MiB for 24 downloads. A piece of an upload costs two calls on other threads, so larger
- * buffers make uploads faster, up to 2 MiB (measured). Downloads gain nothing beyond 512 KiB.
+ * In all 28 MiB for 32 uploads, two buffers each: large ones for the first four of them, smaller ones for the
+ * others. And 24 MiB for 24 downloads. A piece of an upload costs two calls on other threads, so larger
+ * buffers make uploads faster (measured). Downloads gain nothing beyond 512 KiB.
  */
 const SIZES: readonly BufferSize[] = [
-  { bytes: 2 * 1024 * 1024, max: { receive: 16, send: 0 } },
-  { bytes: 512 * 1024, max: { receive: 32, send: 48 } },
+  { bytes: 1024 * 1024, max: { receive: 8, send: 0 } },
+  { bytes: 512 * 1024, max: { receive: 24, send: 48 } },
+  { bytes: 256 * 1024, max: { receive: 32, send: 0 } },
 ];
 
 /** A buffer in use. */

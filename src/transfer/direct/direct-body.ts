@@ -8,7 +8,7 @@ import { DirectConnection, type DirectReader } from './direct-connection.js';
 import type { DuplicateDescriptor } from './duplicate-descriptor.js';
 
 /** Smaller bodies gain nothing. */
-export const MIN_DIRECT_BYTES = 512 * 1024;
+export const MIN_DIRECT_BYTES = 256 * 1024;
 
 /** A request that counts the bytes of its body, for the log. */
 type CountingRequest = IncomingMessage & { bytesReceived?: number };

@@ -34,7 +34,7 @@ interface Pending {
  * large blocks is memory that nothing has used yet.
  */
 export class WriteThreads {
-  private readonly threads: WriteThread[] = [];
+  private threads: WriteThread[] = [];
 
   /** @param bytes in a `SharedArrayBuffer`. They must not change until the promise settles. */
   write(descriptor: number, bytes: Uint8Array, position: number): Promise<void> {
@@ -49,9 +49,13 @@ export class WriteThreads {
   }
 
   private start(): WriteThread {
-    const thread = new WriteThread(() => this.threads.splice(this.threads.indexOf(thread), 1));
+    const thread = new WriteThread(() => this.remove(thread));
     this.threads.push(thread);
     return thread;
+  }
+
+  private remove(thread: WriteThread): void {
+    this.threads = this.threads.filter((other) => other !== thread);
   }
 }
 
@@ -60,7 +64,7 @@ class WriteThread {
   private readonly worker: Worker;
   private lastId = 0;
 
-  constructor(private readonly ended: () => void) {
+  constructor(private readonly onEnd: () => void) {
     // A file of its own would have to be found from the sources as well as from the build.
     this.worker = new Worker(`(${serveOrders.toString()})()`, {
       eval: true,
@@ -68,10 +72,11 @@ class WriteThread {
       name: 'file writes',
       resourceLimits: RESOURCE_LIMITS,
     });
-    this.worker.unref();
     this.worker.on('message', (outcome: Outcome) => this.settle(outcome));
     this.worker.on('error', (error) => this.fail(error));
     this.worker.on('exit', () => this.fail(new Error('a thread that writes files ended')));
+    // Only now: a listener for messages keeps the process alive again.
+    this.worker.unref();
   }
 
   /** The number of writes that have not settled. */
@@ -95,7 +100,7 @@ class WriteThread {
   }
 
   private fail(error: Error): void {
-    this.ended();
+    this.onEnd();
     for (const { reject } of this.pending.values()) reject(error);
     this.pending.clear();
   }
