@@ -54,7 +54,7 @@ export class ChunkedContent implements BodyContent {
     if (!isRefused && !isAgreed) this.request.socket.destroy();
     const contentBytes = moveTogether(raw, spans, parsed);
     const isOver = framing.isDone || framing.isMalformed || parsed < bodyBytes;
-    const rest = framing.isDone ? raw.subarray(bodyBytes) : undefined;
+    const rest = isAgreed && framing.isDone ? raw.subarray(bodyBytes) : undefined;
     return { contentBytes, end: isOver ? { rest } : undefined };
   }
 }
