@@ -187,7 +187,8 @@ describeWithStrace('when the disk fails once', () => {
   }
 
   const keyOf = async (digest: string) => {
-    const sql = `SELECT object_key AS key FROM blob_digests d JOIN blobs b ON b.id = d.blob_id WHERE digest = $1`;
+    const sql = `SELECT object_key AS key FROM blob_digests d JOIN blobs b ON b.id = d.blob_id
+                  WHERE digest = $1`;
     return (await berth.query<{ key: string }>(sql, [digest]))[0]?.key;
   };
 

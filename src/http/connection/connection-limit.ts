@@ -10,8 +10,8 @@ import { transportOf } from './transport.js';
  */
 const OTHER_FILES = 64;
 /**
- * The connection itself and two files of its request: a file and its directory, or connections to an object
- * store.
+ * The connection itself and two files of its request: a file, with its directory or, while a large body
+ * arrives, with a second descriptor of the connection; or connections to an object store.
  */
 const FILES_PER_CONNECTION = 3;
 const MIN_CONNECTIONS = 8;

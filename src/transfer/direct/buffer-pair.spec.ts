@@ -6,7 +6,7 @@ const newPair = (bytes: number) => new BufferPair([Buffer.alloc(bytes), Buffer.a
 
 /** Receives up to `wanted` bytes, as a socket does: not if the reader has to take a piece first. */
 function receive(pair: BufferPair, wanted: number, from: number): number {
-  const { bytes, isFree } = pair.room();
+  const { bytes, isFree } = pair.nextRoom();
   if (!isFree) return 0;
   const count = Math.min(wanted, bytes.length);
   for (let index = 0; index < count; index += 1) bytes[index] = (from + index) % 251;
@@ -44,12 +44,12 @@ describe('BufferPair', () => {
   it('tells where the bytes go after a pause', () => {
     const pair = newPair(4);
     expect([receive(pair, 4, 0), receive(pair, 4, 4)]).toEqual([4, 4]);
-    const announced = pair.room();
+    const announced = pair.nextRoom();
     expect(announced.isFree).toBe(false);
     pair.take();
-    expect(pair.room().isFree).toBe(false);
+    expect(pair.nextRoom().isFree).toBe(false);
     pair.take();
-    const { bytes, isFree } = pair.room();
+    const { bytes, isFree } = pair.nextRoom();
     expect([isFree, bytes.byteOffset, bytes.buffer === announced.bytes.buffer]).toEqual([
       true,
       announced.bytes.byteOffset,

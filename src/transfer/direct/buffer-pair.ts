@@ -21,7 +21,7 @@ export class BufferPair {
    * Where the next bytes go, contiguous. If the reader has to take a piece first, `isFree` is false, and
    * `bytes` is where they go then.
    */
-  room(): { readonly bytes: Buffer; readonly isFree: boolean } {
+  nextRoom(): { readonly bytes: Buffer; readonly isFree: boolean } {
     if (this.held !== this.filling && this.start === this.end) this.start = this.end = 0;
     const current = this.at(this.filling);
     if (this.end < current.length) return { bytes: current.subarray(this.end), isFree: true };

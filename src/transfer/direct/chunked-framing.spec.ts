@@ -94,6 +94,8 @@ describe('ChunkedFraming', () => {
       ['a size less than the content', 'xx\r\n2\r\nabc', 'abc'],
       ['other content', 'xx\r\n8\r\nabc', 'abd'],
       ['an extension', 'xx\r\n8;a\r\nabc', 'abc'],
+      // The true size is the last one. A size without an extension stands before the same bytes, too.
+      ['content in two places', `abc\r\n30\r\n${'\r\n30;x\r\n'.repeat(7)}`, '\r\n30;x\r\n'.repeat(6)],
     ])('finds nothing with %s', (_, raw, last) => {
       expect(ChunkedFraming.after(bytes(raw), bytes(last))).toBeUndefined();
     });

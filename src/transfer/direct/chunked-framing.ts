@@ -1,7 +1,7 @@
 /** Where the framing of a chunked body (RFC 9112, section 7.1) is at a byte. */
 type Part = 'size' | 'extension' | 'content' | 'content end' | 'trailer' | 'done' | 'malformed';
 
-/** More framing than this is not searched for the end of the last content. */
+/** The last content ends so few bytes before the end: CRLF, and as much as was read of the next size. */
 const MAX_TAIL_BYTES = 32;
 
 const CR = 0x0d;
@@ -23,24 +23,27 @@ export class ChunkedFraming {
 
   /**
    * Returns the framing after `raw`, the last bytes of a body so far, if its last piece of content can be
-   * found in them, with the size of its chunk before it.
+   * found in them, with the size of its chunk before it. Returns undefined also if it may be in two places,
+   * because the content imitates framing.
    *
    * @param last the last piece of content of `raw`, as the parser found it.
    */
   static after(raw: Buffer, last: Buffer): ChunkedFraming | undefined {
+    const ends: number[] = [];
     for (let end = raw.length; end > raw.length - MAX_TAIL_BYTES; end -= 1) {
       const start = end - last.length;
-      const sizeBytes = sizeBefore(raw, start);
-      if (sizeBytes === undefined || sizeBytes < last.length) continue;
-      if (!raw.subarray(start, end).equals(last)) continue;
-      const framing = new ChunkedFraming();
-      framing.remaining = sizeBytes - last.length;
-      framing.part = framing.remaining === 0 ? 'content end' : 'content';
-      const spans: number[] = [];
-      framing.read(raw.subarray(end), spans);
-      if (spans.length === 0 && !framing.isMalformed) return framing;
+      if (isLineEnd(raw, start) && raw.subarray(start, end).equals(last)) ends.push(end);
     }
-    return undefined;
+    const [end, another] = ends;
+    if (end === undefined || another !== undefined) return undefined;
+    const sizeBytes = sizeBefore(raw, end - last.length);
+    if (sizeBytes === undefined || sizeBytes < last.length) return undefined;
+    const framing = new ChunkedFraming();
+    framing.remaining = sizeBytes - last.length;
+    framing.part = framing.remaining === 0 ? 'content end' : 'content';
+    const spans: number[] = [];
+    framing.read(raw.subarray(end), spans);
+    return spans.length === 0 && !framing.isMalformed ? framing : undefined;
   }
 
   get isDone(): boolean {
@@ -125,7 +128,7 @@ export class ChunkedFraming {
 
 /** Returns the size in a line `CRLF size CRLF` that ends at `end`, or undefined if the line has more. */
 function sizeBefore(raw: Uint8Array, end: number): number | undefined {
-  if (raw[end - 1] !== LF || raw[end - 2] !== CR) return undefined;
+  if (!isLineEnd(raw, end)) return undefined;
   let size = 0;
   let at = end - 3;
   for (let scale = 1; scale < Number.MAX_SAFE_INTEGER; scale *= 16, at -= 1) {
@@ -134,6 +137,10 @@ function sizeBefore(raw: Uint8Array, end: number): number | undefined {
     size += digit * scale;
   }
   return raw[at] === LF && raw[at - 1] === CR ? size : undefined;
+}
+
+function isLineEnd(raw: Uint8Array, end: number): boolean {
+  return raw[end - 1] === LF && raw[end - 2] === CR;
 }
 
 function hexValue(byte: number): number | undefined {

@@ -81,14 +81,14 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
     for (;;) {
       const chunk = this.request.read() as Buffer | null;
       if (chunk === null) return bytes;
-      this.pieces.room().bytes.set(chunk);
+      this.pieces.nextRoom().bytes.set(chunk);
       this.pieces.added(chunk.length);
       bytes += chunk.length;
     }
   }
 
   nextBuffer(): Buffer {
-    const { bytes, isFree } = this.pieces.room();
+    const { bytes, isFree } = this.pieces.nextRoom();
     this.isPaused = !isFree;
     this.target = bytes.subarray(0, this.content.maxReadBytes);
     return this.target;
@@ -100,7 +100,7 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
     if (this.request.bytesReceived !== undefined) this.request.bytesReceived += contentBytes;
     if (end !== undefined) this.connection.close(end.rest);
     this.wake();
-    return end === undefined && this.pieces.room().isFree;
+    return end === undefined && this.pieces.nextRoom().isFree;
   }
 
   [Symbol.asyncIterator](): this {
@@ -110,7 +110,7 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     while (!this.isReleased) {
       const piece = this.pieces.take();
-      if (this.isPaused && this.pieces.room().isFree) this.resume();
+      if (this.isPaused && this.pieces.nextRoom().isFree) this.resume();
       if (piece !== undefined) return { done: false, value: piece };
       if (this.request.complete) break;
       if (this.outcome !== undefined) {
