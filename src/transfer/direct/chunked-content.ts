@@ -3,6 +3,9 @@ import type { BodyContent, ReceivedContent } from './body-content.js';
 import { ChunkedFraming } from './chunked-framing.js';
 import type { RequestParser } from './request-parser.js';
 
+/** Chunks of one byte take some milliseconds to find in it, in which nothing else runs. */
+const MAX_READ_BYTES = 256 * 1024;
+
 /**
  * A chunked body. The content is moved together over its framing, in place.
  *
@@ -13,7 +16,7 @@ import type { RequestParser } from './request-parser.js';
  * content comes from the parser, copied, until the first boundary between two chunks was received.
  */
 export class ChunkedContent implements BodyContent {
-  readonly maxReadBytes = Infinity;
+  readonly maxReadBytes = MAX_READ_BYTES;
   /** Undefined until a boundary was received. */
   private framing: ChunkedFraming | undefined;
   private readonly spans: number[] = [];
