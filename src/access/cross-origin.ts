@@ -22,13 +22,13 @@ export function crossOriginOptions({ corsOrigins }: Settings): CorsOptionsDelega
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
     allowedHeaders: [
       ...['Authorization', 'Accept', 'Cache-Control', 'Content-Type', 'Content-Range', 'Range'],
-      ...['If-None-Match', 'If-Range', 'X-Request-Id'],
+      ...['If-None-Match', 'If-Range', 'Upload-Offset', 'X-Request-Id'],
     ],
     exposedHeaders: [
       ...['Docker-Content-Digest', 'Docker-Distribution-Api-Version', 'Docker-Upload-UUID'],
       ...['OCI-Chunk-Min-Length', 'OCI-Filters-Applied', 'OCI-Subject', 'OCI-Tag'],
       ...['Accept-Ranges', 'Allow', 'Content-Length', 'Content-Range', 'ETag', 'Link', 'Location', 'Range'],
-      ...['Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+      ...['Retry-After', 'Upload-Offset', 'WWW-Authenticate', 'X-Request-Id'],
     ],
     maxAge: 7200,
   };

@@ -2,12 +2,15 @@ import { parse } from 'node:querystring';
 import type { Request } from 'express';
 import { formatUploadRange } from '../oci/content-range.js';
 import { BlobUploadInvalidError } from '../oci/errors.js';
+import { parseUploadOffset } from '../oci/upload-offset.js';
+import { singleHeader } from '../transfer/request-headers.js';
 import type { UploadReference } from '../uploads/session/upload-session.js';
 
 /**
  * The headers that say where a session is. The Location is a path: behind a proxy, Berth does not know its
  * own host. It names the offset that it is given for, so that a body which is repeated there is not appended
- * twice (ADR 23). Clients add the query parameter `digest`.
+ * twice (ADR 23). Clients add the query parameter `digest`. Unlike the Range, Upload-Offset is also exact for
+ * a session of one byte or none.
  */
 export function sessionHeaders({
   repository,
@@ -17,6 +20,7 @@ export function sessionHeaders({
   return {
     Location: `/v2/${repository}/blobs/uploads/${id}?offset=${offsetBytes}`,
     Range: formatUploadRange(offsetBytes),
+    'Upload-Offset': String(offsetBytes),
     'Docker-Upload-UUID': id,
   };
 }
@@ -44,4 +48,14 @@ export function locationOffset(request: Request): number | undefined {
     throw new BlobUploadInvalidError('invalid query parameter offset: expected the one of the Location');
   }
   return offset;
+}
+
+/**
+ * Where the body begins, as the header `Upload-Offset` states it; undefined without that header.
+ *
+ * @throws BlobUploadInvalidError if it is malformed or repeated.
+ */
+export function statedOffset(request: Request): number | undefined {
+  const text = singleHeader(request, 'upload-offset', (message) => new BlobUploadInvalidError(message));
+  return text === undefined ? undefined : parseUploadOffset(text);
 }

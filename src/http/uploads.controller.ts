@@ -23,7 +23,7 @@ import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
 import { sendEmpty } from './responses.js';
-import { locationOffset, sessionHeaders, sessionQuery } from './upload-location.js';
+import { locationOffset, sessionHeaders, sessionQuery, statedOffset } from './upload-location.js';
 
 /**
  * Pushing and mounting blobs (spec.md, "Pushing blobs": end-4, end-5, end-6,
@@ -115,7 +115,8 @@ export class UploadsController {
   }
 
   private sessionBody(request: AuthorizedRequest): UploadBody {
-    return { ...this.bodies.upload(request), locationOffset: locationOffset(request) };
+    const offsets = { statedOffset: statedOffset(request), locationOffset: locationOffset(request) };
+    return { ...this.bodies.upload(request), ...offsets };
   }
 
   /**

@@ -13,6 +13,8 @@ export interface UploadBody {
   readonly lengthBytes: number | undefined;
   /** `Content-Range`, both ends inclusive, if the client sent it. */
   readonly range: { readonly start: number; readonly end: number } | undefined;
+  /** `Upload-Offset`, if the client sent it: the body begins there, at the end of the session's bytes. */
+  readonly statedOffset?: number | undefined;
   /** The offset that the request's Location was given for, if it names one: the body begins there. */
   readonly locationOffset?: number | undefined;
 }

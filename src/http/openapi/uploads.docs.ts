@@ -23,6 +23,7 @@ import { Responds, Endpoint, NameParam, RequestHeader, TextQuery, UploadIdParamD
 const SESSION_HEADERS = {
   Location: 'Path of the session, with the offset that the next body starts at',
   Range: '`0-<last durable byte>`; `0-0` if there is none',
+  'Upload-Offset': 'The number of durable bytes, which is where the next body starts',
   'Docker-Upload-UUID': 'Id of the session',
 };
 
@@ -39,6 +40,9 @@ const Bytes = (required: boolean) =>
 
 const ContentRange = () =>
   RequestHeader('Content-Range', '`first-last`, both inclusive, without a unit; must start at the offset');
+
+const StatedOffset = () =>
+  RequestHeader('Upload-Offset', 'Where the body starts. Must be the offset; nothing is compared');
 
 const Offset = () =>
   TextQuery('offset', 'From the `Location`: where the body starts. A repeated body is not appended twice');
@@ -116,6 +120,7 @@ export const UploadAppendDocs = () =>
     UploadIdParamDoc(),
     Offset(),
     ContentRange(),
+    StatedOffset(),
     Bytes(true),
     Responds(202, 'All bytes are durable', SESSION_HEADERS),
     Errors(NAME_INVALID, LENGTH, RANGE, UNKNOWN, STALLED, CODING, OFFSET, BUSY, STORAGE_FULL),
@@ -129,6 +134,7 @@ export const UploadCommitDocs = () =>
     TextQuery('digest', 'Digest of the content', true),
     Offset(),
     ContentRange(),
+    StatedOffset(),
     Bytes(false),
     Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),
     Errors(

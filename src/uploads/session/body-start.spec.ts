@@ -58,6 +58,14 @@ describe('where a body begins', () => {
     ['… at an old Location', { range: { start: 100, end: 109 }, locationOffset: 0 }, 100],
     ['a range elsewhere', { range: { start: 60, end: 109 } }, 'UploadOffsetError'],
     ['… at its Location', { range: { start: 60, end: 109 }, locationOffset: 60 }, 'UploadOffsetError'],
+    ['a stated offset', { statedOffset: 100 }, 100],
+    ['… at an old Location', { statedOffset: 100, locationOffset: 0 }, 100],
+    ['… with its range', { statedOffset: 100, range: { start: 100, end: 109 } }, 100],
+    ['… with another range', { statedOffset: 100, range: { start: 60, end: 69 } }, 'BlobUploadInvalidError'],
+    ['an earlier stated offset', { statedOffset: 60 }, 'UploadOffsetError'],
+    ['… at its Location', { statedOffset: 60, locationOffset: 60 }, 'UploadOffsetError'],
+    ['… at the last Location', { statedOffset: 60, locationOffset: 100 }, 'UploadOffsetError'],
+    ['a later stated offset', { statedOffset: 101, lengthBytes: 0 }, 'UploadOffsetError'],
     ['a range of another length', { range: { start: 100, end: 109 }, lengthBytes: 9 }, 'SizeInvalidError'],
   ])('of a request with %s %j: %s', (_, headers, start) => {
     expect(startOf(headers)).toBe(start);
@@ -65,6 +73,7 @@ describe('where a body begins', () => {
 
   it.each<[headers: Headers, message: string]>([
     [{ range: { start: 60, end: 109 } }, 'the Content-Range starts at byte 60'],
+    [{ statedOffset: 60 }, 'the Upload-Offset is 60'],
     [
       { locationOffset: 60, lengthBytes: 39 },
       'this Location is for a body that starts at byte 60, and this one ends before the stored bytes do',
