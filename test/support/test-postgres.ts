@@ -61,7 +61,7 @@ async function createFrom(server: EmbeddedConnectionOptions, template: string): 
 }
 
 async function sharedServer(): Promise<EmbeddedConnectionOptions> {
-  const dataDir = join(runDirectory(), 'postgres');
+  const dataDir = join(runDirectory(), 'databases', 'postgres');
   await oncePerRun('postgres-start', async () => {
     const { startEmbeddedPostgres } = await import('../../src/embedded-postgres/embedded-postgres.js');
     await startEmbeddedPostgres({ dataDir, log: () => undefined, durable: false, outlivesProcess: true });
