@@ -53,6 +53,7 @@ const RESPONSES: Row[] = [
     {
       Location: `/v2/a/b/blobs/uploads/${SESSION.id}?offset=5`,
       Range: '0-4',
+      'Upload-Offset': '5',
       'Docker-Upload-UUID': SESSION.id,
     },
   ],
