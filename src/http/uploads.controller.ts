@@ -23,6 +23,7 @@ import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
 import { sendEmpty } from './responses.js';
+import { progressListener } from './upload-progress.js';
 import { locationOffset, sessionHeaders, sessionQuery, statedOffset } from './upload-location.js';
 
 /**
@@ -79,7 +80,7 @@ export class UploadsController {
   ): Promise<void> {
     const { offsetBytes } = await this.uploads.append(
       { repository, id },
-      this.sessionBody(request),
+      this.sessionBody(request, response),
       originOf(request),
     );
     sendProgress(response, 202, { repository, id, offsetBytes });
@@ -96,7 +97,7 @@ export class UploadsController {
   ): Promise<void> {
     const digest = queryDigest(sessionQuery(request), 'digest');
     // Without a body nothing is appended: clients repeat the Content-Range of their last chunk here.
-    const body = hasBody(request) ? this.sessionBody(request) : undefined;
+    const body = hasBody(request) ? this.sessionBody(request, response) : undefined;
     await this.uploads.commit({ repository, id }, digest, body, originOf(request));
     sendCreated(response, repository, digest);
   }
@@ -114,9 +115,13 @@ export class UploadsController {
     sendEmpty(response, 204, {});
   }
 
-  private sessionBody(request: AuthorizedRequest): UploadBody {
-    const offsets = { statedOffset: statedOffset(request), locationOffset: locationOffset(request) };
-    return { ...this.bodies.upload(request), ...offsets };
+  private sessionBody(request: AuthorizedRequest, response: Response): UploadBody {
+    return {
+      ...this.bodies.upload(request),
+      statedOffset: statedOffset(request),
+      locationOffset: locationOffset(request),
+      onDurable: progressListener(request, response),
+    };
   }
 
   /**

@@ -47,6 +47,18 @@ describe('readBody', () => {
     expect(await collect(readWith(source))).toEqual(['a', 'b']);
   });
 
+  it('yields a heartbeat earlier if one is due', async () => {
+    const { source, feed } = controlledBody();
+    let due = performance.now();
+    const body = readWith(source, { dueAt: () => due });
+    expect((await body.next()).value).toBe(HEARTBEAT);
+    due = Infinity;
+    const next = body.next();
+    feed(Buffer.from('a'));
+    expect((await next).value).toEqual(Buffer.from('a'));
+    await body.return();
+  });
+
   it('requests no chunk before the caller is done with the last one', async () => {
     let asked = 0;
     const source: AsyncIterable<Uint8Array> = {

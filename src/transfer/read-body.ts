@@ -17,12 +17,19 @@ export interface UploadBody {
   readonly statedOffset?: number | undefined;
   /** The offset that the request's Location was given for, if it names one: the body begins there. */
   readonly locationOffset?: number | undefined;
+  /**
+   * Set if the client asked for its progress: called with the durable offset when the session is acquired,
+   * and after each checkpoint. Bytes become durable within a second then.
+   */
+  readonly onDurable?: ((offsetBytes: number) => void) | undefined;
 }
 
 export interface ReadBodyOptions {
   /** The code of the errors. */
   readonly errorCode: ErrorCode;
   readonly heartbeatMs: number;
+  /** The time, on the clock of `performance.now()`, at which a heartbeat is due earlier. */
+  readonly dueAt?: () => number;
   readonly idleTimeoutMs: number;
   /** The minimum average over `idleTimeoutMs`; 0 for no minimum. */
   readonly minBytesPerSecond: number;
@@ -39,7 +46,7 @@ export interface ReadBodyOptions {
  */
 export async function* readBody(
   source: AsyncIterable<Uint8Array>,
-  { errorCode, heartbeatMs, idleTimeoutMs, minBytesPerSecond, signal }: ReadBodyOptions,
+  { errorCode, heartbeatMs, dueAt, idleTimeoutMs, minBytesPerSecond, signal }: ReadBodyOptions,
 ): AsyncGenerator<Uint8Array | typeof HEARTBEAT, void> {
   const iterator = source[Symbol.asyncIterator]();
   const interruption = new Interruption(signal, (cause) => new BodyBrokenError(errorCode, cause));
@@ -51,7 +58,8 @@ export async function* readBody(
     let waitingSince = lastByteAt;
     let isTooSlow = false;
     for (;;) {
-      const outcome = await interruption.race(next, heartbeatMs);
+      const dueInMs = dueAt === undefined ? Infinity : dueAt() - performance.now();
+      const outcome = await interruption.race(next, Math.min(heartbeatMs, dueInMs));
       const isHeartbeat = outcome === HEARTBEAT;
       if (!isHeartbeat && outcome.done === true) return;
       const now = performance.now();

@@ -205,6 +205,7 @@ export class UploadService {
   ): Promise<T> {
     const { driver, hashers, configuration, space } = this;
     const received = new ReceivedBody(held, body, { driver, hashers, configuration, space });
+    body.onDurable?.(held.durableBytes);
     try {
       return await work(received);
     } finally {

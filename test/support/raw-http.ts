@@ -62,13 +62,24 @@ export class RawConnection {
 
   /** Returns the next response. @throws if the connection ends before the response does */
   async response({ toHead = false } = {}): Promise<Response> {
-    const { status, headers } = await this.readHead();
+    const { status, headers } = await this.head();
     if (status >= 100 && status < 200) return this.response({ toHead });
     const empty = toHead || status === 204 || status === 304;
     if (!empty && !headers.has('content-length')) throw new Error('a response without a Content-Length');
     const length = empty ? 0 : Number(headers.get('content-length'));
     await this.receiveUntil(() => this.received.length >= length);
     return new Response(empty ? null : this.take(length), { status, headers });
+  }
+
+  /** Returns the head of the next response, also of an interim one. */
+  async head(): Promise<{ status: number; headers: Headers }> {
+    await this.receiveUntil(() => this.received.includes('\r\n\r\n'));
+    const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');
+    const [statusLine = '', ...lines] = head.trimEnd().split('\r\n');
+    const headers = new Headers();
+    for (const line of lines)
+      headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim());
+    return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]), headers };
   }
 
   /** Returns the first bytes received. */
@@ -97,16 +108,6 @@ export class RawConnection {
   /** Closes the connection with a reset: the server loses what it has not read. Not over TLS. */
   reset(): void {
     this.socket.resetAndDestroy();
-  }
-
-  private async readHead(): Promise<{ status: number; headers: Headers }> {
-    await this.receiveUntil(() => this.received.includes('\r\n\r\n'));
-    const head = this.take(this.received.indexOf('\r\n\r\n') + 4).toString('latin1');
-    const [statusLine = '', ...lines] = head.trimEnd().split('\r\n');
-    const headers = new Headers();
-    for (const line of lines)
-      headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim());
-    return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]), headers };
   }
 
   private async receiveUntil(enough: () => boolean): Promise<void> {

@@ -44,6 +44,9 @@ const ContentRange = () =>
 const StatedOffset = () =>
   RequestHeader('Upload-Offset', 'Where the body starts. Must be the offset; nothing is compared');
 
+const Prefer = () =>
+  RequestHeader('Prefer', '`upload-progress`: interim responses `104` with the durable `Upload-Offset`');
+
 const Offset = () =>
   TextQuery('offset', 'From the `Location`: where the body starts. A repeated body is not appended twice');
 
@@ -121,6 +124,7 @@ export const UploadAppendDocs = () =>
     Offset(),
     ContentRange(),
     StatedOffset(),
+    Prefer(),
     Bytes(true),
     Responds(202, 'All bytes are durable', SESSION_HEADERS),
     Errors(NAME_INVALID, LENGTH, RANGE, UNKNOWN, STALLED, CODING, OFFSET, BUSY, STORAGE_FULL),
@@ -135,6 +139,7 @@ export const UploadCommitDocs = () =>
     Offset(),
     ContentRange(),
     StatedOffset(),
+    Prefer(),
     Bytes(false),
     Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),
     Errors(

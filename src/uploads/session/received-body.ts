@@ -8,7 +8,7 @@ import type { HasherFactory, Midstate } from '../hash/hasher.js';
 import { bodyStartOf } from './body-start.js';
 import type { HeldSession } from './held-session.js';
 import { RepeatedBytes } from './repeated-bytes.js';
-import { heartbeatMs } from './upload-session.js';
+import { heartbeatMs, MAX_LAG_MS } from './upload-session.js';
 import { UploadWriter } from './upload-writer.js';
 
 /** What a {@link ReceivedBody} needs of the application. */
@@ -38,6 +38,9 @@ export class ReceivedBody {
   private filled: Uint8Array = Buffer.of();
   private unread: Uint8Array | undefined;
   private failure: { readonly error: unknown } | undefined;
+  /** When `whole` gives up, on the clock of `performance.now()`. */
+  private fillDeadline = Infinity;
+  private writer: UploadWriter | undefined;
 
   /** @throws UploadOffsetError, SizeInvalidError: see `bodyStartOf`. */
   constructor(
@@ -51,6 +54,7 @@ export class ReceivedBody {
     this.chunks = readBody(body.source, {
       errorCode: 'BLOB_UPLOAD_INVALID',
       heartbeatMs: Math.min(heartbeatMs(held.lease), idleTimeoutMs / 4),
+      dueAt: () => this.writer?.dueAt ?? this.fillDeadline,
       idleTimeoutMs,
       minBytesPerSecond: requestMinBytesPerSecond,
       signal: held.signal,
@@ -74,9 +78,11 @@ export class ReceivedBody {
     return digests.includes(wanted) ? { bytes: this.filled, digests } : undefined;
   }
 
-  /** Returns whether exactly the buffer was filled, in time to keep the lease. */
+  /** Returns whether exactly the buffer was filled, in time to keep the lease and to report progress. */
   private async fill(buffer: Buffer): Promise<boolean> {
-    const deadline = performance.now() + heartbeatMs(this.held.lease);
+    const { onDurable } = this.body;
+    const timeMs = onDurable === undefined ? heartbeatMs(this.held.lease) : MAX_LAG_MS;
+    this.fillDeadline = performance.now() + timeMs;
     for (;;) {
       const { done, value: chunk } = await this.chunks.next();
       if (done === true) return this.filled.length === buffer.length;
@@ -87,7 +93,7 @@ export class ReceivedBody {
       buffer.set(chunk, this.filled.length);
       this.filled = buffer.subarray(0, this.filled.length + chunk.length);
       this.unread = undefined;
-      if (performance.now() > deadline) return false;
+      if (performance.now() > this.fillDeadline) return false;
     }
   }
 
@@ -113,7 +119,9 @@ export class ReceivedBody {
   async append<T>(end: (writer: UploadWriter) => Promise<T>): Promise<T> {
     const { driver, hashers, configuration } = this.parts;
     const { uploadCheckpointBytes: checkpointBytes } = configuration;
-    const writer = await UploadWriter.open(this.held, { driver, hashers, checkpointBytes });
+    const { onDurable } = this.body;
+    const writer = await UploadWriter.open(this.held, { driver, hashers, checkpointBytes, onDurable });
+    this.writer = writer;
     try {
       await this.writeTo(writer);
       return await end(writer);
@@ -160,6 +168,8 @@ export class ReceivedBody {
     if (this.filled.length > 0) yield this.filled;
     if (this.failure !== undefined) throw this.failure.error;
     if (this.unread !== undefined) yield this.unread;
+    // These bytes may have waited to become durable as long as they may.
+    if (this.filled.length > 0 && this.body.onDurable !== undefined) yield HEARTBEAT;
     yield* this.chunks;
   }
 

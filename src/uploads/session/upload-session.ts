@@ -67,6 +67,9 @@ export interface Lease extends LeaseRequest {
   readonly acquiredAt: number;
 }
 
+/** Bytes of a client that asked for its progress become durable after this time at the latest. */
+export const MAX_LAG_MS = 1_000;
+
 /** A writer renews its lease this often, however fast or slowly bytes arrive. */
 export function heartbeatMs({ leaseSeconds }: Pick<LeaseRequest, 'leaseSeconds'>): number {
   return (leaseSeconds * 1000) / 4;

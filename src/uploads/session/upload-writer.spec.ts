@@ -86,6 +86,46 @@ describe('UploadWriter', () => {
     await writer.close();
   });
 
+  describe('of a client that asked for its progress', () => {
+    let told: [offset: number, recorded: number][];
+    beforeEach(() => {
+      told = [];
+      const onDurable = (offset: number) => told.push([offset, recorded.at(-1)?.offsetBytes ?? 0]);
+      options = { ...options, onDurable };
+    });
+
+    it('says what is durable after each checkpoint, except the last one', async () => {
+      const writer = await open();
+      await writer.write(Buffer.alloc(250));
+      await writer.checkpoint();
+      await writer.write(Buffer.alloc(1));
+      await writer.checkpoint({ release: true });
+      expect(told).toEqual([100, 200, 250].map((offset) => [offset, offset]));
+      await writer.close();
+    });
+
+    it('checkpoints a second after the first byte that is not durable', async () => {
+      const writer = await open();
+      expect(writer.dueAt).toBe(Infinity);
+      const now = jest.spyOn(performance, 'now').mockReturnValue(10_000);
+      await writer.write(Buffer.alloc(1));
+      now.mockReturnValue(10_999);
+      await writer.write(Buffer.alloc(1));
+      expect([writer.dueAt, told]).toEqual([11_000, []]);
+      now.mockReturnValue(11_000);
+      await writer.write(Buffer.alloc(1));
+      expect([writer.dueAt, told]).toEqual([Infinity, [[3, 3]]]);
+      await writer.close();
+    });
+  });
+
+  it('is not in a hurry otherwise', async () => {
+    const writer = await open();
+    await writer.write(Buffer.alloc(1));
+    expect(writer.dueAt).toBe(Infinity);
+    await writer.close();
+  });
+
   it('continues from the last checkpoint, and computes the digest of all bytes', async () => {
     const [first, second] = [Buffer.from('the first bytes, '), Buffer.from('and the next ones')];
     const before = await open();

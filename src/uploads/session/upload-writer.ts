@@ -2,13 +2,15 @@ import { type Digest, digestAlgorithm } from '../../oci/digest.js';
 import type { FlushOptions, StorageDriver, UploadSink } from '../../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from './held-session.js';
-import { heartbeatMs, type UploadProgress } from './upload-session.js';
+import { heartbeatMs, MAX_LAG_MS, type UploadProgress } from './upload-session.js';
 
 export interface UploadWriterOptions {
   readonly driver: StorageDriver;
   readonly hashers: HasherFactory;
   /** Maximum bytes between two checkpoints. */
   readonly checkpointBytes: number;
+  /** Called with the offset after each checkpoint that keeps the lease: see `UploadBody`. */
+  readonly onDurable?: ((offsetBytes: number) => void) | undefined;
 }
 
 /**
@@ -21,6 +23,8 @@ export class UploadWriter {
   private offsetBytes: number;
   private recorded: UploadProgress;
   private recordedAt = performance.now();
+  /** When the first byte arrived that no checkpoint has recorded. */
+  private waitingSince = Infinity;
   /** The offset of the next checkpoint. */
   private dueBytes: number;
   /** Whether bytes and hashes may differ since the last checkpoint: then nothing may be recorded any more. */
@@ -30,7 +34,7 @@ export class UploadWriter {
     private readonly held: HeldSession,
     private readonly sink: UploadSink,
     private readonly running: readonly Hasher[],
-    private readonly checkpointBytes: number,
+    private readonly options: Pick<UploadWriterOptions, 'checkpointBytes' | 'onDurable'>,
   ) {
     this.offsetBytes = held.session.offsetBytes;
     this.recorded = held.session;
@@ -40,16 +44,14 @@ export class UploadWriter {
   /**
    * Opens a sink at the end of the upload and resumes the hashes from their midstates. Reads no byte back.
    */
-  static async open(
-    held: HeldSession,
-    { driver, hashers, checkpointBytes }: UploadWriterOptions,
-  ): Promise<UploadWriter> {
+  static async open(held: HeldSession, options: UploadWriterOptions): Promise<UploadWriter> {
+    const { driver, hashers } = options;
     const { id, driverState: state, offsetBytes, midstates } = held.session;
     // Without a signal: an aborted call could still truncate what the next writer has written.
     const sink = await driver.openUpload({ id, state }, offsetBytes);
     try {
       const running = midstates.map((midstate) => hashers.resume(midstate));
-      return new UploadWriter(held, sink, running, checkpointBytes);
+      return new UploadWriter(held, sink, running, options);
     } catch (error) {
       await sink.close();
       throw error;
@@ -75,6 +77,7 @@ export class UploadWriter {
   }
 
   private async writeAndHash(chunk: Uint8Array): Promise<void> {
+    this.waitingSince = Math.min(this.waitingSince, performance.now());
     // Waits for both, even if one fails: the caller reuses the buffer.
     const outcomes = await Promise.allSettled([
       this.sink.write(chunk),
@@ -98,12 +101,15 @@ export class UploadWriter {
     await this.breakOnFailure(() => this.held.checkpoint(progress, { release }));
     this.recorded = progress;
     this.recordedAt = performance.now();
+    this.waitingSince = Infinity;
     this.dueBytes = this.nextCheckpoint();
     this.sink.recorded?.();
+    // The response says it otherwise.
+    if (!release) this.options.onDurable?.(progress.offsetBytes);
   }
 
   private nextCheckpoint(): number {
-    const limit = this.recorded.offsetBytes + this.checkpointBytes;
+    const limit = this.recorded.offsetBytes + this.options.checkpointBytes;
     return this.sink.flushOffset?.(limit) ?? limit;
   }
 
@@ -112,7 +118,13 @@ export class UploadWriter {
    */
   private isCheckpointDue(): boolean {
     if (this.offsetBytes >= this.dueBytes) return true;
-    return performance.now() - this.recordedAt >= heartbeatMs(this.held.lease);
+    const now = performance.now();
+    return now - this.recordedAt >= heartbeatMs(this.held.lease) || now >= this.dueAt;
+  }
+
+  /** When a checkpoint is due even if no more bytes arrive, on the clock of `performance.now()`. */
+  get dueAt(): number {
+    return this.options.onDurable === undefined ? Infinity : this.waitingSince + MAX_LAG_MS;
   }
 
   /** Makes all bytes so far durable, and returns the progress for the caller to record. */
