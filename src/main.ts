@@ -19,6 +19,7 @@ import { checkCertificateFiles } from './tls/certificate-files.js';
 import { BoundedOutput } from './observability/bounded-output.js';
 import { type Log, openLog } from './observability/logger.js';
 import { stopOnSignal } from './boot/stop-on-signal.js';
+import { AT_ONCE } from './boot/stop-options.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
 
 /** What the process that the operator starts does for each command. */
@@ -105,7 +106,7 @@ async function mainOfWorker(): Promise<void> {
   // The next start waits for this process.
   primary.onLost(() => {
     log.logger.error('the primary has ended without stopping its workers: this worker stops at once');
-    stopping.stop('the primary has ended', { atOnce: true });
+    stopping.stop('the primary has ended', AT_ONCE);
   });
   const { startWorker } = await import('./boot/start-worker.js');
   const berth = await startWorker(configuration, log.logger, primary);

@@ -1,32 +1,49 @@
 import type { RequestListener, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { transportOf } from '../http/connection/transport.js';
 import { settlesWithin } from '../common/settles-within.js';
+import { MovingRequests, STALL_LIMITS } from './moving-requests.js';
+import { AT_ONCE, type StopOptions } from './stop-options.js';
 
 /** How long writers may take to checkpoint and release their uploads. */
 const RELEASE_MS = 10_000;
 /** How long responses may then take to be sent. */
 const LAST_RESPONSES_MS = 1_000;
-const IDLE_SWEEP_MS = 50;
+const SWEEP_MS = 50;
+const LOOK_MS = 1_000;
 
 /** Maximum duration of {@link Drain.run} after the grace period. */
 export const DRAIN_MS = RELEASE_MS + LAST_RESPONSES_MS;
 
 /**
  * Stops a server in three steps: it accepts no connections and waits for requests; then writers release their
- * uploads; then connections are closed. Without requests it ends at once.
+ * uploads; then connections are closed. Without requests it ends at once, or at a handover when no client
+ * keeps a connection.
  *
  * Create it before the server listens: it counts the requests of each connection.
  */
 export class Drain {
+  private readonly open = new Set<Socket>();
   private readonly unused = new Set<Socket>();
   private readonly pending = new Set<ServerResponse>();
+  private readonly moving: MovingRequests;
   private draining = false;
+  private options: StopOptions | undefined;
+  private endsAt = Infinity;
 
-  constructor(private readonly server: Server) {
+  /** @param stallLimits how long requests without progress hold a stop up. */
+  constructor(
+    private readonly server: Server,
+    stallLimits = STALL_LIMITS,
+  ) {
+    this.moving = new MovingRequests(stallLimits);
     server.on('connection', (socket: Socket) => {
+      this.open.add(socket);
       this.unused.add(socket);
-      socket.once('close', () => this.unused.delete(socket));
+      socket.once('close', () => {
+        this.open.delete(socket);
+        this.unused.delete(socket);
+      });
     });
     const count: RequestListener = ({ socket }, response) => {
       this.unused.delete(transportOf(socket));
@@ -44,27 +61,67 @@ export class Drain {
     return this.pending.size;
   }
 
+  /** Says how {@link run} stops. Called again, also during `run`, it can only make the stop shorter. */
+  limit({ graceSeconds, isHandover }: StopOptions): void {
+    this.options = { graceSeconds, isHandover: isHandover && this.options?.isHandover !== false };
+    this.endsAt = Math.min(this.endsAt, performance.now() + graceSeconds * 1000);
+  }
+
   /**
+   * Stops at once, unless `limit` was called.
+   *
    * @param releaseUploads makes writers checkpoint and release their uploads, and resolves when they have.
+   * Called with the reason why requests may not continue.
    */
-  async run(graceMs: number, releaseUploads: () => Promise<void>): Promise<void> {
+  async run(releaseUploads: (reason: string) => Promise<void>): Promise<void> {
+    if (this.options === undefined) this.limit(AT_ONCE);
     this.draining = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    // Not `close` of HTTP servers: it also closes idle connections.
+    const closed = new Promise<void>((resolve) =>
+      NetServer.prototype.close.call(this.server, () => resolve()),
+    );
     // Otherwise a busy client would never leave: its next connection goes to another process.
     for (const response of this.pending) {
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
-    // Node counts connections without a request as busy.
-    for (const socket of this.unused) socket.destroy();
-    const sweep = setInterval(() => this.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    const sweep = setInterval(() => this.closeIdle(), SWEEP_MS);
     try {
-      await settlesWithin(closed, graceMs);
+      const reason = await this.waitForRequests(closed);
       // Also without connections: the handler of a client that disconnected may still be writing.
-      await settlesWithin(releaseUploads(), RELEASE_MS);
+      await settlesWithin(releaseUploads(reason), RELEASE_MS);
       await settlesWithin(closed, LAST_RESPONSES_MS);
     } finally {
       clearInterval(sweep);
       this.server.closeAllConnections();
     }
+  }
+
+  /** Returns the reason why it waits no longer. */
+  private async waitForRequests(closed: Promise<void>): Promise<string> {
+    this.closeIdle();
+    while (performance.now() < this.endsAt) {
+      if (!this.mayContinue()) return 'no request makes progress';
+      const leftMs = this.endsAt - performance.now();
+      // `limit` may make it shorter meanwhile.
+      if (await settlesWithin(closed, Math.min(leftMs, LOOK_MS))) return 'all requests are complete';
+    }
+    const graceSeconds = this.options?.graceSeconds ?? 0;
+    return graceSeconds === 0 ? 'stopping at once' : `the ${graceSeconds} s of grace are over`;
+  }
+
+  /** Whether a request moves or, at a handover, a connection may still get one. */
+  private mayContinue(): boolean {
+    if (this.moving.includes(this.pending)) return true;
+    if (this.options?.isHandover !== true) return false;
+    const busy = new Set([...this.pending].map(({ req }) => transportOf(req.socket)));
+    return [...this.open].some((socket) => !busy.has(socket));
+  }
+
+  /** At a handover Node closes idle connections, when their time is over that clients are told. */
+  private closeIdle(): void {
+    if (this.options?.isHandover === true) return;
+    // Node counts connections without a request as busy.
+    for (const socket of this.unused) socket.destroy();
+    this.server.closeIdleConnections();
   }
 }

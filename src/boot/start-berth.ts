@@ -24,6 +24,7 @@ import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
+import { fullGrace, type StopOptions } from './stop-options.js';
 import type { WorkInProgress } from './work-in-progress.js';
 import { UploadEventLog } from '../events/upload-event-log.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
@@ -46,10 +47,11 @@ export interface RunningBerth {
   /** What a stop would wait for. Never rejects. */
   work(): Promise<WorkInProgress>;
   /**
-   * Stops accepting connections, waits for requests for `SHUTDOWN_GRACE_SECONDS` (`atOnce`: not at all),
-   * checkpoints and releases the remaining uploads, and closes everything.
+   * Stops accepting connections, waits for requests (without `options` for `SHUTDOWN_GRACE_SECONDS`),
+   * checkpoints and releases the remaining uploads, and closes everything. A second call can only make the
+   * wait shorter.
    */
-  close(options?: { readonly atOnce: boolean }): Promise<void>;
+  close(options?: StopOptions): Promise<void>;
 }
 
 /** A registry that this process serves. */
@@ -93,21 +95,22 @@ export async function serve(
   await app.get(TlsCertificates).provide((pair) => adapter.useCertificate(pair));
   await beforeListening(app, driver);
   const drain = new Drain(app.getHttpServer());
-  let graceMs = configuration.shutdownGraceSeconds * 1000;
   await listen(app, configuration);
   // Without a listener, a failed `accept`, for example for lack of file descriptors, would end the process.
   app.getHttpServer().on('error', (error) => logger.error({ err: error }, 'a connection was not accepted'));
   cleanup.add(() =>
-    drain.run(graceMs, () => {
+    drain.run((reason) => {
       const writers = app.get(ActiveWriters);
       if (writers.count > 0)
-        logger.info({ stop: { uploads: writers.count } }, describeEndOfGrace(graceMs, writers.count));
+        logger.info({ stop: { uploads: writers.count } }, describeCutOff(reason, writers.count));
       return writers.stop();
     }),
   );
-  const close = ({ atOnce } = { atOnce: false }) => {
-    if (atOnce) graceMs = 0;
-    return cleanup.close();
+  let closing: Promise<void> | undefined;
+  const close = (options = fullGrace(configuration)) => {
+    drain.limit(options);
+    closing ??= cleanup.close();
+    return closing;
   };
   const work = () =>
     Promise.resolve({
@@ -173,10 +176,9 @@ async function listen(app: NestExpressApplication, { host, port }: Configuration
   }
 }
 
-function describeEndOfGrace(graceMs: number, uploads: number): string {
-  const why = graceMs === 0 ? 'stopping at once' : `the ${graceMs / 1000} s of grace are over`;
+function describeCutOff(reason: string, uploads: number): string {
   const keep = uploads === 1 ? 'keeps' : 'keep';
-  return `${why}: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
+  return `${reason}: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
 }
 
 function urlOf(app: NestExpressApplication, { host, tlsMode }: Configuration): string {

@@ -1,8 +1,8 @@
 import type { Level } from 'pino';
 import { formatDuration } from '../common/quantity.js';
-import type { Configuration } from '../config/configuration.js';
 import type { Log } from '../observability/logger.js';
 import type { RunningBerth } from './start-berth.js';
+import { fullGrace, shortGrace, type StopOptions } from './stop-options.js';
 import { describeWait } from './work-in-progress.js';
 
 /** Ctrl-C may arrive twice, because a parent forwards it too. Only a later signal ends Berth at once. */
@@ -11,10 +11,15 @@ const REPEAT_MS = 1_000;
 /** Stops this process. */
 export interface Stopping {
   /** Call it when Berth has started: from then on a stop closes it, and its failure ends the process. */
-  started(berth: RunningBerth): void;
-  /** Closes Berth and exits with code 0; `atOnce`: without waiting for requests. Idempotent. */
-  stop(reason: string, options?: { readonly atOnce: boolean }): void;
+  started(berth: Stoppable): void;
+  /**
+   * Closes Berth and exits with code 0, without `options` as after SIGTERM. Idempotent, except that another
+   * call may make the stop shorter.
+   */
+  stop(reason: string, options?: StopOptions): void;
 }
+
+type Stoppable = Pick<RunningBerth, 'died' | 'work' | 'close'>;
 
 /**
  * Stops the process on SIGINT and SIGTERM, and when Berth can no longer serve. Call it before the start.
@@ -23,16 +28,17 @@ export interface Stopping {
  */
 export function stopOnSignal(
   { logger, output }: Log,
-  { shutdownGraceSeconds }: Configuration,
+  settings: { readonly shutdownGraceSeconds: number },
   level: Level = 'info',
 ): Stopping {
-  let berth: RunningBerth | undefined;
-  let stoppingSince: number | undefined;
+  let berth: Stoppable | undefined;
+  let isStopping = false;
+  let signalledAt: number | undefined;
   let exitCode = 0;
-  const close = async (running: RunningBerth, reason: string, options: { readonly atOnce: boolean }) => {
+  const close = async (running: Stoppable, reason: string, options: StopOptions) => {
     const begun = performance.now();
     const work = await running.work();
-    const graceSeconds = options.atOnce ? 0 : shutdownGraceSeconds;
+    const { graceSeconds } = options;
     const wait = describeWait(graceSeconds, work);
     logger[level]({ stop: { reason, ...work, graceSeconds } }, `stopping (${reason}): ${wait}`);
     try {
@@ -46,26 +52,29 @@ export function stopOnSignal(
     await output.flush();
     process.exit(exitCode);
   };
-  const stop = (code: number, reason: string, options = { atOnce: false }) => {
+  const stop = (code: number, reason: string, options = fullGrace(settings)) => {
     exitCode = Math.max(exitCode, code);
-    if (stoppingSince !== undefined) return;
+    // The first call waits for the end, and reports a failure.
+    if (isStopping) return void berth?.close(options).catch(() => undefined);
     if (berth === undefined) {
       logger[level]({ stop: { reason } }, `stopping (${reason}): it had not started yet`);
       // Exit handlers stop the embedded Postgres and workers.
       process.exit(exitCode);
     }
-    stoppingSince = performance.now();
+    isStopping = true;
     void close(berth, reason, options);
   };
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stoppingSince !== undefined && performance.now() - stoppingSince > REPEAT_MS) {
+    // Not the time since the stop began: a worker that hands over has got no signal yet.
+    if (signalledAt !== undefined && performance.now() - signalledAt > REPEAT_MS) {
       logger[level === 'info' ? 'warn' : level](
         { stop: { reason: signal } },
         `stopping at once (second signal, ${signal}): requests in progress are cut off`,
       );
       process.exit(1);
     }
-    stop(0, signal);
+    signalledAt ??= performance.now();
+    stop(0, signal, signal === 'SIGINT' ? shortGrace(settings) : fullGrace(settings));
   };
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
   return {

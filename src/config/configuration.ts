@@ -40,10 +40,13 @@ export class Configuration {
   @IsNumberOfWorkers()
   workers: number | 'auto' = 1;
 
-  /** How long requests may take to finish at a stop. Then uploads are checkpointed and aborted. */
+  /**
+   * How long requests that move may take to finish, when the process stops or hands over to another. Then
+   * uploads are checkpointed and aborted. Ctrl-C waits for 5 s at most.
+   */
   @Env('SHUTDOWN_GRACE_SECONDS')
   @Integer({ what: 'a number of seconds', min: 0, max: 3600 })
-  shutdownGraceSeconds = 5;
+  shutdownGraceSeconds = 300;
 
   /** Directory of the embedded PostgreSQL and, by default, the storage. Made absolute. */
   @Env('DATA_DIR')

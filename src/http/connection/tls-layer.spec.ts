@@ -113,7 +113,8 @@ describe('TLS on the connections of a server', () => {
     const busy = await secure();
     busy.write(GET.replace('/ ', '/wait '));
     await until('a request', () => waiting.length === 1);
-    const drained = drain.run(200_000, () => Promise.resolve());
+    drain.limit({ graceSeconds: 200, isHandover: false });
+    const drained = drain.run(() => Promise.resolve());
     for (const socket of [idle, silent]) await closed(socket);
     const response = once(busy, 'data');
     waiting[0]?.end('done');
