@@ -6,6 +6,7 @@ import type { RunningBerth } from './boot/start-berth.js';
 import { banner, startedFields } from './boot/banner.js';
 import { clientHosts } from './boot/client-addresses.js';
 import { type Command, commandOf, HELP } from './boot/command-line.js';
+import { HangUps } from './boot/hang-ups.js';
 import { refuseUnknownHost } from './boot/free-port.js';
 import type { Configuration } from './config/configuration.js';
 import { describeConfiguration } from './config/describe-configuration.js';
@@ -18,8 +19,8 @@ import { VERSION } from './common/version.js';
 import { checkCertificateFiles } from './tls/certificate-files.js';
 import { BoundedOutput } from './observability/bounded-output.js';
 import { type Log, openLog } from './observability/logger.js';
-import { stopOnSignal } from './boot/stop-on-signal.js';
-import { AT_ONCE } from './boot/stop-options.js';
+import { stopOnRequest, stopOnSignal } from './boot/stop-on-signal.js';
+import { AT_ONCE, shortGrace } from './boot/stop-options.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
 
 /** What the process that the operator starts does for each command. */
@@ -58,9 +59,11 @@ async function main(): Promise<void> {
   const log = await openLog(configuration);
   for (const warning of warnings) log.logger.warn(warning);
   const stopping = stopOnSignal(log, configuration);
+  const hangUps = new HangUps(() => stopping.stop('the terminal was closed', shortGrace(configuration)));
   const hosts = clientHosts(configuration);
   const berth = await start(configuration, log.logger);
   stopping.started(berth);
+  hangUps.onRestart(() => berth.handOver());
   await announce(log, berth, configuration, await hosts);
 }
 
@@ -100,9 +103,10 @@ async function start(configuration: Configuration, logger: Logger): Promise<Runn
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const log = await openLog(configuration);
-  const stopping = stopOnSignal(log, configuration, 'debug');
+  const stopping = stopOnRequest(log, configuration, 'debug');
   const primary = new PrimaryLink();
-  primary.onStop(() => stopping.stop('the primary stops'));
+  primary.onSignals();
+  primary.onStop((options) => stopping.stop('the primary asks for it', options));
   // The next start waits for this process.
   primary.onLost(() => {
     log.logger.error('the primary has ended without stopping its workers: this worker stops at once');

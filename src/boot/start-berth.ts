@@ -46,6 +46,8 @@ export interface RunningBerth {
   readonly died: Promise<string>;
   /** What a stop would wait for. Never rejects. */
   work(): Promise<WorkInProgress>;
+  /** Replaces the processes that serve by new ones, from the code on disk. One that serves itself can't. */
+  handOver(): void;
   /**
    * Stops accepting connections, waits for requests (without `options` for `SHUTDOWN_GRACE_SECONDS`),
    * checkpoints and releases the remaining uploads, and closes everything. A second call can only make the
@@ -118,11 +120,16 @@ export async function serve(
       uploads: app.get(ActiveWriters).count,
       events: app.get(UploadEventLog).count,
     });
+  const handOver = () =>
+    logger.warn(
+      'SIGHUP: nothing was restarted, because one process serves and cannot hand over to another: ' +
+        'WORKERS=2 or WORKERS=auto makes restarts without a gap possible',
+    );
   const url = urlOf(app, configuration);
   const { authority: ca } = app.get(TlsCertificates);
   const authority = ca === undefined ? undefined : fingerprintOf(ca);
   const { died } = database;
-  return { url, app, database, driver, firstAdmin: undefined, authority, died, work, close };
+  return { url, app, database, driver, firstAdmin: undefined, authority, died, work, handOver, close };
 }
 
 function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {

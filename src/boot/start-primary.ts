@@ -3,20 +3,18 @@ import type { Logger } from 'pino';
 import { FirstRun } from '../accounts/first-run/first-run.js';
 import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
-import { DRAIN_MS } from './drain.js';
 import { freePort } from './free-port.js';
 import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
+import { OLD_GENERATIONS } from '../database/connection/connection-demand.js';
 import { prepareStorage } from './prepare-storage.js';
 import { PrimaryModule } from './primary.module.js';
 import { fingerprintOf } from '../tls/key-pair.js';
 import { TlsAuthority } from '../tls/tls-authority.js';
+import { AT_ONCE, fullGrace } from './stop-options.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 import { WorkerPool } from './workers/worker-pool.js';
-
-/** Time for a worker's stop beyond its drain: two timeouts of a database that does not respond. */
-const STOP_MARGIN_MS = 15_000;
 
 /**
  * Starts a registry that workers serve. This process claims the data directory, starts the embedded Postgres,
@@ -49,19 +47,28 @@ export async function startPrimary(
     const port = await freePort(configuration);
     const pool = new WorkerPool({
       count: configuration.processes,
+      oldGenerations: OLD_GENERATIONS,
+      handoverSeconds: configuration.shutdownGraceSeconds,
       environment: { PORT: String(port) },
       lock: workerLock,
-      stopTimeoutMs: configuration.shutdownGraceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS,
       releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
       logger,
     });
-    cleanup.add(() => pool.stop());
+    let stopOptions = AT_ONCE;
+    cleanup.add(() => pool.stop(stopOptions));
     const url = await pool.start();
     const died = Promise.race([database.died, pool.died]);
+    let closing: Promise<void> | undefined;
     return {
       ...{ url, database, driver, firstAdmin, authority, died },
       work: () => pool.work(),
-      close: () => cleanup.close(),
+      handOver: () => pool.restart(),
+      close: (options = fullGrace(configuration)) => {
+        if (closing !== undefined) return pool.stop(options);
+        stopOptions = options;
+        closing = cleanup.close();
+        return closing;
+      },
     };
   });
 }

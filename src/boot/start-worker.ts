@@ -20,7 +20,7 @@ export async function startWorker(
   const cleanup = new CleanupStack();
   try {
     const serving = await cleanup.closeOnFailure(logger, async () => {
-      const database = await joinDatabase(configuration);
+      const database = await joinDatabase(configuration, (line) => logger.warn(line));
       cleanup.add(() => database.close());
       return serve(configuration, database, logger, cleanup, (app) =>
         primary.tell({ berth: 'holder', name: app.get(Replica).name }),

@@ -21,19 +21,35 @@ export interface Stopping {
 
 type Stoppable = Pick<RunningBerth, 'died' | 'work' | 'close'>;
 
+type Settings = { readonly shutdownGraceSeconds: number };
+
+/** Stops the process on SIGINT and SIGTERM, and when Berth can no longer serve. Call it before the start. */
+export function stopOnSignal(log: Log, settings: Settings): Stopping {
+  const stopping = stopOnRequest(log, settings);
+  let signalledAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (signalledAt !== undefined && performance.now() - signalledAt > REPEAT_MS) {
+      log.logger.warn(
+        { stop: { reason: signal } },
+        `stopping at once (second signal, ${signal}): requests in progress are cut off`,
+      );
+      process.exit(1);
+    }
+    signalledAt ??= performance.now();
+    stopping.stop(signal, signal === 'SIGINT' ? shortGrace(settings) : fullGrace(settings));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
+  return stopping;
+}
+
 /**
- * Stops the process on SIGINT and SIGTERM, and when Berth can no longer serve. Call it before the start.
+ * Stops the process when Berth can no longer serve, and when `stop` is called.
  *
  * @param level of the lines that say so. Those of workers would repeat the primary's.
  */
-export function stopOnSignal(
-  { logger, output }: Log,
-  settings: { readonly shutdownGraceSeconds: number },
-  level: Level = 'info',
-): Stopping {
+export function stopOnRequest({ logger, output }: Log, settings: Settings, level: Level = 'info'): Stopping {
   let berth: Stoppable | undefined;
   let isStopping = false;
-  let signalledAt: number | undefined;
   let exitCode = 0;
   const close = async (running: Stoppable, reason: string, options: StopOptions) => {
     const begun = performance.now();
@@ -64,19 +80,6 @@ export function stopOnSignal(
     isStopping = true;
     void close(berth, reason, options);
   };
-  const onSignal = (signal: NodeJS.Signals) => {
-    // Not the time since the stop began: a worker that hands over has got no signal yet.
-    if (signalledAt !== undefined && performance.now() - signalledAt > REPEAT_MS) {
-      logger[level === 'info' ? 'warn' : level](
-        { stop: { reason: signal } },
-        `stopping at once (second signal, ${signal}): requests in progress are cut off`,
-      );
-      process.exit(1);
-    }
-    signalledAt ??= performance.now();
-    stop(0, signal, signal === 'SIGINT' ? shortGrace(settings) : fullGrace(settings));
-  };
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
   return {
     started: (running) => {
       berth = running;

@@ -18,7 +18,7 @@ import {
   type EmbeddedConnectionOptions,
 } from '../embedded-postgres/connection-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.js';
-import { runMigrations } from './run-migrations.js';
+import { hasPendingMigrations, runMigrations } from './run-migrations.js';
 import { type ServerWait, waitForServer } from './wait-for-server.js';
 
 /** An open, migrated database. */
@@ -90,24 +90,53 @@ async function reasonOf(error: unknown, postgres: EmbeddedPostgres): Promise<unk
 }
 
 /**
- * Connects a worker to the database that its primary has opened, migrated, and will stop. The worker derives
- * the address of the embedded one from the configuration, because each process reaches a long socket path
- * differently.
+ * Connects a worker to the database that its primary has opened and will stop. Runs migrations that the
+ * primary does not have: after a restart of the workers their code is newer. The worker derives the address
+ * of the embedded one from the configuration, because each process reaches a long socket path differently.
  *
+ * @param warn called with warnings about migrations.
  * @throws StartupError
  */
-export async function joinDatabase(configuration: Configuration): Promise<Database> {
+export async function joinDatabase(
+  configuration: Configuration,
+  warn: (line: string) => void,
+): Promise<Database> {
   const { databaseUrl } = configuration;
   const directory = embeddedClusterDirectory(configuration);
   const [connection, description] =
     databaseUrl === undefined
       ? [embeddedConnection(embeddedConnectionOptions(directory)), `embedded PostgreSQL in ${directory}`]
       : [{ url: databaseUrl }, describeUrl(databaseUrl)];
-  const connections = await connectAll(connection, configuration).catch((cause: unknown) => {
+  const connections = await join(connection, configuration, warn).catch((cause: unknown) => {
     throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
   });
   const clusterDirectory = databaseUrl === undefined ? directory : undefined;
   return { ...connections, description, ...sharedServer(connections), clusterDirectory };
+}
+
+async function join(
+  connection: PostgresConnection,
+  configuration: Configuration,
+  warn: (line: string) => void,
+): Promise<Connections> {
+  const connections = await connectAll(connection, configuration);
+  try {
+    if (await hasPendingMigrations(connections.dataSource)) await migrate(connection, warn);
+    return connections;
+  } catch (error) {
+    await disconnectAll(connections);
+    throw error;
+  }
+}
+
+async function migrate(connection: PostgresConnection, warn: (line: string) => void): Promise<void> {
+  const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
+  try {
+    await migrating.initialize();
+    await runMigrations(migrating, warn);
+  } finally {
+    await disconnect(migrating);
+  }
 }
 
 function embeddedConnection({ user, ...connection }: EmbeddedConnectionOptions): PostgresConnection {

@@ -57,6 +57,13 @@ export async function runMigrations(
   }
 }
 
+/** Whether a migration of this code has not been run. */
+export async function hasPendingMigrations(dataSource: DataSource): Promise<boolean> {
+  const rows = await queryRows<{ name: string }>(dataSource.manager, 'SELECT name FROM migrations');
+  const applied = new Set(rows.map(({ name }) => name));
+  return dataSource.migrations.some(({ name, constructor }) => !applied.has(name ?? constructor.name));
+}
+
 async function migrateExclusively(dataSource: DataSource): Promise<void> {
   const lock = dataSource.createQueryRunner();
   try {

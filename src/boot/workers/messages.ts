@@ -1,4 +1,8 @@
+import type { StopOptions } from '../stop-options.js';
 import type { WorkInProgress } from '../work-in-progress.js';
+
+// After a restart of the workers they run newer code than their primary. So messages only gain optional
+// fields, and messages that a process does not know are ignored.
 
 /** Messages of a worker to its primary. They contain no secrets. */
 export type WorkerMessage =
@@ -6,6 +10,8 @@ export type WorkerMessage =
   | { readonly berth: 'holder'; readonly name: string }
   /** The worker listens. */
   | { readonly berth: 'serving'; readonly url: string }
+  /** Another worker should take its place: it got SIGTERM. */
+  | { readonly berth: 'replace me' }
   /** What its stop would wait for, as the primary asked. */
   | { readonly berth: 'work'; readonly work: WorkInProgress }
   /** The worker can't start; the message of its `StartupError`. */
@@ -13,8 +19,8 @@ export type WorkerMessage =
 
 /** Messages of the primary to a worker. */
 export type PrimaryMessage =
-  /** Stop. Not a signal, because a second signal ends a worker at once. */
-  | { readonly berth: 'stop' }
+  /** Stop. Not a signal, because signals may reach all processes of a terminal or a container. */
+  | { readonly berth: 'stop'; readonly options: StopOptions }
   /** Say what a stop would wait for. */
   | { readonly berth: 'work?' };
 

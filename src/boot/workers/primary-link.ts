@@ -1,13 +1,23 @@
 import cluster from 'node:cluster';
 import type { WorkInProgress } from '../work-in-progress.js';
+import type { StopOptions } from '../stop-options.js';
 import { isOurs, type WorkerMessage } from './messages.js';
 
 /** A worker's connection to its primary. */
 export class PrimaryLink {
+  /**
+   * Leaves signals to the primary, which also gets those of a terminal. Only SIGTERM may be meant for this
+   * worker: another one then takes its place, and it finishes its requests.
+   */
+  onSignals(): void {
+    for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => undefined);
+    process.on('SIGTERM', () => void this.tell({ berth: 'replace me' }));
+  }
+
   /** Calls `stop` when the primary asks for it. */
-  onStop(stop: () => void): void {
+  onStop(stop: (options: StopOptions) => void): void {
     process.on('message', (message) => {
-      if (isOurs(message) && message.berth === 'stop') stop();
+      if (isOurs(message) && message.berth === 'stop') stop(message.options);
     });
   }
 

@@ -1,36 +1,31 @@
-import cluster, { type Worker } from 'node:cluster';
-import { setTimeout as delay } from 'node:timers/promises';
+import cluster from 'node:cluster';
 import type { Logger } from 'pino';
 import type { FileLock } from '../../common/file-lock.js';
+import { quantity } from '../../common/quantity.js';
 import { StartupError } from '../../common/startup.error.js';
-import { settlesWithin } from '../../common/settles-within.js';
+import type { StopOptions } from '../stop-options.js';
 import { sumOfWork, type WorkInProgress } from '../work-in-progress.js';
-import { RestartPace } from './restart-pace.js';
+import { LeaseReleases } from './lease-releases.js';
+import { RollingRestart } from './rolling-restart.js';
 import { noteWorkers } from './worker-lock.js';
 import { type WorkerEnd, WorkerProcess } from './worker-process.js';
+import { WorkerSlot } from './worker-slot.js';
 
 /** The pool fails after this many workers in a row that ended before they served. */
 const MAX_FAILED_STARTS = 5;
 
-/**
- * A statement that a worker sent before it ended may run after its leases were released, and take another
- * lease. So they are released once more after this time; the statement takes milliseconds.
- */
-const LATE_STATEMENT_MS = 2_000;
-
-/** How long a stop waits for a database that does not respond. */
-const RELEASE_TIMEOUT_MS = 2_000;
-
 export interface WorkerPoolOptions {
   readonly count: number;
+  /** How many times `count` workers may still finish their requests after restarts. */
+  readonly oldGenerations: number;
+  /** How long they may take. */
+  readonly handoverSeconds: number;
   /** Added to the primary's environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** Inherited by each worker, see `takeWorkerLock`. */
-  readonly lock: FileLock | undefined;
-  /** How long the stop of a worker may take. */
-  readonly stopTimeoutMs: number;
-  /** Releases the leases of a worker whose process has ended. */
-  readonly releaseLeases: (holder: string) => Promise<void>;
+  readonly lock?: FileLock | undefined;
+  /** Releases the leases of a worker whose process has ended. Unset if workers take none. */
+  readonly releaseLeases?: (holder: string) => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -39,9 +34,14 @@ export class WorkerPool {
   /** Resolves with a reason if the pool fails after it has served. Never rejects. */
   readonly died: Promise<string>;
   private readonly workers = new Set<WorkerProcess>();
+  /** Those of them that another one has replaced. */
+  private readonly old = new Set<WorkerProcess>();
+  private readonly ends = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
-  private readonly slots: Promise<void>[] = [];
-  private readonly releases = new Set<Promise<void>>();
+  private readonly slots: readonly WorkerSlot[];
+  private readonly running: Promise<void>[] = [];
+  private readonly restarts: RollingRestart;
+  private readonly releases: LeaseReleases | undefined;
   private readonly started: Promise<string>;
   private resolveStarted: (url: string) => void = () => undefined;
   private rejectStarted: (reason: StartupError) => void = () => undefined;
@@ -51,14 +51,32 @@ export class WorkerPool {
   private readonly uncleanEnds: string[] = [];
 
   constructor(private readonly options: WorkerPoolOptions) {
+    const { lock, count, releaseLeases, logger } = options;
     this.started = new Promise((resolve, reject) => {
       this.resolveStarted = resolve;
       this.rejectStarted = reject;
     });
     this.died = new Promise((resolve) => (this.resolveDied = resolve));
-    const { lock } = options;
+    const { signal } = this.stopping;
+    const launch = () => this.launch();
+    this.slots = Array.from(
+      { length: count },
+      () =>
+        new WorkerSlot({
+          ...{ signal, launch },
+          shouldReplace: (end) => this.shouldReplace(end),
+          onReplacing: ({ pid }, { how, isClean }, pauseMs) =>
+            logger[isClean ? 'info' : 'warn']({ worker: pid, how, pauseMs }, 'a worker has ended'),
+        }),
+    );
+    const retire = (worker: WorkerProcess) => this.retire(worker);
+    this.restarts = new RollingRestart(
+      { launch, retire, isStopping: () => this.isStopping(), roomForOld: () => this.roomForOld() },
+      logger,
+    );
+    if (releaseLeases !== undefined) this.releases = new LeaseReleases(releaseLeases, logger);
     // Workers accept connections themselves. If the primary accepted them, a connection that it sends to a
-    // worker that just ended would hang forever.
+    // worker that just ended would hang forever. All have the same socket, which is open while one has it.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(lock === undefined ? [] : [lock.fd])],
@@ -68,8 +86,13 @@ export class WorkerPool {
   /** Forks the workers. Returns the address when all of them serve. @throws StartupError if they can't. */
   start(): Promise<string> {
     process.once('exit', this.killAll);
-    for (let slot = 0; slot < this.options.count; slot += 1) this.slots.push(this.runSlot());
+    for (const slot of this.slots) this.running.push(slot.run());
     return this.started;
+  }
+
+  /** Replaces workers, all without `slots`, by new ones from the code on disk: see {@link RollingRestart}. */
+  restart(slots = this.slots): void {
+    if (slots.length > 0 && !this.isStopping()) this.restarts.request(slots);
   }
 
   /** What a stop would wait for, in all workers. */
@@ -78,42 +101,41 @@ export class WorkerPool {
   }
 
   /** Stops all workers at the same time. @throws if one of them did not end cleanly. */
-  async stop(): Promise<void> {
+  async stop(options: StopOptions): Promise<void> {
     this.stopping.abort();
-    for (const worker of this.workers) worker.stop();
-    const timeout = setTimeout(this.killAll, this.options.stopTimeoutMs);
-    await Promise.all(this.slots);
-    clearTimeout(timeout);
-    await settlesWithin(Promise.all(this.releases), RELEASE_TIMEOUT_MS);
+    for (const worker of this.workers) worker.stop(options);
+    await Promise.all([...this.running, ...this.ends]);
+    await this.releases?.stop();
     process.removeListener('exit', this.killAll);
     if (this.uncleanEnds.length > 0)
       throw new Error(`not every worker ended cleanly: ${this.uncleanEnds.join(', ')}`);
   }
 
-  /** Runs one worker after the other. Never rejects. */
-  private async runSlot(): Promise<void> {
-    const pace = new RestartPace();
-    while (!this.isStopping()) {
-      const worker = this.launch();
-      const end = await worker.ended;
-      this.workers.delete(worker);
-      // Not awaited: a database that does not respond must not delay the next worker.
-      if (end.holder !== undefined) this.releaseLeases(end.holder);
-      if (this.isStopping() && !end.isClean && end.servedMs > 0) this.uncleanEnds.push(end.how);
-      if (this.isStopping() || !this.shouldReplace(end)) return;
-      const pauseMs = pace.pauseAfter(end.servedMs);
-      const level = end.isClean ? 'info' : 'warn';
-      this.options.logger[level]({ worker: worker.pid, how: end.how, pauseMs }, 'a worker has ended');
-      await delay(pauseMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
-    }
-  }
-
   private launch(): WorkerProcess {
-    const forked: Worker = cluster.fork(this.options.environment);
-    const worker = new WorkerProcess(forked, (url) => this.onServing(url));
+    const forked = cluster.fork(this.options.environment);
+    const worker = new WorkerProcess(forked, {
+      onServing: (url) => this.onServing(url),
+      onReplaceMe: () => this.restart(this.slots.filter((slot) => slot.holds(worker))),
+    });
     this.workers.add(worker);
     this.noteWorkers();
+    const over = worker.ended.then((end) => {
+      this.ends.delete(over);
+      this.onEnd(worker, end);
+    });
+    this.ends.add(over);
     return worker;
+  }
+
+  private onEnd(worker: WorkerProcess, { holder, how, isClean, servedMs }: WorkerEnd): void {
+    this.workers.delete(worker);
+    // Not awaited: a database that does not respond must not delay the next worker. The process writes
+    // nothing any more.
+    if (holder !== undefined) this.releases?.begin(holder);
+    const wasOld = this.old.delete(worker);
+    if (this.isStopping() && !isClean && servedMs > 0) this.uncleanEnds.push(how);
+    else if (wasOld)
+      this.options.logger[isClean ? 'info' : 'warn']({ worker: worker.pid, how }, 'an old worker has ended');
   }
 
   /** A failure is only logged: the process ids are only for messages. */
@@ -141,7 +163,7 @@ export class WorkerPool {
     this.failedStarts += 1;
     if (!this.hasServed && reason !== undefined) return this.fail(reason);
     if (reason !== undefined) this.options.logger.error(reason);
-    const anyServes = [...this.workers].some((worker) => worker.isServing);
+    const anyServes = [...this.workers].some((worker) => worker.isServing && !this.old.has(worker));
     if (this.failedStarts < MAX_FAILED_STARTS || (this.hasServed && anyServes)) return true;
     return this.fail(
       reason ??
@@ -156,23 +178,20 @@ export class WorkerPool {
     return false;
   }
 
-  /** The process has ended, so it writes nothing: other workers can resume its uploads in place. */
-  private releaseLeases(holder: string): void {
-    const { signal } = this.stopping;
-    const releaseTwice = async () => {
-      await this.options.releaseLeases(holder);
-      await delay(LATE_STATEMENT_MS, undefined, { signal }).catch(() => undefined);
-      await this.options.releaseLeases(holder);
-    };
-    const task = releaseTwice()
-      .catch((error: unknown) =>
-        this.options.logger.warn(
-          { err: error },
-          'the leases of a worker that ended could not be released: they will lapse',
-        ),
-      )
-      .finally(() => this.releases.delete(task));
-    this.releases.add(task);
+  private retire(worker: WorkerProcess): void {
+    this.old.add(worker);
+    worker.stop({ graceSeconds: this.options.handoverSeconds, isHandover: true });
+  }
+
+  /** Each old worker has memory and connections to the database of its own. */
+  private async roomForOld(): Promise<void> {
+    const { oldGenerations, count, logger } = this.options;
+    const isFull = () => this.old.size >= oldGenerations * count;
+    if (isFull())
+      logger.warn(
+        `the restart waits: ${quantity(this.old.size, 'worker')} of earlier restarts still finish requests`,
+      );
+    while (isFull() && !this.isStopping()) await Promise.race([...this.old].map(({ ended }) => ended));
   }
 
   private isStopping(): boolean {

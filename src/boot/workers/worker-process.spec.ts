@@ -1,19 +1,26 @@
 import { EventEmitter } from 'node:events';
 import type { Worker } from 'node:cluster';
 import { expect, it } from '@jest/globals';
+import { AT_ONCE } from '../stop-options.js';
 import { WorkerProcess } from './worker-process.js';
 
-it('repeats a stop that a starting worker may have missed, after its next message', () => {
+it('repeats a stop that a starting worker may have missed, after its next message', async () => {
   const told: unknown[] = [];
   const forked = Object.assign(new EventEmitter(), {
     process: { pid: 1 },
     isConnected: () => true,
     send: (message: unknown) => told.push(message),
   });
-  const worker = new WorkerProcess(forked as unknown as Worker, () => undefined);
+  const worker = new WorkerProcess(forked as unknown as Worker, {
+    onServing: () => undefined,
+    onReplaceMe: () => undefined,
+  });
   forked.emit('message', { berth: 'holder', name: 'before the stop' });
   expect(told).toEqual([]);
-  worker.stop();
+  worker.stop(AT_ONCE);
   forked.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
-  expect(told).toEqual([{ berth: 'stop' }, { berth: 'stop' }]);
+  expect(told).toEqual(Array(2).fill({ berth: 'stop', options: AT_ONCE }));
+  forked.emit('exit', 0, null);
+  forked.emit('disconnect');
+  expect(await worker.ended).toMatchObject({ isClean: true });
 });

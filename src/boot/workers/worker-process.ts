@@ -1,10 +1,15 @@
 import type { Worker } from 'node:cluster';
 import { settlesWithin } from '../../common/settles-within.js';
+import { DRAIN_MS } from '../drain.js';
+import type { StopOptions } from '../stop-options.js';
 import { NO_WORK, type WorkInProgress } from '../work-in-progress.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './messages.js';
 
 /** How long the last messages of an ended process may take to arrive: the kernel has them already. */
 const LAST_MESSAGES_MS = 1_000;
+
+/** Time for a worker's stop beyond its drain: two timeouts of a database that does not respond. */
+const STOP_MARGIN_MS = 15_000;
 
 /** How long a worker may take to say what it does. It may be frozen. */
 const REPLY_MS = 500;
@@ -23,25 +28,36 @@ export interface WorkerEnd {
   readonly servedMs: number;
 }
 
+export interface WorkerEvents {
+  /** The worker listens at the address. */
+  onServing(url: string): void;
+  /** The worker wants another one to take its place. */
+  onReplaceMe(): void;
+}
+
 /** One worker process of the pool, from its fork to its end. */
 export class WorkerProcess {
   /** Resolves when the process has ended. Never rejects. */
   readonly ended: Promise<WorkerEnd>;
+  /** Resolves to undefined when it serves, or to how it ended before that. Never rejects. */
+  readonly started: Promise<WorkerEnd | undefined>;
+  private onStarted: () => void = () => undefined;
   private holder: string | undefined;
   private reason: string | undefined;
   private servingSince: number | undefined;
-  private isStopping = false;
+  private stopOptions: StopOptions | undefined;
   private onWork: (work: WorkInProgress) => void = () => undefined;
 
-  /** @param onServing called with the address when the worker listens. */
   constructor(
     private readonly worker: Worker,
-    private readonly onServing: (url: string) => void,
+    private readonly events: WorkerEvents,
   ) {
     worker.on('message', (message: unknown) => {
       if (isOurs(message)) this.take(message);
     });
     this.ended = this.follow();
+    const serving = new Promise<undefined>((resolve) => (this.onStarted = () => resolve(undefined)));
+    this.started = Promise.race([serving, this.ended]);
   }
 
   get pid(): number | undefined {
@@ -53,12 +69,15 @@ export class WorkerProcess {
   }
 
   /**
-   * Asks it to stop. A starting process may miss the message, so it is repeated after each message of the
-   * worker.
+   * Asks it to stop, and kills it if it takes too long. Another call can only make the stop shorter. A
+   * starting process may miss the message, so it is repeated after each message of the worker.
    */
-  stop(): void {
-    this.isStopping = true;
-    this.send({ berth: 'stop' });
+  stop(options: StopOptions): void {
+    this.stopOptions = options;
+    this.send({ berth: 'stop', options });
+    const timeoutMs = options.graceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS;
+    const timeout = setTimeout(() => this.kill(), timeoutMs);
+    void this.ended.then(() => clearTimeout(timeout));
   }
 
   /** What its stop would wait for. Nothing, if it does not reply in time. */
@@ -85,13 +104,15 @@ export class WorkerProcess {
   }
 
   private take(message: WorkerMessage | PrimaryMessage): void {
-    if (this.isStopping) this.stop();
+    if (this.stopOptions !== undefined) this.send({ berth: 'stop', options: this.stopOptions });
     if (message.berth === 'holder') this.holder = message.name;
     else if (message.berth === 'failed') this.reason = message.reason;
     else if (message.berth === 'work') this.onWork(message.work);
+    else if (message.berth === 'replace me') this.events.onReplaceMe();
     else if (message.berth === 'serving') {
       this.servingSince = performance.now();
-      this.onServing(message.url);
+      this.events.onServing(message.url);
+      this.onStarted();
     }
   }
 

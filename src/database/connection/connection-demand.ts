@@ -4,6 +4,9 @@ const LISTENER_CONNECTIONS = 2;
 /** For migrations, supervision, the operator's tools, and Postgres's `superuser_reserved_connections`. */
 const SPARE_CONNECTIONS = 20;
 
+/** How many times the workers may still finish requests that newer ones have replaced. */
+export const OLD_GENERATIONS = 2;
+
 /** `max_connections` of the embedded Postgres: enough that it never refuses a connection of Berth. */
 export function connectionDemand({
   processes,
@@ -12,5 +15,7 @@ export function connectionDemand({
   readonly processes: number;
   readonly databasePoolSize: number;
 }): number {
-  return processes * (databasePoolSize + LISTENER_CONNECTIONS) + SPARE_CONNECTIONS;
+  // One process has no primary that could replace it.
+  const generations = processes === 1 ? 1 : 1 + OLD_GENERATIONS;
+  return generations * processes * (databasePoolSize + LISTENER_CONNECTIONS) + SPARE_CONNECTIONS;
 }
