@@ -11,6 +11,7 @@ import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HomeModule } from './home/home.module.js';
 import { HttpModule } from './http/http.module.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
@@ -31,6 +32,7 @@ export class AppModule {
         JobsModule,
         AuditModule,
         EventsModule,
+        IdempotencyModule,
         StorageIdentityModule,
         CollectionModule,
         HttpModule,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import type { UnitOfWork } from '../database/unit-of-work.js';
+import type { IdempotentRequests } from '../idempotency/idempotent-requests.js';
 import { digestOf } from '../oci/digest.js';
 import { parseRepositoryName } from '../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
@@ -32,6 +33,7 @@ function serviceOver(driver: object, store: object = {}, presence: object = {}):
     } as unknown as BlobPresence,
     {} as UnitOfWork,
     { abilities, ...driver } as unknown as StorageDriver,
+    { isRecorded: () => Promise.resolve(false) } as unknown as IdempotentRequests,
   );
 }
 

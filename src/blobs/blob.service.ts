@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { AuditOrigin } from '../audit/audit-event.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { IdempotentRequests } from '../idempotency/idempotent-requests.js';
+import type { RequestKey } from '../idempotency/request-key.js';
 import { hasSeveralRanges, parseByteRanges } from '../oci/byte-range.js';
 import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
@@ -40,6 +42,7 @@ export class BlobService {
     private readonly presence: BlobPresence,
     private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
+    private readonly requests: IdempotentRequests,
   ) {}
 
   /**
@@ -114,12 +117,13 @@ export class BlobService {
   /**
    * Links a blob of `source` into `target` without copying it (spec.md, "Mounting a blob from another
    * repository"). Returns false if `source` does not have the blob or its object. The caller has checked that
-   * the client may pull it.
+   * the client may pull it. A repeat changes nothing and returns true, whatever the source has now.
    */
   async mount(mount: Mount): Promise<boolean> {
-    const { source, digest } = mount;
+    const { source, digest, requestKey } = mount;
     const linked = await this.blobs.findLinked(source, digest);
-    if (linked === undefined || (await this.presence.find(linked, digest)) === undefined) return false;
+    if (linked === undefined || (await this.presence.find(linked, digest)) === undefined)
+      return this.requests.isRecorded(requestKey);
     return this.blobs.mount(this.unitOfWork, mount);
   }
 
@@ -130,13 +134,19 @@ export class BlobService {
 
   /**
    * Removes the blob from the repository. Other repositories keep it. If deleted manifests refer to it, it
-   * comes back with them if they are restored.
+   * comes back with them if they are restored. A repeat changes nothing.
    *
    * @throws BlobUnknownError if the repository does not link it; BlobNeededError if a live manifest of the
    *   repository refers to it.
    */
-  async delete(repository: RepositoryName, digest: Digest, origin: AuditOrigin): Promise<void> {
-    const { deleted, neededBy } = await this.blobs.unlink(this.unitOfWork, repository, digest, origin);
+  async delete(
+    repository: RepositoryName,
+    digest: Digest,
+    origin: AuditOrigin,
+    requestKey: RequestKey | undefined,
+  ): Promise<void> {
+    const { unitOfWork } = this;
+    const { deleted, neededBy } = await this.blobs.unlink(unitOfWork, repository, digest, origin, requestKey);
     if (neededBy !== undefined) throw new BlobNeededError(neededBy);
     if (!deleted) throw new BlobUnknownError(digest);
   }

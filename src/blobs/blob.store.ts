@@ -8,6 +8,8 @@ import { Configuration } from '../config/configuration.js';
 import { BatchLoader } from '../database/batch-loader.js';
 import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
+import { CallOnce } from '../idempotency/call-once.js';
+import type { RequestKey } from '../idempotency/request-key.js';
 import type { Digest } from '../oci/digest.js';
 import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
@@ -49,6 +51,7 @@ export interface Mount {
   readonly source: RepositoryName;
   readonly digest: Digest;
   readonly origin: AuditOrigin;
+  readonly requestKey?: RequestKey | undefined;
 }
 
 interface WantedBlob {
@@ -84,8 +87,12 @@ const RENEW = `
                            WHERE u.repository_id = link.repository_id AND u.blob_id = link.blob_id))
   RETURNING blob_id`;
 
-const MOUNT = `SELECT mount_blob($1, $2, $3, $4) AS mounted ${fromOrigin(5)}`;
-const UNLINK = `SELECT is_deleted, needed_by ${fromOrigin(4, 'unlink_blob($1, $2, $3)')}`;
+const MOUNT = new CallOnce(`SELECT mount_blob($1, $2, $3, $4) AS mounted ${fromOrigin(5)}`, 'mount_blob', 7);
+const UNLINK = new CallOnce(
+  `SELECT is_deleted, needed_by ${fromOrigin(4, 'unlink_blob($1, $2, $3)')}`,
+  'unlink_blob',
+  6,
+);
 
 /**
  * The rows of blobs, their digests and the links that make them visible. A link that is hidden makes nothing
@@ -200,28 +207,31 @@ export class BlobStore {
   /**
    * Links a blob of the source into the target, in one statement (`mount_blob`, among the migrations). Renews
    * the link if the target has it, and otherwise records the mount in the audit log. Returns false if the
-   * source does not link the blob.
+   * source does not link the blob. A repeat changes nothing.
    */
-  async mount(unitOfWork: UnitOfWork, { target, source, digest, origin }: Mount): Promise<boolean> {
+  async mount(unitOfWork: UnitOfWork, mount: Mount): Promise<boolean> {
+    const { target, source, digest, origin, requestKey } = mount;
     const parameters = [source, target, digest, ...auditParameters(origin)];
-    const [row] = await unitOfWork.statement<{ mounted: boolean }>(MOUNT, parameters, [target]);
+    const call = MOUNT.with(parameters, requestKey);
+    const [row] = await unitOfWork.statement<{ mounted: boolean }>(...call, [target]);
     return row?.mounted === true;
   }
 
   /**
    * Deletes the link and records that in the audit log, unless a live manifest of the repository refers to
    * the blob, even if it was pushed before the blob. One statement (`unlink_blob`, among the migrations). If
-   * deleted manifests refer to it, the link is hidden instead. The blob's row and object remain.
+   * deleted manifests refer to it, the link is hidden instead. The blob's row and object remain. A repeat
+   * changes nothing, and is `deleted`.
    */
   async unlink(
     unitOfWork: UnitOfWork,
     repository: RepositoryName,
     digest: Digest,
     origin: AuditOrigin,
+    requestKey?: RequestKey,
   ): Promise<Unlinked> {
     const [row] = await unitOfWork.statement<{ is_deleted: boolean; needed_by: Digest | null }>(
-      UNLINK,
-      [repository, digest, ...auditParameters(origin)],
+      ...UNLINK.with([repository, digest, ...auditParameters(origin)], requestKey),
       [repository],
     );
     return { deleted: row?.is_deleted === true, neededBy: row?.needed_by ?? undefined };

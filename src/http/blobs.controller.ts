@@ -11,6 +11,7 @@ import { formatContentRange } from '../oci/byte-range.js';
 import { allowsRange, formatEtag, matchesEtag } from '../oci/conditional.js';
 import type { Digest } from '../oci/digest.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { requestKeyOf } from './idempotency-key.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { MultipartByteranges } from '../transfer/multipart-byteranges.js';
 import { ObjectSender } from '../transfer/object-sender.js';
@@ -65,7 +66,7 @@ export class BlobsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.blobs.delete(repository, digest, originOf(request));
+    await this.blobs.delete(repository, digest, originOf(request), requestKeyOf(request));
     sendEmpty(response, 202, {});
   }
 

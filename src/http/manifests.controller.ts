@@ -12,6 +12,7 @@ import type { RepositoryName } from '../oci/repository-name.js';
 import { parseTag } from '../oci/tag.js';
 import { BodyMemory } from '../transfer/body-memory.js';
 import { describePush } from './describe-push.js';
+import { requestKeyOf } from './idempotency-key.js';
 import { ManifestDeleteDocs, ManifestGetDocs, ManifestPutDocs } from './openapi/manifests.docs.js';
 import { queryTexts, Repository } from './parameters.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
@@ -64,6 +65,7 @@ export class ManifestsController {
   ): Promise<void> {
     const reference = parseReference(text);
     const tags = queryTexts(request, 'tag').map(parseTag);
+    const requestKey = requestKeyOf(request);
     const { digest, manifest } = await this.memory.run(async (reserve) =>
       this.manifests.put({
         repository,
@@ -73,6 +75,7 @@ export class ManifestsController {
         content: await this.bodies.manifest(request, reserve),
         client: originOf(request),
         signal: abortOnClose(response),
+        requestKey,
       }),
     );
     request.line.add(...describePush({ repository, reference, tags, digest, manifest }));
@@ -95,7 +98,8 @@ export class ManifestsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.manifests.delete(repository, parseReference(text), originOf(request));
+    const key = requestKeyOf(request);
+    await this.manifests.delete(repository, parseReference(text), originOf(request), key);
     sendEmpty(response, 202, {});
   }
 }

@@ -11,6 +11,7 @@ import { parseRepositoryName, type RepositoryName } from '../oci/repository-name
 import type { UploadId } from '../oci/upload-id.js';
 import type { UploadReference } from '../uploads/session/upload-session.js';
 import { UploadService } from '../uploads/upload.service.js';
+import { requestKeyOf } from './idempotency-key.js';
 import {
   UploadAppendDocs,
   UploadCancelDocs,
@@ -131,9 +132,11 @@ export class UploadsController {
    */
   private async mount(repository: RepositoryName, request: AuthorizedRequest): Promise<Digest | undefined> {
     const digest = parsedOrUndefined(request.query.mount, parseDigest);
-    const source = digest && (await this.mountSource(digest, request));
-    if (digest === undefined || source === undefined) return undefined;
-    const mount = { target: repository, source, digest, origin: originOf(request) };
+    if (digest === undefined) return undefined;
+    const requestKey = requestKeyOf(request);
+    const source = await this.mountSource(digest, request);
+    if (source === undefined) return undefined;
+    const mount = { target: repository, source, digest, origin: originOf(request), requestKey };
     return (await this.blobs.mount(mount)) ? digest : undefined;
   }
 

@@ -7,6 +7,8 @@ import { Configuration } from '../config/configuration.js';
 import { DataSource } from 'typeorm';
 import { READS } from '../database/connection/connections.js';
 import type { Client } from '../events/events.js';
+import { IdempotentRequests } from '../idempotency/idempotent-requests.js';
+import { type RequestKey, withContent } from '../idempotency/request-key.js';
 import type { Descriptor } from '../oci/descriptor.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm, digestInTimeSlices } from '../oci/digest.js';
 import {
@@ -34,6 +36,8 @@ export interface PushManifest {
   readonly client: Client;
   /** Aborts when the client disconnects. A push that still waits for a connection is then dropped. */
   readonly signal: AbortSignal;
+  /** Without the content. */
+  readonly requestKey: RequestKey | undefined;
 }
 
 export interface PushedManifest {
@@ -55,6 +59,7 @@ export class ManifestService {
     private readonly manifests: ManifestStore,
     private readonly repositories: RepositoryStore,
     private readonly blobs: BlobService,
+    private readonly requests: IdempotentRequests,
     @Inject(READS) private readonly reads: DataSource,
     private readonly configuration: Configuration,
   ) {}
@@ -72,7 +77,7 @@ export class ManifestService {
   }
 
   /**
-   * Stores a manifest and sets its tags, atomically.
+   * Stores a manifest and sets its tags, atomically. A repeat changes nothing, and has the same result.
    *
    * @throws ManifestInvalidError, DigestInvalidError; ManifestBlobUnknownError if the repository lacks
    * content that the manifest refers to. A `subject`, non-distributable layers and, if so configured, any
@@ -84,7 +89,12 @@ export class ManifestService {
     const manifest = await parseManifest(content, push.contentType);
     const tags = reference.kind === 'tag' ? [reference.tag, ...push.tags] : push.tags;
     const acceptsMissing = this.configuration.manifestMissingReferences === 'accept';
-    if (!acceptsMissing) await this.refuseLost(repository, manifest);
+    const requestKey = push.requestKey && withContent(push.requestKey, digest);
+    const lost = acceptsMissing ? [] : await this.findLost(repository, manifest);
+    if (lost.length > 0) {
+      if (await this.requests.isRecorded(requestKey)) return { digest, manifest };
+      throw new ManifestBlobUnknownError(lost);
+    }
     const missing = await this.manifests.push({
       repository,
       digest,
@@ -94,27 +104,35 @@ export class ManifestService {
       client,
       acceptsMissing,
       signal,
+      requestKey,
     });
     if (missing.length > 0 && !acceptsMissing) throw new ManifestBlobUnknownError(missing);
     return { digest, manifest };
   }
 
   /**
-   * Deletes a tag, or a manifest by its digest together with its tags.
+   * Deletes a tag, or a manifest by its digest together with its tags. A repeat changes nothing.
    *
    * @throws ManifestUnknownError, NameUnknownError; ManifestNeededError if a live index lists the manifest.
    */
-  async delete(repository: RepositoryName, reference: Reference, client: AuditOrigin): Promise<void> {
+  async delete(
+    repository: RepositoryName,
+    reference: Reference,
+    client: AuditOrigin,
+    requestKey: RequestKey | undefined,
+  ): Promise<void> {
     const { deleted, listedBy } =
       reference.kind === 'tag'
-        ? await this.manifests.deleteTag(repository, reference.tag, client)
-        : await this.manifests.delete(repository, reference.digest, client);
+        ? await this.manifests.deleteTag(repository, reference.tag, client, requestKey)
+        : await this.manifests.delete(repository, reference.digest, client, requestKey);
     if (deleted === undefined) throw new NameUnknownError(repository);
     if (listedBy !== undefined) throw new ManifestNeededError(listedBy);
     if (!deleted) throw new ManifestUnknownError(formatReference(reference));
   }
 
-  private async refuseLost(repository: RepositoryName, { blobs, children }: ParsedManifest): Promise<void> {
+  /** The content that the manifest refers to whose objects are lost. */
+  private async findLost(repository: RepositoryName, manifest: ParsedManifest): Promise<Digest[]> {
+    const { blobs, children } = manifest;
     const lost = await this.blobs.findLost(repository, digestsOf(blobs));
     // A child is a blob only if the repository has no manifest of its digest.
     const lostChildren = await mapBounded(
@@ -123,8 +141,7 @@ export class ManifestService {
       async (digest) =>
         (await this.reader.head(repository, { kind: 'digest', digest })) === undefined ? [digest] : [],
     );
-    const missing = [...lost, ...lostChildren.flat()];
-    if (missing.length > 0) throw new ManifestBlobUnknownError(missing);
+    return [...lost, ...lostChildren.flat()];
   }
 
   private async refuseUnknown(repository: RepositoryName, reference: Reference): Promise<never> {

@@ -150,7 +150,7 @@ export class BlobUploadInvalidError extends RegistryError {
   }
 }
 
-/** A query parameter that is malformed or repeated. The spec has no code of its own for it. */
+/** A query parameter or a header that is malformed or repeated. The spec has no code of its own for it. */
 export class ParameterInvalidError extends RegistryError {
   constructor(message: string) {
     super('UNSUPPORTED', message);

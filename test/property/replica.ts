@@ -8,6 +8,7 @@ import { Configuration } from '../../src/config/configuration.js';
 import { DatabaseSpace } from '../../src/database/database-space.js';
 import { Replica } from '../../src/common/replica.js';
 import { DatabaseListener } from '../../src/database/connection/database-listener.js';
+import { IdempotentRequests } from '../../src/idempotency/idempotent-requests.js';
 import { JobStore } from '../../src/jobs/job.store.js';
 import { Jobs } from '../../src/jobs/jobs.js';
 import { ExclusiveTask } from '../../src/maintenance/exclusive-task.js';
@@ -97,7 +98,8 @@ export class TestReplica {
     );
     const displaced = new DisplacedObjects(displacedStore, blobStore, unitOfWork, this.identity, driver);
     const presence = new BlobPresence(driver, displaced, this.identity);
-    const blobs = new BlobService(blobStore, new SmallBlobs(driver), presence, unitOfWork, driver);
+    const requests = new IdempotentRequests(dataSource);
+    const blobs = new BlobService(blobStore, new SmallBlobs(driver), presence, unitOfWork, driver, requests);
     this.name = replica.name;
     this.events = new UploadEventLog(dataSource);
     this.listener = new DatabaseListener(dataSource, replica);

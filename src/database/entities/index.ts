@@ -9,6 +9,7 @@ import { DisplacedObjectEntity } from './displaced-object.entity.js';
 import { GrantEntity } from './grant.entity.js';
 import { GroupMemberEntity } from './group-member.entity.js';
 import { GroupEntity } from './group.entity.js';
+import { IdempotentRequestEntity } from './idempotent-request.entity.js';
 import { JobRunEntity } from './job-run.entity.js';
 import { JobEntity } from './job.entity.js';
 import { LoginFailureEntity } from './login-failure.entity.js';
@@ -58,6 +59,7 @@ export const ENTITIES = [
   GroupMemberEntity,
   GrantEntity,
   AccessTokenEntity,
+  IdempotentRequestEntity,
   TlsAuthorityEntity,
   SigningKeyEntity,
   LoginFailureEntity,

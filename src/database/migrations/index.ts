@@ -49,6 +49,7 @@ import { StorageClaim1764560000000 } from './1764560000000-storage-claim.js';
 import { Jobs1764550000000 } from './1764550000000-jobs.js';
 import { UntaggedForecast1764600000000 } from './1764600000000-untagged-forecast.js';
 import { CommitOfStoredContent1764610000000 } from './1764610000000-commit-of-stored-content.js';
+import { IdempotentRequests1764620000000 } from './1764620000000-idempotent-requests.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -103,4 +104,5 @@ export const MIGRATIONS = [
   StorageClaim1764560000000,
   UntaggedForecast1764600000000,
   CommitOfStoredContent1764610000000,
+  IdempotentRequests1764620000000,
 ];
