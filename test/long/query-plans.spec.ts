@@ -6,6 +6,7 @@ import { describeAdminLists } from './query-plans/admin-lists.js';
 import { describeBlobPushes } from './query-plans/blob-pushes.js';
 import { describeCollection } from './query-plans/collection.js';
 import { describeDeletions } from './query-plans/deletions.js';
+import { describeIdempotentRequests } from './query-plans/idempotent-requests.js';
 import { describeJobs } from './query-plans/jobs.js';
 import { describeLists } from './query-plans/lists.js';
 import { describeManifestPushes } from './query-plans/manifest-pushes.js';
@@ -56,6 +57,7 @@ describe('on a large database', () => {
   describeAdminLists(registry);
   describeBlobPushes(registry);
   describeManifestPushes(registry);
+  describeIdempotentRequests(registry);
   describeReaping(registry);
   describeObjectDeletions(registry);
   describeJobs(registry);

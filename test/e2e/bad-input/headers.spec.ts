@@ -51,6 +51,24 @@ describe('bad input: headers', () => {
     expect(await refusal(await raw(method, path(), headers, 'four'))).toBe(expected);
   });
 
+  describe.each<[string, () => string]>([
+    ['PUT', () => `/v2/${name}/manifests/stored`],
+    ['DELETE', () => `/v2/${name}/manifests/stored`],
+    ['DELETE', () => `/v2/${name}/blobs/${DIGEST}`],
+    ['POST', () => `/v2/${name}/blobs/uploads/?mount=${DIGEST}&from=${name}`],
+  ])('32. an Idempotency-Key of a %s is refused', (method, path) => {
+    it.each<[string, readonly string[]]>([
+      ['twice', ['one', 'one']],
+      ['without text', ['']],
+      ['of 256 characters', ['x'.repeat(256)]],
+      ['with a space', ['a b']],
+      ['with a character beyond ASCII', ['\xe9']],
+    ])('%s', async (_, values) => {
+      const headers: RawHeaders = [...values.map((value) => ['Idempotency-Key', value] as const), ...upload];
+      expect(await refusal(await raw(method, path(), headers, 'four'))).toBe('400 UNSUPPORTED');
+    });
+  });
+
   it.each(['gzip', 'GZIP', 'identity, zstd', 'br', 'aws-chunked'])(
     '4. the Content-Encoding %s is refused before the body is read',
     async (coding) => {
