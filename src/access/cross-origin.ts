@@ -22,7 +22,7 @@ export function crossOriginOptions({ corsOrigins }: Settings): CorsOptionsDelega
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
     allowedHeaders: [
       ...['Authorization', 'Accept', 'Cache-Control', 'Content-Type', 'Content-Range', 'Range'],
-      ...['If-None-Match', 'If-Range', 'Upload-Offset', 'X-Request-Id'],
+      ...['Idempotency-Key', 'If-None-Match', 'If-Range', 'Upload-Offset', 'X-Request-Id'],
     ],
     exposedHeaders: [
       ...['Docker-Content-Digest', 'Docker-Distribution-Api-Version', 'Docker-Upload-UUID'],

@@ -58,6 +58,8 @@ export class HeldAnswers {
       isHeld ||= sent.includes(this.text);
       server.write(bytes);
     });
-    server.on('data', (bytes) => void (isHeld || client.write(bytes)));
+    server.on('data', (bytes) => {
+      if (!isHeld) client.write(bytes);
+    });
   }
 }

@@ -2,8 +2,17 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../../oci/errors.js';
 import { EXAMPLE_BLOB, EXAMPLE_BLOB_DIGEST, EXAMPLE_MANIFEST_DIGEST } from '../../oci/examples.js';
-import { DIGEST_INVALID, Errors, NAME_INVALID } from './errors.js';
-import { AlsoHead, Responds, DigestParamDoc, Endpoint, headers, NameParam, RequestHeader } from './parts.js';
+import { DIGEST_INVALID, Errors, KEY_INVALID, NAME_INVALID } from './errors.js';
+import {
+  AlsoHead,
+  Responds,
+  DigestParamDoc,
+  Endpoint,
+  headers,
+  IdempotencyKey,
+  NameParam,
+  RequestHeader,
+} from './parts.js';
 
 const BLOB_HEADERS = {
   'Docker-Content-Digest': 'The requested digest',
@@ -58,10 +67,12 @@ export const BlobDeleteDocs = () =>
     Endpoint('blobs', 'deleteBlob', 'Remove a blob from the repository', 'end-10'),
     NameParam(),
     DigestParamDoc('Digest of the blob'),
+    IdempotencyKey(),
     Responds(202, 'Removed; other repositories keep the blob'),
     Errors(
       NAME_INVALID,
       DIGEST_INVALID,
+      KEY_INVALID,
       [new BlobUnknownError(EXAMPLE_BLOB_DIGEST), 'not in the repository'],
       [
         new BlobNeededError(EXAMPLE_MANIFEST_DIGEST),

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import { UnauthorizedError } from '../../access/access.errors.js';
 import { parseDigest } from '../../oci/digest.js';
-import { RegistryError } from '../../oci/errors.js';
+import { ParameterInvalidError, RegistryError } from '../../oci/errors.js';
 import { EXAMPLE_REPOSITORY } from '../../oci/examples.js';
 import { parseRepositoryName } from '../../oci/repository-name.js';
 import { StorageFullError, StorageUnavailableError } from '../../storage/storage.errors.js';
@@ -24,6 +24,11 @@ export const NAME_INVALID: ErrorCase = [
 export const DIGEST_INVALID: ErrorCase = [
   thrownBy(() => parseDigest('sha256:1234')),
   'the digest is malformed, or of an unknown algorithm',
+];
+/** For endpoints with the header `Idempotency-Key`. */
+export const KEY_INVALID: ErrorCase = [
+  new ParameterInvalidError('Idempotency-Key: expected 1 to 255 visible ASCII characters'),
+  'the Idempotency-Key is malformed or repeated',
 ];
 /** For endpoints that store something. */
 export const STORAGE_FULL: ErrorCase = [

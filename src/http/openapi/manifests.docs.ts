@@ -17,8 +17,25 @@ import {
 } from '../../oci/examples.js';
 import { parseTag } from '../../oci/tag.js';
 import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
-import { DIGEST_INVALID, type ErrorCase, Errors, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
-import { AlsoHead, Responds, Endpoint, headers, NameParam, ReferenceParam, RequestHeader } from './parts.js';
+import {
+  DIGEST_INVALID,
+  type ErrorCase,
+  Errors,
+  KEY_INVALID,
+  NAME_INVALID,
+  STORAGE_FULL,
+  thrownBy,
+} from './errors.js';
+import {
+  AlsoHead,
+  Responds,
+  Endpoint,
+  headers,
+  IdempotencyKey,
+  NameParam,
+  ReferenceParam,
+  RequestHeader,
+} from './parts.js';
 
 /** A body of each media type with its example. */
 const MANIFESTS = Object.fromEntries(
@@ -79,6 +96,7 @@ export const ManifestPutDocs = () =>
       schema: { type: 'array', items: { type: 'string' } },
       description: 'Tags to set in the same transaction',
     }),
+    IdempotencyKey(),
     Responds(201, 'Stored', {
       Location: 'Path of the manifest',
       'Docker-Content-Digest': 'Digest of the manifest, with the algorithm of the reference',
@@ -96,6 +114,7 @@ export const ManifestPutDocs = () =>
         new ManifestBlobUnknownError([EXAMPLE_BLOB_DIGEST]),
         'one error for each blob or manifest that the repository does not have',
       ],
+      KEY_INVALID,
       [new BodyStalledError('MANIFEST_INVALID', 60), 'the body stalled or was too slow'],
       [new ManifestTooLargeError(4_194_304), 'larger than `MANIFEST_MAX_BYTES`'],
       [new ContentCodingError(), 'the body has a `Content-Encoding`'],
@@ -108,11 +127,13 @@ export const ManifestDeleteDocs = () =>
     Endpoint('manifests', 'deleteManifest', 'Delete a tag, or a manifest with its tags', 'end-9'),
     NameParam(),
     ReferenceParam(),
+    IdempotencyKey(),
     Responds(202, 'Deleted'),
     Errors(
       NAME_INVALID,
       DIGEST_INVALID,
       [thrownBy(() => parseTag('-')), 'the tag is malformed'],
+      KEY_INVALID,
       ...UNKNOWN,
       [
         new ManifestNeededError(EXAMPLE_MANIFEST_DIGEST),

@@ -89,6 +89,14 @@ export const PageQueries = (max: number) =>
 export const RequestHeader = (name: string, description: string) =>
   ApiHeader({ name, description, required: false, schema: { type: 'string' } });
 
+/** Of requests that change names. */
+export const IdempotencyKey = () =>
+  RequestHeader(
+    'Idempotency-Key',
+    'A random text of 1 to 255 characters. A repeat of the same request with it, within an hour, gets the ' +
+      'response of the first one and changes nothing',
+  );
+
 /** Response headers with their descriptions. */
 export const headers = (descriptions: Record<string, string>) =>
   Object.fromEntries(

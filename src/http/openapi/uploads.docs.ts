@@ -17,8 +17,16 @@ import { parseRepositoryName } from '../../oci/repository-name.js';
 import { parseUploadId } from '../../oci/upload-id.js';
 import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
 import { UploadBusyError, UploadOffsetError } from '../../uploads/upload.errors.js';
-import { type ErrorCase, Errors, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
-import { Responds, Endpoint, NameParam, RequestHeader, TextQuery, UploadIdParamDoc } from './parts.js';
+import { type ErrorCase, Errors, KEY_INVALID, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
+import {
+  Responds,
+  Endpoint,
+  IdempotencyKey,
+  NameParam,
+  RequestHeader,
+  TextQuery,
+  UploadIdParamDoc,
+} from './parts.js';
 
 const SESSION_HEADERS = {
   Location: 'Path of the session, with the offset that the next body starts at',
@@ -94,6 +102,7 @@ export const UploadStartDocs = () =>
     TextQuery('digest', 'With a body: pushes the whole blob in one request'),
     TextQuery('mount', 'Digest of a blob to mount'),
     TextQuery('from', 'Repository to mount from; default: any that the client may pull from'),
+    IdempotencyKey(),
     TextQuery('digest-algorithm', 'Algorithm of the final digest, if not sha256'),
     Bytes(false),
     Responds(201, 'The blob was mounted or stored', BLOB_HEADERS),
@@ -101,6 +110,7 @@ export const UploadStartDocs = () =>
     Errors(
       NAME_INVALID,
       [OTHER_CONTENT, 'the digest is malformed, or not that of the body'],
+      KEY_INVALID,
       [STALLED[0], 'the body stalled or was too slow'],
       CODING,
       STORAGE_FULL,
