@@ -20,6 +20,7 @@ import {
   UploadStatusDocs,
 } from './openapi/uploads.docs.js';
 import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
+import { prefers } from '../transfer/preferences.js';
 import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
@@ -83,6 +84,7 @@ export class UploadsController {
       { repository, id },
       this.sessionBody(request, response),
       originOf(request),
+      takeoverBy(request),
     );
     sendProgress(response, 202, { repository, id, offsetBytes });
   }
@@ -99,7 +101,7 @@ export class UploadsController {
     const digest = queryDigest(sessionQuery(request), 'digest');
     // Without a body nothing is appended: clients repeat the Content-Range of their last chunk here.
     const body = hasBody(request) ? this.sessionBody(request, response) : undefined;
-    await this.uploads.commit({ repository, id }, digest, body, originOf(request));
+    await this.uploads.commit({ repository, id }, digest, body, originOf(request), takeoverBy(request));
     sendCreated(response, repository, digest);
   }
 
@@ -112,7 +114,7 @@ export class UploadsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.uploads.cancel({ repository, id }, originOf(request));
+    await this.uploads.cancel({ repository, id }, originOf(request), takeoverBy(request));
     sendEmpty(response, 204, {});
   }
 
@@ -157,6 +159,10 @@ export class UploadsController {
     await this.uploads.pushWhole(repository, digest, this.bodies.upload(request), originOf(request));
     sendCreated(response, repository, digest);
   }
+}
+
+function takeoverBy(request: AuthorizedRequest): { readonly takesOver: boolean } {
+  return { takesOver: prefers(request, 'upload-takeover') };
 }
 
 function sendProgress(

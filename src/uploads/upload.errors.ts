@@ -18,6 +18,11 @@ export class UploadOffsetError extends RegistryError {
     super('BLOB_UPLOAD_INVALID', `${problem}; ${action}`, { detail: { offset: offsetBytes } });
   }
 
+  /** For a body whose request states another offset than the session's. */
+  static stated(session: UploadOffsetError['session'], offset: number): UploadOffsetError {
+    return new UploadOffsetError(session, `the Upload-Offset is ${offset}`);
+  }
+
   /** For a body that was sent to a Location with another offset than the session's. */
   static atLocation(session: UploadOffsetError['session'], offset: number, why: string): UploadOffsetError {
     return new UploadOffsetError(

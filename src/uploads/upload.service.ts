@@ -28,6 +28,8 @@ import type { UploadOrigin, UploadReference, UploadSession } from './session/upl
 import { UploadSessionStore } from './session/upload-session.store.js';
 import { failureKind, UploadTakenOverError } from './upload.errors.js';
 
+type TakeoverOption = Pick<AcquisitionOptions, 'takesOver'>;
+
 /**
  * The upload protocol. The whole state of a session is its row, so any process can serve any request of it.
  *
@@ -103,8 +105,9 @@ export class UploadService {
     reference: UploadReference,
     body: UploadBody,
     origin: UploadOrigin,
+    { takesOver }: TakeoverOption = {},
   ): Promise<{ offsetBytes: number }> {
-    return this.withSession(reference, origin, async (held) => {
+    const append = async (held: HeldSession) => {
       expectOpen(held.session);
       return this.withBody(held, body, (received) =>
         received.append(async (writer) => {
@@ -112,7 +115,9 @@ export class UploadService {
           return { offsetBytes: writer.offset };
         }),
       );
-    });
+    };
+    const { statedOffset } = body;
+    return this.withSession(reference, origin, append, { takesOver, statedOffset });
   }
 
   /**
@@ -127,10 +132,13 @@ export class UploadService {
     digest: Digest,
     body: UploadBody | undefined,
     origin: UploadOrigin,
+    { takesOver }: TakeoverOption = {},
   ): Promise<void> {
+    const commit = (held: HeldSession) => this.commitHeld(held, digest, body);
     const intent = this.intentOf(digest, body);
+    const options = { intent, takesOver, statedOffset: body?.statedOffset };
     try {
-      await this.withSession(reference, origin, (held) => this.commitHeld(held, digest, body), { intent });
+      await this.withSession(reference, origin, commit, options);
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       // A repeated request, whose first response was lost, succeeds again.
@@ -168,8 +176,12 @@ export class UploadService {
    *
    * @throws BlobUploadUnknownError if the session has ended.
    */
-  async cancel(reference: UploadReference, origin: UploadOrigin): Promise<void> {
-    await this.withSession(reference, origin, (held) => this.cancelHeld(held), { toEnd: true });
+  async cancel(
+    reference: UploadReference,
+    origin: UploadOrigin,
+    { takesOver }: TakeoverOption = {},
+  ): Promise<void> {
+    await this.withSession(reference, origin, (held) => this.cancelHeld(held), { toEnd: true, takesOver });
   }
 
   /** Acquires the session for `work`, records a failure as an event, and always releases the session. */

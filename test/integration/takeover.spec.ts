@@ -25,6 +25,20 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
   });
   afterAll(() => berth.dispose());
 
+  /** Makes the flushes of the next writer wait until the returned function is called. */
+  const holdFlushesOfNextWriter = (): (() => void) => {
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const { driver } = berth;
+    const { openUpload } = driver;
+    driver.openUpload = async (...call) => {
+      driver.openUpload = openUpload;
+      const sink = await openUpload.apply(driver, call);
+      return { ...sink, flush: (options) => released.then(() => sink.flush(options)) };
+    };
+    return release;
+  };
+
   const idOf = (probe: UploadProbe) => probe.location.split('/').at(-1);
 
   it('moves from the older request, which keeps its bytes, to the newer one', async () => {
@@ -38,6 +52,43 @@ describeOn('filesystem', 'an upload between two requests', ({ environment }) => 
     await newer.send(blob.subarray(100_000));
     newer.end();
     expect(await newer.status).toBe(202);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+  });
+
+  it('stays with a request that writes if the other one states an offset before its bytes', async () => {
+    const blob = patternBytes(300_000);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
+    await probe.append(berth.url, 0, blob.subarray(0, 100_000));
+    const writing = probe.patch(berth.url);
+    await writing.send(blob.subarray(100_000));
+    await probe.bytesWritten(300_000);
+    const late = await fetch(new URL(probe.location, berth.url), {
+      method: 'PATCH',
+      headers: { 'Upload-Offset': '0', Prefer: 'upload-takeover' },
+      body: 'sent again',
+    });
+    expect([late.status, late.headers.get('upload-offset')]).toEqual([416, '100000']);
+    writing.end();
+    expect(await writing.status).toBe(202);
+    expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
+  });
+
+  it('is taken over from a request of the same process that does not release it', async () => {
+    const blob = patternBytes(200_000);
+    const probe = await UploadProbe.begin(berth.url, storage.endOf);
+    const release = holdFlushesOfNextWriter();
+    const stuck = probe.patch(berth.url);
+    await stuck.send(blob.subarray(0, 100_000));
+    await probe.bytesWritten(100_000);
+    const taken = await fetch(new URL(probe.location, berth.url), {
+      method: 'PATCH',
+      headers: { 'Upload-Offset': '0', Prefer: 'upload-takeover' },
+      body: blob.subarray(0, 150_000),
+    });
+    expect(taken.status).toBe(202);
+    release();
+    expect(await stuck.status).toBe(429);
+    expect(await probe.offset(berth.url)).toBe(150_000);
     expect(await probe.finish(berth.url, blob)).toBe(digestOf(blob));
   });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
 import { useProcessBench, useTestDatabase } from '../support/set-up.js';
 import { digestOf, RegistryClient } from '../support/registry-client.js';
-import type { SlowRequest } from '../support/slow-request.js';
+import { SlowRequest } from '../support/slow-request.js';
 import { startTestBerth, type TestBerth } from '../support/test-berth.js';
 import { until } from '../support/until.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
@@ -95,5 +95,56 @@ describe('a Berth that was frozen in the middle of a PATCH', () => {
     await frozen.kill();
     expect(await probe.append(urls.other, acknowledged, whole.subarray(acknowledged))).toBe(202);
     expect(await probe.finish(urls.other, whole)).toBe(digestOf(whole));
+  });
+
+  describe('whose client asks to take its upload over', () => {
+    const send = (path: string, method: string, headers: Record<string, string>, body?: Uint8Array) =>
+      fetch(new URL(path, urls.other), {
+        method,
+        headers: { Prefer: 'upload-takeover', ...headers },
+        ...(body && { body }),
+      });
+    beforeAll(async () => {
+      await frozen.kill();
+      // Without the takeover, each of these requests would get 429.
+      frozen = start(300);
+      urls.frozen = await frozen.url();
+    });
+
+    it('loses it to a PATCH, and a late request changes nothing', async () => {
+      const probe = await UploadProbe.begin(urls.other, shared);
+      const { patch, acknowledged } = await freeze(probe);
+      const late = new SlowRequest('PATCH', new URL(probe.location, urls.frozen), {
+        'Upload-Offset': String(acknowledged),
+      });
+      await late.send(whole.subarray(acknowledged));
+      late.end();
+      const stated = { 'Upload-Offset': String(acknowledged) };
+      const middle = 3 * MIB;
+      const taken = await send(probe.location, 'PATCH', stated, whole.subarray(acknowledged, middle));
+      expect(taken.status).toBe(202);
+      await thaw(patch);
+      expect(await late.status).toBe(416);
+      expect(await probe.offset(urls.frozen)).toBe(middle);
+      expect(await probe.finish(urls.other, whole)).toBe(digestOf(whole));
+    });
+
+    it('loses it to a PUT', async () => {
+      const probe = await UploadProbe.begin(urls.other, shared, 'taken/over');
+      const { patch, acknowledged } = await freeze(probe);
+      const bytes = whole.subarray(0, acknowledged);
+      const digest = digestOf(bytes);
+      expect((await send(`${probe.location}?digest=${digest}`, 'PUT', {})).status).toBe(201);
+      await thaw(patch);
+      expect((await new RegistryClient(urls.other).blob('taken/over', digest)).equals(bytes)).toBe(true);
+    });
+
+    it('loses it to a DELETE', async () => {
+      const probe = await UploadProbe.begin(urls.other, shared);
+      const { patch } = await freeze(probe);
+      expect((await send(probe.location, 'DELETE', {})).status).toBe(204);
+      await thaw(patch);
+      expect((await fetch(new URL(probe.location, urls.frozen))).status).toBe(404);
+    });
   });
 });

@@ -52,8 +52,10 @@ const ContentRange = () =>
 const StatedOffset = () =>
   RequestHeader('Upload-Offset', 'Where the body starts. Must be the offset; nothing is compared');
 
-const Prefer = () =>
-  RequestHeader('Prefer', '`upload-progress`: interim responses `104` with the durable `Upload-Offset`');
+const TAKEOVER = '`upload-takeover`: a request that holds the session has a second to release it';
+const PROGRESS = '`upload-progress`: interim responses `104` with the durable `Upload-Offset`';
+
+const Prefer = (...preferences: string[]) => RequestHeader('Prefer', preferences.join('; '));
 
 const Offset = () =>
   TextQuery('offset', 'From the `Location`: where the body starts. A repeated body is not appended twice');
@@ -134,7 +136,7 @@ export const UploadAppendDocs = () =>
     Offset(),
     ContentRange(),
     StatedOffset(),
-    Prefer(),
+    Prefer(PROGRESS, TAKEOVER),
     Bytes(true),
     Responds(202, 'All bytes are durable', SESSION_HEADERS),
     Errors(NAME_INVALID, LENGTH, RANGE, UNKNOWN, STALLED, CODING, OFFSET, BUSY, STORAGE_FULL),
@@ -149,7 +151,7 @@ export const UploadCommitDocs = () =>
     Offset(),
     ContentRange(),
     StatedOffset(),
-    Prefer(),
+    Prefer(PROGRESS, TAKEOVER),
     Bytes(false),
     Responds(201, 'The blob was stored. A retry returns the same', BLOB_HEADERS),
     Errors(
@@ -171,6 +173,7 @@ export const UploadCancelDocs = () =>
     Endpoint('uploads', 'abortUpload', 'Cancel an upload', 'end-14'),
     NameParam(),
     UploadIdParamDoc(),
+    Prefer(TAKEOVER),
     Responds(204, 'Cancelled'),
     Errors(
       NAME_INVALID,

@@ -41,7 +41,7 @@ function expectStatedStart(session: UploadSession, { range, lengthBytes, statedO
   const isAgreed = range === undefined || statedOffset === undefined || range.start === statedOffset;
   if (!isAgreed) throw new BlobUploadInvalidError('Upload-Offset and Content-Range say different offsets');
   if (statedOffset !== undefined && statedOffset !== session.offsetBytes) {
-    throw new UploadOffsetError(session, `the Upload-Offset is ${statedOffset}`);
+    throw UploadOffsetError.stated(session, statedOffset);
   }
   if (range === undefined) return;
   if (range.start !== session.offsetBytes) {

@@ -24,6 +24,8 @@ export interface Conflict {
   readonly with: UploadSession;
   /** Whether its process has ended, as far as this one can tell. */
   readonly isGone: boolean;
+  /** When this request found it first, on the clock of `performance.now()`. */
+  readonly since: number;
   readonly askedAt: number;
   readonly pauseMs: number;
 }
@@ -53,6 +55,7 @@ export class TakeoverRequests {
     const conflict: Conflict = {
       with: session,
       isGone: false,
+      since: isKnown ? previous.since : performance.now(),
       askedAt: isKnown ? previous.askedAt : -Infinity,
       pauseMs: isKnown ? Math.min(previous.pauseMs * PAUSE_MS.growth, PAUSE_MS.max) : PAUSE_MS.first,
     };

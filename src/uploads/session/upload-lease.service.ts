@@ -5,7 +5,7 @@ import { UploadEventLog } from '../../events/upload-event-log.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError } from '../../oci/errors.js';
 import { type DriverUploadState, STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { UploadStateError } from '../../storage/storage.errors.js';
-import { UploadBusyError, UploadTakenOverError } from '../upload.errors.js';
+import { UploadBusyError, UploadOffsetError, UploadTakenOverError } from '../upload.errors.js';
 import { ActiveWriters } from './active-writers.js';
 import { HeldSession } from './held-session.js';
 import { type Conflict, TakeoverRequests } from './takeover-requests.js';
@@ -15,10 +15,18 @@ import { type AcquiredSession, type AcquireOptions, UploadSessionStore } from '.
 export interface AcquisitionOptions extends Pick<AcquireOptions, 'intent'> {
   /** Whether the caller writes no more bytes to the session. */
   readonly toEnd?: boolean;
+  /**
+   * Whether the client has lost the request that holds the session: its writer then counts as gone if it does
+   * not release the session within a second.
+   */
+  readonly takesOver?: boolean | undefined;
+  /** Where the client states that its body begins: see `UploadBody`. */
+  readonly statedOffset?: number | undefined;
 }
 
 /** How long a request waits for the current writer to release the session. */
 const TAKEOVER_TIMEOUT_MS = 5_000;
+const SHORT_TIMEOUT_MS = 1_000;
 
 /**
  * One writer per session, across all processes.
@@ -26,7 +34,8 @@ const TAKEOVER_TIMEOUT_MS = 5_000;
  *     free ─────────────────────────────────► acquired: version + 1, lease
  *     held ── asked to release (NOTIFY) ─┬──► it checkpoints and releases: acquired, continued in place
  *                                        ├──► its process has ended, or its lease expired: acquired, fenced
- *                                        └──► neither within 5 s: 429
+ *                                        ├──► none of it within 1 s, and `takesOver`: acquired, fenced
+ *                                        └──► none of it within 5 s: 429
  *
  * The fencing version keeps a writer that lost its session without noticing from recording anything. If the
  * earlier writer never released the session, the driver also gets a new state that shares nothing with the
@@ -53,21 +62,26 @@ export class UploadLeaseService {
    * Acquires a session.
    *
    * @throws BlobUploadUnknownError if the session does not exist or has ended; UploadBusyError if its writer
-   *   doesn't release it within 5 s.
+   *   doesn't release it within 5 s; UploadOffsetError if another request writes to it and it has more bytes
+   *   than the client states. That writer is not interrupted.
    */
   async acquire(
     reference: UploadReference,
     origin: UploadOrigin,
-    { toEnd = false, intent }: AcquisitionOptions = {},
+    { toEnd = false, intent, takesOver = false, statedOffset = Infinity }: AcquisitionOptions = {},
   ): Promise<HeldSession> {
     const request = this.leaseRequest(origin);
     const deadline = performance.now() + TAKEOVER_TIMEOUT_MS;
     let conflict: Conflict | undefined;
     for (;;) {
-      const gone = conflict?.isGone === true ? conflict.with : undefined;
+      const gone = conflict && isGone(conflict, takesOver) ? conflict.with : undefined;
       const acquired = await this.sessions.acquire(reference, request, { gone, intent });
       if (acquired !== undefined) return this.hold(acquired, { toEnd });
       const session = await this.findUnended(reference);
+      // A request that was delayed, whose client has sent its bytes again.
+      if (session.state === 'open' && statedOffset < session.offsetBytes) {
+        throw UploadOffsetError.stated(session, statedOffset);
+      }
       if (performance.now() >= deadline) throw new UploadBusyError(request.leaseSeconds);
       if (conflict === undefined) {
         this.events.record('conflict', { ...session, origin: request, detail: session.leaseHolder });
@@ -111,4 +125,8 @@ export class UploadLeaseService {
     if (!isUnended) throw new BlobUploadUnknownError(reference.id);
     return session;
   }
+}
+
+function isGone({ isGone: hasEnded, since }: Conflict, takesOver: boolean): boolean {
+  return hasEnded || (takesOver && performance.now() - since >= SHORT_TIMEOUT_MS);
 }
