@@ -54,6 +54,7 @@ const ALLOWED = {
     'database',
     ...BASE,
   ],
+  front: ['http', 'transfer', ...BASE],
   admin: [
     'access',
     'tokens',
@@ -73,6 +74,7 @@ const ALLOWED = {
   ],
   boot: [
     ...[
+      'front',
       'http',
       'admin',
       'health',

@@ -3,7 +3,9 @@ import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import type { RunningBerth } from './boot/start-berth.js';
+import type { RunningServer } from './boot/running-server.js';
 import { banner, startedFields } from './boot/banner.js';
+import { frontBanner } from './boot/front-banner.js';
 import { clientHosts } from './boot/client-addresses.js';
 import { type Command, commandOf, HELP } from './boot/command-line.js';
 import { HangUps } from './boot/hang-ups.js';
@@ -61,10 +63,32 @@ async function main(): Promise<void> {
   const stopping = stopOnSignal(log, configuration);
   const hangUps = new HangUps(() => stopping.stop('the terminal was closed', shortGrace(configuration)));
   const hosts = clientHosts(configuration);
+  if (configuration.role === 'front') {
+    const { startFront } = await import('./boot/start-front.js');
+    const front = await startFront(configuration, log.logger);
+    stopping.started(front);
+    hangUps.onRestart(() => front.handOver());
+    return announceFront(log, front, configuration);
+  }
   const berth = await start(configuration, log.logger);
   stopping.started(berth);
   hangUps.onRestart(() => berth.handOver());
   await announce(log, berth, configuration, await hosts);
+}
+
+/** As `announce`. */
+function announceFront(
+  { logger, output, isPretty }: Log,
+  { url }: RunningServer,
+  configuration: Configuration,
+): void {
+  const startSeconds = process.uptime();
+  const { frontReplicas } = configuration;
+  if (isPretty) output.write(frontBanner({ url, replicas: frontReplicas, startSeconds }));
+  else
+    logger
+      .child({}, { level: 'info' })
+      .info({ version: VERSION, url, replicas: frontReplicas }, `started: a front is ready at ${url}/v2/`);
 }
 
 /**
@@ -112,10 +136,19 @@ async function mainOfWorker(): Promise<void> {
     log.logger.error('the primary has ended without stopping its workers: this worker stops at once');
     stopping.stop('the primary has ended', AT_ONCE);
   });
-  const { startWorker } = await import('./boot/start-worker.js');
-  const berth = await startWorker(configuration, log.logger, primary);
-  primary.onAskedForWork(() => berth.work());
-  stopping.started(berth);
+  const server = await startWorkerOf(configuration, log.logger, primary);
+  primary.onAskedForWork(() => server.work());
+  stopping.started(server);
+}
+
+async function startWorkerOf(
+  configuration: Configuration,
+  logger: Logger,
+  primary: PrimaryLink,
+): Promise<RunningServer> {
+  if (configuration.role === 'front')
+    return (await import('./boot/start-front-worker.js')).startFrontWorker(configuration, logger, primary);
+  return (await import('./boot/start-worker.js')).startWorker(configuration, logger, primary);
 }
 
 // How much the heap may grow, in percent, before V8 collects garbage. V8's own choice is small in a process

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, Response } from 'express';
@@ -9,23 +7,19 @@ import { crossOriginOptions } from '../access/cross-origin.js';
 import { setUpApiDocs } from './api-docs.js';
 import { AppModule } from '../app.module.js';
 import type { Configuration } from '../config/configuration.js';
-import { openFileLimit } from './open-file-limit.js';
 import { quantity } from '../common/quantity.js';
-import { StartupError } from '../common/startup.error.js';
 import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
-import { maxConnections } from '../http/connection/connection-limit.js';
-import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
+import type { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { readSmallBodies } from '../http/small-bodies.js';
 import { refuseUndecodablePath } from '../http/undecodable-path.js';
-import { describeListenFailure } from './listen-failure.js';
-import { AccessLog } from '../observability/access-log.js';
 import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
+import { listen, newAdapter, urlOf } from './registry-server.js';
+import type { RunningServer } from './running-server.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
 import { prepareStorage } from './prepare-storage.js';
-import { fullGrace, type StopOptions } from './stop-options.js';
-import type { WorkInProgress } from './work-in-progress.js';
+import { fullGrace } from './stop-options.js';
 import { UploadEventLog } from '../events/upload-event-log.js';
 import type { StorageDriver } from '../storage/storage-driver.js';
 import { fingerprintOf } from '../tls/key-pair.js';
@@ -34,26 +28,13 @@ import { ActiveWriters } from '../uploads/session/active-writers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
 /** A registry that serves, in this process or in workers. */
-export interface RunningBerth {
-  readonly url: string;
+export interface RunningBerth extends RunningServer {
   readonly database: Database;
   readonly driver: StorageDriver;
   /** The admin that this start made, or whose first password nobody has replaced. */
   readonly firstAdmin: FirstAdmin | undefined;
   /** SHA-256 of the certificate of Berth's own authority, if it has issued the server's: `3F:A2:…`. */
   readonly authority: string | undefined;
-  /** Resolves with a sentence if it can no longer serve: its database has ended, or its workers. */
-  readonly died: Promise<string>;
-  /** What a stop would wait for. Never rejects. */
-  work(): Promise<WorkInProgress>;
-  /** Replaces the processes that serve by new ones, from the code on disk. One that serves itself can't. */
-  handOver(): void;
-  /**
-   * Stops accepting connections, waits for requests (without `options` for `SHUTDOWN_GRACE_SECONDS`),
-   * checkpoints and releases the remaining uploads, and closes everything. A second call can only make the
-   * wait shorter.
-   */
-  close(options?: StopOptions): Promise<void>;
 }
 
 /** A registry that this process serves. */
@@ -132,16 +113,6 @@ export async function serve(
   return { url, app, database, driver, firstAdmin: undefined, authority, died, work, handOver, close };
 }
 
-function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {
-  const { databasePoolSize, trustedProxies, tlsMode } = configuration;
-  return new RegistryExpressAdapter({
-    maxConnections: maxConnections(openFileLimit(), databasePoolSize),
-    accessLog: new AccessLog(logger),
-    trustedProxies,
-    tls: tlsMode !== 'off',
-  });
-}
-
 async function createApp(
   configuration: Readonly<Configuration>,
   database: Database,
@@ -172,25 +143,7 @@ async function createApp(
   return app;
 }
 
-async function listen(app: NestExpressApplication, { host, port }: Configuration): Promise<void> {
-  // Not `app.listen`, which also logs the failure that is thrown here.
-  const server = app.getHttpServer();
-  server.listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch (cause) {
-    throw new StartupError(describeListenFailure(cause, { host, port }), { cause });
-  }
-}
-
 function describeCutOff(reason: string, uploads: number): string {
   const keep = uploads === 1 ? 'keeps' : 'keep';
   return `${reason}: ${quantity(uploads, 'upload')} ${keep} what arrived and can be resumed`;
-}
-
-function urlOf(app: NestExpressApplication, { host, tlsMode }: Configuration): string {
-  const { port } = app.getHttpServer().address() as AddressInfo;
-  // A URL has no zone of an address (`fe80::1%eth0`).
-  const name = host.includes(':') ? `[${host.replace(/%.*/, '')}]` : host;
-  return `${tlsMode === 'off' ? 'http' : 'https'}://${name}:${port}`;
 }

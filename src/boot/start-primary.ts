@@ -48,7 +48,7 @@ export async function startPrimary(
     const pool = new WorkerPool({
       count: configuration.processes,
       oldGenerations: OLD_GENERATIONS,
-      handoverSeconds: configuration.shutdownGraceSeconds,
+      handoverSeconds: configuration.graceSeconds,
       environment: { PORT: String(port) },
       lock: workerLock,
       releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),

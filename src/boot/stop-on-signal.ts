@@ -1,7 +1,7 @@
 import type { Level } from 'pino';
 import { formatDuration } from '../common/quantity.js';
 import type { Log } from '../observability/logger.js';
-import type { RunningBerth } from './start-berth.js';
+import type { RunningServer } from './running-server.js';
 import { fullGrace, shortGrace, type StopOptions } from './stop-options.js';
 import { describeWait } from './work-in-progress.js';
 
@@ -19,9 +19,9 @@ export interface Stopping {
   stop(reason: string, options?: StopOptions): void;
 }
 
-type Stoppable = Pick<RunningBerth, 'died' | 'work' | 'close'>;
+type Stoppable = Pick<RunningServer, 'died' | 'work' | 'close'>;
 
-type Settings = { readonly shutdownGraceSeconds: number };
+type Settings = { readonly graceSeconds: number };
 
 /** Stops the process on SIGINT and SIGTERM, and when Berth can no longer serve. Call it before the start. */
 export function stopOnSignal(log: Log, settings: Settings): Stopping {

@@ -16,11 +16,11 @@ export const AT_ONCE: StopOptions = { graceSeconds: 0, isHandover: false };
 const SHORT_GRACE_SECONDS = 5;
 
 /** For SIGTERM, which supervisors send. */
-export function fullGrace({ shutdownGraceSeconds }: { readonly shutdownGraceSeconds: number }): StopOptions {
-  return { graceSeconds: shutdownGraceSeconds, isHandover: false };
+export function fullGrace({ graceSeconds }: { readonly graceSeconds: number }): StopOptions {
+  return { graceSeconds, isHandover: false };
 }
 
 /** For Ctrl-C, and a terminal that is closed. */
-export function shortGrace({ shutdownGraceSeconds }: { readonly shutdownGraceSeconds: number }): StopOptions {
-  return { graceSeconds: Math.min(SHORT_GRACE_SECONDS, shutdownGraceSeconds), isHandover: false };
+export function shortGrace({ graceSeconds }: { readonly graceSeconds: number }): StopOptions {
+  return { graceSeconds: Math.min(SHORT_GRACE_SECONDS, graceSeconds), isHandover: false };
 }

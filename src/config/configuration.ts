@@ -6,12 +6,13 @@ import { AsBoolean, AsList, Env, hidden, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
 import { Integer } from './integer.js';
-import { AreOrigins, IsOrigin } from './origins.js';
+import { AreOrigins, AreReplicas, IsOrigin } from './origins.js';
 import { IsPassword } from './password.js';
 import type { S3Settings } from './s3.settings.js';
 import { AreCertificateNames } from './certificate-name.js';
 import { automaticWorkers, IsNumberOfWorkers } from './workers.js';
 
+export const ROLES = ['replica', 'front'] as const;
 export const STORAGE_DRIVERS = ['filesystem', 'memory', 's3', 'azure', 'gcs'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
@@ -26,6 +27,11 @@ const YEAR_SECONDS = 365 * DAY_SECONDS;
 
 /** Berth's settings. `loadConfiguration` makes them from environment variables; they are immutable. */
 export class Configuration {
+  /** `front`: keeps the connections of clients, and passes their requests on to replicas. */
+  @Env('ROLE')
+  @IsIn(ROLES, { message: `expected one of ${ROLES.join(', ')}` })
+  role: (typeof ROLES)[number] = 'replica';
+
   /** Address to listen on. On any except loopback, access control is on unless `ACCESS_MODE=open`. */
   @Env('HOST')
   @IsHost()
@@ -268,6 +274,27 @@ export class Configuration {
   @AreAddressRanges()
   trustedProxies: readonly string[] = [];
 
+  /** Where a front finds its replicas. A name with several addresses is several replicas. */
+  @Env('FRONT_REPLICAS')
+  @AsList()
+  @AreReplicas()
+  frontReplicas: readonly string[] = [];
+
+  /** How long a request may go on without progress before a front gives up. */
+  @Env('FRONT_RETRY_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 1, max: 3600 })
+  frontRetrySeconds = 120;
+
+  /** Memory of a front, per process, for bytes of uploads that are not durable yet. */
+  @Env('FRONT_BUFFER_BYTES')
+  @Integer({ what: 'a number of bytes', min: 32 * MIB, max: 1024 * 1024 * MIB })
+  frontBufferBytes = 256 * MIB;
+
+  /** How long requests in progress may continue when a front is stopped or restarted. */
+  @Env('FRONT_DRAIN_SECONDS')
+  @Integer({ what: 'a number of seconds', min: 0, max: DAY_SECONDS })
+  frontDrainSeconds = 3600;
+
   @Env('LOG_LEVEL')
   @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })
   logLevel: (typeof LOG_LEVELS)[number] = 'info';
@@ -296,6 +323,11 @@ export class Configuration {
   /** `workers` as a number. With 1, the main process serves requests itself. */
   get processes(): number {
     return this.workers === 'auto' ? automaticWorkers() : this.workers;
+  }
+
+  /** How long requests may continue at a stop. */
+  get graceSeconds(): number {
+    return this.role === 'front' ? this.frontDrainSeconds : this.shutdownGraceSeconds;
   }
 
   /** `tls` with its default: where access control is for other machines, passwords need TLS. */

@@ -4,6 +4,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
+import { checkFront } from './front-rules.js';
 import { GcsSettings } from './gcs.settings.js';
 import { S3Settings } from './s3.settings.js';
 import { InvalidSettings } from './invalid-settings.js';
@@ -33,6 +34,7 @@ export function loadConfiguration(environment: NodeJS.ProcessEnv): Readonly<Conf
   checkReadWindow(configuration, invalid);
   checkPassword(configuration, invalid);
   checkTls(configuration, invalid);
+  checkFront(configuration, invalid);
   checkUrl(configuration.databaseUrl, invalid);
   invalid.refuse();
   configuration.dataDir = resolve(configuration.dataDir);

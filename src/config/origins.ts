@@ -32,3 +32,14 @@ export const AreOrigins = () =>
         'expected origins as browsers send them, such as https://ui.example.org, separated by commas, or *',
     },
   });
+
+/** A list of origins of replicas. */
+export const AreReplicas = () =>
+  ValidateBy({
+    name: 'replicas',
+    validator: {
+      validate: (value: unknown) => Array.isArray(value) && value.every(isOrigin),
+      defaultMessage: () =>
+        'expected origins of replicas, such as http://10.0.0.1:5000, separated by commas, without a path',
+    },
+  });

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Response } from 'express';
 
 /** `Cache-Control` of content that is addressed by digest, which never changes. */
@@ -32,7 +33,7 @@ export function sendBytes(
 }
 
 /** Returns a signal that aborts when the response closes: it is complete, or the client disconnected. */
-export function abortOnClose(response: Response): AbortSignal {
+export function abortOnClose(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   const abort = () => gone.abort(new Error('the client went away'));
   if (response.closed) abort();

@@ -35,6 +35,11 @@ export class RequestBodies {
     return { source: this.source(request, lengthBytes), lengthBytes, range };
   }
 
+  /** The bytes of any body, not read yet. Its headers are not checked. */
+  stream(request: IncomingMessage): AsyncIterable<Uint8Array> {
+    return this.source(request, contentLength(request));
+  }
+
   /**
    * Reads the body of a manifest.
    *

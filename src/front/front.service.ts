@@ -1,0 +1,89 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
+import { refuse } from '../http/connection/refuse.js';
+import { RegistryError } from '../oci/errors.js';
+import { BodyBrokenError, BodyError } from '../transfer/body.errors.js';
+import { hasBody } from '../transfer/request-headers.js';
+import { Pulls } from './pull/pulls.js';
+import { ClientGoneError, NoReplicaError, ReplicaFailure } from './replicas/replica-failure.js';
+import { type Answer, sendAnswer } from './requests/answer.js';
+import type { ClientRequest } from './requests/forwarded-headers.js';
+import { routeOf } from './requests/route.js';
+import { SmallRequests } from './requests/small-requests.js';
+import { TooLargeError } from './requests/too-large.error.js';
+import { Uploads } from './upload/uploads.js';
+
+/** A POST of a whole blob up to this size is kept, and sent again unchanged. */
+const MAX_SMALL_BLOB_BYTES = 1024 * 1024;
+
+/**
+ * Answers every request of a client with an answer of a replica. A replica that fails is replaced by another
+ * one, and the client sees one slow request.
+ *
+ *     upload with bytes   Uploads        goes on from the last durable byte
+ *     pull of a blob      Pulls          goes on from the next byte
+ *     everything else     SmallRequests  is sent again
+ */
+@Injectable()
+export class FrontService {
+  private readonly logger = new Logger('Front');
+
+  constructor(
+    private readonly uploads: Uploads,
+    private readonly pulls: Pulls,
+    private readonly small: SmallRequests,
+  ) {}
+
+  /** Never rejects. */
+  async handle(request: ClientRequest, response: ServerResponse): Promise<void> {
+    try {
+      const route = routeOf(request);
+      if (route === 'blob' && request.method === 'GET') return await this.pulls.pull(request, response);
+      const answer = await this.answer(request, response, route);
+      if (!response.destroyed) await sendAnswer(request, response, answer);
+    } catch (error) {
+      this.refuse(request, response, error);
+    }
+  }
+
+  private answer(
+    request: ClientRequest,
+    response: ServerResponse,
+    route: ReturnType<typeof routeOf>,
+  ): Promise<Answer> {
+    const { method } = request;
+    if (route === 'session' && hasBody(request) && (method === 'PATCH' || method === 'PUT'))
+      return this.uploads.carry(request);
+    const digest = route === 'uploads' && method === 'POST' ? digestOf(request) : undefined;
+    if (digest !== undefined && isLargeBlob(request)) return this.uploads.pushWhole(request, digest);
+    return this.small.answer(request, response, route);
+  }
+
+  private refuse(request: ClientRequest, response: ServerResponse, error: unknown): void {
+    const isGone = error instanceof ClientGoneError || error instanceof BodyBrokenError;
+    if (isGone || response.headersSent || response.destroyed) return void response.destroy();
+    const retry = { 'Retry-After': '5' };
+    if (error instanceof NoReplicaError) refuse(response, 503, error.message, retry);
+    else if (error instanceof ReplicaFailure) refuse(response, 503, LOST_ANSWER, retry);
+    else if (error instanceof TooLargeError) refuse(response, 413, error.message);
+    else if (error instanceof BodyError) refuse(response, 408, error.message);
+    else if (error instanceof RegistryError) refuse(response, 400, error.message);
+    else {
+      this.logger.error({ err: error, requestId: request.id }, 'a request failed');
+      refuse(response, 500, 'internal error');
+    }
+  }
+}
+
+const LOST_ANSWER =
+  'the replica that had this request did not answer, and may have done it: check before you repeat it';
+
+function digestOf({ url = '' }: ClientRequest): string | undefined {
+  const [, query = ''] = url.split(/\?(.*)/s);
+  return new URLSearchParams(query).get('digest') ?? undefined;
+}
+
+function isLargeBlob({ headers }: ClientRequest): boolean {
+  const { 'transfer-encoding': coding, 'content-length': length = 0 } = headers;
+  return coding !== undefined || Number(length) > MAX_SMALL_BLOB_BYTES;
+}

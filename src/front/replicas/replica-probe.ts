@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http';
+import type { RemoteReplica } from './remote-replica.js';
+
+/**
+ * What a probe found. `closed`: nothing listens, so the replica has ended or is stopping. `silent`: it did
+ * not respond in time, so it is frozen, or cut off. `unready`: it responds and can't serve now.
+ */
+export type ProbeResult = 'ready' | 'unready' | 'closed' | 'silent';
+
+/**
+ * Asks a replica whether it is ready, on a connection of its own. Never rejects.
+ *
+ * @param timeoutMs a replica that sends nothing for this long, on any connection, is `silent`.
+ */
+export function probe(replica: RemoteReplica, timeoutMs: number): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    const startedAt = performance.now();
+    const request = replica.open(
+      { method: 'GET', target: '/health/ready', headers: { host: 'localhost', connection: 'close' } },
+      { isAlone: true },
+    );
+    const settle = (result: ProbeResult) => {
+      clearTimeout(timer);
+      request.destroy();
+      resolve(result);
+    };
+    // A busy replica responds late, but it responds.
+    const timer = setTimeout(() => settle(replica.heardAt > startedAt ? 'unready' : 'silent'), timeoutMs);
+    request.once('response', ({ statusCode }: IncomingMessage) => {
+      replica.heard();
+      settle(statusCode === 200 ? 'ready' : 'unready');
+    });
+    request.on('error', () => settle('closed'));
+    request.end();
+  });
+}

@@ -1,0 +1,55 @@
+import { Injectable } from '@nestjs/common';
+import { Configuration } from '../../config/configuration.js';
+import { HEARTBEAT, readBody } from '../../transfer/read-body.js';
+import { RequestBodies } from '../../transfer/request-bodies.js';
+import type { KeptBytes } from '../bytes/kept-bytes.js';
+import type { ClientRequest } from './forwarded-headers.js';
+
+/** The body of a client's request, on its way into memory. */
+export interface ClientBody {
+  /** Begins to receive. Idempotent. */
+  receive(): void;
+  /** Ends the receiving, wherever it is. */
+  stop(): Promise<void>;
+}
+
+/** Receives the bodies of clients, within the limits on their time. */
+@Injectable()
+export class ClientBodies {
+  constructor(
+    private readonly bodies: RequestBodies,
+    private readonly configuration: Configuration,
+  ) {}
+
+  /** @param kept gets the bytes, and then the end of the body. */
+  of(request: ClientRequest, kept: KeptBytes): ClientBody {
+    const stopping = new AbortController();
+    let receiving: Promise<void> | undefined;
+    return {
+      receive: () => void (receiving ??= this.receive(request, kept, stopping.signal)),
+      stop: async () => {
+        stopping.abort(new Error('the request was answered'));
+        await receiving;
+      },
+    };
+  }
+
+  private async receive(request: ClientRequest, kept: KeptBytes, signal: AbortSignal): Promise<void> {
+    const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
+    const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
+    try {
+      for await (const chunk of readBody(this.bodies.stream(request), {
+        errorCode: 'BLOB_UPLOAD_INVALID',
+        heartbeatMs: idleTimeoutMs,
+        idleTimeoutMs,
+        minBytesPerSecond: requestMinBytesPerSecond,
+        signal,
+      })) {
+        if (chunk !== HEARTBEAT) await kept.append(chunk);
+      }
+      kept.finish();
+    } catch (error) {
+      kept.finish(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClientGoneError, NoReplicaError } from '../replicas/replica-failure.js';
+
+/** Pauses between attempts, beginning with the third. */
+const FIRST_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 1_000;
+
+/**
+ * How long one request of a client may go on without progress: `FRONT_RETRY_SECONDS`. Its signal aborts when
+ * that time is over, or when the client disconnects.
+ */
+export class Patience {
+  private readonly ending = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  private failures = 0;
+  private lastFailure: Error | undefined;
+
+  /** @param gone aborts when the client disconnects, if that ends the request. */
+  constructor(
+    private readonly seconds: number,
+    gone?: AbortSignal,
+  ) {
+    const stop = () => this.ending.abort(new ClientGoneError());
+    if (gone?.aborted === true) stop();
+    else gone?.addEventListener('abort', stop, { once: true, signal: this.ending.signal });
+    this.run();
+  }
+
+  /** The reason is a `NoReplicaError` or a `ClientGoneError`. */
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  /** How many attempts have failed since the last progress. */
+  get failedAttempts(): number {
+    return this.failures;
+  }
+
+  /** Gives all of the time again. */
+  progressed(): void {
+    this.failures = 0;
+    this.timer?.refresh();
+  }
+
+  /** Stops the clock until `run`: no replica owes anything. */
+  rest(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  /** Lets the clock run, from the beginning if it rested. */
+  run(): void {
+    this.timer ??= setTimeout(() => {
+      this.ending.abort(new NoReplicaError(this.seconds, { cause: this.lastFailure }));
+    }, this.seconds * 1000);
+  }
+
+  /**
+   * Waits before the next attempt: not at all after the first one, since another replica may answer at once.
+   *
+   * @throws the signal's reason.
+   */
+  async failed(outcome: Error | { readonly status: number }): Promise<void> {
+    this.run();
+    this.lastFailure = outcome instanceof Error ? outcome : new Error(`a replica answered ${outcome.status}`);
+    this.failures += 1;
+    this.signal.throwIfAborted();
+    if (this.failures === 1) return;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.failures - 2), MAX_PAUSE_MS);
+    await delay(pauseMs, undefined, { signal: this.signal }).catch(() => undefined);
+    this.signal.throwIfAborted();
+  }
+
+  /** Call it when the request has ended. */
+  end(): void {
+    this.rest();
+    this.ending.abort(new ClientGoneError());
+  }
+}

@@ -1,0 +1,15 @@
+/** How often an internal error is taken for a passing one. */
+const MAX_INTERNAL_ERRORS = 3;
+
+/**
+ * Whether an answer is about a replica's trouble, so that another replica, or a later attempt, may do better:
+ * its database or storage is away, or it stops; or an upload session is still held by a writer that was lost.
+ *
+ * @param failedAttempts how many attempts have failed before it.
+ */
+export function isTemporary(status: number, isOnSession: boolean, failedAttempts: number): boolean {
+  if (status === 502 || status === 503 || status === 504) return true;
+  if (status === 500) return failedAttempts < MAX_INTERNAL_ERRORS;
+  // The replica's time for a body that pauses is not the client's, whose time the front measures.
+  return isOnSession && (status === 429 || status === 408);
+}

@@ -1,0 +1,173 @@
+import { Logger } from '@nestjs/common';
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { KeptBytes } from '../bytes/kept-bytes.js';
+import { Exchange } from '../replicas/exchange.js';
+import type { RemoteReplica } from '../replicas/remote-replica.js';
+import { ReplicaFailure } from '../replicas/replica-failure.js';
+import type { ReplicaSet } from '../replicas/replica-set.js';
+import { type Answer, collect } from '../requests/answer.js';
+import type { Patience } from '../requests/patience.js';
+import { isTemporary } from '../requests/temporary-answers.js';
+import type { UploadRequest } from './upload-request.js';
+import type { UploadStatus } from './upload-status.js';
+
+export interface CarriedUploadParts {
+  readonly replicas: ReplicaSet;
+  readonly status: UploadStatus;
+  readonly patience: Patience;
+  /** The body, which is received while this sends it. */
+  readonly kept: KeptBytes;
+  /** Begins to receive the body. Idempotent. */
+  readonly receive: () => void;
+}
+
+/**
+ * Carries the body of one request to its upload session, at as many replicas as it takes.
+ *
+ *     client     ════════════════════════════════════════════►  PATCH, or PUT
+ *     replica A  ═══════ 104 ═══ 104 ════x
+ *     kept                           ├───┼────┤
+ *     replica B                           GET, PATCH with Upload-Offset ═══ 104 ════►  answer
+ *
+ * A replica reports what is durable with 104, and the front forgets that. After a failure, the next replica
+ * is asked for the offset of the session, and gets the same request with the rest of the body. Each attempt
+ * states where its body begins, so a replica that was frozen can't append bytes twice.
+ */
+export class CarriedUpload {
+  private readonly logger = new Logger('Uploads');
+  /** The last offset of the session that is known. */
+  private durable = 0;
+  /** Where the body of the current attempt has got to. */
+  private sent: number;
+  /** Whether the body is being received. */
+  private hasBegun = false;
+
+  /** @param start where the body of the client begins. */
+  constructor(
+    private readonly parts: CarriedUploadParts,
+    private readonly request: UploadRequest,
+    start: number,
+  ) {
+    this.sent = start;
+  }
+
+  /**
+   * Returns the answer for the client.
+   *
+   * @throws NoReplicaError; the error of the client's body.
+   */
+  async run(): Promise<Answer> {
+    const { replicas, patience, kept } = this.parts;
+    if (!this.request.expectsContinue) this.begin();
+    let offsetHeaders = this.firstOffsetHeaders();
+    let failed: RemoteReplica | undefined;
+    for (;;) {
+      failed = await replicas.choose(patience.signal, failed);
+      const outcome = await this.attempt(failed, offsetHeaders);
+      if (!(outcome instanceof ReplicaFailure) && this.isFinal(outcome, offsetHeaders)) return outcome;
+      if (kept.end?.error !== undefined) throw kept.end.error;
+      if (outcome instanceof ReplicaFailure) this.logger.debug(`an upload leaves ${outcome.message}`);
+      await patience.failed(outcome);
+      const refusal = await this.findOffset();
+      if (refusal !== undefined) return refusal;
+      offsetHeaders = { 'upload-offset': String(this.sent), prefer: 'upload-progress, upload-takeover' };
+    }
+  }
+
+  /** As the client says it. Without that, the front has asked, and says it. */
+  private firstOffsetHeaders(): OutgoingHttpHeaders {
+    const { offsetHeaders, start } = this.request;
+    // A body that has arrived as a whole is short.
+    const prefer = this.parts.kept.end === undefined ? { prefer: 'upload-progress' } : {};
+    const stated = start === undefined ? { 'upload-offset': String(this.sent) } : offsetHeaders;
+    return { ...stated, ...prefer };
+  }
+
+  private isFinal({ status }: Answer, { 'upload-offset': stated }: OutgoingHttpHeaders): boolean {
+    // A lost writer may still have recorded some bytes after the front asked.
+    const isOurs = stated !== undefined && stated !== this.request.offsetHeaders['upload-offset'];
+    if (status === 416 && isOurs) return false;
+    return !isTemporary(status, true, this.parts.patience.failedAttempts);
+  }
+
+  private async attempt(
+    replica: RemoteReplica,
+    offsetHeaders: OutgoingHttpHeaders,
+  ): Promise<Answer | ReplicaFailure> {
+    const { method, target, headers } = this.request;
+    const { patience } = this.parts;
+    const expect = this.hasBegun || !this.request.expectsContinue ? {} : { expect: '100-continue' };
+    const head = { method, target, headers: { ...headers, ...offsetHeaders, ...this.framing(), ...expect } };
+    const exchange = new Exchange(replica, head, {
+      canLeave: true,
+      signal: patience.signal,
+      onContinue: () => this.begin(),
+      onDurable: (offset) => this.onDurable(offset),
+    });
+    try {
+      const [message] = await Promise.all([exchange.answered, this.send(exchange)]);
+      return await collect(message);
+    } catch (error) {
+      return error instanceof ReplicaFailure ? error : new ReplicaFailure(replica.name, true, error);
+    }
+  }
+
+  /** A body that has arrived as a whole has a length. */
+  private framing(): OutgoingHttpHeaders {
+    const { kept } = this.parts;
+    return kept.end === undefined
+      ? { 'transfer-encoding': 'chunked' }
+      : { 'content-length': Math.max(0, kept.received - this.sent) };
+  }
+
+  private async send(exchange: Exchange): Promise<void> {
+    const { kept, patience } = this.parts;
+    exchange.flushHead();
+    for (;;) {
+      const parts = await kept.after(this.sent, exchange.over);
+      if (exchange.over.aborted) return;
+      if (parts.length === 0) break;
+      patience.run();
+      await exchange.write(parts);
+      this.sent += parts.reduce((sum, part) => sum + part.length, 0);
+      this.forget();
+    }
+    // What arrived of a body that was broken off is kept, but it must not look like the whole body.
+    if (kept.end?.error === undefined) exchange.end();
+    else exchange.breakOff();
+  }
+
+  private onDurable(offset: number): void {
+    const { kept, patience } = this.parts;
+    if (offset > this.durable) patience.progressed();
+    this.durable = Math.max(this.durable, offset);
+    this.forget();
+    // Then it is the client's turn.
+    if (this.durable >= kept.received && kept.end === undefined) patience.rest();
+    this.begin();
+  }
+
+  /** The replica wants the body. */
+  private begin(): void {
+    this.hasBegun = true;
+    this.parts.receive();
+  }
+
+  /** Only what was sent: a body may begin with bytes that the session has, which the replica compares. */
+  private forget(): void {
+    this.parts.kept.forget(Math.min(this.durable, this.sent));
+  }
+
+  /** Asks where the body goes on. Returns the answer of a session that can't go on. */
+  private async findOffset(): Promise<Answer | undefined> {
+    const { status, patience, kept } = this.parts;
+    const found = await status.of(this.request, patience);
+    if (typeof found !== 'number') return found;
+    if (found < this.durable)
+      throw new Error(`the session has lost bytes: ${this.durable} were durable, now ${found}`);
+    if (found > this.durable) patience.progressed();
+    this.durable = this.sent = found;
+    kept.forget(found);
+    return undefined;
+  }
+}

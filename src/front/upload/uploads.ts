@@ -1,0 +1,118 @@
+import { Injectable } from '@nestjs/common';
+import { Configuration } from '../../config/configuration.js';
+import { BufferBudget } from '../bytes/buffer-budget.js';
+import { KeptBytes } from '../bytes/kept-bytes.js';
+import { ReplicaSet } from '../replicas/replica-set.js';
+import type { Answer } from '../requests/answer.js';
+import { ClientBodies } from '../requests/client-bodies.js';
+import type { ClientRequest } from '../requests/forwarded-headers.js';
+import { Patience } from '../requests/patience.js';
+import { Requests } from '../requests/requests.js';
+import { CarriedUpload } from './carried-upload.js';
+import { pathOf, type UploadRequest, uploadRequestOf } from './upload-request.js';
+import { UploadStatus } from './upload-status.js';
+
+/** A smaller body of known length is received as a whole before it is sent. */
+const MAX_WHOLE_BYTES = 1024 * 1024;
+
+/** What a front keeps of an upload beyond `UPLOAD_CHECKPOINT_BYTES`, while a checkpoint is being made. */
+const AHEAD_BYTES = 8 * 1024 * 1024;
+
+/** Requests that bring bytes to upload sessions. */
+@Injectable()
+export class Uploads {
+  constructor(
+    private readonly configuration: Configuration,
+    private readonly budget: BufferBudget,
+    private readonly bodies: ClientBodies,
+    private readonly replicas: ReplicaSet,
+    private readonly requests: Requests,
+    private readonly status: UploadStatus,
+  ) {}
+
+  /**
+   * A PATCH or PUT with a body.
+   *
+   * @throws NoReplicaError; errors of the client's body
+   */
+  async carry(request: ClientRequest): Promise<Answer> {
+    const upload = uploadRequestOf(request);
+    return this.withPatience(async (patience) => {
+      // The bare path of a session: any bytes would be appended, also those of a repeated request.
+      const start = upload.start ?? (await this.status.of(upload, patience));
+      return typeof start === 'number' ? this.carryFrom(start, upload, request, patience) : start;
+    });
+  }
+
+  /**
+   * A POST of a whole blob that is too large to be sent again as a whole: it becomes a session, and a PUT.
+   *
+   * @throws NoReplicaError; errors of the client's body
+   */
+  async pushWhole(request: ClientRequest, digest: string): Promise<Answer> {
+    const upload = uploadRequestOf(request);
+    const { headers } = upload;
+    return this.withPatience(async (patience) => {
+      const { 'content-type': _, ...bare } = headers;
+      const session = { headers: bare, body: [], isRepeatable: true, isOnSession: false };
+      const algorithm = new URLSearchParams({ 'digest-algorithm': digest.split(':', 1)[0] ?? '' });
+      const path = pathOf(upload.target);
+      const started = await this.requests.ask(
+        { ...session, method: 'POST', target: `${path}?${algorithm.toString()}` },
+        patience,
+      );
+      const location = started.headers['location'];
+      if (started.status !== 202 || typeof location !== 'string') return started;
+      const query = new URLSearchParams({ digest });
+      const put = {
+        ...upload,
+        method: 'PUT',
+        target: `${location}&${query.toString()}`,
+        start: 0,
+        offsetHeaders: {},
+      };
+      const answer = await this.carryFrom(0, put, request, patience);
+      // The client does not know of the session.
+      if (answer.status !== 201) {
+        await this.requests
+          .ask({ ...session, method: 'DELETE', target: pathOf(location), isOnSession: true }, patience)
+          .catch(() => undefined);
+      }
+      return answer;
+    });
+  }
+
+  private async withPatience(work: (patience: Patience) => Promise<Answer>): Promise<Answer> {
+    const patience = new Patience(this.configuration.frontRetrySeconds);
+    try {
+      return await work(patience);
+    } finally {
+      patience.end();
+    }
+  }
+
+  private async carryFrom(
+    start: number,
+    upload: UploadRequest,
+    request: ClientRequest,
+    patience: Patience,
+  ): Promise<Answer> {
+    const { budget, bodies, replicas, status, configuration } = this;
+    const kept = new KeptBytes(budget, start, configuration.uploadCheckpointBytes + AHEAD_BYTES);
+    const body = bodies.of(request, kept);
+    try {
+      if (upload.lengthBytes <= MAX_WHOLE_BYTES) {
+        await kept.reserve(upload.lengthBytes);
+        body.receive();
+        await kept.whole();
+        if (kept.end?.error !== undefined) throw kept.end.error;
+      }
+      const parts = { replicas, status, patience, kept, receive: () => body.receive() };
+      return await new CarriedUpload(parts, upload, start).run();
+    } finally {
+      const stopped = body.stop();
+      kept.release();
+      await stopped;
+    }
+  }
+}
