@@ -13,6 +13,7 @@ const RUNS = {
   long: ['test/long'],
   chaos: ['test/chaos'],
   collection: ['test/collection'],
+  front: ['test/front'],
 };
 const directories = process.env.TESTS ? RUNS[process.env.TESTS] : ['src', 'test'];
 if (!directories) throw new Error(`TESTS must be one of ${Object.keys(RUNS).join(', ')}`);

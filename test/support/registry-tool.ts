@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { describe, it } from '@jest/globals';
 
 /** `.ci/run` installs these: there, a missing one is a failure. */
-const REQUIRED_IN_CI = ['busybox', 'skopeo', 'buildah', 'podman', 'nginx'];
+const REQUIRED_IN_CI = [
+  ...['busybox', 'skopeo', 'buildah', 'podman', 'nginx', 'docker-registry'],
+  ...['docker', 'dockerd', 'containerd', 'ctr'],
+];
 /** For hangs only. */
 const COMMAND_TIMEOUT_MS = 240_000;
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -48,10 +51,14 @@ export class ToolHome {
   private constructor(
     readonly path: string,
     private readonly environment: Record<string, string>,
+    private readonly timeoutMs: number,
   ) {}
 
-  /** @param registry clients reach an http one without TLS; of an https one they know no authority yet. */
-  static async create(registry: URL): Promise<ToolHome> {
+  /**
+   * @param registry clients reach an http one without TLS; of an https one they know no authority yet.
+   * @param timeoutMs of each command
+   */
+  static async create(registry: URL, timeoutMs = COMMAND_TIMEOUT_MS): Promise<ToolHome> {
     const path = await mkdtemp(join(tmpdir(), 'berth-client-'));
     const file = (name: string) => join(path, name);
     for (const name of ['run', 'tmp', '.docker', '.config/containers'])
@@ -74,7 +81,7 @@ export class ToolHome {
       file('containers.conf'),
       '[engine]\nevents_logger = "none"\ncgroup_manager = "cgroupfs"\n',
     );
-    return new ToolHome(path, {
+    const environment = {
       PATH: process.env['PATH'] ?? '',
       HOME: path,
       TMPDIR: file('tmp'),
@@ -86,7 +93,8 @@ export class ToolHome {
       CONTAINERS_STORAGE_CONF: file('storage.conf'),
       DOCKER_CONFIG: file('.docker'),
       BUILDAH_ISOLATION: 'chroot',
-    });
+    };
+    return new ToolHome(path, environment, timeoutMs);
   }
 
   file(name: string): string {
@@ -107,7 +115,7 @@ export class ToolHome {
     const options = {
       cwd: this.path,
       env: { ...this.environment, ...extra },
-      timeout: COMMAND_TIMEOUT_MS,
+      timeout: this.timeoutMs,
       killSignal: 'SIGKILL' as const,
       maxBuffer: OUTPUT_LIMIT_BYTES,
     };

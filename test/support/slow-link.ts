@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** A connection at home: what clients send passes at a limited speed, per connection; responses do not. */
 export class SlowLink {
   private readonly sockets = new Set<Socket>();
+  private sent = 0;
 
   private constructor(
     private readonly server: Server,
@@ -29,6 +30,11 @@ export class SlowLink {
     return url;
   }
 
+  /** What all clients have sent, with requests' heads and framing. */
+  get sentBytes(): number {
+    return this.sent;
+  }
+
   async close(): Promise<void> {
     this.server.close();
     for (const socket of this.sockets) socket.destroy();
@@ -41,8 +47,10 @@ export class SlowLink {
       this.sockets.add(socket);
       socket.once('close', () => this.sockets.delete(socket));
     }
+    const count = (chunk: Buffer): void => void (this.sent += chunk.length);
     const slowly = async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
+        count(chunk);
         yield chunk;
         await sleep((chunk.length / bytesPerSecond) * 1000);
       }
