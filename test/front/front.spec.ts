@@ -42,7 +42,7 @@ async function pushed({ storage, client, fault }: Row): Promise<void> {
     // Otherwise the test shows nothing: the layer is too small.
     expect(result.hits).toBeGreaterThan(0);
   } catch (error) {
-    process.stderr.write(`${client}, ${fault}: ${cluster.logs}\n`);
+    process.stderr.write(`${client}, ${fault}:\n${results.at(-1)?.output}\n${cluster.logs}\n`);
     throw error;
   } finally {
     await cluster.stop();
