@@ -4,6 +4,7 @@ import { CLEAN_EXIT, expectPostgresGone, stopped } from '../support/process-benc
 import { digestOf, RegistryClient } from '../support/registry-client.js';
 import { useProcessBench } from '../support/set-up.js';
 import { SlowRequest } from '../support/slow-request.js';
+import { until } from '../support/until.js';
 import { patternBytes, UploadProbe } from '../support/upload-probe.js';
 
 const MIB = 1024 * 1024;
@@ -54,6 +55,55 @@ describe('a stop', () => {
 });
 
 describe('a stop in the middle of uploads', () => {
+  it('waits for one that moves, also longer than for one that stalled', async () => {
+    dataDir = bench.newDataDir();
+    const berth = bench.start({ DATA_DIR: dataDir });
+    const url = await berth.url();
+    const whole = patternBytes(MIB);
+    const [stalled, moving] = [await UploadProbe.begin(url, dataDir), await UploadProbe.begin(url, dataDir)];
+    const [stalledPatch, movingPatch] = [stalled.patch(url), moving.patch(url)];
+    for (const patch of [stalledPatch, movingPatch]) await patch.send(whole.subarray(0, 1000));
+    await moving.bytesWritten(1000);
+    await stalled.bytesWritten(1000);
+    berth.signal('SIGTERM');
+    await berth.printed(/stopping \(SIGTERM\): waits up to 300 s for 2 requests, 2 uploads/, 30_000);
+    // Longer than a request may stall.
+    const end = performance.now() + 12_000;
+    let sent = 1000;
+    while (performance.now() < end) {
+      await movingPatch.send(whole.subarray(sent, (sent += 1000)));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await movingPatch.send(whole.subarray(sent));
+    movingPatch.end();
+    expect(await movingPatch.status).toBe(202);
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
+    expect([undefined, 503]).toContain(await stalledPatch.status);
+    expect(berth.log(/keeps/)).toMatchObject([
+      { msg: 'no request makes progress: 1 upload keeps what arrived and can be resumed' },
+    ]);
+    const next = await bench.start({ DATA_DIR: dataDir }).url();
+    expect(await stalled.offset(next)).toBe(1000);
+    expect(await moving.finish(next, whole)).toBe(digestOf(whole));
+  });
+
+  it('waits for 5 s after Ctrl-C, also for one that moves', async () => {
+    dataDir = bench.newDataDir();
+    const berth = bench.start({ DATA_DIR: dataDir });
+    const url = await berth.url();
+    const upload = await UploadProbe.begin(url, dataDir);
+    const patch = upload.patch(url);
+    const sending = setInterval(() => void patch.send(patternBytes(1000)), 100);
+    await until('bytes in storage', async () => (await upload.written()) > 0);
+    berth.signal('SIGINT');
+    expect(await berth.ended()).toMatchObject(CLEAN_EXIT);
+    clearInterval(sending);
+    expect(berth.log(/^stopping|grace/).map(({ msg }) => msg)).toEqual([
+      'stopping (SIGINT): waits up to 5 s for 1 request, 1 upload',
+      'the 5 s of grace are over: 1 upload keeps what arrived and can be resumed',
+    ]);
+  });
+
   it('keeps every received byte', async () => {
     dataDir = bench.newDataDir();
     const settings = {

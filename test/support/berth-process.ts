@@ -17,6 +17,8 @@ export interface ProcessLimits {
   readonly output?: number | 'pipe';
   /** The limit of open files and sockets. Unset, the limit of this process. */
   readonly openFiles?: number | undefined;
+  /** The program's main file. Unset, the built one. */
+  readonly main?: string;
 }
 
 /** For hangs only: a start initialises a database cluster. */

@@ -52,7 +52,12 @@ export class ProcessBench {
 
   /** Starts a Berth on any free port. */
   start(environment: Record<string, string>, limits: ProcessLimits = {}): BerthProcess {
-    const berth = new BerthProcess(this.main, { PORT: '0', ...environment }, this.scratch, limits);
+    const berth = new BerthProcess(
+      limits.main ?? this.main,
+      { PORT: '0', ...environment },
+      this.scratch,
+      limits,
+    );
     this.processes.push(berth);
     return berth;
   }

@@ -75,7 +75,9 @@ export class WorkerProcess {
   stop(options: StopOptions): void {
     this.stopOptions = options;
     this.send({ berth: 'stop', options });
-    const timeoutMs = options.graceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS;
+    // A worker that doesn't serve yet has no requests to finish. It may also hang.
+    const graceSeconds = this.isServing ? options.graceSeconds : 0;
+    const timeoutMs = graceSeconds * 1000 + DRAIN_MS + STOP_MARGIN_MS;
     const timeout = setTimeout(() => this.kill(), timeoutMs);
     void this.ended.then(() => clearTimeout(timeout));
   }
