@@ -3,6 +3,8 @@
 // Types are not checked here, which would double the time: `npm run build` and `npm run lint` check them.
 // Each file is replaced by a rename, and the stamp is written last. So an interrupted build is repeated, and
 // two builds at the same time don't disturb each other.
+//
+// With --check it builds nothing: it fails if dist/ is not up to date.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,7 +16,10 @@ const TSCONFIG = 'tsconfig.build.json';
 process.chdir(join(import.meta.dirname, '..'));
 const sources = sourceFiles();
 const inputs = hashOf([...sources, TSCONFIG, 'tsconfig.json', 'package-lock.json']);
-if (!isUpToDate()) await build();
+if (!isUpToDate()) {
+  if (process.argv.includes('--check')) process.exit(1);
+  await build();
+}
 
 function sourceFiles() {
   const names = readdirSync('src', { recursive: true }).map((name) => join('src', name));
