@@ -78,8 +78,11 @@ export class KeptBytes {
   /** Returns how many of the next bytes are not kept. */
   private drop(length: number): number {
     const count = Math.min(length, Math.max(0, this.keptFrom - this.receivedTo));
+    if (count === 0) return 0;
     this.receivedTo += count;
-    if (count > 0) this.wakeReader();
+    // A block that came for these bytes: it would be the block of a wrong place.
+    this.budget.giveBack(this.blocks.splice(0));
+    this.wakeReader();
     return count;
   }
 
