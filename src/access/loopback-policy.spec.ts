@@ -17,6 +17,7 @@ describe('LoopbackPolicy', () => {
     [{}],
     [{ host: '127.0.0.1:5000', origin: 'http://127.0.0.1:5000' }],
     [{ host: '127.0.0.1:5000', 'x-forwarded-host': 'registry.example' }],
+    [{ host: '127.0.0.1:5000', 'x-forwarded-for': '127.0.0.1, ::1,127.0.0.9' }],
   ])('accepts %j', (headers) => expect(() => policy.refuseForeign(request(headers))).not.toThrow());
 
   it.each([
@@ -27,6 +28,9 @@ describe('LoopbackPolicy', () => {
     [{ host: '192.168.1.1:5000' }],
     [{ host: '' }],
     [{ host: 'rebound.example', 'x-forwarded-host': 'localhost', 'x-forwarded-for': '127.0.0.1' }],
+    [{ host: '127.0.0.1:5000', 'x-forwarded-for': '192.0.2.1' }],
+    [{ host: '127.0.0.1:5000', 'x-forwarded-for': '127.0.0.1, 192.0.2.1' }],
+    [{ host: '127.0.0.1:5000', 'x-forwarded-for': 'unknown' }],
     [{ host: '127.0.0.1:5000', origin: 'https://page.example' }],
     [{ host: '127.0.0.1:5000', origin: 'http://127.0.0.1:8080' }],
     [{ host: '127.0.0.1:5000', origin: 'null' }],

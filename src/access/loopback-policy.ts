@@ -10,7 +10,7 @@ import { allowsPage } from './cross-origin.js';
  * Access that is open on loopback is for users of this machine, not for the web pages that they visit. A page
  * can send requests to 127.0.0.1 directly, which shows in `Origin` or `Sec-Fetch-Site`, or through a host
  * name that resolves to 127.0.0.1 (DNS rebinding), which shows in `Host`. Both are refused without
- * `ACCESS_MODE=open`. Registry clients do not send the first two headers. Pages of `CORS_ORIGINS` may use
+ * `ACCESS_MODE=open`. So are requests of other machines that a proxy or a front passes on. Registry clients do not send the first two headers. Pages of `CORS_ORIGINS` may use
  * `/v2`.
  */
 @Injectable()
@@ -36,6 +36,12 @@ export class LoopbackPolicy {
     if (this.configuration.access !== 'loopback') return;
     const refusal = this.describeHostRefusal(request.headers.host);
     if (refusal !== undefined) throw new RegistryError('DENIED', refusal);
+    if (isForwardedFromElsewhere(request)) {
+      throw new RegistryError(
+        'DENIED',
+        'without ACCESS_MODE=open, requests that a proxy forwards from other machines are refused',
+      );
+    }
     if (isFromAnotherPage(request) && !allowsPage(this.configuration, request)) {
       throw new RegistryError(
         'DENIED',
@@ -58,6 +64,14 @@ function isFromAnotherPage({ method, headers, socket }: IncomingMessage): boolea
   const followsLink =
     method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   return !followsLink;
+}
+
+/** Whether a proxy on this machine says that its client is on another one. */
+function isForwardedFromElsewhere({ headers }: IncomingMessage): boolean {
+  const forwarded = headers['x-forwarded-for'];
+  if (forwarded === undefined) return false;
+  const addresses = [forwarded].flat().join(',').split(',');
+  return !addresses.every((address) => isLoopback(address.trim()));
 }
 
 /** The host name of a URL, without the brackets of an IPv6 address; empty if the URL is malformed. */
