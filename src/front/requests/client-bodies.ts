@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Configuration } from '../../config/configuration.js';
 import { HEARTBEAT, readBody } from '../../transfer/read-body.js';
 import { RequestBodies } from '../../transfer/request-bodies.js';
@@ -38,6 +39,8 @@ export class ClientBodies {
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
     const idleTimeoutMs = requestIdleTimeoutSeconds * 1000;
     try {
+      // Node emits a request in the middle of its parser's work: the beginning of the body comes after it.
+      await turn();
       for await (const chunk of readBody(this.bodies.stream(request), {
         errorCode: 'BLOB_UPLOAD_INVALID',
         heartbeatMs: idleTimeoutMs,

@@ -46,7 +46,7 @@ export class CarriedUpload {
   constructor(
     private readonly parts: CarriedUploadParts,
     private readonly request: UploadRequest,
-    start: number,
+    private readonly start: number,
   ) {
     this.sent = start;
   }
@@ -112,12 +112,11 @@ export class CarriedUpload {
     }
   }
 
-  /** A body that has arrived as a whole has a length. */
   private framing(): OutgoingHttpHeaders {
-    const { kept } = this.parts;
-    return kept.end === undefined
-      ? { 'transfer-encoding': 'chunked' }
-      : { 'content-length': Math.max(0, kept.received - this.sent) };
+    const end =
+      this.parts.kept.end === undefined ? this.start + this.request.lengthBytes : this.parts.kept.received;
+    if (end === Infinity) return { 'transfer-encoding': 'chunked' };
+    return { 'content-length': Math.max(0, end - this.sent) };
   }
 
   private async send(exchange: Exchange): Promise<void> {
