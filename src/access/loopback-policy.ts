@@ -10,8 +10,8 @@ import { allowsPage } from './cross-origin.js';
  * Access that is open on loopback is for users of this machine, not for the web pages that they visit. A page
  * can send requests to 127.0.0.1 directly, which shows in `Origin` or `Sec-Fetch-Site`, or through a host
  * name that resolves to 127.0.0.1 (DNS rebinding), which shows in `Host`. Both are refused without
- * `ACCESS_MODE=open`. So are requests of other machines that a proxy or a front passes on. Registry clients do not send the first two headers. Pages of `CORS_ORIGINS` may use
- * `/v2`.
+ * `ACCESS_MODE=open`. Registry clients do not send the first two headers. Pages of `CORS_ORIGINS` may use
+ * `/v2`. Requests of other machines that a proxy passes on are refused, too.
  */
 @Injectable()
 export class LoopbackPolicy {
