@@ -36,7 +36,7 @@ const HIDDEN = [
 export async function prettyLines(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
   const prettify = prettyFactory({
-    ignore: 'pid,hostname,stop',
+    ignore: 'pid,hostname,stop,restart',
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
   });

@@ -1,37 +1,161 @@
 import { EventEmitter } from 'node:events';
 import cluster, { type Worker } from 'node:cluster';
-import { afterEach, expect, it, jest } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { pino } from 'pino';
 import { AT_ONCE } from '../stop-options.js';
-import { WorkerPool } from './worker-pool.js';
+import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 
-afterEach(() => void jest.restoreAllMocks());
+/** A process that the pool forked. */
+class Forked extends EventEmitter {
+  readonly told: unknown[] = [];
+  readonly process = { pid: 1, kill: () => true };
+  readonly isConnected = () => true;
+  readonly send = (message: unknown) => this.told.push(message);
 
-it('serves, and logs a warning, if the process ids of the workers can not be written', async () => {
-  const forked = Object.assign(new EventEmitter(), {
-    process: { pid: 1, kill: () => true },
-    isConnected: () => false,
+  serve(): void {
+    this.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
+  }
+
+  end(code = 0): void {
+    this.emit('exit', code, null);
+    this.emit('disconnect');
+  }
+}
+
+describe('WorkerPool', () => {
+  let forks: Forked[];
+  let lines: { msg: string }[];
+  beforeEach(() => {
+    [forks, lines] = [[], []];
+    jest.spyOn(cluster, 'setupPrimary').mockImplementation(() => undefined);
+    jest.spyOn(cluster, 'fork').mockImplementation(() => {
+      const forked = new Forked();
+      forks.push(forked);
+      return forked as unknown as Worker;
+    });
   });
-  jest.spyOn(cluster, 'setupPrimary').mockImplementation(() => undefined);
-  jest.spyOn(cluster, 'fork').mockReturnValue(forked as unknown as Worker);
-  const lines: string[] = [];
-  const note = () => {
-    throw Object.assign(new Error('EIO: i/o error, ftruncate'), { code: 'EIO' });
-  };
-  const pool = new WorkerPool({
-    count: 1,
-    environment: {},
-    lock: { fd: 0, note, release: () => undefined },
-    oldGenerations: 1,
-    handoverSeconds: 0,
-    logger: pino({}, { write: (line) => void lines.push(line) }),
+  afterEach(() => void jest.restoreAllMocks());
+
+  function newPool(options: Partial<WorkerPoolOptions> = {}): WorkerPool {
+    const write = (line: string) => void lines.push(JSON.parse(line) as { msg: string });
+    return new WorkerPool({
+      ...{ count: 1, oldGenerations: 1, handoverSeconds: 7, environment: {} },
+      logger: pino({}, { write }),
+      ...options,
+    });
+  }
+
+  /** Returns the nth process when it was forked. */
+  async function forked(n: number): Promise<Forked> {
+    for (;;) {
+      const found = forks[n];
+      if (found !== undefined) return found;
+      await turn();
+    }
+  }
+
+  async function logged(message: RegExp): Promise<void> {
+    while (!lines.some(({ msg }) => message.test(msg))) await turn();
+  }
+
+  async function stop(pool: WorkerPool, ...left: Forked[]): Promise<void> {
+    const stopped = pool.stop(AT_ONCE);
+    for (const each of left) each.end();
+    await stopped;
+  }
+
+  it('serves, and logs a warning, if the process ids of the workers can not be written', async () => {
+    const note = () => {
+      throw Object.assign(new Error('EIO: i/o error, ftruncate'), { code: 'EIO' });
+    };
+    const pool = newPool({ lock: { fd: 0, note, release: () => undefined } });
+    const started = pool.start();
+    const worker = await forked(0);
+    worker.serve();
+    expect(await started).toBe('http://127.0.0.1');
+    expect(lines).toMatchObject([{ msg: expect.stringMatching(/workers\.lock/), err: { code: 'EIO' } }]);
+    await stop(pool, worker);
   });
-  const started = pool.start();
-  forked.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
-  expect(await started).toBe('http://127.0.0.1');
-  expect(lines).toEqual([expect.stringMatching(/EIO.+workers\.lock/)]);
-  const stopped = pool.stop(AT_ONCE);
-  forked.emit('exit', 0, null);
-  forked.emit('disconnect');
-  await stopped;
+
+  it('stops a worker only when its successor serves', async () => {
+    const pool = newPool();
+    void pool.start();
+    const old = await forked(0);
+    old.serve();
+    pool.restart();
+    const successor = await forked(1);
+    await turn();
+    expect(old.told).toEqual([]);
+    successor.serve();
+    await logged(/^restarted/);
+    expect(old.told).toEqual([{ berth: 'stop', options: { graceSeconds: 7, isHandover: true } }]);
+    await stop(pool, old, successor);
+  });
+
+  it('starts no successor while too many old workers run', async () => {
+    const pool = newPool();
+    void pool.start();
+    const oldest = await forked(0);
+    oldest.serve();
+    pool.restart();
+    const old = await forked(1);
+    old.serve();
+    await logged(/^restarted/);
+    pool.restart();
+    await logged(/^the restart waits: 1 worker of earlier restarts/);
+    for (let turns = 0; turns < 100; turns += 1) await turn();
+    expect(forks).toHaveLength(2);
+    oldest.end();
+    const successor = await forked(2);
+    await stop(pool, old, successor);
+  });
+
+  it('replaces a successor that ends, while the old worker still finishes its requests', async () => {
+    const pool = newPool();
+    void pool.start();
+    const old = await forked(0);
+    old.serve();
+    pool.restart();
+    const successor = await forked(1);
+    successor.serve();
+    await logged(/^restarted/);
+    successor.end(1);
+    const next = await forked(2);
+    await stop(pool, old, next);
+  });
+
+  it('tries again if a restart was requested while a new worker failed to start', async () => {
+    const pool = newPool();
+    void pool.start();
+    const old = await forked(0);
+    old.serve();
+    pool.restart();
+    const broken = await forked(1);
+    pool.restart();
+    broken.end(1);
+    await logged(/^the restart failed; all workers continue: a new worker ended .+ exit code 1/);
+    const successor = await forked(2);
+    successor.serve();
+    await logged(/^restarted in .+: 1 worker replaced/);
+    await stop(pool, old, successor);
+  });
+
+  it('stops old and starting workers, too', async () => {
+    const pool = newPool();
+    void pool.start();
+    const old = await forked(0);
+    old.serve();
+    pool.restart();
+    const starting = await forked(1);
+    const stopped = pool.stop(AT_ONCE);
+    expect([old, starting].map(({ told }) => told.at(-1))).toEqual([
+      { berth: 'stop', options: AT_ONCE },
+      { berth: 'stop', options: AT_ONCE },
+    ]);
+    starting.end(1);
+    old.end();
+    await stopped;
+    expect(forks).toHaveLength(2);
+  });
 });

@@ -135,7 +135,10 @@ export class WorkerPool {
     const wasOld = this.old.delete(worker);
     if (this.isStopping() && !isClean && servedMs > 0) this.uncleanEnds.push(how);
     else if (wasOld)
-      this.options.logger[isClean ? 'info' : 'warn']({ worker: worker.pid, how }, 'an old worker has ended');
+      this.options.logger[isClean ? 'info' : 'warn'](
+        { restart: { worker: worker.pid, how } },
+        `an old worker has ended (${how})`,
+      );
   }
 
   /** A failure is only logged: the process ids are only for messages. */
