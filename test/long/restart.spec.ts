@@ -64,12 +64,12 @@ onLinux('a restart of workers', () => {
     const { berth, url } = running;
     const before = await fullPool(berth);
     const whole = patternBytes(2 * MIB);
-    const [upload, patch] = await running.beginUpload(whole, MIB);
+    const push = await running.beginUpload(whole);
     await running.restart();
     for (const pid of before.filter(isAlive)) process.kill(pid, 'SIGKILL');
-    expect(await patch.status).toBeUndefined();
+    expect(await push.status).toBeUndefined();
     // Its lease is released, so nothing waits for its end.
-    expect(await upload.finish(url, whole)).toBe(digestOf(whole));
+    expect(await push.upload.finish(url, whole)).toBe(digestOf(whole));
     expect(await fullPool(berth)).toEqual(await running.newWorkers(before));
   });
 
@@ -77,7 +77,7 @@ onLinux('a restart of workers', () => {
     const running = await RestartBench.start(bench);
     const { berth, url, dataDir, versions } = running;
     const whole = patternBytes(2 * MIB);
-    const [upload, patch] = await running.beginUpload(whole, MIB);
+    const push = await running.beginUpload(whole);
     // An old worker waits for the next request on this one.
     await fetch(`${url}/v2/`);
     await running.restart();
@@ -91,12 +91,12 @@ onLinux('a restart of workers', () => {
     const workers = workersOf(berth.pid);
     berth.signal('SIGTERM');
     await berth.printed(/stopping \(SIGTERM\): waits up to 300 s for 1 request, 1 upload/, 30_000);
-    await running.endUpload(patch, whole.subarray(MIB));
+    expect(await push.finish()).toBe(202);
     expect(await berth.ended(60_000)).toMatchObject(CLEAN_EXIT);
     expect(workers.filter(isAlive)).toEqual([]);
     await expectPostgresGone(dataDir, 0);
     const next = await bench.start({ DATA_DIR: dataDir }).url();
-    expect(await upload.finish(next, whole)).toBe(digestOf(whole));
+    expect(await push.upload.finish(next, whole)).toBe(digestOf(whole));
   });
 });
 

@@ -2,7 +2,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { closeFetchConnections } from '../support/fetch-connections.js';
 import { authorityOf, fetchTrusting } from '../support/https-client.js';
+import { MovingUpload } from '../support/moving-upload.js';
 import { CLEAN_EXIT, expectPostgresGone, isListening } from '../support/process-bench.js';
 import { eventually, isAlive } from '../support/process-tree.js';
 import { portInUse } from '../support/refused-start.js';
@@ -110,22 +112,20 @@ onLinux('workers', () => {
     const url = await berth.url();
     const before = await fullPool(berth);
     const whole = patternBytes(MIB);
-    const upload = await UploadProbe.begin(url, environment.DATA_DIR);
-    const patch = upload.patch(url);
-    await patch.send(whole.subarray(0, 1000));
+    const push = await MovingUpload.begin(url, environment.DATA_DIR, whole);
     const writer = await writerIn(environment.DATA_DIR, before);
     for (const pid of before) process.kill(pid, 'SIGTERM');
-    // The idle worker ends at once, the other one after its response.
+    await closeFetchConnections();
+    // The idle worker ends when another one serves, the other one after its response.
     await eventually('the idle one to end', () => !before.every(isAlive) || undefined);
     expect(isAlive(writer)).toBe(true);
-    await patch.send(whole.subarray(1000));
-    patch.end();
-    expect(await patch.status).toBe(202);
+    expect(await push.finish()).toBe(202);
+    await closeFetchConnections();
     await eventually('the writer to end', () => !isAlive(writer) || undefined);
     const after = await fullPool(berth);
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
     await servedBy(berth, url, after);
-    expect(await upload.finish(url, whole)).toBe(digestOf(whole));
+    expect(await push.upload.finish(url, whole)).toBe(digestOf(whole));
   });
 
   it('keep their address when all of them are killed', async () => {

@@ -1,11 +1,9 @@
-import { expect } from '@jest/globals';
 import type { BerthProcess } from './berth-process.js';
 import { DeployedVersions } from './deployed-versions.js';
+import { MovingUpload } from './moving-upload.js';
 import type { ProcessBench } from './process-bench.js';
 import { closeFetchConnections } from './fetch-connections.js';
 import { eventually, isAlive, workersOf } from './process-tree.js';
-import type { SlowRequest } from './slow-request.js';
-import { UploadProbe } from './upload-probe.js';
 import { WORKER_SETTINGS, WORKERS } from './worker-pool.js';
 
 const END = /^restarted|^the restart failed/;
@@ -55,19 +53,7 @@ export class RestartBench {
     await eventually('the end of old workers', () => !pids.some(isAlive) || undefined);
   }
 
-  /** Starts an upload of which `sent` bytes have arrived. */
-  async beginUpload(whole: Buffer, sent: number): Promise<[UploadProbe, SlowRequest]> {
-    const upload = await UploadProbe.begin(this.url, this.dataDir);
-    const patch = upload.patch(this.url);
-    await patch.send(whole.subarray(0, sent));
-    await upload.bytesWritten(sent);
-    return [upload, patch];
-  }
-
-  /** Sends the rest of an upload that `beginUpload` started. */
-  async endUpload(patch: SlowRequest, rest: Buffer): Promise<void> {
-    await patch.send(rest);
-    patch.end();
-    expect(await patch.status).toBe(202);
+  beginUpload(whole: Uint8Array): Promise<MovingUpload> {
+    return MovingUpload.begin(this.url, this.dataDir, whole);
   }
 }
