@@ -70,7 +70,7 @@ export class CarriedUpload {
       await patience.failed(outcome);
       const refusal = await this.findOffset();
       if (refusal !== undefined) return refusal;
-      offsetHeaders = { 'upload-offset': String(this.sent), prefer: 'upload-progress, upload-takeover' };
+      offsetHeaders = this.nextOffsetHeaders();
     }
   }
 
@@ -81,6 +81,13 @@ export class CarriedUpload {
     const prefer = this.parts.kept.end === undefined ? { prefer: 'upload-progress' } : {};
     const stated = start === undefined ? { 'upload-offset': String(this.sent) } : offsetHeaders;
     return { ...stated, ...prefer };
+  }
+
+  private nextOffsetHeaders(): OutgoingHttpHeaders {
+    const prefer = { prefer: 'upload-progress, upload-takeover' };
+    // A body that begins beyond the session's bytes: the replica has to refuse what the client said.
+    if (this.durable < this.start) return { ...this.firstOffsetHeaders(), ...prefer };
+    return { 'upload-offset': String(this.sent), ...prefer };
   }
 
   private isFinal({ status }: Answer, { 'upload-offset': stated }: OutgoingHttpHeaders): boolean {
@@ -165,8 +172,9 @@ export class CarriedUpload {
     if (found < this.durable)
       throw new Error(`the session has lost bytes: ${this.durable} were durable, now ${found}`);
     if (found > this.durable) patience.progressed();
-    this.durable = this.sent = found;
-    kept.forget(found);
+    this.durable = found;
+    this.sent = Math.max(found, this.start);
+    kept.forget(this.sent);
     return undefined;
   }
 }
