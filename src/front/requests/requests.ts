@@ -44,7 +44,11 @@ export class Requests {
           mayBeDone ||= outcome.wasSent;
         } else {
           if (mayBeDone && outcome.status === 404) return request.answerIfDone ?? outcome;
-          if (!isTemporary(outcome.status, request.isOnSession, patience.failedAttempts)) return outcome;
+          const isFinal = !isTemporary(outcome.status, request.isOnSession, patience.failedAttempts);
+          // An error doesn't show that nothing was done.
+          if (isFinal || !request.isRepeatable) return outcome;
+          // A replica that lost its database doesn't know either.
+          mayBeDone ||= outcome.status >= 500;
           last = outcome;
         }
         await patience.failed(outcome);

@@ -11,5 +11,5 @@ export function isTemporary(status: number, isOnSession: boolean, failedAttempts
   if (status === 502 || status === 503 || status === 504) return true;
   if (status === 500) return failedAttempts < MAX_INTERNAL_ERRORS;
   // The replica's time for a body that pauses is not the client's, whose time the front measures.
-  return isOnSession && (status === 429 || status === 408);
+  return status === 408 || (isOnSession && status === 429);
 }
