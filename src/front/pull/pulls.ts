@@ -10,7 +10,7 @@ import { ReplicaSet } from '../replicas/replica-set.js';
 import { type Answer, collect, sendAnswer } from '../requests/answer.js';
 import { answerHeaders, type ClientRequest, forwardedHeaders } from '../requests/forwarded-headers.js';
 import { Patience } from '../requests/patience.js';
-import { isTemporary } from '../requests/temporary-answers.js';
+import { isTemporary, saysWhen } from '../requests/temporary-answers.js';
 import { passOn } from './pass-on.js';
 import { PullPosition } from './pull-position.js';
 
@@ -60,7 +60,8 @@ export class Pulls {
         await pull.patience.failed(outcome);
       }
     } catch (error) {
-      if (!(error instanceof NoReplicaError) || last === undefined || pull.response.headersSent) throw error;
+      const isUnanswered = error instanceof NoReplicaError && !pull.response.headersSent;
+      if (!isUnanswered || last === undefined || !saysWhen(last)) throw error;
       await sendAnswer(pull.request, pull.response, last);
     }
   }

@@ -5,7 +5,7 @@ import { NoReplicaError, ReplicaFailure } from '../replicas/replica-failure.js';
 import { ReplicaSet } from '../replicas/replica-set.js';
 import { type Answer, collect } from './answer.js';
 import type { Patience } from './patience.js';
-import { isTemporary } from './temporary-answers.js';
+import { isTemporary, saysWhen } from './temporary-answers.js';
 
 /** A request that is sent again until it is answered. */
 export interface RepeatedRequest extends RequestHead {
@@ -26,7 +26,7 @@ export class Requests {
 
   /**
    * Returns the first answer that another replica, or a later attempt, would not improve; when the time is
-   * over, the last one.
+   * over, the last one that says when to ask again.
    *
    * @throws NoReplicaError, ClientGoneError; ReplicaFailure if the request may not be sent again.
    */
@@ -54,7 +54,7 @@ export class Requests {
         await patience.failed(outcome);
       }
     } catch (error) {
-      if (error instanceof NoReplicaError && last !== undefined) return last;
+      if (error instanceof NoReplicaError && last !== undefined && saysWhen(last)) return last;
       throw error;
     }
   }

@@ -1,3 +1,5 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+
 /** How often an internal error is taken for a passing one. */
 const MAX_INTERNAL_ERRORS = 3;
 
@@ -12,4 +14,9 @@ export function isTemporary(status: number, isOnSession: boolean, failedAttempts
   if (status === 500) return failedAttempts < MAX_INTERNAL_ERRORS;
   // The replica's time for a body that pauses is not the client's, whose time the front measures.
   return status === 408 || (isOnSession && status === 429);
+}
+
+/** Whether a temporary answer tells the client to ask again, and when. Those of load balancers may not. */
+export function saysWhen({ headers }: { readonly headers: OutgoingHttpHeaders }): boolean {
+  return headers['retry-after'] !== undefined;
 }
