@@ -56,6 +56,12 @@ export class KeptBytes {
     this.blocks.push(...(await this.budget.take(Math.ceil(bytes / BLOCK_BYTES), this.released.signal)));
   }
 
+  /** Whether `append` waits until some of the bytes are forgotten. */
+  get isFull(): boolean {
+    const max = Math.min(this.budget.shareBlocks, Math.ceil(this.maxBytes / BLOCK_BYTES));
+    return this.blocks.length >= max;
+  }
+
   /** Copies bytes; waits for room. Bytes before the offset of the last `forget` are dropped. */
   async append(bytes: Uint8Array): Promise<void> {
     let rest = bytes.subarray(this.drop(bytes.length));
@@ -93,8 +99,7 @@ export class KeptBytes {
   }
 
   private async addBlock(): Promise<void> {
-    const max = Math.min(this.budget.shareBlocks, Math.ceil(this.maxBytes / BLOCK_BYTES));
-    if (this.blocks.length >= max) {
+    if (this.isFull) {
       await new Promise<void>((resolve) => (this.wakeWriter = resolve));
       return;
     }

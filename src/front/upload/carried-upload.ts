@@ -11,6 +11,9 @@ import { isTemporary } from '../requests/temporary-answers.js';
 import type { UploadRequest } from './upload-request.js';
 import type { UploadStatus } from './upload-status.js';
 
+/** How often an attempt looks whether its replica is one that sends no 104. */
+const LOOK_MS = 1_000;
+
 export interface CarriedUploadParts {
   readonly replicas: ReplicaSet;
   readonly status: UploadStatus;
@@ -39,6 +42,8 @@ export class CarriedUpload {
   private durable = 0;
   /** Where the body of the current attempt has got to. */
   private sent: number;
+  /** Whether the replica of the current attempt has sent a 104. */
+  private isInformed = false;
   /** Whether the body is being received. */
   private hasBegun = false;
 
@@ -111,11 +116,18 @@ export class CarriedUpload {
       onContinue: () => this.begin(),
       onDurable: (offset) => this.onDurable(offset),
     });
+    this.isInformed = false;
+    // Older replicas send none. What they have becomes durable when the request breaks off.
+    const looking = setInterval(() => {
+      if (!this.isInformed && this.parts.kept.isFull) exchange.breakOff();
+    }, LOOK_MS);
     try {
       const [message] = await Promise.all([exchange.answered, this.send(exchange)]);
       return await collect(message);
     } catch (error) {
       return error instanceof ReplicaFailure ? error : new ReplicaFailure(replica.name, true, error);
+    } finally {
+      clearInterval(looking);
     }
   }
 
@@ -145,6 +157,7 @@ export class CarriedUpload {
 
   private onDurable(offset: number): void {
     const { kept, patience } = this.parts;
+    this.isInformed = true;
     if (offset > this.durable) patience.progressed();
     this.durable = Math.max(this.durable, offset);
     this.forget();
