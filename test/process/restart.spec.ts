@@ -41,18 +41,16 @@ onLinux('SIGHUP', () => {
     expect(berth.log(/uploads? keep/)).toEqual([]);
   });
 
-  it('fails no request of clients that push and pull all the time, three times', async () => {
+  it('fails no request of clients that push and pull all the time', async () => {
     const { berth, url } = running;
     const client = new RegistryClient(url);
     await client.putManifest('steady', 'v1', await client.makeImage('steady'));
     const clients = new SteadyClients(url, '/v2/steady/manifests/v1');
-    for (let round = 0; round < 3; round += 1) {
-      const before = await fullPool(berth);
-      await running.restart();
-      await running.gone(before);
-      const { requests } = clients;
-      await until('some requests', () => clients.requests > requests + 100);
-    }
+    const before = await fullPool(berth);
+    await running.restart();
+    await running.gone(before);
+    const { requests } = clients;
+    await until('some requests', () => clients.requests > requests + 100);
     await clients.stop();
     expect(clients.failures).toEqual([]);
   });

@@ -6,6 +6,7 @@ const LONGEST = [
   // Only one of the first three needs the built program, which takes some seconds to build.
   ...[
     'process/stop',
+    'process/restart',
     'integration/schema',
     'property/upload-races',
     'e2e/faults',
