@@ -150,6 +150,8 @@ export class CarriedUpload {
       this.sent += parts.reduce((sum, part) => sum + part.length, 0);
       this.forget();
     }
+    // The client has had its turn: now the replica owes an answer.
+    patience.run();
     // What arrived of a body that was broken off is kept, but it must not look like the whole body.
     if (kept.end?.error === undefined) exchange.end();
     else exchange.breakOff();

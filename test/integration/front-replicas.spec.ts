@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startFrontOf } from '../property/front-under-test.js';
+import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+
+const SESSION = '/v2/demo/blobs/uploads/1';
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** Starts a replica that is ready and answers as told, and a front of it. */
+async function frontOf(answer: RequestListener, settings: Record<string, string> = {}): Promise<string> {
+  const listener: RequestListener = (request, response) => {
+    if (request.url === '/health/ready') response.end();
+    else answer(request, response);
+  };
+  const replica = createServer(listener).on('checkContinue', listener);
+  await new Promise<void>((resolve) => replica.listen(0, '127.0.0.1', resolve));
+  closing.push(() => end(replica));
+  // It listens on TCP.
+  const { port } = replica.address() as AddressInfo;
+  const front = await startFrontOf([`http://127.0.0.1:${port}`], settings);
+  closing.push(() => front.close());
+  return front.url;
+}
+
+async function end(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  await closed;
+}
+
+describe('a replica that has all bytes and does not answer', () => {
+  it('is given up after FRONT_RETRY_SECONDS', async () => {
+    const url = await frontOf(
+      (request, response) => {
+        let offset = 0;
+        const report = () => response.socket?.write(`HTTP/1.1 104 Up\r\nUpload-Offset: ${offset}\r\n\r\n`);
+        report();
+        request.on('data', (bytes: Buffer) => {
+          offset += bytes.length;
+          report();
+        });
+      },
+      { FRONT_RETRY_SECONDS: '1' },
+    );
+    const client = await RawConnection.open(url);
+    const head = requestHead('PATCH', `${SESSION}?offset=0`, [['Transfer-Encoding', 'chunked']]);
+    await client.send(head, httpChunk('bytes'));
+    // The front has learned that all of them are durable.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await client.send(httpChunk(''));
+    expect((await client.response()).status).toBe(503);
+    client.leave();
+  });
+});
