@@ -202,4 +202,16 @@ describe('KeptBytes', () => {
     bench.kept.release();
     await bench.end();
   });
+
+  it('gives a block back that came just before it was released', async () => {
+    const budget = new BufferBudget(BLOCK_BYTES);
+    const others = await budget.take(1, NEVER);
+    const kept = new KeptBytes(budget, 0, BLOCK_BYTES);
+    const appended = kept.append(body(0, 1));
+    await settled();
+    budget.giveBack(others);
+    kept.release();
+    await appended;
+    expect(budget.usedBytes).toBe(0);
+  });
 });

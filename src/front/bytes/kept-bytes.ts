@@ -53,7 +53,7 @@ export class KeptBytes {
    * `append`.
    */
   async reserve(bytes: number): Promise<void> {
-    this.blocks.push(...(await this.budget.take(Math.ceil(bytes / BLOCK_BYTES), this.released.signal)));
+    await this.take(Math.ceil(bytes / BLOCK_BYTES));
   }
 
   /** Whether `append` waits until some of the bytes are forgotten. */
@@ -103,7 +103,14 @@ export class KeptBytes {
       await new Promise<void>((resolve) => (this.wakeWriter = resolve));
       return;
     }
-    const blocks = await this.budget.take(1, this.released.signal);
+    await this.take(1);
+  }
+
+  private async take(count: number): Promise<void> {
+    const { signal } = this.released;
+    const blocks = await this.budget.take(count, signal);
+    // They may have been given just before this was released.
+    if (signal.aborted) return this.budget.giveBack(blocks);
     if (this.blocks.length === 0) this.blocksStart = this.receivedTo;
     this.blocks.push(...blocks);
   }
