@@ -2,9 +2,10 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startFrontOf } from '../property/front-under-test.js';
-import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+import { httpChunk, RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
 
 const SESSION = '/v2/demo/blobs/uploads/1';
+const EMPTY = { 'Content-Length': 0 };
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -55,5 +56,27 @@ describe('a replica that has all bytes and does not answer', () => {
     await client.send(httpChunk(''));
     expect((await client.response()).status).toBe(503);
     client.leave();
+  });
+});
+
+describe('a lost writer that records bytes after the front has asked for the offset', () => {
+  it('is no reason to refuse the body, also if the client states its offset', async () => {
+    const stated: (string | undefined)[] = [];
+    const url = await frontOf((request, response) => {
+      if (request.method === 'GET') {
+        response.writeHead(204, { 'Upload-Offset': stated.length < 2 ? 0 : 3 }).end();
+        return;
+      }
+      stated.push(request.headers['upload-offset']?.toString());
+      if (stated.length === 1) request.socket.destroy();
+      else request.resume().on('end', () => response.writeHead(stated.length === 2 ? 416 : 202, EMPTY).end());
+    });
+    const headers = [
+      ['Upload-Offset', 0],
+      ['Content-Length', 5],
+    ] as const;
+    const answer = await rawRequest(url, 'PATCH', SESSION, headers, 'bytes');
+    expect(answer.status).toBe(202);
+    expect(stated).toEqual(['0', '0', '3']);
   });
 });

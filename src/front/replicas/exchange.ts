@@ -39,8 +39,8 @@ export class Exchange {
     this.answered = new Promise((answer, fail) => (this.settle = { answer, fail }));
     // If nothing waits for it, the failure must not end the process.
     this.answered.catch(() => undefined);
-    replica.active += 1;
     this.request = replica.open(head);
+    replica.active += 1;
     this.watch();
   }
 
@@ -110,24 +110,22 @@ export class Exchange {
     this.request.flushHeaders();
   }
 
-  /** Sends a part of the body. Resolves when more may be sent, or the exchange is over. */
+  /** Sends a part of the body. Resolves when nothing reads the parts any more, or the exchange is over. */
   async write(parts: readonly Uint8Array[]): Promise<void> {
-    const { request } = this;
-    if (this.over.aborted) return;
-    // As one chunk, with one system call.
-    request.cork();
-    let isDrained = true;
-    for (const part of parts) isDrained = request.write(part);
-    request.uncork();
-    if (isDrained) return;
+    const { request, over } = this;
+    const last = parts.at(-1);
+    if (over.aborted || last === undefined) return;
     await new Promise<void>((resolve) => {
       const wake = () => {
-        request.removeListener('drain', wake);
-        this.over.removeEventListener('abort', wake);
+        over.removeEventListener('abort', wake);
         resolve();
       };
-      request.once('drain', wake);
-      this.over.addEventListener('abort', wake, { once: true });
+      over.addEventListener('abort', wake, { once: true });
+      // As one chunk, with one system call.
+      request.cork();
+      for (const part of parts.slice(0, -1)) request.write(part);
+      request.write(last, wake);
+      request.uncork();
     });
   }
 
@@ -138,7 +136,10 @@ export class Exchange {
 
   /** Breaks the body off. The replica keeps what arrived, and answers nothing. */
   breakOff(): void {
-    this.request.socket?.end();
+    const { request } = this;
+    // Without a socket, nothing has been sent.
+    if (request.socket === null) request.destroy();
+    else request.socket.end();
   }
 }
 

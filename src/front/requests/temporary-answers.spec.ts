@@ -3,9 +3,10 @@ import { isTemporary } from './temporary-answers.js';
 
 describe('isTemporary', () => {
   it.each([
-    [[502, 503, 504], true, true],
-    // Of a session: held by a writer that was lost, or the replica's time for a body that pauses.
-    [[408, 429], true, false],
+    // 408: the replica's time for a body that pauses.
+    [[408, 502, 503, 504], true, true],
+    // Of a session: held by a writer that was lost.
+    [[429], true, false],
     [[200, 202, 204, 206, 304, 307, 400, 401, 404, 409, 413, 416, 501, 505], false, false],
   ])('%j: %s on a session, otherwise %s', (statuses, onSession, otherwise) => {
     for (const status of statuses) {

@@ -44,6 +44,8 @@ export class CarriedUpload {
   private sent: number;
   /** Whether the replica of the current attempt has sent a 104. */
   private isInformed = false;
+  /** Whether the front states where the body begins, by what it knows of the session. */
+  private isResumed = false;
   /** Whether the body is being received. */
   private hasBegun = false;
 
@@ -91,14 +93,15 @@ export class CarriedUpload {
   private nextOffsetHeaders(): OutgoingHttpHeaders {
     const prefer = { prefer: 'upload-progress, upload-takeover' };
     // A body that begins beyond the session's bytes: the replica has to refuse what the client said.
-    if (this.durable < this.start) return { ...this.firstOffsetHeaders(), ...prefer };
+    this.isResumed = this.durable >= this.start;
+    if (!this.isResumed) return { ...this.firstOffsetHeaders(), ...prefer };
     return { 'upload-offset': String(this.sent), ...prefer };
   }
 
   private isFinal({ status }: Answer, { 'upload-offset': stated }: OutgoingHttpHeaders): boolean {
     // A lost writer may still have recorded some bytes after the front asked.
     const isOurs = stated !== undefined && stated !== this.request.offsetHeaders['upload-offset'];
-    if (status === 416 && isOurs) return false;
+    if (status === 416 && (isOurs || this.isResumed)) return false;
     return !isTemporary(status, true, this.parts.patience.failedAttempts);
   }
 
