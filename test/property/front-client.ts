@@ -30,7 +30,18 @@ export interface ClientAnswer {
   readonly body: Buffer;
 }
 
-/** Sends a request. @throws if what comes isn't interim responses and then one whole final response */
+/** A response that ended too early. */
+export class BrokenAnswerError extends Error {
+  constructor(
+    /** What came of the body. */
+    readonly body: Buffer,
+    lengthBytes: number,
+  ) {
+    super(`${body.length} bytes of a body of ${lengthBytes}`);
+  }
+}
+
+/** Sends a request. @throws Error if what comes isn't interim responses and then one whole final response */
 export async function ask(url: string, request: ClientRequest): Promise<ClientAnswer> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), noDelay: true });
@@ -108,7 +119,7 @@ function bodyOf(rest: Buffer, method: string, status: number, headers: Headers):
   const isEmpty = method === 'HEAD' || status === 204 || status === 304;
   const body = isChunked && !isEmpty ? dechunked(rest) : rest;
   const length = isEmpty ? 0 : Number(headers.get('content-length') ?? body.length);
-  if (body.length !== length) throw new Error(`${body.length} bytes of a body of ${length}`);
+  if (body.length !== length) throw new BrokenAnswerError(body, length);
   return body;
 }
 

@@ -13,6 +13,12 @@ const CONTENT = contentOf(1, 300);
 const MANIFEST = { bytes: contentOf(2, 200), pieces: [50], isChunked: true, isExpecting: false };
 const OTHER = digestOf('sha256', Buffer.from('the manifest of somebody else'));
 
+/** What was asked for is done, and the front doesn't get to know. */
+const UNKNOWN_EFFECTS: readonly Fault[] = [
+  { kind: 'refuse', status: 503, when: 'after', afterBytes: 0 },
+  { kind: 'cut answer', atByte: 0, ending: 'noticed' },
+];
+
 /** The answer to a change of a tag is lost. Before the front asks again, somebody else sets the tag. */
 const overtaken: Fault = {
   ...{ kind: 'cut answer', atByte: 0, ending: 'noticed' },
@@ -39,13 +45,23 @@ describe('a front that asks again for an answer', () => {
   });
 });
 
+describe('a cancelled session', () => {
+  const benches = useFrontBenches(1);
+
+  it.each(UNKNOWN_EFFECTS)('is told to be cancelled after %j', async (fault) => {
+    const { first: bench } = benches();
+    bench.begin({ checkpointBytes: 64, script: at(1, fault) });
+    const started = await ask(bench.url, { method: 'POST', target: UPLOADS });
+    const session = { target: started.headers.get('location') ?? '' };
+    expect(await ask(bench.url, { method: 'DELETE', ...session })).toMatchObject({ status: 204 });
+    expect(await ask(bench.url, { method: 'DELETE', ...session })).toMatchObject({ status: 404 });
+  });
+});
+
 describe('a request of the admin API, whose effect nothing records', () => {
   const benches = useFrontBenches(1);
 
-  it.each<Fault>([
-    { kind: 'refuse', status: 503, when: 'after', afterBytes: 0 },
-    { kind: 'cut answer', atByte: 0, ending: 'noticed' },
-  ])('is not repeated after %j', async (fault) => {
+  it.each(UNKNOWN_EFFECTS)('is not repeated after %j', async (fault) => {
     const { first: bench } = benches();
     const { registry } = bench.begin({ checkpointBytes: 64, script: at(0, fault) });
     const target = '/api/v1/jobs/reap/runs';
