@@ -27,6 +27,8 @@ export class Exchange {
   private readonly signals: readonly AbortSignal[];
   private wasSent = false;
   private isActive = true;
+  /** Whether this side has ended it, which says nothing of the replica. */
+  private wasLeft = false;
   private settle = { answer: (_: IncomingMessage): void => undefined, fail: (_: Error): void => undefined };
 
   constructor(
@@ -82,7 +84,8 @@ export class Exchange {
     this.free();
     this.conclude(() => {
       // A connection that was kept may be closed by the replica at any time.
-      if (!(this.request.reusedSocket && isReset(error))) this.replica.failed();
+      const isStale = this.request.reusedSocket && isReset(error);
+      if (!isStale && !this.wasLeft) this.replica.failed();
       this.settle.fail(new ReplicaFailure(this.replica.name, this.wasSent, error));
     });
   }
@@ -101,6 +104,7 @@ export class Exchange {
   }
 
   private readonly onAbort = () => {
+    this.wasLeft = true;
     const reason: unknown = this.signals.find(({ aborted }) => aborted)?.reason;
     this.request.destroy(reason instanceof Error ? reason : new Error('aborted'));
   };
@@ -136,6 +140,7 @@ export class Exchange {
 
   /** Breaks the body off. The replica keeps what arrived, and answers nothing. */
   breakOff(): void {
+    this.wasLeft = true;
     const { request } = this;
     // Without a socket, nothing has been sent.
     if (request.socket === null) request.destroy();
