@@ -41,6 +41,7 @@ export class FrontService {
       if (route === 'blob' && request.method === 'GET') return await this.pulls.pull(request, response);
       const answer = await this.answer(request, response, route);
       if (!response.destroyed) await sendAnswer(request, response, answer);
+      else if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
     } catch (error) {
       this.refuse(request, response, error);
     }

@@ -95,7 +95,8 @@ export class OwnBerth extends RunningBerth {
 
   /** @param environment settings; with `DATABASE_URL` it shares another program's database. */
   static async start(environment: Record<string, string> = {}): Promise<OwnBerth> {
-    const database = environment['DATABASE_URL'] ? undefined : await createMigratedDatabase();
+    const hasOwn = !environment['DATABASE_URL'] && environment['ROLE'] !== 'front';
+    const database = hasOwn ? await createMigratedDatabase() : undefined;
     const directory = await newDirectory();
     const settings = settingsOf(directory, { DATABASE_URL: database?.url ?? '', ...environment });
     return new OwnBerth(await launch(directory, settings), settings, database);
@@ -137,12 +138,32 @@ class SharedBerth extends RunningBerth {
       const [database, directory] = [await createMigratedDatabase(), await newDirectory()];
       const settings = settingsOf(directory, { DATABASE_URL: database.url, ...environment });
       const address = await launch(directory, settings);
-      writeFileSync(file, JSON.stringify(address));
+      writeFileSync(file, JSON.stringify(await frontedAddress(address)));
     }
     const address = JSON.parse(readFileSync(file, 'utf8')) as Address;
     if (!isRunning(address.pid)) throw new Error(`the shared Berth ended: ${tail(address.logFile)}`);
     return new SharedBerth(address);
   }
+}
+
+/**
+ * `E2E_FRONT=on npm run jest -- test/e2e/uploads.spec.ts` runs a file through a front. Processes, rows, files
+ * and the log are those of the replica.
+ */
+async function frontedAddress(replica: Address): Promise<Address> {
+  if (process.env['E2E_FRONT'] !== 'on') return replica;
+  const directory = await newDirectory();
+  const settings = settingsOf(directory, { ROLE: 'front', FRONT_REPLICAS: replica.url, TLS: '' });
+  const front = await launch(directory, settings);
+  return { ...replica, url: front.url };
+}
+
+/** Starts a front. It is ready when its replicas have been asked once. */
+export function startFront(
+  replicas: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<OwnBerth> {
+  return OwnBerth.start({ ROLE: 'front', FRONT_REPLICAS: replicas.join(), TLS: '', ...environment });
 }
 
 /** Returns this worker's shared Berth, with default settings. Tests use repository names of their own. */

@@ -99,6 +99,8 @@ export class Pulls {
       const answer = await collect(message).catch((error: unknown) => new ReplicaFailure('', true, error));
       if (answer instanceof Error) return answer;
       if (isTemporary(status, false, patience.failedAttempts)) return answer;
+      // A large one is several ranges: it takes the client's time.
+      patience.rest();
       await sendAnswer(request, response, answer);
       return undefined;
     }

@@ -19,7 +19,9 @@ export async function collect(message: IncomingMessage): Promise<Answer> {
   const { statusCode: status = 0, headers } = message;
   const isLarge = !(Number(headers['content-length'] ?? 0) <= MAX_COLLECTED_BYTES);
   const isOpenEnded = headers['transfer-encoding'] !== undefined;
-  const body = isLarge || isOpenEnded ? message : await readAll(message);
+  // Most failures are not passed on, and nothing would end their bodies.
+  const isFailure = status >= 500;
+  const body = (isLarge || isOpenEnded) && !isFailure ? message : await readAll(message);
   return { status, headers: answerHeaders(message), body };
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClientGoneError, NoReplicaError } from '../replicas/replica-failure.js';
+import type { Answer } from './answer.js';
 
 /** Pauses between attempts, beginning with the third. */
 const FIRST_PAUSE_MS = 20;
@@ -69,6 +70,22 @@ export class Patience {
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.failures - 2), MAX_PAUSE_MS);
     await delay(pauseMs, undefined, { signal: this.signal }).catch(() => undefined);
     this.signal.throwIfAborted();
+  }
+
+  /** Returns the answer, and ends when its body has been passed on: it may still arrive. */
+  async until(answered: Promise<Answer>): Promise<Answer> {
+    try {
+      const answer = await answered;
+      if (Buffer.isBuffer(answer.body) || answer.body.closed) this.end();
+      else {
+        this.rest();
+        answer.body.once('close', () => this.end());
+      }
+      return answer;
+    } catch (error) {
+      this.end();
+      throw error;
+    }
   }
 
   /** Call it when the request has ended. */

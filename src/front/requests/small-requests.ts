@@ -34,12 +34,8 @@ export class SmallRequests {
   /** @throws NoReplicaError, ClientGoneError, TooLargeError; errors of the client's body */
   async answer(request: ClientRequest, response: ServerResponse, route: Route): Promise<Answer> {
     const patience = new Patience(this.configuration.frontRetrySeconds, abortOnClose(response));
-    try {
-      if (!hasBody(request)) return await this.ask(request, route, [], patience);
-      return await this.withBody(request, route, (body) => this.ask(request, route, body, patience));
-    } finally {
-      patience.end();
-    }
+    const ask = (body: readonly Uint8Array[]) => this.ask(request, route, body, patience);
+    return patience.until(hasBody(request) ? this.withBody(request, route, ask) : ask([]));
   }
 
   private async withBody(

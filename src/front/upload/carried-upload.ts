@@ -81,19 +81,26 @@ export class CarriedUpload {
     }
   }
 
+  /** Whether the client says in its headers where the body begins, in a way that a replica will refuse. */
+  private get isRefused(): boolean {
+    const { offsetHeaders, start } = this.request;
+    return start === undefined && Object.keys(offsetHeaders).length > 0;
+  }
+
   /** As the client says it. Without that, the front has asked, and says it. */
   private firstOffsetHeaders(): OutgoingHttpHeaders {
     const { offsetHeaders, start } = this.request;
     // A body that has arrived as a whole is short.
     const prefer = this.parts.kept.end === undefined ? { prefer: 'upload-progress' } : {};
-    const stated = start === undefined ? { 'upload-offset': String(this.sent) } : offsetHeaders;
+    const isSaid = start !== undefined || this.isRefused;
+    const stated = isSaid ? offsetHeaders : { 'upload-offset': String(this.sent) };
     return { ...stated, ...prefer };
   }
 
   private nextOffsetHeaders(): OutgoingHttpHeaders {
     const prefer = { prefer: 'upload-progress, upload-takeover' };
     // A body that begins beyond the session's bytes: the replica has to refuse what the client said.
-    this.isResumed = this.durable >= this.start;
+    this.isResumed = !this.isRefused && this.durable >= this.start;
     if (!this.isResumed) return { ...this.firstOffsetHeaders(), ...prefer };
     return { 'upload-offset': String(this.sent), ...prefer };
   }
@@ -135,9 +142,10 @@ export class CarriedUpload {
   }
 
   private framing(): OutgoingHttpHeaders {
-    const end =
-      this.parts.kept.end === undefined ? this.start + this.request.lengthBytes : this.parts.kept.received;
-    if (end === Infinity) return { 'transfer-encoding': 'chunked' };
+    const { kept } = this.parts;
+    const end = kept.end === undefined ? this.start + this.request.lengthBytes : kept.received;
+    // A body that was broken off must not look like a whole one.
+    if (end === Infinity || kept.end?.error !== undefined) return { 'transfer-encoding': 'chunked' };
     return { 'content-length': Math.max(0, end - this.sent) };
   }
 

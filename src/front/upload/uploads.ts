@@ -84,11 +84,7 @@ export class Uploads {
 
   private async withPatience(work: (patience: Patience) => Promise<Answer>): Promise<Answer> {
     const patience = new Patience(this.configuration.frontRetrySeconds);
-    try {
-      return await work(patience);
-    } finally {
-      patience.end();
-    }
+    return patience.until(work(patience));
   }
 
   private async carryFrom(
@@ -101,7 +97,7 @@ export class Uploads {
     const kept = new KeptBytes(budget, start, configuration.uploadCheckpointBytes + AHEAD_BYTES);
     const body = bodies.of(request, kept);
     try {
-      if (upload.lengthBytes <= MAX_WHOLE_BYTES) {
+      if (upload.lengthBytes <= MAX_WHOLE_BYTES && !upload.expectsContinue) {
         await kept.reserve(upload.lengthBytes);
         body.receive();
         await kept.whole();
