@@ -75,6 +75,12 @@ export class Exchange {
     message.once('close', () => this.free());
     // The reader of the body gets the error, too.
     message.on('error', () => undefined);
+    // That the request is malformed: its body has no end.
+    if (this.wasLeft) {
+      this.fail(new Error('the body was broken off'));
+      this.request.destroy();
+      return;
+    }
     this.conclude(() => this.settle.answer(message));
     // It was answered before its body was complete: the connection has bytes on it that belong to no request.
     if (!this.request.writableEnded) message.once('end', () => this.request.destroy());
@@ -138,7 +144,7 @@ export class Exchange {
     this.request.end();
   }
 
-  /** Breaks the body off. The replica keeps what arrived, and answers nothing. */
+  /** Breaks the body off. The replica keeps what arrived; its answer does not count. */
   breakOff(): void {
     this.wasLeft = true;
     const { request } = this;
