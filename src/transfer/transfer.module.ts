@@ -26,6 +26,6 @@ import { RequestBodies } from './request-bodies.js';
       inject: [BufferPool],
     },
   ],
-  exports: [BodyMemory, RequestBodies, ObjectSender],
+  exports: [BodyMemory, RequestBodies, ObjectSender, BufferPool],
 })
 export class TransferModule {}

@@ -1,4 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { BufferPool } from '../../transfer/buffer-pool.js';
+import { LargeBody } from './large-body.js';
+
+/** Smaller bodies gain nothing from large buffers, and leave their connection for the next request. */
+const MIN_LARGE_BYTES = 512 * 1024;
 
 export interface PassOnOptions {
   /** Called with the length of each part. */
@@ -10,9 +16,44 @@ export interface PassOnOptions {
 /**
  * Writes the body of an answer to a client's response, which it does not end.
  *
+ * @param lengthBytes the length of the body.
  * @returns whether the body was complete. False also if the client has disconnected.
  */
-export function passOn(
+export async function passOn(
+  message: IncomingMessage,
+  response: ServerResponse,
+  lengthBytes: number,
+  pool: BufferPool,
+  options: PassOnOptions,
+): Promise<boolean> {
+  // The head is emitted in the middle of the parser's work.
+  await turn();
+  const remaining = lengthBytes - passOnBuffered(message, response, options);
+  const isGone = message.destroyed || response.destroyed;
+  if (isGone) message.destroy();
+  if (isGone && remaining > 0) return false;
+  const isLarge = remaining >= MIN_LARGE_BYTES;
+  const sending = isLarge ? LargeBody.passOn(message, response, remaining, pool, options) : undefined;
+  return sending ?? passOnStream(message, response, options);
+}
+
+/** Returns the number of bytes. */
+function passOnBuffered(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { onBytes }: PassOnOptions,
+): number {
+  let bytes = 0;
+  for (;;) {
+    const part = message.read() as Buffer | null;
+    if (part === null) return bytes;
+    bytes += part.length;
+    onBytes(part.length);
+    response.write(part);
+  }
+}
+
+function passOnStream(
   message: IncomingMessage,
   response: ServerResponse,
   { onBytes, onBlocked }: PassOnOptions,
@@ -27,6 +68,7 @@ export function passOn(
       resolve(message.complete);
     };
     const giveUp = () => message.destroy();
+    if (message.closed) return resolve(message.complete);
     response.on('drain', resume).once('close', giveUp);
     message.on('data', (part: Buffer) => {
       onBytes(part.length);

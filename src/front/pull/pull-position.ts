@@ -19,6 +19,11 @@ export class PullPosition {
     return new PullPosition(Number(start), Number(end), etag);
   }
 
+  /** How many bytes are left. */
+  get remaining(): number {
+    return this.last - this.next + 1;
+  }
+
   /** The headers that ask for the rest (RFC 9110, sections 13.1.5 and 14.2). */
   get headers(): OutgoingHttpHeaders {
     return { range: `bytes=${this.next}-${this.last}`, 'if-range': this.etag };

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { abortOnClose } from '../../http/responses.js';
 import { Configuration } from '../../config/configuration.js';
+import { BufferPool } from '../../transfer/buffer-pool.js';
 import { abortSlowReader } from '../../transfer/slow-reader.js';
 import { Exchange } from '../replicas/exchange.js';
 import type { RemoteReplica } from '../replicas/remote-replica.js';
@@ -31,6 +32,7 @@ export class Pulls {
   constructor(
     private readonly replicas: ReplicaSet,
     private readonly configuration: Configuration,
+    private readonly buffers: BufferPool,
   ) {}
 
   /** @throws NoReplicaError, ClientGoneError: only if the response has not begun. */
@@ -83,15 +85,19 @@ export class Pulls {
     exchange.end();
     try {
       const message = await exchange.answered;
-      if (position !== undefined) return await this.continue(pull, message, position);
-      return await this.begin(pull, message);
+      if (position !== undefined) return await this.continue(pull, replica, message, position);
+      return await this.begin(pull, replica, message);
     } catch (error) {
       if (error instanceof ReplicaFailure) return error;
       throw error;
     }
   }
 
-  private async begin(pull: Pull, message: IncomingMessage): Promise<Answer | Error | undefined> {
+  private async begin(
+    pull: Pull,
+    replica: RemoteReplica,
+    message: IncomingMessage,
+  ): Promise<Answer | Error | undefined> {
     const { request, response, patience } = pull;
     const { statusCode: status = 0 } = message;
     const position = PullPosition.of(message);
@@ -108,15 +114,16 @@ export class Pulls {
     const { requestIdleTimeoutSeconds, requestMinBytesPerSecond } = this.configuration;
     abortSlowReader(response, requestIdleTimeoutSeconds * 1000, requestMinBytesPerSecond);
     response.writeHead(status, answerHeaders(message));
-    return this.passOn(pull, message, position);
+    return this.passOn(pull, replica, message, position);
   }
 
   private async continue(
     pull: Pull,
+    replica: RemoteReplica,
     message: IncomingMessage,
     position: PullPosition,
   ): Promise<Answer | Error | undefined> {
-    if (position.isContinuedBy(message)) return this.passOn(pull, message, position);
+    if (position.isContinuedBy(message)) return this.passOn(pull, replica, message, position);
     const status = message.statusCode ?? 0;
     message.destroy();
     const error = new Error(`a replica answered ${status} to the rest of a pull`);
@@ -126,11 +133,13 @@ export class Pulls {
 
   private async passOn(
     { response, patience }: Pull,
+    replica: RemoteReplica,
     message: IncomingMessage,
     position: PullPosition,
   ): Promise<Error | undefined> {
-    const isComplete = await passOn(message, response, {
+    const isComplete = await passOn(message, response, position.remaining, this.buffers, {
       onBytes: (bytes) => {
+        replica.heard();
         position.advance(bytes);
         patience.progressed();
       },

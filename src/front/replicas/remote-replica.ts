@@ -1,6 +1,7 @@
-import { Agent as HttpAgent, type ClientRequest, type OutgoingHttpHeaders, request } from 'node:http';
+import { type Agent, type ClientRequest, type OutgoingHttpHeaders, request } from 'node:http';
 import { Agent as HttpsAgent, request as requestTls } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { DivertibleAgent } from './divertible-connection.js';
 
 /** Backoff after failures. A successful probe ends it. */
 const FIRST_PAUSE_MS = 100;
@@ -29,7 +30,7 @@ export class RemoteReplica {
   private restsUntil = 0;
   private leaving = new AbortController();
   private losing = new AbortController();
-  private readonly agent: HttpAgent;
+  private readonly agent: Agent;
   private readonly lookup: LookupFunction;
   private readonly send: typeof request;
 
@@ -43,7 +44,7 @@ export class RemoteReplica {
       all === true ? found(null, [{ address, family: isIP(address) }]) : found(null, address, isIP(address));
     const options = { keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS, noDelay: true, lookup: this.lookup };
     const isTls = origin.protocol === 'https:';
-    this.agent = isTls ? new HttpsAgent(options) : new HttpAgent(options);
+    this.agent = isTls ? new HttpsAgent(options) : new DivertibleAgent(options);
     this.send = isTls ? requestTls : request;
   }
 
