@@ -11,8 +11,8 @@ import { isTemporary } from '../requests/temporary-answers.js';
 import type { UploadRequest } from './upload-request.js';
 import type { UploadStatus } from './upload-status.js';
 
-/** How often an attempt looks whether its replica is one that sends no 104. */
-const LOOK_MS = 1_000;
+/** A replica that sends no 104 for this long is an older one. Acquiring a session may take seconds. */
+const NO_PROGRESS_MS = 10_000;
 
 export interface CarriedUploadParts {
   readonly replicas: ReplicaSet;
@@ -127,10 +127,10 @@ export class CarriedUpload {
       onDurable: (offset) => this.onDurable(offset),
     });
     this.isInformed = false;
-    // Older replicas send none. What they have becomes durable when the request breaks off.
+    // What an older replica has becomes durable when the request breaks off.
     const looking = setInterval(() => {
       if (!this.isInformed && this.parts.kept.isFull) exchange.breakOff();
-    }, LOOK_MS);
+    }, NO_PROGRESS_MS);
     try {
       const [message] = await Promise.all([exchange.answered, this.send(exchange)]);
       return await collect(message);
