@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { startFrontOf } from '../property/front-under-test.js';
 import { httpChunk, RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
@@ -34,17 +34,17 @@ async function end(server: Server): Promise<void> {
   await closed;
 }
 
+function report({ socket }: ServerResponse, offset: number): void {
+  socket?.write(`HTTP/1.1 104 Upload Resumption Supported\r\nUpload-Offset: ${offset}\r\n\r\n`);
+}
+
 describe('a replica that has all bytes and does not answer', () => {
   it('is given up after FRONT_RETRY_SECONDS', async () => {
     const url = await frontOf(
       (request, response) => {
         let offset = 0;
-        const report = () => response.socket?.write(`HTTP/1.1 104 Up\r\nUpload-Offset: ${offset}\r\n\r\n`);
-        report();
-        request.on('data', (bytes: Buffer) => {
-          offset += bytes.length;
-          report();
-        });
+        report(response, offset);
+        request.on('data', (bytes: Buffer) => report(response, (offset += bytes.length)));
       },
       { FRONT_RETRY_SECONDS: '1' },
     );
@@ -78,5 +78,26 @@ describe('a lost writer that records bytes after the front has asked for the off
     const answer = await rawRequest(url, 'PATCH', SESSION, headers, 'bytes');
     expect(answer.status).toBe(202);
     expect(stated).toEqual(['0', '0', '3']);
+  });
+});
+
+describe('an upload that another request of the client has taken over', () => {
+  it('ends, and does not take the session back', async () => {
+    const methods: (string | undefined)[] = [];
+    const url = await frontOf((request, response) => {
+      methods.push(request.method);
+      if (request.method === 'GET') {
+        response.writeHead(204, { 'Upload-Offset': 6 }).end();
+        return;
+      }
+      report(response, 0);
+      request.once('data', () => response.writeHead(429, { ...EMPTY, 'Retry-After': 1 }).end());
+    });
+    const client = await RawConnection.open(url);
+    const head = requestHead('PATCH', `${SESSION}?offset=0`, [['Transfer-Encoding', 'chunked']]);
+    await client.send(head, httpChunk('bytes'));
+    expect((await client.response()).status).toBe(429);
+    expect(methods).toEqual(['PATCH', 'GET']);
+    client.leave();
   });
 });

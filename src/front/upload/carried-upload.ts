@@ -75,8 +75,10 @@ export class CarriedUpload {
       if (kept.end?.error !== undefined) throw kept.end.error;
       if (outcome instanceof ReplicaFailure) this.logger.debug(`an upload leaves ${outcome.message}`);
       await patience.failed(outcome);
+      const known = this.durable;
       const refusal = await this.findOffset();
       if (refusal !== undefined) return refusal;
+      if (!(outcome instanceof Error) && this.isOvertaken(outcome, known)) return outcome;
       offsetHeaders = this.nextOffsetHeaders();
     }
   }
@@ -112,6 +114,15 @@ export class CarriedUpload {
     return !isTemporary(status, true, this.parts.patience.failedAttempts);
   }
 
+  /**
+   * Whether the replica had the session, and lost it to another request of the client, which has sent more
+   * than this one. Otherwise the two would take the session from each other.
+   */
+  private isOvertaken({ status }: Answer, known: number): boolean {
+    const { received } = this.parts.kept;
+    return status === 429 && this.isInformed && this.durable > Math.max(known, received);
+  }
+
   private async attempt(
     replica: RemoteReplica,
     offsetHeaders: OutgoingHttpHeaders,
@@ -129,7 +140,8 @@ export class CarriedUpload {
     this.isInformed = false;
     // What an older replica has becomes durable when the request breaks off.
     const looking = setInterval(() => {
-      if (!this.isInformed && this.parts.kept.isFull) exchange.breakOff();
+      const { kept } = this.parts;
+      if (!this.isInformed && kept.isFull && kept.end === undefined) exchange.breakOff();
     }, NO_PROGRESS_MS);
     try {
       const [message] = await Promise.all([exchange.answered, this.send(exchange)]);
