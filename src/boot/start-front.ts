@@ -3,7 +3,7 @@ import type { Configuration } from '../config/configuration.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { freePort } from './free-port.js';
 import type { RunningServer } from './running-server.js';
-import { AT_ONCE, fullGrace } from './stop-options.js';
+import { serveFromWorkers } from './serve-from-workers.js';
 import { WorkerPool } from './workers/worker-pool.js';
 
 /** How many generations of old workers may finish their requests after restarts. */
@@ -28,20 +28,6 @@ export async function startFront(
       environment: { PORT: String(port) },
       logger,
     });
-    let stopOptions = AT_ONCE;
-    cleanup.add(() => pool.stop(stopOptions));
-    const url = await pool.start();
-    let closing: Promise<void> | undefined;
-    return {
-      ...{ url, died: pool.died },
-      work: () => pool.work(),
-      handOver: () => pool.restart(),
-      close: (options = fullGrace(configuration)) => {
-        if (closing !== undefined) return pool.stop(options);
-        stopOptions = options;
-        closing = cleanup.close();
-        return closing;
-      },
-    };
+    return serveFromWorkers(pool, configuration, cleanup);
   });
 }

@@ -12,7 +12,7 @@ import { prepareStorage } from './prepare-storage.js';
 import { PrimaryModule } from './primary.module.js';
 import { fingerprintOf } from '../tls/key-pair.js';
 import { TlsAuthority } from '../tls/tls-authority.js';
-import { AT_ONCE, fullGrace } from './stop-options.js';
+import { serveFromWorkers } from './serve-from-workers.js';
 import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 import { WorkerPool } from './workers/worker-pool.js';
 
@@ -54,21 +54,8 @@ export async function startPrimary(
       releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
       logger,
     });
-    let stopOptions = AT_ONCE;
-    cleanup.add(() => pool.stop(stopOptions));
-    const url = await pool.start();
-    const died = Promise.race([database.died, pool.died]);
-    let closing: Promise<void> | undefined;
-    return {
-      ...{ url, database, driver, firstAdmin, authority, died },
-      work: () => pool.work(),
-      handOver: () => pool.restart(),
-      close: (options = fullGrace(configuration)) => {
-        if (closing !== undefined) return pool.stop(options);
-        stopOptions = options;
-        closing = cleanup.close();
-        return closing;
-      },
-    };
+    const workers = await serveFromWorkers(pool, configuration, cleanup);
+    const died = Promise.race([database.died, workers.died]);
+    return { ...workers, ...{ database, driver, firstAdmin, authority, died } };
   });
 }
