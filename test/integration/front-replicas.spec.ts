@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startFrontOf } from '../property/front-under-test.js';
 import { httpChunk, RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
 
@@ -52,7 +53,7 @@ describe('a replica that has all bytes and does not answer', () => {
     const head = requestHead('PATCH', `${SESSION}?offset=0`, [['Transfer-Encoding', 'chunked']]);
     await client.send(head, httpChunk('bytes'));
     // The front has learned that all of them are durable.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
     await client.send(httpChunk(''));
     expect((await client.response()).status).toBe(503);
     client.leave();
@@ -99,5 +100,40 @@ describe('an upload that another request of the client has taken over', () => {
     expect((await client.response()).status).toBe(429);
     expect(methods).toEqual(['PATCH', 'GET']);
     client.leave();
+  });
+});
+
+describe('a client that sends a small body slowly', () => {
+  it.each([
+    ['PUT', '/v2/demo/manifests/latest'],
+    ['PATCH', `${SESSION}?offset=0`],
+  ])('does not use up the time of the replicas (%s)', async (method, target) => {
+    const url = await frontOf(
+      (request, response) => request.resume().on('end', () => response.writeHead(201, EMPTY).end()),
+      { FRONT_RETRY_SECONDS: '1' },
+    );
+    const client = await RawConnection.open(url);
+    await client.send(requestHead(method, target, [['Content-Length', 2]]), 'b');
+    await sleep(1_200);
+    await client.send('y');
+    expect((await client.response()).status).toBe(201);
+    client.leave();
+  });
+});
+
+describe('a push in one request whose client disconnects', () => {
+  it('leaves no session', async () => {
+    let seen: (target: string | undefined) => void = () => undefined;
+    const cancelled = new Promise((resolve) => (seen = resolve));
+    const url = await frontOf((request, response) => {
+      if (request.method === 'POST') response.writeHead(202, { ...EMPTY, Location: `${SESSION}?offset=0` });
+      if (request.method === 'DELETE') seen(request.url);
+      if (request.method !== 'PUT') response.end();
+    });
+    const client = await RawConnection.open(url);
+    const target = `/v2/demo/blobs/uploads/?digest=sha256:${'0'.repeat(64)}`;
+    await client.send(requestHead('POST', target, [['Transfer-Encoding', 'chunked']]), httpChunk('bytes'));
+    client.leave();
+    expect(await cancelled).toBe(SESSION);
   });
 });

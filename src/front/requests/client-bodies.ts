@@ -56,3 +56,14 @@ export class ClientBodies {
     }
   }
 }
+
+/** Returns all bytes of a body of at most `maxBytes`, when it has ended. */
+export async function receiveWhole(
+  kept: KeptBytes,
+  body: ClientBody,
+  maxBytes: number,
+): Promise<readonly Uint8Array[]> {
+  await kept.reserve(maxBytes);
+  body.receive();
+  return kept.whole();
+}

@@ -56,6 +56,16 @@ export class Patience {
     }, this.seconds * 1000);
   }
 
+  /** Stops the clock while a client, and no replica, is waited for. */
+  async restDuring<T>(work: Promise<T>): Promise<T> {
+    this.rest();
+    try {
+      return await work;
+    } finally {
+      this.run();
+    }
+  }
+
   /**
    * Waits before the next attempt: not at all after the first one, since another replica may answer at once.
    *

@@ -7,7 +7,7 @@ import { contentLength, hasBody } from '../../transfer/request-headers.js';
 import { BufferBudget } from '../bytes/buffer-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
 import { type Answer } from './answer.js';
-import { ClientBodies } from './client-bodies.js';
+import { ClientBodies, receiveWhole } from './client-bodies.js';
 import { type ClientRequest, forwardedHeaders } from './forwarded-headers.js';
 import { Patience } from './patience.js';
 import { Requests } from './requests.js';
@@ -35,12 +35,13 @@ export class SmallRequests {
   async answer(request: ClientRequest, response: ServerResponse, route: Route): Promise<Answer> {
     const patience = new Patience(this.configuration.frontRetrySeconds, abortOnClose(response));
     const ask = (body: readonly Uint8Array[]) => this.ask(request, route, body, patience);
-    return patience.until(hasBody(request) ? this.withBody(request, route, ask) : ask([]));
+    return patience.until(hasBody(request) ? this.withBody(request, route, patience, ask) : ask([]));
   }
 
   private async withBody(
     request: ClientRequest,
     route: Route,
+    patience: Patience,
     work: (body: readonly Uint8Array[]) => Promise<Answer>,
   ): Promise<Answer> {
     const maxBytes = route === 'manifest' ? this.configuration.manifestMaxBytes : MAX_BODY_BYTES;
@@ -49,9 +50,7 @@ export class SmallRequests {
     const kept = new KeptBytes(this.budget, 0, maxBytes);
     const body = this.bodies.of(request, kept);
     try {
-      await kept.reserve(lengthBytes);
-      body.receive();
-      const bytes = await kept.whole();
+      const bytes = await patience.restDuring(receiveWhole(kept, body, lengthBytes));
       if (kept.end?.error !== undefined) throw kept.end.error;
       return await work(bytes);
     } finally {

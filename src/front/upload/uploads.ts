@@ -4,10 +4,10 @@ import { BufferBudget } from '../bytes/buffer-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
 import { ReplicaSet } from '../replicas/replica-set.js';
 import type { Answer } from '../requests/answer.js';
-import { ClientBodies } from '../requests/client-bodies.js';
+import { ClientBodies, receiveWhole } from '../requests/client-bodies.js';
 import type { ClientRequest } from '../requests/forwarded-headers.js';
 import { Patience } from '../requests/patience.js';
-import { Requests } from '../requests/requests.js';
+import { type RepeatedRequest, Requests } from '../requests/requests.js';
 import { CarriedUpload } from './carried-upload.js';
 import { pathOf, type UploadRequest, uploadRequestOf } from './upload-request.js';
 import { UploadStatus } from './upload-status.js';
@@ -71,15 +71,21 @@ export class Uploads {
         start: 0,
         offsetHeaders: {},
       };
-      const answer = await this.carryFrom(0, put, request, patience);
-      // The client does not know of the session.
-      if (answer.status !== 201) {
-        await this.requests
-          .ask({ ...session, method: 'DELETE', target: pathOf(location), isOnSession: true }, patience)
-          .catch(() => undefined);
+      const cancellation = { ...session, method: 'DELETE', target: pathOf(location), isOnSession: true };
+      try {
+        const answer = await this.carryFrom(0, put, request, patience);
+        if (answer.status !== 201) await this.cancel(cancellation);
+        return answer;
+      } catch (error) {
+        void this.cancel(cancellation);
+        throw error;
       }
-      return answer;
     });
+  }
+
+  /** Ends a session that its client does not know of. Never rejects: it would expire. */
+  private async cancel(request: RepeatedRequest): Promise<void> {
+    await this.withPatience((patience) => this.requests.ask(request, patience)).catch(() => undefined);
   }
 
   private async withPatience(work: (patience: Patience) => Promise<Answer>): Promise<Answer> {
@@ -98,9 +104,7 @@ export class Uploads {
     const body = bodies.of(request, kept);
     try {
       if (upload.lengthBytes <= MAX_WHOLE_BYTES && !upload.expectsContinue) {
-        await kept.reserve(upload.lengthBytes);
-        body.receive();
-        await kept.whole();
+        await patience.restDuring(receiveWhole(kept, body, upload.lengthBytes));
         if (kept.end?.error !== undefined) throw kept.end.error;
       }
       const parts = { replicas, status, patience, kept, receive: () => body.receive() };
