@@ -3,6 +3,7 @@ import { ConfigModule } from '../config/config.module.js';
 import { Configuration } from '../config/configuration.js';
 import { TransferModule } from '../transfer/transfer.module.js';
 import { BufferBudget } from './bytes/buffer-budget.js';
+import { wholeBodyBytes, WholeBodyBudget } from './bytes/whole-body-budget.js';
 import { FrontHealthController } from './front-health.controller.js';
 import { FrontService } from './front.service.js';
 import { Pulls } from './pull/pulls.js';
@@ -25,7 +26,14 @@ export class FrontModule {
         ...[FrontService, ReplicaSet, Requests, SmallRequests, ClientBodies, Uploads, UploadStatus, Pulls],
         {
           provide: BufferBudget,
-          useFactory: ({ frontBufferBytes }: Configuration) => new BufferBudget(frontBufferBytes),
+          useFactory: ({ frontBufferBytes: bytes }: Configuration) =>
+            new BufferBudget(bytes - wholeBodyBytes(bytes)),
+          inject: [Configuration],
+        },
+        {
+          provide: WholeBodyBudget,
+          useFactory: ({ frontBufferBytes: bytes }: Configuration) =>
+            new WholeBodyBudget(wholeBodyBytes(bytes)),
           inject: [Configuration],
         },
       ],

@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { refuse } from '../http/connection/refuse.js';
+import type { ErrorCode } from '../oci/error-codes.js';
 import { RegistryError } from '../oci/errors.js';
 import { BodyBrokenError, BodyError } from '../transfer/body.errors.js';
 import { hasBody } from '../transfer/request-headers.js';
@@ -66,14 +67,19 @@ export class FrontService {
     const retry = { 'Retry-After': '5' };
     if (error instanceof NoReplicaError) refuse(response, 503, error.message, retry);
     else if (error instanceof ReplicaFailure) refuse(response, 503, LOST_ANSWER, retry);
-    else if (error instanceof TooLargeError) refuse(response, 413, error.message);
-    else if (error instanceof BodyError) refuse(response, 408, error.message);
-    else if (error instanceof RegistryError) refuse(response, 400, error.message);
+    else if (error instanceof TooLargeError) refuse(response, 413, error.message, {}, codeOf(request));
+    else if (error instanceof BodyError) refuse(response, 408, error.message, {}, codeOf(request));
+    else if (error instanceof RegistryError) refuse(response, 400, error.message, {}, error.code);
     else {
       this.logger.error({ err: error, requestId: request.id }, 'a request failed');
       refuse(response, 500, 'internal error');
     }
   }
+}
+
+/** The spec's code for a body that can't be read. */
+function codeOf(request: ClientRequest): ErrorCode {
+  return routeOf(request) === 'manifest' ? 'MANIFEST_INVALID' : 'BLOB_UPLOAD_INVALID';
 }
 
 const LOST_ANSWER =

@@ -7,6 +7,9 @@ import type { RemoteReplica } from './remote-replica.js';
  */
 export type ProbeResult = 'ready' | 'unready' | 'closed' | 'silent';
 
+/** No file descriptor, port or memory for another connection. */
+const OWN_ERRORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
+
 /**
  * Asks a replica whether it is ready, on a connection of its own. Never rejects.
  *
@@ -30,7 +33,10 @@ export function probe(replica: RemoteReplica, timeoutMs: number): Promise<ProbeR
       replica.heard();
       settle(statusCode === 200 ? 'ready' : 'unready');
     });
-    request.on('error', () => settle('closed'));
+    // An error of this machine says nothing of the replica.
+    request.on('error', ({ code = '' }: NodeJS.ErrnoException) =>
+      settle(OWN_ERRORS.has(code) ? 'unready' : 'closed'),
+    );
     request.end();
   });
 }

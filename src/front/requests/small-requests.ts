@@ -4,7 +4,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Configuration } from '../../config/configuration.js';
 import { abortOnClose } from '../../http/responses.js';
 import { contentLength, hasBody } from '../../transfer/request-headers.js';
-import { BufferBudget } from '../bytes/buffer-budget.js';
+import { WholeBodyBudget } from '../bytes/whole-body-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
 import { type Answer } from './answer.js';
 import { ClientBodies, receiveWhole } from './client-bodies.js';
@@ -26,7 +26,7 @@ const SESSION_ENDED: Answer = { status: 204, headers: {}, body: Buffer.of() };
 export class SmallRequests {
   constructor(
     private readonly configuration: Configuration,
-    private readonly budget: BufferBudget,
+    private readonly budget: WholeBodyBudget,
     private readonly bodies: ClientBodies,
     private readonly requests: Requests,
   ) {}

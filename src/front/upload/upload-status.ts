@@ -20,7 +20,10 @@ export class UploadStatus {
       { method: 'GET', target: pathOf(target), headers, body: [], isRepeatable: true, isOnSession: true },
       patience,
     );
+    if (answer.status !== 204) return answer;
     const offset = answer.headers['upload-offset'];
-    return answer.status === 204 && typeof offset === 'string' ? Number(offset) : answer;
+    if (typeof offset !== 'string')
+      throw new Error('a replica reports no Upload-Offset: update replicas before fronts');
+    return Number(offset);
   }
 }

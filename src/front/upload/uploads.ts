@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
 import { BufferBudget } from '../bytes/buffer-budget.js';
+import { WholeBodyBudget } from '../bytes/whole-body-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
 import { ReplicaSet } from '../replicas/replica-set.js';
 import type { Answer } from '../requests/answer.js';
@@ -24,6 +25,7 @@ export class Uploads {
   constructor(
     private readonly configuration: Configuration,
     private readonly budget: BufferBudget,
+    private readonly wholeBodies: WholeBodyBudget,
     private readonly bodies: ClientBodies,
     private readonly replicas: ReplicaSet,
     private readonly requests: Requests,
@@ -99,11 +101,13 @@ export class Uploads {
     request: ClientRequest,
     patience: Patience,
   ): Promise<Answer> {
-    const { budget, bodies, replicas, status, configuration } = this;
+    const { bodies, replicas, status, configuration } = this;
+    const isWhole = upload.lengthBytes <= MAX_WHOLE_BYTES && !upload.expectsContinue;
+    const budget = isWhole ? this.wholeBodies : this.budget;
     const kept = new KeptBytes(budget, start, configuration.uploadCheckpointBytes + AHEAD_BYTES);
     const body = bodies.of(request, kept);
     try {
-      if (upload.lengthBytes <= MAX_WHOLE_BYTES && !upload.expectsContinue) {
+      if (isWhole) {
         await patience.restDuring(receiveWhole(kept, body, upload.lengthBytes));
         if (kept.end?.error !== undefined) throw kept.end.error;
       }
