@@ -39,7 +39,8 @@ export class LoopbackPolicy {
     if (isForwardedFromElsewhere(request)) {
       throw new RegistryError(
         'DENIED',
-        'without ACCESS_MODE=open, requests that a proxy forwards from other machines are refused',
+        'access is open to this machine only, and a proxy forwards this request from another one: ' +
+          'ACCESS_MODE=token lets other machines in with a login, ACCESS_MODE=open everyone',
       );
     }
     if (isFromAnotherPage(request) && !allowsPage(this.configuration, request)) {

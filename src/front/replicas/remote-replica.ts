@@ -39,7 +39,8 @@ export class RemoteReplica {
     private readonly origin: URL,
     readonly address: string,
   ) {
-    this.name = `${isIP(address) === 6 ? `[${address}]` : address}:${portOf(origin)}`;
+    const host = isIP(address) === 6 ? `[${address}]` : address;
+    this.name = `${origin.protocol}//${host}:${portOf(origin)}`;
     this.lookup = (_host, { all }, found) =>
       all === true ? found(null, [{ address, family: isIP(address) }]) : found(null, address, isIP(address));
     const options = { keepAlive: true, maxFreeSockets: MAX_FREE_SOCKETS, noDelay: true, lookup: this.lookup };

@@ -7,6 +7,12 @@ import type { RemoteReplica } from './remote-replica.js';
  */
 export type ProbeResult = 'ready' | 'unready' | 'closed' | 'silent';
 
+/** The result of a probe, and what it is concluded from. */
+export interface ProbeOutcome {
+  readonly result: ProbeResult;
+  readonly reason: string;
+}
+
 /** No file descriptor, port or memory for another connection. */
 const OWN_ERRORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS']);
 
@@ -15,27 +21,30 @@ const OWN_ERRORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAV
  *
  * @param timeoutMs a replica that sends nothing for this long, on any connection, is `silent`.
  */
-export function probe(replica: RemoteReplica, timeoutMs: number): Promise<ProbeResult> {
+export function probe(replica: RemoteReplica, timeoutMs: number): Promise<ProbeOutcome> {
   return new Promise((resolve) => {
     const startedAt = performance.now();
     const request = replica.open(
       { method: 'GET', target: '/health/ready', headers: { host: 'localhost', connection: 'close' } },
       { isAlone: true },
     );
-    const settle = (result: ProbeResult) => {
+    const settle = (result: ProbeResult, reason: string) => {
       clearTimeout(timer);
       request.destroy();
-      resolve(result);
+      resolve({ result, reason });
     };
     // A busy replica responds late, but it responds.
-    const timer = setTimeout(() => settle(replica.heardAt > startedAt ? 'unready' : 'silent'), timeoutMs);
+    const timer = setTimeout(
+      () => settle(replica.heardAt > startedAt ? 'unready' : 'silent', `no response within ${timeoutMs} ms`),
+      timeoutMs,
+    );
     request.once('response', ({ statusCode }: IncomingMessage) => {
       replica.heard();
-      settle(statusCode === 200 ? 'ready' : 'unready');
+      settle(statusCode === 200 ? 'ready' : 'unready', `GET /health/ready: ${statusCode}`);
     });
     // An error of this machine says nothing of the replica.
-    request.on('error', ({ code = '' }: NodeJS.ErrnoException) =>
-      settle(OWN_ERRORS.has(code) ? 'unready' : 'closed'),
+    request.on('error', ({ code = '', message }: NodeJS.ErrnoException) =>
+      settle(OWN_ERRORS.has(code) ? 'unready' : 'closed', message),
     );
     request.end();
   });

@@ -97,7 +97,7 @@ export class ReplicaSet implements OnModuleDestroy {
   }
 
   private async probe(replica: RemoteReplica): Promise<void> {
-    const result = await probe(replica, PROBE_TIMEOUT_MS);
+    const { result, reason } = await probe(replica, PROBE_TIMEOUT_MS);
     if (this.stopping.signal.aborted) return;
     if (result === 'ready') replica.becomeReady();
     else if (result === 'unready') replica.becomeUnready();
@@ -106,7 +106,8 @@ export class ReplicaSet implements OnModuleDestroy {
     const before = this.states.get(replica);
     this.states.set(replica, result);
     if (before === result || (before === undefined && result === 'ready')) return;
-    this.logger[result === 'ready' ? 'log' : 'warn'](`replica ${replica.name} ${DESCRIPTIONS[result]}`);
+    const level = result === 'ready' ? 'log' : 'warn';
+    this.logger[level](`replica ${replica.name} ${DESCRIPTIONS[result]} (${reason})`);
   }
 
   /** Returns false if the front is stopping. */
@@ -119,8 +120,8 @@ export class ReplicaSet implements OnModuleDestroy {
 
 const DESCRIPTIONS: Readonly<Record<ProbeResult, string>> = {
   ready: 'is ready',
-  unready: 'is not ready: its database or its storage does not work',
-  closed: 'does not listen: it has ended, or is stopping',
+  unready: 'is not ready',
+  closed: 'can not be used: it does not run, or is stopping, or is no replica',
   silent: 'does not respond: it is frozen, or cut off',
 };
 

@@ -8,7 +8,7 @@ import type { ReplicaSet } from '../replicas/replica-set.js';
 import { type Answer, collect } from '../requests/answer.js';
 import type { Patience } from '../requests/patience.js';
 import { isTemporary } from '../requests/temporary-answers.js';
-import type { UploadRequest } from './upload-request.js';
+import { pathOf, type UploadRequest } from './upload-request.js';
 import type { UploadStatus } from './upload-status.js';
 
 /** A replica that sends no 104 for this long is an older one. Acquiring a session may take seconds. */
@@ -73,12 +73,12 @@ export class CarriedUpload {
       const outcome = await this.attempt(failed, offsetHeaders);
       if (!(outcome instanceof ReplicaFailure) && this.isFinal(outcome, offsetHeaders)) return outcome;
       if (kept.end?.error !== undefined) throw kept.end.error;
-      if (outcome instanceof ReplicaFailure) this.logger.debug(`an upload leaves ${outcome.message}`);
       await patience.failed(outcome);
       const known = this.durable;
       const refusal = await this.findOffset();
       if (refusal !== undefined) return refusal;
       if (!(outcome instanceof Error) && this.isOvertaken(outcome, known)) return outcome;
+      this.log(outcome);
       offsetHeaders = this.nextOffsetHeaders();
     }
   }
@@ -87,6 +87,17 @@ export class CarriedUpload {
   private get isRefused(): boolean {
     const { offsetHeaders, start } = this.request;
     return start === undefined && Object.keys(offsetHeaders).length > 0;
+  }
+
+  /** With the id that the lines of the replicas have, too. */
+  private log(outcome: Answer | ReplicaFailure): void {
+    const reason = outcome instanceof Error ? outcome.message : `a replica answered ${outcome.status}`;
+    const { target, headers } = this.request;
+    const uploadId = pathOf(target).split('/').at(-1);
+    this.logger.log(
+      { requestId: headers['x-request-id'], uploadId, offset: this.sent },
+      `an upload goes on at byte ${this.sent}: ${reason}`,
+    );
   }
 
   /** As the client says it. Without that, the front has asked, and says it. */
