@@ -33,7 +33,7 @@ export class ReplicaSet implements OnModuleDestroy {
   }
 
   onModuleDestroy(): void {
-    this.stopping.abort();
+    this.stopping.abort(new Error('the front is stopping'));
     for (const replica of this.replicas.values()) replica.close();
   }
 
@@ -51,6 +51,7 @@ export class ReplicaSet implements OnModuleDestroy {
   async choose(signal: AbortSignal, avoided?: RemoteReplica): Promise<RemoteReplica> {
     for (;;) {
       signal.throwIfAborted();
+      this.stopping.signal.throwIfAborted();
       const usable = [...this.replicas.values()].filter(({ isUsable }) => isUsable);
       const others = usable.filter((replica) => replica !== avoided);
       const chosen = leastBusy(others.length > 0 ? others : usable);
