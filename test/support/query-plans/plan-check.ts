@@ -35,6 +35,9 @@ const BUFFERS: Limit = { always: 60, perItem: 40 };
 /** A union of two pages may be sorted. */
 const SORTED: Limit = { always: 10, perItem: 2 };
 
+/** Nodes that read no table themselves. */
+const CALLS = ['Result', 'Function Scan', 'Subquery Scan'];
+
 const SORTS = ['Sort', 'Incremental Sort'];
 
 export function costOf({ root }: ExecutedStatement): Cost {
@@ -55,7 +58,7 @@ export function faultsOf(statement: ExecutedStatement, { items, tables }: Allowa
   const { root } = statement;
   // The call of a function has the pages of all that the function executes, each statement of which is told
   // by itself.
-  if (['Result', 'Function Scan'].includes(root['Node Type']) && root.Plans === undefined) return [];
+  if (nodesOf(root).every((node) => CALLS.includes(node['Node Type']))) return [];
   const { rows, buffers } = costOf(statement);
   const above = (figure: number, { always, perItem }: Limit, tell: (limit: string) => string) => {
     const limit = always + perItem * items;
