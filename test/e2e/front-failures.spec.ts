@@ -30,7 +30,10 @@ describe('a front with little patience', () => {
       expect(await response.text()).toContain('no data received for 1 s');
       // A short one is sent when it is complete.
       const offset = length > 1_000_000 ? '12' : '0';
-      expect((await client.fetch(location)).headers.get('upload-offset')).toBe(offset);
+      // The replica keeps them when it sees the end of the front's request.
+      await until('the bytes are durable', async () => {
+        return (await client.fetch(location)).headers.get('upload-offset') === offset;
+      });
     },
   );
 });
