@@ -97,7 +97,7 @@ export class LargeBody implements ByteReader {
     if (error !== null && error !== undefined) return this.settle(false);
     this.isBusy[index] = false;
     if (isLast) return this.settle(true);
-    if (!this.isPaused || this.filling !== index) return;
+    if (!this.isPaused || this.remaining === 0 || this.filling !== index) return;
     this.isPaused = false;
     this.options.onBlocked(false);
     this.message.socket.resume();

@@ -98,6 +98,8 @@ describe('passOn', () => {
     const { port, pool, outcome, isBlocked } = await passingOn(await listen(serving(32 * MIB)), 32 * MIB);
     const message = await fetched(port);
     while (!isBlocked()) await turn();
+    // The body goes through large buffers.
+    expect(pool.pooledInUse).toBe(2);
     expect(sha256(await all(message))).toBe(sha256(CONTENT));
     const { isComplete, blocked } = await outcome();
     expect(isComplete).toBe(true);

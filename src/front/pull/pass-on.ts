@@ -37,16 +37,21 @@ export async function passOn(
   return sending ?? passOnStream(message, response, options);
 }
 
-/** Returns the number of bytes. */
+/** Passes on what Node has read already. Returns the number of bytes. */
 function passOnBuffered(
   message: IncomingMessage,
   response: ServerResponse,
   { onBytes }: PassOnOptions,
 ): number {
+  const { socket } = message;
   let bytes = 0;
   for (;;) {
     const part = message.read() as Buffer | null;
-    if (part === null) return bytes;
+    if (part === null) {
+      // What the connection has read goes to the parser, and from there to the message.
+      if (message.destroyed || socket.readableLength === 0 || socket.read() === null) return bytes;
+      continue;
+    }
     bytes += part.length;
     onBytes(part.length);
     response.write(part);
