@@ -12,7 +12,7 @@ export interface StopOptions {
 
 export const AT_ONCE: StopOptions = { graceSeconds: 0, isHandover: false };
 
-/** A terminal's Ctrl-C: somebody waits for the end. */
+/** A terminal's Ctrl-C: a person waits for the end. */
 const SHORT_GRACE_SECONDS = 5;
 
 /** For SIGTERM, which supervisors send. */

@@ -17,8 +17,8 @@ export function checkFront(configuration: Configuration, invalid: InvalidSetting
       ['ROLE', 'TLS'],
       tls === 'auto' || isLoopback(host)
         ? 'ROLE=front can not have TLS=auto, since the authority is in the database: use TLS=files'
-        : 'ROLE=front on a network requires TLS_CERT_FILE and TLS_KEY_FILE; or TLS=off, and passwords cross ' +
-            'the network in clear text unless a proxy in front of it ends TLS',
+        : 'ROLE=front on a network requires TLS_CERT_FILE and TLS_KEY_FILE; or TLS=off, and passwords ' +
+            'cross the network in clear text unless a proxy in front of it ends TLS',
     );
   }
 }

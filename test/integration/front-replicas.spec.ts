@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** Starts a replica that is ready and answers as told, and a front of it. */
+/** Starts a replica that is ready and responds as told, and a front of it. */
 async function frontOf(answer: RequestListener, settings: Record<string, string> = {}): Promise<string> {
   const listener: RequestListener = (request, response) => {
     if (request.url === '/health/ready') response.end();

@@ -27,7 +27,7 @@ export type Fault =
       readonly meanwhile?: (registry: ScriptedRegistry) => void;
     }
   /**
-   * The replica answers with an error. Before: after it has read that many bytes of the body, and nothing is
+   * The replica responds with an error. Before: after it has read that many bytes of the body, and nothing is
    * committed. After: everything is done and only its success is not known, as when the database is lost.
    */
   | {

@@ -19,7 +19,7 @@ const UNKNOWN_EFFECTS: readonly Fault[] = [
   { kind: 'cut answer', atByte: 0, ending: 'noticed' },
 ];
 
-/** The answer to a change of a tag is lost. Before the front asks again, somebody else sets the tag. */
+/** The response to a change of a tag is lost. Before the front asks again, another client sets the tag. */
 const overtaken: Fault = {
   ...{ kind: 'cut answer', atByte: 0, ending: 'noticed' },
   meanwhile: ({ tags }) => void tags.set('demo latest', OTHER),

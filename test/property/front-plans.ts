@@ -82,7 +82,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('delete' as const, 'mount' as const), which }),
 );
 
-/** A push whose length nobody knows before its end. */
+/** A push whose length is not known before its end. */
 export const streamedPush = (sizeBytes: number, pieceBytes: number): Push => ({
   ...{ do: 'push', form: 'PATCHes', sizeBytes, patches: 1, keepsQuery: false, mistake: 'none' },
   sending: { pieces: [pieceBytes], isChunked: true, isExpecting: false },

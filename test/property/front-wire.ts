@@ -178,7 +178,7 @@ export class Wire {
     if (ending === 'killed') this.replica.kill(DOWN_MS);
   }
 
-  /** The server has closed the connection. What the front still sends is a body that nobody wants. */
+  /** The server has closed the connection. What the front still sends is not read. */
   private closeSoon(): void {
     this.socket.end();
   }

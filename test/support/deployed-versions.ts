@@ -37,7 +37,11 @@ export class DeployedVersions {
     const list = pathToFileURL(join(this.built, '../database/migrations/index.js')).href;
     return this.deploy(`
       const { MIGRATIONS } = await import('${list}');
-      MIGRATIONS.push(class { name = '${name}'; async up(runner) { await runner.query('${sql}'); } async down() {} });`);
+      MIGRATIONS.push(class {
+        name = '${name}';
+        async up(runner) { await runner.query('${sql}'); }
+        async down() {}
+      });`);
   }
 
   /** As `ln -sfn` does: at no time is there no version. */

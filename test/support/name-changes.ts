@@ -8,7 +8,7 @@ export interface NameChange {
   readonly path: string;
   readonly body?: string;
   readonly status: number;
-  /** What somebody else does later, which a repeat would undo. */
+  /** What another client does later, which a repeat would undo. */
   readonly later: readonly { readonly method: string; readonly path: string; readonly body?: string }[];
 }
 

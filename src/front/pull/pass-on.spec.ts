@@ -36,7 +36,7 @@ async function listen(handle: (request: IncomingMessage, response: ServerRespons
   return (server.address() as AddressInfo).port;
 }
 
-/** A server that passes on what `origin` answers. */
+/** A server that passes on the responses of `origin`. */
 async function passingOn(origin: number, length: number) {
   const pool = new BufferPool();
   const agent = new DivertibleAgent({ keepAlive: true });

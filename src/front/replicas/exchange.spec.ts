@@ -47,7 +47,7 @@ describe('Exchange', () => {
   });
 
   it('whose body is broken off says nothing of the replica', async () => {
-    // Node's server answers 400 to a body without an end.
+    // Node's server sends 400 to a body without an end.
     const { exchange } = await begin(() => undefined);
     exchange.breakOff();
     await expect(exchange.answered).rejects.toThrow('the body was broken off');

@@ -19,7 +19,7 @@ export interface RepeatedRequest extends RequestHead {
   readonly answerIfDone?: Answer;
 }
 
-/** Sends requests to replicas until one answers. */
+/** Sends requests to replicas until one responds. */
 @Injectable()
 export class Requests {
   constructor(private readonly replicas: ReplicaSet) {}

@@ -31,7 +31,8 @@ export class DirectBody implements AsyncIterableIterator<Uint8Array>, DirectRead
 
   /**
    * Returns undefined if the connection can't be read directly, or if no large buffers are free. Also if Node
-   * has more of the body than fits into one: so it is if the body came right behind another one.
+   * has more of the body than fits into one: so it is if the body came right behind another one. Call it in a
+   * later turn than the request's event: Node emits that before its parser gives out the body's beginning.
    *
    * @param lengthBytes the length of the body; `Infinity` if it is chunked.
    */
