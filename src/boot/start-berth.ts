@@ -10,6 +10,7 @@ import type { Configuration } from '../config/configuration.js';
 import { quantity } from '../common/quantity.js';
 import type { Database } from '../database/database.js';
 import { Drain } from './drain.js';
+import { ReadinessService } from '../health/readiness.service.js';
 import type { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { readSmallBodies } from '../http/small-bodies.js';
 import { refuseUndecodablePath } from '../http/undecodable-path.js';
@@ -92,6 +93,8 @@ export async function serve(
   let closing: Promise<void> | undefined;
   const close = (options = fullGrace(configuration)) => {
     drain.limit(options);
+    // At a handover other processes accept the connections of this address: it stays ready.
+    if (!options.isHandover) app.get(ReadinessService).stop();
     closing ??= cleanup.close();
     return closing;
   };

@@ -4,6 +4,7 @@ import { Replica } from '../common/replica.js';
 import { Configuration } from '../config/configuration.js';
 import { READS } from './connection/connections.js';
 import { DatabaseListener } from './connection/database-listener.js';
+import { ProbeConnection } from './connection/probe-connection.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
 import { ListQueries } from './list-queries.js';
@@ -29,6 +30,7 @@ export class DatabaseModule {
         Replica,
         UnitOfWork,
         DatabaseListener,
+        ProbeConnection,
         ListQueries,
         { provide: DATABASE, useValue: database },
         { provide: READS, useValue: database.reads },
@@ -39,7 +41,16 @@ export class DatabaseModule {
           inject: [Configuration],
         },
       ],
-      exports: [Replica, UnitOfWork, DatabaseListener, ListQueries, DATABASE, READS, DatabaseSpace],
+      exports: [
+        Replica,
+        UnitOfWork,
+        DatabaseListener,
+        ProbeConnection,
+        ListQueries,
+        DATABASE,
+        READS,
+        DatabaseSpace,
+      ],
     };
   }
 }

@@ -8,7 +8,7 @@ import { queryRows } from './query-rows.js';
 
 /**
  * Queries that return or examine many rows: lists and the admin API. They use at most half of the read
- * connections, so that pulls and readiness checks always have the rest.
+ * connections, so that pulls always have the rest.
  */
 @Injectable()
 export class ListQueries {

@@ -3,6 +3,7 @@ import { type DataSource, QueryFailedError } from 'typeorm';
 import { MIGRATION_LOCK_KEY } from './advisory-lock.js';
 import { isDeadlock, isLockTimeout } from './errors/database-errors.js';
 import { queryRows } from './query-rows.js';
+import { compareSchema } from './schema-comparison.js';
 
 /** Pauses between attempts to lock a table, in which other sessions work, and the overall timeout. */
 export const MIGRATION_RETRY = { pauseMs: 1_000, maxPauseMs: 15_000, timeoutMs: 600_000 };
@@ -59,9 +60,12 @@ export async function runMigrations(
 
 /** Whether a migration of this code has not been run. */
 export async function hasPendingMigrations(dataSource: DataSource): Promise<boolean> {
-  const rows = await queryRows<{ name: string }>(dataSource.manager, 'SELECT name FROM migrations');
-  const applied = new Set(rows.map(({ name }) => name));
-  return dataSource.migrations.some(({ name, constructor }) => !applied.has(name ?? constructor.name));
+  return compareSchema(dataSource, await appliedMigrations(dataSource)).missing.length > 0;
+}
+
+async function appliedMigrations({ manager }: DataSource): Promise<string[]> {
+  const rows = await queryRows<{ name: string }>(manager, 'SELECT name FROM migrations ORDER BY id');
+  return rows.map(({ name }) => name);
 }
 
 async function migrateExclusively(dataSource: DataSource): Promise<void> {

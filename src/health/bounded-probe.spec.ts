@@ -2,13 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import { BoundedProbe } from './bounded-probe.js';
 
 describe('BoundedProbe', () => {
-  it('returns undefined if the probe succeeds', async () => {
-    await expect(new BoundedProbe(() => Promise.resolve(), 1_000).failure()).resolves.toBeUndefined();
+  it('returns what the probe found', async () => {
+    const found = { found: 'a result' };
+    await expect(new BoundedProbe(() => Promise.resolve('a result'), 1_000).outcome()).resolves.toEqual(
+      found,
+    );
   });
 
   it('returns the error of a failed probe', async () => {
     const reason = new Error('gone');
-    await expect(new BoundedProbe(() => Promise.reject(reason), 1_000).failure()).resolves.toBe(reason);
+    const probe = new BoundedProbe(() => Promise.reject(reason), 1_000);
+    await expect(probe.outcome()).resolves.toEqual({ failure: reason });
   });
 
   it('times out on a hanging probe, and starts no second one', async () => {
@@ -19,23 +23,23 @@ describe('BoundedProbe', () => {
       return new Promise<void>((resolve) => (settle = resolve));
     };
     const probe = new BoundedProbe(hanging, 10);
-    const failures = await Promise.all([probe.failure(), probe.failure()]);
-    failures.push(await probe.failure());
-    expect(failures.map((failure) => failure?.message)).toEqual(Array(3).fill('no result within 10 ms'));
+    const outcomes = await Promise.all([probe.outcome(), probe.outcome()]);
+    outcomes.push(await probe.outcome());
+    expect(outcomes).toEqual(Array(3).fill({ failure: new Error('no result within 10 ms') }));
     expect(started).toBe(1);
 
     settle();
     await new Promise(setImmediate);
-    const next = probe.failure();
+    const next = probe.outcome();
     expect(started).toBe(2);
     settle();
-    await expect(next).resolves.toBeUndefined();
+    await expect(next).resolves.toEqual({ found: undefined });
   });
 
   it('causes no unhandled rejection if the probe fails after the timeout', async () => {
     let fail = (_error: Error): void => undefined;
     const probe = new BoundedProbe(() => new Promise((_, reject) => (fail = reject)), 5);
-    expect(await probe.failure()).toBeInstanceOf(Error);
+    expect(await probe.outcome()).toHaveProperty('failure');
     fail(new Error('too late'));
     await new Promise(setImmediate);
   });

@@ -1,37 +1,48 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { Check } from './readiness.service.js';
+import { CHECK_STATUSES, type CheckStatus } from './check.js';
+import { READINESS_STATUSES, type Readiness } from './readiness.service.js';
 
-const STATUS = { enum: ['ok', 'full', 'failed'], enumName: 'CheckStatus' };
+const STATUS = { enum: CHECK_STATUSES, enumName: 'CheckStatus', example: 'ok' };
 
 export class LivenessDto {
   @ApiProperty({ enum: ['ok'] })
   status: 'ok';
 }
 
-/** The dependencies of readiness. */
+/** The checks of readiness. */
 export class ChecksDto {
   @ApiProperty({
     ...STATUS,
-    example: 'ok',
     description: 'ok: PostgreSQL runs a query; full: its disk has too little space',
   })
-  database: Check;
+  database: CheckStatus;
 
   @ApiProperty({
     ...STATUS,
-    example: 'ok',
-    description: 'ok: the storage can store bytes; full: it has no space',
+    description: 'ok: the schema is of this version; newer: a newer version has changed it',
   })
-  storage: Check;
+  migrations: CheckStatus;
+
+  @ApiProperty({
+    ...STATUS,
+    description: 'ok: the storage can be read and can store bytes; full: it has no space',
+  })
+  storage: CheckStatus;
+
+  @ApiProperty({
+    ...STATUS,
+    description: 'ok: storage and database belong together; unknown: one of them failed its check',
+  })
+  identity: CheckStatus;
 }
 
 export class ReadinessDto {
   @ApiProperty({
-    enum: ['ok', 'degraded', 'unavailable'],
+    enum: READINESS_STATUSES,
     example: 'ok',
-    description: 'degraded: pushes are refused',
+    description: 'degraded: pushes are refused; stopping: no new requests should be sent',
   })
-  status: 'ok' | 'degraded' | 'unavailable';
+  status: Readiness['status'];
 
   @ApiProperty()
   checks: ChecksDto;

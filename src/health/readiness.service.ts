@@ -1,80 +1,91 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { READS } from '../database/connection/connections.js';
-import { DatabaseSpace } from '../database/database-space.js';
-import { StorageIdentity } from '../storage-identity/storage-identity.js';
-import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
-import { StorageFullError } from '../storage/storage.errors.js';
-import { BoundedProbe } from './bounded-probe.js';
+import { Injectable, Logger } from '@nestjs/common';
+import { CHECK_NAMES, type CheckName, type CheckStatus, type Finding } from './check.js';
+import { DatabaseChecks } from './database-checks.js';
+import { StorageChecks } from './storage-checks.js';
+
+export type Checks = Record<CheckName, CheckStatus>;
 
 /**
- * Longer than a healthy dependency takes, shorter than the probe timeout of common orchestrators.
+ * - `degraded`: pulls are served and pushes refused, because a disk is full;
+ * - `stopping`: requests in progress are finished, and no new ones should be sent;
+ * - `unavailable`: a check failed.
  */
-export const PROBE_TIMEOUT_MS = 2_000;
+export const READINESS_STATUSES = ['ok', 'degraded', 'stopping', 'unavailable'] as const;
 
-/** The dependencies of readiness. */
-export const DEPENDENCIES = ['database', 'storage'] as const;
-export type Dependency = (typeof DEPENDENCIES)[number];
-
-/** The state of a dependency; `full`: it can be read but has no space left. */
-export type Check = 'ok' | 'full' | 'failed';
-export type Checks = Record<Dependency, Check>;
+export interface Readiness {
+  readonly status: (typeof READINESS_STATUSES)[number];
+  readonly checks: Checks;
+}
 
 /**
- * Checks whether requests can be served now: Postgres runs a query, and the storage is the right one and
- * accepts bytes. A full disk counts as ready, because it still serves pulls and a load balancer would remove
- * all replicas that share it.
+ * Checks whether requests can be served now. A full disk counts as ready, because it still serves pulls, and
+ * a load balancer would remove all replicas that share it. So does a schema that a newer version has changed:
+ * migrations are made for that.
  */
 @Injectable()
 export class ReadinessService {
   private readonly logger = new Logger('Readiness');
-  private readonly probes: Record<Dependency, BoundedProbe>;
-  private readonly last: Checks = { database: 'ok', storage: 'ok' };
+  private readonly last: Record<CheckName, CheckStatus> = {
+    database: 'ok',
+    migrations: 'ok',
+    storage: 'ok',
+    identity: 'ok',
+  };
+  private isStopping = false;
 
   constructor(
-    @Inject(READS) reads: DataSource,
-    @Inject(STORAGE_DRIVER) driver: StorageDriver,
-    private readonly space: DatabaseSpace,
-    identity: StorageIdentity,
-  ) {
-    this.probes = {
-      database: new BoundedProbe(async () => reads.query('SELECT 1'), PROBE_TIMEOUT_MS),
-      storage: new BoundedProbe(async () => {
-        const options = { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) };
-        // First: the check must not write to a wrong storage.
-        await identity.verifyStorage(options);
-        await driver.check(options);
-      }, PROBE_TIMEOUT_MS),
+    private readonly database: DatabaseChecks,
+    private readonly storage: StorageChecks,
+  ) {}
+
+  /** From now on this process is not ready. */
+  stop(): void {
+    this.isStopping = true;
+  }
+
+  /** Never rejects; takes at most `CHECK_TIMEOUT_MS`. Only the log has the reason of a failure. */
+  async check(): Promise<Readiness> {
+    const [database, storage] = await Promise.all([this.database.run(), this.storage.run()]);
+    const identity = worse(database.identity, storage.identity);
+    const findings = { ...database, ...storage, identity };
+    for (const name of CHECK_NAMES) this.logTransition(name, findings[name]);
+    const checks = {
+      database: findings.database.status,
+      migrations: findings.migrations.status,
+      storage: findings.storage.status,
+      identity: findings.identity.status,
     };
+    return { status: this.statusOf(Object.values(checks)), checks };
   }
 
-  /** Never rejects; takes at most {@link PROBE_TIMEOUT_MS}. Only the log has the reason of a failure. */
-  async check(): Promise<Checks> {
-    const [database, storage] = await Promise.all([this.checkOne('database'), this.checkOne('storage')]);
-    const isFull = database === 'ok' && (await this.space.isFull());
-    return { database: isFull ? 'full' : database, storage };
-  }
-
-  private async checkOne(dependency: Dependency): Promise<Check> {
-    const failure = await this.probes[dependency].failure();
-    const check = checkOf(failure);
-    this.logTransition(dependency, check, failure);
-    return check;
+  private statusOf(found: readonly CheckStatus[]): Readiness['status'] {
+    if (found.includes('failed')) return 'unavailable';
+    if (this.isStopping) return 'stopping';
+    return found.includes('full') ? 'degraded' : 'ok';
   }
 
   /** Logs changes only: probes come every few seconds. */
-  private logTransition(dependency: Dependency, check: Check, failure: Error | undefined): void {
-    if (this.last[dependency] === check) return;
-    this.last[dependency] = check;
-    if (check === 'failed')
-      this.logger.error({ err: failure }, `not ready: the ${dependency} failed its check`);
-    else if (check === 'full')
-      this.logger.error({ err: failure }, `the ${dependency} is full; pulls still work`);
-    else this.logger.warn(`the ${dependency} works again`);
+  private logTransition(name: CheckName, { status, reason }: Finding): void {
+    if (status === 'unknown' || this.last[name] === status) return;
+    this.last[name] = status;
+    switch (status) {
+      case 'failed':
+        return this.logger.error({ err: reason }, `not ready: the ${name} check failed`);
+      case 'full':
+        return this.logger.error({ err: reason }, `the ${name} is full; pulls still work`);
+      case 'newer':
+        return this.logger.warn(`${reason?.message}: upgrade this replica, too`);
+      case 'ok':
+        return this.logger.warn(`the ${name} check passes again`);
+    }
   }
 }
 
-function checkOf(failure: Error | undefined): Check {
-  if (failure === undefined) return 'ok';
-  return failure instanceof StorageFullError ? 'full' : 'failed';
+function worse(one: Finding, other: Finding): Finding {
+  const findings = [one, other];
+  return (
+    findings.find(({ status }) => status === 'failed') ??
+    findings.find(({ status }) => status === 'unknown') ??
+    one
+  );
 }

@@ -124,10 +124,18 @@ export class StorageIdentity {
    * @throws StorageIdentityError; errors of the database and the storage
    */
   async verify(): Promise<void> {
-    const row = await this.store.read();
-    if (row !== undefined && row.id === this.current) return this.verifyStorage();
+    this.expectDatabase((await this.store.read())?.id);
+    await this.verifyStorage();
+  }
+
+  /**
+   * @param id the identity in the database; undefined if it has no row.
+   * @throws StorageIdentityError if it is not the one of the start.
+   */
+  expectDatabase(id: string | undefined): void {
+    if (id !== undefined && id === this.current) return;
     throw new StorageIdentityError(
-      `the database belongs to a storage with the identity ${row?.id ?? 'of no row'} ` +
+      `the database belongs to a storage with the identity ${id ?? 'of no row'} ` +
         `instead of ${this.current}: it is not the one that this process was started with, ` +
         'or has adopted another storage; restart Berth',
     );

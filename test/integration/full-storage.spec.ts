@@ -38,7 +38,7 @@ describe('a full storage', () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
       status: 'degraded',
-      checks: { database: 'ok', storage: 'full' },
+      checks: { database: 'ok', migrations: 'ok', storage: 'full', identity: 'ok' },
     });
   });
 });

@@ -31,8 +31,9 @@ async function readiness(client: RegistryClient): Promise<unknown> {
   return [response.status, ((await response.json()) as { checks: unknown }).checks];
 }
 
-const READY = [200, { database: 'ok', storage: 'ok' }];
-const NOT_READY = [503, { database: 'ok', storage: 'failed' }];
+const CHECKS = { database: 'ok', migrations: 'ok', storage: 'ok', identity: 'ok' };
+const READY = [200, CHECKS];
+const NOT_READY = [503, { ...CHECKS, storage: 'unknown', identity: 'failed' }];
 
 describeOn('filesystem', 'storage and database', ({ environment }) => {
   let berth: TestBerth;
@@ -80,7 +81,7 @@ describeOn('filesystem', 'storage and database', ({ environment }) => {
     const because = {
       err: expect.objectContaining({ message: expect.stringContaining(`instead of ${identity}`) }),
     };
-    expect(logged.mock.calls).toEqual([[because, 'not ready: the storage failed its check']]);
+    expect(logged.mock.calls).toEqual([[because, 'not ready: the identity check failed']]);
     logged.mockRestore();
 
     await berth.driver.writeIdentity(identity);

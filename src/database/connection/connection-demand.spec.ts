@@ -4,12 +4,15 @@ import { poolSizes } from './connections.js';
 
 describe('connectionDemand', () => {
   it.each([
-    { processes: 1, databasePoolSize: 10, least: 10 + 1 + 3 },
-    { processes: 1, databasePoolSize: 200, least: 200 + 1 + 3 },
-    { processes: 64, databasePoolSize: 200, least: 64 * 201 + 3 },
-  ])('covers pools and listeners of $processes × $databasePoolSize', ({ least, ...configuration }) => {
-    expect(connectionDemand(configuration)).toBeGreaterThan(least);
-  });
+    { processes: 1, databasePoolSize: 10, least: 10 + 2 + 3 },
+    { processes: 1, databasePoolSize: 200, least: 200 + 2 + 3 },
+    { processes: 64, databasePoolSize: 200, least: 64 * 202 + 3 },
+  ])(
+    'covers pools, listeners and health checks of $processes × $databasePoolSize',
+    ({ least, ...configuration }) => {
+      expect(connectionDemand(configuration)).toBeGreaterThan(least);
+    },
+  );
 });
 
 describe('poolSizes', () => {

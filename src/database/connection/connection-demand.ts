@@ -1,5 +1,8 @@
-/** A process's connections beside its pools: the listener, and a second one while the listener reconnects. */
-const LISTENER_CONNECTIONS = 2;
+/**
+ * A process's connections beside its pools: the listener and the one of health checks, and a second one of
+ * each while it reconnects.
+ */
+const OWN_CONNECTIONS = 4;
 
 /** For migrations, supervision, the operator's tools, and Postgres's `superuser_reserved_connections`. */
 const SPARE_CONNECTIONS = 20;
@@ -17,5 +20,5 @@ export function connectionDemand({
 }): number {
   // One process has no primary that could replace it.
   const generations = processes === 1 ? 1 : 1 + OLD_GENERATIONS;
-  return generations * processes * (databasePoolSize + LISTENER_CONNECTIONS) + SPARE_CONNECTIONS;
+  return generations * processes * (databasePoolSize + OWN_CONNECTIONS) + SPARE_CONNECTIONS;
 }

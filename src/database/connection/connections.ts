@@ -2,12 +2,12 @@ import type { DataSource } from 'typeorm';
 
 /**
  * The two connection pools of a process. Writes may wait for locks, and must not take the connections of
- * pulls and readiness checks (docs/adr/0019).
+ * pulls (docs/adr/0019).
  */
 export interface Connections {
   /** Writes. `UnitOfWork` reserves some connections for uploads. Nest injects it as `DataSource`. */
   readonly dataSource: DataSource;
-  /** Reads: pulls, lists, readiness. */
+  /** Reads: pulls and lists. */
   readonly reads: DataSource;
 }
 

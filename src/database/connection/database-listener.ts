@@ -2,13 +2,14 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import pg from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { Replica } from '../../common/replica.js';
 import { settlesWithin } from '../../common/settles-within.js';
 import { StartupError } from '../../common/startup.error.js';
 import { advisoryLockKey } from '../advisory-lock.js';
 import { oneLine } from '../errors/one-line.js';
 import { queryRows } from '../query-rows.js';
+import { clientConfig } from './client-config.js';
 
 const RECONNECT_MS = { first: 50, max: 2_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -116,7 +117,9 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
   }
 
   private async connect(): Promise<Connection> {
-    const client = new pg.Client(clientConfig(this.dataSource));
+    const client = new pg.Client(
+      clientConfig(this.dataSource, { name: 'berth-listener', timeoutMs: CONNECT_TIMEOUT_MS }),
+    );
     const ended = new Promise<void>((resolve) => client.once('end', resolve));
     // After an error the client emits `end`, which leads to a reconnect.
     client.on('error', () => undefined);
@@ -151,27 +154,4 @@ async function end(client: pg.Client): Promise<void> {
   if (await settlesWithin(ended, END_TIMEOUT_MS)) return;
   const { connection } = client as unknown as { connection: { stream: Duplex } };
   connection.stream.destroy();
-}
-
-function clientConfig({ options }: DataSource): pg.ClientConfig {
-  const { url, host, port, username, password, database, ssl } = options as Extract<
-    DataSourceOptions,
-    { type: 'postgres' }
-  >;
-  const fields = {
-    ...(host !== undefined && { host }),
-    ...(port !== undefined && { port }),
-    ...(username !== undefined && { user: username }),
-    ...(typeof password === 'string' && { password }),
-    ...(database !== undefined && { database }),
-    // Explicit: otherwise PGSSLMODE of the environment applies.
-    ...(ssl === false && { ssl }),
-  };
-  return {
-    ...(url === undefined ? fields : { connectionString: url }),
-    application_name: 'berth-listener',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    query_timeout: CONNECT_TIMEOUT_MS,
-  };
 }
