@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Agent, type ClientRequest, type OutgoingHttpHeaders, request } from 'node:http';
 import { Agent as HttpsAgent, request as requestTls } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
@@ -28,8 +29,8 @@ export class RemoteReplica {
   private isReady = false;
   private failures = 0;
   private restsUntil = 0;
-  private leaving = new AbortController();
-  private losing = new AbortController();
+  private leaving = newController();
+  private losing = newController();
   private readonly agent: Agent;
   private readonly lookup: LookupFunction;
   private readonly send: typeof request;
@@ -125,7 +126,14 @@ export class RemoteReplica {
 /** Aborts a controller, and returns the next one. */
 function aborted(controller: AbortController, reason: string): AbortController {
   controller.abort(new Error(reason));
-  return new AbortController();
+  return newController();
+}
+
+/** Each request in progress listens to it, so many listeners are no leak. */
+function newController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function portOf({ port, protocol }: URL): string {
