@@ -1,4 +1,5 @@
 import type { UploadEventKind } from '../events/events.js';
+import { BUSY_UPLOAD } from '../oci/busy-upload.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { BodyError } from '../transfer/body.errors.js';
 import type { UploadReference } from './session/upload-session.js';
@@ -35,14 +36,14 @@ export class UploadOffsetError extends RegistryError {
 /** Another request writes to the session and did not release it in time. */
 export class UploadBusyError extends RegistryError {
   constructor(readonly retryAfterSeconds: number) {
-    super('TOOMANYREQUESTS', 'another request is writing to this upload');
+    super('TOOMANYREQUESTS', 'another request is writing to this upload', { detail: BUSY_UPLOAD });
   }
 }
 
 /** Another request acquired the session from this one. Its durable bytes are kept. */
 export class UploadTakenOverError extends RegistryError {
   constructor() {
-    super('TOOMANYREQUESTS', 'another request has taken over this upload');
+    super('TOOMANYREQUESTS', 'another request has taken over this upload', { detail: BUSY_UPLOAD });
   }
 }
 

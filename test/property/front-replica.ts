@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BUSY_UPLOAD } from '../../src/oci/busy-upload.js';
 import { Exchange, type ReplicaLife } from './front-exchange.js';
 import type { Fault, Script } from './front-faults.js';
 import { type Answer, ScriptedRequest } from './front-request.js';
@@ -168,7 +169,8 @@ export class ScriptedReplica {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const { status, code, headers } = error;
-      const body = JSON.stringify({ errors: [{ code, message: error.message }] });
+      const detail = status === 429 && { detail: BUSY_UPLOAD };
+      const body = JSON.stringify({ errors: [{ code, message: error.message, ...detail }] });
       return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: Buffer.from(body) };
     }
   }

@@ -104,7 +104,7 @@ export class Pulls {
     if (position === undefined || request.method === 'HEAD') {
       const answer = await collect(message).catch((error: unknown) => new ReplicaFailure('', true, error));
       if (answer instanceof Error) return answer;
-      if (isTemporary(status, false, patience.failedAttempts)) return answer;
+      if (isTemporary(status, patience.failedAttempts)) return answer;
       // A large one is several ranges: it takes the client's time.
       patience.rest();
       await sendAnswer(request, response, answer);
@@ -127,7 +127,7 @@ export class Pulls {
     const status = message.statusCode ?? 0;
     message.destroy();
     const error = new Error(`a replica answered ${status} to the rest of a pull`);
-    if (isTemporary(status, false, pull.patience.failedAttempts)) return error;
+    if (isTemporary(status, pull.patience.failedAttempts)) return error;
     throw error;
   }
 

@@ -14,7 +14,7 @@ export interface Answer {
   readonly body: Buffer | IncomingMessage;
 }
 
-/** Reads an answer to its end, unless it is large. @throws Error if it is broken off. */
+/** Reads an answer to its end, unless it is large. @throws Error if it is broken off, or endless. */
 export async function collect(message: IncomingMessage): Promise<Answer> {
   const { statusCode: status = 0, headers } = message;
   const isLarge = !(Number(headers['content-length'] ?? 0) <= MAX_COLLECTED_BYTES);
@@ -27,7 +27,13 @@ export async function collect(message: IncomingMessage): Promise<Answer> {
 
 async function readAll(message: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const part of message as AsyncIterable<Buffer>) parts.push(part);
+  let bytes = 0;
+  for await (const part of message as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    // A failure, or an answer that ends with its connection: no replica sends so much.
+    if (bytes > MAX_COLLECTED_BYTES) throw new Error(`the answer has more than ${MAX_COLLECTED_BYTES} bytes`);
+    parts.push(part);
+  }
   if (!message.complete) throw new Error('the answer was broken off');
   return Buffer.concat(parts);
 }

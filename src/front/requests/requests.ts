@@ -5,7 +5,7 @@ import { NoReplicaError, ReplicaFailure } from '../replicas/replica-failure.js';
 import { ReplicaSet } from '../replicas/replica-set.js';
 import { type Answer, collect } from './answer.js';
 import type { Patience } from './patience.js';
-import { isTemporary, saysWhen } from './temporary-answers.js';
+import { isBusyUpload, isTemporary, saysWhen } from './temporary-answers.js';
 
 /** A request that is sent again until it is answered. */
 export interface RepeatedRequest extends RequestHead {
@@ -44,7 +44,8 @@ export class Requests {
           mayBeDone ||= outcome.wasSent;
         } else {
           if (mayBeDone && outcome.status === 404) return request.answerIfDone ?? outcome;
-          const isFinal = !isTemporary(outcome.status, request.isOnSession, patience.failedAttempts);
+          const isBusy = request.isOnSession && isBusyUpload(outcome);
+          const isFinal = !isBusy && !isTemporary(outcome.status, patience.failedAttempts);
           // An error doesn't show that nothing was done.
           if (isFinal || !request.isRepeatable) return outcome;
           // A replica that lost its database doesn't know either.

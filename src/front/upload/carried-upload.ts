@@ -7,7 +7,7 @@ import { ReplicaFailure } from '../replicas/replica-failure.js';
 import type { ReplicaSet } from '../replicas/replica-set.js';
 import { type Answer, collect } from '../requests/answer.js';
 import type { Patience } from '../requests/patience.js';
-import { isTemporary } from '../requests/temporary-answers.js';
+import { isBusyUpload, isTemporary } from '../requests/temporary-answers.js';
 import { pathOf, type UploadRequest } from './upload-request.js';
 import type { UploadStatus } from './upload-status.js';
 
@@ -118,11 +118,12 @@ export class CarriedUpload {
     return { 'upload-offset': String(this.sent), ...prefer };
   }
 
-  private isFinal({ status }: Answer, { 'upload-offset': stated }: OutgoingHttpHeaders): boolean {
+  private isFinal(answer: Answer, { 'upload-offset': stated }: OutgoingHttpHeaders): boolean {
+    const { status } = answer;
     // A lost writer may still have recorded some bytes after the front asked.
     const isOurs = stated !== undefined && stated !== this.request.offsetHeaders['upload-offset'];
     if (status === 416 && (isOurs || this.isResumed)) return false;
-    return !isTemporary(status, true, this.parts.patience.failedAttempts);
+    return !isTemporary(status, this.parts.patience.failedAttempts) && !isBusyUpload(answer);
   }
 
   /**
