@@ -17,7 +17,7 @@ export function isTemporary(status: number, failedAttempts: number): boolean {
   return status === 408;
 }
 
-/** Whether an upload session is still held by another request: by a writer that was lost, or that gives way. */
+/** Whether another request still holds an upload session: a writer that was lost, or that gives way. */
 export function isBusyUpload({ status, body }: Answer): boolean {
   return status === 429 && Buffer.isBuffer(body) && body.includes(`"detail":${JSON.stringify(BUSY_UPLOAD)}`);
 }
