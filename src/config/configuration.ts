@@ -70,6 +70,12 @@ export class Configuration {
   @Integer({ what: 'a number of seconds', min: 0, max: 3600, zero: 'no wait' })
   databaseWaitSeconds = 60;
 
+  /** The newest migration of a newer version whose schema this version may use. */
+  @Env('DATABASE_ACCEPT_NEWER')
+  @IsOptional()
+  @Matches(/^[A-Z]\w*\d{13}$/, { message: 'expected the migration that the refused start printed' })
+  databaseAcceptNewer: string | undefined = undefined;
+
   /** Maximum number of connections of one process to Postgres. */
   @Env('DATABASE_POOL_SIZE')
   @Integer({ what: 'a number of connections', min: 6, max: 200 })

@@ -18,7 +18,7 @@ import {
   type EmbeddedConnectionOptions,
 } from '../embedded-postgres/connection-options.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres/embedded-postgres.js';
-import { hasPendingMigrations, runMigrations } from './run-migrations.js';
+import { hasPendingMigrations, refuseNewerSchema, runMigrations } from './run-migrations.js';
 import { type ServerWait, waitForServer } from './wait-for-server.js';
 
 /** An open, migrated database. */
@@ -121,6 +121,7 @@ async function join(
 ): Promise<Connections> {
   const connections = await connectAll(connection, configuration);
   try {
+    await refuseNewerSchema(connections.dataSource, configuration.databaseAcceptNewer);
     if (await hasPendingMigrations(connections.dataSource)) await migrate(connection, warn);
     return connections;
   } catch (error) {
@@ -186,6 +187,7 @@ async function connect(
   const migrating = new DataSource(dataSourceOptions(connection, 2, MIGRATING));
   try {
     await waitForServer(() => migrating.initialize(), server);
+    await refuseNewerSchema(migrating, configuration.databaseAcceptNewer);
     await runMigrations(migrating, server.warn);
     await disconnect(migrating);
     return await connectAll(connection, configuration);

@@ -63,7 +63,30 @@ export async function hasPendingMigrations(dataSource: DataSource): Promise<bool
   return compareSchema(dataSource, await appliedMigrations(dataSource)).missing.length > 0;
 }
 
+/**
+ * Refuses the schema of a newer version: this one may lack what the newer one's rows need.
+ *
+ * @param accepted the setting `DATABASE_ACCEPT_NEWER`: the newest migration that the operator accepts.
+ * @throws Error that says what to do
+ */
+export async function refuseNewerSchema(dataSource: DataSource, accepted: string | undefined): Promise<void> {
+  const { unknown } = compareSchema(dataSource, await appliedMigrations(dataSource));
+  const newest = unknown.at(-1);
+  if (newest === undefined || newest === accepted) return;
+  throw new Error(
+    `a newer version of Berth has changed its schema (migration ${newest}), and this one does not know it: ` +
+      'start the newer version, or restore the backup from before the upgrade; if the changelog of the newer ' +
+      `version says that this one works with its schema, start with DATABASE_ACCEPT_NEWER=${newest}`,
+  );
+}
+
+/** In the order in which they have run. */
 async function appliedMigrations({ manager }: DataSource): Promise<string[]> {
+  const [table] = await queryRows<{ exists: boolean }>(
+    manager,
+    `SELECT to_regclass('migrations') IS NOT NULL AS exists`,
+  );
+  if (table?.exists !== true) return [];
   const rows = await queryRows<{ name: string }>(manager, 'SELECT name FROM migrations ORDER BY id');
   return rows.map(({ name }) => name);
 }

@@ -4,7 +4,7 @@ import { dataSourceOptions, MIGRATING } from '../../src/database/connection/data
 import { SupersededBlobKey1764220000006 } from '../../src/database/migrations/1764220000006-superseded-blob-key.js';
 import { MIGRATIONS } from '../../src/database/migrations/index.js';
 import { queryRows } from '../../src/database/query-rows.js';
-import { runMigrations } from '../../src/database/run-migrations.js';
+import { refuseNewerSchema, runMigrations } from '../../src/database/run-migrations.js';
 import { until } from '../support/until.js';
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 
@@ -31,6 +31,19 @@ describe('the schema', () => {
     await runMigrations(test.dataSource);
     await test.dataSource.query('ALTER TABLE uploads DROP COLUMN user_agent');
     expect(await differences()).toHaveLength(1);
+  });
+
+  it('is refused if a newer version has changed it, unless that is accepted', async () => {
+    await refuseNewerSchema(test.dataSource, undefined);
+    await runMigrations(test.dataSource);
+    await refuseNewerSchema(test.dataSource, undefined);
+    const insert = `INSERT INTO migrations (timestamp, name) VALUES (0, 'Newer9000000000001'), (0, 'Newest9000000000002')`;
+    await test.dataSource.query(insert);
+    for (const accepted of [undefined, 'Newer9000000000001'])
+      await expect(refuseNewerSchema(test.dataSource, accepted)).rejects.toThrow(
+        /a newer version .* \(migration Newest9000000000002\).* start with DATABASE_ACCEPT_NEWER=Newest9000000000002$/,
+      );
+    await refuseNewerSchema(test.dataSource, 'Newest9000000000002');
   });
 
   it('can be reverted', async () => {

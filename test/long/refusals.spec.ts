@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import pg from 'pg';
 import { refusal, SECRET } from '../support/refused-start.js';
 import { useOtherServers, useProcessBench, useTestDatabase } from '../support/set-up.js';
-import { createTestDatabase } from '../support/test-postgres.js';
+import { createMigratedDatabase, createTestDatabase } from '../support/test-postgres.js';
 
 const bench = useProcessBench();
 const database = useTestDatabase();
@@ -33,6 +34,27 @@ describe('a start that fails ends with one sentence, exit code 1 and no process 
     expect(await refusal(bench, settings)).toBe(
       'HOST (192.0.2.1) is not an address of this machine: set HOST to one, or to 0.0.0.0 for all of them.',
     );
+  });
+
+  it('a database whose schema a newer version has changed', async () => {
+    const newer = await createMigratedDatabase();
+    const client = new pg.Client(newer.connection);
+    try {
+      await client.connect();
+      await client.query(`INSERT INTO migrations (timestamp, name) VALUES (0, 'Newer9000000000001')`);
+      await client.end();
+      expect(await refusal(bench, { DATABASE_URL: newer.url })).toBe(
+        "Can't use the database of DATABASE_URL: a newer version of Berth has changed its schema (migration " +
+          'Newer9000000000001), and this one does not know it: start the newer version, or restore the backup ' +
+          'from before the upgrade; if the changelog of the newer version says that this one works with its ' +
+          'schema, start with DATABASE_ACCEPT_NEWER=Newer9000000000001.',
+      );
+      const accepting = { DATABASE_URL: newer.url, DATABASE_ACCEPT_NEWER: 'Newer9000000000001' };
+      const response = await fetch(`${await bench.start(accepting).url()}/health/ready`);
+      expect(await response.json()).toMatchObject({ status: 'ok', checks: { migrations: 'newer' } });
+    } finally {
+      await newer.drop();
+    }
   });
 
   it('a data directory below a file', async () => {
