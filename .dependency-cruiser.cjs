@@ -36,6 +36,8 @@ const ALLOWED = {
   ],
   deletions: ['jobs', 'audit', 'repositories', 'database', ...BASE],
   collection: ['jobs', 'deletions', 'blobs', 'storage-identity', 'storage', 'database', ...BASE],
+  backup: ['blobs', 'storage', 'database', 'embedded-postgres', ...BASE],
+  commands: ['boot', 'backup', 'storage-identity', 'storage', 'database', 'embedded-postgres', ...BASE],
   home: ['access', 'tls', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [

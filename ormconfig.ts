@@ -4,19 +4,14 @@ import { StartupError } from './src/common/startup.error.js';
 import type { Configuration } from './src/config/configuration.js';
 import { addDotEnv } from './src/config/dot-env.js';
 import { loadConfiguration } from './src/config/load-configuration.js';
-import {
-  dataSourceOptions,
-  MIGRATING,
-  type PostgresConnection,
-} from './src/database/connection/data-source-options.js';
-import { embeddedClusterDirectory } from './src/database/database.js';
+import { dataSourceOptions, MIGRATING } from './src/database/connection/data-source-options.js';
+import { embeddedClusterDirectory, runningServer } from './src/database/database.js';
 import { oneLine } from './src/database/errors/one-line.js';
-import { embeddedConnectionOptions } from './src/embedded-postgres/connection-options.js';
 
 /** The CLI would print a stack for each failure of a connection. */
 class CommandDataSource extends DataSource {
   constructor(private readonly configuration: Configuration) {
-    super(dataSourceOptions(connectionOf(configuration), configuration.databasePoolSize, MIGRATING));
+    super(dataSourceOptions(runningServer(configuration), configuration.databasePoolSize, MIGRATING));
   }
 
   override async initialize(): Promise<this> {
@@ -32,12 +27,6 @@ class CommandDataSource extends DataSource {
       );
     }
   }
-}
-
-function connectionOf(configuration: Configuration): PostgresConnection {
-  if (configuration.databaseUrl !== undefined) return { url: configuration.databaseUrl };
-  const { user, ...options } = embeddedConnectionOptions(embeddedClusterDirectory(configuration));
-  return { ...options, username: user };
 }
 
 function create(): DataSource {

@@ -77,6 +77,12 @@ export async function openDatabase(
   }
 }
 
+/** How to connect to the server of `DATABASE_URL`, or to the embedded one that another process runs. */
+export function runningServer(configuration: Configuration): PostgresConnection {
+  if (configuration.databaseUrl !== undefined) return { url: configuration.databaseUrl };
+  return embeddedConnection(embeddedConnectionOptions(embeddedClusterDirectory(configuration)));
+}
+
 /** How long to wait for the end of a server whose connections broke. */
 const SERVER_END_TIMEOUT_MS = 10_000;
 
@@ -103,13 +109,13 @@ export async function joinDatabase(
 ): Promise<Database> {
   const { databaseUrl } = configuration;
   const directory = embeddedClusterDirectory(configuration);
-  const [connection, description] =
-    databaseUrl === undefined
-      ? [embeddedConnection(embeddedConnectionOptions(directory)), `embedded PostgreSQL in ${directory}`]
-      : [{ url: databaseUrl }, describeUrl(databaseUrl)];
-  const connections = await join(connection, configuration, warn).catch((cause: unknown) => {
-    throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
-  });
+  const description =
+    databaseUrl === undefined ? `embedded PostgreSQL in ${directory}` : describeUrl(databaseUrl);
+  const connections = await join(runningServer(configuration), configuration, warn).catch(
+    (cause: unknown) => {
+      throw new StartupError(`A worker can't use the database: ${oneLine(cause)}.`, { cause });
+    },
+  );
   const clusterDirectory = databaseUrl === undefined ? directory : undefined;
   return { ...connections, description, ...sharedServer(connections), clusterDirectory };
 }

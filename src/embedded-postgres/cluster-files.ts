@@ -1,4 +1,4 @@
-import { lchown, readdir, stat } from 'node:fs/promises';
+import { lchown, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunAs } from './run-as.js';
 
@@ -10,6 +10,11 @@ export async function hasCluster(dir: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** The major version of the PostgreSQL that created the cluster in `dir`. */
+export async function clusterVersion(dir: string): Promise<string> {
+  return (await readFile(join(dir, 'PG_VERSION'), 'utf8')).trim();
 }
 
 /**

@@ -5,7 +5,7 @@ import { syncDirectory } from '../common/sync-directory.js';
 import { StartupError } from '../common/startup.error.js';
 import { childEnd, eachLine } from './child-exit.js';
 import { dataDirArgument, spawnOptions, type ClusterContext } from './cluster-context.js';
-import { changeOwner, hasCluster } from './cluster-files.js';
+import { changeOwner, clusterVersion, hasCluster } from './cluster-files.js';
 import { DATABASE_USER } from './connection-options.js';
 import { LogTail } from './log-tail.js';
 
@@ -15,7 +15,7 @@ const INITDB_TIMEOUT_MS = 5 * 60_000;
 /**
  * Creates the cluster in `context.dir` if it does not exist: `initdb` in `<dir>.new`, then a rename. So a
  * kill at any moment leaves either no cluster or a complete one. An existing cluster only gets the right
- * owner.
+ * owner, and is refused if it is of another major version.
  *
  * The caller holds the cluster's lock. `initdb` and its children inherit it, so that the next start waits for
  * an `initdb` that outlives Berth.
@@ -24,9 +24,9 @@ const INITDB_TIMEOUT_MS = 5 * 60_000;
  */
 export async function ensureCluster(context: ClusterContext, lockFd: number): Promise<void> {
   try {
-    if (!(await hasCluster(context.dir))) await createCluster(context, lockFd);
-    else if (context.runAs && (await stat(context.dir)).uid === 0)
-      await changeOwner(context.dir, context.runAs);
+    if (!(await hasCluster(context.dir))) return await createCluster(context, lockFd);
+    await refuseOtherVersion(context);
+    if (context.runAs && (await stat(context.dir)).uid === 0) await changeOwner(context.dir, context.runAs);
   } catch (cause) {
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
@@ -34,6 +34,17 @@ export async function ensureCluster(context: ClusterContext, lockFd: number): Pr
       { cause },
     );
   }
+}
+
+/** PostgreSQL reads only clusters of its own major version. */
+async function refuseOtherVersion({ dir, programs: { majorVersion } }: ClusterContext): Promise<void> {
+  const version = await clusterVersion(dir);
+  if (majorVersion === undefined || version === majorVersion) return;
+  throw new StartupError(
+    `${dir} is a database of PostgreSQL ${version}, and this Berth has PostgreSQL ${majorVersion}, which can't ` +
+      'read it; nothing was changed: start the version of Berth that used it last, and move the database as ' +
+      'docs/backup.md describes (A new major version of PostgreSQL)',
+  );
 }
 
 async function createCluster(context: ClusterContext, lockFd: number): Promise<void> {

@@ -11,6 +11,8 @@ import type { RunAs } from './run-as.js';
 export interface PostgresPrograms {
   readonly initdb: string;
   readonly postgres: string;
+  /** The major version, for example `18`; unset if the program doesn't say it. */
+  readonly majorVersion?: string | undefined;
 }
 
 /** An error of `execFile`: the program could not be started, or failed. */
@@ -57,8 +59,8 @@ async function probe(root: string, runAs: RunAs | undefined): Promise<PostgresPr
   const bin = join(root, 'native', 'bin');
   const programs = { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') };
   const options = { ...spawnOptions('/', runAs), timeout: PROBE_TIMEOUT_MS };
-  await promisify(execFile)(programs.postgres, ['--version'], options);
-  return programs;
+  const { stdout } = await promisify(execFile)(programs.postgres, ['--version'], options);
+  return { ...programs, majorVersion: /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1] };
 }
 
 function cannotRun({ root }: PostgresPackage, runAs: RunAs | undefined, error: ExecError): StartupError {

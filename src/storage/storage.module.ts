@@ -16,7 +16,8 @@ import { StorageError } from './storage.errors.js';
 })
 export class StorageModule {}
 
-async function createStorageDriver(configuration: Configuration): Promise<StorageDriver> {
+/** Opens the storage without changing anything in it. @throws StartupError */
+export async function createStorageDriver(configuration: Configuration): Promise<StorageDriver> {
   try {
     return new CheckedStorageDriver(await openStorageDriver(configuration));
   } catch (cause) {
