@@ -1,5 +1,8 @@
 import { BLOCK_BYTES, type BufferBudget } from './buffer-budget.js';
 
+/** One for all bodies: a new error has a stack. */
+const RELEASED = new Error('the bytes were released');
+
 /** The end of a client's body. */
 export interface BodyEnd {
   /** Set if the client disconnected, or was too slow. */
@@ -172,7 +175,7 @@ export class KeptBytes {
   /** Frees the memory, when nothing reads the bytes any more. Idempotent. */
   release(): void {
     if (this.released.signal.aborted) return;
-    this.released.abort();
+    this.released.abort(RELEASED);
     this.budget.giveBack(this.blocks.splice(0));
     this.budget.leave();
     this.wakeWriter();

@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { abortOnClose } from '../../http/responses.js';
 import { Configuration } from '../../config/configuration.js';
 import { BufferPool } from '../../transfer/buffer-pool.js';
 import { abortSlowReader } from '../../transfer/slow-reader.js';
@@ -37,7 +36,7 @@ export class Pulls {
 
   /** @throws NoReplicaError, ClientGoneError: only if the response has not begun. */
   async pull(request: ClientRequest, response: ServerResponse): Promise<void> {
-    const patience = new Patience(this.configuration.frontRetrySeconds, abortOnClose(response));
+    const patience = new Patience(this.configuration.frontRetrySeconds, response);
     const pull: Pull = { request, response, patience };
     try {
       await this.repeat(pull);

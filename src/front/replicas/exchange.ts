@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 import type { RemoteReplica, RequestHead } from './remote-replica.js';
 import { ReplicaFailure } from './replica-failure.js';
 
+/** One for all exchanges: each of them ends with it, and a new error has a stack. */
+const OVER = new Error('the exchange is over');
+
 export interface ExchangeOptions {
   /** Called with each durable offset that the replica reports in a 104. */
   readonly onDurable?: (offset: number) => void;
@@ -57,7 +60,10 @@ export class Exchange {
     request.once('continue', () => options.onContinue?.());
     request.once('response', (message: IncomingMessage) => this.onAnswer(message));
     request.on('error', (error) => this.fail(error));
-    request.once('close', () => this.fail(new Error('the connection closed without an answer')));
+    request.once('close', () => {
+      if (this.over.aborted) this.free();
+      else this.fail(new Error('the connection closed without an answer'));
+    });
     for (const signal of this.signals) {
       if (signal.aborted) this.onAbort();
       else signal.addEventListener('abort', this.onAbort, { once: true });
@@ -99,7 +105,7 @@ export class Exchange {
   private conclude(settle: () => void): void {
     if (this.over.aborted) return;
     settle();
-    this.ending.abort();
+    this.ending.abort(OVER);
   }
 
   private free(): void {

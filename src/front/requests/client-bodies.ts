@@ -6,6 +6,8 @@ import { RequestBodies } from '../../transfer/request-bodies.js';
 import type { KeptBytes } from '../bytes/kept-bytes.js';
 import type { ClientRequest } from './forwarded-headers.js';
 
+const EMPTY = Buffer.of();
+
 /** The body of a client's request, on its way into memory. */
 export interface ClientBody {
   /** Begins to receive. Idempotent. */
@@ -29,7 +31,7 @@ export class ClientBodies {
     return {
       receive: () => void (receiving ??= this.receive(request, kept, stopping.signal)),
       stop: async () => {
-        stopping.abort(new Error('the request was answered'));
+        if (kept.end === undefined) stopping.abort(new Error('the request was answered'));
         await receiving;
       },
     };
@@ -41,6 +43,11 @@ export class ClientBodies {
     try {
       // Node emits a request in the middle of its parser's work: the beginning of the body comes after it.
       await turn();
+      if (request.complete && !request.destroyed) {
+        // All of it came with the head, as most small bodies do.
+        await kept.append((request.read() as Buffer | null) ?? EMPTY);
+        return kept.finish();
+      }
       for await (const chunk of readBody(this.bodies.stream(request), {
         errorCode: 'BLOB_UPLOAD_INVALID',
         heartbeatMs: idleTimeoutMs,

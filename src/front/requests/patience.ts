@@ -2,13 +2,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ClientGoneError, NoReplicaError } from '../replicas/replica-failure.js';
 import type { Answer } from './answer.js';
 
+/** One for all requests: each of them ends with it, and a new error has a stack. */
+const ENDED = new ClientGoneError();
+
 /** Pauses between attempts, beginning with the third. */
 const FIRST_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 1_000;
 
+/** What closes when the client has its response, or disconnects. */
+export interface Closing {
+  readonly closed: boolean;
+  once(event: 'close', listener: () => void): unknown;
+}
+
 /**
  * How long one request of a client may go on without progress: `FRONT_RETRY_SECONDS`. Its signal aborts when
- * that time is over, or when the client disconnects.
+ * that time is over, when the client disconnects, and when the request has ended.
  */
 export class Patience {
   private readonly ending = new AbortController();
@@ -16,15 +25,14 @@ export class Patience {
   private failures = 0;
   private lastFailure: Error | undefined;
 
-  /** @param gone aborts when the client disconnects, if that ends the request. */
+  /** @param response ends the request when it closes. */
   constructor(
     private readonly seconds: number,
-    gone?: AbortSignal,
+    response?: Closing,
   ) {
-    const stop = () => this.ending.abort(new ClientGoneError());
-    if (gone?.aborted === true) stop();
-    else gone?.addEventListener('abort', stop, { once: true, signal: this.ending.signal });
     this.run();
+    if (response?.closed === true) this.end();
+    else response?.once('close', () => this.end());
   }
 
   /** The reason is a `NoReplicaError` or a `ClientGoneError`. */
@@ -101,6 +109,6 @@ export class Patience {
   /** Call it when the request has ended. */
   end(): void {
     this.rest();
-    this.ending.abort(new ClientGoneError());
+    this.ending.abort(ENDED);
   }
 }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Configuration } from '../../config/configuration.js';
-import { abortOnClose } from '../../http/responses.js';
 import { contentLength, hasBody } from '../../transfer/request-headers.js';
 import { WholeBodyBudget } from '../bytes/whole-body-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
@@ -33,7 +32,7 @@ export class SmallRequests {
 
   /** @throws NoReplicaError, ClientGoneError, TooLargeError; errors of the client's body */
   async answer(request: ClientRequest, response: ServerResponse, route: Route): Promise<Answer> {
-    const patience = new Patience(this.configuration.frontRetrySeconds, abortOnClose(response));
+    const patience = new Patience(this.configuration.frontRetrySeconds, response);
     const ask = (body: readonly Uint8Array[]) => this.ask(request, route, body, patience);
     return patience.until(hasBody(request) ? this.withBody(request, route, patience, ask) : ask([]));
   }
