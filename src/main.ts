@@ -130,6 +130,7 @@ async function mainOfWorker(): Promise<void> {
   const stopping = stopOnRequest(log, configuration, 'debug');
   const primary = new PrimaryLink();
   primary.onSignals();
+  primary.onAskedWhetherAlive();
   primary.onStop((options) => stopping.stop('the primary asks for it', options));
   // The next start waits for this process.
   primary.onLost(() => {

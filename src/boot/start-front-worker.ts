@@ -3,6 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { StartupError } from '../common/startup.error.js';
+import { VERSION } from '../common/version.js';
 import type { Configuration } from '../config/configuration.js';
 import { FrontModule } from '../front/front.module.js';
 import { FrontService } from '../front/front.service.js';
@@ -35,7 +36,7 @@ export async function startFrontWorker(
   const cleanup = new CleanupStack();
   try {
     const front = await cleanup.closeOnFailure(logger, () => serveFront(configuration, logger, cleanup));
-    await primary.tell({ berth: 'serving', url: front.url });
+    await primary.tell({ berth: 'serving', url: front.url, version: VERSION });
     return front;
   } catch (error) {
     if (error instanceof StartupError) await primary.tell({ berth: 'failed', reason: error.message });

@@ -3,6 +3,7 @@ import { serve, type RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 import { Replica } from '../common/replica.js';
 import { StartupError } from '../common/startup.error.js';
+import { VERSION } from '../common/version.js';
 import { joinDatabase } from '../database/database.js';
 import { CleanupStack } from './cleanup-stack.js';
 import type { PrimaryLink } from './workers/primary-link.js';
@@ -26,7 +27,7 @@ export async function startWorker(
         primary.tell({ berth: 'holder', name: app.get(Replica).name }),
       );
     });
-    await primary.tell({ berth: 'serving', url: serving.url });
+    await primary.tell({ berth: 'serving', url: serving.url, version: VERSION });
     return serving;
   } catch (error) {
     if (error instanceof StartupError) await primary.tell({ berth: 'failed', reason: error.message });

@@ -91,13 +91,19 @@ export class Faults {
     await delay(random.int(0, 1_000));
   }
 
-  /** Only the first replica has workers. The other worker continues, and a new one is started. */
+  /**
+   * Only the first replica has workers. The other worker continues, and a new one is started. If the other
+   * one doesn't serve yet, because it is itself new, the replica is down until one serves.
+   */
   private async killWorker(random: SeededRandom): Promise<void> {
     const [replica] = this.cluster.replicas;
     if (replica === undefined) return;
     await holdsWithin(TARGET_MS, () => replica.isUp && !this.busy.has(replica));
     await this.exclusively(replica, async () => {
-      if (await replica.killWorker(random)) this.results.injected('worker killed (kill -9)');
+      const killed = await replica.killWorker(random);
+      if (killed === undefined) return;
+      this.results.injected('worker killed (kill -9)');
+      await holdsWithin(RECOVERY_MS, () => replica.hasServingWorker(killed));
     });
   }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SeededRandom } from './seeded-random.js';
 import { BerthProcess } from '../support/berth-process.js';
+import { listensAt } from '../support/kernel-queues.js';
 
 const RESTART_PAUSE_MS = 200;
 const LOG_LINES = 15;
@@ -45,17 +46,29 @@ export class Replica {
     this.signalAll('SIGKILL');
   }
 
-  /** kill -9 of one of its workers. Returns false if it has none, or they cannot be found. */
-  async killWorker(random: SeededRandom): Promise<boolean> {
+  /** kill -9 of one of its workers. Returns its pid; undefined if there is none, or it cannot be found. */
+  async killWorker(random: SeededRandom): Promise<number | undefined> {
+    const workers = await this.workers();
+    if (workers.length === 0) return undefined;
+    const killed = random.pick(workers);
+    process.kill(killed, 'SIGKILL');
+    return killed;
+  }
+
+  /** Whether a worker serves, besides one that was killed. Without any, nothing listens at its port. */
+  async hasServingWorker(killed: number): Promise<boolean> {
+    const { url } = this;
+    const others = (await this.workers()).filter((worker) => worker !== killed);
+    return url !== undefined && others.some((worker) => listensAt(url, worker));
+  }
+
+  private async workers(): Promise<number[]> {
     const pid = this.process?.pid;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-    const workers = children
+    return children
       .split(' ')
       .map(Number)
       .filter((child) => child > 0);
-    if (workers.length === 0) return false;
-    process.kill(random.pick(workers), 'SIGKILL');
-    return true;
   }
 
   /** Resolves when the killed process has exited. */

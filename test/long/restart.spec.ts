@@ -55,7 +55,7 @@ onLinux('a restart of workers', () => {
     expect(berth.log(/^restart/).map(({ msg }) => msg)).toEqual([
       'restarting: 2 workers, one after the other',
       'restarting, after the restart in progress: 2 workers, one after the other',
-      expect.stringMatching(/^restarted in .+: 3 workers replaced$/),
+      expect.stringMatching(/^restarted in .+: 3 workers replaced, version \d+\.\d+\.\d+$/),
     ]);
   });
 

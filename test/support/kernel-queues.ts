@@ -20,6 +20,24 @@ export function unreadBytes(url: string): number {
   return bytes;
 }
 
+/** Whether a process has the socket that listens at `url`. Linux and IPv4 only. */
+export function listensAt(url: string, pid: number): boolean {
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0');
+  const listening = new RegExp(`^ *\\d+: \\w+:${port} \\w+:0000 0A (?:\\S+ +){5}(\\d+) `, 'gm');
+  const inodes = [...readFileSync('/proc/net/tcp', 'utf8').matchAll(listening)].map(([, inode]) => inode);
+  const targets = descriptorsOf(pid).map((descriptor) => targetOf(pid, descriptor));
+  return inodes.some((inode) => targets.includes(`socket:[${inode}]`));
+}
+
+/** None if the process has ended. */
+function descriptorsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return [];
+  }
+}
+
 /** How many sockets of a process have more than one descriptor. Linux only. */
 export function duplicatedSockets(pid: number): number {
   const seen = new Set<string>();

@@ -8,10 +8,12 @@ import type { WorkInProgress } from '../work-in-progress.js';
 export type WorkerMessage =
   /** The holder's name in its leases. Sent before it takes the first lease. */
   | { readonly berth: 'holder'; readonly name: string }
-  /** The worker listens. */
-  | { readonly berth: 'serving'; readonly url: string }
+  /** The worker listens. Its version may be newer than the primary's. */
+  | { readonly berth: 'serving'; readonly url: string; readonly version?: string }
   /** Another worker should take its place: it got SIGTERM. */
   | { readonly berth: 'replace me' }
+  /** It responds, as the primary asked. */
+  | { readonly berth: 'alive' }
   /** What its stop would wait for, as the primary asked. */
   | { readonly berth: 'work'; readonly work: WorkInProgress }
   /** The worker can't start; the message of its `StartupError`. */
@@ -21,6 +23,8 @@ export type WorkerMessage =
 export type PrimaryMessage =
   /** Stop. Not a signal, because signals may reach all processes of a terminal or a container. */
   | { readonly berth: 'stop'; readonly options: StopOptions }
+  /** Say that you respond. */
+  | { readonly berth: 'alive?' }
   /** Say what a stop would wait for. */
   | { readonly berth: 'work?' };
 

@@ -21,6 +21,13 @@ export class PrimaryLink {
     });
   }
 
+  /** Tells the primary that this process responds, whenever it asks. */
+  onAskedWhetherAlive(): void {
+    process.on('message', (message) => {
+      if (isOurs(message) && message.berth === 'alive?') void this.tell({ berth: 'alive' });
+    });
+  }
+
   /** Tells the primary what a stop would wait for, whenever it asks. */
   onAskedForWork(work: () => Promise<WorkInProgress>): void {
     process.on('message', (message) => {

@@ -1,7 +1,12 @@
 import type { Logger } from 'pino';
 import { formatDuration, quantity } from '../../common/quantity.js';
-import type { WorkerProcess } from './worker-process.js';
+import type { WorkerEnd, WorkerProcess } from './worker-process.js';
 import type { WorkerSlot } from './worker-slot.js';
+
+/** A start that takes longer is logged: it may wait for a database, or migrate a large one. */
+const SLOW_START_MS = 60_000;
+/** A start that takes longer is ended: it hangs. */
+const MAX_START_MS = 15 * 60_000;
 
 /** What a restart needs of its pool. */
 export interface RestartPool {
@@ -44,35 +49,54 @@ export class RollingRestart {
   private async run(): Promise<void> {
     const begun = performance.now();
     let done = 0;
+    let version: string | undefined;
     // Slots that are wanted again meanwhile come once more.
     for (const slot of this.wanted) {
       const { requests } = this;
       this.wanted.delete(slot);
       await this.pool.roomForOld();
       if (this.pool.isStopping()) return this.wanted.clear();
-      const failure = await this.replace(slot);
+      const worker = this.pool.launch();
+      const failure = await this.replace(slot, worker);
       if (this.pool.isStopping()) return this.wanted.clear();
       if (failure === undefined) done += 1;
       else this.reportFailure(failure, done);
+      version = worker.version ?? version;
       // A request after the start of that worker may be for other code.
       if (failure !== undefined && this.requests === requests) return this.wanted.clear();
     }
     const durationMs = Math.round(performance.now() - begun);
     this.logger.info(
-      { restart: { workers: done, durationMs } },
-      `restarted in ${formatDuration(durationMs)}: ${quantity(done, 'worker')} replaced`,
+      { restart: { workers: done, durationMs, version } },
+      `restarted in ${formatDuration(durationMs)}: ${quantity(done, 'worker')} replaced` +
+        (version === undefined ? '' : `, version ${version}`),
     );
   }
 
   /** Returns why the new worker doesn't serve. */
-  private async replace(slot: WorkerSlot): Promise<string | undefined> {
-    const worker = this.pool.launch();
-    const end = await worker.started;
+  private async replace(slot: WorkerSlot, worker: WorkerProcess): Promise<string | undefined> {
+    const end = await this.started(worker);
     if (end !== undefined)
       return end.reason ?? `a new worker ended before it served, with ${end.how}: see its log.`;
     const old = slot.replace(worker);
     if (old !== undefined) this.pool.retire(old);
     return undefined;
+  }
+
+  /** As `worker.started`, within `MAX_START_MS`. */
+  private async started(worker: WorkerProcess): Promise<WorkerEnd | undefined> {
+    const fields = { restart: { worker: worker.pid } };
+    const report = (what: string) => this.logger.warn(fields, `a new worker does not serve after ${what}`);
+    const slow = setTimeout(() => report('60 s yet: the old ones continue'), SLOW_START_MS);
+    const hung = setTimeout(() => {
+      report('15 min: killed');
+      worker.kill();
+    }, MAX_START_MS);
+    try {
+      return await worker.started;
+    } finally {
+      for (const timer of [slow, hung]) clearTimeout(timer);
+    }
   }
 
   private reportFailure(reason: string, done: number): void {

@@ -3,18 +3,19 @@ import cluster, { type Worker } from 'node:cluster';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { pino } from 'pino';
+import { nodeGlobal } from '../../../test/support/node-global.js';
 import { AT_ONCE } from '../stop-options.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 
 /** A process that the pool forked. */
 class Forked extends EventEmitter {
   readonly told: unknown[] = [];
-  readonly process = { pid: 1, kill: () => true };
+  readonly process = { pid: 1, kill: jest.fn(() => true) };
   readonly isConnected = () => true;
   readonly send = (message: unknown) => this.told.push(message);
 
   serve(): void {
-    this.emit('message', { berth: 'serving', url: 'http://127.0.0.1' });
+    this.emit('message', { berth: 'serving', url: 'http://127.0.0.1', version: '1.2.3' });
   }
 
   end(code = 0): void {
@@ -137,8 +138,43 @@ describe('WorkerPool', () => {
     await logged(/^the restart failed; all workers continue: a new worker ended .+ exit code 1/);
     const successor = await forked(2);
     successor.serve();
-    await logged(/^restarted in .+: 1 worker replaced/);
+    await logged(/^restarted in .+: 1 worker replaced, version 1\.2\.3$/);
     await stop(pool, old, successor);
+  });
+
+  it('kills a worker that does not respond, and starts another one', async () => {
+    const { setInterval: every } = nodeGlobal;
+    jest.spyOn(nodeGlobal, 'setInterval').mockImplementation((run) => every(run, 1));
+    const pool = newPool();
+    void pool.start();
+    const frozen = await forked(0);
+    frozen.serve();
+    await logged(/^a worker has not responded for 10 s: killed/);
+    expect(frozen.told).toEqual(Array(10).fill({ berth: 'alive?' }));
+    expect(frozen.process.kill.mock.calls).toEqual([['SIGKILL']]);
+    frozen.end();
+    const next = await forked(1);
+    await stop(pool, next);
+  });
+
+  it('kills a new worker that hangs, and keeps the old one', async () => {
+    const { setTimeout: after } = nodeGlobal;
+    const pool = newPool();
+    void pool.start();
+    const old = await forked(0);
+    old.serve();
+    // The limits of a start.
+    jest.spyOn(nodeGlobal, 'setTimeout').mockImplementation((run) => after(run, 1));
+    pool.restart();
+    const hanging = await forked(1);
+    await logged(/^a new worker does not serve after 60 s yet: the old ones continue/);
+    await logged(/^a new worker does not serve after 15 min: killed/);
+    expect(hanging.process.kill.mock.calls).toEqual([['SIGKILL']]);
+    jest.restoreAllMocks();
+    hanging.end(1);
+    await logged(/^the restart failed; all workers continue: a new worker ended .+ exit code 1/);
+    expect(old.told).toEqual([]);
+    await stop(pool, old);
   });
 
   it('stops old and starting workers, too', async () => {

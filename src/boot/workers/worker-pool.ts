@@ -116,6 +116,11 @@ export class WorkerPool {
     const worker = new WorkerProcess(forked, {
       onServing: (url) => this.onServing(url),
       onReplaceMe: () => this.restart(this.slots.filter((slot) => slot.holds(worker))),
+      onFrozen: (seconds) =>
+        this.options.logger.error(
+          { worker: worker.pid },
+          `a worker has not responded for ${seconds} s: killed`,
+        ),
     });
     this.workers.add(worker);
     this.noteWorkers();

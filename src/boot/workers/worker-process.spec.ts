@@ -14,6 +14,7 @@ it('repeats a stop that a starting worker may have missed, after its next messag
   const worker = new WorkerProcess(forked as unknown as Worker, {
     onServing: () => undefined,
     onReplaceMe: () => undefined,
+    onFrozen: () => undefined,
   });
   forked.emit('message', { berth: 'holder', name: 'before the stop' });
   expect(told).toEqual([]);

@@ -4,6 +4,7 @@ import { DRAIN_MS } from '../drain.js';
 import type { StopOptions } from '../stop-options.js';
 import { NO_WORK, type WorkInProgress } from '../work-in-progress.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './messages.js';
+import { WorkerWatch } from './worker-watch.js';
 
 /** How long the last messages of an ended process may take to arrive: the kernel has them already. */
 const LAST_MESSAGES_MS = 1_000;
@@ -33,6 +34,8 @@ export interface WorkerEvents {
   onServing(url: string): void;
   /** The worker wants another one to take its place. */
   onReplaceMe(): void;
+  /** The worker has not replied to so many questions, one a second, and is killed. */
+  onFrozen(unanswered: number): void;
 }
 
 /** One worker process of the pool, from its fork to its end. */
@@ -45,8 +48,17 @@ export class WorkerProcess {
   private holder: string | undefined;
   private reason: string | undefined;
   private servingSince: number | undefined;
+  private servedVersion: string | undefined;
   private stopOptions: StopOptions | undefined;
   private onWork: (work: WorkInProgress) => void = () => undefined;
+  /** Only while it serves: a start may take its time. */
+  private readonly watch = new WorkerWatch(
+    () => this.send({ berth: 'alive?' }),
+    (unanswered) => {
+      this.events.onFrozen(unanswered);
+      this.kill();
+    },
+  );
 
   constructor(
     private readonly worker: Worker,
@@ -55,13 +67,18 @@ export class WorkerProcess {
     worker.on('message', (message: unknown) => {
       if (isOurs(message)) this.take(message);
     });
-    this.ended = this.follow();
+    this.ended = this.follow().finally(() => this.watch.end());
     const serving = new Promise<undefined>((resolve) => (this.onStarted = () => resolve(undefined)));
     this.started = Promise.race([serving, this.ended]);
   }
 
   get pid(): number | undefined {
     return this.worker.process.pid;
+  }
+
+  /** The version of the code that it runs, if it serves. */
+  get version(): string | undefined {
+    return this.servedVersion;
   }
 
   get isServing(): boolean {
@@ -110,9 +127,12 @@ export class WorkerProcess {
     if (message.berth === 'holder') this.holder = message.name;
     else if (message.berth === 'failed') this.reason = message.reason;
     else if (message.berth === 'work') this.onWork(message.work);
+    else if (message.berth === 'alive') this.watch.replied();
     else if (message.berth === 'replace me') this.events.onReplaceMe();
     else if (message.berth === 'serving') {
       this.servingSince = performance.now();
+      this.servedVersion = message.version;
+      this.watch.begin();
       this.events.onServing(message.url);
       this.onStarted();
     }
