@@ -88,7 +88,7 @@ function announceFront(
   else
     logger
       .child({}, { level: 'info' })
-      .info({ version: VERSION, url, replicas: frontReplicas }, `started: a front is ready at ${url}/v2/`);
+      .info({ version: VERSION, url, replicas: frontReplicas }, `started: a front listens at ${url}/v2/`);
 }
 
 /**

@@ -35,7 +35,8 @@ export class LoopbackPolicy {
   refuseForeign(request: IncomingMessage): void {
     if (this.configuration.access !== 'loopback') return;
     const refusal = this.describeHostRefusal(request.headers.host);
-    if (refusal !== undefined) throw new RegistryError('DENIED', refusal);
+    if (refusal !== undefined)
+      throw new RegistryError('DENIED', `${refusal}; ACCESS_MODE=token lets clients log in, by any name`);
     if (isForwardedFromElsewhere(request)) {
       throw new RegistryError(
         'DENIED',

@@ -26,6 +26,17 @@ describe('describeConfiguration', () => {
     expect(rows).toHaveLength(SETTINGS.filter(({ name }) => !/^STORAGE_(S3|AZURE|GCS)_/.test(name)).length);
   });
 
+  it('of a front has only those that it uses', () => {
+    const rows = described({ ROLE: 'front', FRONT_REPLICAS: 'http://10.0.0.1:5000' });
+    expect(rows).toContainEqual(['FRONT_REPLICAS', 'http://10.0.0.1:5000', 'environment']);
+    const names = rows.map(([name]) => name);
+    expect(names).toEqual(expect.arrayContaining(['ROLE', 'UPLOAD_CHECKPOINT_BYTES', 'LOG_FORMAT']));
+    expect(names.filter((name) => /^(DATABASE|STORAGE|GC|ADMIN|AUTH|SHUTDOWN)_/.test(name ?? ''))).toEqual(
+      [],
+    );
+    expect(rows).toHaveLength(19);
+  });
+
   it.each<[NodeJS.ProcessEnv, string, string]>([
     [{}, 'open, loopback only', 'off'],
     [{ HOST: '0.0.0.0' }, 'token', 'auto'],

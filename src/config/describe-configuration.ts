@@ -7,9 +7,17 @@ const DEFAULTS: Readonly<Record<string, (configuration: Readonly<Configuration>)
   TLS: ({ tlsMode }) => tlsMode,
 };
 
+/** What a front uses. */
+const SETTINGS_OF_FRONT: ReadonlySet<string> = new Set([
+  ...['ROLE', 'HOST', 'PORT', 'WORKERS', 'DIRECT_READS', 'UPLOAD_CHECKPOINT_BYTES', 'MANIFEST_MAX_BYTES'],
+  ...['REQUEST_IDLE_TIMEOUT_SECONDS', 'REQUEST_MIN_BYTES_PER_SECOND', 'TRUSTED_PROXIES'],
+  ...['TLS', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'LOG_LEVEL', 'LOG_FORMAT'],
+  ...['FRONT_REPLICAS', 'FRONT_RETRY_SECONDS', 'FRONT_BUFFER_BYTES', 'FRONT_DRAIN_SECONDS'],
+]);
+
 /**
  * Describes the settings in force, one per line: name, value without secrets, and where it is from. Settings
- * of an object store that is not in use are left out.
+ * of an object store that is not in use are left out, and those that a front doesn't use.
  *
  * @param fromFile the names that the `.env` file has set.
  */
@@ -18,11 +26,12 @@ export function describeConfiguration(
   environment: NodeJS.ProcessEnv,
   fromFile: ReadonlySet<string>,
 ): string {
-  const { s3, azure, gcs } = configuration;
+  const { role, s3, azure, gcs } = configuration;
   const holders = [configuration, s3, azure, gcs];
   const rows = SETTINGS.flatMap((setting) => {
     const holder = holders.find((each) => each instanceof setting.settings);
-    if (holder === undefined) return [];
+    const isUsed = role === 'replica' || SETTINGS_OF_FRONT.has(setting.name);
+    if (holder === undefined || !isUsed) return [];
     const value = shown(setting, holder) ?? DEFAULTS[setting.name]?.(configuration) ?? 'unset';
     return [[setting.name, value, sourceOf(setting.name, environment, fromFile)]];
   });

@@ -12,6 +12,7 @@ describe('the settings of a front', () => {
       'off',
       ['https://[::1]:5000', 'http://berth'],
     ],
+    [{ ...FRONT, FRONT_REPLICAS: 'http://10.0.0.1:5000/' }, 'off', ['http://10.0.0.1:5000/']],
     [{ ...FRONT, HOST: '0.0.0.0', TLS: 'off' }, 'off', ['http://10.0.0.1:5000']],
     [{ ...FRONT, HOST: '0.0.0.0', ...FILES }, 'files', ['http://10.0.0.1:5000']],
   ])('%j: TLS is %s', (environment, mode, replicas) => {
@@ -23,16 +24,18 @@ describe('the settings of a front', () => {
     [{ ROLE: 'front' }, 'ROLE=front requires FRONT_REPLICAS, the origins of its replicas'],
     [{ ROLE: 'proxy' }, 'ROLE – expected one of replica, front'],
     ...[
-      'http://10.0.0.1:5000/',
-      'http://10.0.0.1/v2',
-      '10.0.0.1:5000',
-      'ftp://a',
-      'http://*',
-      'http://a:80',
-      'a,',
-    ].map((FRONT_REPLICAS): [Record<string, string>, string] => [
+      ['http://10.0.0.1/v2', 'number 1 is http://10.0.0.1/v2'],
+      ['http://a,10.0.0.1:5000', 'number 2 is 10.0.0.1:5000'],
+      ['ftp://a', 'number 1 is ftp://a'],
+      ['http://a//', 'number 1 is http://a//'],
+      ['http://*', 'number 1 is http://*'],
+      ['http://a:80', 'number 1 is http://a:80'],
+      ['http://a,', 'number 2 is empty'],
+      ['http://user:sesame@a', 'number 1 is not one.'],
+    ].map(([FRONT_REPLICAS = '', problem = '']): [Record<string, string>, string] => [
       { ROLE: 'front', FRONT_REPLICAS },
-      'FRONT_REPLICAS – expected origins of replicas, such as http://10.0.0.1:5000',
+      'FRONT_REPLICAS – expected origins of replicas, such as http://10.0.0.1:5000, separated by commas, ' +
+        `without a path; ${problem}`,
     ]),
     [{ ...FRONT, TLS: 'auto' }, 'ROLE=front can not have TLS=auto'],
     [{ ...FRONT, HOST: '0.0.0.0', TLS: 'auto' }, 'ROLE=front can not have TLS=auto'],

@@ -33,13 +33,29 @@ export const AreOrigins = () =>
     },
   });
 
-/** A list of origins of replicas. */
+/** A list of origins of replicas. A slash at the end is no path. */
 export const AreReplicas = () =>
   ValidateBy({
     name: 'replicas',
     validator: {
-      validate: (value: unknown) => Array.isArray(value) && value.every(isOrigin),
-      defaultMessage: () =>
-        'expected origins of replicas, such as http://10.0.0.1:5000, separated by commas, without a path',
+      validate: (value: unknown) => Array.isArray(value) && value.every(isReplica),
+      defaultMessage: (context) => {
+        const entries: readonly unknown[] = Array.isArray(context?.value) ? context.value : [];
+        const index = entries.findIndex((entry) => !isReplica(entry));
+        return (
+          'expected origins of replicas, such as http://10.0.0.1:5000, separated by commas, without a path; ' +
+          `number ${index + 1} is ${nameOf(entries[index])}`
+        );
+      },
     },
   });
+
+function isReplica(text: unknown): boolean {
+  return typeof text === 'string' && isOrigin(text.replace(/\/$/, ''));
+}
+
+/** For a message, which must not have a password. */
+function nameOf(entry: unknown): string {
+  if (entry === '') return 'empty';
+  return typeof entry === 'string' && /^[\w.:/[\]*-]+$/.test(entry) ? entry : 'not one';
+}

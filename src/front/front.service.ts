@@ -9,7 +9,7 @@ import { Pulls } from './pull/pulls.js';
 import { ClientGoneError, NoReplicaError, ReplicaFailure } from './replicas/replica-failure.js';
 import { type Answer, sendAnswer } from './requests/answer.js';
 import type { ClientRequest } from './requests/forwarded-headers.js';
-import { routeOf } from './requests/route.js';
+import { placeOf, routeOf } from './requests/route.js';
 import { SmallRequests } from './requests/small-requests.js';
 import { TooLargeError } from './requests/too-large.error.js';
 import { Uploads } from './upload/uploads.js';
@@ -38,7 +38,8 @@ export class FrontService {
   /** Never rejects. */
   async handle(request: ClientRequest, response: ServerResponse): Promise<void> {
     try {
-      const route = routeOf(request);
+      const { route, ...names } = placeOf(request);
+      Object.assign(request, names);
       if (route === 'blob' && request.method === 'GET') return await this.pulls.pull(request, response);
       const answer = await this.answer(request, response, route);
       if (!response.destroyed) await sendAnswer(request, response, answer);
@@ -65,6 +66,8 @@ export class FrontService {
     const isGone = error instanceof ClientGoneError || error instanceof BodyBrokenError;
     if (isGone || response.headersSent || response.destroyed) return void response.destroy();
     const retry = { 'Retry-After': '5' };
+    if (error instanceof NoReplicaError || error instanceof ReplicaFailure)
+      this.logger.warn({ requestId: request.id }, describeFailure(error));
     if (error instanceof NoReplicaError) refuse(response, 503, error.message, retry);
     else if (error instanceof ReplicaFailure) refuse(response, 503, LOST_ANSWER, retry);
     else if (error instanceof TooLargeError) refuse(response, 413, error.message, {}, codeOf(request));
@@ -75,6 +78,13 @@ export class FrontService {
       refuse(response, 500, 'internal error');
     }
   }
+}
+
+/** Why a client gets 503, for the log. */
+function describeFailure(error: NoReplicaError | ReplicaFailure): string {
+  if (error instanceof ReplicaFailure) return `a request may not be sent again: ${error.message}`;
+  const { cause } = error;
+  return `${error.message}: ${cause instanceof Error ? cause.message : 'none is ready'}`;
 }
 
 /** The spec's code for a body that can't be read. */

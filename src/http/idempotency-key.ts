@@ -16,6 +16,7 @@ export function requestKeyOf(request: AuthorizedRequest): RequestKey | undefined
   if (text === undefined) return undefined;
   if (!VISIBLE.test(text))
     throw new ParameterInvalidError('Idempotency-Key: expected 1 to 255 visible ASCII characters');
-  const { caller, method, originalUrl } = request;
-  return requestKey({ caller: caller.name, method, target: originalUrl, idempotencyKey: text });
+  const { caller, method, originalUrl, headers } = request;
+  const contentType = headers['content-type'] ?? null;
+  return requestKey({ caller: caller.name, method, target: originalUrl, contentType, idempotencyKey: text });
 }

@@ -4,7 +4,9 @@ import { requestKey } from './request-key.js';
 
 describe('CallOnce', () => {
   const call = new CallOnce('SELECT delete_tag($1, $2) AS deleted', 'delete_tag', 2);
-  const key = requestKey({ caller: null, method: 'DELETE', target: '/', idempotencyKey: 'x' });
+  const key = requestKey({
+    ...{ caller: null, method: 'DELETE', target: '/', contentType: null, idempotencyKey: 'x' },
+  });
 
   it('calls the function without a key', () =>
     expect(call.with(['a', 'b'], undefined)).toEqual(['SELECT delete_tag($1, $2) AS deleted', ['a', 'b']]));

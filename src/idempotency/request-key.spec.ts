@@ -6,6 +6,7 @@ const REQUEST: IdentifiedRequest = {
   caller: 'alice',
   method: 'PUT',
   target: '/v2/a/manifests/v1?tag=x',
+  contentType: 'application/vnd.oci.image.manifest.v1+json',
   idempotencyKey: '"8e03978e"',
 };
 
@@ -21,6 +22,8 @@ describe('requestKey', () => {
     { caller: '' },
     { method: 'DELETE' },
     { target: '/v2/a/manifests/v1' },
+    { contentType: 'application/vnd.oci.image.index.v1+json' },
+    { contentType: null },
     { idempotencyKey: '8e03978e' },
     { caller: 'alicePUT', method: '' },
     { method: 'PUT","/v2', target: '/a/manifests/v1?tag=x' },

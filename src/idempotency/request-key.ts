@@ -12,6 +12,8 @@ export interface IdentifiedRequest {
   readonly method: string;
   /** Path and query, as in the request line. */
   readonly target: string;
+  /** Of its body; null if it has none. */
+  readonly contentType: string | null;
   /** The text of the header. */
   readonly idempotencyKey: string;
 }
@@ -20,8 +22,9 @@ export interface IdentifiedRequest {
  * A hash of the request. So a caller never gets the response of another one, and the same header in another
  * request does not name this one.
  */
-export function requestKey({ caller, method, target, idempotencyKey }: IdentifiedRequest): RequestKey {
-  return sha256(JSON.stringify([caller, method, target, idempotencyKey]));
+export function requestKey(request: IdentifiedRequest): RequestKey {
+  const { caller, method, target, contentType, idempotencyKey } = request;
+  return sha256(JSON.stringify([caller, method, target, contentType, idempotencyKey]));
 }
 
 /** The key of a request whose body has this digest. */

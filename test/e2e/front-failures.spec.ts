@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, basic, type Login } from '../support/access-fixtures.js';
 import { freshName } from '../support/fresh-name.js';
@@ -69,6 +70,12 @@ describe('a front without a replica', () => {
       { status: 'unavailable', checks: { replicas: 'failed' } },
     ]);
     expect((await fetch(`${front.url}/health/live`)).status).toBe(200);
+  });
+
+  it('logs why', () => {
+    const log = readFileSync(front.logFile, 'utf8');
+    expect(log).toContain('no replica is ready yet: requests wait for one');
+    expect(log).toContain('no replica answered for 1 s: none is ready');
   });
 });
 

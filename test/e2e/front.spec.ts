@@ -168,6 +168,8 @@ describe('a front', () => {
     expect((await client.fetch(withDigest(location, digest), { method: 'PUT' })).status).toBe(201);
     const lines = (of: RunningBerth) => of.log().filter(({ requestId }) => requestId === id);
     await until('lines in both logs', () => lines(front).length > 0 && lines(berth).length > 0);
+    const uploadId = location.split('/').at(-1);
+    for (const each of [front, berth]) expect(lines(each)[0]).toMatchObject({ repository: name, uploadId });
   });
 
   it.each<[string, RawHeaders, string]>([

@@ -185,7 +185,9 @@ describe('requests with an Idempotency-Key', () => {
     let bytes: Buffer;
     beforeEach(async () => {
       change = await NAME_CHANGES['DELETE of a tag']!(clients[0]);
-      bytes = requestKey({ caller: null, method: 'DELETE', target: change.path, idempotencyKey: key });
+      bytes = requestKey({
+        ...{ caller: null, method: 'DELETE', target: change.path, contentType: null, idempotencyKey: key },
+      });
     });
     const repeatAfter = (...functions: string[]) =>
       waitingFor(

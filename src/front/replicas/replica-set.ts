@@ -29,6 +29,7 @@ export class ReplicaSet implements OnModuleDestroy {
   /** Finds the replicas, and keeps looking until the application closes. */
   async start(): Promise<void> {
     await this.resolve();
+    if (!this.isAnyReady) this.logger.warn('no replica is ready yet: requests wait for one');
     void this.keepResolving();
   }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import { routeOf } from './route.js';
+import { placeOf, routeOf } from './route.js';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
@@ -29,5 +29,20 @@ describe('routeOf', () => {
     ['/v2/a/manifests/%ff', 'other'],
   ])('%s: %s', (url, route) => {
     expect(routeOf({ url } as IncomingMessage)).toBe(route);
+  });
+});
+
+describe('placeOf', () => {
+  it.each([
+    ['/v2/a/b/blobs/uploads/', { repository: 'a/b', params: {} }],
+    ['/v2/a%2Fb/blobs/uploads/1b4e28ba?offset=5', { repository: 'a/b', params: { uploadId: '1b4e28ba' } }],
+    [`/v2/a/blobs/${DIGEST}`, { repository: 'a', params: { digest: DIGEST } }],
+    ['/v2/a/manifests/latest', { repository: 'a', params: { reference: 'latest' } }],
+    ['/v2/%1Ba/manifests/latest', { repository: '\\u001ba', params: { reference: 'latest' } }],
+    ['/auth/token', {}],
+    ['/', {}],
+  ])('finds the names in %s', (url, names) => {
+    const { route: _, ...found } = placeOf({ url } as IncomingMessage);
+    expect(found).toEqual(names);
   });
 });

@@ -40,7 +40,9 @@ export function describeIdempotentRequests(registry: PlannedRegistry): void {
     });
 
     it('whether one is recorded', async () => {
-      const key = requestKey({ caller: null, method: 'PUT', target: '/', idempotencyKey: 'none' });
+      const key = requestKey({
+        ...{ caller: null, method: 'PUT', target: '/', contentType: null, idempotencyKey: 'none' },
+      });
       await registry.expectCost(1, async () => expect(await requests().isRecorded(key)).toBe(false));
     });
 
