@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
+import { CLEAN_EXIT, stopped } from '../support/process-bench.js';
 import { useProcessBench } from '../support/set-up.js';
 import { AdminClient } from '../support/admin-client.js';
 import { RegistryClient } from '../support/registry-client.js';
@@ -46,7 +49,7 @@ describe('a start with nothing but a data directory', () => {
     expect(pushed.status).toBe(201);
     digest = pushed.headers.get('docker-content-digest');
     first.signal('SIGTERM');
-    await first.ended();
+    expect(await first.ended()).toMatchObject(CLEAN_EXIT);
   });
 });
 
@@ -110,9 +113,28 @@ describe('a second start, with settings', () => {
     expect((await fetch(`${url}/v2/`)).status).toBe(200);
   });
 
-  it('ends cleanly', async () => {
-    berth.signal('SIGTERM');
+  it('refuses a restart by SIGHUP with a warning, and continues', async () => {
+    berth.signal('SIGHUP');
+    await berth.printed(/SIGHUP: nothing was restarted, .+ WORKERS=2/, 30_000);
+    expect((await fetch(`${url}/v2/`)).status).toBe(200);
+  });
+
+  it('ends cleanly on Ctrl-C below npm, which sends signals more than once, with idle connections', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}/v2/`)));
+    const silent = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(silent, 'connect');
+    const signals = () => {
+      berth.signalGroup('SIGINT');
+      for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) berth.signal(signal);
+    };
     // Node prints a warning to stderr for a V8 option that `main.ts` sets and this V8 lacks.
-    expect(await berth.ended()).toMatchObject({ code: 0, stderr: '' });
+    expect(await stopped(berth, dataDir, signals)).toMatchObject(CLEAN_EXIT);
+    // All are pending at once: the kernel may deliver them in any order, to any thread.
+    const stopping = expect.stringMatching(/^stopping \(SIG(INT|TERM)\): nothing to wait for$/);
+    expect(berth.log(/^stop/)).toMatchObject([
+      { msg: stopping, stop: { requests: 0, uploads: 0 } },
+      { msg: expect.stringMatching(/^stopped in /), stop: { exitCode: 0, durationMs: expect.any(Number) } },
+    ]);
+    silent.destroy();
   });
 });

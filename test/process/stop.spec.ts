@@ -1,10 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { once } from 'node:events';
 import { readdir, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { BerthProcess } from '../support/berth-process.js';
-import { CLEAN_EXIT, expectPostgresGone, isListening, stopped } from '../support/process-bench.js';
+import { CLEAN_EXIT, expectPostgresGone, isListening } from '../support/process-bench.js';
 import { eventually } from '../support/process-tree.js';
 import { digestOf } from '../support/registry-client.js';
 import { useProcessBench } from '../support/set-up.js';
@@ -73,30 +71,9 @@ describe('a stop in the middle of uploads', () => {
   });
 });
 
-describe('a stop', () => {
-  it('is clean on Ctrl-C below npm, which sends signals more than once, with idle connections', async () => {
-    const url = await next.url();
-    await Promise.all(Array.from({ length: 5 }, () => fetch(`${url}/v2/`)));
-    const silent = connect(Number(new URL(url).port), '127.0.0.1');
-    await once(silent, 'connect');
-    const signals = () => {
-      next.signalGroup('SIGINT');
-      for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) next.signal(signal);
-    };
-    expect(await stopped(next, dataDir, signals)).toMatchObject(CLEAN_EXIT);
-    // All are pending at once: the kernel may deliver them in any order, to any thread.
-    const stopping = expect.stringMatching(/^stopping \(SIG(INT|TERM)\): nothing to wait for$/);
-    expect(next.log(/^stop/)).toMatchObject([
-      { msg: stopping, stop: { requests: 0, uploads: 0 } },
-      { msg: expect.stringMatching(/^stopped in /), stop: { exitCode: 0, durationMs: expect.any(Number) } },
-    ]);
-    silent.destroy();
-  });
-});
-
 describe('a second signal', () => {
   it('cuts off what the first one waits for, and says so', async () => {
-    const berth = bench.start({ DATA_DIR: dataDir, SHUTDOWN_GRACE_SECONDS: '3600' });
+    const berth = next;
     const url = await berth.url();
     const patch = (await UploadProbe.begin(url, dataDir)).patch(url);
     await patch.send(patternBytes(100_000));

@@ -5,12 +5,12 @@ import Sequencer from '@jest/test-sequencer';
 const LONGEST = [
   // Only one of the first three needs the built program, which takes some seconds to build.
   ...[
-    'process/stop',
-    'process/restart',
-    'integration/schema',
-    'property/upload-races',
-    'e2e/faults',
     'process/workers',
+    'integration/schema',
+    'property/front-uploads',
+    'property/upload-races',
+    'process/stop',
+    'e2e/faults',
     'e2e/tls',
   ],
   ...[
@@ -31,6 +31,9 @@ const LONGEST = [
   ...[
     'long/slow-layers',
     'long/properties',
+    'long/front-properties',
+    'long/large-bodies',
+    'long/restart',
     'long/workers',
     'long/kill',
     'long/embedded-postgres',
