@@ -35,26 +35,19 @@ const UNDELETE: Windows = { grace: 0, undelete: DAY, read: 0, untagged: 0 };
 const TINY: Windows = { grace: 4, undelete: 3, read: 1, untagged: 0 };
 const UNTAGGED: Windows = { grace: 2, undelete: DAY, read: 0, untagged: 2 };
 
-const LONG = {
+const USUAL = {
   clients: 6,
   operations: 3_600,
   kills: 22,
   phases: [UNDELETE, TINY, NO_WINDOWS, UNDELETE, UNTAGGED, TINY],
 };
 
-/** A run of some seconds. A fixed seed, so that a failure is due to a change of the code. */
-export const SHORT_COLLECTION: CollectionSettings = {
-  ...{ storage: 'filesystem', seed: 15, clients: 4, operations: 400, kills: 2 },
-  phases: [UNDELETE, TINY],
-  limitSeconds: 600,
-};
-
 /**
- * The long run. `COLLECTION_STORAGE` (default: `filesystem`), `COLLECTION_SEED`, `COLLECTION_OPERATIONS`,
+ * The size of the run. `COLLECTION_STORAGE` (default: `filesystem`), `COLLECTION_SEED`, `COLLECTION_OPERATIONS`,
  * `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values. `COLLECTION_BROKEN` names a function whose
  * lock is taken out, for example `collect_links`: then the run must fail.
  */
-export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettings {
+export function collectionSettings(environment: NodeJS.ProcessEnv): CollectionSettings {
   const number = (name: string, otherwise: number) => {
     const value = Number(environment[name] ?? otherwise);
     if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${name}: expected a number`);
@@ -64,11 +57,11 @@ export function longCollection(environment: NodeJS.ProcessEnv): CollectionSettin
   const storage = STORAGES.find((name) => name === wanted);
   if (storage === undefined) throw new Error(`COLLECTION_STORAGE: expected ${STORAGES.join(' or ')}`);
   return {
-    ...LONG,
+    ...USUAL,
     storage,
     seed: number('COLLECTION_SEED', randomInt(1, 1_000_000)),
-    operations: number('COLLECTION_OPERATIONS', LONG.operations),
-    kills: number('COLLECTION_KILLS', LONG.kills),
+    operations: number('COLLECTION_OPERATIONS', USUAL.operations),
+    kills: number('COLLECTION_KILLS', USUAL.kills),
     limitSeconds: number('COLLECTION_SECONDS', 3_600),
     ...(environment['COLLECTION_BROKEN'] && { broken: environment['COLLECTION_BROKEN'] }),
   };

@@ -93,7 +93,7 @@ describe('bodies on a connection', () => {
         expect(direct).toEqual(ordinary);
         expect(direct).toMatchObject({ storedBytes: content.length, isStoredRightly: true });
       }),
-      runs(12),
+      runs(10),
     );
   });
 
@@ -104,7 +104,7 @@ describe('bodies on a connection', () => {
         expect(direct?.responses).toEqual(ordinary?.responses);
         expect([direct?.isStoredRightly, ordinary?.isStoredRightly]).toEqual([true, true]);
       }),
-      runs(25),
+      runs(15),
     );
   });
 });

@@ -10,8 +10,8 @@ hurryRetries();
 
 const KINDS = [
   { kind: 'filesystem', numRuns: 6 },
-  { kind: 'memory', numRuns: 6 },
-  { kind: 'objects', numRuns: 6 },
+  { kind: 'memory', numRuns: 3 },
+  { kind: 'objects', numRuns: 4 },
 ] as const;
 
 describe.each(KINDS)('an upload session under concurrent requests ($kind)', ({ kind, numRuns }) => {
