@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { FrontBench, FrontPlan } from './front-bench.js';
 import { useFrontBenches } from './front-benches.js';
@@ -12,6 +12,7 @@ const isLong = process.env.PROPERTY_RUNS !== undefined;
 const HEAD_STRIDE = isLong ? 8 : 60;
 
 const CHECKPOINT_BYTES = 32;
+const MAX_PLAYS = 10;
 const checkpointBytes = fc.constantFrom(40, 200, 65_536, 70_000);
 const clients = (count: number) => fc.array(clientPlan, { minLength: count, maxLength: count });
 
@@ -21,10 +22,16 @@ async function measure(bench: FrontBench, client: ClientPlan) {
   const expected = await bench.expectNoDifference(plan);
   return {
     exchanges: expected.reader.exchanges,
-    /** Plays it with one fault, which must happen. */
+    /**
+     * Plays it with one fault, until that has happened: on a busy machine, the front may need one request more,
+     * and the fault then waits for a byte that its exchange doesn't have.
+     */
     withFault: async (other: FrontBench, n: number, fault: Fault) => {
-      const { reader } = await other.expectNoDifference({ ...plan, script: at(n, fault) }, expected);
-      expect({ n, fault, hasStruck: reader.exchanges[n]?.hasStruck }).toMatchObject({ hasStruck: true });
+      for (let plays = 0; plays < MAX_PLAYS; plays += 1) {
+        const { reader } = await other.expectNoDifference({ ...plan, script: at(n, fault) }, expected);
+        if (reader.exchanges[n]?.hasStruck) return;
+      }
+      throw new Error(`the fault did not happen: ${JSON.stringify({ n, fault })}`);
     },
   };
 }
