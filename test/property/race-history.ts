@@ -15,8 +15,8 @@ export type Success =
 /** What clients may see of one session under concurrent requests. */
 export class RaceHistory {
   readonly successes: Success[] = [];
-  /** Errors by name that a client got. */
-  readonly failures: string[] = [];
+  /** Errors that a client got. */
+  readonly failures: unknown[] = [];
   private acknowledged: Buffer = Buffer.of();
 
   constructor(

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorCode } from '../../src/storage/drivers/filesystem/filesystem.errors.js';
 import { FilesystemStorageDriver } from '../../src/storage/drivers/filesystem/filesystem-storage.driver.js';
 import { MemoryMedium } from '../../src/storage/drivers/memory/memory-medium.js';
 import { MemoryStorageDriver } from '../../src/storage/drivers/memory/memory-storage.driver.js';
@@ -33,7 +34,11 @@ async function sharedDirectory(): Promise<SharedMedium> {
     },
     age: async () => {
       const names = await readdir(uploads);
-      await Promise.all(names.map((name) => utimes(join(uploads, name), LONG_AGO, LONG_AGO)));
+      const aging = names.map((name) => utimes(join(uploads, name), LONG_AGO, LONG_AGO));
+      for (const outcome of await Promise.allSettled(aging)) {
+        // On a busy machine, a request may remove its file meanwhile.
+        if (outcome.status === 'rejected' && errorCode(outcome.reason) !== 'ENOENT') throw outcome.reason;
+      }
     },
     dispose: () => rm(root, { recursive: true, force: true }),
   };
