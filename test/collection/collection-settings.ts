@@ -44,8 +44,9 @@ const USUAL = {
 
 /**
  * The size of the run. `COLLECTION_STORAGE` (default: `filesystem`), `COLLECTION_SEED`,
- * `COLLECTION_OPERATIONS`, `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values. `COLLECTION_BROKEN` names a function whose
- * lock is taken out, for example `collect_links`: then the run must fail.
+ * `COLLECTION_OPERATIONS`, `COLLECTION_KILLS` and `COLLECTION_SECONDS` override its values.
+ * `COLLECTION_BROKEN` names a function whose lock is taken out, for example `collect_links`: then the run
+ * must fail.
  */
 export function collectionSettings(environment: NodeJS.ProcessEnv): CollectionSettings {
   const number = (name: string, otherwise: number) => {

@@ -7,7 +7,7 @@ import { type ClientPlan, clientPlan, streamedPush } from './front-plans.js';
 
 const ENDINGS: readonly Ending[] = ['killed', 'noticed', 'unnoticed'];
 
-/** A long run cuts at every byte of a body. Most of the heads are left out: to a replica, a part is nothing. */
+/** A long run cuts at every byte of a body. Most of a head is left out: to a replica, a part is nothing. */
 const isLong = process.env.PROPERTY_RUNS !== undefined;
 const HEAD_STRIDE = isLong ? 8 : 60;
 
@@ -23,8 +23,8 @@ async function measure(bench: FrontBench, client: ClientPlan) {
   return {
     exchanges: expected.reader.exchanges,
     /**
-     * Plays it with one fault, until that has happened: on a busy machine, the front may need one request more,
-     * and the fault then waits for a byte that its exchange doesn't have.
+     * Plays it with one fault, until that has happened: on a busy machine, the front may need one request
+     * more, and the fault then waits for a byte that its exchange doesn't have.
      */
     withFault: async (other: FrontBench, n: number, fault: Fault) => {
       for (let plays = 0; plays < MAX_PLAYS; plays += 1) {
