@@ -67,6 +67,17 @@ describe('Drain', () => {
     await cut;
   });
 
+  it('serves the first request of a connection that has just opened', async () => {
+    server.on('request', (_request, response) => response.end());
+    const proxy = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    await once(server, 'connection');
+    const drained = run(FOREVER);
+    proxy.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const [response] = (await once(proxy, 'data')) as [Buffer];
+    expect(String(response)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    await drained;
+  });
+
   it.each(EVENTS)('waits for a %s and accepts no other', async (event) => {
     const { response, received } = await pending(event);
     let isReleased = false;

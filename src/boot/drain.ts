@@ -10,6 +10,8 @@ const RELEASE_MS = 10_000;
 /** How long responses may then take to be sent. */
 const LAST_RESPONSES_MS = 1_000;
 const SWEEP_MS = 50;
+/** How long the first request of a connection may be on its way. */
+const FIRST_REQUEST_MS = 1_000;
 const LOOK_MS = 1_000;
 
 /** Maximum duration of {@link Drain.run} after the grace period. */
@@ -24,7 +26,8 @@ export const DRAIN_MS = RELEASE_MS + LAST_RESPONSES_MS;
  */
 export class Drain {
   private readonly open = new Set<Socket>();
-  private readonly unused = new Set<Socket>();
+  /** Connections without a request, with the time at which they opened. */
+  private readonly unused = new Map<Socket, number>();
   private readonly pending = new Set<ServerResponse>();
   private readonly moving: MovingRequests;
   private draining = false;
@@ -39,7 +42,7 @@ export class Drain {
     this.moving = new MovingRequests(stallLimits);
     server.on('connection', (socket: Socket) => {
       this.open.add(socket);
-      this.unused.add(socket);
+      this.unused.set(socket, performance.now());
       socket.once('close', () => {
         this.open.delete(socket);
         this.unused.delete(socket);
@@ -111,17 +114,26 @@ export class Drain {
 
   /** Whether a request moves or, at a handover, a connection may still get one. */
   private mayContinue(): boolean {
-    if (this.moving.includes(this.pending)) return true;
+    if (this.moving.includes(this.pending) || this.awaitsFirstRequest()) return true;
     if (this.options?.isHandover !== true) return false;
     const busy = new Set([...this.pending].map(({ req }) => transportOf(req.socket)));
     return [...this.open].some((socket) => !busy.has(socket));
   }
 
+  private awaitsFirstRequest(): boolean {
+    return [...this.unused.values()].some((openedAt) => this.isFresh(openedAt));
+  }
+
+  private isFresh(openedAt: number): boolean {
+    return performance.now() < Math.min(openedAt + FIRST_REQUEST_MS, this.endsAt);
+  }
+
   /** At a handover Node closes idle connections, when their time is over that clients are told. */
   private closeIdle(): void {
     if (this.options?.isHandover === true) return;
-    // Node counts connections without a request as busy.
-    for (const socket of this.unused) socket.destroy();
+    // Node counts connections without a request as busy. A proxy may have sent one on a new connection: it
+    // could not send that elsewhere if it is an upload.
+    for (const [socket, openedAt] of this.unused) if (!this.isFresh(openedAt)) socket.destroy();
     this.server.closeIdleConnections();
   }
 }
