@@ -8,10 +8,10 @@ import { runDirectory } from './once-per-run.js';
 import { freePort, isListening } from './process-bench.js';
 import { until } from './until.js';
 
-const DOCS = 'docs/access.md';
+const DOCS = { one: 'docs/access.md', several: 'docs/operations.md' };
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
-/** Nginx as `docs/access.md` describes it, on a network address of this machine, with TLS. */
+/** Nginx as the documentation describes it, on a network address of this machine, with TLS. */
 export class Nginx {
   private constructor(
     readonly url: URL,
@@ -22,6 +22,22 @@ export class Nginx {
 
   /** @param upstream the URL of the registry */
   static async start(upstream: string, buffersRequests: boolean): Promise<Nginx> {
+    return Nginx.run(await documentedServer(DOCS.one), [
+      ['http://127.0.0.1:5000', upstream],
+      ['proxy_request_buffering off;', `proxy_request_buffering ${buffersRequests ? 'on' : 'off'};`],
+    ]);
+  }
+
+  /** Nginx as `docs/operations.md` describes it for three replicas. @param replicas their URLs */
+  static async inFrontOf(replicas: readonly string[]): Promise<Nginx> {
+    const servers = replicas.map((url, index): [string, string] => [
+      `server 10.0.0.${index + 1}:5000 `,
+      `server ${new URL(url).host} `,
+    ]);
+    return Nginx.run(await documentedServer(DOCS.several), servers);
+  }
+
+  private static async run(documented: string, replacements: readonly [string, string][]): Promise<Nginx> {
     const directory = await mkdtemp(join(runDirectory(), 'nginx-'));
     const address = networkAddress();
     const url = new URL(`https://${address}:${await freePort(address)}`);
@@ -29,11 +45,10 @@ export class Nginx {
     const { cert, key } = await issueCertificate(authority, [address], new Date());
     await writeFile(join(directory, 'registry.crt'), cert);
     await writeFile(join(directory, 'registry.key'), key);
-    const server = replaceEach(await documentedServer(), [
+    const server = replaceEach(documented, [
       ['listen 443 ssl;', `listen ${url.host} ssl;`],
       ['/etc/nginx/', `${directory}/`],
-      ['http://127.0.0.1:5000', upstream],
-      ['proxy_request_buffering off;', `proxy_request_buffering ${buffersRequests ? 'on' : 'off'};`],
+      ...replacements,
     ]);
     await writeFile(join(directory, 'nginx.conf'), around(server, directory));
     await mkdir(join(directory, 'tmp'));
@@ -53,14 +68,14 @@ export class Nginx {
 
 /** The settings of Berth behind it, from the same page. */
 export async function documentedSettings(): Promise<Record<string, string>> {
-  const line = /^HOST=.* TRUSTED_PROXIES=.*(?= npm start$)/m.exec(await readFile(DOCS, 'utf8'))?.[0];
-  if (line === undefined) throw new Error(`${DOCS} has no command for a start behind a proxy`);
+  const line = /^HOST=.* TRUSTED_PROXIES=.*(?= npm start$)/m.exec(await readFile(DOCS.one, 'utf8'))?.[0];
+  if (line === undefined) throw new Error(`${DOCS.one} has no command for a start behind a proxy`);
   return Object.fromEntries(line.split(' ').map((pair): [string, string] => splitAt(pair, '=')));
 }
 
-async function documentedServer(): Promise<string> {
-  const server = /^```nginx\n(.*?)^```$/ms.exec(await readFile(DOCS, 'utf8'))?.[1];
-  if (server === undefined) throw new Error(`${DOCS} has no configuration of nginx`);
+async function documentedServer(page: string): Promise<string> {
+  const server = /^```nginx\n(.*?)^```$/ms.exec(await readFile(page, 'utf8'))?.[1];
+  if (server === undefined) throw new Error(`${page} has no configuration of nginx`);
   return server;
 }
 
@@ -82,6 +97,7 @@ function around(server: string, directory: string): string {
   return `
     ${process.getuid?.() === 0 ? 'user root;' : ''}
     daemon off;
+    error_log stderr crit;
     pid ${directory}/nginx.pid;
     worker_processes 1;
     events {}
