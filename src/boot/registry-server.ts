@@ -4,7 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
 import { StartupError } from '../common/startup.error.js';
 import type { Configuration } from '../config/configuration.js';
-import { maxConnections } from '../http/connection/connection-limit.js';
+import { connectionsWithin } from '../http/connection/connection-limit.js';
 import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { AccessLog } from '../observability/access-log.js';
 import { describeListenFailure } from './listen-failure.js';
@@ -12,9 +12,9 @@ import { openFileLimit } from './open-file-limit.js';
 
 /** The server below a replica's or a front's application. */
 export function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {
-  const { databasePoolSize, trustedProxies, tlsMode } = configuration;
+  const { databasePoolSize, maxConnections, trustedProxies, tlsMode } = configuration;
   return new RegistryExpressAdapter({
-    maxConnections: maxConnections(openFileLimit(), databasePoolSize),
+    maxConnections: Math.min(maxConnections, connectionsWithin(openFileLimit(), databasePoolSize)),
     accessLog: new AccessLog(logger),
     trustedProxies,
     tls: tlsMode !== 'off',

@@ -130,6 +130,21 @@ export class Configuration {
   @Integer({ what: 'a number of seconds', min: 2, max: 300 })
   uploadLeaseSeconds = 15;
 
+  /** Uploads whose bodies one process receives at once. */
+  @Env('UPLOAD_MAX_BODIES')
+  @Integer({ what: 'a number of requests', min: 0, max: 100_000, zero: 'no limit' })
+  uploadMaxBodies = 1_000;
+
+  /** Open upload sessions of all replicas together. */
+  @Env('UPLOAD_MAX_SESSIONS')
+  @Integer({ what: 'a number of upload sessions', min: 0, max: 10_000_000, zero: 'no limit' })
+  uploadMaxSessions = 100_000;
+
+  /** Open upload sessions of one repository. */
+  @Env('UPLOAD_MAX_SESSIONS_PER_REPOSITORY')
+  @Integer({ what: 'a number of upload sessions', min: 0, max: 10_000_000, zero: 'no limit' })
+  uploadMaxSessionsPerRepository = 10_000;
+
   /** How long events of uploads are kept. */
   @Env('UPLOAD_EVENT_RETENTION_SECONDS')
   @Integer({ what: 'a number of seconds', min: 1, max: YEAR_SECONDS })
@@ -179,6 +194,11 @@ export class Configuration {
   @Env('JOB_HISTORY_SECONDS')
   @Integer({ what: 'a number of seconds', min: 1, max: 10 * YEAR_SECONDS })
   jobHistorySeconds = 30 * DAY_SECONDS;
+
+  /** Connections of one process at once. */
+  @Env('MAX_CONNECTIONS')
+  @Integer({ what: 'a number of connections', min: 8, max: 1_000_000 })
+  maxConnections = 10_000;
 
   /** Transfers stalled for this long are aborted; received bytes are kept. */
   @Env('REQUEST_IDLE_TIMEOUT_SECONDS')

@@ -19,9 +19,15 @@ import {
 import { NoTokensError, TokenRequestError } from '../tokens/token.errors.js';
 import { StorageFullError, StorageUnavailableError } from '../storage/storage.errors.js';
 import { NoAuthorityError } from '../tls/no-authority.error.js';
-import { BodySlowError, BodyStalledError, ContentCodingError } from '../transfer/body.errors.js';
+import {
+  BodySlowError,
+  BodyStalledError,
+  ContentCodingError,
+  TooManyBodiesError,
+} from '../transfer/body.errors.js';
 import {
   ShuttingDownError,
+  TooManySessionsError,
   UploadBusyError,
   UploadOffsetError,
   UploadTakenOverError,
@@ -76,8 +82,10 @@ const BY_CLASS = [
   rule(UploadOffsetError, 416, ({ session }) => sessionHeaders(session)),
   rule(UploadBusyError, 429, ({ retryAfterSeconds }) => retryAfter(retryAfterSeconds)),
   rule(UploadTakenOverError, 429, () => retryAfter(1)),
+  rule(TooManySessionsError, 429, () => retryAfter(60)),
   // Not 429: docker does not retry after it.
   rule(ContendedError, 503, () => retryAfter(1)),
+  rule(TooManyBodiesError, 503, () => retryAfter(1)),
   rule(ManifestUnsettledError, 503, () => retryAfter(1)),
   rule(ShuttingDownError, 503, () => retryAfter(1)),
 ];

@@ -23,6 +23,7 @@ import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.
 import { prefers } from '../transfer/preferences.js';
 import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
+import { UploadBodies } from '../transfer/upload-bodies.js';
 import { hasBody } from '../transfer/request-headers.js';
 import { sendEmpty } from './responses.js';
 import { progressListener } from './upload-progress.js';
@@ -39,6 +40,7 @@ export class UploadsController {
     private readonly blobs: BlobService,
     private readonly access: AccessService,
     private readonly bodies: RequestBodies,
+    private readonly received: UploadBodies,
   ) {}
 
   /** Starts a session. With `mount` or `digest` in the query, mounts a blob or stores a whole one instead. */
@@ -118,9 +120,16 @@ export class UploadsController {
     sendEmpty(response, 204, {});
   }
 
+  /** @throws TooManyBodiesError; what {@link RequestBodies.upload} throws */
+  private body(request: AuthorizedRequest, response: Response): UploadBody {
+    const body = this.bodies.upload(request);
+    this.received.enter(response);
+    return body;
+  }
+
   private sessionBody(request: AuthorizedRequest, response: Response): UploadBody {
     return {
-      ...this.bodies.upload(request),
+      ...this.body(request, response),
       statedOffset: statedOffset(request),
       locationOffset: locationOffset(request),
       onDurable: progressListener(request, response),
@@ -156,7 +165,7 @@ export class UploadsController {
     request: AuthorizedRequest,
     response: Response,
   ): Promise<void> {
-    await this.uploads.pushWhole(repository, digest, this.bodies.upload(request), originOf(request));
+    await this.uploads.pushWhole(repository, digest, this.body(request, response), originOf(request));
     sendCreated(response, repository, digest);
   }
 }

@@ -32,6 +32,13 @@ export class BodyBrokenError extends BodyError {
   }
 }
 
+/** This process receives as many uploads as it may. Nothing of the body was read. */
+export class TooManyBodiesError extends RegistryError {
+  constructor(max: number) {
+    super('TOOMANYREQUESTS', `this server receives ${max} uploads, the limit UPLOAD_MAX_BODIES; retry later`);
+  }
+}
+
 /** Clients send digests of the bytes as they are, so a content coding is not decoded. */
 export class ContentCodingError extends RegistryError {
   constructor() {

@@ -5,12 +5,14 @@ import { BufferPool } from './buffer-pool.js';
 import { DirectReads } from './direct/direct-reads.js';
 import { ObjectSender } from './object-sender.js';
 import { RequestBodies } from './request-bodies.js';
+import { UploadBodies } from './upload-bodies.js';
 
 /** Bytes in and out: request bodies, the pool of buffers, blob responses. */
 @Module({
   providers: [
     BodyMemory,
     RequestBodies,
+    UploadBodies,
     { provide: BufferPool, useFactory: () => new BufferPool() },
     {
       provide: DirectReads,
@@ -26,6 +28,6 @@ import { RequestBodies } from './request-bodies.js';
       inject: [BufferPool],
     },
   ],
-  exports: [BodyMemory, RequestBodies, ObjectSender, BufferPool],
+  exports: [BodyMemory, RequestBodies, UploadBodies, ObjectSender, BufferPool],
 })
 export class TransferModule {}

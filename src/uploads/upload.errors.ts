@@ -33,6 +33,23 @@ export class UploadOffsetError extends RegistryError {
   }
 }
 
+/** As many sessions are open as may be. */
+export class TooManySessionsError extends RegistryError {
+  constructor(
+    readonly limit: 'sessions' | 'repository_sessions',
+    max: number,
+  ) {
+    const [where, setting] =
+      limit === 'sessions'
+        ? ['this registry has', 'UPLOAD_MAX_SESSIONS']
+        : ['this repository has', 'UPLOAD_MAX_SESSIONS_PER_REPOSITORY'];
+    super(
+      'TOOMANYREQUESTS',
+      `${where} ${max} open uploads, the limit ${setting}: finish or cancel some, or retry later`,
+    );
+  }
+}
+
 /** Another request writes to the session and did not release it in time. */
 export class UploadBusyError extends RegistryError {
   constructor(readonly retryAfterSeconds: number) {

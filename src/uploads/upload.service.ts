@@ -24,7 +24,14 @@ import { initialMidstate } from './hash/midstate.js';
 import type { HeldSession } from './session/held-session.js';
 import { ReceivedBody } from './session/received-body.js';
 import { type AcquisitionOptions, UploadLeaseService } from './session/upload-lease.service.js';
-import type { UploadOrigin, UploadReference, UploadSession } from './session/upload-session.js';
+import type {
+  LeaseRequest,
+  UploadOrigin,
+  UploadProgress,
+  UploadReference,
+  UploadSession,
+} from './session/upload-session.js';
+import { SessionLimits } from './session/session-limits.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
 import { failureKind, UploadTakenOverError } from './upload.errors.js';
 
@@ -54,6 +61,7 @@ export class UploadService {
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
     private readonly configuration: Configuration,
     private readonly space: DatabaseSpace,
+    private readonly limits: SessionLimits,
   ) {}
 
   /**
@@ -71,8 +79,22 @@ export class UploadService {
     const driverState = await this.driver.createUpload(id);
     const midstates = this.algorithms(announced).map(initialMidstate);
     const progress = { offsetBytes: 0, midstates, driverState };
-    await this.sessions.insert({ repository, id }, progress, this.leases.leaseRequest(origin));
+    await this.insert({ repository, id }, progress, this.leases.leaseRequest(origin));
     return { repository, id, offsetBytes: 0 };
+  }
+
+  /** @throws TooManySessionsError */
+  private async insert(
+    reference: UploadReference,
+    progress: UploadProgress,
+    request: LeaseRequest,
+  ): Promise<void> {
+    const { repository } = reference;
+    const due = this.limits.due(repository);
+    if (due === undefined) return this.sessions.insert(reference, progress, request);
+    const open = await this.sessions.insertWithin(due, reference, progress, request);
+    if (open !== undefined) throw this.limits.refused(repository, due, open);
+    this.limits.inserted(repository, due);
   }
 
   /** All of them if the driver can't read an upload back: commit could not compute another one. */

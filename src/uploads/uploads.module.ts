@@ -11,6 +11,7 @@ import { UploadLeaseService } from './session/upload-lease.service.js';
 import { UploadReaper } from './cleanup/upload-reaper.js';
 import { UploadReapingStore } from './cleanup/upload-reaping.store.js';
 import { UploadReclaimService } from './cleanup/upload-reclaim.service.js';
+import { SessionLimits } from './session/session-limits.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
 import { UploadService } from './upload.service.js';
 
@@ -26,6 +27,7 @@ import { UploadService } from './upload.service.js';
     UploadReclaimService,
     UploadReaper,
     UploadSessionStore,
+    SessionLimits,
     UploadCommitStore,
     UploadReapingStore,
     ActiveWriters,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { digestOf, OCI_INDEX, OCI_MANIFEST, refusal, RegistryClient } from '../support/registry-client.js';
-import { httpChunk, RawConnection, requestHead } from '../support/raw-http.js';
+import { httpChunk, RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
 import { freshName } from '../support/fresh-name.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
 import { eventually } from '../support/until.js';
@@ -164,6 +164,15 @@ describe('limits', () => {
     expect(await response.clone().text()).toContain('larger than the limit of 32768 bytes');
     expect(await refusal(response)).toBe('431 UNSUPPORTED');
     connection.leave();
+  });
+
+  it('32. more than 100 headers are a 431', async () => {
+    const headers = Array.from({ length: 99 }, (_, n) => [`X-${n}`, 'x'] as const);
+    expect((await rawRequest(berth.url, 'GET', '/v2/', headers)).status).toBe(200);
+    const refused = await rawRequest(berth.url, 'GET', '/v2/', [...headers, ['X', 'one more']]);
+    expect(await refusal(refused)).toBe('431 UNSUPPORTED');
+    const ignoredByNode = Array.from({ length: 3_000 }, (_, n) => [`X${n}`, ''] as const);
+    expect(await refusal(await rawRequest(berth.url, 'GET', '/v2/', ignoredByNode))).toBe('431 UNSUPPORTED');
   });
 
   it('15. the 1,024 ranges that podman requests of a 10 GB layer are not too long', async () => {

@@ -21,7 +21,7 @@ describe('a frozen database', () => {
     await postgres.start();
     const berth = bench.start({ DATABASE_URL: postgres.url, DATA_DIR: bench.newDataDir() });
     client = new RegistryClient(await berth.url());
-  }, 60_000);
+  });
   afterAll(() => postgres.stop());
 
   async function signalAll(pids: readonly number[], signal: NodeJS.Signals): Promise<void> {
@@ -51,5 +51,5 @@ describe('a frozen database', () => {
     await until('readiness', async () => (await client.fetch('/health/ready')).status === 200);
     const ofHealth = `SELECT FROM pg_stat_activity WHERE application_name = 'berth-health'`;
     await until('the end of given up sessions', async () => (await postgres.query(ofHealth)).length === 1);
-  }, 60_000);
+  });
 });

@@ -30,6 +30,7 @@ import { UploadLeaseService } from '../../src/uploads/session/upload-lease.servi
 import { UploadReaper } from '../../src/uploads/cleanup/upload-reaper.js';
 import { UploadReapingStore } from '../../src/uploads/cleanup/upload-reaping.store.js';
 import { UploadReclaimService } from '../../src/uploads/cleanup/upload-reclaim.service.js';
+import { SessionLimits } from '../../src/uploads/session/session-limits.js';
 import { UploadSessionStore } from '../../src/uploads/session/upload-session.store.js';
 import { UploadService } from '../../src/uploads/upload.service.js';
 import type { DataSource } from 'typeorm';
@@ -133,6 +134,7 @@ export class TestReplica {
       hashers,
       configuration,
       new DatabaseSpace(undefined, undefined, 1),
+      new SessionLimits(configuration),
     );
     this.reaper = new UploadReaper(
       reaping,

@@ -11,6 +11,7 @@ export type UploadState = (typeof UPLOAD_STATES)[number];
 @Index('uploads_state_id_idx', ['state', 'id'])
 @Index('uploads_lease_holder_idx', ['leaseHolder'], { where: 'lease_holder IS NOT NULL' })
 @Index('uploads_unfinished_updated_at_idx', ['updatedAt'], { where: `state IN ('open', 'committing')` })
+@Index('uploads_unfinished_repository_idx', ['repository'], { where: `state IN ('open', 'committing')` })
 @Index('uploads_unfinished_created_at_id_idx', ['createdAt', 'id'], {
   where: `state IN ('open', 'committing')`,
 })

@@ -50,6 +50,7 @@ import { Jobs1764550000000 } from './1764550000000-jobs.js';
 import { UntaggedForecast1764600000000 } from './1764600000000-untagged-forecast.js';
 import { CommitOfStoredContent1764610000000 } from './1764610000000-commit-of-stored-content.js';
 import { IdempotentRequests1764620000000 } from './1764620000000-idempotent-requests.js';
+import { IndexOfOpenSessions1764630000000 } from './1764630000000-index-of-open-sessions.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -105,4 +106,5 @@ export const MIGRATIONS = [
   UntaggedForecast1764600000000,
   CommitOfStoredContent1764610000000,
   IdempotentRequests1764620000000,
+  IndexOfOpenSessions1764630000000,
 ];

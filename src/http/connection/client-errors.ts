@@ -1,6 +1,7 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AccessLog } from '../../observability/access-log.js';
+import { countRefusal } from '../../observability/refusals.js';
 import type { RequestRecord } from '../../observability/logged-request.js';
 import type { PendingResponses } from './pending-responses.js';
 
@@ -23,6 +24,7 @@ export function respondToClientErrors(server: Server, pending: PendingResponses,
 
   /** Returns the response. Logs it, in the line of the request if it is about a request's body. */
   function refuse(socket: Duplex, error: ClientError, broken: ServerResponse | undefined): string {
+    if (error.code === 'HPE_HEADER_OVERFLOW') countRefusal('headers');
     const [text, message] = describe(error);
     const status = parseInt(text, 10);
     const { id, line } = (broken?.req ?? {}) as Partial<RequestRecord>;

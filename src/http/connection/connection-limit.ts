@@ -1,5 +1,6 @@
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { countRefusal } from '../../observability/refusals.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
 import { transportOf } from './transport.js';
@@ -20,8 +21,8 @@ const MAX_REFUSED = 16;
 /** A connection without a request counts as idle after this time. */
 const IDLE_AFTER_MS = 1_000;
 
-/** Returns the limit of connections. The rest of `fileLimit` is for files and the database. */
-export function maxConnections(fileLimit: number, databaseConnections: number): number {
+/** Returns how many connections a limit of open files allows. The rest is for files and the database. */
+export function connectionsWithin(fileLimit: number, databaseConnections: number): number {
   const free = fileLimit - OTHER_FILES - databaseConnections - MAX_REFUSED;
   return Math.max(MIN_CONNECTIONS, Math.floor(free / FILES_PER_CONNECTION));
 }
@@ -51,8 +52,10 @@ export class ConnectionLimit {
       socket.once('close', () => this.forget(socket));
       // Not `server.maxConnections`: with node:cluster, workers would pass a connection around endlessly.
       while (this.open.size > this.max && this.closeIdle());
+      if (this.open.size <= this.max) return;
+      countRefusal('connections');
       if (this.open.size > this.max + MAX_REFUSED) this.close(socket);
-      else if (this.open.size > this.max) this.refused.add(socket);
+      else this.refused.add(socket);
     });
   }
 
@@ -67,7 +70,7 @@ export class ConnectionLimit {
         response.setHeader('Connection', 'close');
         return application(request, response);
       }
-      const message = `more than ${this.max} connections, the limit that open files (ulimit -n) allow; retry later`;
+      const message = `more than ${this.max} connections, the limit of MAX_CONNECTIONS or of open files (ulimit -n); retry later`;
       refuse(response, 503, message, { 'Retry-After': '5' });
     };
   }

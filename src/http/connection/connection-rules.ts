@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { AccessLog } from '../../observability/access-log.js';
+import { countRefusal } from '../../observability/refusals.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
 import { isAuthority, isSecure, resolveTarget } from './request-target.js';
@@ -11,6 +12,9 @@ import { isEnding } from './unread-body.js';
  * clients do not pipeline.
  */
 const MAX_PIPELINED_REQUESTS = 8;
+
+/** Clients send about ten, and a proxy adds a few. */
+export const MAX_HEADERS = 100;
 
 /**
  * Headers that decide the destination and the sender of a request. Node keeps the first of several; a proxy
@@ -47,6 +51,7 @@ export function withConnectionRules(
     const earlier = pending.lastOf(socket);
     pending.add(socket, response);
     if (pending.of(socket).size > MAX_PIPELINED_REQUESTS) {
+      countRefusal('pipelined_requests');
       socket.destroy();
     } else if (earlier === undefined) {
       begin(request, response);
@@ -71,6 +76,10 @@ function refusalOf(request: IncomingMessage, requiresTls: boolean): [number, str
   const { httpVersion, headers, rawHeaders } = request;
   const { host, 'transfer-encoding': coding } = headers;
   if (requiresTls && !isSecure(request)) return [400, 'this port needs https'];
+  if (rawHeaders.length > 2 * MAX_HEADERS) {
+    countRefusal('headers');
+    return [431, `more than ${MAX_HEADERS} headers`];
+  }
   // Node's parser also accepts HTTP/0.9 and 2.0, which have other rules.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return [400, 'expected HTTP/1.1 or HTTP/1.0'];
   if (host === undefined && httpVersion === '1.1') return [400, 'the header Host is missing'];

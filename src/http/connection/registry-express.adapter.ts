@@ -7,7 +7,7 @@ import type { AccessLog } from '../../observability/access-log.js';
 import type { KeyPair } from '../../tls/key-pair.js';
 import { MAX_HEADER_BYTES, respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
-import { refuseExpectation, withConnectionRules } from './connection-rules.js';
+import { MAX_HEADERS, refuseExpectation, withConnectionRules } from './connection-rules.js';
 import { continueOnRead } from './continue-on-read.js';
 import { PendingResponses } from './pending-responses.js';
 import { TlsLayer } from './tls-layer.js';
@@ -89,6 +89,8 @@ export class RegistryExpressAdapter extends ExpressAdapter {
       },
       withConnectionRules(limit.before(app), rules),
     );
+    // One more than are accepted: Node ignores the others without a word.
+    server.maxHeadersCount = MAX_HEADERS + 1;
     server.on('checkContinue', withConnectionRules(continueOnRead(limit.before(app)), rules));
     server.on('checkExpectation', withConnectionRules(limit.before(refuseExpectation), rules));
     respondToClientErrors(server, pending, accessLog);

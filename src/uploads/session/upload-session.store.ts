@@ -7,6 +7,7 @@ import { recordingEvent } from '../../events/recording-event.js';
 import type { Digest } from '../../oci/digest.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
+import type { OpenSessions } from './session-limits.js';
 import {
   progressParameters,
   queryUploads,
@@ -24,6 +25,26 @@ import type {
 } from './upload-session.js';
 
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
+
+const INSERT = `INSERT INTO uploads (id, repository, midstates, driver_state,
+                                     created_by, client_address, user_agent, last_holder)`;
+const INSERTED = '$1::uuid, $2::text, $3::jsonb, $4::jsonb, $5::text, $6::text, $7::text, $8::text';
+const INSERT_ONCE = 'ON CONFLICT (id) DO NOTHING RETURNING id, offset_bytes';
+
+/** Counts at most `max` open sessions. Each condition has an index. */
+function countOpen(max: `$${number}`, condition = 'true'): string {
+  return `(SELECT count(*) FROM (SELECT FROM uploads WHERE state IN ('open', 'committing') AND ${condition}
+                                  LIMIT ${max}::int) AS counted)`;
+}
+
+function insertParameters(
+  { id, repository }: UploadReference,
+  { midstates, driverState }: UploadProgress,
+  { actor, clientAddress, userAgent, replica }: LeaseRequest,
+): unknown[] {
+  const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
+  return [id, repository, ...state, actor, clientAddress, userAgent, replica];
+}
 
 /** A session with the lease that was just acquired. */
 export interface AcquiredSession {
@@ -71,24 +92,35 @@ export class UploadSessionStore {
   constructor(private readonly dataSource: DataSource) {}
 
   async insert(reference: UploadReference, progress: UploadProgress, request: LeaseRequest): Promise<void> {
-    const { actor, clientAddress, userAgent, replica } = request;
-    const { midstates, driverState } = progress;
-    const insert = `INSERT INTO uploads (id, repository, midstates, driver_state,
-                                         created_by, client_address, user_agent, last_holder)
-       VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $6, $7, $8)
-       ON CONFLICT (id) DO NOTHING
-       RETURNING id, offset_bytes`;
-    const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
-    const parameters = [
-      reference.id,
-      reference.repository,
-      ...state,
-      actor,
-      clientAddress,
-      userAgent,
-      replica,
-    ];
-    await this.query(...recordingEvent(insert, parameters, { kind: `'started'`, origin: request }));
+    const insert = `${INSERT} VALUES (${INSERTED}) ${INSERT_ONCE}`;
+    const event = { kind: `'started'`, origin: request };
+    await this.query(...recordingEvent(insert, insertParameters(reference, progress, request), event));
+  }
+
+  /**
+   * Like `insert`, unless as many sessions are open as may be (0: any number). Then returns their numbers.
+   *
+   * @param max bounds the rows that are counted, too.
+   */
+  async insertWithin(
+    max: OpenSessions,
+    reference: UploadReference,
+    progress: UploadProgress,
+    request: LeaseRequest,
+  ): Promise<OpenSessions | undefined> {
+    const insert = `${INSERT} SELECT ${INSERTED}
+       WHERE ($9 = 0 OR ${countOpen('$9')} < $9) AND ($10 = 0 OR ${countOpen('$10', 'repository = $2')} < $10)
+       ${INSERT_ONCE}`;
+    const parameters = [...insertParameters(reference, progress, request), max.all, max.ofRepository];
+    const event = { kind: `'started'`, origin: request };
+    const rows = await this.query(...recordingEvent(insert, parameters, event));
+    // An attempt whose response was lost may have inserted it.
+    if (rows.length > 0 || (await this.find(reference)) !== undefined) return undefined;
+    const [open] = await this.query<OpenSessions>(
+      `SELECT ${countOpen('$1')}::int AS all, ${countOpen('$2', 'repository = $3')}::int AS "ofRepository"`,
+      [max.all, max.ofRepository, reference.repository],
+    );
+    return open;
   }
 
   async find({ repository, id }: UploadReference): Promise<UploadSession | undefined> {

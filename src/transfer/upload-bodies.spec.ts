@@ -1,0 +1,31 @@
+import { EventEmitter } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from '@jest/globals';
+import { Configuration } from '../config/configuration.js';
+import { refusals } from '../observability/refusals.js';
+import { TooManyBodiesError } from './body.errors.js';
+import { UploadBodies } from './upload-bodies.js';
+
+const limitedTo = (uploadMaxBodies: number) =>
+  new UploadBodies(Object.assign(new Configuration(), { uploadMaxBodies }));
+const response = () => new EventEmitter() as ServerResponse;
+
+describe('UploadBodies', () => {
+  it('refuses bodies beyond the limit, and counts them, until a response closes', () => {
+    const bodies = limitedTo(2);
+    const [first, second] = [response(), response()];
+    bodies.enter(first);
+    bodies.enter(second);
+    const before = refusals().get('upload_bodies') ?? 0;
+    expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
+    expect(refusals().get('upload_bodies')).toBe(before + 1);
+    first.emit('close');
+    bodies.enter(response());
+    expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
+  });
+
+  it('refuses none with the limit 0', () => {
+    const bodies = limitedTo(0);
+    for (let count = 0; count < 5_000; count += 1) bodies.enter(response());
+  });
+});
