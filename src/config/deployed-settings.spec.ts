@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseDotEnv } from 'dotenv';
 import { describe, expect, it } from '@jest/globals';
@@ -51,4 +51,20 @@ describe('the packages in deploy/ set only what Berth has:', () => {
     expect(unknown(Object.keys(pairs))).toEqual([]);
     expect(loadConfiguration(pairs)).toMatchObject({ dataDir: '/data', access: 'token', tlsMode: 'auto' });
   });
+
+  it('the chart', () => {
+    const templates = readdirSync(join(DEPLOY, 'helm/berth/templates')).map((name) =>
+      read(`helm/berth/templates/${name}`),
+    );
+    const names = templates.flatMap((text) =>
+      [...text.matchAll(/"([A-Z]+(?:_[A-Z0-9]+)*)"/g)].map(([, name = '']) => name),
+    );
+    expect(new Set(names).size).toBeGreaterThan(10);
+    expect(unknown(names).filter((name) => !/^HTTPS?$/.test(name))).toEqual([]);
+  });
+});
+
+it('the chart has the version of Berth', () => {
+  const { version } = JSON.parse(read('../package.json')) as { version: string };
+  expect(parse(read('helm/berth/Chart.yaml'))).toMatchObject({ appVersion: version });
 });
