@@ -3,14 +3,14 @@ import { connect } from 'node:net';
 import { digestOf } from '../../src/oci/digest.js';
 import { httpChunk, requestHead } from '../support/raw-http.js';
 import { until } from '../support/until.js';
+import { patternBytes } from '../support/upload-probe.js';
 import { useFrontBenches } from './front-benches.js';
 import { ask } from './front-client.js';
 import { at, type Fault } from './front-faults.js';
-import { contentOf } from './front-plans.js';
 
 const UPLOADS = '/v2/demo/blobs/uploads/';
-const CONTENT = contentOf(1, 300);
-const MANIFEST = { bytes: contentOf(2, 200), pieces: [50], isChunked: true, isExpecting: false };
+const CONTENT = patternBytes(300);
+const MANIFEST = { bytes: patternBytes(200, 2), pieces: [50], isChunked: true, isExpecting: false };
 const OTHER = digestOf('sha256', Buffer.from('the manifest of somebody else'));
 
 /** What was asked for is done, and the front doesn't get to know. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { digestOf } from '../../src/oci/digest.js';
+import { patternBytes } from '../support/upload-probe.js';
 import { ask, type ClientAnswer, type ClientBody, type ClientRequest } from './front-client.js';
 
 /** How a client sends a body. */
@@ -192,7 +193,7 @@ export class PlannedClient {
   /** Different for each call, and at each offset. */
   private content(sizeBytes: number): Buffer {
     this.contents += 1;
-    return contentOf(this.contents, sizeBytes);
+    return patternBytes(sizeBytes, this.contents);
   }
 
   private digest(which: number): string {
@@ -261,12 +262,4 @@ class PushedSession {
   private body(bytes: Buffer): ClientBody {
     return { bytes, ...this.push.sending };
   }
-}
-
-/** Bytes of which no two parts are equal, so that a wrong offset shows. */
-export function contentOf(seed: number, sizeBytes: number): Buffer {
-  const words = new Uint32Array(Math.ceil(sizeBytes / 4));
-  // Odd, so that the product differs for all words of a gigabyte.
-  for (let n = 0; n < words.length; n += 1) words[n] = Math.imul(n + seed * 0x100_0000, 0x9e37_79b1);
-  return Buffer.from(words.buffer).subarray(0, sizeBytes);
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { digestOf } from '../../src/oci/digest.js';
+import { patternBytes } from '../support/upload-probe.js';
 import { useFrontBenches } from './front-benches.js';
 import { ask, BrokenAnswerError } from './front-client.js';
 import { at, type Ending, freeze, script } from './front-faults.js';
-import { type ClientPlan, contentOf, pull, streamedPush } from './front-plans.js';
+import { type ClientPlan, pull, streamedPush } from './front-plans.js';
 
 const ENDINGS: readonly Ending[] = ['killed', 'noticed', 'unnoticed'];
 const isLong = process.env.PROPERTY_RUNS !== undefined;
@@ -53,7 +54,7 @@ describe('a pull through a front before replicas with faults', () => {
   );
 
   it('breaks off, rather than to send something else, when the blob is gone', async () => {
-    const bytes = contentOf(1, 5_000);
+    const bytes = patternBytes(5_000);
     const digest = digestOf('sha256', bytes);
     const bench = benches().first;
     const { registry } = bench.begin({
