@@ -39,6 +39,7 @@ const ALLOWED = {
   backup: ['blobs', 'storage', 'database', 'embedded-postgres', ...BASE],
   commands: ['boot', 'backup', 'storage-identity', 'storage', 'database', 'embedded-postgres', ...BASE],
   home: ['access', 'tls', ...BASE],
+  metrics: ['admin', 'access', 'collection', 'database', ...BASE],
   health: ['access', 'storage-identity', 'storage', 'database', ...BASE],
   http: [
     'tls',
@@ -80,6 +81,7 @@ const ALLOWED = {
       'http',
       'admin',
       'health',
+      'metrics',
       'auth',
       'tls',
       'access',

@@ -14,6 +14,8 @@ import { HttpModule } from './http/http.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { MaintenanceModule } from './maintenance/maintenance.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
+import type { MetricsSource } from './observability/metrics/metrics-source.js';
 import { StorageIdentityModule } from './storage-identity/storage-identity.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { TlsModule } from './tls/tls.module.js';
@@ -21,7 +23,11 @@ import { TlsModule } from './tls/tls.module.js';
 /** The composition root. */
 @Module({})
 export class AppModule {
-  static forRoot(configuration: Readonly<Configuration>, database: Database): DynamicModule {
+  static forRoot(
+    configuration: Readonly<Configuration>,
+    database: Database,
+    metrics: MetricsSource,
+  ): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -39,6 +45,7 @@ export class AppModule {
         AuthModule,
         AdminModule,
         HealthModule,
+        MetricsModule.forRoot(metrics),
         HomeModule,
         TlsModule,
       ],

@@ -21,6 +21,7 @@ import { VERSION } from './common/version.js';
 import { checkCertificateFiles } from './tls/certificate-files.js';
 import { BoundedOutput } from './observability/bounded-output.js';
 import { type Log, openLog } from './observability/logger.js';
+import { addProcessMetrics } from './observability/metrics/process.metrics.js';
 import { stopOnRequest, stopOnSignal } from './boot/stop-on-signal.js';
 import { AT_ONCE, shortGrace } from './boot/stop-options.js';
 import { PrimaryLink } from './boot/workers/primary-link.js';
@@ -59,6 +60,7 @@ async function main(): Promise<void> {
   const { configuration, warnings } = await configure();
   refuseLowFileLimit();
   const log = await openLog(configuration);
+  addProcessMetrics();
   for (const warning of warnings) log.logger.warn(warning);
   const stopping = stopOnSignal(log, configuration);
   const hangUps = new HangUps(() => stopping.stop('the terminal was closed', shortGrace(configuration)));
@@ -79,16 +81,19 @@ async function main(): Promise<void> {
 /** As `announce`. */
 function announceFront(
   { logger, output, isPretty }: Log,
-  { url }: RunningServer,
+  { url, metricsUrl }: RunningServer,
   configuration: Configuration,
 ): void {
   const startSeconds = process.uptime();
   const { frontReplicas } = configuration;
-  if (isPretty) output.write(frontBanner({ url, replicas: frontReplicas, startSeconds }));
+  if (isPretty) output.write(frontBanner({ url, metricsUrl, replicas: frontReplicas, startSeconds }));
   else
     logger
       .child({}, { level: 'info' })
-      .info({ version: VERSION, url, replicas: frontReplicas }, `started: a front listens at ${url}/v2/`);
+      .info(
+        { version: VERSION, url, metrics: metricsUrl, replicas: frontReplicas },
+        `started: a front listens at ${url}/v2/`,
+      );
 }
 
 /**
@@ -127,6 +132,7 @@ async function start(configuration: Configuration, logger: Logger): Promise<Runn
 async function mainOfWorker(): Promise<void> {
   const configuration = loadConfiguration(process.env);
   const log = await openLog(configuration);
+  addProcessMetrics();
   const stopping = stopOnRequest(log, configuration, 'debug');
   const primary = new PrimaryLink();
   primary.onSignals();

@@ -60,8 +60,8 @@ export class AccessGuard implements CanActivate {
 
   private async authorize(request: AuthorizedRequest, requirement: AccessRequirement): Promise<boolean> {
     try {
-      const isAdminApi = request.path.startsWith('/api/');
-      request.caller = await this.authenticator.authenticate(request, { tokens: !isAdminApi });
+      const isRegistry = request.path.startsWith('/v2');
+      request.caller = await this.authenticator.authenticate(request, { tokens: isRegistry });
       const { caller } = request;
       if (caller.credential.kind === 'none') throw new UnauthorizedError();
       if (caller.credential.kind === 'token' && caller.credential.isLate)

@@ -11,7 +11,7 @@ import { TokenLogin } from './token-login.js';
 
 /** What a request may authenticate with. */
 export interface AcceptedCredentials {
-  /** Whether tokens of `/auth/token` are accepted. The admin API refuses them. */
+  /** Whether tokens of `/auth/token` are accepted: on `/v2` only. */
   readonly tokens: boolean;
 }
 

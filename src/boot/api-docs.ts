@@ -37,6 +37,7 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['Admin: users', 'Accounts of people'],
   ['Admin: robots', 'Accounts of programs, and their secrets'],
   ['Health', 'For orchestrators and load balancers'],
+  ['Metrics', 'For Prometheus'],
   ['Distribution: base', 'Is this a registry?'],
   ['Distribution: blobs', 'Layers and configs'],
   ['Distribution: uploads', 'How blobs get in: whole, in chunks, as a stream, or mounted'],

@@ -4,7 +4,10 @@ import type { Configuration } from '../config/configuration.js';
 
 /** What is known when a start has ended. */
 export interface StartFacts {
-  readonly berth: Pick<RunningBerth, 'url' | 'database' | 'driver' | 'firstAdmin' | 'authority'>;
+  readonly berth: Pick<
+    RunningBerth,
+    'url' | 'metricsUrl' | 'database' | 'driver' | 'firstAdmin' | 'authority'
+  >;
   readonly configuration: Configuration;
   /** Names and addresses by which clients reach the registry, the best first; at least one. */
   readonly hosts: readonly string[];
@@ -20,7 +23,7 @@ export interface StartFacts {
  */
 export function banner(facts: StartFacts, showsPassword: boolean): string {
   const { berth, configuration, version, startSeconds } = facts;
-  const { database, driver } = berth;
+  const { database, driver, metricsUrl } = berth;
   const { processes } = configuration;
   const urls = clientUrls(facts);
   const url = new URL(best(urls));
@@ -31,6 +34,7 @@ export function banner(facts: StartFacts, showsPassword: boolean): string {
     `  storage   ${driver.name}, ${driver.location}`,
     `  database  ${database.description}`,
     `  API docs  ${url.origin}/api/docs`,
+    ...(metricsUrl === undefined ? [] : [`  metrics   ${metricsUrl}`]),
     `  access    ${describeAccess(facts, showsPassword)}`,
     ...(processes === 1 ? [] : [`  workers   ${processes}`]),
     ...(configuration.access === 'token' ? [...describeTls(facts), describeNext(url, berth)] : []),
@@ -45,12 +49,13 @@ export function banner(facts: StartFacts, showsPassword: boolean): string {
 /** The same facts, without a password, as fields of the line `started`, for a log of JSON. */
 export function startedFields(facts: StartFacts) {
   const { berth, configuration, version, startSeconds } = facts;
-  const { url, database, driver, firstAdmin, authority } = berth;
+  const { url, metricsUrl, database, driver, firstAdmin, authority } = berth;
   return {
     version,
     node: process.version,
     url,
     addresses: clientUrls(facts),
+    metrics: metricsUrl,
     storage: driver.name,
     storageLocation: driver.location,
     database: database.description,

@@ -8,6 +8,7 @@ import { ConfigModule } from '../config/config.module.js';
 import type { Configuration } from '../config/configuration.js';
 import type { Database } from '../database/database.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { RegistryGaugesModule } from '../metrics/registry-gauges.module.js';
 import { StorageIdentityModule } from '../storage-identity/storage-identity.module.js';
 import { StorageModule } from '../storage/storage.module.js';
 import { MaintenanceModule } from '../maintenance/maintenance.module.js';
@@ -17,7 +18,7 @@ import { UploadSessionStore } from '../uploads/session/upload-session.store.js';
 
 /**
  * The primary of workers serves no requests. It prepares the storage, makes the first admin and the
- * certificate authority, and releases leases of workers that ended.
+ * certificate authority, releases leases of workers that ended, and measures what all of them share.
  */
 @Module({})
 export class PrimaryModule {
@@ -30,6 +31,7 @@ export class PrimaryModule {
         StorageModule,
         MaintenanceModule,
         StorageIdentityModule,
+        RegistryGaugesModule,
       ],
       providers: [
         UploadSessionStore,

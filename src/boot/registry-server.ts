@@ -7,15 +7,24 @@ import type { Configuration } from '../config/configuration.js';
 import { connectionsWithin } from '../http/connection/connection-limit.js';
 import { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { AccessLog } from '../observability/access-log.js';
+import type { LoggedRequest } from '../observability/logged-request.js';
 import { describeListenFailure } from './listen-failure.js';
 import { openFileLimit } from './open-file-limit.js';
 
-/** The server below a replica's or a front's application. */
-export function newAdapter(configuration: Readonly<Configuration>, logger: Logger): RegistryExpressAdapter {
+/**
+ * The server below a replica's or a front's application.
+ *
+ * @param routeOf see `AccessLog`.
+ */
+export function newAdapter(
+  configuration: Readonly<Configuration>,
+  logger: Logger,
+  routeOf?: (request: LoggedRequest) => string,
+): RegistryExpressAdapter {
   const { databasePoolSize, maxConnections, trustedProxies, tlsMode } = configuration;
   return new RegistryExpressAdapter({
     maxConnections: Math.min(maxConnections, connectionsWithin(openFileLimit(), databasePoolSize)),
-    accessLog: new AccessLog(logger),
+    accessLog: new AccessLog(logger, routeOf),
     trustedProxies,
     tls: tlsMode !== 'off',
   });

@@ -4,6 +4,8 @@ import type { WorkInProgress } from './work-in-progress.js';
 /** A registry or a front that serves, in this process or in workers. */
 export interface RunningServer {
   readonly url: string;
+  /** Of the listener of `METRICS_ADDRESS`, if there is one. */
+  readonly metricsUrl?: string | undefined;
   /** Resolves with a sentence if it can no longer serve: its database has ended, or its workers. */
   readonly died: Promise<string>;
   /** What a stop would wait for. Never rejects. */

@@ -15,7 +15,9 @@ import type { RegistryExpressAdapter } from '../http/connection/registry-express
 import { readSmallBodies } from '../http/small-bodies.js';
 import { refuseUndecodablePath } from '../http/undecodable-path.js';
 import { NestLogger } from '../observability/nest-logger.js';
+import { type MetricsSource, OWN_METRICS } from '../observability/metrics/metrics-source.js';
 import { CleanupStack } from './cleanup-stack.js';
+import { serveMetrics } from './metrics-server.js';
 import { listen, newAdapter, urlOf } from './registry-server.js';
 import type { RunningServer } from './running-server.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
@@ -51,19 +53,20 @@ export interface Berth extends RunningBerth {
 export async function startBerth(configuration: Readonly<Configuration>, logger: Logger): Promise<Berth> {
   const cleanup = new CleanupStack();
   return cleanup.closeOnFailure(logger, async () => {
+    const metricsUrl = await serveMetrics(configuration, OWN_METRICS, logger, cleanup);
     const { database } = await claimAndOpenDatabase(configuration, logger, cleanup);
     let firstAdmin: FirstAdmin | undefined;
     const berth = await serve(configuration, database, logger, cleanup, async (app, driver) => {
       if (database.isPrivate) await app.get(UploadSessionStore).releaseAll(driver.abilities.outlivesProcess);
       firstAdmin = await app.get(FirstRun).run();
     });
-    return { ...berth, firstAdmin };
+    return { ...berth, firstAdmin, metricsUrl };
   });
 }
 
 /**
  * Serves over an open database. @param beforeListening is called when everything is ready, before the first
- * request.
+ * request. @param metrics where this host's come from.
  */
 export async function serve(
   configuration: Readonly<Configuration>,
@@ -71,9 +74,10 @@ export async function serve(
   logger: Logger,
   cleanup: CleanupStack,
   beforeListening: (app: NestExpressApplication, driver: StorageDriver) => Promise<void>,
+  metrics: MetricsSource = OWN_METRICS,
 ): Promise<Berth> {
   const adapter = newAdapter(configuration, logger);
-  const app = await createApp(configuration, database, logger, adapter);
+  const app = await createApp(configuration, database, metrics, logger, adapter);
   cleanup.add(() => app.close());
   const driver = await prepareStorage(app);
   await app.get(TlsCertificates).provide((pair) => adapter.useCertificate(pair));
@@ -119,11 +123,12 @@ export async function serve(
 async function createApp(
   configuration: Readonly<Configuration>,
   database: Database,
+  metrics: MetricsSource,
   logger: Logger,
   adapter: RegistryExpressAdapter,
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.forRoot(configuration, database),
+    AppModule.forRoot(configuration, database, metrics),
     adapter,
     {
       logger: new NestLogger(logger),

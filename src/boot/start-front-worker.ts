@@ -9,6 +9,7 @@ import { FrontModule } from '../front/front.module.js';
 import { FrontService } from '../front/front.service.js';
 import { ReplicaSet } from '../front/replicas/replica-set.js';
 import type { ClientRequest } from '../front/requests/forwarded-headers.js';
+import { ROUTE_LABELS, routeOf } from '../front/requests/route.js';
 import type { RegistryExpressAdapter } from '../http/connection/registry-express.adapter.js';
 import { PeriodicTask } from '../maintenance/periodic-task.js';
 import { NestLogger } from '../observability/nest-logger.js';
@@ -20,6 +21,7 @@ import { listen, newAdapter, urlOf } from './registry-server.js';
 import type { RunningServer } from './running-server.js';
 import { fullGrace } from './stop-options.js';
 import type { PrimaryLink } from './workers/primary-link.js';
+import { tellMetrics } from './workers/tell-metrics.js';
 
 type Settings = Readonly<Configuration>;
 
@@ -35,6 +37,7 @@ export async function startFrontWorker(
 ): Promise<RunningServer> {
   const cleanup = new CleanupStack();
   try {
+    tellMetrics(primary, cleanup);
     const front = await cleanup.closeOnFailure(logger, () => serveFront(configuration, logger, cleanup));
     await primary.tell({ berth: 'serving', url: front.url, version: VERSION });
     return front;
@@ -50,7 +53,7 @@ export async function serveFront(
   logger: Logger,
   cleanup: CleanupStack,
 ): Promise<RunningServer> {
-  const adapter = newAdapter(configuration, logger);
+  const adapter = newAdapter(configuration, logger, (request) => ROUTE_LABELS[routeOf(request)]);
   const app = await createApp(configuration, logger, adapter);
   cleanup.add(() => app.close());
   if (configuration.tlsMode === 'files') cleanup.add(await keepCertificate(configuration, adapter));

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Configuration } from '../config/configuration.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { freePort } from './free-port.js';
+import { serveMetrics } from './metrics-server.js';
 import type { RunningServer } from './running-server.js';
 import { serveFromWorkers } from './serve-from-workers.js';
 import { WorkerPool } from './workers/worker-pool.js';
@@ -28,6 +29,8 @@ export async function startFront(
       environment: { PORT: String(port) },
       logger,
     });
-    return serveFromWorkers(pool, configuration, cleanup);
+    const metrics = { text: () => pool.metrics() };
+    const metricsUrl = await serveMetrics(configuration, metrics, logger, cleanup);
+    return { ...(await serveFromWorkers(pool, configuration, cleanup)), metricsUrl };
   });
 }

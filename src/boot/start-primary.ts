@@ -4,6 +4,7 @@ import { FirstRun } from '../accounts/first-run/first-run.js';
 import type { RunningBerth } from './start-berth.js';
 import type { Configuration } from '../config/configuration.js';
 import { freePort } from './free-port.js';
+import { serveMetrics } from './metrics-server.js';
 import { NestLogger } from '../observability/nest-logger.js';
 import { CleanupStack } from './cleanup-stack.js';
 import { claimAndOpenDatabase } from './claim-and-open-database.js';
@@ -54,8 +55,10 @@ export async function startPrimary(
       releaseLeases: (holder) => sessions.releaseHolder(holder, driver.abilities.outlivesProcess),
       logger,
     });
+    const metrics = { text: () => pool.metrics() };
+    const metricsUrl = await serveMetrics(configuration, metrics, logger, cleanup);
     const workers = await serveFromWorkers(pool, configuration, cleanup);
     const died = Promise.race([database.died, workers.died]);
-    return { ...workers, ...{ database, driver, firstAdmin, authority, died } };
+    return { ...workers, ...{ metricsUrl, database, driver, firstAdmin, authority, died } };
   });
 }

@@ -5,6 +5,7 @@ import type { AzureSettings } from './azure.settings.js';
 import { AsBoolean, AsList, Env, hidden, withoutPassword } from './env.js';
 import type { GcsSettings } from './gcs.settings.js';
 import { IsHost } from './host.js';
+import { IsHostPort } from './host-port.js';
 import { Integer } from './integer.js';
 import { AreOrigins, AreReplicas, IsOrigin } from './origins.js';
 import { IsPassword } from './password.js';
@@ -320,6 +321,12 @@ export class Configuration {
   @Env('FRONT_DRAIN_SECONDS')
   @Integer({ what: 'a number of seconds', min: 0, max: DAY_SECONDS })
   frontDrainSeconds = 3600;
+
+  /** A listener for `/metrics` alone, without a login. Unset: `/metrics` is on the port of the registry. */
+  @Env('METRICS_ADDRESS')
+  @IsOptional()
+  @IsHostPort()
+  metricsAddress: string | undefined = undefined;
 
   @Env('LOG_LEVEL')
   @IsIn(LOG_LEVELS, { message: `expected one of ${LOG_LEVELS.join(', ')}` })

@@ -189,6 +189,9 @@ describe('loadConfiguration', () => {
     ['AUTH_TOKEN_TTL_SECONDS', '59'],
     ['AUTH_TOKEN_TTL_SECONDS', '86401'],
     ['LOG_LEVEL', 'loud'],
+    ...['9100', '10.0.0.1', '10.0.0.1:', '::1:9100', '10.0.0.1:65536', '256.0.0.1:1', '[host]:1'].map(
+      (address): [string, string] => ['METRICS_ADDRESS', address],
+    ),
     ['CORS_ORIGINS', 'registry-ui.test'],
     ['CORS_ORIGINS', 'https://ui.example.org/'],
     ['CORS_ORIGINS', 'https://ui.example.org/path'],

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import { sharedReadQueries, sharedReads } from '../observability/metrics/database.metrics.js';
 import { isDatabaseUnavailable } from './errors/database-errors.js';
 import { NoQueryInTimeError } from './errors/no-query-in-time.error.js';
 
@@ -92,6 +93,7 @@ export class BatchLoader<Key, Value> {
     if (this.waitingReads >= this.limits.maxWaiting)
       return Promise.reject(new NoQueryInTimeError('too many reads wait for a query'));
     this.waitingReads += 1;
+    sharedReads.inc();
     const name = this.nameOf(key);
     const entry = this.pending.get(name) ?? { value: this.loader.load(key), reads: 0 };
     entry.reads += 1;
@@ -128,6 +130,7 @@ export class BatchLoader<Key, Value> {
     const sentAt = performance.now();
     this.latestSentAt = sentAt;
     this.queries += 1;
+    sharedReadQueries.inc();
     try {
       return [...(await this.queryWithRetry(keys, sentAt))];
     } finally {

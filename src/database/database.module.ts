@@ -8,6 +8,7 @@ import { ProbeConnection } from './connection/probe-connection.js';
 import { DatabaseSpace } from './database-space.js';
 import type { Database } from './database.js';
 import { ListQueries } from './list-queries.js';
+import { PoolGauges } from './pool-gauges.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** Injects the {@link Database} that was opened before the application was created. */
@@ -32,6 +33,7 @@ export class DatabaseModule {
         DatabaseListener,
         ProbeConnection,
         ListQueries,
+        PoolGauges,
         { provide: DATABASE, useValue: database },
         { provide: READS, useValue: database.reads },
         {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
-import { asDatabaseError } from './errors/database-errors.js';
+import { asDatabaseError, isDatabaseUnavailable } from './errors/database-errors.js';
+import { statementFailures } from '../observability/metrics/database.metrics.js';
+import { durationsOf } from './statement-durations.js';
 
 /** More than the code has statements. A text that differs on each call must not fill the server's memory. */
 const MAX_PREPARED_STATEMENTS = 500;
@@ -23,11 +25,16 @@ export async function queryRows<Row>(
   const name = parameters.length === 0 ? undefined : statementName(sql);
   // TypeORM passes the statement to pg unchanged, and pg accepts named statements. TypeORM's types don't.
   const statement = name === undefined ? sql : ({ name, text: sql } as unknown as string);
+  const startedAt = performance.now();
   try {
     const result: unknown = await manager.query(statement, parameters);
     return (isRowsAndCount(result) ? result[0] : result) as Row[];
-  } catch (error) {
-    throw asDatabaseError(error);
+  } catch (failure) {
+    const error = asDatabaseError(failure);
+    statementFailures.inc([isDatabaseUnavailable(error) ? 'unavailable' : 'other']);
+    throw error;
+  } finally {
+    durationsOf(manager.dataSource).observe((performance.now() - startedAt) / 1000);
   }
 }
 

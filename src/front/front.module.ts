@@ -4,6 +4,7 @@ import { Configuration } from '../config/configuration.js';
 import { TransferModule } from '../transfer/transfer.module.js';
 import { BufferBudget } from './bytes/buffer-budget.js';
 import { wholeBodyBytes, WholeBodyBudget } from './bytes/whole-body-budget.js';
+import { FrontGauges } from './front-gauges.js';
 import { FrontHealthController } from './front-health.controller.js';
 import { FrontService } from './front.service.js';
 import { Pulls } from './pull/pulls.js';
@@ -23,7 +24,17 @@ export class FrontModule {
       imports: [ConfigModule.forRoot(configuration), TransferModule],
       controllers: [FrontHealthController],
       providers: [
-        ...[FrontService, ReplicaSet, Requests, SmallRequests, ClientBodies, Uploads, UploadStatus, Pulls],
+        ...[
+          FrontService,
+          FrontGauges,
+          ReplicaSet,
+          Requests,
+          SmallRequests,
+          ClientBodies,
+          Uploads,
+          UploadStatus,
+          Pulls,
+        ],
         {
           provide: BufferBudget,
           useFactory: ({ frontBufferBytes: bytes }: Configuration) =>

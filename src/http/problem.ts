@@ -13,7 +13,7 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
 /** Whether errors of a path are problems: those of Berth's own pages and APIs. All others get the spec's. */
 export function sendsProblems(path: string): boolean {
-  return path === '/' || /^\/(api|health)(\/|$)/.test(path);
+  return path === '/' || /^\/(api|health|metrics)(\/|$)/.test(path);
 }
 
 export function problem(status: number, detail: string, requestId: string): Problem {

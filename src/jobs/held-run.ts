@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { oneLine } from '../database/errors/one-line.js';
+import { jobProgress, jobRuns } from '../observability/metrics/job.metrics.js';
 import type { Job, JobRun, JsonValue } from './job.js';
 import { JobInterruptedError, JobLeaseLostError, JobStoppedError } from './job.errors.js';
 import type { JobClaim, JobOutcome, JobState, JobStore } from './job.store.js';
@@ -48,7 +49,9 @@ export class HeldRun implements JobRun {
   }
 
   count(name: string, by = 1): void {
-    if (by !== 0) this.progress[name] = (this.progress[name] ?? 0) + by;
+    if (by === 0) return;
+    this.progress[name] = (this.progress[name] ?? 0) + by;
+    if (!this.isDryRun) jobProgress.inc([this.job.name, name], by);
   }
 
   async verifyLease(): Promise<void> {
@@ -101,6 +104,7 @@ export class HeldRun implements JobRun {
   }
 
   private async finish(state: JobOutcome['state'], error: string | null): Promise<void> {
+    jobRuns.inc([this.job.name, state]);
     await this.store.finish(this.claim, { ...this.state, state, error }, this.historySeconds);
   }
 

@@ -17,6 +17,8 @@ export interface LoggedRequest extends IncomingMessage, RequestRecord {
   readonly bytesReceived?: number;
   readonly ip?: string | undefined;
   readonly originalUrl?: string;
+  /** The pattern of the path, if a handler has it. */
+  readonly route?: { readonly path: string };
   readonly params?: Readonly<Record<string, unknown>>;
   readonly repository?: string;
   /** Who sent the request, with which kind of credentials. Its name is known to be that of an account. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Level, Logger } from 'pino';
 import { printable } from '../common/printable.js';
 import type { LoggedRequest } from './logged-request.js';
+import { type CountedRequest, requestBegan, requestEnded } from './metrics/http.metrics.js';
 
 const MAX_PATH_LENGTH = 512;
 const MAX_NAME_LENGTH = 256;
@@ -23,22 +24,26 @@ export interface RequestFacts {
 }
 
 /**
- * The line of a request in the log, written when the response closes. The query is not part of it, because
- * it may contain tokens.
+ * The line of a request in the log, written when the response closes, and its place in the metrics. The query
+ * is not part of the line, because it may contain tokens.
  */
-export class RequestLine {
+export class RequestLine implements CountedRequest {
   private readonly startedAt = performance.now();
   private readonly bytesWrittenBefore: number;
   private facts: RequestFacts = {};
   private message: string | undefined;
   private isWritten = false;
+  /** What the metrics have of the request. */
+  private counted = { received: 0, sent: 0 };
 
   constructor(
     private readonly logger: Logger,
     private readonly request: LoggedRequest,
     private readonly response: ServerResponse,
+    private readonly routeOf: (request: LoggedRequest) => string = ({ route }) => route?.path ?? 'none',
   ) {
     this.bytesWrittenBefore = request.socket.bytesWritten;
+    requestBegan(this);
   }
 
   /**
@@ -52,10 +57,32 @@ export class RequestLine {
     this.logger.info({ requestId: this.request.id, ...this.target(), ...facts }, message);
   }
 
-  write(): void {
+  /** Called when the response has closed. */
+  end(): void {
+    const durationMs = performance.now() - this.startedAt;
+    this.write(durationMs);
+    requestEnded(this, {
+      method: this.request.method ?? '',
+      route: this.routeOf(this.request),
+      status: this.response.writableFinished ? String(this.response.statusCode) : 'aborted',
+      seconds: durationMs / 1000,
+    });
+  }
+
+  moved(): { readonly received: number; readonly sent: number } {
+    const { counted } = this;
+    // A broken-off response counts its headers, and a complete one doesn't.
+    const received = Math.max(this.request.bytesReceived ?? 0, counted.received);
+    const sent = Math.max(this.bytesOut(), counted.sent);
+    this.counted = { received, sent };
+    return { received: received - counted.received, sent: sent - counted.sent };
+  }
+
+  private write(durationMs: number): void {
     this.isWritten = true;
     const level = this.level();
-    if (this.logger.isLevelEnabled(level)) this.logger[level](this.fields(), this.message ?? this.outcome());
+    if (!this.logger.isLevelEnabled(level)) return;
+    this.logger[level](this.fields(durationMs), this.message ?? this.outcome());
   }
 
   /** Clients ask `/v2/` and orchestrators `/health` all the time. 401 tells a client to log in. */
@@ -79,7 +106,7 @@ export class RequestLine {
     return this.facts.status ?? (headersSent ? statusCode : null);
   }
 
-  private fields(): object {
+  private fields(durationMs: number): object {
     const { request } = this;
     const userAgent = request.headers['user-agent'];
     return {
@@ -87,7 +114,7 @@ export class RequestLine {
       method: request.method,
       path: printable(pathOf(request), MAX_PATH_LENGTH),
       status: this.status(),
-      durationMs: Math.round((performance.now() - this.startedAt) * 10) / 10,
+      durationMs: Math.round(durationMs * 10) / 10,
       bytesIn: request.bytesReceived,
       bytesOut: this.bytesOut(),
       ...this.target(),

@@ -22,6 +22,7 @@ import {
   parseKeySegment,
   parseObjectKey,
 } from './object-key.js';
+import { MeasuredOperations } from './measured-operations.js';
 import { destroyLate, untilAborted } from './reading.js';
 import type {
   ByteSpan,
@@ -38,8 +39,8 @@ import { StorageError } from './storage.errors.js';
 
 /**
  * The wrapper around every driver. It checks keys, upload ids, digests and abort signals, so a driver only
- * gets valid ones, and may ignore the signal of a call that is short. It has the abilities of the driver that
- * it wraps.
+ * gets valid ones, and may ignore the signal of a call that is short. It measures the operations. It has the
+ * abilities of the driver that it wraps.
  *
  * It is called once per operation and stays out of the way of the bytes: the driver's own sinks, streams and
  * open objects go to the caller.
@@ -54,38 +55,52 @@ export class CheckedStorageDriver implements StorageDriver {
   readonly deleteMany?: BulkDeletingStorageDriver['deleteMany'];
   readonly storeUpload?: StoringStorageDriver['storeUpload'];
 
+  private readonly operations: MeasuredOperations;
+
   constructor(private readonly driver: StorageDriver) {
     this.name = driver.name;
+    this.operations = new MeasuredOperations(driver.name);
+    const { operations } = this;
     this.location = driver.location;
     this.abilities = driver.abilities;
     if (canRedirect(driver)) {
       this.redirectUrl = (key, options = {}) =>
-        abortable(options, () => driver.redirectUrl(parseObjectKey(key), options));
+        operations.run('redirect', options, () =>
+          abortable(options, () => driver.redirectUrl(parseObjectKey(key), options)),
+        );
     }
     if (canOpen(driver)) {
       this.openObject = (key, options = {}) =>
-        abortable(
-          options,
-          () => driver.openObject(parseObjectKey(key), options),
-          (late) => late.close(),
+        operations.run('open', options, () =>
+          abortable(
+            options,
+            () => driver.openObject(parseObjectKey(key), options),
+            (late) => late.close(),
+          ),
         );
     }
     if (canReadUploads(driver)) {
       this.readUpload = (upload, sizeBytes, options = {}) =>
-        abortableRead(options, () => driver.readUpload(checkedUpload(upload), sizeBytes, options));
+        operations.run('read_upload', options, () =>
+          abortableRead(options, () => driver.readUpload(checkedUpload(upload), sizeBytes, options)),
+        );
     }
     if (canDeleteMany(driver)) {
       this.deleteMany = (keys, options = {}) =>
-        abortable(options, async () => driver.deleteMany(keys.map(parseObjectKey), options));
+        operations.run('delete_many', options, () =>
+          abortable(options, async () => driver.deleteMany(keys.map(parseObjectKey), options)),
+        );
     }
     if (canStore(driver)) {
       this.storeUpload = (upload, digest, bytes, options = {}) =>
-        completed(options, async () =>
-          driver.storeUpload(
-            checkedUpload(upload),
-            checkedDigest(digest, upload),
-            checkedContent(bytes),
-            options,
+        operations.run('store_upload', options, () =>
+          completed(options, async () =>
+            driver.storeUpload(
+              checkedUpload(upload),
+              checkedDigest(digest, upload),
+              checkedContent(bytes),
+              options,
+            ),
           ),
         );
     }
@@ -96,7 +111,9 @@ export class CheckedStorageDriver implements StorageDriver {
   }
 
   readIdentity(options: IoOptions = {}): Promise<string | undefined> {
-    return abortable(options, () => this.driver.readIdentity(options));
+    return this.operations.run('identity', options, () =>
+      abortable(options, () => this.driver.readIdentity(options)),
+    );
   }
 
   writeIdentity(id: string): Promise<void> {
@@ -120,19 +137,25 @@ export class CheckedStorageDriver implements StorageDriver {
   }
 
   check(options: IoOptions = {}): Promise<void> {
-    return abortable(options, () => this.driver.check(options));
+    return this.operations.run('check', options, () => abortable(options, () => this.driver.check(options)));
   }
 
   stat(key: ObjectKey, options: IoOptions = {}): Promise<ObjectStat> {
-    return abortable(options, () => this.driver.stat(parseObjectKey(key), options));
+    return this.operations.run('stat', options, () =>
+      abortable(options, () => this.driver.stat(parseObjectKey(key), options)),
+    );
   }
 
   read(key: ObjectKey, span: ByteSpan | undefined, options: IoOptions = {}): Promise<Readable> {
-    return abortableRead(options, () => this.driver.read(parseObjectKey(key), span, options));
+    return this.operations.run('read', options, () =>
+      abortableRead(options, () => this.driver.read(parseObjectKey(key), span, options)),
+    );
   }
 
   delete(key: ObjectKey, options: IoOptions = {}): Promise<void> {
-    return abortable(options, () => this.driver.delete(parseObjectKey(key), options));
+    return this.operations.run('delete', options, () =>
+      abortable(options, () => this.driver.delete(parseObjectKey(key), options)),
+    );
   }
 
   list(prefix: string, options: IoOptions = {}): AsyncIterable<ObjectStat> {
@@ -140,19 +163,25 @@ export class CheckedStorageDriver implements StorageDriver {
   }
 
   createUpload(id: string, options: IoOptions = {}): Promise<DriverUploadState> {
-    return abortable(options, () => this.driver.createUpload(parseKeySegment(id), options));
+    return this.operations.run('create_upload', options, () =>
+      abortable(options, () => this.driver.createUpload(parseKeySegment(id), options)),
+    );
   }
 
   openUpload(upload: DriverUpload, offsetBytes: number, options: IoOptions = {}): Promise<UploadSink> {
-    return completed(
-      options,
-      () => this.driver.openUpload(checkedUpload(upload), offsetBytes, options),
-      (late) => late.close(),
+    return this.operations.run('open_upload', options, () =>
+      completed(
+        options,
+        () => this.driver.openUpload(checkedUpload(upload), offsetBytes, options),
+        (late) => late.close(),
+      ),
     );
   }
 
   fenceUpload(upload: DriverUpload, options: IoOptions = {}): Promise<DriverUploadState> {
-    return abortable(options, () => this.driver.fenceUpload(checkedUpload(upload), options));
+    return this.operations.run('fence_upload', options, () =>
+      abortable(options, () => this.driver.fenceUpload(checkedUpload(upload), options)),
+    );
   }
 
   objectKeyOf(upload: DriverUpload, digest: Digest): ObjectKey {
@@ -165,13 +194,17 @@ export class CheckedStorageDriver implements StorageDriver {
     sizeBytes: number,
     options: IoOptions = {},
   ): Promise<ObjectKey> {
-    return abortable(options, () =>
-      this.driver.finishUpload(checkedUpload(upload), checkedDigest(digest, upload), sizeBytes, options),
+    return this.operations.run('finish_upload', options, () =>
+      abortable(options, () =>
+        this.driver.finishUpload(checkedUpload(upload), checkedDigest(digest, upload), sizeBytes, options),
+      ),
     );
   }
 
   abortUpload(upload: DriverUpload, options: IoOptions = {}): Promise<void> {
-    return abortable(options, () => this.driver.abortUpload(checkedUpload(upload), options));
+    return this.operations.run('abort_upload', options, () =>
+      abortable(options, () => this.driver.abortUpload(checkedUpload(upload), options)),
+    );
   }
 
   listUploads(options: IoOptions = {}): AsyncIterable<StoredUpload> {

@@ -1,6 +1,10 @@
 import type { UploadEventKind } from '../events/events.js';
 import { BUSY_UPLOAD } from '../oci/busy-upload.js';
+import { DatabaseFullError } from '../database/errors/database-full.error.js';
+import { isDatabaseUnavailable } from '../database/errors/database-errors.js';
+import type { UploadFailure } from '../observability/metrics/upload.metrics.js';
 import { DigestInvalidError, RegistryError } from '../oci/errors.js';
+import { StorageError, StorageFullError } from '../storage/storage.errors.js';
 import { BodyError } from '../transfer/body.errors.js';
 import type { UploadReference } from './session/upload-session.js';
 
@@ -77,4 +81,15 @@ export function failureKind(error: unknown): UploadEventKind {
   if (error instanceof DigestInvalidError) return 'digest_mismatch';
   if (error instanceof BodyError) return 'disconnected';
   return 'failed';
+}
+
+/** The same for the metrics, where the reason is all that there is. */
+export function failureReason(error: unknown): UploadFailure {
+  const kind = failureKind(error);
+  if (kind === 'fenced' || kind === 'digest_mismatch' || kind === 'disconnected') return kind;
+  if (error instanceof ShuttingDownError) return 'stopping';
+  if (error instanceof StorageFullError || error instanceof DatabaseFullError) return 'disk_full';
+  if (error instanceof StorageError) return 'storage';
+  if (isDatabaseUnavailable(error)) return 'database';
+  return error instanceof RegistryError ? 'refused' : 'other';
 }

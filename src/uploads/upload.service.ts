@@ -9,6 +9,7 @@ import {
   type DigestAlgorithm,
   digestAlgorithm,
 } from '../oci/digest.js';
+import { uploadFailures, uploadsStarted } from '../observability/metrics/upload.metrics.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError, RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
 import { newUploadId } from '../oci/upload-id.js';
@@ -33,7 +34,7 @@ import type {
 } from './session/upload-session.js';
 import { SessionLimits } from './session/session-limits.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
-import { failureKind, UploadTakenOverError } from './upload.errors.js';
+import { failureKind, failureReason, UploadTakenOverError } from './upload.errors.js';
 
 type TakeoverOption = Pick<AcquisitionOptions, 'takesOver'>;
 
@@ -80,6 +81,7 @@ export class UploadService {
     const midstates = this.algorithms(announced).map(initialMidstate);
     const progress = { offsetBytes: 0, midstates, driverState };
     await this.insert({ repository, id }, progress, this.leases.leaseRequest(origin));
+    uploadsStarted.inc();
     return { repository, id, offsetBytes: 0 };
   }
 
@@ -220,6 +222,7 @@ export class UploadService {
       const error = await this.explain(failure, held);
       const { session, lease, durableBytes: offsetBytes } = held;
       if (error instanceof RegistryError) error.durableOffset = offsetBytes;
+      uploadFailures.inc([failureReason(error)]);
       this.events.record(failureKind(error), {
         id: session.id,
         offsetBytes,

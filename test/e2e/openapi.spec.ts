@@ -99,6 +99,7 @@ const OWN: Record<string, Record<string, string>> = {
   '/api/v1/uploads/{id}/events': { get: 'listUploadEvents' },
   '/health/live': { get: 'getLiveness' },
   '/health/ready': { get: 'getReadiness' },
+  '/metrics': { get: 'getMetrics' },
 };
 
 describe('the OpenAPI document', () => {
@@ -136,6 +137,7 @@ describe('the OpenAPI document', () => {
     expect(groups.filter((group, index) => group !== groups[index - 1])).toEqual([
       'Admin',
       'Health',
+      'Metrics',
       'Distribution',
     ]);
   });

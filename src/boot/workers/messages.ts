@@ -1,4 +1,5 @@
 import type { StopOptions } from '../stop-options.js';
+import type { MetricsSnapshot } from '../../observability/metrics/registry.js';
 import type { WorkInProgress } from '../work-in-progress.js';
 
 // After a restart of the workers they run newer code than their primary. So messages only gain optional
@@ -16,6 +17,10 @@ export type WorkerMessage =
   | { readonly berth: 'alive' }
   /** What its stop would wait for, as the primary asked. */
   | { readonly berth: 'work'; readonly work: WorkInProgress }
+  /** Its metrics, as the primary asked; and once more when it ends, so that nothing it counted is lost. */
+  | { readonly berth: 'metrics'; readonly metrics: MetricsSnapshot }
+  /** A client asks this worker for the metrics of all. */
+  | { readonly berth: 'all metrics?' }
   /** The worker can't start; the message of its `StartupError`. */
   | { readonly berth: 'failed'; readonly reason: string };
 
@@ -26,7 +31,11 @@ export type PrimaryMessage =
   /** Say that you respond. */
   | { readonly berth: 'alive?' }
   /** Say what a stop would wait for. */
-  | { readonly berth: 'work?' };
+  | { readonly berth: 'work?' }
+  /** Send your metrics. */
+  | { readonly berth: 'metrics?' }
+  /** The metrics of all processes, as Prometheus reads them. */
+  | { readonly berth: 'all metrics'; readonly text: string };
 
 /** Whether a message is one of the above: Node and libraries use the channel, too. */
 export function isOurs(message: unknown): message is WorkerMessage | PrimaryMessage {

@@ -8,6 +8,7 @@ import { sumOfWork, type WorkInProgress } from '../work-in-progress.js';
 import { LeaseReleases } from './lease-releases.js';
 import { RollingRestart } from './rolling-restart.js';
 import { noteWorkers } from './worker-lock.js';
+import { WorkerMetrics } from './worker-metrics.js';
 import { type WorkerEnd, WorkerProcess } from './worker-process.js';
 import { WorkerSlot } from './worker-slot.js';
 
@@ -49,6 +50,7 @@ export class WorkerPool {
   private hasServed = false;
   private failedStarts = 0;
   private readonly uncleanEnds: string[] = [];
+  private readonly workerMetrics = new WorkerMetrics(this.workers, (worker) => this.old.has(worker));
 
   constructor(private readonly options: WorkerPoolOptions) {
     const { lock, count, releaseLeases, logger } = options;
@@ -100,6 +102,11 @@ export class WorkerPool {
     return sumOfWork(await Promise.all([...this.workers].map((worker) => worker.work())));
   }
 
+  /** The metrics of this process and all workers, as Prometheus reads them. */
+  metrics(): Promise<string> {
+    return this.workerMetrics.text();
+  }
+
   /** Stops all workers at the same time. @throws if one of them did not end cleanly. */
   async stop(options: StopOptions): Promise<void> {
     this.stopping.abort();
@@ -121,6 +128,7 @@ export class WorkerPool {
           { worker: worker.pid },
           `a worker has not responded for ${seconds} s: killed`,
         ),
+      allMetrics: () => this.metrics(),
     });
     this.workers.add(worker);
     this.noteWorkers();
@@ -134,6 +142,7 @@ export class WorkerPool {
 
   private onEnd(worker: WorkerProcess, { holder, how, isClean, servedMs }: WorkerEnd): void {
     this.workers.delete(worker);
+    this.workerMetrics.keep(worker);
     // Not awaited: a database that does not respond must not delay the next worker. The process writes
     // nothing any more.
     if (holder !== undefined) this.releases?.begin(holder);

@@ -15,6 +15,7 @@ it('repeats a stop that a starting worker may have missed, after its next messag
     onServing: () => undefined,
     onReplaceMe: () => undefined,
     onFrozen: () => undefined,
+    allMetrics: () => Promise.resolve(''),
   });
   forked.emit('message', { berth: 'holder', name: 'before the stop' });
   expect(told).toEqual([]);

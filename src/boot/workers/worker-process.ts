@@ -1,7 +1,9 @@
 import type { Worker } from 'node:cluster';
+import { oneAtATime } from '../../common/one-at-a-time.js';
 import { settlesWithin } from '../../common/settles-within.js';
 import { DRAIN_MS } from '../drain.js';
 import type { StopOptions } from '../stop-options.js';
+import type { MetricsSnapshot } from '../../observability/metrics/registry.js';
 import { NO_WORK, type WorkInProgress } from '../work-in-progress.js';
 import { isOurs, type PrimaryMessage, type WorkerMessage } from './messages.js';
 import { WorkerWatch } from './worker-watch.js';
@@ -14,6 +16,9 @@ const STOP_MARGIN_MS = 15_000;
 
 /** How long a worker may take to say what it does. It may be frozen. */
 const REPLY_MS = 500;
+
+/** How long a worker may take to send its metrics. */
+const METRICS_MS = 1_000;
 
 /** How a worker ended. Its process has ended, so it writes nothing. */
 export interface WorkerEnd {
@@ -36,6 +41,8 @@ export interface WorkerEvents {
   onReplaceMe(): void;
   /** The worker has not replied to so many questions, one a second, and is killed. */
   onFrozen(unanswered: number): void;
+  /** Returns the metrics of all processes, for a client of this worker. */
+  allMetrics(): Promise<string>;
 }
 
 /** One worker process of the pool, from its fork to its end. */
@@ -59,6 +66,8 @@ export class WorkerProcess {
       this.kill();
     },
   );
+  private onMetrics: () => void = () => undefined;
+  private metrics: MetricsSnapshot = [];
 
   constructor(
     private readonly worker: Worker,
@@ -112,6 +121,17 @@ export class WorkerProcess {
     return work;
   }
 
+  /** What it measured, as far as it has told. */
+  get lastMetrics(): MetricsSnapshot {
+    return this.metrics;
+  }
+
+  /** Asks for its metrics: `lastMetrics` has them then. Returns false if it does not respond in time. */
+  readonly measure = oneAtATime(async () => {
+    const told = new Promise<void>((resolve) => (this.onMetrics = resolve));
+    return this.send({ berth: 'metrics?' }) && settlesWithin(told, METRICS_MS);
+  });
+
   /** Ends it at once. */
   kill(): void {
     this.worker.process.kill('SIGKILL');
@@ -129,13 +149,21 @@ export class WorkerProcess {
     else if (message.berth === 'work') this.onWork(message.work);
     else if (message.berth === 'alive') this.watch.replied();
     else if (message.berth === 'replace me') this.events.onReplaceMe();
-    else if (message.berth === 'serving') {
+    else if (message.berth === 'all metrics?') void this.sendAllMetrics();
+    else if (message.berth === 'metrics') {
+      this.metrics = message.metrics;
+      this.onMetrics();
+    } else if (message.berth === 'serving') {
       this.servingSince = performance.now();
       this.servedVersion = message.version;
       this.watch.begin();
       this.events.onServing(message.url);
       this.onStarted();
     }
+  }
+
+  private async sendAllMetrics(): Promise<void> {
+    this.send({ berth: 'all metrics', text: await this.events.allMetrics() });
   }
 
   private async follow(): Promise<WorkerEnd> {

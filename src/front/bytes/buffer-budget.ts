@@ -29,6 +29,16 @@ export class BufferBudget {
     return this.inUse * BLOCK_BYTES;
   }
 
+  /** The bytes that may be in use. */
+  get limitBytes(): number {
+    return this.maxBlocks * BLOCK_BYTES;
+  }
+
+  /** How many uploads share the memory now. */
+  get sharers(): number {
+    return this.uploads;
+  }
+
   /** How many blocks one upload may have. It shrinks while there are more uploads. */
   get shareBlocks(): number {
     return Math.max(MIN_SHARE_BLOCKS, Math.floor(this.maxBlocks / Math.max(1, this.uploads)));

@@ -5,7 +5,8 @@ import type { RemoteReplica } from './remote-replica.js';
  * What a probe found. `closed`: nothing listens, so the replica has ended or is stopping. `silent`: it did
  * not respond in time, so it is frozen, or cut off. `unready`: it responds and can't serve now.
  */
-export type ProbeResult = 'ready' | 'unready' | 'closed' | 'silent';
+export const PROBE_RESULTS = ['ready', 'unready', 'closed', 'silent'] as const;
+export type ProbeResult = (typeof PROBE_RESULTS)[number];
 
 /** The result of a probe, and what it is concluded from. */
 export interface ProbeOutcome {

@@ -43,6 +43,11 @@ export class ReplicaSet implements OnModuleDestroy {
     return [...this.states.values()].includes('ready');
   }
 
+  /** How many replicas the last probes found so. */
+  countOf(result: ProbeResult): number {
+    return [...this.states.values()].filter((state) => state === result).length;
+  }
+
   /**
    * Returns the least busy replica that can be used; waits until there is one.
    *

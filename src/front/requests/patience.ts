@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { frontGivenUp, frontRetries } from '../../observability/metrics/front.metrics.js';
 import { ClientGoneError, NoReplicaError } from '../replicas/replica-failure.js';
 import type { Answer } from './answer.js';
 
@@ -60,6 +61,7 @@ export class Patience {
   /** Lets the clock run, from the beginning if it rested. */
   run(): void {
     this.timer ??= setTimeout(() => {
+      frontGivenUp.inc();
       this.ending.abort(new NoReplicaError(this.seconds, { cause: this.lastFailure }));
     }, this.seconds * 1000);
   }
@@ -83,6 +85,7 @@ export class Patience {
     this.run();
     this.lastFailure = outcome instanceof Error ? outcome : new Error(`a replica answered ${outcome.status}`);
     this.failures += 1;
+    frontRetries.inc();
     this.signal.throwIfAborted();
     if (this.failures === 1) return;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.failures - 2), MAX_PAUSE_MS);

@@ -32,6 +32,16 @@ const ROUTES: readonly (readonly [RegExp, Route])[] = [
   [/^\/auth\/token$/, 'token'],
 ];
 
+/** As replicas label the same routes in their metrics. */
+export const ROUTE_LABELS: Readonly<Record<Route, string>> = {
+  session: '/v2/*name/blobs/uploads/:uploadId',
+  uploads: '/v2/*name/blobs/uploads',
+  blob: '/v2/*name/blobs/:digest',
+  manifest: '/v2/*name/manifests/:reference',
+  token: '/auth/token',
+  other: 'other',
+};
+
 /** A path that can't be decoded is `other`: the replica refuses it. */
 export function placeOf({ url = '' }: IncomingMessage): Place {
   const path = decoded(url.split('?', 1)[0] ?? '');

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
+import { carriedUploads } from '../../observability/metrics/front.metrics.js';
 import { BufferBudget } from '../bytes/buffer-budget.js';
 import { WholeBodyBudget } from '../bytes/whole-body-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
@@ -102,6 +103,7 @@ export class Uploads {
     patience: Patience,
   ): Promise<Answer> {
     const { bodies, replicas, status, configuration } = this;
+    carriedUploads.inc();
     const isWhole = upload.lengthBytes <= MAX_WHOLE_BYTES && !upload.expectsContinue;
     const budget = isWhole ? this.wholeBodies : this.budget;
     const kept = new KeptBytes(budget, start, configuration.uploadCheckpointBytes + AHEAD_BYTES);

@@ -4,7 +4,8 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import express, { type Express } from 'express';
 import type { AccessLog } from '../../observability/access-log.js';
-import type { KeyPair } from '../../tls/key-pair.js';
+import { certificateEnd } from '../../observability/metrics/http.metrics.js';
+import { endOf, type KeyPair } from '../../tls/key-pair.js';
 import { MAX_HEADER_BYTES, respondToClientErrors } from './client-errors.js';
 import { ConnectionLimit } from './connection-limit.js';
 import { MAX_HEADERS, refuseExpectation, withConnectionRules } from './connection-rules.js';
@@ -49,6 +50,7 @@ export class RegistryExpressAdapter extends ExpressAdapter {
   /** Uses a certificate for connections that begin from now on. */
   useCertificate(pair: KeyPair): void {
     this.tls?.use(pair);
+    certificateEnd.set(endOf(pair).getTime() / 1000);
   }
 
   override initHttpServer(_options: NestApplicationOptions): void {

@@ -4,6 +4,7 @@ import { queryRows } from '../../database/query-rows.js';
 import { newUploadId, type UploadId } from '../../oci/upload-id.js';
 import { countedAgo } from '../../maintenance/upload-clock.js';
 import { recordingEvent } from '../../events/recording-event.js';
+import { uploadsEnded } from '../../observability/metrics/upload.metrics.js';
 import { SESSION_COLUMNS, toSession, type UploadRow } from '../session/upload-row.js';
 import type { LeaseRequest, UploadSession } from '../session/upload-session.js';
 import type { AcquiredSession } from '../session/upload-session.store.js';
@@ -36,7 +37,9 @@ export class UploadReapingStore {
                                ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING ${SESSION_COLUMNS}`;
     const statement = recordingEvent(update, [ttlSeconds, limit], { kind: `'expired'`, origin: request });
-    return (await this.query<UploadRow>(...statement)).map(toSession);
+    const expired = (await this.query<UploadRow>(...statement)).map(toSession);
+    uploadsEnded.inc(['expired'], expired.length);
+    return expired;
   }
 
   /**

@@ -4,6 +4,7 @@ import { type BlobRecord, type BlobRow, toBlobRecord } from '../../blobs/blob.st
 import type { DisplacedReason } from '../../blobs/displaced-object.store.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { originParameters } from '../../events/recording-event.js';
+import { uploadsEnded } from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../../storage/object-key.js';
@@ -124,6 +125,7 @@ export class UploadCommitStore {
     );
     if (row === undefined) throw new Error('commit_upload returned no row');
     const { is_fenced: isFenced, stored_id: id, stored_key: key } = row;
+    if (!isFenced && id !== null) uploadsEnded.inc(['committed']);
     const blob = id === null || key === null ? undefined : { id, sizeBytes, objectKey: parseObjectKey(key) };
     return { isFenced, blob };
   }

@@ -1,5 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { settlesWithin } from '../../common/settles-within.js';
+import { beforeScrape } from '../../observability/metrics/registry.js';
+import { uploadsWriting } from '../../observability/metrics/upload.metrics.js';
 import type { UploadId } from '../../oci/upload-id.js';
 import { ShuttingDownError, UploadTakenOverError } from '../upload.errors.js';
 import type { Lease } from './upload-session.js';
@@ -17,9 +19,10 @@ interface ActiveWriter {
  * one hasn't noticed it yet.
  */
 @Injectable()
-export class ActiveWriters {
+export class ActiveWriters implements OnModuleDestroy {
   private readonly writers = new Map<UploadId, ReadonlySet<ActiveWriter>>();
   private stopping = false;
+  private readonly stopMeasuring = beforeScrape(() => uploadsWriting.set(this.count));
 
   /**
    * Registers a writer. `signal` asks it to release the session; it calls `done` when it has.
@@ -72,6 +75,10 @@ export class ActiveWriters {
     const writers = [...this.writers.values()].flatMap((ofSession) => [...ofSession]);
     for (const { abort } of writers) abort.abort(new ShuttingDownError());
     await Promise.all(writers.map(({ finished }) => finished));
+  }
+
+  onModuleDestroy(): void {
+    this.stopMeasuring();
   }
 
   private of(id: UploadId): ReadonlySet<ActiveWriter> {

@@ -1,5 +1,6 @@
 import type { Configuration } from '../../config/configuration.js';
 import type { DatabaseSpace } from '../../database/database-space.js';
+import { discardedBytes } from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import { SizeInvalidError } from '../../oci/errors.js';
 import type { StorageDriver } from '../../storage/storage-driver.js';
@@ -127,6 +128,7 @@ export class ReceivedBody {
       return await end(writer);
     } catch (error) {
       await writer.salvage();
+      discardedBytes.inc(Math.max(0, writer.offset - this.held.durableBytes));
       throw error;
     } finally {
       await writer.close();

@@ -1,3 +1,4 @@
+import { repeatedBytes } from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import { digestsOf } from '../hash/digests-of.js';
 import type { Hasher, HasherFactory, Midstate } from '../hash/hasher.js';
@@ -60,6 +61,7 @@ export class RepeatedBytes {
 
   dispose(): void {
     this.hasher?.dispose();
+    repeatedBytes.inc(this.receivedBytes);
   }
 
   private refusal(why: string): UploadOffsetError {

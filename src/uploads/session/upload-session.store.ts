@@ -4,6 +4,11 @@ import { type BlobRecord, type BlobRow, toBlobRecord } from '../../blobs/blob.st
 import { outlastOutage } from '../../database/outlast-outage.js';
 import { queryRows } from '../../database/query-rows.js';
 import { recordingEvent } from '../../events/recording-event.js';
+import {
+  uploadsEnded,
+  uploadsResumed,
+  uploadsTakenOver,
+} from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
@@ -187,6 +192,8 @@ export class UploadSessionStore {
     );
     if (row === undefined) return undefined;
     const session = toSession({ ...row, digest: row.previous_digest });
+    if (row.abandoned_by !== null) uploadsTakenOver.inc();
+    else if (session.offsetBytes > 0 && row.previous_holder !== replica) uploadsResumed.inc();
     const lease = { ...request, uploadId: id, version: session.version, acquiredAt: performance.now() };
     const isIntended = intent !== undefined && session.state === 'open' && session.offsetBytes === 0;
     return {
@@ -301,6 +308,7 @@ export class UploadSessionStore {
     const [row] = await this.query<UploadRow>(
       ...recordingEvent(update, [lease.uploadId, lease.version], event),
     );
+    if (row !== undefined) uploadsEnded.inc(['cancelled']);
     return row && toSession(row);
   }
 
@@ -311,6 +319,9 @@ export class UploadSessionStore {
 
 interface AcquiredRow extends UploadRow {
   abandoned: boolean;
+  /** The holder that never released the lease. */
+  abandoned_by: string | null;
+  previous_holder: string | null;
   previous_digest: Digest | null;
   known_id: string | null;
   size_bytes: string | null;

@@ -1,3 +1,4 @@
+import { checkpointDurations, hashMetrics } from '../../observability/metrics/upload.metrics.js';
 import { type Digest, digestAlgorithm } from '../../oci/digest.js';
 import type { FlushOptions, StorageDriver, UploadSink } from '../../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from '../hash/hasher.js';
@@ -29,6 +30,8 @@ export class UploadWriter {
   private dueBytes: number;
   /** Whether bytes and hashes may differ since the last checkpoint: then nothing may be recorded any more. */
   private broken = false;
+  /** How long this writer waited for each hash. */
+  private readonly hashMs: number[];
 
   private constructor(
     private readonly held: HeldSession,
@@ -38,6 +41,7 @@ export class UploadWriter {
   ) {
     this.offsetBytes = held.session.offsetBytes;
     this.recorded = held.session;
+    this.hashMs = running.map(() => 0);
     this.dueBytes = this.nextCheckpoint();
   }
 
@@ -77,11 +81,12 @@ export class UploadWriter {
   }
 
   private async writeAndHash(chunk: Uint8Array): Promise<void> {
-    this.waitingSince = Math.min(this.waitingSince, performance.now());
+    const startedAt = performance.now();
+    this.waitingSince = Math.min(this.waitingSince, startedAt);
     // Waits for both, even if one fails: the caller reuses the buffer.
     const outcomes = await Promise.allSettled([
       this.sink.write(chunk),
-      ...this.running.map((hasher) => hasher.update(chunk)),
+      ...this.running.map((_, index) => this.hash(index, chunk, startedAt)),
     ]);
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) {
@@ -91,6 +96,11 @@ export class UploadWriter {
     this.offsetBytes += chunk.length;
   }
 
+  private async hash(index: number, chunk: Uint8Array, startedAt: number): Promise<void> {
+    await this.running[index]?.update(chunk);
+    this.hashMs[index] = (this.hashMs[index] ?? 0) + performance.now() - startedAt;
+  }
+
   /**
    * Makes all bytes so far durable, records them, and renews or releases the lease.
    *
@@ -98,9 +108,11 @@ export class UploadWriter {
    */
   async checkpoint({ release = false } = {}): Promise<void> {
     const progress = await this.flush({ isLast: release });
+    const recordingAt = performance.now();
     await this.breakOnFailure(() => this.held.checkpoint(progress, { release }));
     this.recorded = progress;
     this.recordedAt = performance.now();
+    checkpointDurations.database.observe((this.recordedAt - recordingAt) / 1000);
     this.waitingSince = Infinity;
     this.dueBytes = this.nextCheckpoint();
     this.sink.recorded?.();
@@ -131,7 +143,9 @@ export class UploadWriter {
   async flush(options?: FlushOptions): Promise<UploadProgress> {
     if (this.offsetBytes === this.recorded.offsetBytes) return this.recorded;
     return this.breakOnFailure(async () => {
+      const startedAt = performance.now();
       const driverState = await this.sink.flush(options);
+      checkpointDurations.storage.observe((performance.now() - startedAt) / 1000);
       const midstates = this.running.map((hasher) => hasher.midstate());
       return { offsetBytes: this.offsetBytes, midstates, driverState };
     });
@@ -158,10 +172,20 @@ export class UploadWriter {
 
   /** Frees handles and hash states. Never rejects. */
   async close(): Promise<void> {
+    this.countHashes();
     for (const hasher of this.running) hasher.dispose();
     const driverState = await this.sink.close();
     // Bytes of this writer may still arrive in the storage: the next writer needs the state that avoids them.
     if (driverState !== undefined) await this.held.recordClosed({ ...this.recorded, driverState });
+  }
+
+  private countHashes(): void {
+    const bytesHashed = this.offsetBytes - this.held.session.offsetBytes;
+    for (const [index, { algorithm }] of this.running.entries()) {
+      const { bytes, seconds } = hashMetrics(algorithm);
+      bytes.inc(bytesHashed);
+      seconds.inc((this.hashMs[index] ?? 0) / 1000);
+    }
   }
 }
 

@@ -56,6 +56,7 @@ const DISTRIBUTION: Readonly<Record<string, Row>> = {
 export function rowOf(method: string, path: string): Row | undefined {
   if (/^\/(?:$|auth\/|health\/|api\/docs)/.test(path)) return 'public';
   if (method === 'ALL') return /^\/(?:v2|api\/v1)(?:\/|$)/.test(path) ? 'signed in' : undefined;
+  if (path === '/metrics') return 'read the registry';
   if (path.startsWith('/api/v1/')) return adminRowOf(method === 'GET', path.slice('/api/v1/'.length));
   return DISTRIBUTION[`${method} ${path}`];
 }
