@@ -7,6 +7,7 @@ import type { WorkerProcess } from './worker-process.js';
 class FakeWorker {
   lastMetrics: MetricsSnapshot = [];
   isFrozen = false;
+  readonly isServing = true;
   private requests = 0;
 
   serve(requests: number): void {

@@ -3,7 +3,8 @@ import { workers } from '../../observability/metrics/process.metrics.js';
 import { format, type MetricsSnapshot, snapshot, sum } from '../../observability/metrics/registry.js';
 import type { WorkerProcess } from './worker-process.js';
 
-type State = 'serving' | 'old' | 'silent';
+const STATES = ['starting', 'serving', 'old', 'silent'] as const;
+type State = (typeof STATES)[number];
 
 /**
  * The metrics of a primary and its workers together. A sum must not fall when a worker ends: Prometheus would
@@ -34,7 +35,7 @@ export class WorkerMetrics {
     const measured = [...this.running];
     const responded = await Promise.all(measured.map((worker) => worker.measure()));
     const states = measured.map((worker, index) => this.stateOf(worker, responded[index] === true));
-    for (const state of ['serving', 'old', 'silent'] as const)
+    for (const state of STATES)
       workers.set({ state }, states.filter((each) => each === state).length);
     const own = await snapshot();
     await this.adding;
@@ -44,6 +45,7 @@ export class WorkerMetrics {
   });
 
   private stateOf(worker: WorkerProcess, hasResponded: boolean): State {
+    if (!worker.isServing) return 'starting';
     if (!hasResponded) return 'silent';
     return this.isOld(worker) ? 'old' : 'serving';
   }

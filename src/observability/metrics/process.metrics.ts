@@ -6,8 +6,8 @@ import { registry } from './registry.js';
 export const workers = new Gauge({
   name: 'berth_workers',
   help:
-    'Processes that serve, as the primary sees them. old: finishes its requests after a restart; silent: ' +
-    'did not respond to the scrape, because it is frozen or busy. Absent without workers',
+    'Worker processes, as their primary sees them. old: finishes its requests after a restart; silent: did ' +
+    'not respond to the scrape, because it is frozen or busy. Absent without workers',
   labelNames: ['state'],
   registers: [registry],
 });
