@@ -35,8 +35,7 @@ export class WorkerMetrics {
     const measured = [...this.running];
     const responded = await Promise.all(measured.map((worker) => worker.measure()));
     const states = measured.map((worker, index) => this.stateOf(worker, responded[index] === true));
-    for (const state of STATES)
-      workers.set({ state }, states.filter((each) => each === state).length);
+    for (const state of STATES) workers.set({ state }, states.filter((each) => each === state).length);
     const own = await snapshot();
     await this.adding;
     // A worker that ended meanwhile is in `ended` now.

@@ -22,12 +22,12 @@ export function beforeScrape(read: Read): () => void {
 /** Never rejects: what can't be read now keeps its last value. */
 export async function snapshot(): Promise<MetricsSnapshot> {
   await Promise.allSettled([...reads].map(async (read) => read()));
-  return (await registry.getMetricsAsJSON());
+  return await registry.getMetricsAsJSON();
 }
 
 /** Adds up counters and histograms of several processes; gauges as each of them says. */
 export async function sum(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
-  return (await aggregated(snapshots).getMetricsAsJSON());
+  return await aggregated(snapshots).getMetricsAsJSON();
 }
 
 /** As Prometheus reads it. */
