@@ -76,7 +76,9 @@ export class WorkerProcess {
     worker.on('message', (message: unknown) => {
       if (isOurs(message)) this.take(message);
     });
-    this.ended = this.follow().finally(() => this.watch.end());
+    this.ended = this.follow();
+    // Its channel closes when it ends, at the latest.
+    worker.once('disconnect', () => this.watch.end());
     const serving = new Promise<undefined>((resolve) => (this.onStarted = () => resolve(undefined)));
     this.started = Promise.race([serving, this.ended]);
   }
