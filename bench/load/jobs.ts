@@ -25,9 +25,10 @@ export interface RequestsJob {
 
 /**
  * `put`: POST, and a PUT with the content. `patch`: POST, one PATCH with a Content-Length, PUT. `stream`: the
- * same with `Transfer-Encoding: chunked`, as docker pushes. `chunks`: POST, a PATCH per 16 MiB, PUT.
+ * same with `Transfer-Encoding: chunked`, as docker pushes. `chunks`: POST, a PATCH per 16 MiB, PUT. `post`:
+ * one POST with digest and content.
  */
-export type UploadForm = 'put' | 'patch' | 'stream' | 'chunks';
+export type UploadForm = 'put' | 'patch' | 'stream' | 'chunks' | 'post';
 
 /** Pushes new blobs, for some seconds or until there are `count`. */
 export interface PushJob {

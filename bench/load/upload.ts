@@ -20,9 +20,9 @@ export async function upload(
   content: Content,
   form: UploadForm,
 ): Promise<void> {
-  const started = await connection.exchange(
-    requestHead(port, 'POST', `/v2/${repository}/blobs/uploads/`, { 'Content-Length': '0' }),
-  );
+  const start = `/v2/${repository}/blobs/uploads/`;
+  if (form === 'post') return send(connection, port, 'POST', start, content, content.sizeBytes);
+  const started = await connection.exchange(requestHead(port, 'POST', start, { 'Content-Length': '0' }));
   let path = pathOf(expectStatus(started, 202, 'the POST of an upload').location);
   const { sizeBytes } = content;
   if (form === 'stream') {
@@ -38,12 +38,22 @@ export async function upload(
       path = await patch(connection, port, path, headers, content.parts(from, to));
     }
   }
-  const body = form === 'put' ? sizeBytes : 0;
-  const head = requestHead(port, 'PUT', withQuery(path, `digest=${encodeURIComponent(content.digest)}`), {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': `${body}`,
-  });
-  expectStatus(await connection.exchange(head, content.parts(0, body)), 201, 'the PUT of an upload');
+  await send(connection, port, 'PUT', path, content, form === 'put' ? sizeBytes : 0);
+}
+
+/** Sends the request that names the digest, with the first bytes of the content. */
+async function send(
+  connection: Connection,
+  port: number,
+  method: 'POST' | 'PUT',
+  path: string,
+  content: Content,
+  bytes: number,
+): Promise<void> {
+  const target = withQuery(path, `digest=${encodeURIComponent(content.digest)}`);
+  const headers = { 'Content-Type': 'application/octet-stream', 'Content-Length': `${bytes}` };
+  const head = requestHead(port, method, target, headers);
+  expectStatus(await connection.exchange(head, content.parts(0, bytes)), 201, `the ${method} of an upload`);
 }
 
 async function patch(

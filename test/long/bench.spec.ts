@@ -43,6 +43,15 @@ const CASES = [
   START,
 ];
 
+const FRONT_CASES = [
+  'push of 16 MiB, POST \\+ PUT',
+  'push of 16 MiB, POST \\+ chunked PATCH \\+ PUT',
+  'pull of 16 MiB',
+  'push of 4 KiB, one POST',
+  'manifest GET by tag',
+  'GET /v2/',
+];
+
 /** A peer that starts, and then fails every request. */
 const USELESS_PEER = `#!${process.execPath}
 if (process.argv[2] === '--version') console.log('useless v0');
@@ -72,11 +81,14 @@ describe('npm run bench', () => {
     await rm(scratch, { recursive: true });
   });
 
-  function start(args: string[]): { ended: Promise<Ended>; stderr: () => string; interrupt: () => void } {
+  function start(
+    args: string[],
+    program = 'bench/main.js',
+  ): { ended: Promise<Ended>; stderr: () => string; interrupt: () => void } {
     const fixed = ['--quick', '--rounds', '1', '--seconds', '0.1', '--workers', '1', '--dist', dist];
     const child = spawn(
       process.execPath,
-      [join(compiled, 'bench/main.js'), ...fixed, '--directory', join(scratch, 'data'), ...args],
+      [join(compiled, program), ...fixed, '--directory', join(scratch, 'data'), ...args],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let [stdout, stderr] = ['', ''];
@@ -114,6 +126,14 @@ describe('npm run bench', () => {
       expect(berth.p99Ms).toBeGreaterThan(0);
       expect(berth.cpuMs).toBeGreaterThan(0);
     }
+    await expectNothingLeft();
+  });
+
+  it('measures what a front costs, and leaves no process', async () => {
+    const { code, stdout, stderr } = await start([], 'bench/front/main.js').ended;
+    if (code !== 0) throw new Error(`the benchmark failed: ${stderr}`);
+    for (const name of FRONT_CASES)
+      expect(stdout).toMatch(new RegExp(`^\\| ${name} *(\\| +[\\d.,-]+ ){6}\\|$`, 'm'));
     await expectNothingLeft();
   });
 
