@@ -34,7 +34,7 @@ describe('describeConfiguration', () => {
     expect(names.filter((name) => /^(DATABASE|STORAGE|GC|ADMIN|AUTH|SHUTDOWN)_/.test(name ?? ''))).toEqual(
       [],
     );
-    expect(rows).toHaveLength(19);
+    expect(rows).toHaveLength(21);
   });
 
   it.each<[NodeJS.ProcessEnv, string, string]>([
