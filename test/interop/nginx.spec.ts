@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccessFixtures, type Login } from '../support/access-fixtures.js';
 import { type ClientCommands, clientsOf } from '../support/access-tour.js';
+import type { DocumentedProxy } from '../support/documented-proxy.js';
 import { fetchTrusting } from '../support/https-client.js';
 import { InteropBench } from '../support/interop-bench.js';
-import { documentedSettings, Nginx } from '../support/nginx.js';
+import { documentedSettings, startNginx } from '../support/nginx.js';
 import { digestOf, withDigest } from '../support/registry-client.js';
 import { describeWithClients, findProgram } from '../support/registry-tool.js';
 import { signedToken } from '../support/signed-token.js';
@@ -16,12 +17,12 @@ describeWithClients('nginx, as documented', ['nginx', 'skopeo', 'busybox'], () =
     ['collects requests first', true],
   ])('which %s', (_what, buffersRequests) => {
     let bench: InteropBench;
-    let nginx: Nginx;
+    let nginx: DocumentedProxy;
     let ci: Login;
 
     beforeAll(async () => {
       bench = await InteropBench.open(await documentedSettings(), async ({ url }) => {
-        nginx = await Nginx.start(url, buffersRequests);
+        nginx = await startNginx(url, buffersRequests);
         return nginx.url;
       });
       await bench.trust(nginx.authority);

@@ -25,6 +25,8 @@ const NOT_HERE = [
   'OverviewService.',
   // It reads all garbage, once at a time, and says so.
   'ForecastQuery.',
+  // Counts open sessions by index, at most as many as the limit, and at most once a second.
+  'UploadSessionStore.insertWithin',
   // Once, before anybody is served.
   'UploadSessionStore.releaseAll',
   // Once, of an installation older than identities; by primary keys.

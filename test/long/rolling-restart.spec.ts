@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { BerthProcess } from '../support/berth-process.js';
-import { Nginx } from '../support/nginx.js';
+import { DeployedVersions } from '../support/deployed-versions.js';
+import type { DocumentedProxy } from '../support/documented-proxy.js';
+import { startNginxBefore } from '../support/nginx.js';
 import { freePort } from '../support/process-bench.js';
 import { digestOf } from '../support/registry-client.js';
 import { describeWithClients } from '../support/registry-tool.js';
@@ -13,7 +17,6 @@ import { ResumingClient } from './rolling-restart/resuming-client.js';
 
 const MIB = 1024 * 1024;
 const REPLICAS = 3;
-const ROUNDS = 2;
 const IMAGE_CLIENTS = 4;
 const RESUMING_CLIENTS = 2;
 const CHECKPOINT_BYTES = MIB;
@@ -24,12 +27,15 @@ const SLOW = { bytes: 4 * MIB, bytesPerSecond: 200 * 1024 };
 /** For hangs only. */
 const STOP_TIMEOUT_MS = 120_000;
 
-describeWithClients('three replicas behind nginx, restarted one after another', ['nginx'], () => {
+describeWithClients('three replicas behind nginx', ['nginx'], () => describeRestarts(startNginxBefore));
+
+function describeRestarts(startProxy: (replicas: readonly string[]) => Promise<DocumentedProxy>): void {
   const bench = useProcessBench({ keepProcesses: true });
   const database = useTestDatabase();
   const replicas: BerthProcess[] = [];
   let settings: Record<string, string>[];
-  let nginx: Nginx;
+  let versions: DeployedVersions;
+  let proxy: DocumentedProxy;
 
   beforeAll(async () => {
     const root = `${bench.newDataDir()}/storage`;
@@ -46,29 +52,39 @@ describeWithClients('three replicas behind nginx, restarted one after another', 
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'json',
     }));
-    for (const each of settings) replicas.push(bench.start(each));
+    versions = await DeployedVersions.in(await mkdtemp(`${bench.scratch}/versions-`));
+    for (const each of settings) replicas.push(bench.start(each, versions));
     await Promise.all(replicas.map((replica) => replica.url()));
-    nginx = await Nginx.inFrontOf(ports.map((port) => `http://127.0.0.1:${port}`));
+    proxy = await startProxy(ports.map((port) => `http://127.0.0.1:${port}`));
   }, 240_000);
-  afterAll(() => nginx.stop());
+  afterAll(() => proxy.stop());
 
   async function restartAll(): Promise<void> {
     for (const [index, environment] of settings.entries()) {
       replicas[index]?.signal('SIGTERM');
       await replicas[index]?.ended(STOP_TIMEOUT_MS);
-      const started = (replicas[index] = bench.start(environment));
+      const started = (replicas[index] = bench.start(environment, versions));
       await started.url();
     }
   }
 
-  it('fail no request, and no client sends a byte again that was durable', async () => {
+  /** How often the new migration has run. */
+  async function countAdded(): Promise<number | null> {
+    const client = new pg.Client(database.connection);
+    await client.connect();
+    const { rowCount } = await client.query("SELECT FROM migrations WHERE name = 'Added9000000000001'");
+    await client.end();
+    return rowCount;
+  }
+
+  it('are restarted and upgraded: no request fails, and nobody sends a durable byte again', async () => {
     const figures = new Figures();
     const images: PushedImage[] = [];
     const blobs: string[] = [];
     let isOver = false;
     const clients: ProxiedClient[] = [];
     const newClient = () => {
-      const client = new ProxiedClient(nginx.url, nginx.authority, figures);
+      const client = new ProxiedClient(proxy.url, proxy.authority, figures);
       clients.push(client);
       return client;
     };
@@ -95,7 +111,10 @@ describeWithClients('three replicas behind nginx, restarted one after another', 
       ...Array.from({ length: IMAGE_CLIENTS }, (_, n) => pushAndPull(n)),
       ...Array.from({ length: RESUMING_CLIENTS }, (_, n) => upload(n)),
     ];
-    for (let round = 0; round < ROUNDS; round += 1) await restartAll();
+    await restartAll();
+    // The next time for an upgrade: the first new replica migrates, beside two of the version before.
+    await versions.deployMigration('Added9000000000001', 'CREATE TABLE added (id int)');
+    await restartAll();
     isOver = true;
     await Promise.all(load);
 
@@ -103,6 +122,7 @@ describeWithClients('three replicas behind nginx, restarted one after another', 
     expect(figures.failures).toEqual([]);
     expect(figures.resumed).toBeGreaterThan(0);
     expect(figures.mostAgain).toBeLessThanOrEqual(CHECKPOINT_BYTES);
+    expect(await countAdded()).toBe(1);
     const client = newClient();
     const reader = new ImageClient(client, LAYER_MS);
     for (const image of images) await reader.pull(image);
@@ -110,4 +130,4 @@ describeWithClients('three replicas behind nginx, restarted one after another', 
       expect(digestOf((await client.expect(200, 'GET', path)).body)).toBe(path.split('/').at(-1));
     for (const each of clients) each.close();
   }, 600_000);
-});
+}

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { AccessFixtures } from '../support/access-fixtures.js';
 import { clientsOf } from '../support/access-tour.js';
 import { InteropBench } from '../support/interop-bench.js';
-import { documentedSettings, Nginx } from '../support/nginx.js';
+import { documentedSettings, startNginx } from '../support/nginx.js';
 import { describeWithClients, findProgram } from '../support/registry-tool.js';
 import { SlowLink } from '../support/slow-link.js';
 
@@ -41,7 +41,7 @@ async function push({ program, buffersRequests }: (typeof PUSHES)[number]) {
     const settings = { ...(await documentedSettings()), AUTH_TOKEN_TTL_SECONDS: String(TOKEN_SECONDS) };
     let authority = '';
     const bench = await InteropBench.open(settings, async ({ url }) => {
-      const nginx = await Nginx.start(url, buffersRequests);
+      const nginx = await startNginx(url, buffersRequests);
       const link = await SlowLink.open(nginx.url, LAYER_BYTES / LAYER_SECONDS);
       closing.push(
         () => link.close(),
