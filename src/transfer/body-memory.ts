@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ContendedError } from '../database/errors/contended.error.js';
+import { countRefusal } from '../observability/metrics/limit.metrics.js';
 
 /** Nearly all manifests are smaller. Their memory is not counted, so they are always accepted. */
 const FREE_BYTES = 64 * 1024;
@@ -29,7 +30,10 @@ export class BodyMemory {
       return await work((more) => {
         bytes += more;
         const toCount = Math.max(0, bytes - FREE_BYTES) - counted;
-        if (this.reservedBytes + toCount > MAX_BYTES) throw new ContendedError();
+        if (this.reservedBytes + toCount > MAX_BYTES) {
+          countRefusal('manifest_bytes');
+          throw new ContendedError();
+        }
         this.reservedBytes += toCount;
         counted += toCount;
       });

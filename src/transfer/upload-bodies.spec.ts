@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { Configuration } from '../config/configuration.js';
-import { refusals } from '../observability/refusals.js';
+import { refusalsBy } from '../observability/metrics/limit.metrics.js';
 import { TooManyBodiesError } from './body.errors.js';
 import { UploadBodies } from './upload-bodies.js';
 
@@ -16,9 +16,9 @@ describe('UploadBodies', () => {
     const [first, second] = [response(), response()];
     bodies.enter(first);
     bodies.enter(second);
-    const before = refusals().get('upload_bodies') ?? 0;
+    const before = refusalsBy('upload_bodies');
     expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
-    expect(refusals().get('upload_bodies')).toBe(before + 1);
+    expect(refusalsBy('upload_bodies')).toBe(before + 1);
     first.emit('close');
     bodies.enter(response());
     expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);

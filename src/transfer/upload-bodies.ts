@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../config/configuration.js';
-import { countRefusal } from '../observability/refusals.js';
+import { countRefusal } from '../observability/metrics/limit.metrics.js';
 import { TooManyBodiesError } from './body.errors.js';
 
 /**

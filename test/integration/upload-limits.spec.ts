@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { refusals } from '../../src/observability/refusals.js';
+import { refusalsBy } from '../../src/observability/metrics/limit.metrics.js';
 import { freshName } from '../support/fresh-name.js';
 import { digestOf, errorCode, RegistryClient } from '../support/registry-client.js';
 import { SlowRequest } from '../support/slow-request.js';
@@ -37,12 +37,12 @@ describe('limits of uploads', () => {
   it('refuses sessions beyond the limits, of all replicas, until one ends', async () => {
     const [name, another, third] = [freshName(), freshName(), freshName()];
     const open = [await start(name), await start(name, new RegistryClient(other.url)), await start(name)];
-    const before = refusals().get('repository_sessions') ?? 0;
+    const before = refusalsBy('repository_sessions');
     await isRefused(await start(name));
     await isRefused(
       await client.fetch(`/v2/${name}/blobs/uploads/?digest=${digestOf('x')}`, { method: 'POST', body: 'x' }),
     );
-    expect(refusals().get('repository_sessions')).toBe(before + 2);
+    expect(refusalsBy('repository_sessions')).toBe(before + 2);
     open.push(await start(another), await start(another));
     await isRefused(await start(third));
     await isRefused(await start(third, new RegistryClient(other.url)));
@@ -75,7 +75,7 @@ describe('limits of uploads', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     // Requests without a body are no part of it.
     expect((await client.fetch(location)).status).toBe(204);
-    expect(refusals().get('upload_bodies')).toBeGreaterThan(0);
+    expect(refusalsBy('upload_bodies')).toBeGreaterThan(0);
     for (const request of slow) request.end();
     expect(await Promise.all(slow.map(({ status }) => status))).toEqual([202, 202]);
     await until('room for a body', async () => (await append()).status === 202);

@@ -1,7 +1,7 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AccessLog } from '../../observability/access-log.js';
-import { countRefusal } from '../../observability/refusals.js';
+import { countRefusal } from '../../observability/metrics/limit.metrics.js';
 import type { RequestRecord } from '../../observability/logged-request.js';
 import type { PendingResponses } from './pending-responses.js';
 

@@ -1,6 +1,6 @@
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { countRefusal } from '../../observability/refusals.js';
+import { countRefusal } from '../../observability/metrics/limit.metrics.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
 import { transportOf } from './transport.js';

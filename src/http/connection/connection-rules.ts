@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { AccessLog } from '../../observability/access-log.js';
-import { countRefusal } from '../../observability/refusals.js';
+import { countRefusal } from '../../observability/metrics/limit.metrics.js';
 import type { PendingResponses } from './pending-responses.js';
 import { refuse } from './refuse.js';
 import { isAuthority, isSecure, resolveTarget } from './request-target.js';

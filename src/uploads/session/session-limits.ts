@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
-import { countRefusal } from '../../observability/refusals.js';
+import { countRefusal } from '../../observability/metrics/limit.metrics.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { TooManySessionsError } from '../upload.errors.js';
 
