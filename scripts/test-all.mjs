@@ -21,7 +21,7 @@ const COMPUTING = [
   // A registry of 200,000 blobs instead of a million.
   { script: 'test:long', variables: { COLLECTION_SCALE: '0.2' } },
 ];
-const COLLECTION = { COLLECTION_SEED: '15', COLLECTION_OPERATIONS: '900', COLLECTION_KILLS: '6' };
+const COLLECTION = { COLLECTION_SEED: '15', COLLECTION_OPERATIONS: '600', COLLECTION_KILLS: '5' };
 const WAITING = [
   { script: 'test:chaos', variables: { CHAOS_SEED: '2014', CHAOS_UPLOADS: '150' } },
   // With access control, so that keys rotate and rights change while clients push.

@@ -17,16 +17,12 @@ const MIB = 1024 * 1024;
 // Children of processes are read from /proc.
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
 
-/** One registry for all tests, which run in this order. */
 onLinux('a restart of workers', () => {
-  const bench = useProcessBench({ keepProcesses: true });
+  const bench = useProcessBench();
   const database = useTestDatabase();
-  let running: RestartBench;
-  beforeAll(async () => {
-    running = await RestartBench.start(bench, { DATABASE_URL: database.url });
-  });
 
   it('applies the migrations of new code', async () => {
+    const running = await RestartBench.start(bench, { DATABASE_URL: database.url });
     const client = new pg.Client(database.connection);
     await client.connect();
     await running.versions.deployMigration('Added9000000000001', 'CREATE TABLE added (id int)');
@@ -35,6 +31,16 @@ onLinux('a restart of workers', () => {
     const { rowCount } = await client.query('SELECT * FROM added');
     await client.end();
     expect([running.failures, rows, rowCount]).toEqual([[], [{ name: 'Added9000000000001' }], 0]);
+  });
+});
+
+/** One registry for all tests, which run in this order. */
+onLinux('a restart of workers in one registry', () => {
+  const bench = useProcessBench({ keepProcesses: true });
+  const database = useTestDatabase();
+  let running: RestartBench;
+  beforeAll(async () => {
+    running = await RestartBench.start(bench, { DATABASE_URL: database.url });
   });
 
   it('replaces one worker that got SIGTERM', async () => {
