@@ -27,3 +27,15 @@ export async function inTimeSlices(step: () => boolean): Promise<void> {
     }
   }
 }
+
+/** Runs work that pauses itself after each step, for a few milliseconds per turn of the event loop. */
+export async function runInTimeSlices<T>(steps: Generator<unknown, T>): Promise<T> {
+  for (;;) {
+    const end = performance.now() + SLICE_MS;
+    while (performance.now() < end) {
+      const { done, value } = steps.next();
+      if (done === true) return value;
+    }
+    await nextTurn();
+  }
+}
