@@ -57,8 +57,8 @@ export class FrontService {
     const { method } = request;
     if (route === 'session' && hasBody(request) && (method === 'PATCH' || method === 'PUT'))
       return this.uploads.carry(request);
-    const digest = route === 'uploads' && method === 'POST' ? digestOf(request) : undefined;
-    if (digest !== undefined && isLargeBlob(request)) return this.uploads.pushWhole(request, digest);
+    const digests = route === 'uploads' && method === 'POST' ? digestsOf(request) : [];
+    if (digests.length > 0 && isLargeBlob(request)) return this.uploads.pushWhole(request, digests);
     return this.small.answer(request, response, route);
   }
 
@@ -95,9 +95,9 @@ function codeOf(request: ClientRequest): ErrorCode {
 const LOST_ANSWER =
   'the replica that had this request did not answer, and may have done it: check before you repeat it';
 
-function digestOf({ url = '' }: ClientRequest): string | undefined {
+function digestsOf({ url = '' }: ClientRequest): string[] {
   const [, query = ''] = url.split(/\?(.*)/s);
-  return new URLSearchParams(query).get('digest') ?? undefined;
+  return new URLSearchParams(query).getAll('digest');
 }
 
 function isLargeBlob({ headers }: ClientRequest): boolean {

@@ -6,7 +6,9 @@ import { type Digest, parseDigest } from '../oci/digest.js';
 import { BlobUploadInvalidError, DigestInvalidError, ParameterInvalidError } from '../oci/errors.js';
 import { describeUndecodable } from '../oci/percent-encoding.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { type BlobAlgorithm, type BlobDigest, parseBlobAlgorithm, parseBlobDigest } from '../oci/tarsum.js';
 import { parseUploadId, type UploadId } from '../oci/upload-id.js';
+import { WantedDigests } from '../uploads/wanted-digests.js';
 
 const request = (context: ExecutionContext) => context.switchToHttp().getRequest<AuthorizedRequest>();
 
@@ -20,6 +22,11 @@ export const Repository = createParamDecorator((_: unknown, context: ExecutionCo
 /** The digest in the path. */
 export const DigestParam = createParamDecorator((_: unknown, context: ExecutionContext): Digest =>
   parseDigest(String(request(context).params.digest)),
+);
+
+/** The digest or the tarsum of a blob in the path. */
+export const BlobDigestParam = createParamDecorator((_: unknown, context: ExecutionContext): BlobDigest =>
+  parseBlobDigest(String(request(context).params.digest)),
 );
 
 /** The upload session's id in the path. */
@@ -58,9 +65,22 @@ export function queryTexts({ query }: Request, name: string): string[] {
   return [value ?? []].flat().map(String);
 }
 
-/** The digest in the query. @throws DigestInvalidError if it is missing or malformed. */
-export function queryDigest(from: Pick<Request, 'query'>, name: string): Digest {
-  const text = queryText(from, name);
-  if (text === undefined) throw new DigestInvalidError(`query parameter ${name} is missing`);
-  return parseDigest(text);
+/** Two algorithms of digests, and two of tarsums. */
+const MAX_DIGESTS = 4;
+
+/**
+ * The digests in the query, undefined without any. The parameter may be repeated.
+ *
+ * @throws DigestInvalidError if one is malformed, or if there are too many.
+ */
+export function queryDigests({ query }: Pick<Request, 'query'>): WantedDigests | undefined {
+  const texts = [query.digest ?? []].flat().map(String);
+  if (texts.length > MAX_DIGESTS) throw new DigestInvalidError(`expected at most ${MAX_DIGESTS} digests`);
+  return texts.length === 0 ? undefined : new WantedDigests(texts.map(parseBlobDigest));
+}
+
+/** The algorithm of the digest that the client will send. @throws DigestInvalidError */
+export function queryAlgorithm(from: Pick<Request, 'query'>): BlobAlgorithm | undefined {
+  const text = queryText(from, 'digest-algorithm');
+  return text === undefined ? undefined : parseBlobAlgorithm(text);
 }

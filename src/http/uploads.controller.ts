@@ -5,12 +5,14 @@ import type { AuthorizedRequest } from '../access/access.guard.js';
 import { AccessService } from '../access/access.service.js';
 import { originOf } from '../access/request-origin.js';
 import { BlobService } from '../blobs/blob.service.js';
-import { type Digest, parseDigest, parseDigestAlgorithm } from '../oci/digest.js';
-import { RegistryError } from '../oci/errors.js';
+import type { Digest } from '../oci/digest.js';
+import { DigestInvalidError, RegistryError } from '../oci/errors.js';
 import { parseRepositoryName, type RepositoryName } from '../oci/repository-name.js';
+import { type BlobDigest, isTarsum, parseBlobDigest } from '../oci/tarsum.js';
 import type { UploadId } from '../oci/upload-id.js';
 import type { UploadReference } from '../uploads/session/upload-session.js';
 import { UploadService } from '../uploads/upload.service.js';
+import type { WantedDigests } from '../uploads/wanted-digests.js';
 import { requestKeyOf } from './idempotency-key.js';
 import {
   UploadAppendDocs,
@@ -19,7 +21,7 @@ import {
   UploadStartDocs,
   UploadStatusDocs,
 } from './openapi/uploads.docs.js';
-import { queryDigest, queryText, Repository, UploadIdParam } from './parameters.js';
+import { queryAlgorithm, queryDigests, Repository, UploadIdParam } from './parameters.js';
 import { prefers } from '../transfer/preferences.js';
 import type { UploadBody } from '../transfer/read-body.js';
 import { RequestBodies } from '../transfer/request-bodies.js';
@@ -54,11 +56,9 @@ export class UploadsController {
   ): Promise<void> {
     const mounted = await this.mount(repository, request);
     if (mounted !== undefined) return sendCreated(response, repository, mounted);
-    const digest = queryText(request, 'digest');
-    if (digest !== undefined) return this.pushWhole(repository, parseDigest(digest), request, response);
-    const algorithm = queryText(request, 'digest-algorithm');
-    const announced = algorithm === undefined ? undefined : parseDigestAlgorithm(algorithm);
-    const session = await this.uploads.start(repository, announced, originOf(request));
+    const wanted = queryDigests(request);
+    if (wanted !== undefined) return this.pushWhole(repository, wanted, request, response);
+    const session = await this.uploads.start(repository, queryAlgorithm(request), originOf(request));
     sendProgress(response, 202, session);
   }
 
@@ -100,11 +100,14 @@ export class UploadsController {
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    const digest = queryDigest(sessionQuery(request), 'digest');
+    const wanted = queryDigests(sessionQuery(request));
+    if (wanted === undefined) throw new DigestInvalidError('query parameter digest is missing');
     // Without a body nothing is appended: clients repeat the Content-Range of their last chunk here.
     const body = hasBody(request) ? this.sessionBody(request, response) : undefined;
-    await this.uploads.commit({ repository, id }, digest, body, originOf(request), takeoverBy(request));
-    sendCreated(response, repository, digest);
+    const reference = { repository, id };
+    const [origin, options] = [originOf(request), takeoverBy(request)];
+    const canonical = await this.uploads.commit(reference, wanted, body, origin, options);
+    sendCreated(response, repository, wanted.only ?? canonical);
   }
 
   @Delete('*name/blobs/uploads/:uploadId')
@@ -142,31 +145,38 @@ export class UploadsController {
    * pushes the bytes.
    */
   private async mount(repository: RepositoryName, request: AuthorizedRequest): Promise<Digest | undefined> {
-    const digest = parsedOrUndefined(request.query.mount, parseDigest);
+    const digest = parsedOrUndefined(request.query.mount, parseBlobDigest);
     if (digest === undefined) return undefined;
     const requestKey = requestKeyOf(request);
     const source = await this.mountSource(digest, request);
     if (source === undefined) return undefined;
     const mount = { target: repository, source, digest, origin: originOf(request), requestKey };
-    return (await this.blobs.mount(mount)) ? digest : undefined;
+    return this.blobs.mount(mount);
   }
 
-  private async mountSource(digest: Digest, request: AuthorizedRequest): Promise<RepositoryName | undefined> {
+  private async mountSource(
+    digest: BlobDigest,
+    request: AuthorizedRequest,
+  ): Promise<RepositoryName | undefined> {
     const { caller } = request;
-    if (request.query.from === undefined)
+    if (request.query.from === undefined) {
+      // Other bytes can have the same tarsum, so the client says whose it means.
+      if (isTarsum(digest)) return undefined;
       return this.blobs.findMountSource(digest, this.access.mountableNames(caller));
+    }
     const source = parsedOrUndefined(request.query.from, parseRepositoryName);
     return source !== undefined && this.access.mayPull(caller, source) ? source : undefined;
   }
 
   private async pushWhole(
     repository: RepositoryName,
-    digest: Digest,
+    wanted: WantedDigests,
     request: AuthorizedRequest,
     response: Response,
   ): Promise<void> {
-    await this.uploads.pushWhole(repository, digest, this.body(request, response), originOf(request));
-    sendCreated(response, repository, digest);
+    const body = this.body(request, response);
+    const canonical = await this.uploads.pushWhole(repository, wanted, body, originOf(request));
+    sendCreated(response, repository, wanted.only ?? canonical);
   }
 }
 

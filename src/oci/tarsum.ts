@@ -1,4 +1,4 @@
-import { type Digest, parseDigest } from './digest.js';
+import { type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from './digest.js';
 import { DigestInvalidError } from './errors.js';
 
 declare const brand: unique symbol;
@@ -16,6 +16,7 @@ export type TarsumAlgorithm = (typeof TARSUM_ALGORITHMS)[number];
 
 /** What a client may name a blob by. */
 export type BlobDigest = Digest | Tarsum;
+export type BlobAlgorithm = DigestAlgorithm | TarsumAlgorithm;
 
 /**
  * Parses a digest that Berth verifies, or a tarsum. A `+` may have become a space: in a query it must be sent
@@ -29,8 +30,12 @@ export function parseBlobDigest(text: string): BlobDigest {
   return formatTarsum(parseTarsumAlgorithm(name), sum);
 }
 
-/** @throws DigestInvalidError when it is no algorithm of a tarsum. */
-export function parseTarsumAlgorithm(text: string): TarsumAlgorithm {
+/** @throws DigestInvalidError when Berth doesn't verify the algorithm. */
+export function parseBlobAlgorithm(text: string): BlobAlgorithm {
+  return text.startsWith('tarsum') ? parseTarsumAlgorithm(text) : parseDigestAlgorithm(text);
+}
+
+function parseTarsumAlgorithm(text: string): TarsumAlgorithm {
   const algorithm = TARSUM_ALGORITHMS.find((known) => known === text.replace(' ', '+'));
   if (algorithm !== undefined) return algorithm;
   throw new DigestInvalidError(`expected a tarsum of ${TARSUM_ALGORITHMS.join(' or ')}`);
@@ -40,6 +45,10 @@ export function parseTarsumAlgorithm(text: string): TarsumAlgorithm {
 export function formatTarsum(algorithm: TarsumAlgorithm, hex: string): Tarsum {
   if (/^[0-9a-f]{64}$/.test(hex)) return `${algorithm}:${hex}` as Tarsum;
   throw new DigestInvalidError(`expected ${algorithm}: and 64 lower-case hex digits`);
+}
+
+export function isTarsumAlgorithm(algorithm: BlobAlgorithm): algorithm is TarsumAlgorithm {
+  return algorithm.startsWith('tarsum');
 }
 
 export function isTarsum(digest: BlobDigest): digest is Tarsum {

@@ -12,6 +12,7 @@ import {
 import { uploadFailures, uploadsStarted } from '../observability/metrics/upload.metrics.js';
 import { BlobUploadInvalidError, BlobUploadUnknownError, RegistryError } from '../oci/errors.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { type BlobAlgorithm, isTarsumAlgorithm } from '../oci/tarsum.js';
 import { newUploadId } from '../oci/upload-id.js';
 import { canReadUploads, canStore, MAX_STORED_UPLOAD_BYTES } from '../storage/driver-abilities.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../storage/storage-driver.js';
@@ -22,6 +23,7 @@ import { UploadCommitService } from './commit/upload-commit.service.js';
 import { digestsOf } from './hash/digests-of.js';
 import { HASHER_FACTORY, type HasherFactory } from './hash/hasher.js';
 import { initialMidstate } from './hash/midstate.js';
+import { initialTarsumState } from './hash/tarsum-state.js';
 import type { HeldSession } from './session/held-session.js';
 import { ReceivedBody } from './session/received-body.js';
 import { type AcquisitionOptions, UploadLeaseService } from './session/upload-lease.service.js';
@@ -35,6 +37,7 @@ import type {
 import { SessionLimits } from './session/session-limits.js';
 import { UploadSessionStore } from './session/upload-session.store.js';
 import { failureKind, failureReason, UploadTakenOverError } from './upload.errors.js';
+import type { WantedDigests } from './wanted-digests.js';
 
 type TakeoverOption = Pick<AcquisitionOptions, 'takesOver'>;
 
@@ -69,17 +72,19 @@ export class UploadService {
    * Creates a session.
    *
    * @param announced the algorithm of the digest that the client will send. sha256 is always computed. If the
-   *   digest has an algorithm that was not announced, commit must read the bytes back.
+   *   digest has an algorithm that was not announced, commit must read the bytes back. A tarsum is computed
+   *   by the request that brings byte 0.
    */
   async start(
     repository: RepositoryName,
-    announced: DigestAlgorithm | undefined,
+    announced: BlobAlgorithm | undefined,
     origin: UploadOrigin,
   ): Promise<UploadReference & { offsetBytes: number }> {
     const id = newUploadId();
     const driverState = await this.driver.createUpload(id);
     const midstates = this.algorithms(announced).map(initialMidstate);
-    const progress = { offsetBytes: 0, midstates, driverState };
+    const tarsums = [announced ?? CANONICAL_ALGORITHM].filter(isTarsumAlgorithm).map(initialTarsumState);
+    const progress = { offsetBytes: 0, midstates, driverState, tarsums };
     await this.insert({ repository, id }, progress, this.leases.leaseRequest(origin));
     uploadsStarted.inc();
     return { repository, id, offsetBytes: 0 };
@@ -100,9 +105,9 @@ export class UploadService {
   }
 
   /** All of them if the driver can't read an upload back: commit could not compute another one. */
-  private algorithms(announced: DigestAlgorithm | undefined): readonly DigestAlgorithm[] {
+  private algorithms(announced: BlobAlgorithm = CANONICAL_ALGORITHM): readonly DigestAlgorithm[] {
     if (!canReadUploads(this.driver)) return DIGEST_ALGORITHMS;
-    return [...new Set<DigestAlgorithm>([CANONICAL_ALGORITHM, announced ?? CANONICAL_ALGORITHM])];
+    return DIGEST_ALGORITHMS.filter((known) => known === CANONICAL_ALGORITHM || known === announced);
   }
 
   /**
@@ -134,7 +139,7 @@ export class UploadService {
     const append = async (held: HeldSession) => {
       expectOpen(held.session);
       return this.withBody(held, body, (received) =>
-        received.append(async (writer) => {
+        received.append([], async (writer) => {
           await writer.checkpoint({ release: true });
           return { offsetBytes: writer.offset };
         }),
@@ -145,53 +150,58 @@ export class UploadService {
   }
 
   /**
-   * Appends a last body, if there is one, as `append` does, and makes the session's bytes the blob `digest`.
-   * Idempotent.
+   * Appends a last body, if there is one, as `append` does, and makes the session's bytes a blob with the
+   * wanted digests. Returns its sha256 digest. Idempotent.
    *
    * @throws DigestInvalidError if the bytes have another digest; the session stays open, with all its bytes.
    *   BlobUploadUnknownError if the session has ended, also if its blob was deleted since.
    */
   async commit(
     reference: UploadReference,
-    digest: Digest,
+    wanted: WantedDigests,
     body: UploadBody | undefined,
     origin: UploadOrigin,
     { takesOver }: TakeoverOption = {},
-  ): Promise<void> {
-    const commit = (held: HeldSession) => this.commitHeld(held, digest, body);
-    const intent = this.intentOf(digest, body);
+  ): Promise<Digest> {
+    const commit = (held: HeldSession) => this.commitHeld(held, wanted, body);
+    const intent = this.intentOf(wanted, body);
     const options = { intent, takesOver, statedOffset: body?.statedOffset };
     try {
-      await this.withSession(reference, origin, commit, options);
+      return await this.withSession(reference, origin, commit, options);
     } catch (error) {
       if (!(error instanceof BlobUploadUnknownError)) throw error;
       // A repeated request, whose first response was lost, succeeds again.
-      if (!(await this.sessions.renewCommitted(reference, digest))) throw error;
+      const canonical = await this.sessions.renewCommitted(reference, wanted);
+      if (canonical === undefined) throw error;
+      return canonical;
     }
   }
 
   /**
-   * Pushes a blob in one request. The client never learns of the session, so the session always ends here.
+   * Pushes a blob in one request, and returns its sha256 digest. The client never learns of the session, so
+   * the session always ends here.
    *
    * @throws DigestInvalidError, SizeInvalidError
    */
   async pushWhole(
     repository: RepositoryName,
-    digest: Digest,
+    wanted: WantedDigests,
     body: UploadBody,
     origin: UploadOrigin,
-  ): Promise<void> {
-    const session = await this.start(repository, digestAlgorithm(digest), origin);
+  ): Promise<Digest> {
+    const { additional } = wanted;
+    const announced = additional && digestAlgorithm(additional);
+    const session = await this.start(repository, announced, origin);
     const commit = async (held: HeldSession) => {
       try {
-        await this.commitHeld(held, digest, body);
+        return await this.commitHeld(held, wanted, body);
       } catch (error) {
         // With the same lease: a process that is stopping can't acquire another one.
         await this.cancelHeld(held).catch(() => undefined);
         throw error;
       }
     };
-    await this.withSession(session, origin, commit, { intent: this.intentOf(digest, body) });
+    return this.withSession(session, origin, commit, { intent: this.intentOf(wanted, body) });
   }
 
   /**
@@ -251,28 +261,28 @@ export class UploadService {
   }
 
   /** The digest to record when the session is acquired, if the body may be stored at once. */
-  private intentOf(digest: Digest, body: UploadBody | undefined): Digest | undefined {
+  private intentOf({ only, additional }: WantedDigests, body: UploadBody | undefined): Digest | undefined {
     const { lengthBytes = Infinity } = body ?? {};
     const isSmall = lengthBytes > 0 && lengthBytes <= MAX_STORED_UPLOAD_BYTES;
-    const isStorable = isSmall && canStore(this.driver) && digestAlgorithm(digest) === CANONICAL_ALGORITHM;
-    return isStorable ? digest : undefined;
+    const isStorable = isSmall && canStore(this.driver) && additional === undefined;
+    return isStorable ? only : undefined;
   }
 
-  private async commitHeld(held: HeldSession, digest: Digest, body: UploadBody | undefined): Promise<void> {
+  private async commitHeld(
+    held: HeldSession,
+    wanted: WantedDigests,
+    body: UploadBody | undefined,
+  ): Promise<Digest> {
     const { session } = held;
-    if (session.state === 'committing') {
-      if (session.digest !== digest)
-        throw new BlobUploadInvalidError('the upload is being committed as another digest');
-      return this.commits.resume(held);
-    }
+    if (session.state === 'committing') return this.commits.resume(held, wanted);
     if (body === undefined) {
-      return this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), digest);
+      return this.commits.commit(held, session, digestsOf(session.midstates, this.hashers), wanted);
     }
-    await this.withBody(held, body, async (received) => {
-      const content = await received.whole(digest);
+    return this.withBody(held, body, async (received) => {
+      const content = wanted.only && (await received.whole(wanted.only));
       if (content !== undefined) return this.commits.store(held, content);
-      await received.append(async (writer) =>
-        this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), digest),
+      return received.append(wanted.tarsumAlgorithms, async (writer) =>
+        this.commits.commit(held, await writer.flush({ isLast: true }), writer.digests(), wanted),
       );
     });
   }

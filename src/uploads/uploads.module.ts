@@ -7,6 +7,7 @@ import { ObjectVerifier } from './commit/object-verifier.js';
 import { TakeoverRequests } from './session/takeover-requests.js';
 import { UploadCommitService } from './commit/upload-commit.service.js';
 import { UploadCommitStore } from './commit/upload-commit.store.js';
+import { UploadDigests } from './commit/upload-digests.js';
 import { UploadLeaseService } from './session/upload-lease.service.js';
 import { UploadReaper } from './cleanup/upload-reaper.js';
 import { UploadReapingStore } from './cleanup/upload-reaping.store.js';
@@ -23,6 +24,7 @@ import { UploadService } from './upload.service.js';
     UploadLeaseService,
     TakeoverRequests,
     UploadCommitService,
+    UploadDigests,
     ObjectVerifier,
     UploadReclaimService,
     UploadReaper,

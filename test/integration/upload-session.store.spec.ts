@@ -13,6 +13,7 @@ import { UploadSessionStore } from '../../src/uploads/session/upload-session.sto
 import { createTestDataSource, type TestDataSource } from '../support/test-data-source.js';
 import { untilSessionsWait } from '../support/lock-waits.js';
 import { claimantOf } from '../support/upload-claims.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 const PROGRESS = { offsetBytes: 7, midstates: [initialMidstate('sha256')], driverState: { parts: [1, 2] } };
 const DIGEST = parseDigest(`sha256:${'a'.repeat(64)}`);
@@ -187,10 +188,12 @@ describe('UploadSessionStore', () => {
       await commits.markCommitting(lease, PROGRESS, { digest: DIGEST, canonical: DIGEST }),
     ).toBeUndefined();
     expect(await store.find(reference)).toMatchObject({ state: 'committed', blobId: blob?.id });
-    expect(await store.renewCommitted(reference, DIGEST)).toBe(true);
-    expect(await store.renewCommitted(reference, parseDigest(`sha256:${'b'.repeat(64)}`))).toBe(false);
+    const other = parseDigest(`sha256:${'b'.repeat(64)}`);
+    expect(await store.renewCommitted(reference, WantedDigests.of(DIGEST))).toBe(DIGEST);
+    expect(await store.renewCommitted(reference, WantedDigests.of(other))).toBeUndefined();
+    expect(await store.renewCommitted(reference, WantedDigests.of(DIGEST, other))).toBeUndefined();
     const elsewhere = { ...reference, repository: parseRepositoryName('a/c') };
-    expect(await store.renewCommitted(elsewhere, DIGEST)).toBe(false);
+    expect(await store.renewCommitted(elsewhere, WantedDigests.of(DIGEST))).toBeUndefined();
   });
 
   it('releases every lease for the only process of a database', async () => {

@@ -8,6 +8,7 @@ import { FaultPoint } from './fault-point.js';
 import { REPOSITORY, TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
 import { MEDIA } from './shared-medium.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 /** Cases that the property tests found: objects that no row knew. */
 describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was cut off (%s)', (kind) => {
@@ -33,11 +34,12 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
       const one = await a.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
       await a.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
       void faults.arm('finishUpload', 'after', 'throws');
-      await expect(a.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN)).rejects.toThrow(
-        'was made to fail',
-      );
-      await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
-      if (who === 'its client') await a.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN);
+      await expect(
+        a.uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN),
+      ).rejects.toThrow('was made to fail');
+      await b.uploads.pushWhole(REPOSITORY, WantedDigests.of(digest), whole(bytes), UNKNOWN_ORIGIN);
+      if (who === 'its client')
+        await a.uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN);
       else await registry.reap(b);
       await registry.expectNothingLeftOver(b);
     },
@@ -63,7 +65,12 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     const one = await a.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
     if (bytes.length > 0 && !isWhole) await a.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
     const body = isWhole ? whole(bytes) : undefined;
-    const committing = a.uploads.commit(one, digestOf('sha256', bytes), body, UNKNOWN_ORIGIN);
+    const committing = a.uploads.commit(
+      one,
+      WantedDigests.of(digestOf('sha256', bytes)),
+      body,
+      UNKNOWN_ORIGIN,
+    );
     const outcome = committing.then(
       () => 'committed',
       (error: unknown) => (error as Error).name,
@@ -92,8 +99,8 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
   ])('leaves no second object of %s if another request resumed it', async (_, bytes, isWhole) => {
     const digest = digestOf('sha256', bytes);
     const { one, b, proceed, outcome } = await stuckCommit(bytes, isWhole);
-    await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
-    await b.uploads.commit(one, digest, isWhole ? whole(bytes) : undefined, UNKNOWN_ORIGIN);
+    await b.uploads.pushWhole(REPOSITORY, WantedDigests.of(digest), whole(bytes), UNKNOWN_ORIGIN);
+    await b.uploads.commit(one, WantedDigests.of(digest), isWhole ? whole(bytes) : undefined, UNKNOWN_ORIGIN);
     proceed();
     expect(await outcome).not.toBe('committed');
     await registry.expectNothingLeftOver(b);
@@ -110,7 +117,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     await a.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
     void faults.arm('markCancelled', 'before', 'throws');
     await expect(a.uploads.cancel(one, UNKNOWN_ORIGIN)).rejects.toThrow('was made to fail');
-    await b.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN);
+    await b.uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN);
     expect(await registry.pull(digest)).toEqual(bytes);
     await registry.expectNothingLeftOver(b);
   });
@@ -130,7 +137,10 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
     const commit = async (replica: TestReplica) => {
       const one = await replica.uploads.start(REPOSITORY, undefined, UNKNOWN_ORIGIN);
       await replica.uploads.append(one, whole(bytes), UNKNOWN_ORIGIN);
-      return { one, end: (who = replica) => who.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN) };
+      return {
+        one,
+        end: (who = replica) => who.uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN),
+      };
     };
 
     it.each([
@@ -142,7 +152,7 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
       const faults = new FaultPoint();
       const a = await registry.startReplica(faults.around);
       const b = await registry.startReplica();
-      await b.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
+      await b.uploads.pushWhole(REPOSITORY, WantedDigests.of(digest), whole(bytes), UNKNOWN_ORIGIN);
       const lost = await loseBytes();
       const { end } = await commit(a);
       void faults.arm(call, when, 'throws');
@@ -155,7 +165,12 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
 
     it('is repaired once by several pushes', async () => {
       const replicas = await Promise.all([1, 2, 3].map(() => registry.startReplica()));
-      await replicas[0]?.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
+      await replicas[0]?.uploads.pushWhole(
+        REPOSITORY,
+        WantedDigests.of(digest),
+        whole(bytes),
+        UNKNOWN_ORIGIN,
+      );
       const lost = await loseBytes();
       const commits = await Promise.all(replicas.map(commit));
       await Promise.all(commits.map(({ end }) => end()));
@@ -170,10 +185,10 @@ describe.each(['filesystem', 'memory', 'objects'] as const)('a commit that was c
         const a = await registry.startReplica(faults.around);
         const b = await registry.startReplica();
         for (const when of ['before', 'after'] as const) {
-          await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
+          await a.uploads.pushWhole(REPOSITORY, WantedDigests.of(digest), whole(bytes), UNKNOWN_ORIGIN);
           // It has the wrong size: a push displaces it, and it must be removed.
           await registry.query(`UPDATE blobs SET size_bytes = size_bytes + 1`);
-          await a.uploads.pushWhole(REPOSITORY, digest, whole(bytes), UNKNOWN_ORIGIN);
+          await a.uploads.pushWhole(REPOSITORY, WantedDigests.of(digest), whole(bytes), UNKNOWN_ORIGIN);
           await registry.query(`UPDATE blobs SET size_bytes = size_bytes - 1`);
           expect(await displaced()).toHaveLength(1);
           void faults.arm(call, when, 'throws');

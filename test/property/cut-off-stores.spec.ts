@@ -10,6 +10,7 @@ import type { TestReplica } from './replica.js';
 import { outcomeOf } from './sessions-under-test.js';
 import { MEDIA } from './shared-medium.js';
 import { REPOSITORY, TestRegistry } from './test-registry.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 const CONTENT = Buffer.from('content');
 const OTHER = Buffer.from('other content');
@@ -20,7 +21,9 @@ const whole = (bytes: Buffer): UploadBody => ({
   range: undefined,
 });
 const put = ({ uploads }: TestReplica, one: UploadReference, bytes: Buffer, body = whole(bytes)) =>
-  outcomeOf(uploads.commit(one, digestOf('sha256', bytes), body, UNKNOWN_ORIGIN).then(() => 'ok'));
+  outcomeOf(
+    uploads.commit(one, WantedDigests.of(digestOf('sha256', bytes)), body, UNKNOWN_ORIGIN).then(() => 'ok'),
+  );
 
 /** What happens after the fault, and its outcome. */
 const SEQUELS: Record<
@@ -35,7 +38,9 @@ const SEQUELS: Record<
     const appended = await outcomeOf(append);
     if (appended !== 'ok') return appended;
     const digest = digestOf('sha256', OTHER);
-    return outcomeOf(uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN).then(() => 'ok'));
+    return outcomeOf(
+      uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN).then(() => 'ok'),
+    );
   },
   'it is cancelled': ({ uploads }, one) => outcomeOf(uploads.cancel(one, UNKNOWN_ORIGIN).then(() => 'ok')),
   'it expires': (replica, one, registry) => registry.expire(one, replica).then(() => 'ok'),
@@ -93,7 +98,7 @@ describe('a push in one body', () => {
     expect(await put(a, one, OTHER)).toBe('InjectedError');
     expect((await row(one))?.digest).toBe(digest);
     expect(await registry.query('SELECT FROM object_deletions')).toEqual([]);
-    await b.uploads.commit(one, digestOf('sha256', OTHER), undefined, UNKNOWN_ORIGIN);
+    await b.uploads.commit(one, WantedDigests.of(digestOf('sha256', OTHER)), undefined, UNKNOWN_ORIGIN);
     expect(await registry.query('SELECT digest FROM object_deletions')).toEqual([{ digest }]);
     await registry.expectNothingLeftOver(b);
   });
@@ -152,7 +157,7 @@ describe('a push in one body', () => {
     expect(kept).toMatchObject({ state: 'open', offsetBytes: 3, leaseHolder: null });
     if (kept !== undefined) expect(await registry.bytesOf(kept)).toEqual(Buffer.from('abc'));
     const digest = digestOf('sha256', Buffer.from('abc'));
-    await b.uploads.commit(one, digest, undefined, UNKNOWN_ORIGIN);
+    await b.uploads.commit(one, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN);
     await registry.expectNothingLeftOver(b);
   });
 

@@ -5,6 +5,7 @@ import { UNKNOWN_ORIGIN } from '../support/upload-claims.js';
 import { FedBody } from './fed-body.js';
 import type { TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 /** A request that succeeded. */
 export type Success =
@@ -50,7 +51,7 @@ export class RaceHistory {
     if (commits.length > 0) expect(state).toBe('committed');
     if (row?.state === 'open') await this.carryOn(replica);
     if (row?.state === 'committing' && row.digest !== null) {
-      await replica.uploads.commit(this.reference, row.digest, undefined, UNKNOWN_ORIGIN);
+      await replica.uploads.commit(this.reference, WantedDigests.of(row.digest), undefined, UNKNOWN_ORIGIN);
     }
     const now = await this.row();
     expect(['committed', 'expired']).toContain(now?.state);
@@ -80,7 +81,12 @@ export class RaceHistory {
     };
     await uploads.append(this.reference, body(new FedBody()), UNKNOWN_ORIGIN);
     await this.look();
-    await uploads.commit(this.reference, digestOf('sha256', this.acknowledged), undefined, UNKNOWN_ORIGIN);
+    await uploads.commit(
+      this.reference,
+      WantedDigests.of(digestOf('sha256', this.acknowledged)),
+      undefined,
+      UNKNOWN_ORIGIN,
+    );
   }
 
   private async row() {

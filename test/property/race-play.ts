@@ -9,6 +9,7 @@ import { Race } from './race.js';
 import { RaceHistory } from './race-history.js';
 import { type TestRegistry, REPOSITORY } from './test-registry.js';
 import type { TestReplica } from './replica.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 /** A request or a fault that starts together with the others. */
 export type Runner =
@@ -189,7 +190,7 @@ class Player {
         const bytes = this.bytesOf(chunks);
         const digest = digestOf('sha256', Buffer.concat([await this.soFar(now), bytes]));
         const body = sizeBytes === undefined ? undefined : this.body(bytes, chunks, true, undefined);
-        await uploads.commit(reference, digest, body, UNKNOWN_ORIGIN);
+        await uploads.commit(reference, WantedDigests.of(digest), body, UNKNOWN_ORIGIN);
         history.successes.push({ kind: 'commit', digest });
         return;
       }
@@ -202,7 +203,12 @@ class Player {
         return;
       case 'push the same': {
         const bytes = await this.soFar(await uploads.status(reference));
-        await uploads.pushWhole(REPOSITORY, digestOf('sha256', bytes), whole(bytes), UNKNOWN_ORIGIN);
+        await uploads.pushWhole(
+          REPOSITORY,
+          WantedDigests.of(digestOf('sha256', bytes)),
+          whole(bytes),
+          UNKNOWN_ORIGIN,
+        );
         expect((await registry.pull(digestOf('sha256', bytes)))?.equals(bytes)).toBe(true);
         return;
       }

@@ -8,6 +8,7 @@ import { FaultPoint, INJECTED } from './fault-point.js';
 import { FedBody } from './fed-body.js';
 import { REPOSITORY, type TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 const CHUNK_BYTES = 50;
 
@@ -151,7 +152,9 @@ export class RepeatingClient {
     const commits = this.state !== 'committed' && step.failsInCommit && this.plan.content.length > 0;
     if (commits) void replica.faults.arm('finishUpload', 'after', 'throws');
     const fed = body && this.feed(body, step);
-    const outcome = outcomeOf(replica.uploads.commit(this.session, this.digest, fed?.upload, UNKNOWN_ORIGIN));
+    const outcome = outcomeOf(
+      replica.uploads.commit(this.session, WantedDigests.of(this.digest), fed?.upload, UNKNOWN_ORIGIN),
+    );
     if (body !== undefined && fed !== undefined) await this.expectEnd(step, body, fed.body, outcome, commits);
     else this.expectCommit(await outcome, commits);
     replica.faults.disarm();

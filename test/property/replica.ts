@@ -23,6 +23,7 @@ import type { HasherFactory } from '../../src/uploads/hash/hasher.js';
 import { ObjectVerifier } from '../../src/uploads/commit/object-verifier.js';
 import { TakeoverRequests } from '../../src/uploads/session/takeover-requests.js';
 import { UploadCommitService } from '../../src/uploads/commit/upload-commit.service.js';
+import { UploadDigests } from '../../src/uploads/commit/upload-digests.js';
 import { UploadCommitStore } from '../../src/uploads/commit/upload-commit.store.js';
 import { UploadClock } from '../../src/maintenance/upload-clock.js';
 import { UploadEventLog } from '../../src/events/upload-event-log.js';
@@ -121,6 +122,7 @@ export class TestReplica {
       presence,
       this.identity,
       new ObjectVerifier(driver, hashers),
+      new UploadDigests(driver, hashers),
       driver,
       hashers,
     );

@@ -16,6 +16,7 @@ import {
 } from './session-model.js';
 import { expire, kill, lapse, reap, stop } from './replica-commands.js';
 import { type Command, type Play, type Scene, step } from './session-step.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 class Start implements Command {
   constructor(
@@ -99,7 +100,9 @@ const commit: Play<CommitPlan> = (scene, { as, body }) =>
     const content = Buffer.concat([session.bytes, effect?.kept ?? Buffer.of()]);
     const digest = digestFor(as, content, session);
     const outcome = await outcomeOf(
-      replica.uploads.commit(session.reference, digest, request?.body, UNKNOWN_ORIGIN).then(() => 'ok'),
+      replica.uploads
+        .commit(session.reference, WantedDigests.of(digest), request?.body, UNKNOWN_ORIGIN)
+        .then(() => 'ok'),
     );
     expect(outcome).toBe(expected());
 
@@ -143,7 +146,9 @@ const pushWhole: Play<{ body: BodyPlan; isRight: boolean; isTheSame: boolean }> 
   const { kept, failure } = effectOf(body, request.body, 0);
   const digest = plan.isRight ? digestOf('sha256', kept) : SOMETHING_ELSE;
   const outcome = await outcomeOf(
-    replica.uploads.pushWhole(REPOSITORY, digest, request.body, UNKNOWN_ORIGIN).then(() => 'ok'),
+    replica.uploads
+      .pushWhole(REPOSITORY, WantedDigests.of(digest), request.body, UNKNOWN_ORIGIN)
+      .then(() => 'ok'),
   );
   expect(outcome).toBe(failure ?? (plan.isRight ? 'ok' : 'DigestInvalidError'));
   if (outcome === 'ok') model.addBlob(kept, []);
@@ -244,7 +249,9 @@ const crashInCommit: Play<{ when: 'before' | 'after'; how: 'fails' | 'is killed'
     if (!isWritable) return;
     const request = () =>
       outcomeOf(
-        replica.uploads.commit(session.reference, digest, undefined, UNKNOWN_ORIGIN).then(() => 'ok'),
+        replica.uploads
+          .commit(session.reference, WantedDigests.of(digest), undefined, UNKNOWN_ORIGIN)
+          .then(() => 'ok'),
       );
     // The driver has nothing to finish.
     if (model.hasBlob(session.bytes)) {
@@ -280,7 +287,7 @@ const crashInStore: Play<{
     const reached = replica.faults.arm(call, 'before', how === 'fails' ? 'throws' : 'hangs');
     const outcome = outcomeOf(
       replica.uploads
-        .commit(session.reference, digest, body.as(undefined, chunk.length), UNKNOWN_ORIGIN)
+        .commit(session.reference, WantedDigests.of(digest), body.as(undefined, chunk.length), UNKNOWN_ORIGIN)
         .then(() => 'ok'),
     );
     if (how === 'fails') return expect(await outcome).toBe(INJECTED);

@@ -7,6 +7,7 @@ import { FedBody } from './fed-body.js';
 import type { TestRegistry } from './test-registry.js';
 import type { TestReplica } from './replica.js';
 import type { Outcome, RegistryModel, SessionModel } from './session-model.js';
+import { WantedDigests } from '../../src/uploads/wanted-digests.js';
 
 /** A replica, and the place where its calls can be made to fail. */
 export type ServedReplica = TestReplica & { readonly faults: FaultPoint };
@@ -135,7 +136,7 @@ export class SessionsUnderTest {
     await uploads.append(session.reference, request(rest), UNKNOWN_ORIGIN);
     model.keep(session, rest);
     const digest = digestOf('sha256', Buffer.concat([session.bytes, last]));
-    await uploads.commit(session.reference, digest, request(last), UNKNOWN_ORIGIN);
+    await uploads.commit(session.reference, WantedDigests.of(digest), request(last), UNKNOWN_ORIGIN);
     model.keep(session, last);
     model.commit(session, digest);
   }

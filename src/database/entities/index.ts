@@ -3,6 +3,7 @@ import { AccessStateEntity } from './access-state.entity.js';
 import { AccessTokenEntity } from './access-token.entity.js';
 import { AccountEntity } from './account.entity.js';
 import { BlobDigestEntity } from './blob-digest.entity.js';
+import { BlobTarsumEntity } from './blob-tarsum.entity.js';
 import { BlobEntity } from './blob.entity.js';
 import { DeletionEntity } from './deletion.entity.js';
 import { DisplacedObjectEntity } from './displaced-object.entity.js';
@@ -35,6 +36,7 @@ export const ENTITIES = [
   RepositoryEntity,
   BlobEntity,
   BlobDigestEntity,
+  BlobTarsumEntity,
   DisplacedObjectEntity,
   RepositoryBlobEntity,
   ManifestEntity,

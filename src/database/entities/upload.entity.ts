@@ -48,6 +48,13 @@ export class UploadEntity {
   @Column({ type: 'jsonb', name: 'body_start', nullable: true })
   bodyStart: Record<string, unknown> | null;
 
+  /**
+   * The tarsums that the client announced or named, each of the first `lengthBytes` bytes (see
+   * `src/uploads/hash/tarsum-state.ts`). Null: none.
+   */
+  @Column({ type: 'jsonb', nullable: true })
+  tarsums: unknown[] | null;
+
   /** Fencing version. Each new writer increments it; a writer with an older version changes nothing. */
   @Column({ ...BYTES, default: 0 })
   version: number;

@@ -35,7 +35,7 @@ export class CommitOfStoredContent1764610000000 implements MigrationInterface {
  * Locks are taken in this order: content, session, blob, repository, link. Each statement sees what was
  * committed before it began, so what is read after a lock is what the lock protects.
  */
-const COMMIT_OF_STORED_CONTENT = `
+export const COMMIT_OF_STORED_CONTENT = `
   CREATE OR REPLACE FUNCTION commit_upload(
     p_upload uuid, p_version bigint,
     p_repository text, p_canonical text, p_digests text[], p_size_bytes bigint,

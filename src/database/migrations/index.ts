@@ -51,6 +51,8 @@ import { UntaggedForecast1764600000000 } from './1764600000000-untagged-forecast
 import { CommitOfStoredContent1764610000000 } from './1764610000000-commit-of-stored-content.js';
 import { IdempotentRequests1764620000000 } from './1764620000000-idempotent-requests.js';
 import { IndexOfOpenSessions1764630000000 } from './1764630000000-index-of-open-sessions.js';
+import { BlobTarsums1764650000000 } from './1764650000000-blob-tarsums.js';
+import { TarsumsOfUploads1764650000001 } from './1764650000001-tarsums-of-uploads.js';
 
 /** In the order in which they run. */
 export const MIGRATIONS = [
@@ -107,4 +109,6 @@ export const MIGRATIONS = [
   CommitOfStoredContent1764610000000,
   IdempotentRequests1764620000000,
   IndexOfOpenSessions1764630000000,
+  BlobTarsums1764650000000,
+  TarsumsOfUploads1764650000001,
 ];

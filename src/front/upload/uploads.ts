@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Configuration } from '../../config/configuration.js';
 import { carriedUploads } from '../../observability/metrics/front.metrics.js';
+import { CANONICAL_ALGORITHM } from '../../oci/digest.js';
 import { BufferBudget } from '../bytes/buffer-budget.js';
 import { WholeBodyBudget } from '../bytes/whole-body-budget.js';
 import { KeptBytes } from '../bytes/kept-bytes.js';
@@ -49,16 +50,18 @@ export class Uploads {
 
   /**
    * A POST of a whole blob that is too large to be sent again as a whole: it becomes a session, and a PUT.
+   * A tarsum needs no announcement: the PUT names it, and begins at byte 0.
    *
    * @throws NoReplicaError; errors of the client's body
    */
-  async pushWhole(request: ClientRequest, digest: string): Promise<Answer> {
+  async pushWhole(request: ClientRequest, digests: readonly string[]): Promise<Answer> {
     const upload = uploadRequestOf(request);
     const { headers } = upload;
     return this.withPatience(async (patience) => {
       const { 'content-type': _, ...bare } = headers;
       const session = { headers: bare, body: [], isRepeatable: true, isOnSession: false };
-      const algorithm = new URLSearchParams({ 'digest-algorithm': digest.split(':', 1)[0] ?? '' });
+      const announced = digests.find((digest) => !digest.startsWith('tarsum')) ?? CANONICAL_ALGORITHM;
+      const algorithm = new URLSearchParams({ 'digest-algorithm': announced.split(':', 1)[0] ?? '' });
       const path = pathOf(upload.target);
       const started = await this.requests.ask(
         { ...session, method: 'POST', target: `${path}?${algorithm.toString()}` },
@@ -66,7 +69,7 @@ export class Uploads {
       );
       const location = started.headers['location'];
       if (started.status !== 202 || typeof location !== 'string') return started;
-      const query = new URLSearchParams({ digest });
+      const query = new URLSearchParams(digests.map((digest): [string, string] => ['digest', digest]));
       const put = {
         ...upload,
         method: 'PUT',

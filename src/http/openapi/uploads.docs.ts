@@ -37,8 +37,13 @@ const SESSION_HEADERS = {
 
 const BLOB_HEADERS = {
   Location: 'Path of the blob',
-  'Docker-Content-Digest': 'Digest of the blob, with the requested algorithm',
+  'Docker-Content-Digest':
+    'Digest of the blob: of several that were named, and for a tarsum, the sha256 digest',
 };
+
+/** A `+` that arrives as a space is read as `+`. */
+const SEVERAL =
+  'May be repeated: at most four digests or tarsums (`tarsum.v1%2Bsha256:…`), which must all match';
 
 const Bytes = (required: boolean) =>
   applyDecorators(
@@ -101,11 +106,11 @@ export const UploadStartDocs = () =>
       'end-4a, end-4b, end-11',
     ),
     NameParam(),
-    TextQuery('digest', 'With a body: pushes the whole blob in one request'),
-    TextQuery('mount', 'Digest of a blob to mount'),
+    TextQuery('digest', `With a body: pushes the whole blob in one request. ${SEVERAL}`),
+    TextQuery('mount', 'Digest of a blob to mount; with `from` also a tarsum'),
     TextQuery('from', 'Repository to mount from; default: any that the client may pull from'),
     IdempotencyKey(),
-    TextQuery('digest-algorithm', 'Algorithm of the final digest, if not sha256'),
+    TextQuery('digest-algorithm', 'Algorithm of the final digest or tarsum, if not sha256'),
     Bytes(false),
     Responds(201, 'The blob was mounted or stored', BLOB_HEADERS),
     Responds(202, 'A session; a requested mount was not possible', SESSION_HEADERS),
@@ -147,7 +152,7 @@ export const UploadCommitDocs = () =>
     Endpoint('uploads', 'commitUpload', 'Complete an upload, optionally with a last chunk', 'end-6'),
     NameParam(),
     UploadIdParamDoc(),
-    TextQuery('digest', 'Digest of the content', true),
+    TextQuery('digest', `Digest of the content. ${SEVERAL}`, true),
     Offset(),
     ContentRange(),
     StatedOffset(),

@@ -2,9 +2,10 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BlobPresence } from '../../blobs/blob-presence.js';
 import type { BlobRecord } from '../../blobs/blob.store.js';
 import { CANONICAL_ALGORITHM, type Digest, digestAlgorithm } from '../../oci/digest.js';
-import { BlobUploadUnknownError, digestMismatch } from '../../oci/errors.js';
+import { BlobUploadInvalidError, BlobUploadUnknownError } from '../../oci/errors.js';
+import type { BlobDigest } from '../../oci/tarsum.js';
 import { StorageIdentity } from '../../storage-identity/storage-identity.js';
-import { canReadUploads, canStore } from '../../storage/driver-abilities.js';
+import { canStore } from '../../storage/driver-abilities.js';
 import type { ObjectKey } from '../../storage/object-key.js';
 import { STORAGE_DRIVER, type StorageDriver } from '../../storage/storage-driver.js';
 import { UploadReapingStore } from '../cleanup/upload-reaping.store.js';
@@ -14,8 +15,8 @@ import { HASHER_FACTORY, type HasherFactory } from '../hash/hasher.js';
 import type { HeldSession } from '../session/held-session.js';
 import type { WholeContent } from '../session/received-body.js';
 import type { UploadProgress, UploadSession } from '../session/upload-session.js';
-import { digestLike } from '../session/upload-writer.js';
 import { UploadTakenOverError } from '../upload.errors.js';
+import { WantedDigests } from '../wanted-digests.js';
 import { ObjectVerifier, type Verdict } from './object-verifier.js';
 import {
   type LeftoverObject,
@@ -24,6 +25,7 @@ import {
   type ReplacedObject,
   UploadCommitStore,
 } from './upload-commit.store.js';
+import { UploadDigests } from './upload-digests.js';
 
 /** How a session ends. */
 interface Ending {
@@ -54,12 +56,13 @@ export class UploadCommitService {
     private readonly presence: BlobPresence,
     private readonly identity: StorageIdentity,
     private readonly verifier: ObjectVerifier,
+    private readonly verification: UploadDigests,
     @Inject(STORAGE_DRIVER) private readonly driver: StorageDriver,
     @Inject(HASHER_FACTORY) private readonly hashers: HasherFactory,
   ) {}
 
   /**
-   * Commits a held session as `wanted`.
+   * Commits a held session as `wanted`, and returns the sha256 digest of its bytes.
    *
    * @param digests of the session's bytes, the canonical one among them.
    * @throws DigestInvalidError if the bytes have another digest; UploadTakenOverError if this request was
@@ -69,36 +72,33 @@ export class UploadCommitService {
     held: HeldSession,
     progress: UploadProgress,
     digests: readonly Digest[],
-    wanted: Digest,
-  ): Promise<void> {
-    await held.keepAlive(async () => {
-      const verified = await this.verify(held, progress, digests, wanted);
+    wanted: WantedDigests,
+  ): Promise<Digest> {
+    return held.keepAlive(async () => {
+      const verified = await this.verification.verify(held, progress, digests, wanted);
       const { repository } = held.session;
-      const content = {
-        repository,
-        canonical: canonicalOf(verified),
-        digests: verified,
-        sizeBytes: progress.offsetBytes,
-      };
-      const leftover = this.leftoverOf(held.session, content.canonical);
-      const marked = await this.statements.markCommitting(held.lease, progress, {
-        digest: wanted,
-        canonical: content.canonical,
-        leftover,
+      const canonical = canonicalOf(verified.digests);
+      const content = { repository, canonical, digests: verified.digests, sizeBytes: progress.offsetBytes };
+      const final = { ...progress, tarsums: verified.tarsums };
+      const marked = await this.statements.markCommitting(held.lease, final, {
+        digest: wanted.additional ?? canonical,
+        canonical,
+        leftover: this.leftoverOf(held.session, canonical),
       });
       if (marked === undefined) throw new UploadTakenOverError();
-      const make = () => this.finishUpload(held, progress, content.canonical);
+      const make = () => this.finishUpload(held, progress, canonical);
       await held.end(() => this.finish(held, { progress, content, make }, marked.existing));
+      return canonical;
     });
   }
 
   /**
-   * Stores the whole content of a held session that has no bytes, and commits it. Can be repeated like
-   * `commit`, with the same content.
+   * Stores the whole content of a held session that has no bytes, and commits it. Returns its sha256 digest.
+   * Can be repeated like `commit`, with the same content.
    *
    * @throws UploadTakenOverError, BlobUploadUnknownError: see `commit`.
    */
-  async store(held: HeldSession, { bytes, digests }: WholeContent): Promise<void> {
+  async store(held: HeldSession, { bytes, digests }: WholeContent): Promise<Digest> {
     const { driver } = this;
     const { session, intent } = held;
     if (!canStore(driver) || intent === undefined) throw new Error('the session was not acquired to store');
@@ -108,6 +108,7 @@ export class UploadCommitService {
     await held.keepAlive(() =>
       held.end(() => this.finish(held, { progress: session, content, make }, intent.existing)),
     );
+    return content.canonical;
   }
 
   /** The object of another digest that an earlier request on the open session may have stored (`store`). */
@@ -120,54 +121,21 @@ export class UploadCommitService {
   }
 
   /**
-   * Continues a commit that was interrupted. Its digest was verified before; the driver may have finished
+   * Continues a commit that was interrupted. Its digests were verified before; the driver may have finished
    * already.
+   *
+   * @param wanted by default, what the row names.
+   * @throws BlobUploadInvalidError if it is being committed as another digest.
    */
-  async resume(held: HeldSession): Promise<void> {
+  async resume(held: HeldSession, wanted?: WantedDigests): Promise<Digest> {
     const { session } = held;
     if (session.digest === null) throw new Error('the session has no digest to resume the commit with');
     const digests = [...digestsOf(session.midstates, this.hashers), session.digest];
-    await this.commit(held, session, digests, session.digest);
-  }
-
-  private async verify(
-    held: HeldSession,
-    progress: UploadProgress,
-    digests: readonly Digest[],
-    wanted: Digest,
-  ): Promise<readonly Digest[]> {
-    const computed = digestLike(wanted, digests) ?? (await this.hashAgain(held, progress, wanted));
-    if (computed !== wanted) {
-      throw digestMismatch('upload', { expected: wanted, received: computed, size: progress.offsetBytes });
-    }
-    return [...new Set([...digests, computed])];
-  }
-
-  /**
-   * Reads the bytes back. Needed only if the client didn't announce this algorithm when it started (see
-   * docs/adr).
-   */
-  private async hashAgain(
-    { session, signal }: HeldSession,
-    progress: UploadProgress,
-    wanted: Digest,
-  ): Promise<Digest> {
-    if (!canReadUploads(this.driver)) throw new Error('the session lacks an algorithm');
-    const hasher = this.hashers.create(digestAlgorithm(wanted));
-    try {
-      const upload = { id: session.id, state: progress.driverState };
-      const bytes: AsyncIterable<Uint8Array> = await this.driver.readUpload(upload, progress.offsetBytes, {
-        signal,
-      });
-      for await (const chunk of bytes) await hasher.update(chunk);
-      return hasher.digest();
-    } catch (error) {
-      // The error of an aborted stream has no reason; the signal has it.
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      hasher.dispose();
-    }
+    const tarsums = (session.tarsums ?? []).map((state) => ('tarsum' in state ? state.tarsum : undefined));
+    const known = new Set<BlobDigest | undefined>([...digests, ...tarsums]);
+    if (wanted?.all.every((digest) => known.has(digest)) === false)
+      throw new BlobUploadInvalidError('the upload is being committed as another digest');
+    return this.commit(held, session, digests, new WantedDigests([session.digest]));
   }
 
   /** Returns the blob that the session became, or undefined if this request was fenced. */

@@ -8,7 +8,12 @@ import { uploadsEnded } from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import type { RepositoryName } from '../../oci/repository-name.js';
 import { type ObjectKey, parseObjectKey } from '../../storage/object-key.js';
-import { progressParameters, queryUploads, retryDuringOutage } from '../session/upload-row.js';
+import {
+  progressParameters,
+  queryUploads,
+  retryDuringOutage,
+  tarsumsParameter,
+} from '../session/upload-row.js';
 import type { Lease, UploadProgress } from '../session/upload-session.js';
 
 /** The content of a session, about to become a blob of its repository. */
@@ -22,7 +27,7 @@ export interface NewContent {
 
 /** What a session is about to become. */
 export interface CommitTarget {
-  /** The digest that the client named. */
+  /** A digest that the client named: if one is not canonical, this one. */
   readonly digest: Digest;
   readonly canonical: Digest;
   readonly leftover?: LeftoverObject | undefined;
@@ -80,7 +85,7 @@ export class UploadCommitStore {
       this.dataSource,
       `WITH marked AS (
          UPDATE uploads
-            SET state = 'committing', digest = $7,
+            SET state = 'committing', digest = $7, tarsums = $11::jsonb,
                 offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
                 lease_expires_at = clock_timestamp() + $3::float8 * interval '1 second',
                 updated_at = CASE WHEN state = 'open' THEN now() ELSE updated_at END
@@ -99,14 +104,14 @@ export class UploadCommitStore {
                              LIMIT 1) AS existing ON true`,
       [
         ...[lease.uploadId, lease.version, lease.leaseSeconds, ...progressParameters(progress)],
-        ...[digest, canonical, leftover?.objectKey, leftover?.digest],
+        ...[digest, canonical, leftover?.objectKey, leftover?.digest, tarsumsParameter(progress)],
       ],
     );
     return row && { existing: row.id === null ? undefined : toBlobRecord(row as BlobRow) };
   }
 
   /**
-   * Makes the content a blob, links it to the repository and ends the session, in one statement
+   * Makes the content a blob, with the session's tarsums, links it and ends the session, in one statement
    * (`commit_upload`, among the migrations). Of several commits of one content the first one wins: the others
    * link its blob. Without an object, links the content if the registry has it, and otherwise returns no
    * blob. Returns no blob also if the session has become one that was collected since.

@@ -1,11 +1,14 @@
+import { settleAll } from '../../common/settle-all.js';
 import type { Configuration } from '../../config/configuration.js';
 import type { DatabaseSpace } from '../../database/database-space.js';
 import { discardedBytes } from '../../observability/metrics/upload.metrics.js';
 import type { Digest } from '../../oci/digest.js';
 import { SizeInvalidError } from '../../oci/errors.js';
+import type { TarsumAlgorithm } from '../../oci/tarsum.js';
 import type { StorageDriver } from '../../storage/storage-driver.js';
 import { HEARTBEAT, readBody, type UploadBody } from '../../transfer/read-body.js';
 import type { HasherFactory, Midstate } from '../hash/hasher.js';
+import { TarsumHasher } from '../hash/tarsum-hasher.js';
 import { bodyStartOf } from './body-start.js';
 import type { HeldSession } from './held-session.js';
 import { RepeatedBytes } from './repeated-bytes.js';
@@ -116,15 +119,21 @@ export class ReceivedBody {
   /**
    * Appends the body to the session, without the bytes that it has already, and then calls `end`. If any of
    * this fails, what arrived before is kept.
+   *
+   * @param tarsums that the request wants. They are calculated here if the body begins at byte 0, as are
+   *   those that were announced.
    */
-  async append<T>(end: (writer: UploadWriter) => Promise<T>): Promise<T> {
+  async append<T>(
+    tarsums: readonly TarsumAlgorithm[],
+    end: (writer: UploadWriter) => Promise<T>,
+  ): Promise<T> {
     const { driver, hashers, configuration } = this.parts;
     const { uploadCheckpointBytes: checkpointBytes } = configuration;
     const { onDurable } = this.body;
     const writer = await UploadWriter.open(this.held, { driver, hashers, checkpointBytes, onDurable });
     this.writer = writer;
     try {
-      await this.writeTo(writer);
+      await this.writeTo(writer, this.tarsumHashers(tarsums));
       return await end(writer);
     } catch (error) {
       await writer.salvage();
@@ -135,18 +144,30 @@ export class ReceivedBody {
     }
   }
 
-  private async writeTo(writer: UploadWriter): Promise<void> {
+  /** A tarsum has no midstate, so only the body that begins at byte 0 can have one. */
+  private tarsumHashers(wanted: readonly TarsumAlgorithm[]): readonly TarsumHasher[] {
+    if (this.start.lengthBytes > 0) return [];
+    const announced = this.held.session.tarsums?.map(({ algorithm }) => algorithm) ?? [];
+    return [...new Set([...announced, ...wanted])].map((algorithm) => new TarsumHasher(algorithm));
+  }
+
+  private async writeTo(writer: UploadWriter, tarsums: readonly TarsumHasher[]): Promise<void> {
     this.held.beginBody(this.start);
     const repeated = new RepeatedBytes(this.held.session, this.start, this.parts.hashers);
     try {
-      await this.writeUnrepeated(writer, repeated);
+      await this.writeUnrepeated(writer, repeated, tarsums);
+      if (tarsums.length > 0) writer.setTarsums(await Promise.all(tarsums.map((tarsum) => tarsum.state())));
     } finally {
       repeated.dispose();
     }
   }
 
   /** Checkpoints while the body stalls or is repeated, so that the lease is renewed. */
-  private async writeUnrepeated(writer: UploadWriter, repeated: RepeatedBytes): Promise<void> {
+  private async writeUnrepeated(
+    writer: UploadWriter,
+    repeated: RepeatedBytes,
+    tarsums: readonly TarsumHasher[],
+  ): Promise<void> {
     const { range } = this.body;
     const limit = range === undefined ? Infinity : range.end + 1;
     for await (const received of this.remaining()) {
@@ -157,7 +178,9 @@ export class ReceivedBody {
       const chunk = await repeated.skip(received);
       await this.parts.space.expectRoom('push', chunk.length);
       const room = limit - writer.offset;
-      await writer.write(chunk.length > room ? chunk.subarray(0, room) : chunk);
+      const summed = tarsums.map((tarsum) => tarsum.update(received));
+      // The buffer is used again, also after a failure.
+      await settleAll([writer.write(chunk.length > room ? chunk.subarray(0, room) : chunk), ...summed]);
       if (chunk.length > room) throw new SizeInvalidError('the body is longer than its Content-Range says');
     }
     repeated.expectCompared();

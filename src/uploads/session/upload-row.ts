@@ -7,6 +7,7 @@ import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
+import type { TarsumState } from '../hash/tarsum-state.js';
 import type { UploadProgress, UploadSession } from './upload-session.js';
 
 /** How long a request on an upload waits for Postgres to restart or to fail over. */
@@ -43,10 +44,11 @@ export interface UploadRow {
   digest: Digest | null;
   blob_id: string | null;
   body_start: Midstate | null;
+  tarsums: TarsumState[] | null;
 }
 
 export const SESSION_COLUMNS = `id, repository, state, offset_bytes, midstates, driver_state, version,
-  lease_holder, digest, blob_id, body_start`;
+  lease_holder, digest, blob_id, body_start, tarsums`;
 
 export function toSession(row: UploadRow): UploadSession {
   return {
@@ -61,10 +63,16 @@ export function toSession(row: UploadRow): UploadSession {
     digest: row.digest,
     blobId: row.blob_id,
     bodyStart: row.body_start,
+    ...(row.tarsums !== null && { tarsums: row.tarsums }),
   };
 }
 
 /** The values of `offset_bytes`, `midstates` and `driver_state`. */
 export function progressParameters({ offsetBytes, midstates, driverState }: UploadProgress): unknown[] {
   return [offsetBytes, JSON.stringify(midstates), JSON.stringify(driverState)];
+}
+
+/** The value of `tarsums`: null for a session without any. */
+export function tarsumsParameter({ tarsums = [] }: UploadProgress): string | null {
+  return tarsums.length === 0 ? null : JSON.stringify(tarsums);
 }

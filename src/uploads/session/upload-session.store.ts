@@ -9,7 +9,7 @@ import {
   uploadsResumed,
   uploadsTakenOver,
 } from '../../observability/metrics/upload.metrics.js';
-import type { Digest } from '../../oci/digest.js';
+import { CANONICAL_ALGORITHM, type Digest } from '../../oci/digest.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
 import type { OpenSessions } from './session-limits.js';
@@ -18,9 +18,11 @@ import {
   queryUploads,
   retryDuringOutage,
   SESSION_COLUMNS,
+  tarsumsParameter,
   toSession,
   type UploadRow,
 } from './upload-row.js';
+import type { WantedDigests } from '../wanted-digests.js';
 import type {
   Lease,
   LeaseRequest,
@@ -31,9 +33,9 @@ import type {
 
 const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 
-const INSERT = `INSERT INTO uploads (id, repository, midstates, driver_state,
+const INSERT = `INSERT INTO uploads (id, repository, midstates, driver_state, tarsums,
                                      created_by, client_address, user_agent, last_holder)`;
-const INSERTED = '$1::uuid, $2::text, $3::jsonb, $4::jsonb, $5::text, $6::text, $7::text, $8::text';
+const INSERTED = '$1::uuid, $2::text, $3::jsonb, $4::jsonb, $5::jsonb, $6::text, $7::text, $8::text, $9::text';
 const INSERT_ONCE = 'ON CONFLICT (id) DO NOTHING RETURNING id, offset_bytes';
 
 /** Counts at most `max` open sessions. Each condition has an index. */
@@ -44,10 +46,11 @@ function countOpen(max: `$${number}`, condition = 'true'): string {
 
 function insertParameters(
   { id, repository }: UploadReference,
-  { midstates, driverState }: UploadProgress,
+  progress: UploadProgress,
   { actor, clientAddress, userAgent, replica }: LeaseRequest,
 ): unknown[] {
-  const state = [JSON.stringify(midstates), JSON.stringify(driverState)];
+  const { midstates, driverState } = progress;
+  const state = [JSON.stringify(midstates), JSON.stringify(driverState), tarsumsParameter(progress)];
   return [id, repository, ...state, actor, clientAddress, userAgent, replica];
 }
 
@@ -114,7 +117,7 @@ export class UploadSessionStore {
     request: LeaseRequest,
   ): Promise<OpenSessions | undefined> {
     const insert = `${INSERT} SELECT ${INSERTED}
-       WHERE ($9 = 0 OR ${countOpen('$9')} < $9) AND ($10 = 0 OR ${countOpen('$10', 'repository = $2')} < $10)
+       WHERE ($10 = 0 OR ${countOpen('$10')} < $10) AND ($11 = 0 OR ${countOpen('$11', 'repository = $2')} < $11)
        ${INSERT_ONCE}`;
     const parameters = [...insertParameters(reference, progress, request), max.all, max.ofRepository];
     const event = { kind: `'started'`, origin: request };
@@ -135,18 +138,25 @@ export class UploadSessionStore {
   }
 
   /**
-   * Whether the session was committed as this digest, and its repository still has the blob. Renews the link
-   * if it is a candidate for collection, as the commit did.
+   * The sha256 digest of the blob that the session was committed as, if the blob has all these digests, and
+   * its repository still has the blob. Renews the link if it is a candidate for collection, as the commit
+   * did.
    */
-  async renewCommitted({ repository, id }: UploadReference, digest: Digest): Promise<boolean> {
+  async renewCommitted(
+    { repository, id }: UploadReference,
+    { digests, tarsums }: WantedDigests,
+  ): Promise<Digest | undefined> {
     const sql = `UPDATE repository_blobs l
                     SET candidate_since = CASE WHEN candidate_since IS NULL THEN NULL ELSE now() END
                    FROM uploads u JOIN blob_digests d ON d.blob_id = u.blob_id
-                  WHERE u.id = $1 AND u.repository = $2 AND d.digest = $3
+                  WHERE u.id = $1 AND u.repository = $2 AND d.digest LIKE '${CANONICAL_ALGORITHM}:%'
+                    AND $3::text[] <@ ARRAY(SELECT digest FROM blob_digests WHERE blob_id = u.blob_id)
+                    AND $4::text[] <@ ARRAY(SELECT tarsum FROM blob_tarsums WHERE blob_id = u.blob_id)
                     AND l.blob_id = u.blob_id AND l.hidden_at IS NULL
                     AND l.repository_id = (SELECT id FROM repositories WHERE name = $2)
-                  RETURNING l.blob_id`;
-    return (await this.query(sql, [id, repository, digest])).length > 0;
+                  RETURNING d.digest`;
+    const [row] = await this.query<{ digest: Digest }>(sql, [id, repository, digests, tarsums]);
+    return row?.digest;
   }
 
   /**
@@ -236,7 +246,7 @@ export class UploadSessionStore {
   ): Promise<boolean> {
     const update = `UPDATE uploads
           SET offset_bytes = $4, midstates = $5::jsonb, driver_state = $6::jsonb,
-              body_start = coalesce($7::jsonb, body_start),
+              body_start = coalesce($7::jsonb, body_start), tarsums = $8::jsonb,
               lease_expires_at = ${LEASE_END}, updated_at = now(),
               lease_holder = CASE WHEN $3::float8 IS NULL THEN NULL ELSE lease_holder END
         WHERE id = $1 AND version = $2 AND state = 'open' AND offset_bytes <= $4
@@ -246,6 +256,7 @@ export class UploadSessionStore {
       ...[uploadId, version, release ? null : leaseSeconds],
       ...progressParameters(progress),
       bodyStart === undefined ? null : JSON.stringify(bodyStart),
+      tarsumsParameter(progress),
     ];
     const [sql, values] = recordEvent
       ? recordingEvent(update, parameters, { kind: `'checkpoint'`, origin: lease })

@@ -5,6 +5,7 @@ import type { RepositoryName } from '../../oci/repository-name.js';
 import type { UploadId } from '../../oci/upload-id.js';
 import type { DriverUploadState } from '../../storage/storage-driver.js';
 import type { Midstate } from '../hash/hasher.js';
+import type { TarsumState } from '../hash/tarsum-state.js';
 
 /** Names a session. The id alone is not enough: access is decided by the repository. */
 export interface UploadReference {
@@ -19,7 +20,7 @@ export interface UploadOrigin {
   readonly userAgent: string | null;
 }
 
-/** The progress of an upload. The three belong together and are only ever recorded together. */
+/** The progress of an upload. Its parts belong together and are only ever recorded together. */
 export interface UploadProgress {
   /** Durable bytes. */
   readonly offsetBytes: number;
@@ -27,6 +28,8 @@ export interface UploadProgress {
   readonly midstates: readonly Midstate[];
   /** What the driver needs to continue after `offsetBytes` bytes. */
   readonly driverState: DriverUploadState;
+  /** Those that the client announced or named. Each may be of fewer bytes; then it says nothing. */
+  readonly tarsums?: readonly TarsumState[];
 }
 
 /** The row of an upload session. */

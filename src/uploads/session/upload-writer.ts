@@ -1,7 +1,9 @@
+import { settleAll } from '../../common/settle-all.js';
 import { checkpointDurations, hashMetrics } from '../../observability/metrics/upload.metrics.js';
 import { type Digest, digestAlgorithm } from '../../oci/digest.js';
 import type { FlushOptions, StorageDriver, UploadSink } from '../../storage/storage-driver.js';
 import type { Hasher, HasherFactory } from '../hash/hasher.js';
+import type { TarsumState } from '../hash/tarsum-state.js';
 import type { HeldSession } from './held-session.js';
 import { heartbeatMs, MAX_LAG_MS, type UploadProgress } from './upload-session.js';
 
@@ -23,6 +25,7 @@ export interface UploadWriterOptions {
 export class UploadWriter {
   private offsetBytes: number;
   private recorded: UploadProgress;
+  private tarsums: readonly TarsumState[];
   private recordedAt = performance.now();
   /** When the first byte arrived that no checkpoint has recorded. */
   private waitingSince = Infinity;
@@ -42,6 +45,7 @@ export class UploadWriter {
     this.offsetBytes = held.session.offsetBytes;
     this.recorded = held.session;
     this.hashMs = running.map(() => 0);
+    this.tarsums = held.session.tarsums ?? [];
     this.dueBytes = this.nextCheckpoint();
   }
 
@@ -83,16 +87,9 @@ export class UploadWriter {
   private async writeAndHash(chunk: Uint8Array): Promise<void> {
     const startedAt = performance.now();
     this.waitingSince = Math.min(this.waitingSince, startedAt);
-    // Waits for both, even if one fails: the caller reuses the buffer.
-    const outcomes = await Promise.allSettled([
-      this.sink.write(chunk),
-      ...this.running.map((_, index) => this.hash(index, chunk, startedAt)),
-    ]);
-    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failure !== undefined) {
-      this.broken = true;
-      throw failure.reason;
-    }
+    const hashed = this.running.map((_, index) => this.hash(index, chunk, startedAt));
+    // Waits for all, even if one fails: the caller reuses the buffer.
+    await this.breakOnFailure(() => settleAll([this.sink.write(chunk), ...hashed]));
     this.offsetBytes += chunk.length;
   }
 
@@ -120,6 +117,11 @@ export class UploadWriter {
     if (!release) this.options.onDurable?.(progress.offsetBytes);
   }
 
+  /** Makes the next flush return these tarsums, if they are of all bytes so far. */
+  setTarsums(tarsums: readonly TarsumState[]): void {
+    if (tarsums.every(({ lengthBytes }) => lengthBytes === this.offsetBytes)) this.tarsums = tarsums;
+  }
+
   private nextCheckpoint(): number {
     const limit = this.recorded.offsetBytes + this.options.checkpointBytes;
     return this.sink.flushOffset?.(limit) ?? limit;
@@ -141,13 +143,14 @@ export class UploadWriter {
 
   /** Makes all bytes so far durable, and returns the progress for the caller to record. */
   async flush(options?: FlushOptions): Promise<UploadProgress> {
-    if (this.offsetBytes === this.recorded.offsetBytes) return this.recorded;
+    const { tarsums } = this;
+    if (this.offsetBytes === this.recorded.offsetBytes) return { ...this.recorded, tarsums };
     return this.breakOnFailure(async () => {
       const startedAt = performance.now();
       const driverState = await this.sink.flush(options);
       checkpointDurations.storage.observe((performance.now() - startedAt) / 1000);
       const midstates = this.running.map((hasher) => hasher.midstate());
-      return { offsetBytes: this.offsetBytes, midstates, driverState };
+      return { offsetBytes: this.offsetBytes, midstates, driverState, tarsums };
     });
   }
 

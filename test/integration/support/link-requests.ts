@@ -13,6 +13,7 @@ import { freshName } from '../../support/fresh-name.js';
 import { digestOf, OCI_MANIFEST, RegistryClient } from '../../support/registry-client.js';
 import type { TestBerth } from '../../support/test-berth.js';
 import { claimantOf, UNKNOWN_ORIGIN } from '../../support/upload-claims.js';
+import { WantedDigests } from '../../../src/uploads/wanted-digests.js';
 
 /** A blob that two repositories link, and that no manifest needs. */
 export interface UnneededBlob {
@@ -125,7 +126,7 @@ export class LinkRequests {
       const sessions = new UploadSessionStore({
         manager,
       } as unknown as typeof this.berth.database.dataSource);
-      return sessions.renewCommitted({ repository: name, id }, digest);
+      return sessions.renewCommitted({ repository: name, id }, WantedDigests.of(digest));
     };
   }
 }
