@@ -23,6 +23,9 @@ import { GrantsQuery } from './access/grants/grants.query.js';
 import { GroupMembersController } from './access/groups/group-members.controller.js';
 import { GroupsController } from './access/groups/groups.controller.js';
 import { GroupsQuery } from './access/groups/groups.query.js';
+import { BlobRepositoriesController } from './blobs/blob-repositories.controller.js';
+import { AdminBlobsController } from './blobs/blobs.controller.js';
+import { BlobsQuery } from './blobs/blobs.query.js';
 import { DeletionAccess } from './deletions/deletion-access.js';
 import { DeletionsController } from './deletions/deletions.controller.js';
 import { DeletionsQuery } from './deletions/deletions.query.js';
@@ -70,9 +73,11 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     TagEventsController,
     TagsController,
     AdminManifestsController,
+    AdminBlobsController,
     UsageController,
     UnsupportedRepositoryMethodsController,
     RepositoriesController,
+    BlobRepositoriesController,
     DeletionsController,
     GarbageController,
     AdminUploadsController,
@@ -98,6 +103,7 @@ import { UploadsQuery } from './uploads/uploads.query.js';
     TagsQuery,
     ManifestsQuery,
     ReferencesQuery,
+    BlobsQuery,
     ImagePlatforms,
     UploadsQuery,
     JobsQuery,

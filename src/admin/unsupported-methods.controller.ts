@@ -15,6 +15,7 @@ export class UnsupportedAdminMethodsController {
     'deletions',
     'garbage',
     'deletions/:id',
+    'blobs/:digest/repositories',
     'uploads',
     'uploads/:id/events',
     'me',

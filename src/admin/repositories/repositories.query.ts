@@ -58,8 +58,9 @@ export class RepositoriesQuery {
 
 /** Says what was expected if the name looks like the path of a manifest or a tag. */
 function hintAbout(name: RepositoryName): string {
-  const [, list] = /\/(manifests|tags)\/[^/]+$/.exec(name) ?? [];
+  const [, list] = /\/(manifests|blobs|tags)\/[^/]+$/.exec(name) ?? [];
   if (list === 'manifests') return '. For a manifest, expected its digest after /manifests/, not a tag';
+  if (list === 'blobs') return '. For a blob, expected its digest after /blobs/';
   if (list === 'tags') return '. For tags, expected …/tags or …/tags/<tag>/events';
   return '';
 }

@@ -17,6 +17,7 @@ export class UnsupportedRepositoryMethodsController {
     '*name/tags/:tag/events',
     '*name/manifests',
     '*name/manifests/:digest',
+    '*name/blobs/:digest',
     '*name/events',
     '*name/usage',
   ])
