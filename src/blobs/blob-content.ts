@@ -24,4 +24,6 @@ export interface RequestedParts {
   readonly spans: readonly [ByteSpan, ...ByteSpan[]];
   /** Whether the client asked for ranges, so that the response is a 206. */
   readonly isPartial: boolean;
+  /** When the repository got the blob, in seconds since 1970. */
+  readonly linkedAtSeconds: number;
 }

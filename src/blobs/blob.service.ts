@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.js';
 import { BlobNeededError, BlobUnknownError, RangeNotSatisfiableError } from '../oci/errors.js';
 import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { type BlobDigest, isTarsum } from '../oci/tarsum.js';
 import { nextTurn } from '../oci/time-slices.js';
 import type { ObjectKey } from '../storage/object-key.js';
 import { mapBounded } from '../common/map-bounded.js';
@@ -33,6 +34,9 @@ const CHECKED_AT_ONCE = 1_000;
 /** Objects of one manifest that are checked concurrently. */
 const CONCURRENT_CHECKS = 32;
 
+/** A mount as a client names it. */
+export type NamedMount = Omit<Mount, 'digest'> & { readonly digest: BlobDigest };
+
 /** Layers and configs. A blob is visible only through repositories that link it. */
 @Injectable()
 export class BlobService {
@@ -55,13 +59,35 @@ export class BlobService {
    *
    * @throws BlobUnknownError also if the object is lost; clients then push the content again.
    */
-  async stat(repository: RepositoryName, digest: Digest): Promise<BlobRecord> {
+  async stat(repository: RepositoryName, digest: Digest): Promise<LinkedBlob> {
     const found = await this.find(repository, digest);
-    const blob = await this.expectPresent(found, digest);
+    const blob = { ...found, ...(await this.expectPresent(found, digest)) };
     if (found.isRenewalDue && !(await this.blobs.renew(this.unitOfWork, repository, digest))) {
       throw new BlobUnknownError(digest);
     }
     return blob;
+  }
+
+  /**
+   * The digest of the blob that a client names: for a tarsum, that of the blob with this tarsum which the
+   * repository has linked longest.
+   *
+   * @throws BlobUnknownError
+   */
+  async resolve(repository: RepositoryName, named: BlobDigest): Promise<Digest> {
+    if (!isTarsum(named)) return named;
+    const digest = await this.blobs.findByTarsum(repository, named);
+    if (digest === undefined) throw new BlobUnknownError(named);
+    return digest;
+  }
+
+  /**
+   * When the repository got the blob, in seconds since 1970. Its object may be lost.
+   *
+   * @throws BlobUnknownError
+   */
+  async linkedAtSeconds(repository: RepositoryName, digest: Digest): Promise<number> {
+    return (await this.find(repository, digest)).linkedAtSeconds;
   }
 
   /**
@@ -85,7 +111,7 @@ export class BlobService {
     // Opening the object shows whether it is in the storage; bytes from memory do not.
     const isInMemory = this.small.has(found);
     const blob = isInMemory ? await this.expectPresent(found, digest) : found;
-    const parts = requestedParts(range, blob.sizeBytes);
+    const parts = requestedParts(range, { ...found, ...blob });
     const content = await this.open(blob, parts, options).catch(async (error: unknown) =>
       this.open(await this.findAfter(error, repository, digest, blob, options), parts, options),
     );
@@ -116,10 +142,17 @@ export class BlobService {
 
   /**
    * Links a blob of `source` into `target` without copying it (spec.md, "Mounting a blob from another
-   * repository"). Returns false if `source` does not have the blob or its object. The caller has checked that
-   * the client may pull it. A repeat changes nothing and returns true, whatever the source has now.
+   * repository"), and returns its digest; undefined if `source` does not have the blob or its object. The
+   * caller has checked that the client may pull it. A repeat changes nothing and returns the digest, whatever
+   * the source has now.
    */
-  async mount(mount: Mount): Promise<boolean> {
+  async mount({ digest: named, ...mount }: NamedMount): Promise<Digest | undefined> {
+    const digest = isTarsum(named) ? await this.blobs.findByTarsum(mount.source, named) : named;
+    if (digest === undefined) return undefined;
+    return (await this.mountDigest({ ...mount, digest })) ? digest : undefined;
+  }
+
+  private async mountDigest(mount: Mount): Promise<boolean> {
     const { source, digest, requestKey } = mount;
     const linked = await this.blobs.findLinked(source, digest);
     if (linked === undefined || (await this.presence.find(linked, digest)) === undefined)
@@ -141,11 +174,17 @@ export class BlobService {
    */
   async delete(
     repository: RepositoryName,
-    digest: Digest,
+    named: BlobDigest,
     origin: AuditOrigin,
     requestKey: RequestKey | undefined,
   ): Promise<void> {
     const { unitOfWork } = this;
+    const digest = isTarsum(named) ? await this.blobs.findByTarsum(repository, named) : named;
+    if (digest === undefined) {
+      // A repeat, whose first request deleted the blob.
+      if (await this.requests.isRecorded(requestKey)) return;
+      throw new BlobUnknownError(named);
+    }
     const { deleted, neededBy } = await this.blobs.unlink(unitOfWork, repository, digest, origin, requestKey);
     if (neededBy !== undefined) throw new BlobNeededError(neededBy);
     if (!deleted) throw new BlobUnknownError(digest);
@@ -207,9 +246,12 @@ export class BlobService {
   }
 }
 
-function requestedParts(range: string | undefined, sizeBytes: number): RequestedParts {
+function requestedParts(
+  range: string | undefined,
+  { sizeBytes, linkedAtSeconds }: LinkedBlob,
+): RequestedParts {
   const parsed = parseByteRanges(range, sizeBytes);
   if (parsed.kind === 'unsatisfiable') throw new RangeNotSatisfiableError(sizeBytes);
-  if (parsed.kind === 'spans') return { sizeBytes, spans: parsed.spans, isPartial: true };
-  return { sizeBytes, spans: [{ start: 0, end: sizeBytes - 1 }], isPartial: false };
+  if (parsed.kind === 'spans') return { sizeBytes, linkedAtSeconds, spans: parsed.spans, isPartial: true };
+  return { sizeBytes, linkedAtSeconds, spans: [{ start: 0, end: sizeBytes - 1 }], isPartial: false };
 }

@@ -10,9 +10,10 @@ import { queryRows } from '../database/query-rows.js';
 import type { Transaction, UnitOfWork } from '../database/unit-of-work.js';
 import { CallOnce } from '../idempotency/call-once.js';
 import type { RequestKey } from '../idempotency/request-key.js';
-import type { Digest } from '../oci/digest.js';
+import { CANONICAL_ALGORITHM, type Digest } from '../oci/digest.js';
 import type { NameRange } from '../oci/name-range.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import type { Tarsum } from '../oci/tarsum.js';
 import { type ObjectKey, parseObjectKey } from '../storage/object-key.js';
 
 /** A blob and its object. */
@@ -29,6 +30,8 @@ export interface LinkedBlob extends BlobRecord {
    * that promises the blob must renew it before.
    */
   readonly isRenewalDue: boolean;
+  /** When the repository got the blob, in seconds since 1970. */
+  readonly linkedAtSeconds: number;
 }
 
 /** A blob as Postgres returns it. */
@@ -59,7 +62,7 @@ interface WantedBlob {
   readonly digest: Digest;
 }
 
-type LinkedRow = BlobRow & { is_renewal_due: boolean };
+type LinkedRow = BlobRow & { is_renewal_due: boolean; linked_at_seconds: number };
 
 // One index lookup per key: LATERAL and LIMIT force this plan, whatever the planner estimates. The repository
 // is a subquery, here and below: with a join, the planner read every repository that links the blob.
@@ -68,13 +71,25 @@ const FIND_LINKED = `
     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (repository, digest, n)
    CROSS JOIN LATERAL (SELECT b.id, b.size_bytes, b.object_key,
                               coalesce(l.candidate_since < now() - $3::float8 * interval '1 second', false)
-                                AS is_renewal_due
+                                AS is_renewal_due,
+                              floor(date_part('epoch', l.created_at)) AS linked_at_seconds
                          FROM blob_digests d
                          JOIN blobs b ON b.id = d.blob_id
                          JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = (
                                 SELECT id FROM repositories WHERE name = w.repository COLLATE "C")
                         WHERE d.digest = w.digest COLLATE "C" AND l.hidden_at IS NULL
                         LIMIT 1) AS found`;
+
+// Usually one blob has the tarsum.
+const FIND_BY_TARSUM = `
+  SELECT d.digest
+    FROM blob_tarsums t
+    JOIN repository_blobs l ON l.blob_id = t.blob_id AND l.hidden_at IS NULL
+                           AND l.repository_id = (SELECT id FROM repositories WHERE name = $1)
+    JOIN blob_digests d ON d.blob_id = t.blob_id AND d.digest LIKE '${CANONICAL_ALGORITHM}:%'
+   WHERE t.tarsum = $2
+   ORDER BY l.created_at, l.blob_id
+   LIMIT 1`;
 
 // A HEAD does not keep what an operator purges: its link dates from `-infinity`.
 const RENEW = `
@@ -117,7 +132,19 @@ export class BlobStore {
   async findLinked(repository: RepositoryName, digest: Digest): Promise<LinkedBlob | undefined> {
     const row = await this.linked.load({ repository, digest });
     // Parsed per read: an invalid row must not fail the other reads of the batch.
-    return row && { ...toBlobRecord(row), isRenewalDue: row.is_renewal_due };
+    if (row === undefined) return undefined;
+    const { is_renewal_due: isRenewalDue, linked_at_seconds: linkedAtSeconds } = row;
+    return { ...toBlobRecord(row), isRenewalDue, linkedAtSeconds };
+  }
+
+  /**
+   * The sha256 digest of the blob with this tarsum that the repository has linked longest. Other repositories
+   * may have other blobs with the same tarsum.
+   */
+  async findByTarsum(repository: RepositoryName, tarsum: Tarsum): Promise<Digest | undefined> {
+    const { manager } = this.dataSource;
+    const [row] = await queryRows<{ digest: Digest }>(manager, FIND_BY_TARSUM, [repository, tarsum]);
+    return row?.digest;
   }
 
   /** The blobs with these digests that the repository links. One query. */

@@ -8,15 +8,24 @@ import { BlobService } from '../blobs/blob.service.js';
 import type { BlobContent } from '../blobs/blob-content.js';
 import { Configuration } from '../config/configuration.js';
 import { formatContentRange } from '../oci/byte-range.js';
-import { allowsRange, formatEtag, matchesEtag } from '../oci/conditional.js';
+import {
+  allowsRange,
+  formatEtag,
+  hasDateOrMatch,
+  preconditionOf,
+  type Validators,
+} from '../oci/conditional.js';
 import type { Digest } from '../oci/digest.js';
+import { PreconditionFailedError } from '../oci/errors.js';
+import { formatHttpDate, parseHttpDate } from '../oci/http-date.js';
 import type { RepositoryName } from '../oci/repository-name.js';
+import { type BlobDigest, isTarsum } from '../oci/tarsum.js';
 import { requestKeyOf } from './idempotency-key.js';
 import { BlobDeleteDocs, BlobGetDocs } from './openapi/blobs.docs.js';
 import { MultipartByteranges } from '../transfer/multipart-byteranges.js';
 import { ObjectSender } from '../transfer/object-sender.js';
-import { DigestParam, Repository } from './parameters.js';
-import { sendEmpty, IMMUTABLE, abortOnClose } from './responses.js';
+import { BlobDigestParam, Repository } from './parameters.js';
+import { sendEmpty, IMMUTABLE, abortOnClose, REVALIDATED } from './responses.js';
 import { abortSlowReader } from '../transfer/slow-reader.js';
 
 /** Layers and configs (spec.md, "Pulling blobs" and "Deleting Blobs": end-2, end-10). */
@@ -33,28 +42,46 @@ export class BlobsController {
   @BlobGetDocs()
   async get(
     @Repository() repository: RepositoryName,
-    @DigestParam() digest: Digest,
+    @BlobDigestParam() named: BlobDigest,
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const etag = formatEtag(digest);
+    const digest = await this.blobs.resolve(repository, named);
     const headers = {
       'Docker-Content-Digest': digest,
-      ETag: etag,
-      'Cache-Control': IMMUTABLE,
+      ETag: formatEtag(digest),
+      'Cache-Control': isTarsum(named) ? REVALIDATED : IMMUTABLE,
       'Accept-Ranges': 'bytes',
     };
-    const isNotModified = matchesEtag(request.headers['if-none-match'], etag);
-    if (isNotModified || request.method === 'HEAD') {
-      const { sizeBytes } = await this.blobs.stat(repository, digest);
-      if (isNotModified) return sendEmpty(response, 304, headers);
-      response.writeHead(200, { ...headers, 'Content-Type': BLOB_TYPE, 'Content-Length': sizeBytes }).end();
+    const validators = await this.validators(repository, named, digest, request);
+    const precondition = preconditionOf(request.headers, validators);
+    if (precondition === 'failed') throw new PreconditionFailedError();
+    if (precondition === 'not modified' || request.method === 'HEAD') {
+      const { sizeBytes, linkedAtSeconds } = await this.blobs.stat(repository, digest);
+      const dated = { ...headers, 'Last-Modified': formatHttpDate(linkedAtSeconds) };
+      if (precondition === 'not modified') return sendEmpty(response, 304, dated);
+      response.writeHead(200, { ...dated, 'Content-Type': BLOB_TYPE, 'Content-Length': sizeBytes }).end();
       return;
     }
-    const range = allowsRange(request.get('if-range'), etag) ? request.get('range') : undefined;
+    const range = allowsRange(request.get('if-range'), validators) ? request.get('range') : undefined;
     const signal = abortOnClose(response);
     const content = await this.blobs.content(repository, digest, range, { signal });
     await this.send(content, response, headers);
+  }
+
+  /** Only a date in a request, or `If-Match`, costs a query: usually the date is found with the blob. */
+  private async validators(
+    repository: RepositoryName,
+    named: BlobDigest,
+    digest: Digest,
+    request: Request,
+  ): Promise<Validators> {
+    const etag = formatEtag(digest);
+    const isInRange = parseHttpDate(request.get('if-range') ?? '') !== undefined;
+    if (!isInRange && !hasDateOrMatch(request.headers)) return { etag, modifiedAtSeconds: undefined };
+    const linkedAtSeconds = await this.blobs.linkedAtSeconds(repository, digest);
+    // Another blob with this tarsum may have the same date, or an earlier one.
+    return { etag, modifiedAtSeconds: isTarsum(named) ? undefined : linkedAtSeconds };
   }
 
   @Delete('*name/blobs/:digest')
@@ -62,11 +89,11 @@ export class BlobsController {
   @BlobDeleteDocs()
   async delete(
     @Repository() repository: RepositoryName,
-    @DigestParam() digest: Digest,
+    @BlobDigestParam() named: BlobDigest,
     @Req() request: AuthorizedRequest,
     @Res() response: Response,
   ): Promise<void> {
-    await this.blobs.delete(repository, digest, originOf(request), requestKeyOf(request));
+    await this.blobs.delete(repository, named, originOf(request), requestKeyOf(request));
     sendEmpty(response, 202, {});
   }
 
@@ -80,10 +107,11 @@ export class BlobsController {
       });
       return;
     }
+    const dated = { ...headers, 'Last-Modified': formatHttpDate(content.linkedAtSeconds) };
     try {
       this.limitReadingTime(content.kind, response);
-      if (content.spans.length === 1) await this.sendOne(content, response, headers);
-      else await this.sendSeveral(content, response, headers);
+      if (content.spans.length === 1) await this.sendOne(content, response, dated);
+      else await this.sendSeveral(content, response, dated);
     } finally {
       if (content.kind === 'object') await content.object.close();
     }

@@ -13,6 +13,7 @@ import {
   ManifestTooLargeError,
   MethodNotAllowedError,
   ParameterInvalidError,
+  PreconditionFailedError,
   RangeNotSatisfiableError,
   RegistryError,
 } from '../oci/errors.js';
@@ -74,6 +75,7 @@ const BY_CLASS = [
   rule(ManifestNeededError, 405, () => ({ Allow: 'GET, HEAD, PUT' })),
   rule(BodyStalledError, 408),
   rule(BodySlowError, 408),
+  rule(PreconditionFailedError, 412),
   rule(ManifestTooLargeError, 413),
   rule(ContentCodingError, 415, () => ({ 'Accept-Encoding': 'identity' })),
   rule(RangeNotSatisfiableError, 416, ({ sizeBytes }) => ({

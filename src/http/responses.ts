@@ -4,6 +4,9 @@ import type { Response } from 'express';
 /** `Cache-Control` of content that is addressed by digest, which never changes. */
 export const IMMUTABLE = 'max-age=31536000, immutable';
 
+/** Of content that is found by a tarsum: it may be other bytes the next time. */
+export const REVALIDATED = 'no-cache';
+
 /** The timeout for a client that stops reading a manifest or a list. */
 const SLOW_READER_MS = 60_000;
 

@@ -150,6 +150,13 @@ export class BlobUploadInvalidError extends RegistryError {
   }
 }
 
+/** `If-Match` or `If-Unmodified-Since` does not hold. The spec has no code of its own for it. */
+export class PreconditionFailedError extends RegistryError {
+  constructor() {
+    super('UNSUPPORTED', 'If-Match or If-Unmodified-Since does not hold');
+  }
+}
+
 /** A query parameter or a header that is malformed or repeated. The spec has no code of its own for it. */
 export class ParameterInvalidError extends RegistryError {
   constructor(message: string) {

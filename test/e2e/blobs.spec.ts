@@ -36,6 +36,7 @@ describe('blobs', () => {
       'docker-content-digest': DIGEST,
       'docker-distribution-api-version': 'registry/2.0',
       etag: ETAG,
+      'last-modified': expect.stringMatching(/^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/),
     });
     expect(Buffer.from(await response.arrayBuffer())).toEqual(BYTES);
   });
@@ -223,6 +224,69 @@ describe('blobs', () => {
       }
     },
   );
+
+  describe('dates', () => {
+    let modified: string;
+    const EARLIER = 'Thu, 01 Jan 2026 00:00:00 GMT';
+    const LATER = 'Fri, 01 Jan 2100 00:00:00 GMT';
+    beforeAll(async () => {
+      modified = (await get()).headers.get('last-modified') ?? '';
+    });
+
+    it('14. Last-Modified is when this repository got the blob, also after another push', async () => {
+      const other = freshName('later');
+      await client.fetch(`/v2/${other}/blobs/uploads/?mount=${DIGEST}&from=${name}`, { method: 'POST' });
+      const sql = (which: string) =>
+        berth.query<{ at: Date }>(
+          `SELECT l.created_at AS at FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id
+            WHERE r.name = $1 AND l.blob_id = (SELECT blob_id FROM blob_digests WHERE digest = $2)`,
+          [which, DIGEST],
+        );
+      for (const which of [name, other]) {
+        await client.pushBlob(which, BYTES);
+        const [row] = await sql(which);
+        const response = await client.fetch(`/v2/${which}/blobs/${DIGEST}`, { method: 'HEAD' });
+        expect(response.headers.get('last-modified')).toBe(row?.at.toUTCString());
+      }
+    });
+
+    it.each(['GET', 'HEAD'])('15. %s If-Modified-Since → 304 with the same headers', async (method) => {
+      for (const since of [modified, LATER]) {
+        const response = await get({ 'If-Modified-Since': since }, method);
+        expect([response.status, await response.text()]).toEqual([304, '']);
+        expect(response.headers.get('last-modified')).toBe(modified);
+        expect(response.headers.get('etag')).toBe(ETAG);
+      }
+      for (const since of [EARLIER, 'yesterday']) {
+        expect((await get({ 'If-Modified-Since': since }, method)).status).toBe(200);
+      }
+    });
+
+    it('15. If-Unmodified-Since of an earlier date and If-Match of another tag → 412', async () => {
+      expect(await refusal(await get({ 'If-Unmodified-Since': EARLIER }))).toBe('412 UNSUPPORTED');
+      expect((await get({ 'If-Unmodified-Since': modified })).status).toBe(200);
+      expect(await refusal(await get({ 'If-Match': '"other"' }))).toBe('412 UNSUPPORTED');
+      expect((await get({ 'If-Match': ETAG, 'If-Unmodified-Since': EARLIER })).status).toBe(200);
+    });
+
+    it('15. entity tags win over dates', async () => {
+      expect((await get({ 'If-None-Match': '"other"', 'If-Modified-Since': LATER })).status).toBe(200);
+      expect((await get({ 'If-None-Match': ETAG, 'If-Modified-Since': EARLIER })).status).toBe(304);
+    });
+
+    it('15. If-Range with exactly the date lets a Range apply', async () => {
+      const range = { Range: 'bytes=0-3' };
+      expect((await get({ ...range, 'If-Range': modified })).status).toBe(206);
+      expect((await get({ ...range, 'If-Range': LATER })).status).toBe(200);
+    });
+
+    it('16. conditions do not show a blob that the repository does not have', async () => {
+      const path = `/v2/${freshName('other')}/blobs/${DIGEST}`;
+      for (const headers of [{ 'If-Modified-Since': LATER }, { 'If-Match': '"other"' }]) {
+        expect((await client.fetch(path, { headers })).status).toBe(404);
+      }
+    });
+  });
 
   it('15. If-None-Match of another digest → 200', async () => {
     expect((await get({ 'If-None-Match': `"${digestOf('other')}"` })).status).toBe(200);
