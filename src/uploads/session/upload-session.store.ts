@@ -35,7 +35,8 @@ const LEASE_END = `clock_timestamp() + $3::float8 * interval '1 second'`;
 
 const INSERT = `INSERT INTO uploads (id, repository, midstates, driver_state, tarsums,
                                      created_by, client_address, user_agent, last_holder)`;
-const INSERTED = '$1::uuid, $2::text, $3::jsonb, $4::jsonb, $5::jsonb, $6::text, $7::text, $8::text, $9::text';
+const INSERTED =
+  '$1::uuid, $2::text, $3::jsonb, $4::jsonb, $5::jsonb, $6::text, $7::text, $8::text, $9::text';
 const INSERT_ONCE = 'ON CONFLICT (id) DO NOTHING RETURNING id, offset_bytes';
 
 /** Counts at most `max` open sessions. Each condition has an index. */
