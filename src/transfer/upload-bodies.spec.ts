@@ -8,7 +8,7 @@ import { UploadBodies } from './upload-bodies.js';
 
 const limitedTo = (uploadMaxBodies: number) =>
   new UploadBodies(Object.assign(new Configuration(), { uploadMaxBodies }));
-const response = () => new EventEmitter() as ServerResponse;
+const response = (closed = false) => Object.assign(new EventEmitter(), { closed }) as ServerResponse;
 
 describe('UploadBodies', () => {
   it('refuses bodies beyond the limit, and counts them, until a response closes', () => {
@@ -20,6 +20,13 @@ describe('UploadBodies', () => {
     expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
     expect(refusalsBy('upload_bodies')).toBe(before + 1);
     first.emit('close');
+    bodies.enter(response());
+    expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
+  });
+
+  it('does not count a request whose client has disconnected before', () => {
+    const bodies = limitedTo(1);
+    for (let count = 0; count < 3; count += 1) bodies.enter(response(true));
     bodies.enter(response());
     expect(() => bodies.enter(response())).toThrow(TooManyBodiesError);
   });

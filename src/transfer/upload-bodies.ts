@@ -25,6 +25,8 @@ export class UploadBodies {
       countRefusal('upload_bodies');
       throw new TooManyBodiesError(max);
     }
+    // The client may have disconnected while its rights were read: then no event follows.
+    if (response.closed) return;
     this.received += 1;
     response.once('close', () => (this.received -= 1));
   }
