@@ -1,4 +1,5 @@
 import { Expose, Transform } from 'class-transformer';
+import { databaseUrls } from './database-url.js';
 
 /** A setting: its environment variable, and the field that has its value. */
 export interface Setting {
@@ -29,14 +30,15 @@ export const Env =
 /** Shows nothing of a secret. */
 export const hidden = (): string => '(not shown)';
 
-/** Shows a URL without its password. Its query is left out, too: it may contain another one. */
+/**
+ * Shows the URL of a database without its password. Its query is left out, too: it may contain another one.
+ */
 export function withoutPassword(value: unknown): string {
-  const url = new URL(String(value));
-  if (url.password !== '') url.password = '***';
-  const hasQuery = url.search !== '';
-  url.search = '';
-  url.hash = '';
-  return `${url.href}${hasQuery ? '?…' : ''}`;
+  const urls = databaseUrls(String(value));
+  const [{ protocol, username, password, pathname, search } = new URL(String(value))] = urls;
+  const credentials = username === '' && password === '' ? '' : `${username}${password && ':***'}@`;
+  const hosts = urls.map(({ host }) => host).join(',');
+  return `${protocol}//${credentials}${hosts}${pathname}${search === '' ? '' : '?…'}`;
 }
 
 /** Converts `true` and `false`. Other values are left for the validation to refuse. */

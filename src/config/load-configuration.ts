@@ -4,6 +4,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { AzureSettings } from './azure.settings.js';
 import { Configuration } from './configuration.js';
+import { databaseUrls } from './database-url.js';
 import { checkFront } from './front-rules.js';
 import { GcsSettings } from './gcs.settings.js';
 import { S3Settings } from './s3.settings.js';
@@ -139,15 +140,17 @@ function checkPassword({ adminPassword, adminPasswordFile }: Configuration, inva
 function checkUrl(databaseUrl: string | undefined, invalid: InvalidSettings): void {
   if (databaseUrl === undefined) return;
   try {
-    const { username, password, pathname } = new URL(databaseUrl);
-    [username, password, pathname].forEach(decodeURIComponent);
-    // An unencoded `/` in the password ends the host early: the rest would become the database name.
-    if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
+    for (const { username, password, pathname } of databaseUrls(databaseUrl)) {
+      [username, password, pathname].forEach(decodeURIComponent);
+      // An unencoded `/` in the password ends the host early: the rest would become the database name.
+      if (/[@/]/.test(pathname.slice(1))) throw new Error('ambiguous');
+    }
   } catch {
     invalid.add(
       ['DATABASE_URL'],
       "DATABASE_URL can't be parsed: expected postgres://user:password@host:port/database, with special " +
-        'characters percent-encoded',
+        'characters percent-encoded, several hosts separated by commas, and target_session_attrs either ' +
+        'read-write or unset',
     );
   }
 }

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { DataSource } from 'typeorm';
 import type { Configuration } from '../config/configuration.js';
+import { databaseUrls, describeHosts } from '../config/database-url.js';
 import { settlesWithin } from '../common/settles-within.js';
 import { StartupError } from '../common/startup.error.js';
 import { connectionDemand } from './connection/connection-demand.js';
@@ -235,6 +236,6 @@ async function disconnect(dataSource: DataSource): Promise<void> {
 }
 
 function describeUrl(url: string): string {
-  const { hostname, port, pathname } = new URL(url);
-  return `PostgreSQL at ${decodeURIComponent(hostname)}:${port || '5432'}${pathname}`;
+  const urls = databaseUrls(url);
+  return `PostgreSQL at ${describeHosts(urls)}${urls[0]?.pathname ?? ''}`;
 }

@@ -54,7 +54,8 @@ export async function waitForServer<T>(
   }
 }
 
-function isTemporary(error: unknown): boolean {
+/** Whether a failure to connect may pass by itself, unlike a wrong password. */
+export function isTemporary(error: unknown): boolean {
   const { code = '', severity } = Object(error) as { code?: string; severity?: unknown };
   if (severity !== undefined) return TEMPORARY.has(code);
   return !FINAL.has(code) && isDatabaseUnavailable(asDatabaseError(error));

@@ -2,9 +2,12 @@ import type { Client } from 'pg';
 import type { DataSourceOptions } from 'typeorm';
 import { ENTITIES } from '../entities/index.js';
 import { MIGRATIONS } from '../migrations/index.js';
+import { DatabaseServers } from './database-servers.js';
+import { clientOf } from './server-client.js';
 
 /** How to reach Postgres: by URL, or by fields, since TypeORM has no URL for a Unix socket. */
 export interface PostgresConnection {
+  /** May name several hosts: see {@link DatabaseServers}. */
   readonly url?: string;
   readonly host?: string;
   readonly port?: number;
@@ -58,9 +61,11 @@ export function dataSourceOptions(
   poolSize: number,
   limits: PostgresLimits = SERVING,
 ) {
+  const servers = connection.url === undefined ? undefined : DatabaseServers.of(connection.url);
   return {
     type: 'postgres',
     ...connection,
+    ...(servers && { url: servers.anyUrl }),
     entities: ENTITIES,
     migrations: MIGRATIONS,
     migrationsTableName: 'migrations',
@@ -68,7 +73,7 @@ export function dataSourceOptions(
     synchronize: false,
     applicationName: 'berth',
     poolSize,
-    extra: { ...limits, onConnect: ignoreLateErrors },
+    extra: { ...limits, onConnect: ignoreLateErrors, ...(servers && { Client: clientOf(servers) }) },
   } satisfies DataSourceOptions;
 }
 

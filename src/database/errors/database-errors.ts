@@ -5,6 +5,7 @@ import {
 } from 'typeorm';
 import { ContendedError } from './contended.error.js';
 import { NoQueryInTimeError } from './no-query-in-time.error.js';
+import { NoWritableServerError } from './no-writable-server.error.js';
 
 /** SQLSTATE classes of temporary failures: connection, insufficient resources, operator intervention. */
 const UNAVAILABLE_CLASSES = ['08', '53', '57'];
@@ -30,6 +31,8 @@ const UNAVAILABLE_MESSAGES = [
   'Driver not Connected',
 ];
 
+/** The server was demoted in a failover. */
+const READ_ONLY = '25006';
 /** `lock_timeout` expired. */
 const LOCK_NOT_AVAILABLE = '55P03';
 const DISK_FULL = '53100';
@@ -47,6 +50,7 @@ const UNAVAILABLE_ERRORS = [
   ConnectionLostError,
   ContendedError,
   NoQueryInTimeError,
+  NoWritableServerError,
   // TypeORM releases a transaction's connection when it is lost. The next statement then fails with these.
   QueryRunnerAlreadyReleasedError,
   QueryRunnerProviderAlreadyReleasedError,
@@ -90,7 +94,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   // FATAL and PANIC end the connection. An ERROR concerns the statement.
   if (severity === 'FATAL' || severity === 'PANIC') return true;
   if (severity !== undefined)
-    return UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2)) || code === LOCK_NOT_AVAILABLE;
+    return (
+      UNAVAILABLE_CLASSES.includes(String(code).slice(0, 2)) ||
+      code === LOCK_NOT_AVAILABLE ||
+      code === READ_ONLY
+    );
   // No connection: the network, the name service, or too many open files.
   if (syscall === 'connect' || syscall === 'getaddrinfo') return true;
   if (fromQuery && UNAVAILABLE_CODES.has(String(code))) return true;
