@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf, RegistryClient } from './registry-client.js';
 
 /** An image whose push the registry acknowledged. */
@@ -17,6 +18,8 @@ export class ImagePushers {
   /** Images that were acknowledged and are not deleted. */
   readonly images = new Set<PushedImage>();
   private readonly pushing: Promise<void>[];
+  /** How many pushes failed. */
+  refused = 0;
   private isStopping = false;
   private pushed = 0;
 
@@ -27,7 +30,6 @@ export class ImagePushers {
     this.pushing = Array.from({ length: count }, () => this.pushAll());
   }
 
-  /** Rejects if a request failed. */
   async stop(): Promise<void> {
     this.isStopping = true;
     await Promise.all(this.pushing);
@@ -38,11 +40,17 @@ export class ImagePushers {
       this.pushed += 1;
       const reference = `v${this.pushed}`;
       const isKept = this.pushed % 3 !== 0;
-      const image = await this.push(reference);
-      if (image === undefined) continue;
-      if (isKept) this.images.add(image);
-      else await this.delete(image);
+      const image = await this.push(reference).catch(() => undefined);
+      if (image === undefined) await this.rest();
+      else if (isKept) this.images.add(image);
+      else await this.delete(image).catch(() => undefined);
     }
+  }
+
+  /** A registry that refuses a push, or can't be reached, is asked again a little later. */
+  private async rest(): Promise<void> {
+    this.refused += 1;
+    await sleep(200);
   }
 
   private async push(reference: string): Promise<PushedImage | undefined> {

@@ -26,7 +26,7 @@ export class MovingAddress {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** New connections reach another server. Open ones stay where they are, as those of a lost machine. */
+  /** New connections reach another server. */
   moveTo(directory: string | undefined): void {
     this.directory = directory;
   }

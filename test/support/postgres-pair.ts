@@ -73,7 +73,7 @@ export class PostgresPair {
     const client = new pg.Client(embeddedConnectionOptions(directory));
     await client.connect();
     try {
-      return (await client.query(sql)).rows;
+      return (await client.query<pg.QueryResultRow>(sql)).rows;
     } finally {
       await client.end();
     }
