@@ -5,8 +5,8 @@ import { settlesWithin } from '../common/settles-within.js';
 /** How long a scrape waits for a measurement. Most take less. */
 const WAIT_MS = 250;
 
-/** A measurement takes at most a hundredth of the time. */
-const REST_FACTOR = 100;
+/** A measurement takes at most a twentieth of the time. */
+const REST_FACTOR = 20;
 
 export interface MeasurementOptions {
   /** For the log. */

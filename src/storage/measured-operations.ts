@@ -15,8 +15,11 @@ export class MeasuredOperations {
 
   /** @param driver its name: `filesystem`, `s3` … */
   constructor(private readonly driver: string) {
-    for (const operation of STORAGE_OPERATIONS)
+    for (const operation of STORAGE_OPERATIONS) {
       this.durations.set(operation, storageDurations.series(driver, operation));
+      // So that an alert sees the first of them.
+      storageErrors.series(driver, operation, 'unavailable');
+    }
   }
 
   async run<T>(operation: StorageOperation, { signal }: IoOptions, work: () => Promise<T>): Promise<T> {

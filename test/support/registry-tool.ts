@@ -6,7 +6,7 @@ import { describe, it } from '@jest/globals';
 
 /** `.ci/run` installs these: there, a missing one is a failure. */
 const REQUIRED_IN_CI = [
-  ...['busybox', 'skopeo', 'buildah', 'podman', 'nginx', 'docker-registry'],
+  ...['busybox', 'skopeo', 'buildah', 'podman', 'nginx', 'docker-registry', 'prometheus', 'promtool'],
   ...['docker', 'dockerd', 'containerd', 'ctr'],
 ];
 /** For hangs only. */
