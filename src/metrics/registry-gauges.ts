@@ -65,7 +65,7 @@ export class RegistryGauges implements OnModuleDestroy {
     const [counted] = await this.lists.run<{ sessions: number }>(SESSIONS);
     if (counted !== undefined) openSessions.set(counted.sessions);
     for (const { name, seconds } of await this.lists.run<{ name: string; seconds: number }>(JOBS))
-      jobLastSuccess.set({ job: name }, seconds);
+      jobLastSuccess.set({ job_name: name }, seconds);
   }
 
   private async measureGarbage(): Promise<void> {
