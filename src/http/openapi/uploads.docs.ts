@@ -16,7 +16,7 @@ import {
 import { parseRepositoryName } from '../../oci/repository-name.js';
 import { parseUploadId } from '../../oci/upload-id.js';
 import { BodyStalledError, ContentCodingError } from '../../transfer/body.errors.js';
-import { UploadBusyError, UploadOffsetError } from '../../uploads/upload.errors.js';
+import { TooManySessionsError, UploadBusyError, UploadOffsetError } from '../../uploads/upload.errors.js';
 import { type ErrorCase, Errors, KEY_INVALID, NAME_INVALID, STORAGE_FULL, thrownBy } from './errors.js';
 import {
   Responds,
@@ -120,6 +120,7 @@ export const UploadStartDocs = () =>
       KEY_INVALID,
       [STALLED[0], 'the body stalled or was too slow'],
       CODING,
+      [new TooManySessionsError('repository_sessions', 10_000), 'as many uploads are open as may be'],
       STORAGE_FULL,
     ),
   );
