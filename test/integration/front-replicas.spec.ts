@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BUSY_UPLOAD } from '../../src/oci/busy-upload.js';
 import { startFrontOf } from '../property/front-under-test.js';
 import { httpChunk, RawConnection, rawRequest, requestHead } from '../support/raw-http.js';
 
@@ -92,7 +93,9 @@ describe('an upload that another request of the client has taken over', () => {
         return;
       }
       report(response, 0);
-      request.once('data', () => response.writeHead(429, { ...EMPTY, 'Retry-After': 1 }).end());
+      const busy = JSON.stringify({ errors: [{ code: 'TOOMANYREQUESTS', detail: BUSY_UPLOAD }] });
+      const headers = { 'Content-Length': busy.length, 'Retry-After': 1 };
+      request.once('data', () => response.writeHead(429, headers).end(busy));
     });
     const client = await RawConnection.open(url);
     const head = requestHead('PATCH', `${SESSION}?offset=0`, [['Transfer-Encoding', 'chunked']]);
