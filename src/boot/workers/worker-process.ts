@@ -158,7 +158,8 @@ export class WorkerProcess {
     } else if (message.berth === 'serving') {
       this.servingSince = performance.now();
       this.servedVersion = message.version;
-      this.watch.begin();
+      // After a downgrade without a restart, the worker may be of a version that can't reply.
+      if (message.version !== undefined) this.watch.begin();
       this.events.onServing(message.url);
       this.onStarted();
     }
