@@ -1,7 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import pg from 'pg';
 import { makeDirectory } from '../common/make-directory.js';
+import { realPathOf } from '../common/real-path.js';
 import { StartupError } from '../common/startup.error.js';
 import { VERSION } from '../common/version.js';
 import type { Configuration } from '../config/configuration.js';
@@ -34,7 +35,7 @@ export async function makeBackup(
   storage: StorageCopying | undefined,
 ): Promise<BackupDescription> {
   refuseOtherStores(configuration, storage);
-  refuseInside(directory, [configuration.dataDir, configuration.filesystemRoot]);
+  await refuseInside(directory, [configuration.dataDir, configuration.filesystemRoot]);
   const client = await connect(configuration);
   try {
     await expectEmpty(directory);
@@ -62,12 +63,15 @@ function refuseOtherStores(configuration: Configuration, storage: StorageCopying
   }
 }
 
-function refuseInside(directory: string, sources: readonly string[]): void {
-  const source = sources.find((each) => `${resolve(directory)}${sep}`.startsWith(`${resolve(each)}${sep}`));
-  if (source === undefined) return;
-  throw new StartupError(
-    `${directory} is inside ${source}, which is backed up: give a directory elsewhere, best on another disk`,
-  );
+/** Also through a link: the copy would be copied into itself, until the disk is full. */
+async function refuseInside(directory: string, sources: readonly string[]): Promise<void> {
+  const target = `${await realPathOf(directory)}${sep}`;
+  for (const source of sources) {
+    if (!target.startsWith(`${await realPathOf(source)}${sep}`)) continue;
+    throw new StartupError(
+      `${directory} is inside ${source}, which is backed up: give a directory elsewhere, best on another disk`,
+    );
+  }
 }
 
 async function connect(configuration: Configuration): Promise<pg.Client> {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { runCommand, startCommand } from '../support/berth-command.js';
@@ -150,6 +150,10 @@ describe('a backup', () => {
       (await runCommand('backup', args, { DATA_DIR: dataDir, ...settings })).stderr;
     expect(await said({}, '/tmp/never-made')).toMatch(/can't be reached .*: start Berth, which runs it/);
     expect(await said({}, join(dataDir, 'storage/backup'))).toMatch(/is inside .*, which is backed up/);
+    const elsewhere = bench.newDataDir();
+    for (const directory of [dataDir, elsewhere]) await mkdir(directory, { recursive: true });
+    await symlink(dataDir, join(elsewhere, 'link'));
+    expect(await said({}, join(elsewhere, 'link/backup'))).toMatch(/is inside .*, which is backed up/);
     expect(await said({ DATABASE_URL: 'postgres://b@x/b' }, '/tmp/never-made')).toMatch(/pg_basebackup/);
     expect(await said({ STORAGE_DRIVER: 'memory' }, '/tmp/never-made')).toMatch(/nothing to back up/);
     expect(await said({})).toBe('expected one directory; --help shows what this command takes.\n');
