@@ -4,7 +4,9 @@ import { registry } from './registry.js';
 
 export const frontReplicas = new Gauge({
   name: 'berth_front_replicas',
-  help: 'Replicas by the last probe. silent: it does not respond, because it is frozen or cut off',
+  help:
+    'Replicas by the last probe. unready: it responds, and cannot serve now. closed: nothing listens, ' +
+    'because it has ended or is stopping. silent: it does not respond, because it is frozen or cut off',
   labelNames: ['state'],
   aggregator: 'max',
   registers: [registry],
