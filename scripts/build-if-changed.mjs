@@ -50,7 +50,10 @@ async function build() {
   const missing = missingPackages();
   if (missing.length > 0) fail(`${missing.join(', ')} is not installed: run \`npm ci\`.`);
   const { default: ts } = await import('typescript').catch(() =>
-    fail('TypeScript is not installed: run `npm ci`.'),
+    fail(
+      'TypeScript is not installed: run `npm ci`. What was built before runs without npm, such as ' +
+        '`node dist/src/main.js` and `node dist/src/commands/backup.js`.',
+    ),
   );
   // Otherwise an incremental compiler would take the files that are replaced here for its own.
   for (const name of existsSync('dist') ? readdirSync('dist') : []) {

@@ -85,8 +85,9 @@ async function connect(configuration: Configuration): Promise<pg.Client> {
     return client;
   } catch (cause) {
     throw new StartupError(
-      `The embedded PostgreSQL in ${directory} can't be reached (${oneLine(cause)}): start Berth, which ` +
-        'runs it, run this command as the same user, or copy DATA_DIR while Berth is stopped',
+      `The embedded PostgreSQL in ${directory} can't be reached (${oneLine(cause)}): if Berth runs, give ` +
+        'this command its DATA_DIR and run it as the same user; if not, start Berth, which runs ' +
+        'PostgreSQL, or copy DATA_DIR while Berth is stopped',
       { cause },
     );
   }
