@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { Replica } from '../../src/common/replica.js';
+import { DatabaseListener } from '../../src/database/connection/database-listener.js';
 import { dataSourceOptions } from '../../src/database/connection/data-source-options.js';
+import { ProbeConnection } from '../../src/database/connection/probe-connection.js';
 import { isDatabaseUnavailable } from '../../src/database/errors/database-errors.js';
 import { outlastOutage } from '../../src/database/outlast-outage.js';
 import { queryRows } from '../../src/database/query-rows.js';
@@ -58,6 +61,21 @@ describe('a DATABASE_URL with several hosts', () => {
     // The pool may not know yet that its connection has ended.
     const query = () => queryRows(dataSource.manager, 'SELECT 1 AS one');
     expect(await outlastOutage(60_000, query)).toEqual([{ one: 1 }]);
+  });
+
+  it('is so for health checks and notifications, too', async () => {
+    const dataSource = await sourceOf().initialize();
+    const probe = new ProbeConnection(dataSource);
+    const listener = new DatabaseListener(dataSource, new Replica());
+    try {
+      const received = new Promise((resolve) => listener.on('moved', resolve));
+      await listener.onModuleInit();
+      await dataSource.query(`NOTIFY moved, 'here'`);
+      expect(await received).toBe('here');
+      expect(await probe.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    } finally {
+      await Promise.all([probe.onModuleDestroy(), listener.onModuleDestroy()]);
+    }
   });
 
   it('is unavailable while none does, and names each host with its reason', async () => {

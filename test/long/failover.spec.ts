@@ -72,6 +72,7 @@ describe('when the primary is killed under pushes and its synchronous standby is
     const pushedAt = performance.now();
     await until('more pushes', () => pushers.images.size >= before.length + 20);
     await pushers.stop();
+    await until('readiness', async () => (await fetch(new URL('/health/ready', url))).ok);
 
     await sending;
     await patch.send(WHOLE.subarray(4 * MIB));

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 
 /** A connection that this process keeps outside its pools. */
@@ -9,7 +9,13 @@ export interface OwnConnection {
   readonly timeoutMs: number;
 }
 
-/** Options of `pg` for a connection of its own to the server of `dataSource`. */
+/** The class of its connections: see `clientOf`, which finds the host that takes writes. */
+export function clientClass({ options }: DataSource): typeof pg.Client {
+  const { Client = pg.Client } = (options.extra ?? {}) as { readonly Client?: typeof pg.Client };
+  return Client;
+}
+
+/** Options of {@link clientClass} for a connection of its own to the server of `dataSource`. */
 export function clientConfig({ options }: DataSource, { name, timeoutMs }: OwnConnection): pg.ClientConfig {
   const { url, host, port, username, password, database, ssl } = options as Extract<
     DataSourceOptions,

@@ -9,7 +9,7 @@ import { StartupError } from '../../common/startup.error.js';
 import { advisoryLockKey } from '../advisory-lock.js';
 import { oneLine } from '../errors/one-line.js';
 import { queryRows } from '../query-rows.js';
-import { clientConfig } from './client-config.js';
+import { clientClass, clientConfig } from './client-config.js';
 
 const RECONNECT_MS = { first: 50, max: 2_000 };
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -117,7 +117,8 @@ export class DatabaseListener implements OnModuleInit, OnModuleDestroy {
   }
 
   private async connect(): Promise<Connection> {
-    const client = new pg.Client(
+    const Client = clientClass(this.dataSource);
+    const client = new Client(
       clientConfig(this.dataSource, { name: 'berth-listener', timeoutMs: CONNECT_TIMEOUT_MS }),
     );
     const ended = new Promise<void>((resolve) => client.once('end', resolve));

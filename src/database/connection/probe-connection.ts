@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { clientConfig } from './client-config.js';
+import { clientClass, clientConfig } from './client-config.js';
 
 /** How long connecting may take, and then each query. */
 export const PROBE_QUERY_TIMEOUT_MS = 2_000;
@@ -22,6 +22,7 @@ export class ProbeConnection implements OnModuleDestroy {
     // Of `pg`, not of TypeORM: that one keeps a connection whose query has timed out.
     this.pool = new pg.Pool({
       ...clientConfig(dataSource, { name: 'berth-health', timeoutMs: PROBE_QUERY_TIMEOUT_MS }),
+      Client: clientClass(dataSource),
       max: 1,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
     });
