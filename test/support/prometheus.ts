@@ -27,10 +27,10 @@ export class Prometheus {
     let config = await readFile(`${DEPLOY}/scrape.yml`, 'utf8');
     config = config.replaceAll('scrape_interval: 15s', 'scrape_interval: 1s');
     config = config
+      .replace('[rules.yml]', `['${join(process.cwd(), DEPLOY, 'rules.yml')}']`)
       .replace("'127.0.0.1:9464'", `'${targets[0]}'`)
       .replace("'127.0.0.1:9465'", `'${targets[1]}'`);
-    const rules = join(process.cwd(), DEPLOY, 'rules.yml');
-    await writeFile(join(directory, 'prometheus.yml'), `${config}\nrule_files: ['${rules}']\n`);
+    await writeFile(join(directory, 'prometheus.yml'), config);
     execFileSync('promtool', ['check', 'config', join(directory, 'prometheus.yml')]);
     const address = `127.0.0.1:${await freePort()}`;
     const child = spawn(
