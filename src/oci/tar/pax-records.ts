@@ -1,5 +1,8 @@
 import { TarInvalidError } from './tar.errors.js';
 
+/** Far more than a file has. All of them are looked at in one step, and sorted. */
+export const MAX_RECORDS = 1024;
+
 /** Records by key; the last one of a key counts. One character per byte. */
 export type PaxRecords = ReadonlyMap<string, string>;
 
@@ -18,6 +21,8 @@ export function* parsePaxRecords(bytes: Buffer): Generator<void, PaxRecords> {
     const end = start + lengthOf(text.slice(start, Math.max(space, start)));
     const equals = text.indexOf('=', space);
     if (end > text.length || text[end - 1] !== '\n' || equals === -1 || equals >= end - 1) throw malformed();
+    if (records.size === MAX_RECORDS)
+      throw new TarInvalidError(`a PAX header has more than ${MAX_RECORDS} records`);
     records.set(text.slice(space + 1, equals), text.slice(equals + 1, end - 1));
     start = end;
     yield;

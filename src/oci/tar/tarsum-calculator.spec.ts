@@ -239,6 +239,11 @@ describe('TarsumCalculator', () => {
       ['a PAX number of 65 bits', tarOf(pax(paxRecord('uid', '18446744073709551616')), file), 'malformed'],
       ['a PAX time with two points', tarOf(pax(paxRecord('mtime', '1.2.3')), file), 'malformed'],
       ['a negative PAX size', tarOf(pax(paxRecord('size', '-4')), file), 'negative size'],
+      [
+        'more PAX records than one step may look at',
+        tarOf(pax(Array.from({ length: 1025 }, (_, n) => paxRecord(`k${n}`, 'v')).join('')), file),
+        'more than 1024 records',
+      ],
       ['a PAX header of 2 MiB', tarEntry({ typeflag: 'x', size: 2 * 1024 * 1024 }), 'larger than 1048576'],
       ['a long name of 2 MiB', tarEntry({ typeflag: 'L', size: 2 * 1024 * 1024 }), 'larger than 1048576'],
     ])('%s', (_, tar, reason) => {
