@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { freshName } from '../support/fresh-name.js';
 import { digestOf, refusal, RegistryClient, specErrors } from '../support/registry-client.js';
 import { type RunningBerth, sharedBerth } from '../support/running-berth.js';
-import { tarEntry, type TarFields, tarOf, tarsumOf } from '../support/tar-archive.js';
-
-const inQuery = (digest: string) => `digest=${encodeURIComponent(digest)}`;
+import { tarEntry, tarOf, tarsumOf } from '../support/tar-archive.js';
+import { inQuery, tarLayer } from '../support/tar-layer.js';
+import { expectPushOf2014, statusAndDigest } from '../support/tarsum-pushes.js';
 
 describe('tarsums', () => {
   let berth: RunningBerth;
@@ -19,13 +19,6 @@ describe('tarsums', () => {
     name = freshName('tarsums');
   });
 
-  /** A layer that no other test has, with its digests. */
-  const layer = (fields: TarFields = {}) => {
-    const entry = { name: 'file', body: randomBytes(2000), ...fields };
-    const bytes = tarOf(tarEntry(entry), tarEntry({ name: 'dir/', typeflag: '5' }));
-    const entries = [entry, { name: 'dir/', typeflag: '5' }];
-    return { bytes, sha256: digestOf(bytes), v0: tarsumOf(0, entries), v1: tarsumOf(1, entries) };
-  };
   const post = (query: string, body: Uint8Array, repository = name) =>
     client.fetch(`/v2/${repository}/blobs/uploads/?${query}`, { method: 'POST', body: Buffer.from(body) });
   const put = (location: string, query: string, body?: Uint8Array) =>
@@ -35,46 +28,31 @@ describe('tarsums', () => {
     });
   const blob = (digest: string, init: RequestInit = {}, repository = name) =>
     client.fetch(`/v2/${repository}/blobs/${digest}`, init);
-  const created = (response: Response) => [response.status, response.headers.get('docker-content-digest')];
   const messageOf = async (response: Response) => {
     const [error] = await specErrors(response);
     return `${response.status} ${error?.code}: ${error?.message}`;
   };
 
   it('are verified in a single POST, alone or with other digests, and find the blob', async () => {
-    const { bytes, sha256, v0, v1 } = layer();
+    const { bytes, sha256, v0, v1 } = tarLayer();
     const sha512 = digestOf(bytes, 'sha512');
-    const all = [v1, sha256, v0, sha512].map(inQuery).join('&');
+    const all = inQuery(v1, sha256, v0, sha512);
     for (const query of [inQuery(v1), all]) {
       const response = await post(query, bytes);
-      expect(created(response)).toEqual([201, sha256]);
+      expect(statusAndDigest(response)).toEqual([201, sha256]);
       expect(response.headers.get('location')).toBe(`/v2/${name}/blobs/${sha256}`);
     }
     for (const digest of [v1, v0, encodeURIComponent(v1)]) {
       const response = await blob(digest);
-      expect(created(response)).toEqual([200, sha256]);
+      expect(statusAndDigest(response)).toEqual([200, sha256]);
       expect(response.headers.get('etag')).toBe(`"${sha256}"`);
       expect(response.headers.get('cache-control')).toBe('no-cache');
       expect(Buffer.from(await response.arrayBuffer())).toEqual(bytes);
     }
   });
 
-  it('are verified like in 2014: HEAD 404, POST, PATCH, PUT with both digests, HEAD, ranged GET', async () => {
-    const { bytes, sha256, v1 } = layer({ body: randomBytes(300_000) });
-    expect((await blob(v1, { method: 'HEAD' })).status).toBe(404);
-    const location = await client.startUpload(name, '?digest-algorithm=tarsum.v1%2Bsha256');
-    for (const part of [bytes.subarray(0, 100_000), bytes.subarray(100_000)]) {
-      expect((await client.patch(location, part)).status).toBe(202);
-    }
-    const both = `${inQuery(v1)}&${inQuery(sha256)}`;
-    expect(created(await put(location, both))).toEqual([201, sha256]);
-    expect(created(await put(location, both))).toEqual([201, sha256]);
-    expect(created(await put(location, inQuery(v1)))).toEqual([201, sha256]);
-    expect(created(await blob(v1, { method: 'HEAD' }))).toEqual([200, sha256]);
-    const ranged = await blob(v1, { headers: { Range: 'bytes=5-9' } });
-    expect(ranged.status).toBe(206);
-    expect(Buffer.from(await ranged.arrayBuffer())).toEqual(bytes.subarray(5, 10));
-  });
+  it('are verified like in 2014: HEAD 404, POST, PATCH, PUT with both digests, HEAD, ranged GET', () =>
+    expectPushOf2014(client, name));
 
   it.each([
     ['announced, all bytes in one PATCH', '?digest-algorithm=tarsum.v1%2Bsha256', 1],
@@ -83,7 +61,7 @@ describe('tarsums', () => {
     ['not announced', '', 2],
     ['beside an announced sha512', '?digest-algorithm=sha512', 2],
   ])('are verified at the end of an upload: %s', async (_, query, parts) => {
-    const { bytes, sha256, v1 } = layer();
+    const { bytes, sha256, v1 } = tarLayer();
     const location = await client.startUpload(name, query);
     for (let at = 0; at < parts; at += 1) {
       const [start, end] = [at, at + 1].map((part) => Math.floor((part * bytes.length) / parts));
@@ -92,44 +70,44 @@ describe('tarsums', () => {
     expect(await refusal(await put(location, inQuery(v1.replace(/.$/, v1.endsWith('0') ? '1' : '0'))))).toBe(
       '400 DIGEST_INVALID',
     );
-    expect(created(await put(location, inQuery(v1)))).toEqual([201, sha256]);
+    expect(statusAndDigest(await put(location, inQuery(v1)))).toEqual([201, sha256]);
   });
 
   it('are verified of a PUT with the body, and of one that resumes', async () => {
-    const { bytes, sha256, v1 } = layer();
+    const { bytes, sha256, v1 } = tarLayer();
     const whole = await client.startUpload(name);
-    expect(created(await put(whole, inQuery(v1), bytes))).toEqual([201, sha256]);
+    expect(statusAndDigest(await put(whole, inQuery(v1), bytes))).toEqual([201, sha256]);
     const resumed = await client.startUpload(name);
     await client.patch(resumed, bytes.subarray(0, 700));
-    expect(created(await put(resumed, inQuery(v1), bytes.subarray(700)))).toEqual([201, sha256]);
+    expect(statusAndDigest(await put(resumed, inQuery(v1), bytes.subarray(700)))).toEqual([201, sha256]);
   });
 
   it('read a space in the query as +', async () => {
-    const { bytes, sha256, v1 } = layer();
-    expect(created(await post(`digest=${v1}`, bytes))).toEqual([201, sha256]);
+    const { bytes, sha256, v1 } = tarLayer();
+    expect(statusAndDigest(await post(`digest=${v1}`, bytes))).toEqual([201, sha256]);
     const location = await client.startUpload(name);
-    expect(created(await put(location, `digest=${v1}`, bytes))).toEqual([201, sha256]);
+    expect(statusAndDigest(await put(location, `digest=${v1}`, bytes))).toEqual([201, sha256]);
   });
 
   it('exist for an empty upload', async () => {
     const v1 = tarsumOf(1, []);
     const location = await client.startUpload(name);
-    expect(created(await put(location, inQuery(v1)))).toEqual([201, digestOf('')]);
+    expect(statusAndDigest(await put(location, inQuery(v1)))).toEqual([201, digestOf('')]);
   });
 
   it('that do not match are refused with both values, of the first one that does not', async () => {
-    const { bytes, sha256, v1 } = layer();
-    const other = layer();
+    const { bytes, sha256, v1 } = tarLayer();
+    const other = tarLayer();
     const location = await client.startUpload(name);
     await client.patch(location, bytes);
     const size = bytes.length;
-    expect(await messageOf(await put(location, [v1, other.sha256, other.v0].map(inQuery).join('&')))).toBe(
+    expect(await messageOf(await put(location, inQuery(v1, other.sha256, other.v0)))).toBe(
       `400 DIGEST_INVALID: the upload's ${size} bytes have the digest ${sha256}, not ${other.sha256}`,
     );
-    expect(await messageOf(await put(location, [sha256, other.v1].map(inQuery).join('&')))).toBe(
+    expect(await messageOf(await put(location, inQuery(sha256, other.v1)))).toBe(
       `400 DIGEST_INVALID: the upload's ${size} bytes have the digest ${v1}, not ${other.v1}`,
     );
-    expect(created(await put(location, inQuery(v1)))).toEqual([201, sha256]);
+    expect(statusAndDigest(await put(location, inQuery(v1)))).toEqual([201, sha256]);
   });
 
   it.each([
@@ -145,7 +123,7 @@ describe('tarsums', () => {
     expect(await messageOf(await put(location, inQuery(tarsumOf(1, [])), bytes))).toBe(
       `400 DIGEST_INVALID: the upload's ${bytes.length} bytes have no tarsum: ${reason}`,
     );
-    expect(created(await put(location, inQuery(digestOf(bytes))))).toEqual([201, digestOf(bytes)]);
+    expect(statusAndDigest(await put(location, inQuery(digestOf(bytes))))).toEqual([201, digestOf(bytes)]);
   });
 
   it.each([
@@ -164,8 +142,8 @@ describe('tarsums', () => {
   });
 
   it('more than four digests are refused', async () => {
-    const { bytes, sha256 } = layer();
-    expect(await refusal(await post(Array(5).fill(inQuery(sha256)).join('&'), bytes))).toBe(
+    const { bytes, sha256 } = tarLayer();
+    expect(await refusal(await post(inQuery(...Array<string>(5).fill(sha256)), bytes))).toBe(
       '400 DIGEST_INVALID',
     );
   });
@@ -179,7 +157,8 @@ describe('tarsums', () => {
     for (const [index, repository] of [one, two, one].entries()) {
       expect((await post(inQuery(v1), bytes[index] ?? Buffer.of(), repository)).status).toBe(201);
     }
-    const digestIn = async (repository: string) => created(await blob(v1, { method: 'HEAD' }, repository))[1];
+    const digestIn = async (repository: string) =>
+      statusAndDigest(await blob(v1, { method: 'HEAD' }, repository))[1];
     expect(await digestIn(one)).toBe(digestOf(bytes[0] ?? ''));
     expect(await digestIn(two)).toBe(digestOf(bytes[1] ?? ''));
     expect((await blob(v1, {}, freshName('three'))).status).toBe(404);
@@ -201,18 +180,21 @@ describe('tarsums', () => {
   }
 
   it('mount a blob from a repository that is named, and from no other', async () => {
-    const { bytes, sha256, v1 } = layer();
+    const { bytes, sha256, v1 } = tarLayer();
     const target = freshName('mounted');
     await post(inQuery(v1), bytes);
     const mount = `/v2/${target}/blobs/uploads/?mount=${encodeURIComponent(v1)}`;
     expect((await client.fetch(mount, { method: 'POST' })).status).toBe(202);
     expect((await client.fetch(`${mount}&from=${target}`, { method: 'POST' })).status).toBe(202);
-    expect(created(await client.fetch(`${mount}&from=${name}`, { method: 'POST' }))).toEqual([201, sha256]);
-    expect(created(await blob(v1, {}, target))).toEqual([200, sha256]);
+    expect(statusAndDigest(await client.fetch(`${mount}&from=${name}`, { method: 'POST' }))).toEqual([
+      201,
+      sha256,
+    ]);
+    expect(statusAndDigest(await blob(v1, {}, target))).toEqual([200, sha256]);
   });
 
   it('name no manifest and no descriptor', async () => {
-    const { v1 } = layer();
+    const { v1 } = tarLayer();
     const manifest = JSON.stringify({
       schemaVersion: 2,
       mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -230,7 +212,7 @@ describe('tarsums', () => {
   });
 
   it('have no conditions by date: another blob may have the same', async () => {
-    const { bytes, v1 } = layer();
+    const { bytes, v1 } = tarLayer();
     await post(inQuery(v1), bytes);
     const since = { 'If-Modified-Since': 'Fri, 01 Jan 2100 00:00:00 GMT' };
     expect((await blob(v1, { headers: since })).status).toBe(200);
@@ -239,9 +221,9 @@ describe('tarsums', () => {
   });
 
   it('are in the admin API: a blob with all digests, and where it is', async () => {
-    const { bytes, sha256, v0, v1 } = layer();
+    const { bytes, sha256, v0, v1 } = tarLayer();
     const names = [freshName('first'), freshName('second')];
-    for (const each of names) await post(`${inQuery(v1)}&${inQuery(v0)}`, bytes, each);
+    for (const each of names) await post(inQuery(v1, v0), bytes, each);
     const get = async (path: string) => (await client.fetch(`/api/v1/${path}`)).json();
     const expected = {
       digest: sha256,

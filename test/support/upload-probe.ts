@@ -25,8 +25,13 @@ export class UploadProbe {
   ) {}
 
   /** @param looking how many bytes the driver has, or the `DATA_DIR` of a Berth on the file system driver */
-  static async begin(url: string, looking: EndOfUpload | string, name = 'big/layer'): Promise<UploadProbe> {
-    const location = await new RegistryClient(url).startUpload(name);
+  static async begin(
+    url: string,
+    looking: EndOfUpload | string,
+    name = 'big/layer',
+    query = '',
+  ): Promise<UploadProbe> {
+    const location = await new RegistryClient(url).startUpload(name, query);
     return new UploadProbe(name, location, typeof looking === 'string' ? endOfFile(looking) : looking);
   }
 
