@@ -5,6 +5,8 @@ import { httpChunk, RawConnection, type RawHeaders, rawRequest, requestHead } fr
 import { contentHeaders, digestOf, refusal, RegistryClient, withDigest } from '../support/registry-client.js';
 import { type OwnBerth, type RunningBerth, sharedBerth, startFront } from '../support/running-berth.js';
 import { bytesArrived } from '../support/stored-files.js';
+import { inQuery, tarLayer } from '../support/tar-layer.js';
+import { statusAndDigest } from '../support/tarsum-pushes.js';
 import { eventually, until } from '../support/until.js';
 
 const MIB = 1024 * 1024;
@@ -66,6 +68,30 @@ describe('a front', () => {
     const digest = await client.pushBlob(name, randomBytes(length), 'sha512');
     expect(digestOf(await direct.blob(name, digest), 'sha512')).toBe(digest);
   });
+
+  it.each(['POST', 'PATCH', 'PUT'])(
+    'passes on every digest of a push by %s, small or large',
+    async (method) => {
+      for (const length of [10, 2 * MIB]) {
+        const { bytes, sha256, v0, v1 } = tarLayer({ body: randomBytes(length) });
+        const start = `/v2/${name}/blobs/uploads/`;
+        const push = async (query: string) => {
+          if (method === 'POST') return client.fetch(`${start}?${query}`, { method, body: bytes });
+          const location = await client.uploadLocation(name);
+          if (method === 'PUT') return client.fetch(`${location}&${query}`, { method, body: bytes });
+          const patched = await client.patch(location, bytes);
+          return client.fetch(`${patched.headers.get('location')}&${query}`, { method: 'PUT' });
+        };
+        expect(await refusal(await push(inQuery(v1, v0, digestOf('else'))))).toBe('400 DIGEST_INVALID');
+        expect(statusAndDigest(await push(inQuery(v1, v0, sha256)))).toEqual([201, sha256]);
+        for (const tarsum of [v0, v1]) {
+          const blob = `/v2/${name}/blobs/${tarsum}`;
+          expect(statusAndDigest(await direct.fetch(blob, { method: 'HEAD' }))).toEqual([200, sha256]);
+          expect((await client.blob(name, tarsum)).equals(bytes)).toBe(true);
+        }
+      }
+    },
+  );
 
   it('passes on a manifest of 2 MiB, both ways', async () => {
     const image = await client.makeImage(name, ['layer'], { annotations: { x: 'x'.repeat(2 * MIB) } });
