@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
  * Tarsums of blobs. Not in `blob_digests`, whose key is the digest alone: different blobs can have the same
- * tarsum (docs/adr/0046).
+ * tarsum (docs/adr/0040).
  */
 export class BlobTarsums1764650000000 implements MigrationInterface {
   readonly name = 'BlobTarsums1764650000000';

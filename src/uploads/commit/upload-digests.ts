@@ -52,7 +52,7 @@ export class UploadDigests {
   /**
    * Calculates what was not calculated while the bytes arrived, in one pass. Needed for a digest whose
    * algorithm the client didn't announce when it started (docs/adr/0003), and for a tarsum of a session that
-   * was resumed (docs/adr/0046).
+   * was resumed (docs/adr/0040).
    */
   private async readBack(
     { session, signal }: HeldSession,
