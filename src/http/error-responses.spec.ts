@@ -45,6 +45,7 @@ const RESPONSES: Row[] = [
   [() => new ociErrors.BlobUploadInvalidError(), 400, 'BLOB_UPLOAD_INVALID'],
   [() => new ociErrors.ManifestBlobUnknownError(['sha256:a']), 404, 'MANIFEST_BLOB_UNKNOWN'],
   [() => new ociErrors.MethodNotAllowedError('GET, HEAD'), 405, 'UNSUPPORTED', { Allow: 'GET, HEAD' }],
+  [() => new ociErrors.PreconditionFailedError(), 412, 'UNSUPPORTED'],
   [() => new ociErrors.ParameterInvalidError('a'), 400, 'UNSUPPORTED'],
   [
     () => new uploadErrors.UploadOffsetError(SESSION, 'a'),

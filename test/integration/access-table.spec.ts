@@ -289,6 +289,19 @@ describe('the table of access', () => {
     expect(await mount('', REPOSITORY)).toBe(201);
   });
 
+  it('says of a blob only where the caller may pull it', async () => {
+    const places = async (digest: string, column: Column) => {
+      const path = `/api/v1/blobs/${encodeURIComponent(digest)}/repositories`;
+      return (await send({ method: 'GET', path }, authorizationOf(column))).json();
+    };
+    const none = { items: [], nextCursor: null };
+    const found = expect.objectContaining({ name: REPOSITORY });
+    expect(await places(DIGEST, 'pull')).toMatchObject({ items: expect.arrayContaining([found]) });
+    expect(await places(HIDDEN, 'admin')).toMatchObject({ items: [{ name: 'hidden/app' }] });
+    for (const column of ['signed in', 'pull', 'maintain', 'reader'] as const)
+      expect([column, await places(HIDDEN, column)]).toEqual([column, none]);
+  });
+
   it('lists what the caller may pull', async () => {
     const names = async (authorization: string) => {
       const response = await send({ method: 'GET', path: '/v2/_catalog' }, authorization);

@@ -65,6 +65,8 @@ function adminRowOf(isRead: boolean, path: string): Row {
   if (/^me(?:\/|$)/.test(path)) return 'signed in';
   // The handler decides. A caller that may not read its repository does not find it: deletion-rights.spec.
   if (path.startsWith('deletions/:id')) return 'signed in';
+  // The page has only repositories that the caller may pull: access-table.spec.
+  if (path === 'blobs/:digest/repositories') return 'signed in';
   if (path.startsWith('repositories/*name'))
     return isRead ? 'read a repository in the admin API' : 'change a repository in the admin API';
   return isRead ? 'read the registry' : 'change the registry';
