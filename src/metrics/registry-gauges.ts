@@ -20,12 +20,15 @@ import { BackgroundMeasurement } from './background-measurement.js';
 const SESSIONS = `
   SELECT count(*)::float8 AS sessions FROM uploads WHERE state IN ('open', 'committing')`;
 
+/** Runs that found nothing to do leave only the time of the last one, in the job's own row. */
 const JOBS = `
-  SELECT j.name, extract(epoch FROM r.ended_at)::float8 AS seconds
+  SELECT j.name, extract(epoch FROM greatest(CASE WHEN j.error IS NULL THEN j.ended_at END, r.ended_at))::float8
+           AS seconds
     FROM jobs j
-   CROSS JOIN LATERAL (SELECT ended_at FROM job_runs
+    LEFT JOIN LATERAL (SELECT ended_at FROM job_runs
                         WHERE job = j.name AND state = 'succeeded' AND NOT is_dry_run
-                        ORDER BY id DESC LIMIT 1) AS r`;
+                        ORDER BY id DESC LIMIT 1) AS r ON true
+   WHERE r.ended_at IS NOT NULL OR j.ended_at IS NOT NULL AND j.error IS NULL`;
 
 /**
  * Metrics of what all processes share: the disks and the rows. One process of a host measures them, seldom,
