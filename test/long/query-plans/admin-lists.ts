@@ -1,6 +1,6 @@
 import { describe, it } from '@jest/globals';
 import type { PlannedRegistry } from '../../support/query-plans/planned-registry.js';
-import { BIG_REPOSITORY as BIG, MOVING_TAG } from '../../support/query-plans/seed-statements.js';
+import { BIG_REPOSITORY as BIG, EMPTY_JSON, MOVING_TAG } from '../../support/query-plans/seed-statements.js';
 import { digestOf } from '../../support/registry-client.js';
 
 const PAGE = 100;
@@ -76,6 +76,15 @@ export function describeAdminLists(registry: PlannedRegistry): void {
       registry.expectCost(6, () =>
         registry.admin.get(`/repositories/${BIG}/manifests/${digestOf('manifest 7002')}`),
       ));
+    it.each([digestOf('1001'), EMPTY_JSON])('the blob %s', (digest) =>
+      registry.expectCost(1, () => registry.admin.get(`/repositories/${BIG}/blobs/${digest}`)),
+    );
+    pages('repositories of a blob that all link', `/blobs/${EMPTY_JSON}/repositories`, () =>
+      // A page looks at so many links: the caller may not pull all repositories.
+      Math.min(10_000, registry.sizes.filled),
+    );
+    it('the repository of a blob', () =>
+      registry.expectCost(1, () => registry.admin.get(`/blobs/${digestOf('1001')}/repositories`)));
     it('an upload', async () => {
       const location = await registry.client.startUpload(BIG);
       await registry.expectCost(1, () => registry.admin.get(`/uploads/${location.split('/').at(-1)}`));

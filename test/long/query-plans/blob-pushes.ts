@@ -7,6 +7,7 @@ import type { PlannedRegistry } from '../../support/query-plans/planned-registry
 import { BIG_REPOSITORY as BIG, EMPTY_JSON } from '../../support/query-plans/seed-statements.js';
 import { HOLDER } from '../../support/query-plans/seed-uploads.js';
 import { digestOf, withDigest } from '../../support/registry-client.js';
+import { inQuery, tarLayer } from '../../support/tar-layer.js';
 import { claimantOf } from '../../support/upload-claims.js';
 
 const MOUNT_CANDIDATES = 100;
@@ -61,6 +62,18 @@ export function describeBlobPushes(registry: PlannedRegistry): void {
       while ((await registry.look(waiting)).length === 0) await delay(5);
       await registry.look(...lock('pg_advisory_unlock'));
       await pushed;
+    });
+    describe('with a tarsum', () => {
+      const { bytes, sha256, v1 } = tarLayer();
+      const commit = (body?: Uint8Array) =>
+        registry.client.fetch(`${location}?${inQuery(v1, sha256)}`, {
+          method: 'PUT',
+          body: body === undefined ? null : Buffer.from(body),
+        });
+
+      cost('begin', async () => (location = await begin(BIG, '?digest-algorithm=tarsum.v1%2Bsha256')));
+      cost('end in a blob', () => expectResponse(commit(bytes), 201));
+      cost('commit again, after a lost response', () => expectResponse(commit(), 201));
     });
     cost('have two digests', () => registry.client.pushBlob(BIG, 'sha512 of it', 'sha512'));
   });

@@ -10,6 +10,9 @@ const LAYER = 'a layer that is there';
 const UNKNOWN = digestOf('unknown');
 const AT_ONCE = 100;
 
+/** The tarsum of a seeded blob with this content. */
+const tarsum = (content: string) => `tarsum.v1+${digestOf(content)}`;
+
 export function describePulls(registry: PlannedRegistry): void {
   describe('pulls', () => {
     let small: string;
@@ -74,6 +77,15 @@ export function describePulls(registry: PlannedRegistry): void {
         expectResponse(registry.client.fetch(`/v2/${BIG}/blobs/${back}`, HEAD), 200),
       );
     });
+    one('a blob by tarsum', 200, () => `${BIG}/blobs/${tarsum('1000')}`, HEAD);
+    one('a tarsum that is not there', 404, () => `${BIG}/blobs/${tarsum('unknown')}`);
+    one('a tarsum of blobs that others link', 404, () => `${small}/blobs/${tarsum('1000')}`);
+    it('a blob that has not changed since a date: 304', () =>
+      registry.expectCost(1, () => {
+        const headers = { 'If-Modified-Since': 'Fri, 01 Jan 2100 00:00:00 GMT' };
+        const path = `/v2/${BIG}/blobs/${digestOf('1001')}`;
+        return expectResponse(registry.client.fetch(path, { headers }), 304);
+      }));
     one('a blob that others link', 404, () => `${small}/blobs/${digestOf('1001')}`);
     one('a blob that is not there', 404, () => `${BIG}/blobs/${UNKNOWN}`);
 

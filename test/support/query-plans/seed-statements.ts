@@ -110,6 +110,9 @@ function blobStatements({ manifests, filled, displaced }: Sizes): string[] {
        FROM generate_series(1, ${displaced}) AS n`,
     `INSERT INTO blob_digests (digest, blob_id)
      SELECT CASE id WHEN 1 THEN '${EMPTY_JSON}' ELSE ${digest('id')} END, id FROM blobs`,
+    // Blobs 2n and 2n + 1 have one tarsum.
+    `INSERT INTO blob_tarsums (tarsum, blob_id)
+     SELECT format('tarsum.v1+sha256:%s', encode(sha256((id / 2 * 2)::text::bytea), 'hex')), id FROM blobs`,
     `INSERT INTO manifest_blobs (manifest_id, blob_id, repository_id)
      SELECT n, blob_id, (SELECT repository_id FROM manifests WHERE id = n)
        FROM generate_series(1, ${manifests}) AS n
