@@ -108,8 +108,17 @@ describe.each(Object.entries(WAYS))('%s', (_way, settings) => {
       });
 
       it('pulls without credentials what anonymous callers may pull', async () => {
-        await run(client.pull('open/app:1.2.3'));
+        await run(client.pull(await pushOpen()));
       });
+
+      /** Pushes what anonymous callers may pull: helm pulls only charts. */
+      async function pushOpen(): Promise<string> {
+        if (program !== 'helm' || !client.push) return 'open/app:1.2.3';
+        await login(ADMIN);
+        await run(client.push('open/helm/app:1.2.3'));
+        await run(client.logout);
+        return 'open/helm/app:1.2.3';
+      }
 
       it('sends what it cannot mount, if its login may not read it', async () => {
         if (!client.copy) return;
