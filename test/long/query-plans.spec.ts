@@ -25,6 +25,10 @@ const NOT_HERE = [
   'OverviewService.',
   // It reads all garbage, once at a time, and says so.
   'ForecastQuery.',
+  // It reads all garbage and all open sessions, seldom, in one process of a host, and says so.
+  'RegistryGauges.',
+  // An operator's command, which reads all blobs by pages of their primary key.
+  'PairCheck.',
   // Counts open sessions by index, at most as many as the limit, and at most once a second.
   'UploadSessionStore.insertWithin',
   // Once, before anybody is served.
