@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Level, Logger } from 'pino';
 import { printable } from '../common/printable.js';
 import type { LoggedRequest } from './logged-request.js';
+import type { CounterSeries } from './metrics/bound-counter.js';
 import { type CountedRequest, requestBegan, requestEnded } from './metrics/http.metrics.js';
 
 const MAX_PATH_LENGTH = 512;
@@ -34,16 +35,18 @@ export class RequestLine implements CountedRequest {
   private message: string | undefined;
   private isWritten = false;
   /** What the metrics have of the request. */
-  private counted = { received: 0, sent: 0 };
+  private readonly number: number;
+  private countedReceived = 0;
+  private countedSent = 0;
 
   constructor(
     private readonly logger: Logger,
     private readonly request: LoggedRequest,
     private readonly response: ServerResponse,
-    private readonly routeOf: (request: LoggedRequest) => string = ({ route }) => route?.path ?? 'none',
+    private readonly routeOf: (request: LoggedRequest) => string = patternOf,
   ) {
     this.bytesWrittenBefore = request.socket.bytesWritten;
-    requestBegan(this);
+    this.number = requestBegan(this);
   }
 
   /**
@@ -61,21 +64,20 @@ export class RequestLine implements CountedRequest {
   end(): void {
     const durationMs = performance.now() - this.startedAt;
     this.write(durationMs);
-    requestEnded(this, {
-      method: this.request.method ?? '',
-      route: this.routeOf(this.request),
-      status: this.response.writableFinished ? String(this.response.statusCode) : 'aborted',
-      seconds: durationMs / 1000,
-    });
+    const { request, response } = this;
+    const status = response.writableFinished ? response.statusCode : 'aborted';
+    requestEnded(this.number, this.routeOf(request), request.method ?? '', status, durationMs / 1000);
   }
 
-  moved(): { readonly received: number; readonly sent: number } {
-    const { counted } = this;
-    // A broken-off response counts its headers, and a complete one doesn't.
-    const received = Math.max(this.request.bytesReceived ?? 0, counted.received);
-    const sent = Math.max(this.bytesOut(), counted.sent);
-    this.counted = { received, sent };
-    return { received: received - counted.received, sent: sent - counted.sent };
+  countBytes(received: CounterSeries, sent: CounterSeries): void {
+    const { bytesReceived = 0 } = this.request;
+    const bytesSent = this.bytesOut();
+    received.inc(bytesReceived - this.countedReceived);
+    this.countedReceived = bytesReceived;
+    // What was sent of a response in progress has its headers, and a complete response doesn't.
+    if (bytesSent <= this.countedSent) return;
+    sent.inc(bytesSent - this.countedSent);
+    this.countedSent = bytesSent;
   }
 
   private write(durationMs: number): void {
@@ -153,6 +155,11 @@ export class RequestLine implements CountedRequest {
     if (request.method === 'HEAD' || response.statusCode === 304) return 0;
     return Number(response.getHeader('Content-Length') ?? 0);
   }
+}
+
+/** The pattern of the handler's path. */
+function patternOf({ route }: LoggedRequest): string {
+  return route?.path ?? 'none';
 }
 
 function name(value: unknown): string | undefined {
