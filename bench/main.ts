@@ -17,10 +17,7 @@ async function main(options: Options): Promise<void> {
   if (options.peer !== undefined && !peer) tell(`${options.peer} was not found: only Berth is measured`);
   if (options.tls) useTls();
   const workspace = await Workspace.open(options.directory);
-  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
-  }
+  workspace.disposeOnSignals();
   try {
     const found = await new Benchmark(workspace, options, built, peer, tell).run();
     const report = { ...found, peer: peer?.name, options };

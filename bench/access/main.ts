@@ -21,10 +21,7 @@ async function main(): Promise<void> {
   const { rounds, seconds, workers, dist, directory } = parseOptions(process.argv.slice(2));
   const built = await builtMain(dist);
   const workspace = await Workspace.open(directory);
-  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
-  }
+  workspace.disposeOnSignals();
   try {
     const generator = LoadGenerator.start();
     workspace.add(() => generator.stop());

@@ -20,10 +20,7 @@ async function main(): Promise<void> {
   const { rounds, seconds, workers, quick } = options;
   const built = await builtMain(options.dist);
   const workspace = await Workspace.open(options.directory);
-  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
-  }
+  workspace.disposeOnSignals();
   try {
     const generator = LoadGenerator.start();
     workspace.add(() => generator.stop());

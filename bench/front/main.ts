@@ -23,10 +23,7 @@ async function main(): Promise<void> {
   );
   const built = await builtMain(dist);
   const workspace = await Workspace.open(directory);
-  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
-  }
+  workspace.disposeOnSignals();
   try {
     const generator = LoadGenerator.start();
     workspace.add(() => generator.stop());
@@ -53,7 +50,8 @@ async function main(): Promise<void> {
     }
     const { rssKib, pssKib } = memory.stop().serving;
     process.stdout.write(
-      `${machineText(thisMachine())}; WORKERS=${workers}; ${rounds} rounds of ${seconds} s after ${warmUp}\n\n` +
+      `${machineText(thisMachine())}; WORKERS=${workers}; ` +
+        `${rounds} rounds of ${seconds} s after ${warmUp}\n\n` +
         table(results) +
         `\nMemory of the front's processes at most: ${numberText(rssKib / 1024)} MiB (RSS), ` +
         `${numberText(pssKib / 1024)} MiB (PSS)\n`,

@@ -18,6 +18,14 @@ export class Workspace {
     return new Workspace(root);
   }
 
+  /** Cleans up and exits at a signal that ends the process. */
+  disposeOnSignals(): void {
+    // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the clean-up.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => void this.dispose().finally(() => process.exit(130)));
+    }
+  }
+
   async newDirectory(name: string): Promise<string> {
     this.directories += 1;
     const directory = join(this.root, `${name}-${this.directories}`);

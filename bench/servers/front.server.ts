@@ -1,13 +1,11 @@
 import { join } from 'node:path';
 import { HOST } from '../load/connection.js';
-import { processTree } from './process-tree.js';
-import type { RegistryServer, ServerProcesses } from './registry-server.js';
 import { ServerProcess } from './server-process.js';
+import { SingleServer } from './single-server.js';
 
 /** A front before a Berth that runs already. Its processes are its own, not those of its replica. */
-export class FrontServer implements RegistryServer {
+export class FrontServer extends SingleServer {
   readonly name = 'the front';
-  private process: ServerProcess | undefined;
 
   /** @param main the built `main.js`. */
   constructor(
@@ -15,10 +13,12 @@ export class FrontServer implements RegistryServer {
     readonly directory: string,
     readonly port: number,
     private readonly replicaPort: number,
-  ) {}
+  ) {
+    super();
+  }
 
-  async start(): Promise<void> {
-    this.process = ServerProcess.start([process.execPath, this.main], {
+  protected launch(): ServerProcess {
+    return ServerProcess.start([process.execPath, this.main], {
       cwd: this.directory,
       log: join(this.directory, 'log'),
       env: {
@@ -32,16 +32,5 @@ export class FrontServer implements RegistryServer {
         LOG_FORMAT: 'json',
       },
     });
-    await this.process.ready(this.port);
-  }
-
-  async stop(): Promise<void> {
-    await this.process?.stop();
-    this.process = undefined;
-  }
-
-  processes(): ServerProcesses {
-    const root = this.process?.pid;
-    return { serving: root === undefined ? [] : processTree(root), database: [] };
   }
 }

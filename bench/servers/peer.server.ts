@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HOST } from '../load/connection.js';
 import type { KeyPairFiles } from './key-pair.js';
-import { processTree } from './process-tree.js';
-import type { RegistryServer, ServerProcesses } from './registry-server.js';
 import { ServerProcess } from './server-process.js';
+import { SingleServer } from './single-server.js';
 
 /** The peer's program. */
 export interface PeerProgram {
@@ -38,9 +37,8 @@ export interface PeerSettings {
 }
 
 /** The Go registry with the file system driver, configured as its packages do, without access log. */
-export class PeerServer implements RegistryServer {
+export class PeerServer extends SingleServer {
   readonly name: string;
-  private process: ServerProcess | undefined;
 
   constructor(
     private readonly program: PeerProgram,
@@ -48,6 +46,7 @@ export class PeerServer implements RegistryServer {
     readonly port: number,
     private readonly settings: PeerSettings = {},
   ) {
+    super();
     this.name = program.name;
   }
 
@@ -56,26 +55,15 @@ export class PeerServer implements RegistryServer {
     return join(directory, 'storage');
   }
 
-  async start(): Promise<void> {
+  protected async launch(): Promise<ServerProcess> {
     const file = join(this.directory, 'config.yml');
     await writeFile(file, this.configuration());
-    this.process = ServerProcess.start([this.program.path, 'serve', file], {
+    return ServerProcess.start([this.program.path, 'serve', file], {
       cwd: this.directory,
       log: join(this.directory, 'log'),
       // Version 3 sends traces otherwise.
       env: { PATH: process.env['PATH'] ?? '', OTEL_TRACES_EXPORTER: 'none', ...this.settings.env },
     });
-    await this.process.ready(this.port);
-  }
-
-  async stop(): Promise<void> {
-    await this.process?.stop();
-    this.process = undefined;
-  }
-
-  processes(): ServerProcesses {
-    const root = this.process?.pid;
-    return { serving: root === undefined ? [] : processTree(root), database: [] };
   }
 
   /** With the cache of descriptors in memory, as in its packages' file: that is faster. */

@@ -73,10 +73,7 @@ function tell(line: string): void {
 try {
   const settings = soakSettings(process.env);
   const workspace = await Workspace.open(settings.directory);
-  // `on`: npm, terminals and timeout(1) send a signal twice, and the second one must not end the cleaning up.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void workspace.dispose().finally(() => process.exit(130)));
-  }
+  workspace.disposeOnSignals();
   try {
     process.exitCode = (await soak(settings, workspace)) ? 0 : 1;
   } finally {

@@ -18,8 +18,15 @@ const EMPTIED = new Set([
 ]);
 
 /** Files that belong to the running server, and files that the copy gets in another way. */
-const LEFT_OUT =
-  /^(pg_wal|\.s\.PGSQL\..*|postmaster\.(pid|opts)|backup_label(\.old)?|tablespace_map(\.old)?|backup_manifest|current_logfiles(\.tmp)?|postgresql\.auto\.conf\.tmp|pg_control|pgsql_tmp.*|pg_internal\.init.*)$/;
+const LEFT_OUT = [
+  /^\.s\.PGSQL\./,
+  /^postmaster\.(pid|opts)$/,
+  /^current_logfiles(\.tmp)?$/,
+  /^postgresql\.auto\.conf\.tmp$/,
+  /^(pgsql_tmp|pg_internal\.init)/,
+  /^(backup_label|tablespace_map)(\.old)?$/,
+  /^(pg_wal|pg_control|backup_manifest)$/,
+];
 
 const CONTROL_FILE = 'global/pg_control';
 const CONTROL_READS = 100;
@@ -73,7 +80,7 @@ export async function copyRunningCluster(
 }
 
 function isCopied(path: string): boolean {
-  return !EMPTIED.has(dirname(path)) && !LEFT_OUT.test(basename(path));
+  return !EMPTIED.has(dirname(path)) && !LEFT_OUT.some((name) => name.test(basename(path)));
 }
 
 async function refuseTablespaces(client: pg.Client): Promise<void> {

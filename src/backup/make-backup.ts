@@ -69,7 +69,8 @@ async function refuseInside(directory: string, sources: readonly string[]): Prom
   for (const source of sources) {
     if (!target.startsWith(`${await realPathOf(source)}${sep}`)) continue;
     throw new StartupError(
-      `${directory} is inside ${source}, which is backed up: give a directory elsewhere, best on another disk`,
+      `${directory} is inside ${source}, which is backed up: ` +
+        'give a directory elsewhere, best on another disk',
     );
   }
 }

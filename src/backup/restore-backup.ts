@@ -57,7 +57,7 @@ function refuseOtherStores(
     );
   }
   if (storageDriver === 'memory')
-    throw new StartupError('STORAGE_DRIVER=memory creates its database anew at each start: set another one');
+    throw new StartupError('STORAGE_DRIVER=memory has a new database at each start: set another one');
   if (storage === undefined || storageDriver === 'filesystem') return;
   throw new StartupError(
     `The backup has a storage of the file system, and STORAGE_DRIVER is ${storageDriver}: ` +

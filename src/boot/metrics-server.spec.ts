@@ -32,7 +32,7 @@ describe('the listener of METRICS_ADDRESS', () => {
     ['127.0.0.1:0', 'rebound.example', 403],
     ['127.0.0.1:0', 'localhost:9', 200],
     ['0.0.0.0:0', 'rebound.example', 200],
-  ])('on %s answers requests for the host %s with %d', async (address, host, status) => {
+  ])('on %s, requests for the host %s get %d', async (address, host, status) => {
     const url = (await serve(address)) ?? '';
     const { statusCode } = await new Promise<IncomingMessage>((resolve, reject) => {
       get(url.replace('0.0.0.0', '127.0.0.1'), { headers: { host } }, (response) =>
@@ -42,7 +42,7 @@ describe('the listener of METRICS_ADDRESS', () => {
     expect(statusCode).toBe(status);
   });
 
-  it('answers 503 if the metrics can not be collected', async () => {
+  it('sends 503 if the metrics can not be collected', async () => {
     const url = (await serve('127.0.0.1:0', () => Promise.reject(new Error('frozen')))) ?? '';
     expect((await fetch(url)).status).toBe(503);
   });

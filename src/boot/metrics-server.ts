@@ -42,8 +42,8 @@ export async function serveMetrics(
     await once(server, 'listening');
   } catch (cause) {
     throw new StartupError(
-      `Berth can't listen on ${metricsAddress}, the address of METRICS_ADDRESS (${codeOf(cause)}): set it to ` +
-        'an address of this machine and a free port.',
+      `Berth can't listen on ${metricsAddress}, the address of METRICS_ADDRESS (${codeOf(cause)}): ` +
+        'set it to an address of this machine and a free port.',
       { cause },
     );
   }

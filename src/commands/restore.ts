@@ -6,8 +6,8 @@ import { withDataDirectory, withEmbeddedPostgres } from './with-database.js';
 
 const HELP = `Usage: npm run restore -- [OPTION] DIR   or   node dist/src/commands/restore.js [OPTION] DIR
 
-Restores a backup that \`backup\` made to DATA_DIR, which must have no database, and checks that the storage has
-what the database needs. The storage is restored, too, if the backup has it; otherwise restore it first.
+Restores a backup that \`backup\` made to DATA_DIR, which must have no database, and checks that the storage
+has what the database needs. The storage is restored, too, if the backup has it; otherwise restore it first.
 Settings are those of Berth, which must not run. docs/backup.md explains it.
 
 The exit code is 1 if something is missing; the database is restored then, too.

@@ -17,7 +17,7 @@ export interface MeasurementOptions {
   readonly measure: () => Promise<void>;
 }
 
-/** Something that is too slow for each scrape. Nothing is measured while nobody asks. */
+/** Something that is too slow for each scrape. Measures only if it is asked. */
 export class BackgroundMeasurement {
   private readonly logger = new Logger('Metrics');
   private dueAt = -Infinity;

@@ -77,7 +77,7 @@ function describeRestarts(startProxy: (replicas: readonly string[]) => Promise<D
     return rowCount;
   }
 
-  it('are restarted and upgraded: no request fails, and nobody sends a durable byte again', async () => {
+  it('are restarted and upgraded: no request fails, and no client sends a durable byte again', async () => {
     const figures = new Figures();
     const images: PushedImage[] = [];
     const blobs: string[] = [];

@@ -24,7 +24,7 @@ it('says once that a worker is frozen, after ten questions without a reply', () 
   expect([asked, frozen]).toEqual([10, 1]);
 });
 
-it('begins anew with each reply', () => {
+it('counts from 0 after each reply', () => {
   for (let n = 0; n < 20; n += 1) {
     jest.advanceTimersByTime(9_000);
     watch.replied();

@@ -57,8 +57,8 @@ export interface CountedRequest {
 }
 
 /**
- * The requests in progress, each at a number of its own. With a Set, whose table is made anew after a few
- * requests, a GET of a manifest took 7 % more time of a processor, for collecting garbage.
+ * The requests in progress, each at a number of its own. A Set allocates its table again after a few
+ * requests: a GET of a manifest then took 7 % more CPU time, for garbage collection.
  */
 const inProgress: (CountedRequest | undefined)[] = [];
 const freeNumbers: number[] = [];

@@ -107,9 +107,10 @@ export class UploadSessionStore {
   }
 
   /**
-   * Like `insert`, unless as many sessions are open as may be (0: any number). Then returns their numbers.
+   * Inserts like `insert` while fewer sessions than `max` are open. Otherwise inserts nothing, and returns
+   * how many are open.
    *
-   * @param max bounds the rows that are counted, too.
+   * @param max 0: no limit. Counting stops there, too.
    */
   async insertWithin(
     max: OpenSessions,

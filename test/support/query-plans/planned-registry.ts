@@ -25,7 +25,7 @@ export interface Figures extends Cost {
   readonly statements: number;
 }
 
-/** Without limits no open sessions are counted: that is done once a second, whoever begins an upload then. */
+/** Without limits no open sessions are counted: at most one insertion a second does that. */
 const NO_COUNTS = { UPLOAD_MAX_SESSIONS: '0', UPLOAD_MAX_SESSIONS_PER_REPOSITORY: '0' };
 
 /** A whole registry on a large database, which tells what its statements cost. */
