@@ -148,7 +148,9 @@ describe('a backup', () => {
     const dataDir = bench.newDataDir();
     const said = async (settings: Record<string, string>, ...args: string[]) =>
       (await runCommand('backup', args, { DATA_DIR: dataDir, ...settings })).stderr;
-    expect(await said({}, '/tmp/never-made')).toMatch(/can't be reached .*: start Berth, which runs it/);
+    expect(await said({}, '/tmp/never-made')).toMatch(
+      /can't be reached .*start Berth, which runs PostgreSQL/,
+    );
     expect(await said({}, join(dataDir, 'storage/backup'))).toMatch(/is inside .*, which is backed up/);
     const elsewhere = bench.newDataDir();
     for (const directory of [dataDir, elsewhere]) await mkdir(directory, { recursive: true });
